@@ -1,0 +1,3 @@
+"""
+Seamwork: an event bus that governs the handoffs between agents.
+"""

@@ -1,0 +1,1 @@
+"""The log port, its Kafka client, the FastStream brokers."""

@@ -1,0 +1,139 @@
+"""
+The log, as the rest of Seamwork sees it: one port, several implementations, one conformance suite.
+
+Topics are named without the platform's prefix. Positions are *next offsets*: the offset of the record that will be
+read next. Implementations: ``seamwork.bus.kafka`` (aiokafka) and ``seamwork.testing.simlog`` (simulated).
+"""
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple, Protocol
+
+from seamwork.errors import SeamworkError
+from seamwork.records.wire import Outgoing, RawRecord
+
+
+class Partition(NamedTuple):
+    """One partition of one topic."""
+
+    topic: str
+    partition: int
+
+
+class LogGapError(SeamworkError):
+    """
+    The log starts after the position asked for: records were trimmed unread.
+
+    It is never skipped over; the process stops and an operator decides.
+    """
+
+
+@dataclass(frozen=True, slots=True)
+class Appended:
+    """Where an append landed and when (LogAppendTime, ms)."""
+
+    offset: int
+    appended_at: int
+
+
+@dataclass(frozen=True, slots=True)
+class Confirmed:
+    """An output is in the log."""
+
+    offset: int
+
+
+@dataclass(frozen=True, slots=True)
+class Rejected:
+    """An output can never be published: *error* says ``unknown-topic``, ``not-authorised`` or ``too-large``."""
+
+    error: str
+
+
+Confirmation = Confirmed | Rejected
+Assigned = Callable[[frozenset[int]], Awaitable[None]]
+Revoked = Callable[[frozenset[int]], Awaitable[None]]
+
+
+class Membership(Protocol):
+    """A place in a consumer group that hands out partitions of the lead topic."""
+
+    async def stop(self) -> None:
+        """Leave the group; the partitions go to somebody else."""
+
+    def note_position(self, partition: Partition, position: int) -> None:
+        """Remember *position* for the group's offsets: committed lazily, for lag graphs only."""
+
+
+class Reader(Protocol):
+    """A cursor over partitions that no group hands out (``assign``)."""
+
+    async def fetch(
+        self, positions: Mapping[Partition, int], *, max_records: int, max_wait_ms: int
+    ) -> dict[Partition, Sequence[RawRecord]]:
+        """
+        Return what lies at *positions*, in offset order per partition; nothing is skipped.
+
+        Waits up to *max_wait_ms* when there is nothing. The positions may change freely from call to call.
+
+        Raises:
+            LogGapError: When a partition's first offset is past the position asked for.
+            RetryableError: When the broker cannot be reached for longer than the client's own patience.
+        """
+
+    async def stop(self) -> None:
+        """Give the connection back."""
+
+
+class Log(Protocol):
+    """The log of one platform, as one principal sees it."""
+
+    async def own(self, group: str, lead: str, assigned: Assigned, revoked: Revoked) -> Membership:
+        """
+        Join *group* on the topic *lead*.
+
+        *assigned* is called with the partitions now owned, *revoked* with those lost, before anyone else may have
+        them where the broker allows. An error in either poisons the membership: the process must end.
+        """
+
+    async def reader(self) -> Reader:
+        """Open a cursor."""
+
+    async def read(self, partition: Partition, start: int, end: int) -> Sequence[RawRecord]:
+        """
+        Return the records with ``start <= offset < end``, all that exist.
+
+        Raises:
+            LogGapError: When the partition starts after *start*.
+        """
+
+    async def append(self, partition: Partition, value: bytes, key: bytes | None = None) -> Appended:
+        """
+        Append one record with ``acks=all`` and wait.
+
+        Raises:
+            OutcomeUnknownError: It may or may not be in the log; append the same bytes again or stop.
+        """
+
+    async def publish(self, batch: Sequence[Outgoing]) -> Sequence[Confirmation]:
+        """
+        Publish a batch; the answers stand in its order, and within a partition the records do too.
+
+        Raises:
+            OutcomeUnknownError: Some may be missing; publish the same batch again.
+        """
+
+    async def start_offsets(self, partitions: Sequence[Partition]) -> dict[Partition, int]:
+        """Return the first offset that each partition still has."""
+
+    async def end_offsets(self, partitions: Sequence[Partition]) -> dict[Partition, int]:
+        """Return the next offset of each partition."""
+
+    async def partitions_of(self, topic: str) -> int | None:
+        """Return how many partitions *topic* has, or None where there is no such topic."""
+
+    async def trim(self, partition: Partition, before: int) -> None:
+        """Delete the records before *before* (``delete_records``)."""
+
+    async def stop(self) -> None:
+        """Flush and close everything."""

@@ -1,0 +1,30 @@
+"""
+Hold the shape of every machine's core: decide, evolve, outputs.
+
+Pure: no I/O, clock or randomness; time and documents come in the context.
+"""
+
+from seamwork.decider.decider import Decider
+from seamwork.decider.inputs import (
+    CatalogChanged,
+    HealthChanged,
+    Input,
+    InstanceHealth,
+    Tick,
+    Undeliverable,
+)
+from seamwork.decider.outputs import Forward, Output, Publish, SetAside
+
+__all__ = [
+    "CatalogChanged",
+    "Decider",
+    "Forward",
+    "HealthChanged",
+    "Input",
+    "InstanceHealth",
+    "Output",
+    "Publish",
+    "SetAside",
+    "Tick",
+    "Undeliverable",
+]

@@ -1,0 +1,65 @@
+"""What a machine is given: records of its topics, and the few inputs that come from no topic."""
+
+import msgspec
+
+from seamwork.records.base import Wire
+from seamwork.records.envelope import AnyEnvelope
+from seamwork.records.parties import Revision
+from seamwork.records.wire import Malformed, Received
+
+
+class Tick(Wire, frozen=True, kw_only=True, tag="tick"):
+    """
+    A timer fell due and everything up to *read_to* has been read.
+
+    *read_to* maps ``topic/partition`` to the end offset that was read after the timer fell due, so that no deadline
+    fires over a record that lies unread.
+    """
+
+    read_to: dict[str, int] = {}
+
+
+class CatalogChanged(Wire, frozen=True, kw_only=True, tag="catalog-changed"):
+    """The catalog reached *revision*; its content comes with the context."""
+
+    revision: Revision
+
+
+class InstanceHealth(Wire, frozen=True, kw_only=True):
+    """How many instances of one agent version are alive."""
+
+    agent: str
+    version: str
+    alive: int
+
+
+class HealthChanged(Wire, frozen=True, kw_only=True, tag="health-changed"):
+    """The liveness of agents changed (heartbeats, on change only)."""
+
+    instances: tuple[InstanceHealth, ...]
+
+
+class Undeliverable(Wire, frozen=True, kw_only=True, tag="undeliverable"):
+    """
+    An output can never be published: unknown topic, not authorised, too large.
+
+    *epoch*, *seq* and *index* name the output in the journal; *topic* is where it should have gone; *task*,
+    *crossing* and *dispatch* are those of its envelope where it has them.
+    """
+
+    epoch: int
+    seq: int
+    index: int
+    topic: str
+    error: str
+    task: str | None = None
+    crossing: str | None = None
+    dispatch: str | None = None
+
+
+Bodied = Tick | CatalogChanged | HealthChanged | Undeliverable
+"""Inputs that come from no topic: their bodies are kept in the commit."""
+
+Input = Received[AnyEnvelope] | Malformed | Tick | CatalogChanged | HealthChanged | Undeliverable
+
+bodied_decoder: msgspec.json.Decoder[Bodied] = msgspec.json.Decoder(Bodied)

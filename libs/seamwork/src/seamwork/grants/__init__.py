@@ -1,0 +1,1 @@
+"""Sign, verify, narrow: who may do what, proved by bytes alone."""

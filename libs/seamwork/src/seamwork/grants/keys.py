@@ -1,0 +1,75 @@
+"""
+Sign and verify records with Ed25519 (RFC 8032).
+
+A key is named by its ``kid``. Verification needs nothing but the record and the public key, so anyone can do it
+offline.
+"""
+
+import base64
+import binascii
+from collections.abc import Callable
+from functools import lru_cache
+
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+
+from seamwork.errors import MisconfiguredError
+from seamwork.records.wire import Received, signed_bytes
+
+_KEY_BYTES = 32
+
+
+class SigningKey:
+    """A private key and the id under which its public half is known."""
+
+    def __init__(self, kid: str, seed: bytes) -> None:
+        if len(seed) != _KEY_BYTES:
+            message = f"the private key {kid} has {len(seed)} bytes, an Ed25519 seed has {_KEY_BYTES}"
+            raise MisconfiguredError(message)
+        self._kid = kid
+        self._private = Ed25519PrivateKey.from_private_bytes(seed)
+
+    @property
+    def kid(self) -> str:
+        """The key's id."""
+        return self._kid
+
+    @property
+    def public(self) -> str:
+        """The public key, 32 bytes as base64: what a document carries."""
+        return base64.b64encode(self._private.public_key().public_bytes_raw()).decode("ascii")
+
+    def sign(self, data: bytes) -> str:
+        """Return the signature over *data* as base64."""
+        return base64.b64encode(self._private.sign(data)).decode("ascii")
+
+
+@lru_cache(maxsize=4096)
+def _public_key(public: str) -> Ed25519PublicKey | None:
+    try:
+        return Ed25519PublicKey.from_public_bytes(base64.b64decode(public, validate=True))
+    except (ValueError, binascii.Error):
+        return None
+
+
+def verifies(public: str, data: bytes, sig: str) -> bool:
+    """Say whether *sig* (base64) is the signature of the holder of *public* (base64) over *data*."""
+    key = _public_key(public)
+    if key is None:
+        return False
+    try:
+        key.verify(base64.b64decode(sig, validate=True), data)
+    except (InvalidSignature, ValueError, binascii.Error):
+        return False
+    return True
+
+
+def record_verifies(received: Received, platform: str, public_of: Callable[[str], str | None]) -> bool:  # type: ignore[type-arg]  # any envelope
+    """Say whether a record is signed by the key that its ``sw_kid`` names; *public_of* finds the public half."""
+    if received.sig is None or received.kid is None:
+        return False
+    public = public_of(received.kid)
+    if public is None:
+        return False
+    data = signed_bytes(platform, received.raw.topic, received.raw.key or b"", received.envelope)
+    return verifies(public, data, received.sig)

@@ -1,0 +1,18 @@
+"""
+Hold what every record on the wire has in common.
+
+An envelope is one JSON object: the fields of one of the structs of this room, tagged by ``type``. Every struct is
+frozen and refuses unknown fields, so a misspelt field is an error and never silently nothing. Instants are whole
+milliseconds since 1970 (UTC) and end in ``_at``; money is whole micro-USD; digests are SHA-256 in lower-case
+hexadecimal.
+"""
+
+import msgspec
+
+
+class Wire(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """A part of an envelope."""
+
+
+class Envelope(Wire, frozen=True, kw_only=True, tag_field="type"):
+    """A whole envelope: what the header ``sw_envelope`` of one record holds."""

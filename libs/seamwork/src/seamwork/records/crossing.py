@@ -1,0 +1,154 @@
+"""
+Describe what agents write: handoffs and results, and the progress and usage that accompany them.
+
+The payload is the body of the record and is not in here; ``payload_sha256`` binds it.
+"""
+
+from typing import Literal
+
+import msgspec
+
+from seamwork.ids import length_prefixed, sha256_hex
+from seamwork.records.authority import Authority, Constraint, Spent
+from seamwork.records.base import Envelope, Wire
+from seamwork.records.parties import AgentRef, ContractRef, Target
+
+Outcome = Literal["success", "partial", "error"]
+Mode = Literal["delegate", "transfer"]
+
+
+class CarriedStamp(Wire, frozen=True, kw_only=True):
+    """
+    The stamp under which an agent acts, as it received it.
+
+    *envelope* is the exact ASCII text of the ``work`` record's envelope; *kid* and *sig* (base64) are the router's
+    signature over that record, so that anyone can verify it offline (``seamwork.grants``).
+    """
+
+    envelope: str
+    kid: str
+    sig: str
+
+
+class StepState(Wire, frozen=True, kw_only=True):
+    """Where one step of the task stands, as its sender knows it."""
+
+    name: str
+    state: Literal["completed", "in_progress", "skipped", "deferred"]
+    by: str | None = None
+
+
+class ToolOutput(Wire, frozen=True, kw_only=True):
+    """One typed object that a tool returned and the next agent may rely on."""
+
+    tool: str
+    call: str
+    media_type: str = "application/json"
+    value: msgspec.Raw = msgspec.Raw(b"null")
+
+
+class Crossing(Envelope, frozen=True, kw_only=True):
+    """
+    What every crossing says.
+
+    *stamp* is null on a root handoff alone. *intent* is the initiator's, verbatim, on every crossing of a task;
+    *sent_at* is the sender's clock and data only: validity is judged at the append time.
+    """
+
+    id: str
+    task: str
+    source: AgentRef
+    intent: str
+    intent_sha256: str
+    payload_sha256: str
+    payload_bytes: int
+    sent_at: int
+    expires_at: int
+    stamp: CarriedStamp | None = None
+    model: str | None = None
+    prompt_sha256: str | None = None
+
+
+class Handoff(Crossing, frozen=True, kw_only=True, tag="handoff"):
+    """
+    Work that goes out.
+
+    *parent* is the crossing whose dispatch the sender works on, null on a root. ``delegate`` expects the result
+    back; ``transfer`` hands the sender's own place to the receiver. *authority* null asks for all that the stamp
+    gives, with one level of depth less. *spent* is the final figure of a sender that transfers.
+    """
+
+    mode: Mode = "delegate"
+    parent: str | None = None
+    step: str
+    ordinal: int = 0
+    contract: ContractRef
+    target: Target
+    steps: tuple[StepState, ...] = ()
+    tool_outputs: tuple[ToolOutput, ...] = ()
+    constraints: tuple[Constraint, ...] = ()
+    authority: Authority | None = None
+    ceiling_micro_usd: int = 0
+    fallback_owner: str | None = None
+    deadline_at: int
+    spent: Spent | None = None
+
+
+class Result(Crossing, frozen=True, kw_only=True, tag="result"):
+    """
+    What comes back for one dispatch, under the contract it was dispatched with.
+
+    *parent* is the crossing answered, *dispatch* the dispatch that the carried stamp opened.
+    """
+
+    parent: str
+    dispatch: str
+    contract: ContractRef
+    outcome: Outcome
+    ordinal: int = 0
+    steps: tuple[StepState, ...] = ()
+    tool_outputs: tuple[ToolOutput, ...] = ()
+    constraints: tuple[Constraint, ...] = ()
+    spent: Spent | None = None
+
+
+class Progress(Crossing, frozen=True, kw_only=True, tag="progress"):
+    """A sign of life for one dispatch, with a note for people; its body is empty."""
+
+    dispatch: str
+    ordinal: int
+    note: str
+    accepted_work: bool = False
+
+
+class Usage(Crossing, frozen=True, kw_only=True, tag="usage"):
+    """What one dispatch has spent so far, cumulative; its body is empty."""
+
+    dispatch: str
+    ordinal: int
+    spent: Spent
+
+
+AnyCrossing = Handoff | Result | Progress | Usage
+
+
+def content_digest(crossing: AnyCrossing) -> str:
+    """
+    Say what a crossing *means*, apart from when and under which stamp and agent version it was sent.
+
+    Two crossings of one id with equal content are a repeat; with different content they are a conflict.
+    """
+    meaning: list[object] = [type(crossing).__name__, crossing.task, crossing.source.agent, crossing.intent_sha256]
+    meaning.append(crossing.payload_sha256)
+    match crossing:
+        case Handoff():
+            meaning += [crossing.mode, crossing.parent, crossing.step, crossing.ordinal, crossing.contract]
+            meaning += [crossing.target, crossing.constraints, crossing.authority, crossing.ceiling_micro_usd]
+        case Result():
+            meaning += [crossing.parent, crossing.dispatch, crossing.contract, crossing.outcome]
+            meaning += [crossing.constraints]
+        case Progress():
+            meaning += [crossing.dispatch, crossing.ordinal, crossing.note]
+        case Usage():
+            meaning += [crossing.dispatch, crossing.ordinal, crossing.spent]
+    return sha256_hex(length_prefixed(b"content", msgspec.json.encode(meaning)))

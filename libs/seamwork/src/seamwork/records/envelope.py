@@ -1,0 +1,126 @@
+"""
+Turn envelopes into bytes and back: one ASCII JSON object, read strictly.
+
+Refused besides what JSON itself refuses: bytes that are not ASCII, an unknown ``type``, an unknown field, a wrong
+type, and a key that stands twice in one object (parsers differ in which one they keep, so two readers would see two
+records under one signature).
+"""
+
+import json
+import re
+from typing import Any
+
+import msgspec
+
+from seamwork.errors import UnprocessableError
+from seamwork.records.base import Envelope
+from seamwork.records.crossing import Handoff, Progress, Result, Usage
+from seamwork.records.decision import (
+    Accepted,
+    Closed,
+    Dispatched,
+    Escalated,
+    Held,
+    JudgeAgain,
+    Noted,
+    Overrun,
+    Refused,
+    TaskEnded,
+)
+from seamwork.records.inbox import Answer, Notice, Work
+from seamwork.records.people import ApprovalEnd, ApprovalRequest, Command, Reply
+from seamwork.records.platform import ActivationRecord, DeadLetter, DocumentRecord, Heartbeat, TreeHead
+from seamwork.records.verdict import Verdict
+
+AnyEnvelope = (
+    Handoff | Result | Progress | Usage
+    | Work | Answer | Notice
+    | Verdict
+    | Dispatched | Refused | Held | JudgeAgain | Accepted | Noted | Overrun | Escalated | Closed | TaskEnded
+    | ApprovalRequest | ApprovalEnd | Reply | Command
+    | DocumentRecord | ActivationRecord | Heartbeat | DeadLetter | TreeHead
+)  # fmt: skip
+
+MAX_ENVELOPE_BYTES = 64 * 1024
+"""A quarter of the smallest record limit: an envelope is a description, the payload is the body."""
+
+_NOT_ASCII = re.compile(r"[^\x00-\x7f]")
+_encoder = msgspec.json.Encoder()
+_decoder: msgspec.json.Decoder[AnyEnvelope] = msgspec.json.Decoder(AnyEnvelope)
+
+
+class EnvelopeError(UnprocessableError):
+    """The bytes are not an envelope. *rule* is the stable name of what is wrong."""
+
+    def __init__(self, rule: str, message: str) -> None:
+        super().__init__(message)
+        self.rule = rule
+
+
+def encode(envelope: Envelope) -> bytes:
+    """Return the one ASCII encoding of *envelope*: equal structs give equal bytes."""
+    return to_ascii(_encoder.encode(envelope))
+
+
+def to_ascii(encoded: bytes) -> bytes:
+    """Escape what is not ASCII in JSON bytes; outside of strings JSON has nothing but ASCII."""
+    if encoded.isascii():
+        return encoded
+    return _NOT_ASCII.sub(_escape, encoded.decode()).encode("ascii")
+
+
+def decode(data: bytes) -> AnyEnvelope:
+    """
+    Read an envelope.
+
+    Raises:
+        EnvelopeError: With the rule ``envelope-too-large``, ``envelope-not-ascii``, ``envelope-not-json``,
+            ``envelope-duplicate-key`` or ``envelope-malformed``.
+    """
+    if len(data) > MAX_ENVELOPE_BYTES:
+        raise EnvelopeError(
+            "envelope-too-large", f"the envelope has {len(data)} bytes, {MAX_ENVELOPE_BYTES} are allowed"
+        )
+    if not data.isascii():
+        raise EnvelopeError("envelope-not-ascii", "the envelope holds bytes that are not ASCII; escape them")
+    try:
+        envelope = _decoder.decode(data)
+    except msgspec.ValidationError as error:
+        refuse_duplicate_keys(data)
+        raise EnvelopeError("envelope-malformed", f"the envelope does not fit its type: {error}") from error
+    except (msgspec.DecodeError, RecursionError) as error:
+        raise EnvelopeError("envelope-not-json", f"the envelope is not JSON: {error}") from error
+    # What we would have written ourselves has no key twice, and comparing bytes is far cheaper than looking.
+    if encode(envelope) != data:
+        refuse_duplicate_keys(data)
+    return envelope
+
+
+def refuse_duplicate_keys(data: bytes) -> None:
+    """
+    Read *data* as JSON, only to see that no object holds a key twice.
+
+    Raises:
+        EnvelopeError: ``envelope-duplicate-key``, naming the key, or ``envelope-not-json``.
+    """
+    try:
+        json.loads(data, object_pairs_hook=_distinct)
+    except (ValueError, RecursionError) as error:
+        raise EnvelopeError("envelope-not-json", "the envelope is not JSON") from error
+
+
+def _distinct(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    seen: dict[str, Any] = {}
+    for name, value in pairs:
+        if name in seen:
+            raise EnvelopeError("envelope-duplicate-key", f"the key {name!r} stands twice in one object")
+        seen[name] = value
+    return seen
+
+
+def _escape(match: re.Match[str]) -> str:
+    code = ord(match.group())
+    if code < 0x10000:
+        return f"\\u{code:04x}"
+    code -= 0x10000
+    return f"\\u{0xD800 + (code >> 10):04x}\\u{0xDC00 + (code & 0x3FF):04x}"

@@ -1,0 +1,264 @@
+"""
+Read and write whole records: headers, envelope, signature, body.
+
+``read`` never raises and never skips: what cannot be read comes back as ``Malformed`` with a rule, so that a gate
+can answer it by its position. ``compose`` is its inverse. Topics are named without the platform's prefix here;
+``seamwork.bus`` puts it on and takes it off.
+"""
+
+import base64
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Generic, Protocol, TypeVar
+
+from seamwork.ids import length_prefixed, sha256_hex
+from seamwork.records.base import Envelope
+from seamwork.records.crossing import AnyCrossing, Handoff, Result
+from seamwork.records.envelope import AnyEnvelope, EnvelopeError, decode, encode
+from seamwork.records.parties import Position
+from seamwork.records.verdict import Verdict
+
+SW_ENVELOPE = "sw_envelope"
+SW_SIG = "sw_sig"
+SW_KID = "sw_kid"
+SW_CROSSING = "sw_crossing"
+SW_CROSSING_SIG = "sw_crossing_sig"
+SW_CROSSING_KID = "sw_crossing_kid"
+SW_CHILDREN = "sw_children"
+TRACEPARENT = "traceparent"
+
+RECORD_TYPE = b"application/vnd.seamwork.record.v1"
+
+Header = tuple[str, bytes | None]
+R = TypeVar("R", bound=Envelope, covariant=True)
+
+
+@dataclass(frozen=True, slots=True)
+class RawRecord:
+    """
+    A record as the log holds it; nothing of it is decoded.
+
+    *appended_at* is the broker's append time in milliseconds (LogAppendTime). *value* null is a tombstone.
+    """
+
+    topic: str
+    partition: int
+    offset: int
+    appended_at: int
+    key: bytes | None
+    value: bytes | None
+    headers: tuple[Header, ...] = ()
+
+    @property
+    def position(self) -> Position:
+        """Where it lies in its topic."""
+        return Position(partition=self.partition, offset=self.offset)
+
+
+@dataclass(frozen=True, slots=True)
+class Outgoing:
+    """A record to be published. *partition* null means that the key decides."""
+
+    topic: str
+    key: bytes
+    value: bytes | None
+    headers: tuple[Header, ...] = ()
+    partition: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Received(Generic[R]):
+    """
+    A record that could be read. Nothing is verified yet: not the signature, not the payload's digest.
+
+    *digest* is the digest of the record (``record_digest``).
+    """
+
+    raw: RawRecord
+    key: str
+    envelope: bytes
+    record: R
+    digest: str
+    kid: str | None = None
+    sig: str | None = None
+    traceparent: str | None = None
+
+    @property
+    def payload(self) -> bytes:
+        """The body; a tombstone never gets here for a crossing."""
+        return self.raw.value or b""
+
+    @property
+    def position(self) -> Position:
+        """Where it lies in its topic."""
+        return self.raw.position
+
+
+@dataclass(frozen=True, slots=True)
+class Malformed:
+    """A record that could not be read, with the stable name of why. Its digest covers what there was."""
+
+    raw: RawRecord
+    digest: str
+    rule: str
+    reason: str
+
+    @property
+    def position(self) -> Position:
+        """Where it lies in its topic."""
+        return self.raw.position
+
+
+class Signer(Protocol):
+    """Whoever can sign a record (``seamwork.grants.SigningKey``)."""
+
+    @property
+    def kid(self) -> str:
+        """The key's id."""
+
+    def sign(self, data: bytes) -> str:
+        """Return the signature over *data* as base64."""
+
+
+def signed_bytes(platform: str, topic: str, key: bytes, envelope: bytes) -> bytes:
+    """
+    Return what a signature covers.
+
+    Args:
+        platform: The platform's id, so that no record counts on another platform.
+        topic: The topic's name without prefix.
+        key: The record's key.
+        envelope: The exact bytes of ``sw_envelope``; they hold the payload's SHA-256.
+    """
+    return length_prefixed(RECORD_TYPE, platform.encode(), topic.encode(), key, envelope)
+
+
+def record_digest(platform: str, topic: str, key: bytes, envelope: bytes) -> str:
+    """Return the digest by which verdicts, stamps and journals name a record."""
+    return sha256_hex(signed_bytes(platform, topic, key, envelope))
+
+
+def read(raw: RawRecord, platform: str) -> "Received[AnyEnvelope] | Malformed":
+    """Read one record; what is wrong with it is part of the answer, never an exception."""
+    found: dict[str, bytes | None] = {}
+    envelope = b""
+    try:
+        for name, value in raw.headers:
+            if name in found:
+                raise EnvelopeError("duplicate-header", f"the header {name!r} stands twice")
+            found[name] = value
+        envelope = found.get(SW_ENVELOPE) or b""
+        if raw.key is None:
+            raise EnvelopeError("no-key", "the record has no key; the key is the task's id")
+        if not envelope:
+            raise EnvelopeError("no-envelope", "the record has no header sw_envelope")
+        return Received(
+            raw=raw,
+            key=_text(raw.key, "key"),
+            envelope=envelope,
+            record=decode(envelope),
+            digest=record_digest(platform, raw.topic, raw.key, envelope),
+            kid=_optional(found, SW_KID),
+            sig=_optional(found, SW_SIG),
+            traceparent=_optional(found, TRACEPARENT),
+        )
+    except EnvelopeError as error:
+        digest = record_digest(platform, raw.topic, raw.key or b"", envelope)
+        return Malformed(raw=raw, digest=digest, rule=error.rule, reason=str(error))
+
+
+def compose(  # one argument for each part of a record
+    platform: str,
+    topic: str,
+    key: str,
+    record: Envelope,
+    *,
+    payload: bytes | None = b"",
+    partition: int | None = None,
+    signer: Signer | None = None,
+    traceparent: str | None = None,
+    extra: Iterable[Header] = (),
+) -> Outgoing:
+    """Put a record together; *signer* signs it, null leaves it unsigned (topics that ACLs protect)."""
+    envelope = encode(record)
+    raw_key = key.encode()
+    headers = [*cloud_event(platform, topic, raw_key, envelope, record), (SW_ENVELOPE, envelope)]
+    if signer is not None:
+        signature = signer.sign(signed_bytes(platform, topic, raw_key, envelope))
+        headers += [(SW_SIG, signature.encode()), (SW_KID, signer.kid.encode())]
+    if traceparent is not None:
+        headers.append((TRACEPARENT, traceparent.encode()))
+    headers += extra
+    return Outgoing(topic=topic, key=raw_key, value=payload, headers=tuple(headers), partition=partition)
+
+
+def cloud_event(platform: str, topic: str, key: bytes, envelope: bytes, record: Envelope) -> Sequence[Header]:
+    """
+    Return the CloudEvents 1.0 attributes (Kafka binding, binary mode) that repeat parts of the envelope.
+
+    ``ce_id`` is the record's own id, or its digest where it has none.
+    """
+    identity = getattr(record, "id", None) or record_digest(platform, topic, key, envelope)
+    headers: list[Header] = [
+        ("content-type", b"application/json"),
+        ("ce_specversion", b"1.0"),
+        ("ce_id", identity.encode()),
+        ("ce_source", _source(record).encode()),
+        ("ce_type", ce_type(record).encode()),
+        ("ce_subject", key),
+    ]
+    if isinstance(record, Handoff | Result):
+        schema = f"seamwork:contract/{record.contract.name}/{record.contract.version}"
+        headers.append(("ce_dataschema", schema.encode()))
+        headers.append(("ce_time", rfc3339(record.sent_at).encode()))
+    return headers
+
+
+def cloud_event_difference(received: Received[AnyCrossing]) -> str | None:
+    """Name the first ``ce_*`` attribute that is missing or differs from the envelope, or return None."""
+    raw = received.raw
+    wanted = cloud_event("", raw.topic, raw.key or b"", received.envelope, received.record)
+    headers = dict(raw.headers)
+    for name, value in wanted:
+        if name in {"ce_time", "content-type"}:
+            continue  # the sender's own clock and media type prove nothing
+        if headers.get(name) != value:
+            return name
+    return None
+
+
+def ce_type(record: Envelope) -> str:
+    """Return the CloudEvents type of a record: reverse DNS, the envelope's own type, the wire's version."""
+    return f"dev.seamwork.{record.__struct_config__.tag}.v1"
+
+
+def rfc3339(unix_ms: int) -> str:
+    """Write an instant as RFC 3339 in UTC with milliseconds."""
+    instant = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(milliseconds=unix_ms)
+    return instant.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def _source(record: Envelope) -> str:
+    if isinstance(record, AnyCrossing):
+        return f"/agents/{record.source.agent}/{record.source.version}"
+    if isinstance(record, Verdict):
+        return f"/gates/{record.gate}/{record.gate_version}"
+    return "/seamwork"
+
+
+def _text(data: bytes, what: str) -> str:
+    try:
+        return data.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise EnvelopeError("not-utf-8", f"the {what} is not UTF-8") from error
+
+
+def _optional(found: dict[str, bytes | None], name: str) -> str | None:
+    value = found.get(name)
+    return None if value is None else _text(value, f"header {name}")
+
+
+def base64_text(data: bytes) -> str:
+    """Return *data* as standard base64, padded."""
+    return base64.b64encode(data).decode("ascii")
