@@ -1,0 +1,1 @@
+"""Read what an operator sets, once, into frozen values."""
