@@ -16,7 +16,7 @@ class Tick(Wire, frozen=True, kw_only=True, tag="tick"):
     fires over a record that lies unread.
     """
 
-    read_to: dict[str, int] = {}
+    read_to: dict[str, int] = msgspec.field(default_factory=dict)
 
 
 class CatalogChanged(Wire, frozen=True, kw_only=True, tag="catalog-changed"):

@@ -4,7 +4,7 @@ Describe what agents write: handoffs and results, and the progress and usage tha
 The payload is the body of the record and is not in here; ``payload_sha256`` binds it.
 """
 
-from typing import Literal
+from typing import Any, Literal
 
 import msgspec
 
@@ -44,7 +44,7 @@ class ToolOutput(Wire, frozen=True, kw_only=True):
     tool: str
     call: str
     media_type: str = "application/json"
-    value: msgspec.Raw = msgspec.Raw(b"null")
+    value: Any = None
 
 
 class Crossing(Envelope, frozen=True, kw_only=True):
@@ -138,7 +138,12 @@ def content_digest(crossing: AnyCrossing) -> str:
 
     Two crossings of one id with equal content are a repeat; with different content they are a conflict.
     """
-    meaning: list[object] = [type(crossing).__name__, crossing.task, crossing.source.agent, crossing.intent_sha256]
+    meaning: list[object] = [
+        type(crossing).__name__,
+        crossing.task,
+        crossing.source.agent,
+        crossing.intent_sha256,
+    ]
     meaning.append(crossing.payload_sha256)
     match crossing:
         case Handoff():

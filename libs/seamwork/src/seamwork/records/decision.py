@@ -15,8 +15,18 @@ from seamwork.records.verdict import Approvers
 
 TaskOutcome = Literal["complete", "partial", "failed", "cancelled", "expired"]
 Why = Literal[
-    "accepted", "transferred", "timeout", "error", "violation", "revoked", "cancelled", "expired", "overrun",
-    "failed", "rerouted", "refused",
+    "accepted",
+    "transferred",
+    "timeout",
+    "error",
+    "violation",
+    "revoked",
+    "cancelled",
+    "expired",
+    "overrun",
+    "failed",
+    "rerouted",
+    "refused",
 ]
 
 

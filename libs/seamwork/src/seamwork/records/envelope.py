@@ -44,6 +44,7 @@ AnyEnvelope = (
 MAX_ENVELOPE_BYTES = 64 * 1024
 """A quarter of the smallest record limit: an envelope is a description, the payload is the body."""
 
+_ASTRAL = 0x10000  # from here on JSON escapes a character as two surrogates
 _NOT_ASCII = re.compile(r"[^\x00-\x7f]")
 _encoder = msgspec.json.Encoder()
 _decoder: msgspec.json.Decoder[AnyEnvelope] = msgspec.json.Decoder(AnyEnvelope)
@@ -120,7 +121,7 @@ def _distinct(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 def _escape(match: re.Match[str]) -> str:
     code = ord(match.group())
-    if code < 0x10000:
+    if code < _ASTRAL:
         return f"\\u{code:04x}"
-    code -= 0x10000
+    code -= _ASTRAL
     return f"\\u{0xD800 + (code >> 10):04x}\\u{0xDC00 + (code & 0x3FF):04x}"

@@ -9,6 +9,8 @@ unchanged: its envelope and signature in headers of their own, its payload as th
 
 from typing import Literal
 
+import msgspec
+
 from seamwork.records.authority import Authority, Constraint
 from seamwork.records.base import Envelope, Wire
 from seamwork.records.crossing import Mode, Outcome
@@ -58,7 +60,7 @@ class Work(Envelope, frozen=True, kw_only=True, tag="work"):
     lineage: tuple[str, ...]
     tenant: str | None = None
     team: str | None = None
-    labels: dict[str, str] = {}
+    labels: dict[str, str] = msgspec.field(default_factory=dict)
     budgets: tuple[str, ...] = ()
     children_sha256: str | None = None
 

@@ -31,7 +31,7 @@ TRACEPARENT = "traceparent"
 RECORD_TYPE = b"application/vnd.seamwork.record.v1"
 
 Header = tuple[str, bytes | None]
-R = TypeVar("R", bound=Envelope, covariant=True)
+R_co = TypeVar("R_co", bound=Envelope, covariant=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +68,7 @@ class Outgoing:
 
 
 @dataclass(frozen=True, slots=True)
-class Received(Generic[R]):
+class Received(Generic[R_co]):
     """
     A record that could be read. Nothing is verified yet: not the signature, not the payload's digest.
 
@@ -78,7 +78,7 @@ class Received(Generic[R]):
     raw: RawRecord
     key: str
     envelope: bytes
-    record: R
+    record: R_co
     digest: str
     kid: str | None = None
     sig: str | None = None
@@ -168,7 +168,7 @@ def read(raw: RawRecord, platform: str) -> "Received[AnyEnvelope] | Malformed":
         return Malformed(raw=raw, digest=digest, rule=error.rule, reason=str(error))
 
 
-def compose(  # one argument for each part of a record
+def compose(  # noqa: PLR0913  # one argument for each part of a record
     platform: str,
     topic: str,
     key: str,

@@ -1,0 +1,231 @@
+"""What is on the wire is what the contracts folder says, byte for byte."""
+
+import json
+from typing import Any
+
+import jsonschema_rs
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from seamwork import ids
+from seamwork.grants.keys import verifies
+from seamwork.records.crossing import Handoff, Progress, Result, Usage, content_digest
+from seamwork.records.envelope import AnyEnvelope, EnvelopeError, decode, encode
+from seamwork.records.parties import AgentRef, Revision
+from seamwork.records.partition import murmur2, partition_of
+from seamwork.records.places import contracts_dir
+from seamwork.records.schemas import schemas
+from seamwork.records.wire import (
+    Malformed,
+    RawRecord,
+    Received,
+    cloud_event_difference,
+    read,
+    record_digest,
+    signed_bytes,
+)
+
+WIRE = contracts_dir() / "wire"
+VECTORS: dict[str, Any] = json.loads((WIRE / "vectors.json").read_text())
+
+
+def record_of(vector: dict[str, Any]) -> RawRecord:
+    """Make the raw record that a vector describes."""
+    headers = tuple((name, value.encode()) for name, value in vector["headers"])
+    return RawRecord(vector["topic"], 1, 42, 1, vector["key"].encode(), vector["body"].encode(), headers)
+
+
+@pytest.mark.parametrize("vector", VECTORS["records"], ids=lambda v: v["name"])
+def test_a_vector_reads_and_writes_byte_for_byte(vector: dict[str, Any]) -> None:
+    """Reading gives the fields, writing them again gives the bytes, and the digest is the one that stands there."""
+    received = read(record_of(vector), vector["platform"])
+
+    assert isinstance(received, Received)
+    assert vector["fields"] == json.loads(encode(received.record))
+    assert received.envelope == encode(received.record)
+    assert vector["digest"] == received.digest
+
+
+@pytest.mark.parametrize("vector", VECTORS["records"], ids=lambda v: v["name"])
+def test_a_vector_fits_its_schema_and_a_misspelt_field_does_not(vector: dict[str, Any]) -> None:
+    """The committed JSON Schema accepts the envelope, and refuses it with one field more."""
+    schema = json.loads((WIRE / f"{vector['fields']['type']}.schema.json").read_text())
+    validator = jsonschema_rs.validator_for(schema, offline=True)
+
+    assert validator.is_valid(vector["fields"])
+    assert not validator.is_valid({**vector["fields"], "tsak": "x"})
+
+
+@pytest.mark.parametrize("vector", [v for v in VECTORS["records"] if v["signer"]], ids=lambda v: v["name"])
+def test_a_vectors_signature_verifies_and_binds_every_part(vector: dict[str, Any]) -> None:
+    """The signature holds for the record as it is, and for no other platform, topic, key or envelope."""
+    received = read(record_of(vector), vector["platform"])
+    assert isinstance(received, Received)
+    public = VECTORS["keys"][vector["signer"]]["public"]
+    parts = (vector["platform"], vector["topic"], vector["key"].encode(), received.envelope)
+
+    assert received.sig is not None
+    assert verifies(public, signed_bytes(*parts), received.sig)
+    for i, other in enumerate(("another", "another", b"another", received.envelope.replace(b"a", b"b", 1))):
+        changed = [*parts[:i], other, *parts[i + 1 :]]
+        assert not verifies(public, signed_bytes(*changed), received.sig)  # type: ignore[arg-type]  # one part swapped
+
+
+@pytest.mark.parametrize("vector", VECTORS["partitions"], ids=lambda v: v["key"][:8] or "empty")
+def test_keys_land_where_java_puts_them(vector: dict[str, Any]) -> None:
+    """The partition of a key is murmur2's, whatever the client."""
+    assert (vector["of_4"], vector["of_12"]) == (
+        partition_of(vector["key"].encode(), 4),
+        partition_of(vector["key"].encode(), 12),
+    )
+
+
+@pytest.mark.parametrize(
+    ("key", "signed"),
+    [(b"21", -973932308), (b"foobar", -790332482), (b"a-little-bit-long-string", -985981536),
+     (b"a-little-bit-longer-string", -1486304829), (b"lkjh234lh9fiuh90y23oiuhsafujhadof229phr9h19h89h8", -58897971)],
+)  # fmt: skip
+def test_murmur2_is_kafkas(key: bytes, signed: int) -> None:
+    """The values of Apache Kafka's own UtilsTest come out."""
+    assert signed % (1 << 32) == murmur2(key)
+
+
+@pytest.mark.parametrize("vector", VECTORS["ids"], ids=lambda v: v["make"])
+def test_ids_come_out_as_written(vector: dict[str, Any]) -> None:
+    """Ids are made from their arguments alone."""
+    arguments = list(vector["from"])
+    if vector["make"] == "uuid7":
+        arguments[1] = bytes.fromhex(arguments[1])
+
+    assert vector["is"] == getattr(ids, vector["make"])(*arguments)
+
+
+def test_the_committed_schemas_are_those_of_the_types() -> None:
+    """contracts/wire holds one schema per envelope type, generated, none left over."""
+    committed = {p.name: p.read_text() for p in WIRE.iterdir() if p.name.endswith(".schema.json")}
+
+    assert schemas() == committed
+
+
+@given(st.text(max_size=40), st.integers(min_value=0, max_value=2**53))
+def test_an_envelope_is_ascii_and_survives_the_trip(intent: str, at: int) -> None:
+    """Whatever text stands in it, the envelope is ASCII and decodes to itself."""
+    progress = Progress(
+        id="i", task="t", source=AgentRef(agent="a", version="1.0.0"), intent=intent, intent_sha256="0",
+        payload_sha256="0", payload_bytes=0, sent_at=at, expires_at=at, dispatch="d", ordinal=0, note=intent,
+    )  # fmt: skip
+    data = encode(progress)
+
+    assert data.isascii()
+    assert progress == decode(data)
+
+
+@pytest.mark.parametrize(
+    ("data", "rule"),
+    [
+        (b"", "envelope-not-json"),
+        (b"[]", "envelope-malformed"),
+        (b'{"type":"handoff"', "envelope-not-json"),
+        (b'{"type":"no-such-thing"}', "envelope-malformed"),
+        (b'{"type":"tree-head","log":"l","size":1.5,"root_sha256":"","signed_at":0}', "envelope-malformed"),
+        (
+            b'{"type":"tree-head","log":"l","size":1,"root_sha256":"","signed_at":0,"x":1}',
+            "envelope-malformed",
+        ),
+        (
+            b'{"type":"tree-head","log":"l","log":"m","size":1,"root_sha256":"","signed_at":0}',
+            "envelope-duplicate-key",
+        ),
+        (
+            b'{"type":"tree-head","log":"\xc3\xa9","size":1,"root_sha256":"","signed_at":0}',
+            "envelope-not-ascii",
+        ),
+        (b"[" * 60_000, "envelope-not-json"),
+        (b" " * 70_000, "envelope-too-large"),
+    ],
+)
+def test_what_is_no_envelope_is_refused_by_name(data: bytes, rule: str) -> None:
+    """Every way of being no envelope has its rule."""
+    with pytest.raises(EnvelopeError) as refusal:
+        decode(data)
+
+    assert rule == refusal.value.rule
+
+
+@given(
+    st.one_of(st.none(), st.binary(max_size=20)),
+    st.one_of(st.none(), st.binary(max_size=40)),
+    st.lists(
+        st.tuples(
+            st.sampled_from(["sw_envelope", "sw_sig", "sw_kid", "x", "ce_id"]),
+            st.one_of(st.none(), st.binary(max_size=30)),
+        ),
+        max_size=5,
+    ),
+)
+def test_reading_never_raises(
+    key: bytes | None, value: bytes | None, headers: list[tuple[str, bytes | None]]
+) -> None:
+    """No record can be made that the reader skips or stumbles over: it comes back with a position and a digest."""
+    answer = read(RawRecord("handoffs.v1", 0, 7, 1, key, value, tuple(headers)), "p")
+
+    assert isinstance(answer, Malformed)
+    assert 7 == answer.position.offset
+    assert 64 == len(answer.digest)
+    assert answer.rule
+
+
+def test_a_changed_cloud_event_attribute_is_named() -> None:
+    """The attributes repeat the envelope, and a difference has a name."""
+    vector = VECTORS["records"][0]
+    raw = record_of(vector)
+    for name in ("ce_id", "ce_type", "ce_source", "ce_subject", "ce_dataschema", "ce_specversion"):
+        headers = tuple((n, b"other" if n == name else v) for n, v in raw.headers)
+        received = read(RawRecord(raw.topic, 1, 42, 1, raw.key, raw.value, headers), vector["platform"])
+        assert isinstance(received, Received)
+        assert name == cloud_event_difference(received)  # type: ignore[arg-type]  # a handoff, as the vector says
+
+
+def test_content_is_what_is_meant_and_not_when_or_under_what_it_was_sent() -> None:
+    """Stamp, version and times do not count; payload, target, contract and constraints do."""
+    fields = VECTORS["records"][2]["fields"]
+    handoff = msgspec.convert(fields, AnyEnvelope)
+    assert isinstance(handoff, Handoff)
+    same = [
+        {"stamp": None}, {"sent_at": 1}, {"expires_at": 1}, {"deadline_at": 1},
+        {"source": AgentRef(agent="planner", version="9.0.0")}, {"model": "other"},
+    ]  # fmt: skip
+    other = [
+        {"payload_sha256": "00"}, {"intent_sha256": "00"}, {"step": "x"}, {"ordinal": 9}, {"constraints": ()},
+        {"ceiling_micro_usd": 7}, {"mode": "transfer"}, {"source": AgentRef(agent="eve", version="1.0.0")},
+    ]  # fmt: skip
+
+    for change in same:
+        assert content_digest(handoff) == content_digest(msgspec.structs.replace(handoff, **change))
+    for change in other:
+        assert content_digest(handoff) != content_digest(msgspec.structs.replace(handoff, **change))
+
+
+def test_content_tells_kinds_apart() -> None:
+    """A result, progress and usage with the same id never pass for one another."""
+    digests = {
+        content_digest(msgspec.convert(v["fields"], Result | Progress | Usage | Handoff))
+        for v in VECTORS["records"]
+        if v["topic"] == "handoffs.v1"
+    }
+
+    assert 5 == len(digests)
+
+
+def test_a_digest_covers_platform_topic_key_and_envelope() -> None:
+    """Moving a part's end changes the digest: the lengths are inside."""
+    assert record_digest("ab", "c", b"k", b"e") != record_digest("a", "bc", b"k", b"e")
+
+
+def test_a_revision_reaches_only_what_it_has_seen() -> None:
+    """All three topics must have been read as far."""
+    here = Revision(contracts=3, registry=3, policies=3)
+
+    assert here.reaches(Revision(contracts=3, registry=1))
+    assert not here.reaches(Revision(contracts=3, registry=3, policies=4))
