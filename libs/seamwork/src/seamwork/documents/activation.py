@@ -1,0 +1,29 @@
+"""Say what an activation may ask for, before one is signed and again when one is read."""
+
+from seamwork.documents.kinds import KINDS
+from seamwork.documents.problems import did_you_mean
+from seamwork.documents.unbuilt import MODES_NOT_BUILT_YET
+
+STATUSES = ("draft", "active", "deprecated", "retired", "revoked")
+MODES = ("enforce", "shadow")
+
+
+def activation_problem(kind: str, status: str = "active", mode: str | None = None) -> str | None:
+    """
+    Say why an activation of a document of *kind* is refused, or return None.
+
+    A mode is for gates alone; ``canary`` is refused as not built yet.
+    """
+    if kind not in KINDS:
+        return f"unknown-kind: there is no kind {kind!r}; {did_you_mean(kind, KINDS) or 'see the documents room'}"
+    if status not in STATUSES:
+        return f"unknown-status: there is no status {status!r}; one of {', '.join(STATUSES)}"
+    if mode is None:
+        return None
+    if mode in MODES_NOT_BUILT_YET:
+        return f"not-built-yet: the mode {mode!r} is not built yet; one of {', '.join(MODES)}"
+    if mode not in MODES:
+        return f"unknown-mode: there is no mode {mode!r}; one of {', '.join(MODES)}"
+    if kind != "Gate":
+        return f"mode-without-gate: only a Gate has a mode, this is a {kind}"
+    return None

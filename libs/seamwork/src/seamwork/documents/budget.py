@@ -1,0 +1,36 @@
+"""Describe a budget: the most that something may cost altogether."""
+
+from typing import ClassVar, Literal, Self
+
+from pydantic import model_validator
+
+from seamwork.documents.shape import Document, MicroUsd, Name, Shape
+
+
+class BudgetSpec(Shape):
+    """
+    A cap on money.
+
+    ``task``: each task begun by an initiator that names this budget has *limitMicroUsd* for its whole tree.
+    ``agent`` and ``team``: all work of the one that *holder* names, over all tasks.
+    """
+
+    scope: Literal["task", "agent", "team"]
+    holder: Name | None = None
+    limit_micro_usd: MicroUsd
+    period: Literal["total"] = "total"
+
+    @model_validator(mode="after")
+    def _holder_fits(self) -> Self:
+        if (self.scope == "task") != (self.holder is None):
+            raise ValueError("the scopes 'agent' and 'team' name their 'holder'; the scope 'task' has none")
+        return self
+
+
+class Budget(Document):
+    """One version of a budget."""
+
+    TOPIC: ClassVar[str] = "policies.v1"
+
+    kind: Literal["Budget"] = "Budget"
+    spec: BudgetSpec

@@ -1,0 +1,23 @@
+"""Describe a person who answers for something, so that an answer is somebody's."""
+
+from typing import Annotated, ClassVar, Literal
+
+from pydantic import Field
+
+from seamwork.documents.shape import Document, Name, Shape, VerifyingKey
+
+
+class PersonSpec(Shape):
+    """What the person may be asked as, and the key that the person alone holds."""
+
+    roles: Annotated[tuple[Name, ...], Field(min_length=1, max_length=50)]
+    key: VerifyingKey
+
+
+class Person(Document):
+    """One version of what is known of a person."""
+
+    TOPIC: ClassVar[str] = "registry.v1"
+
+    kind: Literal["Person"] = "Person"
+    spec: PersonSpec

@@ -1,0 +1,183 @@
+"""
+Read documents: YAML that a person wrote, or the canonical JSON that was published.
+
+Both go one way: a tree with places, the list of what is not built, the kind's model. What the command refuses, the
+topic's reader refuses too.
+"""
+
+import json
+from collections.abc import Iterator, Sequence
+from typing import Any, get_args
+
+from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
+
+from seamwork.documents.canonical import canonical_json
+from seamwork.documents.kinds import KINDS, AnyDocument
+from seamwork.documents.problems import DocumentError, Place, Problem, did_you_mean, json_path
+from seamwork.documents.shape import API_VERSION
+from seamwork.documents.tree import Json, Tree
+from seamwork.documents.unbuilt import find_unbuilt
+from seamwork.documents.yaml_text import MAX_BYTES, MAX_DEPTH, MAX_VALUES, read_yaml
+
+_Loc = tuple[int | str, ...]
+
+
+def parse_documents(text: str, source: str) -> tuple[AnyDocument, ...]:
+    """
+    Read every document of a YAML text.
+
+    Args:
+        text: The file's text; several documents are parted by ``---``.
+        source: The file's name, for messages.
+
+    Raises:
+        DocumentError: With every problem found in every document.
+    """
+    documents: list[AnyDocument] = []
+    problems: list[Problem] = []
+    for tree in read_yaml(text, source):
+        try:
+            documents.append(_document(tree))
+        except DocumentError as error:
+            problems.extend(error.problems)
+    if not documents and not problems:
+        problems.append(Problem(Place(source), "$", "empty", "there is no document in this file"))
+    if problems:
+        raise DocumentError(problems)
+    return tuple(documents)
+
+
+def from_canonical(data: bytes, source: str = "the record") -> AnyDocument:
+    """
+    Read the value of a published document.
+
+    Raises:
+        DocumentError: The bytes are no document, or not in the canonical form, so that two encodings of one
+            document never pass for two documents.
+    """
+    place = Place(source)
+    if len(data) > MAX_BYTES:
+        raise DocumentError([Problem(place, "$", "too-large", f"a document has at most {MAX_BYTES} bytes")])
+    try:
+        value = json.loads(data)
+        written = canonical_json(value)
+    except (ValueError, RecursionError) as error:
+        raise DocumentError([Problem(place, "$", "not-json", "this is not JSON")]) from error
+    if written != data:
+        message = "this is not the canonical form: sorted keys, no white space, every key once"
+        raise DocumentError(
+            [Problem(place, "$", "not-canonical", message, "publish it with `seamwork publish`")]
+        )
+    return _document(_bounded(value, place))
+
+
+def _document(tree: Tree) -> AnyDocument:
+    model = _model(tree)
+    unbuilt = tuple(find_unbuilt(model.__name__, tree))
+    try:
+        document = model.model_validate_json(canonical_json(tree.value), by_alias=True, by_name=False)
+    except ValidationError as error:
+        told = {problem.path for problem in unbuilt}
+        found = [
+            _problem(model, tree, detail) for detail in error.errors(include_url=False, include_input=False)
+        ]
+        raise DocumentError((*unbuilt, *(p for p in found if p.path not in told))) from error
+    if unbuilt:
+        raise DocumentError(unbuilt)
+    return document.written_as(tree)
+
+
+def _model(tree: Tree) -> type[AnyDocument]:
+    if not isinstance(tree.value, dict):
+        message = "a document is a mapping with apiVersion, kind, metadata and spec"
+        raise DocumentError([Problem(tree.at, "$", "not-a-document", message)])
+    kind = tree.value.get("kind")
+    if not isinstance(kind, str) or kind not in KINDS:
+        known = ", ".join(KINDS)
+        mend = (did_you_mean(kind, KINDS) if isinstance(kind, str) else "") or f"one of {known}"
+        message = "'kind' is missing" if kind is None else "there is no such kind"
+        raise DocumentError([Problem(tree.place(("kind",)), "$.kind", "unknown-kind", message, mend)])
+    return KINDS[kind]
+
+
+def _problem(model: type[BaseModel], tree: Tree, detail: ErrorDetails) -> Problem:
+    loc = detail["loc"]
+    path = json_path(loc)
+    context = detail.get("ctx", {})
+    match detail["type"]:
+        case "extra_forbidden":
+            known = _fields(model, loc[:-1])
+            mend = did_you_mean(str(loc[-1]), known) or f"known here: {', '.join(known)}"
+            message = f"there is no field {loc[-1]!r} here"
+            return Problem(tree.key_place(loc), path, "unknown-field", message, mend)
+        case "missing":
+            message = f"the field {loc[-1]!r} is missing"
+            return Problem(tree.place(loc), path, "missing-field", message, "add it")
+        case "literal_error":
+            if loc == ("apiVersion",):
+                return Problem(
+                    tree.place(loc), path, "unknown-version", "apiVersion is not known", API_VERSION
+                )
+            return Problem(tree.place(loc), path, "unknown-value", f"allowed is {context['expected']}")
+        case "value_error":
+            return Problem(tree.place(loc), path, "invalid", str(context["error"]))
+        case "string_type":
+            mend = "put it in quotation marks"
+            return Problem(tree.place(loc), path, "invalid", "this should be a text", mend)
+        case "string_pattern_mismatch":
+            message = f"this does not have the form {context['pattern']}"
+            return Problem(tree.place(loc), path, "invalid", message)
+        case _:
+            return Problem(tree.place(loc), path, "invalid", _plain(detail["msg"]))
+
+
+def _plain(message: str) -> str:
+    """Turn pydantic's sentence into one without a capital letter in front."""
+    return message[:1].lower() + message[1:]
+
+
+def _fields(model: type[BaseModel], loc: _Loc) -> tuple[str, ...]:
+    """Return the names under which the model at *loc* reads its fields."""
+    current: Any = model
+    for part in loc:
+        if isinstance(part, int):
+            continue
+        field = _by_alias(current, part)
+        if field is None:
+            return ()
+        current = field
+    return tuple(field.alias or name for name, field in current.model_fields.items())
+
+
+def _by_alias(model: type[BaseModel], alias: str) -> type[BaseModel] | None:
+    for name, field in model.model_fields.items():
+        if alias == (field.alias or name):
+            return next(_models(field.annotation), None)
+    return None
+
+
+def _models(annotation: Any) -> Iterator[type[BaseModel]]:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        yield annotation
+    for argument in get_args(annotation):
+        yield from _models(argument)
+
+
+def _bounded(value: Json, place: Place) -> Tree:
+    """Wrap a value that has no places of its own, within the bounds that YAML has."""
+    count = 0
+    stack: list[tuple[Json, int]] = [(value, 0)]
+    while stack:
+        current, depth = stack.pop()
+        count += 1
+        if depth > MAX_DEPTH or count > MAX_VALUES:
+            message = f"a document has at most {MAX_DEPTH} levels and {MAX_VALUES} values"
+            raise DocumentError([Problem(place, "$", "too-large", message)])
+        below: Sequence[Json] = ()
+        if isinstance(current, dict):
+            below = tuple(current.values())
+        elif isinstance(current, list):
+            below = current
+        stack.extend((entry, depth + 1) for entry in below)
+    return Tree(value, place, {}, {}, count)

@@ -1,0 +1,189 @@
+"""
+Read YAML 1.2 as plain JSON with places, and refuse what documents have no use for.
+
+Refused: a key that stands twice, tags, keys that are no text, numbers that JSON cannot hold, and texts that are
+small on disk and huge in memory (aliases of aliases). The tree is built from the parser's events, which come one
+by one, so depth and size are bounded before anything is built. Plain words are typed by the YAML 1.2 core schema:
+``no`` is a word, ``2026-03-01`` is a text, only ``true`` and ``false`` are booleans.
+"""
+
+import math
+import re
+from collections.abc import Iterator
+from typing import Any, Protocol
+
+from seamwork.documents.problems import DocumentError, Place, Problem, json_path
+from seamwork.documents.tree import Json, Tree
+
+MAX_BYTES = 1024 * 1024
+"""A document is something a person reads; a topic's record holds no more either."""
+MAX_DEPTH = 64
+MAX_VALUES = 50_000
+
+_INTEGER = re.compile(r"[-+]?[0-9]+|0o[0-7]+|0x[0-9a-fA-F]+")
+_FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
+_NOT_FINITE = re.compile(r"[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)")
+_MAX_DIGITS = 100
+_WORDS: dict[str, Json] = {
+    **dict.fromkeys(("", "~", "null", "Null", "NULL"), None),
+    **dict.fromkeys(("true", "True", "TRUE"), True),
+    **dict.fromkeys(("false", "False", "FALSE"), False),
+}
+
+
+class _Mark(Protocol):
+    line: int
+    column: int
+
+
+def read_yaml(text: str, source: str) -> tuple[Tree, ...]:
+    """
+    Read every document of a YAML text; empty documents are left out.
+
+    Raises:
+        DocumentError: With one problem, at its place.
+    """
+    from ruamel.yaml import YAML  # noqa: PLC0415  # services read canonical JSON and never need it
+    from ruamel.yaml.error import MarkedYAMLError, YAMLError  # noqa: PLC0415
+
+    if len(text.encode("utf-8", "surrogatepass")) > MAX_BYTES:
+        raise _error(Place(source), (), "too-large", f"a file of documents has at most {MAX_BYTES} bytes")
+    try:
+        reader = _Reader(YAML(typ="safe", pure=True).parse(text), source, text.splitlines())
+        return tuple(reader.documents())
+    except MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        place = Place(source) if mark is None else Place(source, mark.line + 1, mark.column + 1)
+        raise _error(place, (), "not-yaml", f"this is not YAML: {error.problem or error.context}") from error
+    except (YAMLError, UnicodeEncodeError, ValueError) as error:
+        message = "this is not YAML: a character stands in it that YAML does not allow"
+        raise _error(Place(source), (), "not-yaml", message) from error
+
+
+class _Reader:
+    """Builds trees from the parser's events; *events* is an iterator without a type of its own."""
+
+    def __init__(self, events: Iterator[Any], source: str, lines: list[str]) -> None:
+        self._events = events
+        self._source = source
+        self._lines = lines
+        self._anchors: dict[str, Tree] = {}
+
+    def documents(self) -> Iterator[Tree]:
+        for event in self._events:
+            match type(event).__name__:
+                case "DocumentStartEvent":
+                    self._anchors = {}
+                    tree = self._tree(next(self._events), ())
+                    if tree.value is not None:
+                        yield tree
+                case _:
+                    continue
+
+    def _tree(self, event: Any, path: tuple[str | int, ...]) -> Tree:
+        place = self._place(event.start_mark)
+        kind = type(event).__name__
+        if len(path) > MAX_DEPTH:
+            raise _error(place, path, "too-deep", f"a document has at most {MAX_DEPTH} levels")
+        if kind == "AliasEvent":
+            return self._alias(event, place, path)
+        if event.tag not in (None, "!") and getattr(event.ctag, "trval", event.tag) is not None:
+            raise _error(
+                place, path, "tag", "tags are not read here", "leave the tag out; quote what is a text"
+            )
+        if kind == "ScalarEvent":
+            tree = self._scalar(event, place, path)
+        elif kind == "SequenceStartEvent":
+            tree = self._sequence(place, path)
+        else:
+            tree = self._mapping(place, path)
+        if event.anchor is not None:
+            self._anchors[event.anchor] = tree
+        return tree
+
+    def _alias(self, event: Any, place: Place, path: tuple[str | int, ...]) -> Tree:
+        tree = self._anchors.get(event.anchor)
+        if tree is None:  # an alias inside of what it names has no tree yet either
+            raise _error(place, path, "alias", f"no finished value is called &{event.anchor} here")
+        return tree
+
+    def _sequence(self, place: Place, path: tuple[str | int, ...]) -> Tree:
+        children: dict[str | int, Tree] = {}
+        size = 1
+        while type(event := next(self._events)).__name__ != "SequenceEndEvent":
+            child = self._tree(event, (*path, len(children)))
+            size = self._grown(size, child, path)
+            children[len(children)] = child
+        return Tree([child.value for child in children.values()], place, children, {}, size)
+
+    def _mapping(self, place: Place, path: tuple[str | int, ...]) -> Tree:
+        children: dict[str | int, Tree] = {}
+        keys: dict[str, Place] = {}
+        size = 1
+        while type(event := next(self._events)).__name__ != "MappingEndEvent":
+            key = self._tree(event, path)
+            if not isinstance(key.value, str):
+                raise _error(key.at, path, "key", "a key is a text", "put it in quotation marks")
+            if key.value in keys:
+                message = f"the key {key.value!r} stands twice, first in line {keys[key.value].line}"
+                raise _error(key.at, path, "duplicate-key", message, "keep one of them")
+            keys[key.value] = key.at
+            child = self._tree(next(self._events), (*path, key.value))
+            size = self._grown(size, child, path)
+            children[key.value] = child
+        value: Json = {str(name): child.value for name, child in children.items()}
+        return Tree(value, place, children, keys, size)
+
+    def _scalar(self, event: Any, place: Place, path: tuple[str | int, ...]) -> Tree:
+        if event.style in ("|", ">"):
+            place = self._block(place)
+        elif event.style in ("'", '"'):
+            place = Place(place.source, place.line, place.column + 1)
+        value: Json = event.value
+        if event.style in (None, "") and event.tag != "!":
+            value = self._plain(event.value, place, path)
+        if isinstance(value, str) and not value.isascii():
+            value.encode("utf-8")  # a lone surrogate is no text; it raises what read_yaml reports
+        return Tree(value, place, {}, {})
+
+    def _plain(self, text: str, place: Place, path: tuple[str | int, ...]) -> Json:
+        if text in _WORDS:
+            return _WORDS[text]
+        if _INTEGER.fullmatch(text):
+            if len(text) > _MAX_DIGITS:
+                raise _error(place, path, "number", f"a number has at most {_MAX_DIGITS} digits")
+            return int(text, 0) if text[:2] in {"0o", "0x"} else int(text)
+        if _FLOAT.fullmatch(text):
+            number = float(text)
+            if math.isfinite(number):
+                return number
+        if _FLOAT.fullmatch(text) or _NOT_FINITE.fullmatch(text):
+            raise _error(place, path, "number", "JSON has no infinite number and no NaN")
+        return text
+
+    def _block(self, place: Place) -> Place:
+        """Find where the lines of a block text begin: below the ``|``, indented as its first full line."""
+        for line in self._lines[place.line :]:
+            if line.strip():
+                return Place(place.source, place.line + 1, len(line) - len(line.lstrip()) + 1, _indent(line))
+        return place
+
+    def _grown(self, size: int, child: Tree, path: tuple[str | int, ...]) -> int:
+        if size + child.size > MAX_VALUES:
+            raise _error(
+                child.at, path, "too-large", f"a document has at most {MAX_VALUES} values, aliases counted"
+            )
+        return size + child.size
+
+    def _place(self, mark: _Mark) -> Place:
+        return Place(self._source, mark.line + 1, mark.column + 1)
+
+
+def _indent(line: str) -> int:
+    return len(line) - len(line.lstrip()) + 1
+
+
+def _error(
+    place: Place, path: tuple[str | int, ...], code: str, message: str, mend: str = ""
+) -> DocumentError:
+    return DocumentError([Problem(place, json_path(path), code, message, mend)])
