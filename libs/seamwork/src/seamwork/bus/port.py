@@ -96,6 +96,13 @@ class Log(Protocol):
         them where the broker allows. An error in either poisons the membership: the process must end.
         """
 
+    async def committed(self, group: str, partitions: Sequence[Partition]) -> dict[Partition, int]:
+        """
+        Return the positions that *group* committed (``note_position``); a partition without one is left out.
+
+        For those who have no journal: the contract validator and agents. May be asked from within *assigned*.
+        """
+
     async def reader(self) -> Reader:
         """Open a cursor."""
 
