@@ -441,8 +441,8 @@ def _check_room(folder: Folder) -> None:
         ) from error
     if free < _FREE_BYTES:
         raise MisconfiguredError(
-            f"the disk of {folder.root} has {free // 1024**2} MB left and the broker needs {_FREE_BYTES // 1024**2} "
-            "(disk-full); free some space, or point SEAMWORK_HOME to another disk"
+            f"the disk of {folder.root} has {free // 1024**2} MB left and the broker needs "
+            f"{_FREE_BYTES // 1024**2} (disk-full); free some space, or point SEAMWORK_HOME to another disk"
         )
 
 

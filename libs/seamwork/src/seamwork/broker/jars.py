@@ -130,8 +130,9 @@ def _fetch_one(jar: Jar, staging: Path, cache: Path, download: Callable[[Jar, Pa
             # requests' errors are OSErrors; the resolver's "not found" is a RuntimeError.
             if tried == _TRIES:
                 raise MisconfiguredError(
-                    f"the broker's jar {jar.coordinates} could not be downloaded ({error}); check the network and the proxy, or name a mirror of Maven Central in "
-                    "SEAMWORK_MAVEN_REPOSITORY, or give the address of a running Kafka in KAFKA_BOOTSTRAP_SERVERS"
+                    f"the broker's jar {jar.coordinates} could not be downloaded ({error}); check the "
+                    "network and the proxy, or name a mirror of Maven Central in SEAMWORK_MAVEN_REPOSITORY, or "
+                    "give the address of a running Kafka in KAFKA_BOOTSTRAP_SERVERS"
                 ) from error
             shutil.rmtree(folder, ignore_errors=True)
             continue

@@ -1,0 +1,281 @@
+"""
+Furnish a Kafka with a platform's topics, credentials and rights.
+
+The registrar is the only one that may. It is idempotent: what is there already stays, what is missing is
+made, a right that a principal no longer has by the topic files is taken away. It acts for the principals it
+is given and leaves all others alone, so one agent can be added without knowing the rest.
+"""
+
+import time
+from collections.abc import Callable, Iterable
+from concurrent.futures import Future
+from typing import Any, cast
+
+from confluent_kafka import KafkaError, KafkaException
+from confluent_kafka.admin import (
+    AclBinding,
+    AclBindingFilter,
+    AclOperation,
+    AclPermissionType,
+    AdminClient,
+    AlterConfigOpType,
+    ConfigEntry,
+    ConfigResource,
+    NewTopic,
+    ResourcePatternType,
+    ResourceType,
+    ScramCredentialInfo,
+    ScramMechanism,
+    UserScramCredentialAlteration,
+    UserScramCredentialDeletion,
+    UserScramCredentialUpsertion,
+)
+
+from seamwork.broker.acls import Acl, acls
+from seamwork.broker.principal import Principal, checked_prefix
+from seamwork.broker.secret import Credential, CredentialStore
+from seamwork.broker.topics import Sizing, Topic, TopicSpec, load_topic_specs, topics
+from seamwork.errors import MisconfiguredError, RetryableError
+from seamwork.settings.kafka import KafkaAccess
+
+_ANSWER_WITHIN_S = 30.0
+_VISIBLE_WITHIN_S = 30.0
+_POLL_S = 0.02
+# Kafka's least. Stretching helps passwords that can be guessed; ours are 192 random bits.
+_ITERATIONS = 4096
+
+
+class Registrar:
+    """Makes what a platform needs at a broker, as its super user."""
+
+    def __init__(
+        self,
+        access: KafkaAccess,
+        *,
+        prefix: str,
+        sizing: Sizing | None = None,
+        specs: tuple[TopicSpec, ...] | None = None,
+    ) -> None:
+        self.prefix = checked_prefix(prefix)
+        self.specs = load_topic_specs() if specs is None else specs
+        self._access = access
+        self._sizing = Sizing() if sizing is None else sizing
+        self._admin = AdminClient({**access.confluent(), "log_level": 0})
+
+    def furnish(self, principals: Iterable[Principal], credentials: CredentialStore) -> dict[str, Credential]:
+        """
+        Make topics, credentials and rights of these principals, and return when the broker applies them.
+
+        Args:
+            principals: All of them at first (``standing()``), later those who join.
+            credentials: Where passwords are kept; missing ones are made.
+
+        Returns:
+            The credential of each principal by the principal's name.
+
+        Raises:
+            MisconfiguredError: A topic is there with another partition count, or the broker refuses.
+            RetryableError: The broker did not answer in time.
+        """
+        present = tuple(principals)
+        self._create_topics(topics(self.specs, present, prefix=self.prefix, sizing=self._sizing))
+        made = self._create_credentials(present, credentials)
+        self._set_rights(present)
+        return made
+
+    def dismiss(self, principal: Principal) -> None:
+        """Take a principal's rights and its credential away; its topics stay, for the audit."""
+        user = principal.user(self.prefix)
+        self._drop_acls(self._present_acls(user))
+        known = self._known_users([user])
+        if user in known:
+            deletion = UserScramCredentialDeletion(user, ScramMechanism.SCRAM_SHA_512)
+            _all(self._admin.alter_user_scram_credentials([deletion]), "remove a credential")
+        self._await(lambda: not self._present_acls(user), "the removal of rights")
+
+    def _create_topics(self, wanted: tuple[Topic, ...]) -> None:
+        listed = self._listed()
+        missing = [topic for topic in wanted if topic.name not in listed]
+        for topic in wanted:
+            if topic.name in listed and listed[topic.name] != topic.partitions:
+                raise MisconfiguredError(
+                    f"topic {topic.name} has {listed[topic.name]} partitions and {topic.partitions} are wanted; a "
+                    "topic is never repartitioned, because keys would change their place. Set the count back, or "
+                    "begin a platform with another prefix"
+                )
+        if missing:
+            new = [
+                NewTopic(topic.name, topic.partitions, topic.replication, config=dict(topic.config))
+                for topic in missing
+            ]
+            futures = self._admin.create_topics(new, request_timeout=_ANSWER_WITHIN_S)
+            _all(futures, "create topics", fine=KafkaError.TOPIC_ALREADY_EXISTS)
+        self._correct_configs([topic for topic in wanted if topic.name in listed])
+        names = {topic.name for topic in missing}
+        self._await(lambda: names <= set(self._listed()), "new topics")
+
+    def _correct_configs(self, present: list[Topic]) -> None:
+        if not present:
+            return
+        asked = [ConfigResource(ConfigResource.Type.TOPIC, topic.name) for topic in present]
+        answers = self._admin.describe_configs(asked, request_timeout=_ANSWER_WITHIN_S)
+        stored = {
+            resource.name: answer for resource, answer in _all(answers, "read the set-up of topics").items()
+        }
+        changes = []
+        for topic in present:
+            different = [
+                ConfigEntry(name, value, incremental_operation=AlterConfigOpType.SET)
+                for name, value in topic.config
+                if stored[topic.name][name].value != value
+            ]
+            if different:
+                resource = ConfigResource(
+                    ConfigResource.Type.TOPIC, topic.name, incremental_configs=different
+                )
+                changes.append(resource)
+        if changes:
+            _all(self._admin.incremental_alter_configs(changes), "correct the set-up of topics")
+
+    def _create_credentials(
+        self, principals: tuple[Principal, ...], store: CredentialStore
+    ) -> dict[str, Credential]:
+        users = {principal.user(self.prefix): principal.name for principal in principals}
+        new = {user for user in users if store.load(user) is None}
+        made = {users[credential.username]: credential for credential in store.ensure(users)}
+        # A password that was just made replaces one whose file was lost.
+        outdated = new | (set(users) - self._known_users(list(users)))
+        info = ScramCredentialInfo(ScramMechanism.SCRAM_SHA_512, _ITERATIONS)
+        changes: list[UserScramCredentialAlteration] = [
+            UserScramCredentialUpsertion(credential.username, info, credential.password.encode())
+            for credential in made.values()
+            if credential.username in outdated
+        ]
+        if changes:
+            _all(self._admin.alter_user_scram_credentials(changes), "create credentials")
+            self._await(lambda: set(users) == self._known_users(list(users)), "new credentials")
+        return made
+
+    def _set_rights(self, principals: tuple[Principal, ...]) -> None:
+        wanted = acls(self.specs, principals, prefix=self.prefix)
+        users = {principal.user(self.prefix) for principal in principals}
+        present = {acl for acl in self._present_acls() if acl.user in users}
+        missing = wanted - present
+        if missing:
+            _all(self._admin.create_acls([_binding(acl) for acl in sorted(missing)]), "create rights")
+        self._drop_acls(present - wanted)
+        self._await(
+            lambda: wanted == {acl for acl in self._present_acls() if acl.user in users}, "the new rights"
+        )
+
+    def _drop_acls(self, unwanted: Iterable[Acl]) -> None:
+        filters = [_filter(acl) for acl in sorted(unwanted)]
+        if filters:
+            _all(self._admin.delete_acls(filters), "remove rights")
+
+    def _present_acls(self, user: str | None = None) -> set[Acl]:
+        # None stands for any; upstream's stubs know only strings.
+        who: Any = None if user is None else f"User:{user}"
+        any_of: Any = None
+        every = AclBindingFilter(
+            ResourceType.ANY,
+            any_of,
+            ResourcePatternType.ANY,
+            who,
+            any_of,
+            AclOperation.ANY,
+            AclPermissionType.ANY,
+        )
+        found = _one(self._admin.describe_acls(every, request_timeout=_ANSWER_WITHIN_S), "read rights")
+        return {
+            Acl(
+                binding.principal.removeprefix("User:"),
+                binding.operation.name,
+                binding.restype.name,
+                binding.name,
+                binding.resource_pattern_type.name,
+            )
+            for binding in found
+        }
+
+    def _known_users(self, users: list[str]) -> set[str]:
+        answers = self._admin.describe_user_scram_credentials(users, request_timeout=_ANSWER_WITHIN_S)
+        known = set()
+        for user, future in cast("dict[str, Future[Any]]", answers).items():
+            if future.exception(_ANSWER_WITHIN_S) is None:
+                known.add(user)
+            elif _code(future.exception()) != KafkaError.RESOURCE_NOT_FOUND:
+                _one(future, "read credentials")
+        return known
+
+    def _listed(self) -> dict[str, int]:
+        try:
+            listed = self._admin.list_topics(timeout=_ANSWER_WITHIN_S).topics
+        except KafkaException as error:
+            raise _failure(error, "list topics") from error
+        return {name: len(topic.partitions) for name, topic in listed.items()}
+
+    def _await(self, is_so: Callable[[], bool], what: str) -> None:
+        # The controller has stored it when it answers; the broker applies it a moment later.
+        deadline = time.monotonic() + _VISIBLE_WITHIN_S
+        while not is_so():
+            if time.monotonic() > deadline:
+                raise RetryableError(
+                    f"the broker at {self._access.bootstrap} did not apply {what} within "
+                    f"{_VISIBLE_WITHIN_S:.0f} s; look at its log and try again"
+                )
+            time.sleep(_POLL_S)
+
+
+def _binding(acl: Acl) -> AclBinding:
+    return AclBinding(
+        ResourceType[acl.resource],
+        acl.name,
+        ResourcePatternType[acl.pattern],
+        f"User:{acl.user}",
+        "*",
+        AclOperation[acl.operation],
+        AclPermissionType.ALLOW,
+    )
+
+
+def _filter(acl: Acl) -> AclBindingFilter:
+    return AclBindingFilter(
+        ResourceType[acl.resource],
+        acl.name,
+        ResourcePatternType[acl.pattern],
+        f"User:{acl.user}",
+        "*",
+        AclOperation[acl.operation],
+        AclPermissionType.ALLOW,
+    )
+
+
+def _all(futures: dict[Any, Future[Any]], what: str, *, fine: int | None = None) -> dict[Any, Any]:
+    results = {}
+    for name, future in futures.items():
+        error = future.exception(_ANSWER_WITHIN_S)
+        if error is None or fine is None or _code(error) != fine:
+            results[name] = _one(future, what)
+    return results
+
+
+def _one(future: Future[Any], what: str) -> Any:
+    try:
+        return future.result(_ANSWER_WITHIN_S)
+    except KafkaException as error:
+        raise _failure(error, what) from error
+
+
+def _code(error: BaseException | None) -> int | None:
+    return error.args[0].code() if isinstance(error, KafkaException) else None
+
+
+def _failure(error: KafkaException, what: str) -> MisconfiguredError | RetryableError:
+    reason: KafkaError = error.args[0]
+    if reason.retriable() or reason.code() in (KafkaError._TIMED_OUT, KafkaError._TRANSPORT):  # noqa: SLF001
+        return RetryableError(f"the registrar could not {what}: {reason.str()}; try again when Kafka answers")
+    return MisconfiguredError(
+        f"the registrar could not {what}: {reason.str()}. It must be the broker's super user; see "
+        "SEAMWORK_KAFKA_SASL_USERNAME"
+    )
