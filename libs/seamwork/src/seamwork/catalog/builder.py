@@ -1,0 +1,189 @@
+"""
+Fold the records of the document topics into a catalog.
+
+Rule 1: a record counts only if a publisher's key, or the pinned root, signed it and was valid when it was appended.
+Rule 2: keys of publishers and services count only if the root signed them.
+Rule 3: of two records of one version the first wins; another with other bytes is set aside with an alarm.
+Rule 4: an activation of what is not known is set aside; the last of those that hold wins.
+
+What is set aside is kept as ``Rejection`` (bounded), for metrics and the log; a bad document never takes a running
+service down.
+"""
+
+from collections import deque
+from dataclasses import dataclass
+from types import MappingProxyType
+
+from seamwork.catalog.catalog import Catalog, Name
+from seamwork.catalog.entries import Activation, Entry
+from seamwork.documents.activation import activation_problem
+from seamwork.documents.key import Key
+from seamwork.documents.kinds import TOPICS
+from seamwork.documents.reading import from_canonical
+from seamwork.documents.shape import instant_ms
+from seamwork.errors import UnprocessableError
+from seamwork.grants.keys import record_verifies
+from seamwork.ids import sha256_hex
+from seamwork.records.parties import Revision
+from seamwork.records.platform import ActivationRecord, DocumentRecord
+from seamwork.records.wire import Malformed, RawRecord, Received, read
+
+ROOT_KID = "root"
+DOCUMENT_TOPICS = ("contracts.v1", "registry.v1", "policies.v1")
+_KEPT_REJECTIONS = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Rejection:
+    """A record of a document topic that does not count, with the stable name of why."""
+
+    topic: str
+    offset: int
+    rule: str
+    reason: str
+
+
+class CatalogBuilder:
+    """
+    Hold the entries while records come in.
+
+    Args:
+        platform: The platform's id; signatures cover it.
+        root_public: The public root key as base64, pinned in the settings.
+    """
+
+    def __init__(self, platform: str, root_public: str) -> None:
+        self._platform = platform
+        self._root_public = root_public
+        self._entries: dict[Name, dict[str, Entry]] = {}
+        self._publishers: dict[str, tuple[str, Entry]] = {}
+        self._positions = dict.fromkeys(DOCUMENT_TOPICS, 0)
+        self._compiled: dict[tuple[str, str], object] = {}
+        self._view: Catalog | None = None
+        self.rejections: deque[Rejection] = deque(maxlen=_KEPT_REJECTIONS)
+        self.rejected = 0
+
+    @property
+    def positions(self) -> dict[str, int]:
+        """For each document topic the offset of the record that comes next."""
+        return dict(self._positions)
+
+    @property
+    def revision(self) -> Revision:
+        """How far the document topics were folded."""
+        positions = self._positions
+        return Revision(
+            contracts=positions["contracts.v1"],
+            registry=positions["registry.v1"],
+            policies=positions["policies.v1"],
+        )
+
+    def view(self) -> Catalog:
+        """Return the catalog as it stands; the same object until another record is applied."""
+        if self._view is None:
+            entries = {name: MappingProxyType(dict(versions)) for name, versions in self._entries.items()}
+            self._view = Catalog(self.revision, MappingProxyType(entries), self._compiled)
+        return self._view
+
+    def lacks_key(self, raw: RawRecord) -> bool:
+        """Say whether a record is signed with a key that is not known yet, which the registry may still bring."""
+        received = read(raw, self._platform)
+        return isinstance(received, Received) and received.kid not in {None, ROOT_KID, *self._publishers}
+
+    def apply(self, raw: RawRecord) -> Rejection | None:
+        """Fold one record in; return why it does not count, or None if it does (or repeats what is known)."""
+        self._positions[raw.topic] = max(self._positions[raw.topic], raw.offset + 1)
+        self._view = None
+        rejection = self._fold(raw)
+        if rejection is not None:
+            self.rejected += 1
+            self.rejections.append(rejection)
+        return rejection
+
+    def _fold(self, raw: RawRecord) -> Rejection | None:
+        received = read(raw, self._platform)
+        if isinstance(received, Malformed):
+            return Rejection(raw.topic, raw.offset, received.rule, received.reason)
+        record = received.record
+        if not record_verifies(received, self._platform, lambda kid: self._trusted(kid, raw.appended_at)):
+            return Rejection(
+                raw.topic, raw.offset, "not-signed-by-a-publisher", "no trusted key signed the record"
+            )
+        match record:
+            case DocumentRecord():
+                return self._document(raw, record, by_root=received.kid == ROOT_KID)
+            case ActivationRecord():
+                return self._activation(raw, record)
+            case _:
+                return Rejection(
+                    raw.topic, raw.offset, "wrong-type", "the record is no document or activation"
+                )
+
+    def _document(self, raw: RawRecord, record: DocumentRecord, *, by_root: bool) -> Rejection | None:
+        body = raw.value or b""
+        if sha256_hex(body) != record.payload_sha256:
+            return Rejection(
+                raw.topic, raw.offset, "payload-digest", "the body is not the one that was signed"
+            )
+        try:
+            document = from_canonical(body)
+        except UnprocessableError as error:
+            return Rejection(raw.topic, raw.offset, "document-malformed", str(error))
+        if (document.kind, document.name, document.version) != (record.kind, record.name, record.version):
+            return Rejection(raw.topic, raw.offset, "misnamed", "envelope and body name different documents")
+        if TOPICS[document.kind] != raw.topic:
+            return Rejection(
+                raw.topic, raw.offset, "wrong-topic", f"{document.kind} belongs to {TOPICS[document.kind]}"
+            )
+        if isinstance(document, Key) and not by_root:
+            return Rejection(
+                raw.topic, raw.offset, "not-signed-by-root", "a Key counts only if the root signed it"
+            )
+        versions = self._entries.setdefault((document.kind, document.name), {})
+        known = versions.get(document.version)
+        if known is not None:
+            if known.digest == record.payload_sha256:
+                return None
+            return Rejection(
+                raw.topic, raw.offset, "version-conflict", f"{document.title} exists with other bytes"
+            )
+        entry = Entry(document, record.payload_sha256)
+        versions[document.version] = entry
+        if isinstance(document, Key) and document.spec.purpose == "publisher":
+            self._publishers[document.spec.kid] = (document.spec.public, entry)
+        return None
+
+    def _activation(self, raw: RawRecord, record: ActivationRecord) -> Rejection | None:
+        versions = self._entries.get((record.kind, record.name), {})
+        entry = versions.get(record.version)
+        if entry is None or TOPICS.get(record.kind) != raw.topic:
+            what = f"{record.kind} {record.name} {record.version}"
+            return Rejection(
+                raw.topic, raw.offset, "unknown-document", f"{what} was not published on {raw.topic}"
+            )
+        problem = activation_problem(record.kind, record.status, record.mode)
+        if problem is not None:
+            return Rejection(raw.topic, raw.offset, "activation-refused", problem)
+        from_at = raw.appended_at if record.from_at is None else record.from_at
+        activation = Activation(record.status, record.mode, from_at)
+        changed = Entry(entry.document, entry.digest, (*entry.activations, activation))
+        versions[record.version] = changed
+        document = changed.document
+        if isinstance(document, Key) and document.spec.kid in self._publishers:
+            self._publishers[document.spec.kid] = (document.spec.public, changed)
+        return None
+
+    def _trusted(self, kid: str, at: int) -> str | None:
+        if kid == ROOT_KID:
+            return self._root_public
+        known = self._publishers.get(kid)
+        if known is None:
+            return None
+        public, entry = known
+        document = entry.document
+        if not isinstance(document, Key) or entry.status(at) == "revoked":
+            return None
+        spec = document.spec
+        early = spec.not_before is not None and at < instant_ms(spec.not_before)
+        late = spec.not_after is not None and at >= instant_ms(spec.not_after)
+        return None if early or late else public

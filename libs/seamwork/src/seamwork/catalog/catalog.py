@@ -1,0 +1,393 @@
+"""
+Answer what is in force: one immutable view of all documents at one revision.
+
+Contracts and agents live side by side in several versions. Of policies, budgets, flows, gates and people one
+version of a name is in force: the one that was activated last.
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+from functools import cached_property
+from types import MappingProxyType
+from typing import TypeVar, cast
+
+from seamwork.catalog.entries import (
+    Activation,
+    AgentEntry,
+    Entry,
+    GateInForce,
+    KeyEntry,
+    PersonEntry,
+    PolicyEntry,
+    Status,
+)
+from seamwork.documents.agent import Agent
+from seamwork.documents.budget import Budget
+from seamwork.documents.canonical import digest
+from seamwork.documents.contract import Contract
+from seamwork.documents.flow import Flow
+from seamwork.documents.gate import Gate
+from seamwork.documents.key import Key
+from seamwork.documents.kinds import AnyDocument
+from seamwork.documents.person import Person
+from seamwork.documents.policy import Policy
+from seamwork.documents.shape import instant_ms
+from seamwork.documents.versions import VersionError, accepts, parse_version
+from seamwork.records.crossing import Handoff
+from seamwork.records.parties import AgentRef, ContractRef, DocumentRef, Revision
+
+MAX_CANDIDATES = 32
+
+Name = tuple[str, str]
+"""Kind and name of a document."""
+
+D = TypeVar("D")
+T = TypeVar("T")
+
+
+class Catalog:
+    """
+    All documents and activations at the offsets of *revision*.
+
+    Args:
+        revision: How far the three document topics were read.
+        entries: Kind and name → version → entry.
+        compiled: Where compiled documents are kept, by digest; shared by all views, because a digest never changes
+            its meaning.
+    """
+
+    def __init__(
+        self,
+        revision: Revision,
+        entries: Mapping[Name, Mapping[str, Entry]],
+        compiled: dict[tuple[str, str], object] | None = None,
+    ) -> None:
+        self.revision = revision
+        self._entries = entries
+        self._compiled: dict[tuple[str, str], object] = {} if compiled is None else compiled
+        self._gates: dict[int, tuple[GateInForce, ...]] = {}
+
+    @classmethod
+    def of(
+        cls,
+        documents: Iterable[AnyDocument],
+        activations: Mapping[tuple[str, str, str], Iterable[Activation]] | None = None,
+        revision: Revision | None = None,
+    ) -> "Catalog":
+        """
+        Make a catalog from documents alone, for tests and offline checks.
+
+        Every version is active from the start, in the order given, unless *activations* says otherwise for its
+        (kind, name, version).
+        """
+        from_start = (Activation("active", "enforce", 0),)
+        entries: dict[Name, dict[str, Entry]] = {}
+        for document in documents:
+            key = (document.kind, document.name, document.version)
+            told = tuple((activations or {}).get(key, from_start))
+            versions = entries.setdefault((document.kind, document.name), {})
+            versions[document.version] = Entry(document, digest(document), told)
+        return cls(revision or Revision(contracts=1, registry=1, policies=1), MappingProxyType(entries))
+
+    # ── contracts ────────────────────────────────────────────────────────────────────
+
+    def contract(self, ref: ContractRef) -> Contract | None:
+        """Return the contract of this name and version, in whatever status, or None."""
+        entry = self._entry("Contract", ref.name, ref.version)
+        return cast("Contract", entry.document) if entry else None
+
+    def contract_status(self, ref: ContractRef, at: int) -> Status | None:
+        """Return the contract's status at *at* (ms), None where it is unknown or was never activated."""
+        entry = self._entry("Contract", ref.name, ref.version)
+        return entry.status(at) if entry else None
+
+    def contract_versions(self, name: str) -> tuple[str, ...]:
+        """Return all versions of a contract that are known, lowest first."""
+        return tuple(sorted(self._entries.get(("Contract", name), {}), key=parse_version))
+
+    def compiled(self, what: str, document: AnyDocument, make: Callable[[], T]) -> T:
+        """Return what *make* makes of *document*, made once for each digest. *what* tells several makers apart."""
+        entry = self._entry(document.kind, document.name, document.version)
+        key = (what, entry.digest if entry else digest(document))
+        found = self._compiled.get(key)
+        if found is None:
+            found = self._compiled[key] = make()
+        return cast("T", found)
+
+    # ── agents ───────────────────────────────────────────────────────────────────────
+
+    def agent(self, ref: AgentRef) -> Agent | None:
+        """Return the agent of this name and version, in whatever status, or None."""
+        entry = self._entry("Agent", ref.agent, ref.version)
+        return cast("Agent", entry.document) if entry else None
+
+    def agent_status(self, ref: AgentRef, at: int) -> Status | None:
+        """Return the agent version's status at *at* (ms), None where it is unknown or was never activated."""
+        entry = self._entry("Agent", ref.agent, ref.version)
+        return entry.status(at) if entry else None
+
+    def agents(self, at: int) -> tuple[AgentEntry, ...]:
+        """Return every agent version in force, by name, the highest version first."""
+        found = [
+            AgentEntry(AgentRef(agent=name, version=version), cast("Agent", entry.document), entry.digest)
+            for name, versions in self._named("Agent")
+            for version, entry in sorted(
+                versions.items(), key=lambda item: parse_version(item[0]), reverse=True
+            )
+            if entry.in_force(at)
+        ]
+        return tuple(found)
+
+    def agent_names(self) -> tuple[str, ...]:
+        """Return the names of all agents that were ever published, in order."""
+        return tuple(name for name, _ in self._named("Agent"))
+
+    def primary(self, handoff: Handoff, at: int) -> tuple[AgentRef, ...]:
+        """
+        Return whom the handoff is meant for: the named agent, or every agent offering the capability.
+
+        Of each agent the highest version in force that takes the contract's version; in the order of names.
+        """
+        target, contract = handoff.target, handoff.contract
+        if (target.agent is None) == (target.capability is None):
+            return ()
+        if target.agent is not None:
+            names: tuple[str, ...] = (target.agent,)
+        else:
+            names = self._offering.get(target.capability or "", ())
+        picked = (self._best(name, target.versions, contract, at) for name in names)
+        return tuple(ref for ref in picked if ref is not None)
+
+    def fallbacks(self, contract: ContractRef, at: int) -> tuple[AgentRef, ...]:
+        """Return the agents that the contract falls back to, in its order, as far as they are in force."""
+        document = self.contract(contract)
+        if document is None:
+            return ()
+        picked = (self._best(party.agent, party.versions, contract, at) for party in document.spec.fallbacks)
+        return tuple(ref for ref in picked if ref is not None)
+
+    def candidates(self, handoff: Handoff, at: int) -> tuple[AgentRef, ...]:
+        """Return everybody who may get the handoff: whom it is meant for, then the fallbacks; at most 32."""
+        both = (*self.primary(handoff, at), *self.fallbacks(handoff.contract, at))
+        return tuple(dict.fromkeys(both))[:MAX_CANDIDATES]
+
+    # ── people and keys ──────────────────────────────────────────────────────────────
+
+    def person(self, name: str, at: int | None = None) -> Person | None:
+        """Return the person as the version in force at *at* (ms; null: the last one) has them, or None."""
+        entry = self._current("Person", name, at)
+        return cast("Person", entry.document) if entry else None
+
+    def persons_with(self, role: str, at: int) -> tuple[PersonEntry, ...]:
+        """Return everybody who has *role* at *at*, by name."""
+        found = [self._current("Person", name, at) for name, _ in self._named("Person")]
+        return tuple(
+            PersonEntry(person, entry.digest)
+            for entry in found
+            if entry is not None and role in (person := cast("Person", entry.document)).spec.roles
+        )
+
+    def key(self, kid: str) -> KeyEntry | None:
+        """Return the key that signatures call *kid*, or None. A revoked key is returned, with its instant."""
+        return self._keys.get(kid)
+
+    def public_of(self, kid: str, holder: str, at: int) -> str | None:
+        """Return the public half of *kid* if *holder* holds it and it is valid at *at*, else None."""
+        entry = self._keys.get(kid)
+        if entry is None or entry.holder != holder or not entry.valid_at(at):
+            return None
+        return entry.public
+
+    # ── gates, policies, budgets, flows ──────────────────────────────────────────────
+
+    def gates(self, at: int) -> tuple[GateInForce, ...]:
+        """
+        Return the gates that judge at *at*, by name.
+
+        A gate in ``enforce`` that replaces another retires it.
+        """
+        found: list[GateInForce] = []
+        replaced: set[str] = set()
+        for name, _ in self._named("Gate"):
+            entry = self._current("Gate", name, at)
+            if entry is None:
+                continue
+            gate, activation = cast("Gate", entry.document), entry.activation(at)
+            mode = "enforce" if activation is None or activation.mode is None else activation.mode
+            if mode == "enforce" and gate.spec.replaces is not None:
+                replaced.add(gate.spec.replaces)
+            found.append(
+                GateInForce(
+                    name=name,
+                    version=gate.version,
+                    role=gate.spec.role,
+                    mode=mode,
+                    required_for=gate.spec.required_for,
+                    deadline_ms=gate.spec.deadline_seconds * 1000,
+                    ref=entry.ref,
+                )
+            )
+        return tuple(gate for gate in found if gate.name not in replaced)
+
+    def gate_names(self) -> tuple[str, ...]:
+        """Return the names of all gates that were ever published, in order: their verdict topics exist."""
+        return tuple(name for name, _ in self._named("Gate"))
+
+    def policies(self, at: int) -> tuple[PolicyEntry, ...]:
+        """Return the policies in force at *at*, by name."""
+        found = [self._current("Policy", name, at) for name, _ in self._named("Policy")]
+        return tuple(
+            PolicyEntry(cast("Policy", entry.document), entry.ref) for entry in found if entry is not None
+        )
+
+    def budget(self, name: str, at: int | None = None) -> Budget | None:
+        """Return the budget as the version in force at *at* (ms; null: the last one) has it, or None."""
+        entry = self._current("Budget", name, at)
+        return cast("Budget", entry.document) if entry else None
+
+    def flows(self, at: int) -> tuple[Flow, ...]:
+        """Return the flows in force at *at*, by name."""
+        found = [self._current("Flow", name, at) for name, _ in self._named("Flow")]
+        return tuple(cast("Flow", entry.document) for entry in found if entry is not None)
+
+    # ── any document ─────────────────────────────────────────────────────────────────
+
+    def reference(self, document: AnyDocument) -> DocumentRef:
+        """Return the name, with digest, by which a verdict says that it consulted *document*."""
+        entry = self._entry(document.kind, document.name, document.version)
+        if entry is None:
+            return DocumentRef(kind=document.kind, name=document.name, version=document.version)
+        return entry.ref
+
+    def entries(self, kind: str) -> tuple[Entry, ...]:
+        """Return every version of every document of *kind*, by name and version."""
+        return tuple(
+            entry
+            for _, versions in self._named(kind)
+            for _, entry in sorted(versions.items(), key=lambda item: parse_version(item[0]))
+        )
+
+    def current(self, kind: str, name: str, at: int) -> Entry | None:
+        """Return the version of *name* that was activated last and is in force at *at*, or None."""
+        return self._current(kind, name, at)
+
+    def entry(self, kind: str, name: str, version: str) -> Entry | None:
+        """Return one version of one document, or None."""
+        return self._entry(kind, name, version)
+
+    # ── how it is looked up ──────────────────────────────────────────────────────────
+
+    def _entry(self, kind: str, name: str, version: str) -> Entry | None:
+        return self._entries.get((kind, name), {}).get(version)
+
+    def _named(self, kind: str) -> list[tuple[str, Mapping[str, Entry]]]:
+        return self._by_kind.get(kind, [])
+
+    @cached_property
+    def _by_kind(self) -> dict[str, list[tuple[str, Mapping[str, Entry]]]]:
+        found: dict[str, list[tuple[str, Mapping[str, Entry]]]] = {}
+        for (kind, name), versions in sorted(self._entries.items(), key=lambda item: item[0]):
+            found.setdefault(kind, []).append((name, versions))
+        return found
+
+    @cached_property
+    def _offering(self) -> dict[str, tuple[str, ...]]:
+        found: dict[str, set[str]] = {}
+        for name, versions in self._named("Agent"):
+            for entry in versions.values():
+                for capability in cast("Agent", entry.document).spec.offers:
+                    found.setdefault(capability, set()).add(name)
+        return {capability: tuple(sorted(names)) for capability, names in found.items()}
+
+    @cached_property
+    def _keys(self) -> dict[str, KeyEntry]:
+        found: dict[str, KeyEntry] = {}
+        for entry in self.entries("Key"):
+            spec = cast("Key", entry.document).spec
+            found[spec.kid] = KeyEntry(
+                kid=spec.kid,
+                public=spec.public,
+                holder=f"{spec.purpose}:{spec.holder}",
+                not_before=instant_ms(spec.not_before) if spec.not_before else None,
+                not_after=instant_ms(spec.not_after) if spec.not_after else None,
+                revoked_at=_ended(entry),
+            )
+        for entry in self.entries("Person"):
+            person = cast("Person", entry.document)
+            self._add(
+                found, person.spec.key.kid, person.spec.key.public, f"person:{person.name}", None, entry
+            )
+        for entry in self.entries("Agent"):
+            agent = cast("Agent", entry.document)
+            for key in agent.spec.keys:
+                self._add(found, key.kid, key.public, f"agent:{agent.name}", agent.version, entry)
+        return found
+
+    @staticmethod
+    def _add(
+        found: dict[str, KeyEntry], kid: str, public: str, holder: str, version: str | None, entry: Entry
+    ) -> None:
+        """
+        Take down a key that a document lists.
+
+        The first holder of a kid keeps it: a later document cannot take over another's key id, nor give it another
+        public half. A key that several versions list ends when the last of them is revoked.
+        """
+        known = found.get(kid)
+        versions = () if version is None else (version,)
+        ended = _ended(entry)
+        if known is None:
+            found[kid] = KeyEntry(kid=kid, public=public, holder=holder, versions=versions, revoked_at=ended)
+        elif known.holder == holder and known.public == public:
+            both = None if known.revoked_at is None or ended is None else max(known.revoked_at, ended)
+            found[kid] = KeyEntry(
+                kid=kid, public=public, holder=holder, versions=(*known.versions, *versions), revoked_at=both
+            )
+
+    def _current(self, kind: str, name: str, at: int | None) -> Entry | None:
+        versions = self._entries.get((kind, name))
+        if not versions:
+            return None
+        best: tuple[int, Entry] | None = None
+        for entry in versions.values():
+            activation = entry.activations[-1] if at is None and entry.activations else None
+            if at is not None:
+                activation = entry.activation(at)
+            if activation is None or activation.status not in {"active", "deprecated"}:
+                continue
+            if best is None or activation.from_at >= best[0]:
+                best = (activation.from_at, entry)
+        return best[1] if best else None
+
+    def _best(self, name: str, versions: str | None, contract: ContractRef, at: int) -> AgentRef | None:
+        """Return the highest version of the agent *name* that may take *contract*, or None."""
+        document = self.contract(contract)
+        fitting: list[str] = []
+        for version, entry in self._entries.get(("Agent", name), {}).items():
+            agent = cast("Agent", entry.document)
+            taken = agent.accepted_range(contract.name)
+            if taken is None or not entry.in_force(at) or not _accepts(taken, contract.version):
+                continue
+            if versions is not None and not _accepts(versions, version):
+                continue
+            if document is not None and document.spec.consumers:
+                parties = (*document.spec.consumers, *document.spec.fallbacks)
+                if not any(p.agent == name and _accepts(p.versions, version) for p in parties):
+                    continue
+            fitting.append(version)
+        if not fitting:
+            return None
+        return AgentRef(agent=name, version=max(fitting, key=parse_version))
+
+
+def _accepts(range_text: str, version_text: str) -> bool:
+    """Say whether a range accepts a version; what cannot be read accepts nothing."""
+    try:
+        return accepts(range_text, version_text)
+    except VersionError:
+        return False
+
+
+def _ended(entry: Entry) -> int | None:
+    """Return from when the document's keys no longer count, or None while they do."""
+    last = entry.activations[-1] if entry.activations else None
+    return last.from_at if last is not None and last.status == "revoked" else None

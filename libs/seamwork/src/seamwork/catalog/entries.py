@@ -1,0 +1,119 @@
+"""What the catalog hands out: documents with what their activations make of them."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from seamwork.documents.agent import Agent
+from seamwork.documents.kinds import AnyDocument
+from seamwork.documents.person import Person
+from seamwork.documents.policy import Policy
+from seamwork.records.parties import AgentRef, DocumentRef
+
+Status = Literal["draft", "active", "deprecated", "retired", "revoked"]
+GateMode = Literal["enforce", "shadow"]
+IN_FORCE: frozenset[str] = frozenset({"active", "deprecated"})
+"""The statuses in which a version may be used; a deprecated one is announced besides."""
+
+
+@dataclass(frozen=True, slots=True)
+class Activation:
+    """One change of a version's status. It holds from *from_at* (ms) on; of several that hold the last one wins."""
+
+    status: Status
+    mode: GateMode | None
+    from_at: int
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One version of one document, with the digest of its bytes and all its activations in their order."""
+
+    document: AnyDocument
+    digest: str
+    activations: tuple[Activation, ...] = ()
+
+    @property
+    def ref(self) -> DocumentRef:
+        """The name by which a verdict says that it consulted this document."""
+        document = self.document
+        return DocumentRef(
+            kind=document.kind, name=document.name, version=document.version, digest=self.digest
+        )
+
+    def activation(self, at: int) -> Activation | None:
+        """Return what holds at *at*, or None where nothing ever made the version hold."""
+        return next((entry for entry in reversed(self.activations) if entry.from_at <= at), None)
+
+    def status(self, at: int) -> Status | None:
+        """Return the status at *at*, or None where the version was never activated."""
+        activation = self.activation(at)
+        return None if activation is None else activation.status
+
+    def in_force(self, at: int) -> bool:
+        """Say whether the version may be used at *at*."""
+        return self.status(at) in IN_FORCE
+
+
+@dataclass(frozen=True, slots=True)
+class AgentEntry:
+    """One version of an agent that is in force."""
+
+    ref: AgentRef
+    document: Agent
+    digest: str
+
+
+@dataclass(frozen=True, slots=True)
+class PersonEntry:
+    """A person as the version in force describes them."""
+
+    document: Person
+    digest: str
+
+
+@dataclass(frozen=True, slots=True)
+class PolicyEntry:
+    """A policy as the version in force has it."""
+
+    document: Policy
+    ref: DocumentRef
+
+
+@dataclass(frozen=True, slots=True)
+class GateInForce:
+    """A gate that judges at this instant, in which mode and for how long the router waits for it."""
+
+    name: str
+    version: str
+    role: str
+    mode: GateMode
+    required_for: tuple[Literal["handoff", "result"], ...]
+    deadline_ms: int
+    ref: DocumentRef
+
+
+@dataclass(frozen=True, slots=True)
+class KeyEntry:
+    """
+    The public half of a key and who holds it.
+
+    *holder* is ``agent:<name>``, ``person:<name>``, ``service:<name>`` or ``publisher:<name>``; *versions* are the
+    agent versions that list the key, empty for other holders. It may sign while ``not_before <= at < not_after``
+    (ms).
+    """
+
+    kid: str
+    public: str
+    holder: str
+    versions: tuple[str, ...] = ()
+    not_before: int | None = None
+    not_after: int | None = None
+    revoked_at: int | None = None
+
+    def valid_at(self, at: int) -> bool:
+        """Say whether what was appended at *at* may be signed with this key."""
+        if self.not_before is not None and at < self.not_before:
+            return False
+        if self.not_after is not None and at >= self.not_after:
+            return False
+        return self.revoked_at is None or at < self.revoked_at

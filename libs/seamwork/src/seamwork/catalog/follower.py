@@ -1,0 +1,131 @@
+"""
+Keep a catalog fed: read the three document topics from their start and go on reading.
+
+The registry is read first, so that publishers' keys are known before what they signed. Services and agents hold one
+follower each and ask it for the current view; nothing on the path of work waits for it.
+"""
+
+import asyncio
+
+import structlog
+
+from seamwork.bus.port import Log, Partition, Reader
+from seamwork.catalog.builder import DOCUMENT_TOPICS, CatalogBuilder
+from seamwork.catalog.catalog import Catalog
+from seamwork.errors import SeamworkError
+from seamwork.records.parties import Revision
+from seamwork.records.wire import RawRecord
+
+_REGISTRY = "registry.v1"
+_BATCH = 500
+_WAIT_MS = 500
+
+
+class CatalogFollower:
+    """
+    Follow the documents of one platform.
+
+    Args:
+        log: The log, as the principal that follows sees it.
+        platform: The platform's id.
+        root_public: The pinned root key, base64.
+    """
+
+    def __init__(self, log: Log, platform: str, root_public: str) -> None:
+        self._log = log
+        self._builder = CatalogBuilder(platform, root_public)
+        self._changed = asyncio.Event()
+        self._reader: Reader | None = None
+        self._task: asyncio.Task[None] | None = None
+        self._logger = structlog.get_logger("catalog")
+
+    @property
+    def catalog(self) -> Catalog:
+        """The view at the current revision."""
+        return self._builder.view()
+
+    @property
+    def rejected(self) -> int:
+        """How many records of the document topics did not count."""
+        return self._builder.rejected
+
+    async def start(self) -> None:
+        """
+        Read all there is, then keep following in the background.
+
+        Raises:
+            LogGapError: A document topic does not start at its first record; documents are kept for ever.
+        """
+        self._reader = await self._log.reader()
+        ends = await self._log.end_offsets([Partition(topic, 0) for topic in DOCUMENT_TOPICS])
+        await self._read_to(_REGISTRY, ends[Partition(_REGISTRY, 0)])
+        for topic in DOCUMENT_TOPICS:
+            await self._read_to(topic, ends[Partition(topic, 0)])
+        self._task = asyncio.create_task(self._follow(), name="catalog-follower")
+
+    async def stop(self) -> None:
+        """Stop following; the last view stays."""
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+            self._task = None
+        if self._reader is not None:
+            await self._reader.stop()
+            self._reader = None
+
+    async def changed(self, since: Revision) -> Catalog:
+        """
+        Wait until the view is newer than *since* and return it.
+
+        Raises:
+            SeamworkError: The follower broke; its owner must stop, a stale catalog is no catalog.
+        """
+        while self.catalog.revision == since:
+            self._changed.clear()
+            waiting = asyncio.create_task(self._changed.wait())
+            watched = {waiting} if self._task is None else {waiting, self._task}
+            await asyncio.wait(watched, return_when=asyncio.FIRST_COMPLETED)
+            if self._task is not None and self._task.done():
+                waiting.cancel()
+                self._task.result()
+                raise SeamworkError("the catalog follower has stopped; restart the service")
+        return self.catalog
+
+    async def catch_up(self, revision: Revision) -> Catalog:
+        """Wait until the catalog reaches *revision* and return the view."""
+        while not self.catalog.revision.reaches(revision):
+            await self.changed(self.catalog.revision)
+        return self.catalog
+
+    async def _follow(self) -> None:
+        while True:
+            wanted = {Partition(topic, 0): at for topic, at in self._builder.positions.items()}
+            assert self._reader is not None  # noqa: S101  # started
+            found = await self._reader.fetch(wanted, max_records=_BATCH, max_wait_ms=_WAIT_MS)
+            registry = found.pop(Partition(_REGISTRY, 0), ())
+            for raw in registry:
+                self._apply(raw)
+            for records in found.values():
+                for raw in records:
+                    if self._builder.lacks_key(raw):
+                        end = await self._log.end_offsets([Partition(_REGISTRY, 0)])
+                        await self._read_to(_REGISTRY, end[Partition(_REGISTRY, 0)])
+                    self._apply(raw)
+            if registry or any(found.values()):
+                self._changed.set()
+
+    async def _read_to(self, topic: str, end: int) -> None:
+        while (start := self._builder.positions[topic]) < end:
+            for raw in await self._log.read(Partition(topic, 0), start, min(end, start + _BATCH)):
+                self._apply(raw)
+
+    def _apply(self, raw: RawRecord) -> None:
+        rejection = self._builder.apply(raw)
+        if rejection is not None:
+            self._logger.error(
+                "document-rejected",
+                topic=rejection.topic,
+                offset=rejection.offset,
+                rule=rejection.rule,
+                reason=rejection.reason,
+            )
