@@ -15,6 +15,7 @@ MAX_PACKAGES = 400
 MAX_EVIDENCE = 32
 MAX_LICENCE_FILES = 8
 HEAD_CHARS = 2_000
+MAX_MARKDOWN_CHARS = 150_000
 # Written out in the normal form, an expression may gain a space or a parenthesis: hence less than
 # what the reader accepts.
 DECLARED_CHARS = 500
@@ -60,7 +61,7 @@ class DistributionRef(Payload):
     name: Name
     version: Version
     source: Source
-    metadata_dir: Annotated[str, StringConstraints(pattern=r"^[^/\\\x00]{1,200}\.(dist|egg)-info$")]
+    metadata_dir: Annotated[str, StringConstraints(pattern=r"^[^/\\]{1,200}\.(dist|egg)-info$")]
 
 
 class AuditRequest(Payload):
@@ -230,7 +231,13 @@ class AuditReport(Payload):
     entries: Annotated[tuple[AuditEntry, ...], Field(max_length=MAX_PACKAGES, strict=False)]
     counts: Counts
     left_out: Count
-    markdown: Annotated[str, StringConstraints(max_length=400_000)]
+    markdown: Annotated[str, StringConstraints(max_length=MAX_MARKDOWN_CHARS)]
+
+
+class Failure(Payload):
+    """Why a step has no answer."""
+
+    reason: Reason
 
 
 AuditRequest.model_rebuild()

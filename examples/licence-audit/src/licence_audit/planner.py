@@ -5,6 +5,7 @@ The agent around it is a loop: ask ``next_step``, delegate what it says, tell ``
 ``refused``, until there is an entry for the report. Nothing here waits, calls or catches.
 """
 
+import hashlib
 from dataclasses import dataclass, replace
 from typing import Literal, assert_never
 
@@ -31,6 +32,7 @@ CAPABILITIES: dict[Stage, str] = {
 }
 REPORT_CAPABILITY = "compose-report"
 ACCEPT_COPYLEFT = "accept-copyleft"
+MAX_STEP_CHARS = 200
 
 
 class UnexpectedAnswerError(TypeError):
@@ -151,9 +153,15 @@ def is_complete(report: AuditReport) -> bool:
 
 
 def _delegate(track: Track, stage: Stage, payload: Payload, effects: tuple[str, ...] = ()) -> Delegation:
+    return Delegation(stage, CAPABILITIES[stage], _step_name(track.ref, stage), payload, effects)
+
+
+def _step_name(ref: DistributionRef, stage: Stage) -> str:
     # The name of the metadata directory is unique under its source, so the step's name is, too.
-    step = f"{stage}/{track.ref.source}/{track.ref.metadata_dir}"
-    return Delegation(stage, CAPABILITIES[stage], step, payload, effects)
+    name = f"{stage}/{ref.source}/{ref.metadata_dir}"
+    if len(name) <= MAX_STEP_CHARS:
+        return name
+    return f"{name[: MAX_STEP_CHARS - 17]}-{hashlib.sha256(name.encode()).hexdigest()[:16]}"
 
 
 def _stopped(track: Track, stage: Stage) -> AuditEntry:

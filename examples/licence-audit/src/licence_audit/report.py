@@ -7,9 +7,11 @@ complete by leaving it out.
 
 from collections.abc import Iterable, Iterator
 
-from licence_audit.facts import AuditEntry, AuditReport, Counts, DistributionRef, EntryStatus, ReportRequest
+from licence_audit.facts import MAX_MARKDOWN_CHARS, AuditEntry, AuditReport, Counts, DistributionRef, EntryStatus, ReportRequest
 
 INCOMPLETE = "compliance check incomplete, manual review required"
+
+_CUT = "\n\nThe text ends here because it is too long; the entries are complete.\n"
 
 _SECTIONS: tuple[tuple[EntryStatus, str, str], ...] = (
     ("incomplete", "Manual review required", INCOMPLETE),
@@ -39,7 +41,7 @@ def compose(request: ReportRequest) -> AuditReport:
         entries=entries,
         counts=counts,
         left_out=request.left_out,
-        markdown="\n".join(_lines(request.title, entries, counts, request.left_out)) + "\n",
+        markdown=_bounded(_lines(request.title, entries, counts, request.left_out)),
     )
 
 
@@ -73,6 +75,14 @@ def side_by_side(left: AuditReport, right: AuditReport) -> str:
             lines.append(f"| {_cell(f'{ref.name} {ref.version}')} | {told[0]} | {told[1]} |")
     lines.append(f"| **together** | {headline(left.counts)} | {headline(right.counts)} |")
     return "\n".join(lines) + "\n"
+
+
+def _bounded(lines: Iterable[str]) -> str:
+    text = "\n".join(lines) + "\n"
+    if len(text) <= MAX_MARKDOWN_CHARS:
+        return text
+    # The entries hold everything; only the reading copy ends early, and says so.
+    return text[: MAX_MARKDOWN_CHARS - len(_CUT)].rpartition("\n")[0] + _CUT
 
 
 def _lines(title: str, entries: tuple[AuditEntry, ...], counts: Counts, left_out: int) -> Iterator[str]:
