@@ -5,6 +5,7 @@ import os
 import re
 import shutil
 import subprocess
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -77,3 +78,18 @@ def _major(path: Path) -> int | None:
     except (OSError, subprocess.TimeoutExpired):
         return None
     return major_version(answer.stderr + answer.stdout)
+
+
+def main() -> int:
+    """Print the Java that the broker would run on; 1 if there is none."""
+    try:
+        java = find_java(os.environ)
+    except MisconfiguredError as error:
+        sys.stderr.write(f"{error}\n")
+        return 1
+    sys.stdout.write(f"{java.path} (version {java.major})\n")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

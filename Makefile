@@ -1,0 +1,104 @@
+# Everything a person or a machine does with this repository. `make` alone lists it.
+#
+# Nothing is installed outside this folder: uv, if the machine has none, goes into .tools, the environment
+# into .venv, both from locks with hashes (requirements/). Caches are the user's own (XDG): uv's wheels, and
+# Kafka's jars (44 MB, once).
+#
+# Budget of `make test` on two cores, in seconds; 15 minutes are the limit, from empty caches:
+#   set-up        60   30 of it downloads, from empty caches; 1 when nothing has changed
+#   check         60   ruff 1, import-linter 3, mypy 55 cold and 5 warm
+#   unit tests   120   cases, laws, wiring
+#   Kafka        300   jars 10 once, broker 5 once, half a second a platform, then the tests themselves
+
+.DEFAULT_GOAL := help
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+MAKEFLAGS += --no-print-directory
+
+PYTHON ?= python3
+BIN := .venv/bin
+UV := $(or $(shell command -v uv 2>/dev/null),.tools/uv/bin/uv)
+# Trust what the machine trusts, so that a company's own certificate authority works.
+export UV_SYSTEM_CERTS ?= 1
+
+PARTS := $(sort $(patsubst %/pyproject.toml,%,$(wildcard libs/*/pyproject.toml services/*/pyproject.toml examples/*/pyproject.toml)))
+CODE := $(wildcard libs tests benchmarks services/*/src examples/*/src)
+# One run of mypy each: the tests of six services share their file names.
+TESTS_APART := $(wildcard services/*/tests examples/*/tests)
+
+define NOT_BUILT
+@echo "make $@: this part is not built yet."; exit 2
+endef
+
+.PHONY: help setup lock fmt check run test unit test-full up down simulate chaos bench docs clean
+
+help: ## List the targets
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  \1\t\2/' | expand -t 14
+
+setup: .venv/.complete ## Make the development environment, or bring it up to date
+
+.tools/uv/bin/uv: requirements/uv.txt
+	@echo "Bringing uv into .tools ..."
+	@$(PYTHON) -m venv .tools/uv || { echo "$(PYTHON) cannot make a virtual environment; install Python 3.11 or later with its venv module, or uv."; exit 1; }
+	@.tools/uv/bin/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/uv.txt
+	@touch $@
+
+.venv/.complete: requirements/dev.txt requirements/jre.txt $(PARTS:=/pyproject.toml) $(wildcard libs/*/hatch_build.py) | $(UV)
+	@test -x $(BIN)/python || $(UV) venv --quiet --python '>=3.11,<3.15' .venv
+	@$(UV) pip install --quiet --python $(BIN)/python --require-hashes -r requirements/dev.txt
+	@$(UV) pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation $(addprefix -e ,$(PARTS))
+	@$(BIN)/python -m seamwork.broker.java >/dev/null 2>&1 || { \
+		echo "No Java 17 or later here: bringing one into .venv ..."; \
+		$(UV) pip install --quiet --python $(BIN)/python --require-hashes -r requirements/jre.txt; }
+	@touch $@
+
+lock: | $(UV) ## Compile the locks from pyproject.toml, and the list of Kafka's jars
+	@for group in dev uv jre; do \
+		$(UV) pip compile --quiet --group pyproject.toml:$$group --universal --python-version 3.11 \
+			--generate-hashes --no-header --no-annotate -o requirements/$$group.txt; done
+	@folder=$$(mktemp -d) && $(BIN)/python -m seamwork.broker.lock $$folder; rm -rf $$folder
+
+fmt: setup ## Format the code and mend what can be mended
+	@$(BIN)/ruff format .
+	@$(BIN)/ruff check --fix .
+
+check: setup ## Check format, style, types and architecture
+	@$(BIN)/ruff format --check .
+	@$(BIN)/ruff check .
+	@$(BIN)/lint-imports --no-logo
+	@$(BIN)/mypy $(CODE)
+	@for tests in $(TESTS_APART); do $(BIN)/mypy $$tests; done
+
+unit: setup ## Run the tests that need no broker: seconds
+	@$(BIN)/python -m pytest -q -m "not kafka and not slow"
+
+test: check ## Run everything that CI runs, on a real Kafka
+	@$(BIN)/python -m pytest -q -m "not slow" --durations=10
+
+test-full: check ## Run every test there is, the slow ones too
+	@$(BIN)/python -m pytest -q --durations=20
+
+run: setup ## Show what Seamwork is for: the licence audit in three acts
+	$(NOT_BUILT)
+
+up: setup ## Start broker and services and keep them running
+	@$(BIN)/seamwork up
+
+down: setup ## Stop them
+	@$(BIN)/seamwork down
+
+simulate: ## Run all services in the deterministic simulator
+	$(NOT_BUILT)
+
+chaos: ## Break a running platform and check the invariants
+	$(NOT_BUILT)
+
+bench: ## Measure side by side with raw Kafka
+	$(NOT_BUILT)
+
+docs: ## Build the documentation
+	$(NOT_BUILT)
+
+clean: ## Remove the environment, tools and build products; keep the user's caches and data
+	rm -rf .venv .tools dist build .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
