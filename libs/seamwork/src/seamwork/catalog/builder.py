@@ -165,7 +165,7 @@ class CatalogBuilder:
         if problem is not None:
             return Rejection(raw.topic, raw.offset, "activation-refused", problem)
         from_at = raw.appended_at if record.from_at is None else record.from_at
-        activation = Activation(record.status, record.mode, from_at)
+        activation = Activation(record.status, record.mode, from_at, raw.offset)
         changed = Entry(entry.document, entry.digest, (*entry.activations, activation))
         versions[record.version] = changed
         document = changed.document

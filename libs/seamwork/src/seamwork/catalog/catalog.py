@@ -347,15 +347,16 @@ class Catalog:
         versions = self._entries.get((kind, name))
         if not versions:
             return None
-        best: tuple[int, Entry] | None = None
+        best: tuple[tuple[int, int], Entry] | None = None
         for entry in versions.values():
             activation = entry.activations[-1] if at is None and entry.activations else None
             if at is not None:
                 activation = entry.activation(at)
             if activation is None or activation.status not in {"active", "deprecated"}:
                 continue
-            if best is None or activation.from_at >= best[0]:
-                best = (activation.from_at, entry)
+            rank = (activation.order, activation.from_at)
+            if best is None or rank >= best[0]:
+                best = (rank, entry)
         return best[1] if best else None
 
     def _best(self, name: str, versions: str | None, contract: ContractRef, at: int) -> AgentRef | None:

@@ -17,11 +17,16 @@ IN_FORCE: frozenset[str] = frozenset({"active", "deprecated"})
 
 @dataclass(frozen=True, slots=True)
 class Activation:
-    """One change of a version's status. It holds from *from_at* (ms) on; of several that hold the last one wins."""
+    """
+    One change of a version's status. It holds from *from_at* (ms) on; of several that hold the last one wins.
+
+    *order* is the activation's offset in its topic.
+    """
 
     status: Status
     mode: GateMode | None
     from_at: int
+    order: int = 0
 
 
 @dataclass(frozen=True, slots=True)

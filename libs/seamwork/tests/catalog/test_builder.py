@@ -1,0 +1,233 @@
+"""Only what a trusted publisher signed gets into the catalog, and the first of two always wins."""
+
+from collections.abc import Callable
+
+import pytest
+
+from seamwork.catalog import CatalogBuilder
+from seamwork.documents import TOPICS, Document, canonical, parse_documents, record_key
+from seamwork.grants.keys import SigningKey
+from seamwork.ids import sha256_hex
+from seamwork.records.parties import AgentRef, Revision
+from seamwork.records.platform import ActivationRecord, DocumentRecord
+from seamwork.records.wire import RawRecord, compose
+
+PLATFORM = "p-1"
+ROOT = SigningKey("root", b"r" * 32)
+PUBLISHER = SigningKey("publisher-1", b"p" * 32)
+STRANGER = SigningKey("publisher-2", b"s" * 32)
+
+KEY = f"""
+apiVersion: seamwork.dev/v1
+kind: Key
+metadata: {{name: publisher, version: 1.0.0}}
+spec: {{kid: publisher-1, public: "{PUBLISHER.public}", purpose: publisher, holder: publisher}}
+"""
+
+
+def agent(version: str = "1.0.0", team: str = "licences", kid: str = "parser-1") -> str:
+    """Write an agent."""
+    return f"""
+apiVersion: seamwork.dev/v1
+kind: Agent
+metadata: {{name: parser, version: {version}}}
+spec:
+  team: {team}
+  accepts: [{{contract: parse-metadata, versions: ">=1 <2"}}]
+  offers: [parse]
+  keys: [{{kid: {kid}, public: "{STRANGER.public}"}}]
+"""
+
+
+def only(text: str) -> Document:
+    """Read the one document of a text."""
+    (document,) = parse_documents(text, "test")
+    return document
+
+
+class Topics:
+    """The document topics, written record by record."""
+
+    def __init__(self) -> None:
+        self.builder = CatalogBuilder(PLATFORM, ROOT.public)
+        self.offsets = dict.fromkeys(("contracts.v1", "registry.v1", "policies.v1"), 0)
+
+    def publish(
+        self,
+        text: str,
+        signer: SigningKey = PUBLISHER,
+        change: Callable[[bytes], bytes] = bytes,
+        at: int = 1000,
+    ) -> str | None:
+        """Append a document signed by *signer*; *change* may tamper with its body. Return why it does not count."""
+        document = only(text)
+        body = canonical(document)
+        record = DocumentRecord(
+            kind=document.kind, name=document.name, version=document.version, payload_sha256=sha256_hex(body),
+            published_at=at, publisher="publisher",
+        )  # fmt: skip
+        return self._append(TOPICS[document.kind], record_key(document), record, change(body), signer, at)
+
+    def activate(  # one argument for each thing an activation says
+        self,
+        kind: str,
+        name: str,
+        version: str,
+        status: str = "active",
+        *,
+        at: int = 1000,
+        from_at: int | None = None,
+    ) -> str | None:
+        """Append an activation."""
+        record = ActivationRecord(
+            id="a", kind=kind, name=name, version=version, status=status, from_at=from_at, published_at=at,  # type: ignore[arg-type]  # any text
+            publisher="publisher",
+        )  # fmt: skip
+        return self._append(TOPICS[kind], f"{kind}/{name}/{version}", record, b"", PUBLISHER, at)
+
+    def _append(
+        self,
+        topic: str,
+        key: str,
+        record: DocumentRecord | ActivationRecord,
+        body: bytes,
+        signer: SigningKey,
+        at: int,
+    ) -> str | None:
+        out = compose(PLATFORM, topic, key, record, payload=body, signer=signer)
+        raw = RawRecord(topic, 0, self.offsets[topic], at, out.key, out.value, out.headers)
+        self.offsets[topic] += 1
+        rejection = self.builder.apply(raw)
+        return rejection.rule if rejection else None
+
+
+@pytest.fixture
+def topics() -> Topics:
+    """Topics in which the root has made one publisher."""
+    made = Topics()
+    assert made.publish(KEY, ROOT) is None
+    return made
+
+
+PARSER = AgentRef(agent="parser", version="1.0.0")
+
+
+def test_a_published_version_is_known_and_in_force_once_activated(topics: Topics) -> None:
+    """Publishing makes a version known; only an activation makes it count."""
+    assert topics.publish(agent()) is None
+    before = topics.builder.view()
+    assert topics.activate("Agent", "parser", "1.0.0", at=2000) is None
+    after = topics.builder.view()
+
+    assert before.agent(PARSER) is not None
+    assert None is before.agent_status(PARSER, 5000)
+    assert "active" == after.agent_status(PARSER, 2000)
+    assert None is after.agent_status(PARSER, 1999)
+    assert Revision(registry=3) == after.revision
+
+
+def test_a_stranger_publishes_nothing(topics: Topics) -> None:
+    """A signature by a key that the root never made a publisher's is no signature."""
+    assert "not-signed-by-a-publisher" == topics.publish(agent(), STRANGER)
+    assert None is topics.builder.view().agent(PARSER)
+
+
+def test_a_publisher_makes_no_publishers(topics: Topics) -> None:
+    """Keys count only under the root's own signature."""
+    other = KEY.replace("name: publisher,", "name: eve,").replace("publisher-1", "publisher-2")
+
+    assert "not-signed-by-root" == topics.publish(other.replace(PUBLISHER.public, STRANGER.public), PUBLISHER)
+
+
+def test_a_changed_body_does_not_count(topics: Topics) -> None:
+    """The signature covers the body's digest."""
+    assert "payload-digest" == topics.publish(
+        agent(), change=lambda body: body.replace(b"licences", b"Licences")
+    )
+
+
+def test_of_two_contents_of_one_version_the_first_wins(topics: Topics) -> None:
+    """The same bytes again are fine; other bytes are set aside, with an alarm."""
+    assert topics.publish(agent()) is None
+    assert topics.publish(agent()) is None
+    assert "version-conflict" == topics.publish(agent(team="others"))
+
+    known = topics.builder.view().agent(PARSER)
+    assert known is not None
+    assert "licences" == known.spec.team
+    assert 1 == topics.builder.rejected
+
+
+def test_the_last_activation_wins_and_rolling_back_is_another_one(topics: Topics) -> None:
+    """Activations are a history, and what holds is its last line that has begun."""
+    topics.publish(agent())
+    topics.activate("Agent", "parser", "1.0.0", "active", at=1000)
+    topics.activate("Agent", "parser", "1.0.0", "revoked", at=2000)
+    topics.activate("Agent", "parser", "1.0.0", "active", at=3000)
+    topics.activate("Agent", "parser", "1.0.0", "deprecated", at=3001, from_at=9000)
+
+    view = topics.builder.view()
+    assert ["active", "revoked", "active", "deprecated"] == [
+        view.agent_status(PARSER, t) for t in (1500, 2500, 8999, 9000)
+    ]
+
+
+def test_an_activation_of_nothing_is_set_aside(topics: Topics) -> None:
+    """Naming a version that was never published has no effect but an alarm."""
+    assert "unknown-document" == topics.activate("Agent", "parser", "7.0.0")
+
+
+def test_a_key_ends_when_its_last_version_is_revoked(topics: Topics) -> None:
+    """A key that two versions list stays good while one of them is."""
+    topics.publish(agent("1.0.0"))
+    topics.publish(agent("1.1.0"))
+    for version in ("1.0.0", "1.1.0"):
+        topics.activate("Agent", "parser", version, at=1000)
+    topics.activate("Agent", "parser", "1.0.0", "revoked", at=2000)
+    assert STRANGER.public == topics.builder.view().public_of("parser-1", "agent:parser", 2500)
+    topics.activate("Agent", "parser", "1.1.0", "revoked", at=3000)
+
+    view = topics.builder.view()
+    assert STRANGER.public == view.public_of("parser-1", "agent:parser", 2999)
+    assert None is view.public_of("parser-1", "agent:parser", 3000)
+    assert None is view.public_of("parser-1", "agent:other", 2000)
+
+
+def test_nobody_takes_over_anothers_key_id(topics: Topics) -> None:
+    """A document that lists a kid that somebody else holds does not get it."""
+    topics.publish(agent())
+    thief = agent().replace("name: parser", "name: aardvark").replace(STRANGER.public, PUBLISHER.public)
+    topics.publish(thief.replace("kid: parser-1", "kid: publisher-1"))
+
+    entry = topics.builder.view().key("publisher-1")
+    assert entry is not None
+    assert "publisher:publisher" == entry.holder
+
+
+def test_a_revoked_publisher_signs_nothing_more(topics: Topics) -> None:
+    """What was appended before counts, what comes after does not."""
+    assert topics.publish(agent(), at=1000) is None
+    topics.activate("Key", "publisher", "1.0.0", "revoked", at=2000)
+
+    assert "not-signed-by-a-publisher" == topics.publish(agent("1.1.0"), at=2000)
+    assert topics.builder.view().agent(PARSER) is not None
+
+
+@pytest.mark.parametrize("headers", [(), (("sw_envelope", b"\xff"),), (("sw_envelope", b"{}"),)])
+def test_garbage_moves_the_revision_and_nothing_else(
+    topics: Topics, headers: tuple[tuple[str, bytes], ...]
+) -> None:
+    """A record that is no document is passed over by name, and everybody's revision still agrees."""
+    rejection = topics.builder.apply(RawRecord("policies.v1", 0, 4, 1, None, None, headers))
+
+    assert rejection is not None
+    assert 5 == topics.builder.revision.policies
+
+
+def test_a_view_never_changes(topics: Topics) -> None:
+    """What a decision holds in its hands stays as it was."""
+    before = topics.builder.view()
+    topics.publish(agent())
+
+    assert None is before.agent(PARSER)
+    assert topics.builder.view() is topics.builder.view()
