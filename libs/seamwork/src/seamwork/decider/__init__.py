@@ -12,6 +12,7 @@ from seamwork.decider.inputs import (
     InstanceHealth,
     Tick,
     Undeliverable,
+    WithCrossing,
 )
 from seamwork.decider.outputs import Forward, Output, Publish, SetAside
 
@@ -27,4 +28,5 @@ __all__ = [
     "SetAside",
     "Tick",
     "Undeliverable",
+    "WithCrossing",
 ]

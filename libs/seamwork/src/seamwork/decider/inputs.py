@@ -1,5 +1,7 @@
 """What a machine is given: records of its topics, and the few inputs that come from no topic."""
 
+from dataclasses import dataclass
+
 import msgspec
 
 from seamwork.records.base import Wire
@@ -57,9 +59,23 @@ class Undeliverable(Wire, frozen=True, kw_only=True, tag="undeliverable"):
     dispatch: str | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class WithCrossing:
+    """
+    A decision, and the crossing that it speaks of, read again at its position in ``handoffs``.
+
+    A machine whose module has ``needs_crossing(input) -> Position | None`` is given this in the decision's place
+    wherever that names a position. Nothing is proved by the position alone: the core compares *crossing*'s digest
+    with the decision's subject.
+    """
+
+    decision: Received[AnyEnvelope]
+    crossing: Received[AnyEnvelope] | Malformed
+
+
 Bodied = Tick | CatalogChanged | HealthChanged | Undeliverable
 """Inputs that come from no topic: their bodies are kept in the commit."""
 
-Input = Received[AnyEnvelope] | Malformed | Tick | CatalogChanged | HealthChanged | Undeliverable
+Input = Received[AnyEnvelope] | Malformed | WithCrossing | Tick | CatalogChanged | HealthChanged | Undeliverable
 
 bodied_decoder: msgspec.json.Decoder[Bodied] = msgspec.json.Decoder(Bodied)
