@@ -6,6 +6,7 @@ checked, and renamed into the cache in one step, so a jar in the cache is whole:
 stays behind in its folder and is thrown away with it.
 """
 
+import errno
 import hashlib
 import json
 import os
@@ -80,10 +81,10 @@ def fetch_jars(
     """
     wanted = locked_jars() if jars is None else jars
     fetch = download_from_maven if download is None else download
+    _make(cache)
     absent = missing(wanted, cache)
     present = len(wanted) - len(absent)
     if absent:
-        _make(cache)
         with tempfile.TemporaryDirectory(prefix=".partial-", dir=cache) as folder:
             staging = Path(folder)
             with ThreadPoolExecutor(_PARALLEL, thread_name_prefix="jars") as pool:
@@ -108,7 +109,13 @@ def download_from_maven(jar: Jar, folder: Path) -> Path:
     accepted, wherever it came from.
     """
     # Only a machine that runs the broker for the first time needs the resolver.
-    import jgo.maven  # noqa: PLC0415
+    try:
+        import jgo.maven  # noqa: PLC0415
+    except ImportError as error:
+        raise MisconfiguredError(
+            "the broker's jars are not in the cache, and what fetches them is not installed; "
+            "`pip install 'seamwork[platform]'`"
+        ) from error
 
     mirror = os.environ.get("SEAMWORK_MAVEN_REPOSITORY")
     context = jgo.maven.MavenContext(
@@ -128,6 +135,11 @@ def _fetch_one(jar: Jar, staging: Path, cache: Path, download: Callable[[Jar, Pa
             path = download(jar, folder)
         except (OSError, RuntimeError) as error:
             # requests' errors are OSErrors; the resolver's "not found" is a RuntimeError.
+            if isinstance(error, OSError) and error.errno == errno.ENOSPC:
+                raise MisconfiguredError(
+                    f"the disk of {cache} is full (disk-full): the broker's jars need 44 MB; free some space, or "
+                    "point XDG_CACHE_HOME to another disk"
+                ) from error
             if tried == _TRIES:
                 raise MisconfiguredError(
                     f"the broker's jar {jar.coordinates} could not be downloaded ({error}); check the "

@@ -1,0 +1,87 @@
+"""An access reads from the environment and speaks each client's language."""
+
+from pathlib import Path
+
+import pytest
+
+from seamwork.errors import MisconfiguredError
+from seamwork.settings.kafka import KafkaAccess
+
+ACCESS = KafkaAccess("localhost:9092,localhost:9093", "seamwork-router", "secret")
+
+
+def test_aiokafka_gets_its_keyword_arguments() -> None:
+    """As consumer, producer and admin client take them."""
+    assert {
+        "bootstrap_servers": ["localhost:9092", "localhost:9093"],
+        "security_protocol": "SASL_PLAINTEXT",
+        "sasl_mechanism": "SCRAM-SHA-512",
+        "sasl_plain_username": "seamwork-router",
+        "sasl_plain_password": "secret",
+    } == ACCESS.aiokafka()
+
+
+def test_librdkafka_gets_its_configuration() -> None:
+    """As its clients take it."""
+    assert {
+        "bootstrap.servers": "localhost:9092,localhost:9093",
+        "security.protocol": "SASL_PLAINTEXT",
+        "sasl.mechanism": "SCRAM-SHA-512",
+        "sasl.username": "seamwork-router",
+        "sasl.password": "secret",
+    } == ACCESS.confluent()
+
+
+def test_tls_brings_certificates() -> None:
+    """The system's unless a file is named."""
+    access = KafkaAccess("kafka:9093", "me", "secret", protocol="SASL_SSL", ca_file=Path("/ca.pem"))
+
+    assert "/ca.pem" == access.confluent()["ssl.ca.location"]
+    assert "ssl_context" in KafkaAccess("kafka:9093", "me", "secret", protocol="SASL_SSL").aiokafka()
+
+
+def test_the_password_is_not_shown() -> None:
+    """Settings are logged at start; passwords are not."""
+    assert "secret" not in repr(ACCESS)
+
+
+def test_no_address_means_no_access() -> None:
+    """The ladder goes on to its next rung."""
+    assert None is KafkaAccess.from_environ({"SEAMWORK_KAFKA_SASL_USERNAME": "me"})
+    assert None is KafkaAccess.from_environ({"KAFKA_BOOTSTRAP_SERVERS": " "})
+
+
+def test_an_operator_gives_address_and_credential(tmp_path: Path) -> None:
+    """A password can come from a file, as clusters mount it."""
+    secret = tmp_path / "password"
+    secret.write_text("secret\n")
+
+    given = {
+        "KAFKA_BOOTSTRAP_SERVERS": "kafka:9093",
+        "SEAMWORK_KAFKA_SASL_USERNAME": "seamwork-registrar",
+        "SEAMWORK_KAFKA_SASL_PASSWORD_FILE": str(secret),
+    }
+
+    expected = KafkaAccess("kafka:9093", "seamwork-registrar", "secret", protocol="SASL_SSL")
+    assert expected == KafkaAccess.from_environ(given)
+
+
+@pytest.mark.parametrize(
+    ("changed", "named"),
+    [
+        ({"SEAMWORK_KAFKA_SECURITY_PROTOCOL": "TLS"}, "security protocol"),
+        ({"SEAMWORK_KAFKA_SASL_MECHANISM": "GSSAPI"}, "SASL mechanism"),
+        ({"SEAMWORK_KAFKA_SASL_PASSWORD": ""}, "SEAMWORK_KAFKA_SASL_PASSWORD"),
+        ({"SEAMWORK_KAFKA_SASL_PASSWORD_FILE": "/does/not/exist"}, "SEAMWORK_KAFKA_SASL_PASSWORD_FILE"),
+    ],
+)
+def test_what_no_client_could_use_is_refused_at_start(changed: dict[str, str], named: str) -> None:
+    """Before a client tries for minutes and says only that it cannot connect."""
+    given = {
+        "KAFKA_BOOTSTRAP_SERVERS": "kafka:9093",
+        "SEAMWORK_KAFKA_SASL_USERNAME": "me",
+        "SEAMWORK_KAFKA_SASL_PASSWORD": "secret",
+    }
+
+    with pytest.raises(MisconfiguredError, match=named):
+        KafkaAccess.from_environ(given | changed)
