@@ -7,7 +7,15 @@ complete by leaving it out.
 
 from collections.abc import Iterable, Iterator
 
-from licence_audit.facts import MAX_MARKDOWN_CHARS, AuditEntry, AuditReport, Counts, DistributionRef, EntryStatus, ReportRequest
+from licence_audit.facts import (
+    MAX_MARKDOWN_CHARS,
+    AuditEntry,
+    AuditReport,
+    Counts,
+    DistributionRef,
+    EntryStatus,
+    ReportRequest,
+)
 
 INCOMPLETE = "compliance check incomplete, manual review required"
 
