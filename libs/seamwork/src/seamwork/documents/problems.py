@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 from difflib import get_close_matches
+from typing import Literal
 
 from seamwork.errors import UnprocessableError
 
@@ -40,7 +41,7 @@ class Problem:
     One thing that is wrong.
 
     *code* is stable and for machines (``unknown-field``, ``not-built-yet``, …); *path* is the JSON path from the
-    document's top; *mend* says what to do, empty where the message says it already.
+    document's top; *mend* says what to do, empty where the message says it already. A ``warning`` stops nothing.
     """
 
     place: Place
@@ -48,6 +49,7 @@ class Problem:
     code: str
     message: str
     mend: str = ""
+    severity: Literal["error", "warning"] = "error"
 
     def __str__(self) -> str:
         """Write the problem as one line: place, path, message, mend."""

@@ -139,10 +139,10 @@ def accepts(range_text: str, version_text: str) -> bool:
     return parse_range(range_text).accepts(parse_version(version_text))
 
 
-def highest(versions: Iterable[str], range_text: str = "*") -> str | None:
-    """Return the highest of *versions* that the range accepts, or None."""
-    wanted = parse_range(range_text)
-    fitting = [version for version in versions if wanted.accepts(parse_version(version))]
+def highest(versions: Iterable[str], *ranges: str) -> str | None:
+    """Return the highest of *versions* that every range accepts, or None; without a range, the highest release."""
+    wanted = [parse_range(text) for text in ranges or ("*",)]
+    fitting = [v for v in versions if all(one.accepts(parse_version(v)) for one in wanted)]
     return max(fitting, key=parse_version, default=None)
 
 

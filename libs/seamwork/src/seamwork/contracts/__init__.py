@@ -1,0 +1,31 @@
+"""Judge what crosses a seam by its contract, and check contracts before anyone relies on them."""
+
+from seamwork.contracts.acceptance import (
+    accepts_version,
+    may_consume,
+    may_produce,
+    party_accepts,
+    shared_version,
+)
+from seamwork.contracts.check import check_contract, errors
+from seamwork.contracts.compiled import CompiledContract, ContractError, compile_contract
+from seamwork.contracts.findings import Finding, Findings
+from seamwork.contracts.masking import Mask
+from seamwork.contracts.summary import Readable
+
+__all__ = [
+    "CompiledContract",
+    "ContractError",
+    "Finding",
+    "Findings",
+    "Mask",
+    "Readable",
+    "accepts_version",
+    "check_contract",
+    "compile_contract",
+    "errors",
+    "may_consume",
+    "may_produce",
+    "party_accepts",
+    "shared_version",
+]

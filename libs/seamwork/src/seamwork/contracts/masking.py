@@ -1,0 +1,82 @@
+"""
+Hide what a contract marks as sensitive, wherever a payload leaves the bus for people's eyes.
+
+Hidden are fields with ``x-sensitive`` in the schema, fields that ``masking`` points to, and every field that the
+schema does not declare: what nobody described may be anything. The whole schema is followed, over all branches, so
+a payload that fits none of them (the one that gets shown) is hidden as well as a good one.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+from seamwork.rules.walk import Schema, of_entry, of_property, together
+
+HIDDEN = "***"
+MARKS = ("x-sensitive", "confluent:tags")
+
+
+class Mask:
+    """
+    What to hide of one payload.
+
+    Args:
+        schema: The payload's JSON Schema.
+        pointers: JSON pointers of further fields; ``*`` stands for every entry or field.
+    """
+
+    def __init__(self, schema: Schema, pointers: Sequence[str] = ()) -> None:
+        self._schema = schema
+        self._pointers = tuple(tuple(_unescaped(part) for part in p.split("/")[1:]) for p in pointers)
+
+    def apply(self, value: Any) -> Any:
+        """Return a copy of *value* with every marked or undeclared part replaced by ``***``."""
+        return self._masked(value, together(self._schema, [self._schema]), self._pointers)
+
+    def hides(self, path: Sequence[str]) -> bool:
+        """Say whether the value at *path* is hidden as a whole, for any payload."""
+        schemas = together(self._schema, [self._schema])
+        pointers = self._pointers
+        for part in path:
+            if _marked(schemas, pointers):
+                return True
+            below = of_entry(schemas, int(part)) if part.isdigit() else of_property(schemas, part)
+            if not below:
+                return True
+            schemas, pointers = together(self._schema, below), _step(pointers, part)
+        return _marked(schemas, pointers)
+
+    def _masked(self, value: Any, schemas: list[Schema], pointers: tuple[tuple[str, ...], ...]) -> Any:
+        if _marked(schemas, pointers):
+            return HIDDEN
+        if isinstance(value, dict):
+            return {name: self._field(name, entry, schemas, pointers) for name, entry in value.items()}
+        if isinstance(value, list):
+            return [
+                self._masked(
+                    entry, together(self._schema, of_entry(schemas, index)), _step(pointers, str(index))
+                )
+                if of_entry(schemas, index)
+                else HIDDEN
+                for index, entry in enumerate(value)
+            ]
+        return value
+
+    def _field(
+        self, name: str, value: Any, schemas: list[Schema], pointers: tuple[tuple[str, ...], ...]
+    ) -> Any:
+        declared = of_property(schemas, name)
+        if not declared:
+            return HIDDEN
+        return self._masked(value, together(self._schema, declared), _step(pointers, name))
+
+
+def _marked(schemas: Sequence[Schema], pointers: Sequence[tuple[str, ...]]) -> bool:
+    return () in pointers or any(mark in schema for schema in schemas for mark in MARKS)
+
+
+def _step(pointers: tuple[tuple[str, ...], ...], part: str) -> tuple[tuple[str, ...], ...]:
+    return tuple(pointer[1:] for pointer in pointers if pointer and pointer[0] in (part, "*"))
+
+
+def _unescaped(part: str) -> str:
+    return part.replace("~1", "/").replace("~0", "~")

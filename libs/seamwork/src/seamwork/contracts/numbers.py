@@ -1,0 +1,124 @@
+"""
+Give numbers the type that the schema names, because CEL knows no ``int * double``.
+
+JSON writes 10 where a schema says ``number``; a rule that multiplies it by 2.5 would fail on a good payload.
+The plan is made once per schema; where a schema has no numbers it is None and costs nothing.
+"""
+
+from typing import Any
+
+from seamwork.rules.walk import Schema, of_property, together, types
+
+_EXACT = 1 << 53
+"""Beyond this a double loses units: such a number stays what it is, and a rule that cannot use it refuses."""
+
+
+_MAX_PLANS = 5000
+"""Overlapping recursive branches can multiply; what lies beyond keeps its numbers, and a rule on it refuses."""
+
+
+class Numbers:
+    """What to do with one value and what lies in it."""
+
+    __slots__ = ("entries", "first", "others", "properties", "to")
+
+    def __init__(self) -> None:
+        self.to: type[int | float] | None = None
+        self.properties: dict[str, Numbers] = {}
+        self.others: Numbers | None = None
+        self.first: list[Numbers] = []
+        self.entries: Numbers | None = None
+
+    def apply(self, value: Any) -> Any:
+        """Return *value* with its numbers typed; objects and lists are changed in place."""
+        kind = type(value)
+        if kind is dict:
+            for name, entry in value.items():
+                plan = self.properties.get(name, self.others)
+                if plan is not None:
+                    value[name] = plan.apply(entry)
+        elif kind is list:
+            for index, entry in enumerate(value):
+                plan = self.first[index] if index < len(self.first) else self.entries
+                if plan is not None:
+                    value[index] = plan.apply(entry)
+        elif kind is int:
+            if self.to is float and -_EXACT <= value <= _EXACT:
+                return float(value)
+        elif kind is float and self.to is int and value.is_integer() and -_EXACT <= value <= _EXACT:
+            return int(value)
+        return value
+
+
+def plan_numbers(schema: Any) -> Numbers | None:
+    """Make the plan of *schema*, or None where there is nothing to do."""
+    plans: dict[tuple[int, ...], Numbers] = {}
+    plan = _plan(schema, [schema], plans)
+    useful = {id(entry) for entry in plans.values() if entry.to is not None}
+    grown = True
+    while (
+        grown
+    ):  # a plan is useful if one below it is; schemas may be recursive, so repeat until nothing changes
+        grown = False
+        for entry in plans.values():
+            if id(entry) not in useful and any(id(below) in useful for below in _below(entry)):
+                useful.add(id(entry))
+                grown = True
+    for entry in plans.values():
+        _prune(entry, useful)
+    return plan if id(plan) in useful else None
+
+
+def _plan(root: Any, schemas: list[Any], plans: dict[tuple[int, ...], Numbers]) -> Numbers:
+    same = together(root, schemas)
+    key = tuple(sorted(id(schema) for schema in same))
+    if key in plans:
+        return plans[key]
+    plan = plans[key] = Numbers()
+    if len(plans) > _MAX_PLANS:
+        return plan
+    named = {name for schema in same for name in types(schema)}
+    if "number" in named:
+        plan.to = float
+    elif "integer" in named:
+        plan.to = int
+    for name in _properties(same):
+        plan.properties[name] = _plan(root, of_property(same, name), plans)
+    others = [s[k] for s in same for k in ("additionalProperties", "unevaluatedProperties") if k in s]
+    others += [entry for s in same for entry in _mapping(s, "patternProperties").values()]
+    if any(isinstance(entry, dict) for entry in others):
+        plan.others = _plan(root, others, plans)
+    length = max((len(s["prefixItems"]) for s in same if isinstance(s.get("prefixItems"), list)), default=0)
+    for index in range(length):
+        first = [s["prefixItems"][index : index + 1] for s in same if isinstance(s.get("prefixItems"), list)]
+        plan.first.append(_plan(root, [entry for group in first for entry in group], plans))
+    entries = [s[k] for s in same for k in ("items", "unevaluatedItems") if isinstance(s.get(k), dict)]
+    if entries:
+        plan.entries = _plan(root, entries, plans)
+    return plan
+
+
+def _properties(schemas: list[Schema]) -> list[str]:
+    return list(dict.fromkeys(name for schema in schemas for name in _mapping(schema, "properties")))
+
+
+def _mapping(schema: Schema, keyword: str) -> dict[str, Any]:
+    found = schema.get(keyword)
+    return found if isinstance(found, dict) else {}
+
+
+def _below(plan: Numbers) -> list[Numbers]:
+    optional = [entry for entry in (plan.others, plan.entries) if entry is not None]
+    return [*plan.properties.values(), *plan.first, *optional]
+
+
+def _prune(plan: Numbers, useful: set[int]) -> None:
+    # A property without a plan of its own must not fall through to the plan of the others.
+    keep = plan.others is not None and id(plan.others) in useful
+    plan.properties = {n: p for n, p in plan.properties.items() if id(p) in useful or keep}
+    if plan.others is not None and not keep:
+        plan.others = None
+    if not any(id(entry) in useful for entry in plan.first) and plan.entries is None:
+        plan.first = []
+    if plan.entries is not None and id(plan.entries) not in useful:
+        plan.entries = None

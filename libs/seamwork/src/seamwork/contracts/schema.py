@@ -1,0 +1,178 @@
+"""
+Compile JSON Schemas (2020-12) that come from users, and say what is wrong with one.
+
+Nothing is fetched, formats are checked, patterns run in linear time (look-around is refused), and the library's
+texts, which quote values, are not used: a finding is made from the schema's side of each error alone.
+"""
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import jsonschema_rs
+
+from seamwork.contracts.findings import Finding, pointer
+from seamwork.documents.problems import Place, Problem, did_you_mean, json_path
+from seamwork.rules.walk import LISTS, MAPS, SINGLES, Schema, resolve, subschemas
+
+DIALECT = "https://json-schema.org/draft/2020-12/schema"
+MAX_FINDINGS = 20
+"""A sender mends a few at a time; a payload with 10,000 faults is told 20 of them."""
+MASK = "***"
+
+_ASSERTIONS = (
+    "type", "enum", "const", "multipleOf", "maximum", "exclusiveMaximum", "minimum", "exclusiveMinimum",
+    "maxLength", "minLength", "pattern", "maxItems", "minItems", "uniqueItems", "maxContains", "minContains",
+    "maxProperties", "minProperties", "required", "dependentRequired", "format",
+)  # fmt: skip
+_WORDS = (
+    "$schema", "$id", "$ref", "$comment", "title", "description", "default", "deprecated", "readOnly", "writeOnly",
+    "examples", "contentEncoding", "contentMediaType", "confluent:tags",
+)  # fmt: skip
+KEYWORDS = frozenset({*_ASSERTIONS, *_WORDS, *MAPS, *LISTS, *SINGLES})
+"""Keywords that are read. ``x-…`` is free for marks; everything else is a slip of the pen or another dialect."""
+
+PlaceOf = Callable[..., Place]
+
+
+class Checker:
+    """One compiled schema."""
+
+    __slots__ = ("_validator",)
+
+    def __init__(self, schema: Schema) -> None:
+        self._validator = jsonschema_rs.Draft202012Validator(
+            schema,
+            validate_formats=True,
+            ignore_unknown_formats=False,
+            offline=True,
+            mask=MASK,
+            pattern_options=jsonschema_rs.RegexOptions(),
+        )
+
+    def findings(self, value: Any) -> tuple[Finding, ...]:
+        """Return what in *value* does not fit, at most 20 findings."""
+        if self._validator.is_valid(value):
+            return ()
+        found: list[Finding] = []
+        for error in self._validator.iter_errors(value):
+            found += _findings(error)
+            if len(found) >= MAX_FINDINGS:
+                break
+        return tuple(found[:MAX_FINDINGS])
+
+
+def schema_problems(schema: Schema, path: tuple[str | int, ...], place_of: PlaceOf) -> Iterator[Problem]:
+    """
+    Yield what keeps *schema* from being used.
+
+    Args:
+        schema: The schema as it was written.
+        path: Its path in the document.
+        place_of: Finds the place of a path (``Document.place``).
+    """
+    faulty = False
+    for problem in _structure(schema, path, place_of):
+        faulty = True
+        yield problem
+    if faulty:
+        return
+    try:
+        Checker(schema)
+    except (jsonschema_rs.ValidationError, jsonschema_rs.ReferencingError, ValueError) as error:
+        where = tuple(getattr(error, "instance_path", ()))
+        message = _build_message(error)
+        yield Problem(place_of(*path, *where), json_path((*path, *where)), "schema-invalid", message)
+
+
+def _structure(schema: Schema, path: tuple[str | int, ...], place_of: PlaceOf) -> Iterator[Problem]:
+    def problem(at: tuple[str | int, ...], code: str, message: str, mend: str = "") -> Problem:
+        where = (*path, *at)
+        return Problem(place_of(*where), json_path(where), code, message, mend)
+
+    for at, part in subschemas(schema):
+        for keyword in part:
+            if keyword not in KEYWORDS and not keyword.startswith("x-"):
+                mend = did_you_mean(keyword, KEYWORDS) or "marks of your own begin with x-"
+                message = f"{keyword!r} is no keyword that is read here"
+                yield problem((*at, keyword), "unknown-keyword", message, mend)
+        if part.get("$schema", DIALECT).rstrip("#") != DIALECT:
+            yield problem((*at, "$schema"), "unknown-dialect", "schemas are JSON Schema 2020-12", DIALECT)
+        if at and "$id" in part:
+            yield problem(
+                (*at, "$id"), "nested-id", "an $id inside of a schema moves its references", "leave it out"
+            )
+        ref = part.get("$ref")
+        if isinstance(ref, str):
+            if not ref.startswith("#"):
+                message = "a reference leads out of this schema; nothing is ever fetched"
+                yield problem((*at, "$ref"), "remote-reference", message, "copy it into $defs")
+            elif not isinstance(resolve(schema, ref), dict | bool):
+                yield problem(
+                    (*at, "$ref"), "broken-reference", "the reference leads nowhere", "define it in $defs"
+                )
+            elif _endless(schema, part):
+                message = "the reference leads back to itself without taking a step into the value"
+                yield problem((*at, "$ref"), "endless-reference", message)
+
+
+def _endless(root: Schema, start: Schema) -> bool:
+    """Say whether validating *start* would come back to *start* on the same value."""
+    stack = _on_same_value(root, start)
+    seen: set[int] = set()
+    while stack:
+        schema = stack.pop()
+        if schema is start:
+            return True
+        if id(schema) not in seen:
+            seen.add(id(schema))
+            stack += _on_same_value(root, schema)
+    return False
+
+
+def _on_same_value(root: Schema, schema: Schema) -> list[Schema]:
+    below: list[Any] = [resolve(root, schema["$ref"])] if isinstance(schema.get("$ref"), str) else []
+    for keyword in ("allOf", "anyOf", "oneOf"):
+        below += schema.get(keyword, []) if isinstance(schema.get(keyword), list) else []
+    below += [schema[keyword] for keyword in ("if", "then", "else", "not") if keyword in schema]
+    dependent = schema.get("dependentSchemas")
+    below += dependent.values() if isinstance(dependent, dict) else []
+    return [entry for entry in below if isinstance(entry, dict)]
+
+
+def _build_message(error: Exception) -> str:
+    text = str(getattr(error, "message", error)).splitlines()[0]
+    if text.startswith("Unknown format"):
+        return "the format is not known, so it would check nothing"
+    if '"regex"' in text:
+        return "the pattern is no regular expression that runs in linear time; look-around is refused"
+    return f"this is no valid JSON Schema: {text}"
+
+
+def _findings(error: jsonschema_rs.ValidationError) -> list[Finding]:
+    kind = jsonschema_rs.ValidationErrorKind
+    at = list(error.instance_path)
+    match error.kind:
+        case kind.AdditionalProperties(unexpected=names) | kind.UnevaluatedProperties(unexpected=names):
+            message = "the contract declares no such field, and no undeclared field may cross"
+            return [Finding("undeclared-field", message, pointer([*at, _clipped(name)])) for name in names]
+        case kind.Required(property=name):
+            return [Finding("schema", f"the field {str(name)!r} is missing", pointer(at))]
+        case kind.Type(types=types):
+            return [Finding("schema", f"must be of type {' or '.join(types)}", pointer(at))]
+        case kind.Format(format=name):
+            return [Finding("schema", f"must have the format {name!r}", pointer(at))]
+        case kind.AnyOf() | kind.OneOfNotValid():
+            return [Finding("schema", "fits none of the forms that are allowed here", pointer(at))]
+        case other:
+            return [Finding("schema", _sentence(other), pointer([_clipped(part) for part in at]))]
+
+
+def _sentence(kind: jsonschema_rs.ValidationErrorKind) -> str:
+    """Name the keyword and, where it is one number, what it allows; the rest stands in the contract."""
+    limit = getattr(kind, "limit", None)
+    return f"does not fulfil {kind.name!r}" + (f" ({limit})" if isinstance(limit, int | float) else "")
+
+
+def _clipped(part: str | int) -> str | int:
+    """Cut a key that the sender made up: a pointer is for people."""
+    return part if isinstance(part, int) else part[:80]

@@ -1,0 +1,182 @@
+"""
+Adapt CEL (Common Expression Language) in Google's C++ implementation; nothing else imports it.
+
+Rule 1: a rule holds when its value is a boolean *and* that boolean is true. An error is a value too, and a truthy
+one: whoever asks for its truth lets a broken rule pass.
+Rule 2: what cannot be evaluated is an error of the rule, never an exception on the way and never a pass.
+Rule 3: an expression is bounded before it runs. The engine stops at 10,000 iterations and at 32 levels; texts that
+double in each of 26 additions still fit into that and took 1.3 GB, so additions are counted, and functions whose
+result grows with the product of two texts are refused.
+"""
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from enum import Enum
+from functools import lru_cache
+from typing import Any
+
+from cel_expr_python import cel
+from cel_expr_python.ext import ext_bindings, ext_math, ext_strings
+
+MAX_EXPRESSION = 4000
+MAX_ADDITIONS = 8
+TOO_HUNGRY = frozenset({"replace", "format", "join"})
+"""Functions whose result can be as large as the product of two texts."""
+
+_TYPES = {"now": cel.Type.TIMESTAMP}
+_ERROR = re.compile(r"ERROR: <input>:(-?\d+):(-?\d+): (.*)")
+_STRING = re.compile(r"""[rRbB]{0,2}("(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*')""")
+_CALL = re.compile(r"\b([A-Za-z_]\w*)\s*\(")
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+class Verity(Enum):
+    """What came of one expression."""
+
+    HOLDS = "holds"
+    FAILS = "fails"
+    ERROR = "error"
+
+
+@dataclass(frozen=True, slots=True)
+class Complaint:
+    """Why an expression does not compile; line and column count from 1, inside the expression."""
+
+    line: int
+    column: int
+    message: str
+
+
+class ExpressionError(Exception):
+    """An expression does not compile. Caught in this room, which knows the rule's name and place."""
+
+    def __init__(self, complaints: Sequence[Complaint]) -> None:
+        super().__init__("; ".join(complaint.message for complaint in complaints))
+        self.complaints = tuple(complaints)
+
+
+class Environment:
+    """The variables that expressions may use; all others are refused when an expression is compiled."""
+
+    def __init__(self, variables: Iterable[str]) -> None:
+        self.variables = tuple(variables)
+        self._env: Any = new_env({name: _TYPES.get(name, cel.Type.DYN) for name in self.variables})
+
+    def compile(self, expression: str) -> "Compiled":
+        """
+        Compile an expression whose value is a boolean.
+
+        Raises:
+            ExpressionError: It is too long or too hungry, does not parse, uses an unknown name, or is no
+                condition.
+        """
+        bound(expression)
+        return Compiled(checked(self._env, expression))
+
+    def activation(self, values: dict[str, Any]) -> Any:
+        """Prepare *values* for any number of expressions; the preparation costs more than one evaluation."""
+        return self._env.Activation(values)
+
+
+class Compiled:
+    """One expression, ready to be asked."""
+
+    __slots__ = ("_program",)
+
+    def __init__(self, program: Any) -> None:
+        self._program = program
+
+    def ask(self, activation: Any) -> tuple[Verity, str]:
+        """Evaluate; the text beside an error is the engine's and may quote values."""
+        try:
+            value = self._program.eval(activation)
+            if value.type() == cel.Type.BOOL:
+                return (Verity.HOLDS if value.value() is True else Verity.FAILS), ""
+            return Verity.ERROR, str(value.value())
+        except (RuntimeError, TypeError, ValueError, OverflowError) as error:
+            return Verity.ERROR, str(error)
+
+
+@lru_cache(maxsize=64)
+def environment(variables: tuple[str, ...]) -> Environment:
+    """Return the one environment for *variables*, so that all rules of a record share its activation."""
+    return Environment(variables)
+
+
+def new_env(variables: dict[str, Any], descriptor_pool: Any = None, extra: Sequence[Any] = ()) -> Any:
+    """Make the engine's environment: the standard functions, strings, ``math``, ``cel.bind``, and ``sum``."""
+    overload = cel.Overload(
+        "sum_list", return_type=cel.Type.DYN, parameters=[cel.Type.List(cel.Type.DYN)], impl=_sum
+    )
+    return cel.NewEnv(
+        descriptor_pool=descriptor_pool,
+        variables=variables,
+        extensions=[ext_strings.ExtStrings(), ext_math.ExtMath(), ext_bindings.ExtBindings()],
+        functions=[cel.FunctionDecl("sum", [overload]), *extra],
+    )
+
+
+def checked(env: Any, expression: str) -> Any:
+    """Compile *expression* in *env* and see that it yields a boolean."""
+    try:
+        program = env.compile(expression)
+    except RuntimeError as error:
+        raise ExpressionError(complaints(str(error))[:1]) from error
+    if program.return_type() != cel.Type.BOOL:
+        found = program.return_type().name().lower()
+        message = f"the expression yields {found}, a rule yields true or false; compare it with something"
+        raise ExpressionError([Complaint(1, 1, message)])
+    return program
+
+
+def bound(expression: str) -> None:
+    """
+    Refuse an expression that could use memory or time without bound.
+
+    Raises:
+        ExpressionError: With what is too much.
+    """
+    if len(expression) > MAX_EXPRESSION:
+        raise ExpressionError([Complaint(1, 1, f"an expression has at most {MAX_EXPRESSION} characters")])
+    code = _STRING.sub(lambda match: " " * len(match.group()), expression)
+    for call in _CALL.finditer(code):
+        if call[1] in TOO_HUNGRY:
+            line, column = line_column(expression, call.start(1))
+            message = f"{call[1]}() is not allowed in rules: its result can outgrow the memory"
+            raise ExpressionError([Complaint(line, column, message)])
+    if code.count("+") > MAX_ADDITIONS:
+        message = f"an expression adds at most {MAX_ADDITIONS} times; use sum([…])"
+        raise ExpressionError([Complaint(1, 1, message)])
+
+
+def line_column(text: str, index: int) -> tuple[int, int]:
+    """Return the line and column (from 1) of the character at *index*."""
+    before = text[:index]
+    return before.count("\n") + 1, index - (before.rfind("\n") + 1) + 1
+
+
+def timestamp(unix_ms: int) -> datetime:
+    """Return an instant as CEL's ``timestamp``."""
+    return _EPOCH + timedelta(milliseconds=unix_ms)
+
+
+def complaints(text: str) -> list[Complaint]:
+    """Read the engine's account of why an expression does not compile; at least one complaint."""
+    found = [
+        Complaint(max(1, int(line)), max(1, int(column)), message.replace(" (in container '')", ""))
+        for line, column, message in _ERROR.findall(text)
+    ]
+    return found or [Complaint(1, 1, text.splitlines()[0] if text else "the expression does not compile")]
+
+
+def _sum(values: list[Any]) -> int | float:
+    """Add up numbers; CEL itself has no sum. List elements may arrive wrapped."""
+    total: int | float = 0
+    for entry in values:
+        value = entry.value() if hasattr(entry, "value") else entry
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            raise TypeError("sum() adds numbers only")
+        total += value
+    return total

@@ -1,0 +1,127 @@
+"""Walk JSON Schemas: which parts of one speak of the same value, of a property, of an entry."""
+
+import re
+from collections.abc import Iterator, Sequence
+from typing import Any
+from urllib.parse import unquote
+
+Schema = dict[str, Any]
+
+ALL_OF_THEM = ("allOf", "anyOf", "oneOf")
+SAME_VALUE = ("if", "then", "else", "not")
+LISTS = (*ALL_OF_THEM, "prefixItems")
+MAPS = ("properties", "patternProperties", "$defs", "definitions", "dependentSchemas")
+SINGLES = (
+    *SAME_VALUE, "additionalProperties", "items", "contains", "propertyNames",
+    "unevaluatedItems", "unevaluatedProperties", "contentSchema",
+)  # fmt: skip
+
+
+def resolve(root: Any, ref: str) -> Any:
+    """Return what a reference inside of *root* (``#/$defs/line``) leads to, or None."""
+    if ref == "#":
+        return root
+    if not ref.startswith("#/"):
+        return None
+    current = root
+    for part in unquote(ref[2:]).split("/"):
+        key = part.replace("~1", "/").replace("~0", "~")
+        if isinstance(current, dict) and key in current:
+            current = current[key]
+        elif isinstance(current, list) and key.isdigit() and int(key) < len(current):
+            current = current[int(key)]
+        else:
+            return None
+    return current
+
+
+def subschemas(
+    schema: Any, path: tuple[str | int, ...] = ()
+) -> Iterator[tuple[tuple[str | int, ...], Schema]]:
+    """Yield every schema written inside of *schema*, itself first, with its path; references are not followed."""
+    stack: list[tuple[tuple[str | int, ...], Any]] = [(path, schema)]
+    while stack:
+        at, current = stack.pop()
+        if not isinstance(current, dict):
+            continue
+        yield at, current
+        below: list[tuple[tuple[str | int, ...], Any]] = []
+        for keyword in MAPS:
+            if isinstance(current.get(keyword), dict):
+                below += [((*at, keyword, name), entry) for name, entry in current[keyword].items()]
+        for keyword in LISTS:
+            if isinstance(current.get(keyword), list):
+                below += [((*at, keyword, index), entry) for index, entry in enumerate(current[keyword])]
+        below += [((*at, keyword), current[keyword]) for keyword in SINGLES if keyword in current]
+        stack.extend(reversed(below))
+
+
+def together(root: Any, schemas: Sequence[Any]) -> list[Schema]:
+    """
+    Return every schema that speaks of the same value as *schemas*: through references and ``allOf`` and the like.
+
+    ``if`` and ``not`` are left out: they describe what need not be so.
+    """
+    found: list[Schema] = []
+    seen: set[int] = set()
+    stack = list(reversed(schemas))
+    while stack:
+        schema = stack.pop()
+        if not isinstance(schema, dict) or id(schema) in seen:
+            continue
+        seen.add(id(schema))
+        found.append(schema)
+        if isinstance(schema.get("$ref"), str):
+            stack.append(resolve(root, schema["$ref"]))
+        for keyword in ALL_OF_THEM:
+            if isinstance(schema.get(keyword), list):
+                stack.extend(schema[keyword])
+        stack.extend(schema[keyword] for keyword in ("then", "else") if keyword in schema)
+        if isinstance(schema.get("dependentSchemas"), dict):
+            stack.extend(schema["dependentSchemas"].values())
+    return found
+
+
+def of_property(schemas: Sequence[Schema], name: str) -> list[Any]:
+    """Return the schemas that declare the property *name*, by its name or by a pattern; not ``true``."""
+    found: list[Any] = []
+    for schema in schemas:
+        declared = schema.get("properties")
+        if isinstance(declared, dict) and name in declared:
+            found.append(declared[name])
+        patterns = schema.get("patternProperties")
+        if isinstance(patterns, dict):
+            found += [entry for pattern, entry in patterns.items() if _matches(pattern, name)]
+        for keyword in ("additionalProperties", "unevaluatedProperties"):
+            if isinstance(schema.get(keyword), dict):
+                found.append(schema[keyword])
+    return found
+
+
+def of_entry(schemas: Sequence[Schema], index: int) -> list[Any]:
+    """Return the schemas that speak of the entry *index* of a list."""
+    found: list[Any] = []
+    for schema in schemas:
+        first = schema.get("prefixItems")
+        first = first if isinstance(first, list) else []
+        if index < len(first):
+            found.append(first[index])
+        elif "items" in schema:
+            found.append(schema["items"])
+        found += [schema[keyword] for keyword in ("contains", "unevaluatedItems") if keyword in schema]
+    return found
+
+
+def types(schema: Schema) -> tuple[str, ...]:
+    """Return the types that a schema names, none where it leaves them open."""
+    written = schema.get("type")
+    if isinstance(written, str):
+        return (written,)
+    return tuple(written) if isinstance(written, list) else ()
+
+
+def _matches(pattern: str, name: str) -> bool:
+    try:
+        return re.search(pattern, name) is not None
+    except re.error:
+        return False
