@@ -1,0 +1,440 @@
+"""
+Follow one dispatch from its ``work`` record to the notice that ends it.
+
+Rule 1: nothing is sent but under this dispatch's stamp, with ids that come out the same when it runs again.
+Rule 2: an answer or a notice may come at any time, also before the function asks for it: it is kept.
+Rule 3: the dispatch is over only when the router says so, or when nothing that we could still send would count.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal, Protocol
+
+import structlog
+
+from seamwork.agent import payload as payloads
+from seamwork.agent.errors import Cancelled, Expired, Failed, HandoffError, PayloadError, Refused, TaskError
+from seamwork.agent.handler import Handler
+from seamwork.agent.inbox import Answered, Offer
+from seamwork.agent.outcome import Erroneous, Lost, Partial, Refusal, Returned, Settlement, Transferred
+from seamwork.agent.pen import Author, Order, Pen
+from seamwork.agent.seats import Seat, Seats
+from seamwork.agent.task import Facts, Task
+from seamwork.clock import Clock
+from seamwork.errors import MisconfiguredError, UnprocessableError
+from seamwork.grants.authority import united
+from seamwork.ids import answer_id
+from seamwork.records.authority import Spent
+from seamwork.records.crossing import Outcome
+from seamwork.records.inbox import Notice, Work
+from seamwork.records.parties import ContractRef
+from seamwork.records.wire import Outgoing
+
+MOST_ANSWERS = 16
+"""More corrections than any contract allows; answers beyond are not recognised as our own."""
+
+# The router speaks first, at the deadline. We give up only when its word is long overdue.
+_OVERDUE_MS = 60_000
+_NOTE_CHARS = 500
+
+How = Literal["accepted", "transferred", "refused", "failed", "cancelled", "expired", "superseded", "left"]
+Handlers = Mapping[ContractRef, Handler[..., Any]]
+
+_LOST: dict[str, type[HandoffError]] = {
+    "refused": Refused,
+    "failed": Failed,
+    "cancelled": Cancelled,
+    "expired": Expired,
+}
+
+
+class TooLargeError(UnprocessableError):
+    """A record is larger than its topic takes; it was not published and never can be."""
+
+
+class Office(Protocol):
+    """What a dispatch needs of the agent that it belongs to."""
+
+    author: Author
+    clock: Clock
+    seats: Seats
+    handlers: Handlers
+
+    async def send(self, outgoing: Outgoing) -> None:
+        """
+        Publish, as often as it takes.
+
+        Raises:
+            TooLargeError: It can never be published.
+        """
+
+    async def fetch(self, dispatch: "Dispatch") -> Offer:
+        """Read the dispatch's ``work`` record again."""
+
+    def again(self, dispatch: "Dispatch") -> None:
+        """Queue the dispatch once more: an answer wants correcting."""
+
+    def over(self, dispatch: "Dispatch", how: How) -> None:
+        """Take note that the dispatch is over."""
+
+
+@dataclass(slots=True)
+class _Child:
+    """A handoff that this dispatch made or has heard of."""
+
+    settled: "asyncio.Future[Settlement]"
+    meaning: object = None
+    deadline_at: int | None = None
+
+
+class Dispatch:
+    """
+    One dispatch.
+
+    Args:
+        offer: The work, as it was verified.
+        partition: Where in the inbox its record lies.
+        offset: The same.
+        office: The agent that it belongs to.
+    """
+
+    def __init__(self, offer: Offer, partition: int, offset: int, office: Office) -> None:
+        self.work: Work = offer.work
+        self.partition = partition
+        self.offset = offset
+        self.how: How | None = None
+        self._offer: Offer | None = offer
+        self._office = office
+        self._own = {answer_id(self.work.dispatch, ordinal): ordinal for ordinal in range(MOST_ANSWERS)}
+        self._children: dict[str, _Child] = {}
+        self._transfer: str | None = None
+        self._accompanying: set[str] = set()
+        self._last_ordinal = 0
+        self._answers = 0
+        self._refusal: Refusal | None = None
+        self._runner: asyncio.Task[None] | None = None
+        self._task: _GovernedTask | None = None
+        self._reported = Spent()
+        self._log = structlog.get_logger("agent").bind(
+            agent=self.work.agent, version=self.work.version, task=self.work.task,
+            crossing=self.work.crossing, dispatch=self.work.dispatch,
+        )  # fmt: skip
+
+    # ── What the agent asks ──────────────────────────────────────────────────────────────
+
+    @property
+    def is_over(self) -> bool:
+        """Whether it is over."""
+        return self.how is not None
+
+    @property
+    def is_running(self) -> bool:
+        """Whether its function runs."""
+        return self._runner is not None and not self._runner.done()
+
+    @property
+    def held_bytes(self) -> int:
+        """How many bytes of payload it keeps in memory."""
+        return len(self._offer.payload) if self._offer is not None else 0
+
+    def put_down(self) -> None:
+        """Forget the payload while the dispatch waits in the queue; it is read again when its turn comes."""
+        self._offer = None
+
+    def knows(self, crossing: str) -> bool:
+        """Say whether *crossing* is one that this dispatch received or sent."""
+        return crossing == self.work.crossing or crossing in self._own or crossing in self._children
+
+    # ── What the inbox brings ────────────────────────────────────────────────────────────
+
+    def take_answer(self, answered: Answered) -> None:
+        """Keep the result of a handoff for whoever asks for it."""
+        self._settle(answered.answer.child, Returned(answered.answer.outcome, answered.payload))
+
+    def take_notice(self, notice: Notice) -> None:
+        """Act on word from the router."""
+        about = notice.about
+        if about in self._own:
+            self._on_own_answer(notice, self._own[about])
+        elif about == self.work.crossing:
+            if notice.what != "refused":
+                self.end(notice.what)
+        elif about in self._accompanying:
+            self._log.warning("a progress or usage report was refused", rule=notice.rule, reason=notice.reason)
+        elif notice.what != "accepted":
+            lost = Lost(_LOST[notice.what], notice.rule or notice.what, notice.reason or "", notice.gate)
+            self._settle(about, lost)
+        elif about == self._transfer:
+            self._settle(about, Returned("success", b""))
+            self.how = "transferred"
+            self._office.over(self, "transferred")
+        elif about not in self._children:
+            # A transfer that an earlier run of this function made, before a crash.
+            self.end("accepted")
+
+    def _on_own_answer(self, notice: Notice, ordinal: int) -> None:
+        if notice.what != "refused":
+            self.end(notice.what)
+            return
+        self._refusal = Refusal(
+            gate=notice.gate,
+            rule=notice.rule or "refused",
+            reason=notice.reason or "",
+            corrections_left=notice.corrections_left,
+            ordinal=ordinal,
+        )
+        self._answers = max(self._answers, ordinal + 1)
+        self._log.warning(
+            "the answer was refused", gate=notice.gate, rule=notice.rule, reason=notice.reason,
+            corrections_left=notice.corrections_left,
+        )  # fmt: skip
+        if not self._can_correct:
+            self.end("refused")
+        elif not self.is_running:
+            self._office.again(self)
+
+    @property
+    def _can_correct(self) -> bool:
+        handler = self._office.handlers.get(self.work.contract)
+        left = self._refusal is not None and self._refusal.corrections_left > 0
+        return left and handler is not None and handler.mend is not None and self._answers < MOST_ANSWERS
+
+    # ── Running ──────────────────────────────────────────────────────────────────────────
+
+    def start(self) -> None:
+        """Run the function."""
+        self._runner = asyncio.get_running_loop().create_task(self._run(), name=f"dispatch-{self.work.dispatch}")
+
+    def end(self, how: How) -> None:
+        """Be over: cancel what runs and let go of what waits."""
+        if self.is_over:
+            return
+        self.how = how
+        self._stop(how)
+        self._office.over(self, how)
+
+    def leave(self) -> None:
+        """Stop without being over: another instance, or the next start, runs it again."""
+        if not self.is_over:
+            self.how = "left"
+            self._stop("left")
+
+    async def stopped(self) -> None:
+        """Wait until the function has left; a plain function may go on in its thread."""
+        if self._runner is not None:
+            await asyncio.wait([self._runner])
+
+    def _stop(self, how: How) -> None:
+        if self._task is not None:
+            self._task._cancel()  # noqa: SLF001  # the task's other half
+        rule = "agent-stopping" if how == "left" else how
+        for child in self._children.values():
+            if not child.settled.done():
+                child.settled.set_result(Lost(Cancelled, rule, "the work that it was part of is over"))
+        if self._runner is not None:
+            self._runner.cancel()
+
+    async def _run(self) -> None:
+        seat = Seat(self._office.seats)
+        threads: list[asyncio.Future[Any]] = []
+        try:
+            await seat.sit_down()
+            offer = self._offer = self._offer or await self._office.fetch(self)
+            self._task = task = _GovernedTask(self, offer, seat)
+            refusal = self._refusal
+            if refusal is None:
+                await self._send(
+                    Pen(self._office.author, offer).progress("accepted work", 0, self._now(), accepted_work=True)
+                )
+            returned = await self._outcome(offer, task, refusal, threads.append)
+            seat.leave()
+            await self._answer(offer, task, returned)
+        except asyncio.CancelledError:
+            if not self.is_over:
+                raise
+        finally:
+            # A thread that nobody waits for any more still computes: it keeps its seat until it is done.
+            busy = [thread for thread in threads if not thread.done()]
+            if busy:
+                busy[-1].add_done_callback(lambda _: seat.leave())
+            else:
+                seat.leave()
+
+    async def _outcome(
+        self, offer: Offer, task: "_GovernedTask", refusal: Refusal | None, started: Callable[[Any], None]
+    ) -> Any:
+        contract = self.work.contract
+        handler = self._office.handlers.get(contract)
+        if handler is None:
+            return Erroneous(
+                "ContractNotAccepted", f"no function of this version accepts {contract.name}/{contract.version}"
+            )
+        try:
+            payload = payloads.decode(offer.payload, handler.payload_type)
+            return await handler.run(payload, task, refusal, started)
+        except TaskError as error:
+            return Erroneous(error.kind, error.message)
+        except (PayloadError, HandoffError) as error:
+            self._log.warning("the function ended with an error", error=str(error))
+            return Erroneous(type(error).__name__, str(error))
+        except Exception as error:
+            # Its text may quote the payload, so it stays here; what travels is its name.
+            self._log.exception("the function raised")
+            return Erroneous(type(error).__name__, "the agent's function raised this; the agent's log has the trace")
+
+    async def _answer(self, offer: Offer, task: "_GovernedTask", returned: Any) -> None:
+        if isinstance(returned, Transferred) or self.is_over:
+            return
+        if self._refusal is not None and self._answers > self._refusal.ordinal + 1:
+            return
+        if self._refusal is not None and self._answers == 0:
+            self._answers = self._refusal.ordinal + 1
+        outcome, payload = _written(returned)
+        ordinal = self._answers
+        self._answers += 1
+        pen = Pen(self._office.author, offer)
+        try:
+            await self._send(pen.result(outcome, payload, ordinal, self._now(), task.final_spent, task.states))
+        except TooLargeError:
+            _, payload = _written(Erroneous("PayloadTooLarge", "the result is larger than a record may be"))
+            await self._send(pen.result("error", payload, ordinal, self._now(), task.final_spent, task.states))
+
+    async def sweep(self) -> None:
+        """Report what was spent since, and give up on what is long overdue."""
+        now = self._now()
+        if now > self.work.not_after + _OVERDUE_MS:
+            self.end("expired")
+            return
+        for child in self._children.values():
+            overdue = child.deadline_at is not None and now > child.deadline_at + _OVERDUE_MS
+            if overdue and not child.settled.done():
+                child.settled.set_result(Lost(Expired, "no-answer", "its deadline passed and no word came"))
+        task, offer = self._task, self._offer
+        if task is None or offer is None or not self.is_running or task.spent == self._reported:
+            return
+        self._reported = spent = task.spent
+        await self._send(Pen(self._office.author, offer).usage(spent, self._next_ordinal(), now))
+
+    # ── What the function's task does ────────────────────────────────────────────────────
+
+    async def place(self, order: Order, seat: Seat, offer: Offer) -> Settlement:
+        """Hand work on, unless it is known already what became of it."""
+        pen = Pen(self._office.author, offer)
+        crossing = pen.child(order.step, order.ordinal)
+        meaning = (
+            order.mode, order.target, order.contract, order.payload, united(order.constraints), order.authority,
+            order.ceiling_micro_usd,
+        )  # fmt: skip
+        child = self._child(crossing)
+        if child.meaning not in (None, meaning):
+            raise MisconfiguredError(
+                f"step {order.step}, ordinal {order.ordinal} was handed on before with another content; "
+                "give each handoff of a step its own ordinal"
+            )
+        first = child.meaning is None
+        child.meaning, child.deadline_at = meaning, order.deadline_at
+        if order.mode == "transfer":
+            self._transfer = crossing
+        if first and not child.settled.done():
+            try:
+                await self._send(pen.handoff(order, self._now()))
+            except TooLargeError as error:
+                self._settle(crossing, Lost(Refused, "too-large", str(error), "kafka"))
+        return await seat.while_waiting(asyncio.shield(child.settled))
+
+    async def note(self, note: str, offer: Offer) -> None:
+        """Publish a note of progress."""
+        await self._send(
+            Pen(self._office.author, offer).progress(note[:_NOTE_CHARS], self._next_ordinal(), self._now())
+        )
+
+    def _next_ordinal(self) -> int:
+        # By time, not by count: after a crash the count would start again and meet its own ids with other notes.
+        self._last_ordinal = max(self._last_ordinal + 1, self._now() - self.work.issued_at)
+        return self._last_ordinal
+
+    def _child(self, crossing: str) -> _Child:
+        known = self._children.get(crossing)
+        if known is None:
+            known = self._children[crossing] = _Child(asyncio.get_running_loop().create_future())
+        return known
+
+    def _settle(self, crossing: str, settlement: Settlement) -> None:
+        child = self._child(crossing)
+        if not child.settled.done():
+            child.settled.set_result(settlement)
+
+    def _send(self, outgoing: Outgoing) -> Awaitable[None]:
+        identity = dict(outgoing.headers)["ce_id"]
+        kind = dict(outgoing.headers)["ce_type"]
+        if kind in (b"dev.seamwork.progress.v1", b"dev.seamwork.usage.v1") and identity is not None:
+            self._accompanying.add(identity.decode())
+        return self._office.send(outgoing)
+
+    def _now(self) -> int:
+        return self._office.clock.now_ms()
+
+
+class _GovernedTask(Task):
+    """The task of a function that the router stands behind."""
+
+    def __init__(self, dispatch: Dispatch, offer: Offer, seat: Seat) -> None:
+        super().__init__(_facts(offer), asyncio.get_running_loop())
+        self._dispatch = dispatch
+        self._offer = offer
+        self._seat = seat
+
+    @property
+    def states(self) -> Any:
+        """The steps as the result tells them."""
+        return self._states
+
+    @property
+    def final_spent(self) -> Spent | None:
+        """What the result reports; null where nothing was ever reported."""
+        return None if self._spent == Spent() else self._spent
+
+    async def _place(self, order: Order) -> Settlement:
+        return await self._dispatch.place(order, self._seat, self._offer)
+
+    async def _note(self, note: str) -> None:
+        await self._dispatch.note(note, self._offer)
+
+    def _now(self) -> int:
+        return self._dispatch._now()  # noqa: SLF001  # the task's other half
+
+
+def _facts(offer: Offer) -> Facts:
+    work = offer.work
+    return Facts(
+        id=work.task,
+        crossing=work.crossing,
+        dispatch=work.dispatch,
+        attempt=work.attempt,
+        agent=work.agent,
+        version=work.version,
+        step=offer.handoff.step,
+        contract=work.contract,
+        intent=offer.handoff.intent,
+        constraints=work.constraints,
+        authority=work.authority,
+        ceiling_micro_usd=work.ceiling_micro_usd,
+        deadline_at=work.not_after,
+        steps=offer.handoff.steps,
+        tool_outputs=offer.handoff.tool_outputs,
+        labels=work.labels,
+    )
+
+
+def _written(returned: Any) -> tuple[Outcome, bytes]:
+    try:
+        match returned:
+            case Erroneous():
+                return "error", payloads.encode(returned.payload())
+            case Partial(value):
+                return "partial", payloads.encode(value)
+            case _:
+                return "success", payloads.encode(returned)
+    except PayloadError as error:
+        return "error", payloads.encode(Erroneous("PayloadError", str(error)).payload())
