@@ -71,7 +71,7 @@ def _typed_rules(contract: Contract) -> Iterator[Problem]:
         seen = (
             TypedRules(this, CROSSING_VARIABLES)
             if on == "input"
-            else TypedRules(this | schemas, RESULT_VARIABLES)
+            else TypedRules(this | request, RESULT_VARIABLES)
         )
         for index, rule in enumerate(promise.rules):
             path: tuple[str | int, ...] = (*promise_path(on), "rules", index, "expr")
