@@ -3,7 +3,7 @@ Make records in a test with nothing said but what the test is about.
 
 ``envelope("handoff", id="h-1")`` is the struct, ``received("handoff", id="h-1", at="0/5")`` the record as a machine
 gets it. Every field has a default that fits the others: a root handoff of task ``t-1`` from ``planner`` to
-``extractor`` under the contract ``licence-facts``. The short forms of ``seamwork.testing.shorthand`` hold everywhere.
+``extractor`` under the contract ``licence-facts``.
 """
 
 import json
