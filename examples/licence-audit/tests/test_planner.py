@@ -15,10 +15,10 @@ from licence_audit.facts import (
     Payload,
 )
 from licence_audit.parser import parse
-from licence_audit.planner import Delegation, Track, UnexpectedAnswerError, answered, next_step, refused
+from licence_audit.planner import Delegation, UnexpectedAnswerError, answered, begin, next_step, refused
 from licence_audit.policy import LicencePolicy
 from licence_audit.report import INCOMPLETE, compose
-from licence_audit.ungoverned import Extract
+from licence_audit.ungoverned import Extract, audit
 
 APPROVED = True
 
@@ -35,7 +35,7 @@ class Workers:
 
     def audit(self, ref: DistributionRef) -> AuditEntry:
         """Run the planner's loop for one distribution."""
-        track = Track(ref)
+        track = begin(AuditRequest(), ref)
         while isinstance(step := next_step(track), Delegation):
             self.asked.append(step.capability)
             answer = self.answer(step)
@@ -92,6 +92,19 @@ def test_no_answer_means_not_approved(roots: Roots, policy: LicencePolicy, joine
     )
 
 
+def test_copyleft_may_wait_for_a_follow_up(
+    roots: Roots, policy: LicencePolicy, joined: DistributionRef
+) -> None:
+    """Where the request says so nobody is asked, and the follow-up asks."""
+    report = audit(AuditRequest(only=(joined,)), roots, policy, extractor.extract)
+    again = planner.follow_up(report, "again")
+    workers = Workers(roots, policy, extractor.extract, approve=APPROVED)
+
+    assert 1 == report.counts.needs_approval
+    assert ((joined,), "ask") == (again.only, again.exceptions)
+    assert "allowed-by-exception" == workers.audit(joined).status
+
+
 def test_a_refused_answer_makes_the_check_incomplete(
     roots: Roots, policy: LicencePolicy, joined: DistributionRef
 ) -> None:
@@ -134,7 +147,7 @@ def test_an_answer_for_another_distribution_is_refused(roots: Roots) -> None:
     one, other = discover(AuditRequest(environment=False), roots).refs[:2]
 
     with pytest.raises(UnexpectedAnswerError, match="does not belong to the open step"):
-        answered(Track(one), parse(other, roots))
+        answered(begin(AuditRequest(), one), parse(other, roots))
 
 
 def test_step_names_are_unique_and_short(roots: Roots) -> None:
@@ -144,7 +157,9 @@ def test_step_names_are_unique_and_short(roots: Roots) -> None:
         DistributionRef(name="x", version="1", source="samples", metadata_dir=f"{'x' * 199}{end}.dist-info")
         for end in "ab"
     ]
-    names = [step.step for ref in refs if isinstance(step := next_step(Track(ref)), Delegation)]
+    names = [
+        step.step for ref in refs if isinstance(step := next_step(begin(AuditRequest(), ref)), Delegation)
+    ]
 
     assert len(refs) == len(set(names))
     assert max(map(len, names)) <= planner.MAX_STEP_CHARS

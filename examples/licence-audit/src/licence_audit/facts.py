@@ -35,6 +35,7 @@ Source = Literal["environment", "samples"]
 Identifiers = Annotated[tuple[Identifier, ...], Field(max_length=MAX_IDENTIFIERS, strict=False)]
 
 ExpressionState = Literal["absent", "well-formed", "malformed"]
+Exceptions = Literal["ask", "report"]
 EvidenceKind = Literal["expression", "field", "classifier", "text"]
 Basis = Literal["expression", "field", "classifier", "text", "none"]
 Standing = Literal["allowed", "copyleft", "forbidden", "unlisted"]
@@ -69,12 +70,14 @@ class AuditRequest(Payload):
     What to audit: this environment, the sample distributions, or exactly the listed ones.
 
     ``only`` lists distributions and switches discovery off; ``carried`` are entries of an earlier
-    audit that the new report joins with what it finds.
+    audit that the new report joins with what it finds. ``exceptions`` says what becomes of copyleft: a
+    person is asked, or it is only reported as waiting for approval, for a follow-up to ask.
     """
 
     title: Annotated[str, StringConstraints(min_length=1, max_length=120)] = "Licence audit"
     environment: bool = True
     samples: bool = True
+    exceptions: Exceptions = "ask"
     only: Annotated[tuple[DistributionRef, ...], Field(max_length=MAX_PACKAGES, strict=False)] = ()
     carried: "Annotated[tuple[AuditEntry, ...], Field(max_length=MAX_PACKAGES, strict=False)]" = ()
     limit: Annotated[int, Field(ge=1, le=MAX_PACKAGES)] = 200

@@ -17,6 +17,7 @@ from licence_audit.facts import (
     DistributionRef,
     ExceptionRecord,
     ExceptionRequest,
+    Exceptions,
     LicenceFacts,
     ParsedMetadata,
     Payload,
@@ -33,6 +34,7 @@ CAPABILITIES: dict[Stage, str] = {
 REPORT_CAPABILITY = "compose-report"
 ACCEPT_COPYLEFT = "accept-copyleft"
 MAX_STEP_CHARS = 200
+OPEN = frozenset({"incomplete", "needs-approval"})
 
 
 class UnexpectedAnswerError(TypeError):
@@ -52,15 +54,21 @@ class Delegation:
 
 @dataclass(frozen=True, slots=True)
 class Track:
-    """How far one distribution has come. Begin with ``Track(ref)``."""
+    """How far one distribution has come; ``begin`` makes one."""
 
     ref: DistributionRef
+    exceptions: Exceptions
     parsed: ParsedMetadata | None = None
     facts: LicenceFacts | None = None
     finding: ComplianceFinding | None = None
     exception: ExceptionRecord | None = None
     stopped_at: Stage | None = None
     why: str = ""
+
+
+def begin(request: AuditRequest, ref: DistributionRef) -> Track:
+    """Start on one of the distributions that the request asks for."""
+    return Track(ref, request.exceptions)
 
 
 def next_step(track: Track) -> Delegation | AuditEntry:
@@ -73,7 +81,8 @@ def next_step(track: Track) -> Delegation | AuditEntry:
         return _delegate(track, "extract", track.parsed)
     if track.finding is None:
         return _delegate(track, "comply", track.facts)
-    if track.finding.status == "needs-approval" and track.exception is None:
+    needs_a_person = track.finding.status == "needs-approval" and track.exception is None
+    if needs_a_person and track.exceptions == "ask":
         wish = ExceptionRequest(
             finding=track.finding, use="use unmodified, as a dependency of this environment"
         )
@@ -135,15 +144,17 @@ def report_request(
 
 def follow_up(report: AuditReport, title: str) -> AuditRequest:
     """
-    Ask for an audit of just those distributions whose check is incomplete, carrying the rest.
+    Ask for an audit of what a report leaves open, carrying the rest.
+
+    Open are the checks that are incomplete, and copyleft that nobody was asked about yet.
 
     Raises:
-        ValueError: The report is complete; there is nothing to follow up.
+        ValueError: The report leaves nothing open.
     """
-    again = tuple(entry.ref for entry in report.entries if entry.status == "incomplete")
+    again = tuple(entry.ref for entry in report.entries if entry.status in OPEN)
     if not again:
-        raise ValueError("the report is complete; there is nothing to follow up")
-    carried = tuple(entry for entry in report.entries if entry.status != "incomplete")
+        raise ValueError("the report leaves nothing open; there is nothing to follow up")
+    carried = tuple(entry for entry in report.entries if entry.status not in OPEN)
     return AuditRequest(title=title, environment=False, samples=False, only=again, carried=carried)
 
 

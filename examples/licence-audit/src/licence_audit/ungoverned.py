@@ -15,12 +15,21 @@ from licence_audit.facts import (
     AuditEntry,
     AuditReport,
     AuditRequest,
+    DistributionRef,
     EntryStatus,
     LicenceFacts,
     ParsedMetadata,
 )
 from licence_audit.parser import parse
-from licence_audit.planner import Track, answered, next_step, report_request
+from licence_audit.planner import (
+    Delegation,
+    Track,
+    UnexpectedAnswerError,
+    answered,
+    begin,
+    next_step,
+    report_request,
+)
 from licence_audit.policy import LicencePolicy, load_policy
 from licence_audit.report import compose
 
@@ -48,15 +57,11 @@ def audit(
     request: AuditRequest, roots: Roots, policy: LicencePolicy, extract: Extract = extractor_drifted.extract
 ) -> AuditReport:
     """Audit what the request asks for with plain function calls."""
-    found = discover(request, roots)
-    entries: list[AuditEntry] = []
-    for ref in found.refs:
-        parsed = parse(ref, roots)
-        track = answered(Track(ref), parsed)
-        facts = extract(parsed)
-        track = answered(track, facts)
-        entries.append(_entry(answered(track, comply(facts, policy))))
-    return compose(report_request(request, tuple(entries), found.left_out))
+    # Without a gate nobody can be asked, so copyleft is only reported.
+    unasked = request.model_copy(update={"exceptions": "report"})
+    found = discover(unasked, roots)
+    entries = tuple(_audit_one(begin(unasked, ref), roots, policy, extract) for ref in found.refs)
+    return compose(report_request(request, entries, found.left_out))
 
 
 def wrong_about(request: AuditRequest, roots: Roots, policy: LicencePolicy) -> tuple[Falsehood, ...]:
@@ -86,22 +91,18 @@ def main() -> None:
     )
 
 
-def _entry(track: Track) -> AuditEntry:
-    step = next_step(track)
-    if isinstance(step, AuditEntry):
-        return step
-    # Nobody is asked here, so what needs approval is reported as just that.
-    finding = track.finding
-    if finding is None:
-        raise ValueError("the audit of a distribution ended before it was judged")
-    return AuditEntry(
-        ref=track.ref,
-        status=finding.status,
-        expression=finding.expression,
-        rule=finding.rule,
-        reason=finding.reason,
-        step="done",
-    )
+def _audit_one(track: Track, roots: Roots, policy: LicencePolicy, extract: Extract) -> AuditEntry:
+    while isinstance(step := next_step(track), Delegation):
+        match step.payload:
+            case DistributionRef() as ref:
+                track = answered(track, parse(ref, roots))
+            case ParsedMetadata() as parsed:
+                track = answered(track, extract(parsed))
+            case LicenceFacts() as facts:
+                track = answered(track, comply(facts, policy))
+            case _:
+                raise UnexpectedAnswerError("the ungoverned wiring has no step of this kind")
+    return step
 
 
 if __name__ == "__main__":
