@@ -75,6 +75,13 @@ class Environment:
         bound(expression)
         return Compiled(checked(self._env, expression))
 
+    def compile_joined(self, conditions: Sequence[str]) -> "Compiled | None":
+        """Compile the conjunction of conditions that compile alone; None where together they are too deep."""
+        try:
+            return Compiled(checked(self._env, " && ".join(conditions)))
+        except ExpressionError:
+            return None
+
     def activation(self, values: dict[str, Any]) -> Any:
         """Prepare *values* for any number of expressions; the preparation costs more than one evaluation."""
         return self._env.Activation(values)
@@ -91,12 +98,15 @@ class Compiled:
     def ask(self, activation: Any) -> tuple[Verity, str]:
         """Evaluate; the text beside an error is the engine's and may quote values."""
         try:
-            value = self._program.eval(activation)
-            if value.type() == cel.Type.BOOL:
-                return (Verity.HOLDS if value.value() is True else Verity.FAILS), ""
-            return Verity.ERROR, str(value.value())
+            value = self._program.eval(activation).value()
         except (RuntimeError, TypeError, ValueError, OverflowError) as error:
             return Verity.ERROR, str(error)
+        # Identity, not truth: only CEL's booleans become these two objects; an error becomes a text.
+        if value is True:
+            return Verity.HOLDS, ""
+        if value is False:
+            return Verity.FAILS, ""
+        return Verity.ERROR, str(value)
 
 
 @lru_cache(maxsize=64)

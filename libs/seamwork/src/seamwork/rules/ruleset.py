@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from seamwork.documents.problems import DocumentError, Place, Problem, did_you_mean
-from seamwork.rules.cel import Compiled, ExpressionError, Verity, environment, timestamp
+from seamwork.rules.cel import Compiled, Environment, ExpressionError, Verity, environment, timestamp
 
 CROSSING_VARIABLES = ("this", "envelope", "task", "now")
 """What a rule on a handoff, and a policy, may use."""
@@ -100,11 +100,17 @@ class Facts:
 class RuleSet:
     """Rules that were compiled together."""
 
-    __slots__ = ("_compiled", "_variables")
+    __slots__ = ("_all", "_compiled", "_variables")
 
-    def __init__(self, compiled: Sequence[tuple[Rule, Compiled]], variables: tuple[str, ...]) -> None:
+    def __init__(
+        self,
+        compiled: Sequence[tuple[Rule, Compiled]],
+        variables: tuple[str, ...],
+        all_of_them: Compiled | None = None,
+    ) -> None:
         self._compiled = tuple(compiled)
         self._variables = variables
+        self._all = all_of_them
 
     @classmethod
     def compile(
@@ -135,7 +141,7 @@ class RuleSet:
                 problems.extend(rule_problems(rule.name, error, place, variables))
         if problems:
             raise RuleError(problems)
-        return cls(compiled, tuple(variables))
+        return cls(compiled, tuple(variables), _joined(env, [rule.expr for rule, _ in compiled]))
 
     @property
     def rules(self) -> tuple[Rule, ...]:
@@ -154,6 +160,8 @@ class RuleSet:
 
     def failed(self, facts: Facts) -> tuple[RuleFailure, ...]:
         """Return the rules that do not hold, in their order; what cannot be evaluated does not hold."""
+        if self._hold_together(facts):
+            return ()
         return tuple(
             RuleFailure(
                 outcome.rule.name,
@@ -165,6 +173,15 @@ class RuleSet:
             for outcome in self.outcomes(facts)
             if outcome.verity is not Verity.HOLDS
         )
+
+    def _hold_together(self, facts: Facts) -> bool:
+        """Ask all rules at once: a conjunction is true only if each part is, whatever CEL makes of errors."""
+        if self._all is None:
+            return False
+        try:
+            return self._all.ask(facts.activation(self._variables))[0] is Verity.HOLDS
+        except (RuntimeError, TypeError, ValueError, OverflowError):
+            return False  # asked one by one, each rule says what is wrong
 
 
 def rule_problems(
@@ -181,6 +198,14 @@ def rule_problems(
         )
         for complaint in error.complaints
     )
+
+
+def _joined(env: Environment, expressions: Sequence[str]) -> Compiled | None:
+    """Make one conjunction of rules that compile alone, or None where there is nothing to gain."""
+    if len(expressions) < 2:  # noqa: PLR2004  # one is as fast alone
+        return None
+    # A comment at an expression's end must not swallow the bracket behind it.
+    return env.compile_joined([f"({expression}\n)" for expression in expressions])
 
 
 def _mend(message: str, known: Iterable[str]) -> str:
