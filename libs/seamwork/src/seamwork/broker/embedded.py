@@ -118,13 +118,18 @@ class BrokerHandle:
     admin: KafkaAccess
     folder: Folder
     pid: int
-    _guard: subprocess.Popen[bytes] | None = field(default=None, repr=False)
+    _child: subprocess.Popen[bytes] | None = field(default=None, repr=False)
     _lifeline: int | None = field(default=None, repr=False)
 
     @property
     def bootstrap(self) -> str:
         """The address for clients, ``host:port``."""
         return self.admin.bootstrap
+
+    @property
+    def ports(self) -> Ports:
+        """Where clients connect, and where the broker meets its controller."""
+        return _read_ports(self.folder)
 
     @property
     def log_file(self) -> Path:
@@ -134,6 +139,8 @@ class BrokerHandle:
     @property
     def is_alive(self) -> bool:
         """Whether the JVM is running."""
+        if self._child is not None:
+            return self._child.poll() is None
         return _is_ours(self.pid, self.folder)
 
     def access(self, credential: Credential) -> KafkaAccess:
@@ -146,8 +153,8 @@ class BrokerHandle:
         if not _gone(self.pid, self.folder, _STOP_WITHIN_S):
             _signal(self.pid, signal.SIGKILL, self.folder)
             _gone(self.pid, self.folder, _STOP_WITHIN_S)
-        if self._guard is not None:
-            self._guard.wait()
+        if self._child is not None:
+            self._child.wait()
         if self._lifeline is not None:
             os.close(self._lifeline)
             self._lifeline = None
@@ -341,10 +348,14 @@ def _ports(folder: Folder, asked: int | None) -> Ports:
     return ports
 
 
+def _read_ports(folder: Folder) -> Ports:
+    kept = json.loads(folder.ports.read_text(encoding="ascii"))
+    return Ports(int(kept["client"]), int(kept["controller"]))
+
+
 def _kept_ports(folder: Folder) -> Ports | None:
     try:
-        kept = json.loads(folder.ports.read_text(encoding="ascii"))
-        return Ports(int(kept["client"]), int(kept["controller"]))
+        return _read_ports(folder)
     except (FileNotFoundError, ValueError, KeyError, TypeError):
         return None  # a lost or damaged note about ports costs only their constancy
 

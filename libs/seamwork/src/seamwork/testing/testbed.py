@@ -35,6 +35,11 @@ class KafkaPlatform:
         """The broker's address, ``host:port``."""
         return self._broker.bootstrap
 
+    @property
+    def principals(self) -> set[str]:
+        """The names of everybody who can log in, the super user aside."""
+        return set(self._credentials)
+
     def join(self, *principals: Principal) -> None:
         """Furnish the platform for these principals; they can be used when this returns."""
         self._credentials |= self.registrar.furnish(principals, self.store)
