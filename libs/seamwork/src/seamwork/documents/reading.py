@@ -78,11 +78,7 @@ def _document(tree: Tree) -> AnyDocument:
     try:
         document = model.model_validate_json(canonical_json(tree.value), by_alias=True, by_name=False)
     except ValidationError as error:
-        told = {problem.path for problem in unbuilt}
-        found = [
-            _problem(model, tree, detail) for detail in error.errors(include_url=False, include_input=False)
-        ]
-        raise DocumentError((*unbuilt, *(p for p in found if p.path not in told))) from error
+        raise DocumentError((*unbuilt, *_problems(model, tree, error, unbuilt))) from error
     if unbuilt:
         raise DocumentError(unbuilt)
     return document.written_as(tree)
@@ -99,6 +95,22 @@ def _model(tree: Tree) -> type[AnyDocument]:
         message = "'kind' is missing" if kind is None else "there is no such kind"
         raise DocumentError([Problem(tree.place(("kind",)), "$.kind", "unknown-kind", message, mend)])
     return KINDS[kind]
+
+
+def _problems(
+    model: type[BaseModel], tree: Tree, error: ValidationError, told: Sequence[Problem]
+) -> Iterator[Problem]:
+    """Yield what pydantic found, but not what is told already or only follows from something inside."""
+    details = error.errors(include_url=False, include_input=False)
+    paths = {problem.path for problem in told}
+    for detail in details:
+        loc = detail["loc"]
+        inside = any(other["loc"][: len(loc)] == loc and len(other["loc"]) > len(loc) for other in details)
+        if detail["type"] == "too_short" and inside:
+            continue  # entries that could not be read are missing from their list
+        problem = _problem(model, tree, detail)
+        if problem.path not in paths:
+            yield problem
 
 
 def _problem(model: type[BaseModel], tree: Tree, detail: ErrorDetails) -> Problem:
@@ -122,6 +134,12 @@ def _problem(model: type[BaseModel], tree: Tree, detail: ErrorDetails) -> Proble
             return Problem(tree.place(loc), path, "unknown-value", f"allowed is {context['expected']}")
         case "value_error":
             return Problem(tree.place(loc), path, "invalid", str(context["error"]))
+        case "too_short":
+            return Problem(
+                tree.place(loc), path, "invalid", f"at least {context['min_length']} must stand here"
+            )
+        case "int_type":
+            return Problem(tree.place(loc), path, "invalid", "this should be a whole number")
         case "string_type":
             mend = "put it in quotation marks"
             return Problem(tree.place(loc), path, "invalid", "this should be a text", mend)

@@ -143,7 +143,11 @@ class _Reader:
         if event.style in (None, "") and event.tag != "!":
             value = self._plain(event.value, place, path)
         if isinstance(value, str) and not value.isascii():
-            value.encode("utf-8")  # a lone surrogate is no text; it raises what read_yaml reports
+            try:
+                # JSON writes what lies outside of 16 bits as two escapes, and all JSON is YAML.
+                value = value.encode("utf-16-le", "surrogatepass").decode("utf-16-le")
+            except UnicodeDecodeError as error:
+                raise _error(place, path, "text", "half of a surrogate pair is no character") from error
         return Tree(value, place, {}, {})
 
     def _plain(self, text: str, place: Place, path: tuple[str | int, ...]) -> Json:
