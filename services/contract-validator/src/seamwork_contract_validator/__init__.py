@@ -1,0 +1,1 @@
+"""The gate that holds every crossing against its contract."""

@@ -1,0 +1,40 @@
+"""What the checks answer with, and the platform they stand on."""
+
+from dataclasses import dataclass
+
+from seamwork.records.parties import AgentRef, DocumentRef
+from seamwork.records.verdict import Warned
+
+
+@dataclass(frozen=True, slots=True)
+class Platform:
+    """The platform's id and how many partitions ``handoffs`` has."""
+
+    id: str
+    partitions: int
+
+
+@dataclass(frozen=True, slots=True)
+class Denied:
+    """
+    A check failed: its stable *rule* and a *reason* that names fields and no values.
+
+    *sender_verified* says that the signature proved who sent it, so that the sender may be told.
+    """
+
+    rule: str
+    reason: str
+    sender_verified: bool = False
+    consulted: tuple[DocumentRef, ...] = ()
+    warnings: tuple[Warned, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Allowed:
+    """All checks hold. *candidates* are those that may get a handoff, null for everything else."""
+
+    rule: str
+    reason: str
+    candidates: tuple[AgentRef, ...] | None = None
+    consulted: tuple[DocumentRef, ...] = ()
+    warnings: tuple[Warned, ...] = ()

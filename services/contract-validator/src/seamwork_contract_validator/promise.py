@@ -1,0 +1,161 @@
+"""Check what is said: the contract, the target, the payload, the outcome."""
+
+from collections.abc import Iterable
+
+from seamwork.catalog import Context
+from seamwork.contracts import CompiledContract, Findings, compile_contract
+from seamwork.documents import Contract, VersionError, accepts
+from seamwork.ids import sha256_hex
+from seamwork.records.crossing import Handoff, Result
+from seamwork.records.envelope import AnyEnvelope
+from seamwork.records.inbox import Work
+from seamwork.records.parties import AgentRef, ContractRef, DocumentRef
+from seamwork.records.verdict import Warned
+from seamwork.records.wire import Malformed, Received
+from seamwork_contract_validator.facts import envelope_facts, task_facts
+from seamwork_contract_validator.judged import Allowed, Denied
+
+_SHOWN = 5
+
+
+def judge_handoff(
+    crossing: Received[AnyEnvelope], handoff: Handoff, work: Work | None, context: Context
+) -> Allowed | Denied:
+    """Judge whether the contract is in force, the target can take it, and the payload is what it promises."""
+    at = crossing.raw.appended_at
+    contract = _usable(handoff.contract, context, at)
+    if isinstance(contract, Denied):
+        return contract
+    consulted = (context.catalog.reference(contract),)
+    target = handoff.target
+    if target.agent is not None and target.capability is not None:
+        return _denied("ambiguous-target", "target names an agent and a capability; name one", consulted)
+    if target.agent is None and target.capability is None:
+        return _denied("empty-target", "target names neither an agent nor a capability", consulted)
+    if not _is_party(contract.spec.producers, handoff.source):
+        return _denied("not-a-producer", "the contract does not list source among its producers", consulted)
+    candidates = context.catalog.candidates(handoff, at)
+    if not candidates:
+        return _denied(
+            "no-candidate", "no agent in force that target names takes this contract version", consulted
+        )
+    findings = _compiled(contract, context).judge_input(
+        crossing.payload, envelope=envelope_facts(handoff), task=task_facts(handoff, work, context), now_ms=at
+    )
+    deprecated = _deprecation(contract, context, at)
+    return _judged(findings, consulted, deprecated, candidates)
+
+
+def judge_result(
+    crossing: Received[AnyEnvelope],
+    result: Result,
+    work: Work,
+    request: Received[AnyEnvelope] | Malformed | None,
+    context: Context,
+) -> Allowed | Denied:
+    """Judge a result against its dispatch's contract, and those of the places its sender took over."""
+    if result.contract != work.contract:
+        return _denied("contract-not-the-stamps", "contract is not the one that the stamp was made under", ())
+    asked = _request_payload(work, request)
+    if isinstance(asked, Denied):
+        return asked
+    at = crossing.raw.appended_at
+    consulted: list[DocumentRef] = []
+    warnings: list[Warned] = []
+    for ref in dict.fromkeys((work.contract, *work.return_contracts)):
+        # What was dispatched under a version may be answered under it, in whatever status that is by now.
+        contract = context.catalog.contract(ref)
+        if contract is None:
+            return _denied(
+                "unknown-contract", f"no document describes the contract {ref.name} {ref.version}", ()
+            )
+        consulted.append(context.catalog.reference(contract))
+        findings = _compiled(contract, context).judge_output(
+            result.outcome,
+            crossing.payload,
+            request=asked,
+            envelope=envelope_facts(result),
+            task=task_facts(result, work, context),
+            now_ms=at,
+        )
+        judged = _judged(findings, tuple(consulted), (), None)
+        if isinstance(judged, Denied):
+            return judged
+        warnings += judged.warnings
+    return Allowed("holds", "the outcome's schema and rules hold", None, tuple(consulted), tuple(warnings))
+
+
+def _usable(ref: ContractRef, context: Context, at: int) -> Contract | Denied:
+    contract = context.catalog.contract(ref)
+    if contract is None:
+        known = ", ".join(context.catalog.contract_versions(ref.name)) or "none"
+        return _denied(
+            "unknown-contract", f"no such contract version; known versions of this name: {known}", ()
+        )
+    status = context.catalog.contract_status(ref, at)
+    if status not in {"active", "deprecated"}:
+        consulted = (context.catalog.reference(contract),)
+        return _denied(
+            "contract-not-active", f"the contract version is {status or 'not activated'}", consulted
+        )
+    return contract
+
+
+def _request_payload(work: Work, request: Received[AnyEnvelope] | Malformed | None) -> bytes | Denied:
+    """Return the payload that the result answers, proved by the digest in the verified stamp."""
+    if not isinstance(request, Received) or request.digest != work.digest:
+        return _denied(
+            "request-unavailable", "the record at the stamp's position is not the one it was made for", ()
+        )
+    record = request.record
+    if not isinstance(record, Handoff) or sha256_hex(request.payload) != record.payload_sha256:
+        return _denied("request-unavailable", "the handoff at the stamp's position has another body", ())
+    return request.payload
+
+
+def _compiled(contract: Contract, context: Context) -> CompiledContract:
+    return context.catalog.compiled("contract", contract, lambda: compile_contract(contract))
+
+
+def _deprecation(contract: Contract, context: Context, at: int) -> tuple[Warned, ...]:
+    ref = ContractRef(name=contract.name, version=contract.version)
+    if context.catalog.contract_status(ref, at) != "deprecated":
+        return ()
+    return (
+        Warned(
+            rule="contract-deprecated", reason="the contract version is deprecated; move to its successor"
+        ),
+    )
+
+
+def _judged(
+    findings: Findings,
+    consulted: tuple[DocumentRef, ...],
+    also: tuple[Warned, ...],
+    candidates: tuple[AgentRef, ...] | None,
+) -> Allowed | Denied:
+    warnings = (*also, *(Warned(rule=found.rule, reason=str(found)) for found in findings.warnings))
+    if findings.admitted:
+        return Allowed("holds", "the schema and the rules hold", candidates, consulted, warnings)
+    refusals = findings.refusals
+    told = "; ".join(str(found) for found in refusals[:_SHOWN])
+    more = f"; and {len(refusals) - _SHOWN} more" if len(refusals) > _SHOWN else ""
+    return Denied(refusals[0].rule, told + more, True, consulted, warnings)  # noqa: FBT003  # sender_verified
+
+
+def _denied(rule: str, reason: str, consulted: tuple[DocumentRef, ...]) -> Denied:
+    return Denied(rule, reason, sender_verified=True, consulted=consulted)
+
+
+def _is_party(parties: Iterable[object], source: AgentRef) -> bool:
+    listed = tuple(parties)
+    return not listed or any(_fits(party, source) for party in listed)
+
+
+def _fits(party: object, source: AgentRef) -> bool:
+    try:
+        return getattr(party, "agent", None) == source.agent and accepts(
+            getattr(party, "versions", "*"), source.version
+        )
+    except VersionError:
+        return False

@@ -1,0 +1,35 @@
+"""The gate's decisions, as data."""
+
+from typing import Any
+
+import msgspec
+import pytest
+
+from seamwork.records.verdict import Verdict
+from seamwork.testing.builders import PLATFORM
+from seamwork.testing.cases import Case, load_cases
+from seamwork.testing.shorthand import spelled_out
+from seamwork_contract_validator.decide import validator, verdicts
+from seamwork_contract_validator.judged import Platform
+
+
+@pytest.mark.parametrize("case", load_cases(__file__), ids=str)
+def test_case(case: Case) -> None:
+    """The record in *when* yields exactly the verdicts in *then*, by the fields that the case names."""
+    place = Platform(PLATFORM, 2 if "partition" in case.name else 1)
+    found = list(verdicts(place, "1.0.0", case.when, case.context()))
+    wanted: list[dict[str, Any]] = [spelled_out(Verdict, one["verdict"]) for one in case.data["then"]]
+
+    assert len(wanted) == len(found)
+    assert [
+        msgspec.convert({**msgspec.to_builtins(got), **want}, Verdict)
+        for want, got in zip(wanted, found, strict=True)
+    ] == found
+
+
+def test_every_verdict_goes_to_its_subjects_partition() -> None:
+    """Whatever its key: the router reads verdicts beside the crossings they judge."""
+    case = next(c for c in load_cases(__file__) if c.path.stem == "denies_a_record_that_cannot_be_read")
+    (publish,) = validator(PLATFORM, 1, "1.0.0")(case.when, case.context())
+
+    assert ("verdicts.contract-validator.v1", 0) == (publish.topic, publish.partition)  # type: ignore[union-attr]  # a publish

@@ -1,0 +1,67 @@
+"""What holds of this gate whatever it is given."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from seamwork.catalog import Catalog, Context
+from seamwork.records.parties import Subject
+from seamwork.records.wire import RawRecord, read
+from seamwork.testing.builders import NOW, PLATFORM, handoff
+from seamwork.testing.cases import load_cases
+from seamwork_contract_validator.decide import verdicts
+from seamwork_contract_validator.judged import Platform
+
+PLACE = Platform(PLATFORM, 1)
+WORLD = next(
+    c for c in load_cases(__file__) if c.path.stem == "allows_a_root_handoff_that_keeps_its_contract"
+).catalog
+GOOD = handoff(at="0/5", payload={"text": "hello"}, digest=None)
+
+
+def outcome(raw: RawRecord, catalog: Catalog = WORLD) -> str:
+    """Judge a raw record."""
+    (verdict,) = verdicts(PLACE, "1.0.0", read(raw, PLATFORM), Context(NOW, catalog))
+    assert Subject(partition=0, offset=5, digest=verdict.subject.digest) == verdict.subject
+    return verdict.outcome
+
+
+def test_the_record_that_the_laws_start_from_is_admitted() -> None:
+    """Without this the laws below would prove nothing."""
+    assert "ALLOW" == outcome(GOOD.raw)
+
+
+@given(st.data())
+def test_no_flipped_byte_is_admitted(data: st.DataObject) -> None:
+    """Whatever single byte of key, body, envelope or signature changes, the verdict is DENY, never silence."""
+    raw = GOOD.raw
+    part = data.draw(st.sampled_from(["key", "value", "sw_envelope", "sw_sig", "sw_kid", "ce_id", "ce_type"]))
+    headers = dict(raw.headers)
+    old = (raw.key if part == "key" else raw.value if part == "value" else headers[part]) or b""
+    at = data.draw(st.integers(0, len(old) - 1))
+    new = old[:at] + bytes([old[at] ^ data.draw(st.integers(1, 255))]) + old[at + 1 :]
+    changed = tuple((name, new if name == part else value) for name, value in raw.headers)
+    key, value = (new if part == "key" else raw.key), (new if part == "value" else raw.value)
+
+    # The last characters of base64 may hold bits that decode to nothing: the same signature, spelled otherwise.
+    if part == "sw_sig" and at >= len(old) - 3:
+        return
+    assert "DENY" == outcome(RawRecord(raw.topic, 0, 5, raw.appended_at, key, value, changed))
+
+
+@given(
+    st.one_of(st.none(), st.binary(max_size=20)),
+    st.one_of(st.none(), st.binary(max_size=40)),
+    st.lists(
+        st.tuples(st.sampled_from([n for n, _ in GOOD.raw.headers]), st.binary(max_size=40)), max_size=12
+    ),
+)
+def test_anything_at_all_gets_a_verdict_by_its_position(
+    key: bytes | None, value: bytes | None, headers: list[tuple[str, bytes]]
+) -> None:
+    """There is no record that this gate skips or stumbles over."""
+    assert "DENY" == outcome(RawRecord("handoffs.v1", 0, 5, NOW, key, value, tuple(headers)))
+
+
+def test_without_documents_nothing_is_admitted() -> None:
+    """An empty catalog admits nobody: it fails closed."""
+    assert "DENY" == outcome(GOOD.raw, Catalog.of([]))
