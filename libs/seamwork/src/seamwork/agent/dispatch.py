@@ -7,7 +7,7 @@ Rule 3: the dispatch is over only when the router says so, or when nothing that 
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
@@ -15,14 +15,15 @@ import structlog
 
 from seamwork.agent import payload as payloads
 from seamwork.agent.errors import Cancelled, Expired, Failed, HandoffError, PayloadError, Refused, TaskError
-from seamwork.agent.handler import Handler
+from seamwork.agent.handler import Handler, Started
 from seamwork.agent.inbox import Answered, Offer
 from seamwork.agent.outcome import Erroneous, Lost, Partial, Refusal, Returned, Settlement, Transferred
 from seamwork.agent.pen import Author, Order, Pen
-from seamwork.agent.seats import Seat, Seats
+from seamwork.agent.post import TooLargeError
+from seamwork.agent.seats import Seat
 from seamwork.agent.task import Facts, Task
 from seamwork.clock import Clock
-from seamwork.errors import MisconfiguredError, UnprocessableError
+from seamwork.errors import MisconfiguredError
 from seamwork.grants.authority import united
 from seamwork.ids import answer_id
 from seamwork.records.authority import Spent
@@ -41,16 +42,13 @@ _NOTE_CHARS = 500
 How = Literal["accepted", "transferred", "refused", "failed", "cancelled", "expired", "superseded", "left"]
 Handlers = Mapping[ContractRef, Handler[..., Any]]
 
-_LOST: dict[str, type[HandoffError]] = {
+LOST: dict[str, type[HandoffError]] = {
     "refused": Refused,
     "failed": Failed,
     "cancelled": Cancelled,
     "expired": Expired,
 }
-
-
-class TooLargeError(UnprocessableError):
-    """A record is larger than its topic takes; it was not published and never can be."""
+"""As which error the sender of a handoff hears of it."""
 
 
 class Office(Protocol):
@@ -58,7 +56,6 @@ class Office(Protocol):
 
     author: Author
     clock: Clock
-    seats: Seats
     handlers: Handlers
 
     async def send(self, outgoing: Outgoing) -> None:
@@ -77,6 +74,12 @@ class Office(Protocol):
 
     def over(self, dispatch: "Dispatch", how: How) -> None:
         """Take note that the dispatch is over."""
+
+    def idle(self) -> None:
+        """Take note that a dispatch's function has left."""
+
+    def broken(self, error: Exception) -> None:
+        """End the agent: it cannot do what it must."""
 
 
 @dataclass(slots=True)
@@ -161,9 +164,11 @@ class Dispatch:
             if notice.what != "refused":
                 self.end(notice.what)
         elif about in self._accompanying:
-            self._log.warning("a progress or usage report was refused", rule=notice.rule, reason=notice.reason)
+            self._log.warning(
+                "a progress or usage report was refused", rule=notice.rule, reason=notice.reason
+            )
         elif notice.what != "accepted":
-            lost = Lost(_LOST[notice.what], notice.rule or notice.what, notice.reason or "", notice.gate)
+            lost = Lost(LOST[notice.what], notice.rule or notice.what, notice.reason or "", notice.gate)
             self._settle(about, lost)
         elif about == self._transfer:
             self._settle(about, Returned("success", b""))
@@ -177,6 +182,9 @@ class Dispatch:
         if notice.what != "refused":
             self.end(notice.what)
             return
+        if ordinal < self._answers - 1:
+            return  # said before; a later answer is on its way
+        self._answers = ordinal + 1
         self._refusal = Refusal(
             gate=notice.gate,
             rule=notice.rule or "refused",
@@ -184,7 +192,6 @@ class Dispatch:
             corrections_left=notice.corrections_left,
             ordinal=ordinal,
         )
-        self._answers = max(self._answers, ordinal + 1)
         self._log.warning(
             "the answer was refused", gate=notice.gate, rule=notice.rule, reason=notice.reason,
             corrections_left=notice.corrections_left,
@@ -202,9 +209,23 @@ class Dispatch:
 
     # ── Running ──────────────────────────────────────────────────────────────────────────
 
-    def start(self) -> None:
-        """Run the function."""
-        self._runner = asyncio.get_running_loop().create_task(self._run(), name=f"dispatch-{self.work.dispatch}")
+    def start(self, seat: Seat) -> None:
+        """Run the function on *seat*, which is taken."""
+        threads: list[asyncio.Future[Any]] = []
+        body = self._run(seat, threads.append)
+        self._runner = asyncio.get_running_loop().create_task(body, name=f"dispatch-{self.work.dispatch}")
+
+        def left(_: object) -> None:
+            # A thread that nobody waits for any more still computes: it keeps the seat until it is done.
+            busy = [thread for thread in threads if not thread.done()]
+            if busy:
+                busy[-1].add_done_callback(lambda _: seat.leave())
+            else:
+                seat.leave()
+            self._office.idle()
+
+        # Not in a `finally` of the coroutine: one that is cancelled before its first step never gets there.
+        self._runner.add_done_callback(left)
 
     def end(self, how: How) -> None:
         """Be over: cancel what runs and let go of what waits."""
@@ -235,70 +256,69 @@ class Dispatch:
         if self._runner is not None:
             self._runner.cancel()
 
-    async def _run(self) -> None:
-        seat = Seat(self._office.seats)
-        threads: list[asyncio.Future[Any]] = []
+    async def _run(self, seat: Seat, started: Started) -> None:
         try:
-            await seat.sit_down()
             offer = self._offer = self._offer or await self._office.fetch(self)
             self._task = task = _GovernedTask(self, offer, seat)
             refusal = self._refusal
             if refusal is None:
                 await self._send(
-                    Pen(self._office.author, offer).progress("accepted work", 0, self._now(), accepted_work=True)
+                    Pen(self._office.author, offer).progress(
+                        "accepted work", 0, self._now(), accepted_work=True
+                    )
                 )
-            returned = await self._outcome(offer, task, refusal, threads.append)
+            returned = await self._outcome(offer, task, refusal, started)
             seat.leave()
-            await self._answer(offer, task, returned)
+            if self._refusal != refusal:
+                # An answer of an earlier run, before a crash, was refused meanwhile: mend that one instead.
+                self._office.again(self)
+            elif not (isinstance(returned, Transferred) or self.is_over):
+                await self._answer(offer, task, returned)
         except asyncio.CancelledError:
             if not self.is_over:
                 raise
-        finally:
-            # A thread that nobody waits for any more still computes: it keeps its seat until it is done.
-            busy = [thread for thread in threads if not thread.done()]
-            if busy:
-                busy[-1].add_done_callback(lambda _: seat.leave())
-            else:
-                seat.leave()
+        except Exception as error:  # noqa: BLE001  # a bug of ours or a log that refuses us ends the agent
+            self._office.broken(error)
 
     async def _outcome(
-        self, offer: Offer, task: "_GovernedTask", refusal: Refusal | None, started: Callable[[Any], None]
+        self, offer: Offer, task: "_GovernedTask", refusal: Refusal | None, started: Started
     ) -> Any:
         contract = self.work.contract
         handler = self._office.handlers.get(contract)
         if handler is None:
             return Erroneous(
-                "ContractNotAccepted", f"no function of this version accepts {contract.name}/{contract.version}"
+                "ContractNotAccepted",
+                f"no function of this version accepts {contract.name}/{contract.version}",
             )
         try:
             payload = payloads.decode(offer.payload, handler.payload_type)
             return await handler.run(payload, task, refusal, started)
         except TaskError as error:
             return Erroneous(error.kind, error.message)
-        except (PayloadError, HandoffError) as error:
+        except (PayloadError, HandoffError, MisconfiguredError) as error:
             self._log.warning("the function ended with an error", error=str(error))
             return Erroneous(type(error).__name__, str(error))
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001  # the author's code may raise anything
             # Its text may quote the payload, so it stays here; what travels is its name.
             self._log.exception("the function raised")
-            return Erroneous(type(error).__name__, "the agent's function raised this; the agent's log has the trace")
+            return Erroneous(
+                type(error).__name__, "the agent's function raised this; the agent's log has the trace"
+            )
 
     async def _answer(self, offer: Offer, task: "_GovernedTask", returned: Any) -> None:
-        if isinstance(returned, Transferred) or self.is_over:
-            return
-        if self._refusal is not None and self._answers > self._refusal.ordinal + 1:
-            return
-        if self._refusal is not None and self._answers == 0:
-            self._answers = self._refusal.ordinal + 1
         outcome, payload = _written(returned)
         ordinal = self._answers
         self._answers += 1
         pen = Pen(self._office.author, offer)
         try:
-            await self._send(pen.result(outcome, payload, ordinal, self._now(), task.final_spent, task.states))
+            await self._send(
+                pen.result(outcome, payload, ordinal, self._now(), task.final_spent, task.states)
+            )
         except TooLargeError:
             _, payload = _written(Erroneous("PayloadTooLarge", "the result is larger than a record may be"))
-            await self._send(pen.result("error", payload, ordinal, self._now(), task.final_spent, task.states))
+            await self._send(
+                pen.result("error", payload, ordinal, self._now(), task.final_spent, task.states)
+            )
 
     async def sweep(self) -> None:
         """Report what was spent since, and give up on what is long overdue."""

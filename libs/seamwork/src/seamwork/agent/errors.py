@@ -64,7 +64,9 @@ class PartialAnswer(HandoffError):  # noqa: N818
     happened = "answered in part"
 
     def __init__(self, step: str, value: object) -> None:
-        super().__init__(step, "outcome-partial", "the result's outcome is partial; Task.ask returns it labelled")
+        super().__init__(
+            step, "outcome-partial", "the result's outcome is partial; Task.ask returns it labelled"
+        )
         self.value = value
 
 

@@ -57,6 +57,8 @@ class Handler(Generic[P, R]):
 
         A plain one runs in a thread; *started* is given the thread's future, which outlives a cancellation.
         """
+        called: Any
+        arguments: tuple[Any, ...]
         if refusal is None:
             called, arguments = self.function, (payload, task)[: self._arity]
         elif self.mend is not None:
@@ -86,7 +88,7 @@ def _signature(function: Callable[..., Any], *, most: int) -> tuple[Any, int]:
         hints = typing.get_type_hints(function, include_extras=True)
     except NameError as error:
         raise MisconfiguredError(
-            f"an annotation of {name} is not known where it is defined ({error.name}); define the type in the module"
+            f"an annotation of {name} is not known where it is defined ({error.name}); define it in the module"
         ) from error
     wanted = hints.get(parameters[0].name, Any)
     if not payloads.readable(wanted):

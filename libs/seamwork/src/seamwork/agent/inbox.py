@@ -165,7 +165,9 @@ def _crossing(received: Received[AnyEnvelope], digest: str, platform: str) -> An
     if envelope is None:
         raise _SuspectError("no-crossing", f"the record has no header {SW_CROSSING}")
     if record_digest(platform, HANDOFFS, received.raw.key or b"", envelope) != digest:
-        raise _SuspectError("crossing-digest", "the crossing's bytes are not those that the router decided on")
+        raise _SuspectError(
+            "crossing-digest", "the crossing's bytes are not those that the router decided on"
+        )
     try:
         return decode(envelope)
     except EnvelopeError as error:
@@ -182,7 +184,9 @@ def _finished_children(received: Received[AnyEnvelope], work: Work) -> tuple[Chi
     if text is None and work.children_sha256 is None:
         return ()
     if text is None or sha256_hex(text) != work.children_sha256:
-        raise _SuspectError("children-digest", f"the header {SW_CHILDREN} is not the list that the stamp binds")
+        raise _SuspectError(
+            "children-digest", f"the header {SW_CHILDREN} is not the list that the stamp binds"
+        )
     try:
         return _children.decode(text)
     except (msgspec.DecodeError, RecursionError) as error:

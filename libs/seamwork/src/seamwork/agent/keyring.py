@@ -12,7 +12,7 @@ class KeyRing(Protocol):
     """
 
     def public_of(self, kid: str) -> str | None:
-        """Return the router's public key *kid* (32 bytes as base64), or None where it is not one of the router's."""
+        """Return the router's public key *kid* (32 bytes as base64), or None where the router has no such key."""
 
 
 class PinnedKeys:

@@ -84,7 +84,9 @@ def _name(wanted: Any) -> str:
 def _problems(error: ValidationError) -> str:
     found = error.errors(include_url=False, include_context=False, include_input=False)
     # An error's `msg` may quote an allowed literal, never the input; `type` is the stable name and says enough.
-    named = [f"{'.'.join(map(str, each['loc'])) or 'payload'}: {each['type']}" for each in found[:_MOST_PROBLEMS]]
+    named = [
+        f"{'.'.join(map(str, each['loc'])) or 'payload'}: {each['type']}" for each in found[:_MOST_PROBLEMS]
+    ]
     if len(found) > _MOST_PROBLEMS:
         named.append(f"and {len(found) - _MOST_PROBLEMS} more")
     return "; ".join(named)

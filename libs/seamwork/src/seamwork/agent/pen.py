@@ -1,8 +1,8 @@
 """
 Write the crossings of one dispatch as its stamp demands: intent verbatim, constraints grown, ids derived.
 
-Pure but for the signature: time comes in, records go out. The first crossing of a task has no stamp; ``root`` writes
-it.
+Pure but for the signature: time comes in, records go out. The first crossing of a task has no stamp; ``root``
+writes it.
 """
 
 from collections.abc import Iterable
@@ -66,7 +66,13 @@ class Author:
     def record(self, task: str, crossing: Envelope, payload: bytes, traceparent: str) -> Outgoing:
         """Sign and compose one crossing."""
         return compose(
-            self.platform, HANDOFFS, task, crossing, payload=payload, signer=self.signer, traceparent=traceparent
+            self.platform,
+            HANDOFFS,
+            task,
+            crossing,
+            payload=payload,
+            signer=self.signer,
+            traceparent=traceparent,
         )
 
 
@@ -115,7 +121,13 @@ class Pen:
         return self._record(crossing.id, crossing, order.payload)
 
     def result(
-        self, outcome: Outcome, payload: bytes, ordinal: int, now: int, spent: Spent | None, steps: Iterable[StepState]
+        self,
+        outcome: Outcome,
+        payload: bytes,
+        ordinal: int,
+        now: int,
+        spent: Spent | None,
+        steps: Iterable[StepState],
     ) -> Outgoing:
         """Write the result of the dispatch."""
         work = self._offer.work

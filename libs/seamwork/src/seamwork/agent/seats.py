@@ -1,6 +1,7 @@
 """Bound how many functions compute at once, without counting those that wait for somebody else."""
 
 import asyncio
+from collections import deque
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
@@ -9,29 +10,46 @@ T = TypeVar("T")
 
 class Seats:
     """
-    As many seats as functions may compute at once.
+    As many seats as functions may compute at once. Who had one and comes back goes before who is new.
 
     Args:
         count: How many.
-        freed: Called whenever one is given back.
+        freed: Called when one is free that nobody comes back to.
     """
 
     def __init__(self, count: int, freed: Callable[[], None]) -> None:
-        self._free = asyncio.Semaphore(count)
+        self._free = count
         self._freed = freed
+        self._returning: deque[asyncio.Future[None]] = deque()
 
-    @property
-    def is_full(self) -> bool:
-        """Whether nobody can sit down at once."""
-        return self._free.locked()
+    def take_at_once(self) -> bool:
+        """Take a seat if one is free, and say whether."""
+        if self._free == 0:
+            return False
+        self._free -= 1
+        return True
 
     async def take(self) -> None:
         """Wait for a seat."""
-        await self._free.acquire()
+        if self.take_at_once():
+            return
+        turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._returning.append(turn)
+        try:
+            await turn
+        except asyncio.CancelledError:
+            if turn.done() and not turn.cancelled():
+                self.give_back()  # it was ours already
+            raise
 
     def give_back(self) -> None:
         """Leave a seat."""
-        self._free.release()
+        while self._returning:
+            turn = self._returning.popleft()
+            if not turn.done():
+                turn.set_result(None)
+                return
+        self._free += 1
         self._freed()
 
 
@@ -39,9 +57,9 @@ class Seat:
     """
     One function's seat.
 
-    A function that waits for a handoff leaves it: an agent whose every function waits for another of the same agent
-    would otherwise stand still. While a part of it still computes beside the waiting (``asyncio.gather``), the bound
-    is exceeded by that part.
+    A function that waits for a handoff leaves it: an agent whose every function waits for another of the same
+    agent would otherwise stand still. While a part of it still computes beside the waiting (``asyncio.gather``),
+    the bound is exceeded by that part.
     """
 
     def __init__(self, seats: Seats) -> None:
@@ -50,8 +68,12 @@ class Seat:
         self._held = False
         self._sitting_down = False
 
-    async def sit_down(self) -> None:
-        """Wait for the seat."""
+    def take_at_once(self) -> bool:
+        """Sit down if a seat is free, and say whether."""
+        self._held = self._seats.take_at_once()
+        return self._held
+
+    async def _sit_down_again(self) -> None:
         self._sitting_down = True
         try:
             await self._seats.take()
@@ -74,5 +96,5 @@ class Seat:
         finally:
             self._waiting -= 1
         if self._waiting == 0 and not (self._held or self._sitting_down):
-            await self.sit_down()
+            await self._sit_down_again()
         return value

@@ -81,7 +81,8 @@ class AgentSettings:
         Find the settings of the agent *name*.
 
         The file that ``SEAMWORK_AGENT_SETTINGS`` names; else the variables, where ``SEAMWORK_AGENT_KEY_FILE`` is
-        set; else ``$SEAMWORK_HOME/<platform>/agents/<name>.toml``, where ``SEAMWORK_PLATFORM`` picks one of several.
+        set; else ``$SEAMWORK_HOME/<platform>/agents/<name>.toml``, where ``SEAMWORK_PLATFORM`` picks one of
+        several.
 
         Raises:
             MisconfiguredError: None is there, one is incomplete, or a variable ``SEAMWORK_AGENT_*`` is unknown.
@@ -103,7 +104,7 @@ class AgentSettings:
                 f"these are the settings of agent {settings.name}, and the program is agent {name}; "
                 f"set {SETTINGS_FILE} to the file of {name}"
             )
-        tuned = {attribute: _number(given, key) for key, attribute in _TUNING.items() if key in given}
+        tuned: dict[str, Any] = {name: _number(given, key) for key, name in _TUNING.items() if key in given}
         return replace(settings, **tuned)
 
     @classmethod
@@ -120,7 +121,9 @@ class AgentSettings:
         router_keys = _table(document, "router_keys", None, path)
         extra = sorted(set(document) - {"agent", "kafka", "router_keys"})
         if extra:
-            raise MisconfiguredError(f"{path}: unknown table [{extra[0]}]; there are agent, kafka, router_keys")
+            raise MisconfiguredError(
+                f"{path}: unknown table [{extra[0]}]; there are agent, kafka, router_keys"
+            )
         base = path.parent
         return cls(
             name=_text(agent, "name", path),
@@ -174,7 +177,10 @@ def render(  # noqa: PLR0913  # one argument for each line of the file
     ca_file: str | None = None,
 ) -> str:
     """Write the text of a settings file; whoever saves it makes it private (0600)."""
-    lines = ["# Written by `seamwork agents add`. It holds a password: keep it readable by its owner only.", "[agent]"]
+    lines = [
+        "# Written by `seamwork agents add`. It holds a password: only its owner may read it.",
+        "[agent]",
+    ]
     lines += [
         f"{key} = {_quoted(value)}"
         for key, value in (
@@ -230,7 +236,8 @@ def _table(document: dict[str, Any], name: str, known: set[str] | None, path: Pa
         raise MisconfiguredError(f"{path}: the table [{name}] is missing")
     unknown = sorted(set(table) - known) if known is not None else []
     if unknown:
-        raise MisconfiguredError(f"{path}: unknown setting {name}.{unknown[0]}; known are {', '.join(sorted(known or ()))}")
+        names = ", ".join(sorted(known or ()))
+        raise MisconfiguredError(f"{path}: unknown setting {name}.{unknown[0]}; known are {names}")
     return table
 
 
@@ -260,7 +267,9 @@ def _default_file(name: str, given: Mapping[str, str]) -> Path:
         )
     if len(found) > 1:
         platforms = ", ".join(path.parts[-3] for path in found)
-        raise MisconfiguredError(f"agent {name} takes part in {platforms}; set SEAMWORK_PLATFORM to one of them")
+        raise MisconfiguredError(
+            f"agent {name} takes part in {platforms}; set SEAMWORK_PLATFORM to one of them"
+        )
     return found[0]
 
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any, TypedDict, TypeVar, Unpack, overload
 
 from seamwork.agent import payload as payloads
-from seamwork.agent.errors import Cancelled, Failed, PartialAnswer
+from seamwork.agent.errors import Cancelled, Failed, PartialAnswer, PayloadError
 from seamwork.agent.outcome import Erroneous, Labelled, Lost, Partial, Settlement, Transferred
 from seamwork.agent.pen import Order
 from seamwork.errors import MisconfiguredError
@@ -34,10 +34,10 @@ class Handing(TypedDict, total=False):
     """
     What may be said of a handoff besides its contract, payload and step.
 
-    Exactly one of *to* (an agent's name; *versions* narrows it) and *capability* names the receiver. *ordinal* tells
-    several handoffs of one step apart. *ceiling_micro_usd* is what the receiver itself may spend. *constraints* are
-    added to those in force, *authority* narrows; null passes on what the task has, one level less deep. *timeout_s*
-    is cut to the task's own deadline.
+    Exactly one of *to* (an agent's name; *versions* narrows it) and *capability* names the receiver. *ordinal*
+    tells several handoffs of one step apart. *ceiling_micro_usd* is what the receiver itself may spend.
+    *constraints* are added to those in force, *authority* narrows; null passes on what the task has, one level less deep.
+    *timeout_s* is cut to the task's own deadline.
     """
 
     to: str | None
@@ -228,7 +228,7 @@ class Task(ABC):
             raise settled.error(step, settled.rule, settled.reason, settled.gate)
         self._mark(order, "completed")
         if settled.outcome == "error":
-            raise _failed(step, settled.payload)
+            raise failed(step, settled.payload)
         value = payloads.decode(settled.payload, Any if returns is None else returns)
         return Labelled(value, settled.outcome)
 
@@ -269,7 +269,9 @@ class Task(ABC):
             self.delegate(contract=contract, payload=payload, step=step, returns=returns, **how), step
         )
 
-    def hand_off_sync(self, *, contract: str, payload: object, step: str, **how: Unpack[Handing]) -> Transferred:
+    def hand_off_sync(
+        self, *, contract: str, payload: object, step: str, **how: Unpack[Handing]
+    ) -> Transferred:
         """Do as ``hand_off`` does, from a plain function; its thread waits."""
         return self._wait_for(self.hand_off(contract=contract, payload=payload, step=step, **how), step)
 
@@ -311,7 +313,9 @@ class Task(ABC):
         if timeout_s is not None:
             deadline_at = min(deadline_at, self._now() + int(timeout_s * 1000))
         return Order(
-            target=Target(agent=how.get("to"), versions=how.get("versions"), capability=how.get("capability")),
+            target=Target(
+                agent=how.get("to"), versions=how.get("versions"), capability=how.get("capability")
+            ),
             contract=ContractRef(name=name, version=version),
             payload=payloads.encode(payload),
             step=step,
@@ -330,7 +334,9 @@ class Task(ABC):
     def _wait_for(self, coroutine: Coroutine[Any, Any, V], step: str) -> V:
         if threading.get_ident() == self._loop_thread:
             coroutine.close()
-            raise MisconfiguredError(f"step {step}: the plain form would wait for itself here; await the other one")
+            raise MisconfiguredError(
+                f"step {step}: the plain form would wait for itself here; await the other one"
+            )
         try:
             return asyncio.run_coroutine_threadsafe(coroutine, self._loop).result()
         except (asyncio.CancelledError, TimeoutError):
@@ -351,10 +357,11 @@ def _sum(before: int | None, more: int) -> int | None:
     return before if more == 0 else (before or 0) + more
 
 
-def _failed(step: str, payload: bytes) -> Failed:
+def failed(step: str, payload: bytes) -> Failed:
+    """Return the error that a result with the outcome ``error`` stands for."""
     try:
         error = payloads.decode(payload, dict[str, dict[str, str]])["error"]
         kind, message = error["type"], error["message"]
-    except (payloads.PayloadError, KeyError):
+    except (PayloadError, KeyError):
         kind, message = "outcome-error", "the result's outcome is error, without error.type and error.message"
     return Failed(step, kind, message)

@@ -33,7 +33,9 @@ def beside(function: Callable[[], T], name: str) -> asyncio.Future[T]:
         try:
             value = context.run(function)
         except BaseException as error:  # noqa: BLE001  # raised again where the future is awaited
-            raised = error if isinstance(error, Exception) else RuntimeError(f"{type(error).__name__} in a thread")
+            raised = (
+                error if isinstance(error, Exception) else RuntimeError(f"{type(error).__name__} in a thread")
+            )
             _tell(loop, settle, lambda: done.set_exception(raised))
         else:
             _tell(loop, settle, lambda: done.set_result(value))

@@ -1,0 +1,428 @@
+"""
+Run one agent: read its inbox, start its functions, commit what is finished, say that it lives.
+
+Rule 1: a partition is read to the end it had when it was assigned before anything of it runs.
+Rule 2: only the contiguous prefix of finished work is committed; a crash redelivers the rest and loses nothing.
+Rule 3: what is not the router's is counted, logged and passed over; it never stops what lies behind it.
+"""
+
+import asyncio
+import secrets
+from collections import OrderedDict
+from collections.abc import Iterable
+
+import structlog
+
+from seamwork.agent.dispatch import Dispatch, Handlers, How
+from seamwork.agent.inbox import Answered, Elsewhere, Offer, Suspect, Told, examine
+from seamwork.agent.keyring import KeyRing
+from seamwork.agent.lane import Lane
+from seamwork.agent.meters import DISPATCHES, RECORDS, SUSPECTS
+from seamwork.agent.pen import Author
+from seamwork.agent.post import patience_s, post
+from seamwork.agent.seats import Seat, Seats
+from seamwork.bus.port import Log, Membership, Partition, Reader, Rejected
+from seamwork.clock import Clock
+from seamwork.errors import MisconfiguredError, OutcomeUnknownError, RetryableError, SeamworkError
+from seamwork.grants.stamps import inbox_topic
+from seamwork.ids import uuid7
+from seamwork.records.inbox import Notice
+from seamwork.records.platform import Heartbeat
+from seamwork.records.wire import Outgoing, RawRecord, compose
+
+HEARTBEATS = "heartbeats.v1"
+
+_BATCH = 500
+_WAIT_MS = 250
+_BREATHE_EVERY = 32  # records examined, some 0.1 ms each, before others get the loop
+_REMEMBERED = 10_000  # dispatches that are over, by id
+_HELD_BYTES = 32 * 1024 * 1024  # payloads of queued work; beyond it they are read again when their turn comes
+
+
+class Desk:
+    """
+    One running agent.
+
+    Args:
+        author: Who it is and with which key it signs.
+        handlers: Its functions by contract.
+        log: The log, as the agent's principal sees it.
+        ring: The router's keys.
+        clock: Tells the time.
+        concurrency: How many functions may compute at once.
+        heartbeat_ms: How often it says that it lives.
+    """
+
+    def __init__(
+        self,
+        author: Author,
+        handlers: Handlers,
+        log: Log,
+        ring: KeyRing,
+        clock: Clock,
+        *,
+        concurrency: int,
+        heartbeat_ms: int,
+    ) -> None:
+        self.author = author
+        self.handlers = handlers
+        self.clock = clock
+        self._seats = Seats(concurrency, self._pump)
+        self._log = log
+        self._ring = ring
+        self._heartbeat_ms = heartbeat_ms
+        self._topic = inbox_topic(author.me.agent)
+        self._lanes: dict[int, Lane] = {}
+        self._open: dict[str, Dispatch] = {}
+        self._crossings: dict[str, Dispatch] = {}
+        self._queue: dict[str, Dispatch] = {}
+        self._over: OrderedDict[str, None] = OrderedDict()
+        self._held_bytes = 0
+        self._membership: Membership | None = None
+        self._reader: Reader | None = None
+        self._assigned = asyncio.Event()
+        self._quiet = asyncio.Event()
+        self._draining = False
+        self._broken: asyncio.Future[None] | None = None
+        self._work: list[asyncio.Task[None]] = []
+        self._instance = f"{author.me.agent}-{uuid7(clock.now_ms(), secrets.token_bytes(10))}"
+        self._labels = (author.me.agent, author.me.version)
+        self._logger = structlog.get_logger("agent").bind(agent=author.me.agent, version=author.me.version)
+
+    @property
+    def group(self) -> str:
+        """The consumer group of this agent version, without the platform's prefix."""
+        return f"agent-{self.author.me.agent}.{self.author.me.version.replace('.', '-')}"
+
+    # ── Start and stop ───────────────────────────────────────────────────────────────────
+
+    async def start(self) -> None:
+        """Join the group, begin to read."""
+        self._broken = asyncio.get_running_loop().create_future()
+        self._broken.add_done_callback(lambda future: future.cancelled() or future.exception())
+        self._reader = await self._log.reader()
+        self._membership = await self._log.own(self.group, self._topic, self._on_assigned, self._on_revoked)
+        for name, body in (("read", self._read()), ("pulse", self._pulse()), ("group", self._membership.wait())):
+            task = asyncio.create_task(body, name=f"{self._instance}-{name}")
+            task.add_done_callback(self._on_done)
+            self._work.append(task)
+
+    async def wait_broken(self) -> None:
+        """
+        Wait for ever, or raise what ended the agent.
+
+        Raises:
+            SeamworkError: Its inbox was trimmed unread, or it may not do what it must.
+        """
+        if self._broken is None:
+            raise MisconfiguredError("the agent was not started")
+        await asyncio.shield(self._broken)
+
+    async def stop(self, grace_s: float) -> None:
+        """
+        Take nothing new, let functions finish for up to *grace_s*, commit, leave the group.
+
+        What is not finished then runs again at the next start, or elsewhere.
+        """
+        self._draining = True
+        self._settle_quiet()
+        try:
+            async with asyncio.timeout(grace_s):
+                await self._quiet.wait()
+        except TimeoutError:
+            self._logger.warning(
+                "functions were still running when the agent had to stop", running=self._running
+            )
+        left = list(self._open.values())
+        for dispatch in left:
+            dispatch.leave()
+        for dispatch in left:
+            await dispatch.stopped()
+        for task in self._work:
+            task.cancel()
+        await asyncio.gather(*self._work, return_exceptions=True)
+        self._commit(self._lanes.values())
+        await self._say_alive("draining")
+        if self._membership is not None:
+            await self._membership.stop()
+        if self._reader is not None:
+            await self._reader.stop()
+        if self._broken is not None and not self._broken.done():
+            self._broken.cancel()
+
+    # ── The group ────────────────────────────────────────────────────────────────────────
+
+    async def _on_assigned(self, partitions: frozenset[int]) -> None:
+        # What was ours before this rebalance and is not named now belongs to somebody else.
+        for number in [number for number, lane in self._lanes.items() if lane.suspended]:
+            if number not in partitions:
+                self._drop(self._lanes.pop(number))
+        fresh = [Partition(self._topic, number) for number in sorted(partitions) if number not in self._lanes]
+        committed = await self._log.committed(self.group, fresh) if fresh else {}
+        starts = await self._log.start_offsets(fresh) if fresh else {}
+        ends = await self._log.end_offsets(fresh) if fresh else {}
+        for place in fresh:
+            # A committed position that was trimmed is read all the same: the port reports the gap, and we stop.
+            position = committed.get(place, starts[place])
+            self._lanes[place.partition] = Lane(place.partition, position, ends[place])
+        for number in partitions:
+            # Handed straight back: its functions ran on and go on.
+            self._lanes[number].suspended = False
+        self._assigned.set()
+        self._pump()
+
+    async def _on_revoked(self, partitions: frozenset[int]) -> None:
+        lanes = [self._lanes[number] for number in partitions if number in self._lanes]
+        self._commit(lanes)
+        for lane in lanes:
+            lane.suspended = True
+
+    def _drop(self, lane: Lane) -> None:
+        for dispatch in list(lane.dispatches.values()):
+            dispatch.leave()
+            self._forget(dispatch)
+
+    # ── Reading ──────────────────────────────────────────────────────────────────────────
+
+    async def _read(self) -> None:
+        reader = self._reader
+        if reader is None:
+            raise MisconfiguredError("the agent was not started")
+        failures = 0
+        while True:
+            asked = {
+                Partition(self._topic, lane.partition): lane
+                for lane in self._lanes.values()
+                if not lane.suspended
+            }
+            if not asked:
+                self._assigned.clear()
+                await self._assigned.wait()
+                continue
+            positions = {place: lane.prefix.position for place, lane in asked.items()}
+            try:
+                fetched = await reader.fetch(positions, max_records=_BATCH, max_wait_ms=_WAIT_MS)
+                failures = 0
+            except RetryableError as error:
+                self._logger.warning("the inbox cannot be read; trying again", error=str(error))
+                await asyncio.sleep(patience_s(failures))
+                failures += 1
+                continue
+            for place, records in fetched.items():
+                lane = asked[place]
+                if self._lanes.get(place.partition) is lane and lane.prefix.position == positions[place]:
+                    await self._take(lane, records)
+            self._commit(asked.values())
+            self._pump()
+
+    async def _take(self, lane: Lane, records: Iterable[RawRecord]) -> None:
+        for count, raw in enumerate(records, start=1):
+            lane.prefix.read(raw.offset)
+            self._take_one(lane, raw)
+            if count % _BREATHE_EVERY == 0:
+                await asyncio.sleep(0)
+
+    def _take_one(self, lane: Lane, raw: RawRecord) -> None:
+        found = examine(raw, self.author.platform, self.author.me, self._ring)
+        what = type(found).__name__.lower()
+        match found:
+            case Suspect():
+                SUSPECTS.labels(*self._labels, found.rule).inc()
+                self._logger.error(
+                    "an inbox record was not believed and is passed over",
+                    rule=found.rule, reason=found.reason, partition=raw.partition, offset=raw.offset,
+                )  # fmt: skip
+            case Elsewhere():
+                pass
+            case Offer():
+                if self._is_known(found):
+                    what = "repeat"
+                else:
+                    self._open_dispatch(lane, raw.offset, found)
+            case Answered():
+                dispatch = self._dispatch_of(found.answer.dispatch, found.answer.task, found.answer.child)
+                if dispatch is not None:
+                    dispatch.take_answer(found)
+            case Told():
+                self._tell(found.notice)
+        RECORDS.labels(*self._labels, what).inc()
+
+    def _is_known(self, offer: Offer) -> bool:
+        return offer.work.dispatch in self._open or offer.work.dispatch in self._over
+
+    def _open_dispatch(self, lane: Lane, offset: int, offer: Offer) -> None:
+        older = self._crossings.get(offer.work.crossing)
+        if older is not None:
+            # A newer dispatch of the same crossing: nothing sent under the older stamp counts any more.
+            older.end("superseded")
+        dispatch = Dispatch(offer, lane.partition, offset, self)
+        lane.prefix.begin(offset)
+        lane.dispatches[offer.work.dispatch] = dispatch
+        self._open[offer.work.dispatch] = dispatch
+        self._crossings[offer.work.crossing] = dispatch
+        if offer.work.not_after <= self.clock.now_ms():
+            dispatch.end("expired")
+            return
+        self._held_bytes += dispatch.held_bytes
+        if self._held_bytes > _HELD_BYTES:
+            self._held_bytes -= dispatch.held_bytes
+            dispatch.put_down()
+        self._queue[offer.work.dispatch] = dispatch
+
+    def _tell(self, notice: Notice) -> None:
+        dispatch = self._dispatch_of(notice.dispatch, notice.task, notice.about)
+        if dispatch is not None:
+            dispatch.take_notice(notice)
+
+    def _dispatch_of(self, named: str | None, task: str, crossing: str) -> Dispatch | None:
+        found = self._open.get(named or "")
+        if found is not None:
+            return found
+        # Said of an earlier dispatch of a crossing that was dispatched again: the child's id is the same.
+        return next(
+            (each for each in self._open.values() if each.work.task == task and each.knows(crossing)), None
+        )
+
+    # ── Running ──────────────────────────────────────────────────────────────────────────
+
+    def _pump(self) -> None:
+        """Start queued work while there are seats."""
+        while not self._draining:
+            dispatch = self._next()
+            if dispatch is None:
+                return
+            seat = Seat(self._seats)
+            if not seat.take_at_once():
+                return
+            del self._queue[dispatch.work.dispatch]
+            self._held_bytes -= dispatch.held_bytes
+            dispatch.start(seat)
+
+    def _next(self) -> Dispatch | None:
+        runnable = {lane.partition for lane in self._lanes.values() if lane.may_run}
+        if not runnable:
+            return None
+        return next((each for each in self._queue.values() if each.partition in runnable), None)
+
+    @property
+    def _running(self) -> int:
+        return sum(dispatch.is_running for dispatch in self._open.values())
+
+    # ── What a dispatch needs (`Office`) ─────────────────────────────────────────────────
+
+    async def send(self, outgoing: Outgoing) -> None:
+        """Publish, as often as it takes."""
+        try:
+            await post(self._log, outgoing)
+        except MisconfiguredError as error:
+            self.broken(error)
+            raise
+
+    async def fetch(self, dispatch: Dispatch) -> Offer:
+        """Read a queued dispatch's record again."""
+        place = Partition(self._topic, dispatch.partition)
+        records = await self._log.read(place, dispatch.offset, dispatch.offset + 1)
+        found = examine(records[0], self.author.platform, self.author.me, self._ring) if records else None
+        if not isinstance(found, Offer):
+            raise MisconfiguredError(
+                f"the record at {place.topic}/{place.partition}/{dispatch.offset} is not what it was when first read"
+            )
+        return found
+
+    def again(self, dispatch: Dispatch) -> None:
+        """Queue the dispatch once more."""
+        self._held_bytes += 0 if dispatch.work.dispatch in self._queue else dispatch.held_bytes
+        self._queue[dispatch.work.dispatch] = dispatch
+        self._pump()
+
+    def over(self, dispatch: Dispatch, how: How) -> None:
+        """Let the prefix pass it, and remember that it is over."""
+        DISPATCHES.labels(*self._labels, how).inc()
+        self._over[dispatch.work.dispatch] = None
+        while len(self._over) > _REMEMBERED:
+            self._over.popitem(last=False)
+        lane = self._lanes.get(dispatch.partition)
+        if lane is not None and lane.dispatches.get(dispatch.work.dispatch) is dispatch:
+            lane.prefix.finish(dispatch.offset)
+        self._forget(dispatch)
+
+    def idle(self) -> None:
+        """Go on stopping, if that is what we wait for."""
+        self._settle_quiet()
+
+    def broken(self, error: Exception) -> None:
+        """End the agent."""
+        if self._broken is not None and not self._broken.done():
+            self._broken.set_exception(error)
+
+    def _forget(self, dispatch: Dispatch) -> None:
+        key = dispatch.work.dispatch
+        if self._queue.pop(key, None) is not None:
+            self._held_bytes -= dispatch.held_bytes
+        self._open.pop(key, None)
+        if self._crossings.get(dispatch.work.crossing) is dispatch:
+            del self._crossings[dispatch.work.crossing]
+        lane = self._lanes.get(dispatch.partition)
+        if lane is not None:
+            lane.dispatches.pop(key, None)
+
+    # ── Saying how it goes ───────────────────────────────────────────────────────────────
+
+    def _commit(self, lanes: Iterable[Lane]) -> None:
+        if self._membership is None:
+            return
+        for lane in lanes:
+            position = lane.prefix.committable
+            if not lane.suspended and lane.committed != position:
+                lane.committed = position
+                self._membership.note_position(Partition(self._topic, lane.partition), position)
+
+    async def _pulse(self) -> None:
+        while True:
+            await self._say_alive(
+                "draining" if self._draining else "ready" if self._caught_up else "starting"
+            )
+            await asyncio.sleep(self._heartbeat_ms / 1000)
+            for dispatch in list(self._open.values()):
+                await dispatch.sweep()
+            self._commit(self._lanes.values())
+
+    @property
+    def _caught_up(self) -> bool:
+        return all(lane.caught_up for lane in self._lanes.values())
+
+    async def _say_alive(self, state: str) -> None:
+        heartbeat = Heartbeat(
+            instance=self._instance,
+            name=self.author.me.agent,
+            kind="agent",
+            version=self.author.me.version,
+            state=state,  # type: ignore[arg-type]  # one of the literals, by the callers above
+            sent_at=self.clock.now_ms(),
+            every_ms=self._heartbeat_ms,
+            in_flight=self._running,
+            partitions=tuple(sorted(self._lanes)),
+        )
+        outgoing = compose(
+            self.author.platform, HEARTBEATS, self._instance, heartbeat, signer=self.author.signer
+        )
+        try:
+            (confirmation,) = await self._log.publish([outgoing])
+        except (OutcomeUnknownError, RetryableError) as error:
+            self._logger.warning("a heartbeat may not have arrived", error=str(error))
+            return
+        if isinstance(confirmation, Rejected):
+            self._logger.error("heartbeats cannot be written", error=confirmation.error)
+
+    def _settle_quiet(self) -> None:
+        if self._draining and self._running == 0:
+            self._quiet.set()
+
+    def _on_done(self, task: "asyncio.Task[None]") -> None:
+        if task.cancelled():
+            return
+        error = task.exception()
+        if isinstance(error, Exception):
+            level = self._logger.error if isinstance(error, SeamworkError) else self._logger.exception
+            level("the agent cannot go on", error=str(error), exc_info=error)
+            self.broken(error)
