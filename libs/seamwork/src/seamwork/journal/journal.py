@@ -1,0 +1,321 @@
+"""
+Own one partition of a journal: claim it, restore its state, commit to it, notice when it is lost.
+
+Rule 1: the epoch is the offset of the claim. It is unique and only grows, and nobody hands it out.
+Rule 2: one append in flight, and its bytes are never built again: a ghost of the first version could win.
+Rule 3: nothing follows from a commit before its place is known. ``offset == previous + 1`` leaves no room for
+        another owner's claim; a gap is read, and a claim in it means that somebody else owns the partition.
+"""
+
+import asyncio
+import secrets
+from collections import deque
+from collections.abc import AsyncIterator, Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
+
+import msgspec
+import structlog
+
+from seamwork.bus.port import Appended, Log, LogGapError
+from seamwork.decider import Decider
+from seamwork.errors import FencedError, MisconfiguredError, OutcomeUnknownError
+from seamwork.journal.place import Place
+from seamwork.journal.records import NEVER, Claim, Commit, Emitted, Mark, Snapshot, Taken, decode, encode
+from seamwork.journal.rule import ReaderRule
+from seamwork.journal.snapshots import SnapshotStore
+from seamwork.records.parties import Revision
+
+S = TypeVar("S")
+E = TypeVar("E")
+
+MAX_SKEW_MS = 5_000  # more than a network's delay, less than the shortest deadline anyone writes
+MAX_COMMIT_BYTES = 7 * 1024 * 1024  # the topic takes 8 MiB; the rest is room for Kafka's own framing
+_WINDOW = 64  # offsets read at a time while restoring
+_TRIES = 5  # the client itself has been patient before it says "unknown"
+_PAUSE_S = 0.1
+_CLAIMS = 3
+
+
+@dataclass(frozen=True)
+class Ownership:
+    """
+    Who owns, and by which rules.
+
+    *check_contiguity* is true but for one test, which shows that the checker sees what happens without it.
+    """
+
+    owner: str
+    code_version: str
+    now_ms: Callable[[], int]
+    max_skew_ms: int = MAX_SKEW_MS
+    check_contiguity: bool = True
+
+
+class Journal(Generic[S, E]):
+    """
+    One owned partition. Made by `own`.
+
+    Attributes:
+        state: The fold of all valid events; the runtime evolves it between commits.
+        positions: ``topic/partition`` → next offset.
+        now: The instant of the last commit.
+        catalog: The revision of the last commit.
+        epoch, seq: The own claim's offset, and the own last commit's number.
+        published: Every output up to this mark is confirmed.
+        pending: Commits whose outputs are not known to be; to be published before anything new is read.
+    """
+
+    def __init__(
+        self, log: Log, decider: Decider[S, Any, E, Any], place: Place, ownership: Ownership
+    ) -> None:
+        self.place = place
+        self.state = decider.initial()
+        self.positions: dict[str, int] = {}
+        self.now = 0
+        self.catalog = Revision()
+        self.epoch = -1
+        self.seq = 0
+        self.published: Mark = NEVER
+        self.pending: deque[Commit] = deque()
+        self.replayed = 0
+        self._log = log
+        self._decider = decider
+        self._ownership = ownership
+        self._snapshots = SnapshotStore(log, place.snapshots)
+        self._events: msgspec.json.Decoder[E] = msgspec.json.Decoder(decider.event_type)
+        self._journal_id = ""
+        self._previous = -1
+        self._logger = structlog.get_logger("journal").bind(journal=str(place))
+
+    @classmethod
+    async def own(
+        cls, log: Log, decider: Decider[S, Any, E, Any], place: Place, ownership: Ownership
+    ) -> "Journal[S, E]":
+        """
+        Take the partition over and restore its state up to the own claim.
+
+        The caller publishes *pending* before it reads any new input.
+
+        Raises:
+            MisconfiguredError: The clock is off, the journal was made again, or a newer release wrote it.
+            LogGapError: The journal was trimmed past what its snapshots hold.
+            OutcomeUnknownError: No claim could be made for certain.
+        """
+        journal = cls(log, decider, place, ownership)
+        snapshots = await journal._snapshots.whole()
+        journal._journal_id = await journal._identity(snapshots)
+        await journal._claim()
+        await journal._restore()
+        return journal
+
+    @property
+    def mark(self) -> Mark:
+        """The mark of the own last commit."""
+        return (self.epoch, self.seq)
+
+    async def undisturbed(self) -> bool:
+        """Say whether nothing was appended since the own last record: the state may be kept."""
+        partition = self.place.journal
+        end = (await self._log.end_offsets([partition]))[partition]
+        return end == self._previous + 1
+
+    async def commit(
+        self,
+        *,
+        now: int,
+        catalog: Revision,
+        inputs: Sequence[Taken],
+        positions: dict[str, int],
+        events: Sequence[msgspec.Raw],
+        outputs: Sequence[Emitted],
+    ) -> Commit:
+        """
+        Make one batch final; its outputs may be published when this returns.
+
+        Raises:
+            FencedError: Another owner has claimed the partition. Publish nothing.
+            OutcomeUnknownError: The commit may or may not be in the log. Publish nothing, stop.
+        """
+        commit = Commit(
+            epoch=self.epoch,
+            seq=self.seq + 1,
+            now=now,
+            catalog=catalog,
+            inputs=tuple(inputs),
+            positions=positions,
+            events=tuple(events),
+            outputs=tuple(outputs),
+            published=self.published,
+            code_version=self._ownership.code_version,
+            machine_version=self._decider.version,
+        )
+        appended = await self._append_same(encode(commit))
+        await self._check(appended.offset)
+        self._previous = appended.offset
+        self.seq, self.now, self.catalog, self.positions = commit.seq, now, catalog, positions
+        return commit
+
+    async def snapshot(self) -> None:
+        """
+        Write a snapshot of what has been committed. All outputs must have been confirmed.
+
+        Raises:
+            OutcomeUnknownError: It may or may not be there; nothing depends on it.
+        """
+        state = msgspec.json.encode(self.state)
+        manifest = Snapshot(
+            journal_id=self._journal_id,
+            epoch=self.epoch,
+            seq=self.seq,
+            next_offset=self._previous + 1,
+            now=self.now,
+            catalog=self.catalog,
+            positions=self.positions,
+            machine_version=self._decider.version,
+            sha256="",
+        )
+        await self._snapshots.write(manifest, state)
+
+    async def _identity(self, snapshots: Sequence[tuple[Snapshot, bytes]]) -> str:
+        partition = self.place.journal
+        start = (await self._log.start_offsets([partition]))[partition]
+        end = (await self._log.end_offsets([partition]))[partition]
+        newest = snapshots[0][0] if snapshots else None
+        if newest is not None and end < newest.next_offset:
+            raise MisconfiguredError(
+                f"{self.place} ends at {end}, but a snapshot speaks of {newest.next_offset}: the journal was "
+                "deleted or truncated; restore it, or remove its snapshots too if the state may be lost"
+            )
+        first = None
+        if start < end:
+            found = await self._log.read(partition, start, start + 1)
+            first = decode(found[0].value, f"{self.place} offset {start}") if found else None
+        if isinstance(first, Claim) and start == 0:
+            if newest is not None and newest.journal_id != first.journal_id:
+                raise MisconfiguredError(
+                    f"{self.place} is another journal than the one its snapshots speak of: it was deleted and made "
+                    "again; restore it, or remove its snapshots too if the state may be lost"
+                )
+            return first.journal_id
+        return secrets.token_hex(16) if newest is None else newest.journal_id
+
+    async def _claim(self) -> None:
+        before = self._ownership.now_ms()
+        for _ in range(_CLAIMS):
+            # A new nonce each time: a late ghost of an earlier claim fences us, and that is safe.
+            claim = Claim(
+                nonce=secrets.token_hex(8),
+                owner=self._ownership.owner,
+                code_version=self._ownership.code_version,
+                journal_id=self._journal_id,
+            )
+            try:
+                appended = await self._log.append(self.place.journal, encode(claim))
+                break
+            except OutcomeUnknownError:
+                self._logger.warning("claim-unknown")
+        else:
+            raise OutcomeUnknownError(
+                f"{self.place}: {_CLAIMS} claims in a row ended without an answer; look at the broker"
+            )
+        self._refuse_skew(appended, before)
+        self.epoch, self._previous = appended.offset, appended.offset
+
+    def _refuse_skew(self, appended: Appended, before: int) -> None:
+        skew = self._ownership.max_skew_ms
+        if not before - skew <= appended.appended_at <= self._ownership.now_ms() + skew:
+            raise MisconfiguredError(
+                f"{self.place}: this machine's clock and the broker's are more than {skew} ms apart; deadlines "
+                "would fire at the wrong time. Set the clocks (NTP) and start again"
+            )
+
+    async def _restore(self) -> None:
+        rule = ReaderRule()
+        start = 0
+        for snapshot, state in await self._snapshots.whole():
+            if snapshot.next_offset > self.epoch:
+                continue
+            self._refuse_newer(snapshot.machine_version, "a snapshot")
+            self.state = msgspec.json.decode(state, type=self._decider.state_type)
+            self.positions, self.now, self.catalog = snapshot.positions, snapshot.now, snapshot.catalog
+            self.published = (snapshot.epoch, snapshot.seq)
+            rule, start = ReaderRule(snapshot.epoch, snapshot.seq), snapshot.next_offset
+            break
+        async for offset, record in self._records(start, self.epoch + 1):
+            if offset == 0 and isinstance(record, Claim):
+                self._journal_id = (
+                    record.journal_id
+                )  # two may have found the journal empty: the first one names it
+            if rule.accepts(offset, record) and isinstance(record, Commit):
+                self._apply(record)
+        if rule.epoch != self.epoch:
+            raise MisconfiguredError(
+                f"{self.place}: the own claim at {self.epoch} cannot be read back; the journal was changed from "
+                "outside"
+            )
+        self._snapshots.forget()
+
+    def _apply(self, commit: Commit) -> None:
+        self._refuse_newer(commit.machine_version, f"the commit {commit.mark}")
+        self.state = self._decider.fold((self._events.decode(event) for event in commit.events), self.state)
+        self.positions, self.now, self.catalog = commit.positions, commit.now, commit.catalog
+        self.published = commit.published
+        while self.pending and self.pending[0].mark <= commit.published:
+            self.pending.popleft()
+        self.pending.append(commit)
+        self.replayed += 1
+
+    def _refuse_newer(self, version: int, what: str) -> None:
+        if version > self._decider.version:
+            raise MisconfiguredError(
+                f"{self.place}: {what} was written by version {version} of the machine, this is version "
+                f"{self._decider.version}; start a newer release"
+            )
+
+    async def _append_same(self, value: bytes) -> Appended:
+        if len(value) > MAX_COMMIT_BYTES:
+            raise MisconfiguredError(
+                f"{self.place}: a commit of {len(value)} bytes does not fit into a record; one input led to more "
+                "events and outputs than the machine may make of it"
+            )
+        for tried in range(1, _TRIES + 1):
+            try:
+                return await self._log.append(self.place.journal, value)
+            except OutcomeUnknownError:
+                if tried == _TRIES:
+                    raise
+                self._logger.warning("append-unknown", tried=tried)
+                await asyncio.sleep(_PAUSE_S * tried)
+        raise AssertionError  # the last try returned or raised
+
+    async def _check(self, offset: int) -> None:
+        expected = self._previous + 1
+        if offset == expected or not self._ownership.check_contiguity:
+            return
+        if offset < expected:
+            raise OutcomeUnknownError(
+                f"{self.place}: the append was answered with offset {offset}, after {self._previous}; the log was "
+                "truncated or the place is unknown. Nothing was published; start again to restore"
+            )
+        async for found, record in self._records(expected, offset):
+            if isinstance(record, Claim):
+                raise FencedError(
+                    f"{self.place}: {record.owner} claimed the partition at offset {found}; nothing was published"
+                )
+
+    async def _records(self, start: int, end: int) -> AsyncIterator[tuple[int, Claim | Commit]]:
+        at = start
+        while at < end:
+            window = min(end, at + _WINDOW)
+            records = await self._log.read(self.place.journal, at, window)
+            for raw in records:
+                if raw.offset != at:
+                    raise LogGapError(
+                        f"{self.place} has no record at {at}, the next is {raw.offset}: it was trimmed or written "
+                        "by a transaction; restore the journal"
+                    )
+                at += 1
+                yield raw.offset, decode(raw.value, f"{self.place} offset {raw.offset}")
+            if at < window:
+                raise LogGapError(f"{self.place} has no record at {at}, though it ends at {end} or later")

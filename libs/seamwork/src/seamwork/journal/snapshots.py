@@ -1,0 +1,130 @@
+"""
+Keep snapshots of a state, so that taking over does not read a journal's whole life.
+
+Keys are ``partition/epoch/slot``: another epoch has other keys, so a zombie cannot overwrite a newer owner's, and
+its own is merely an older valid prefix. The two slots of an epoch take turns, so that compaction leaves the last but
+one. A state too large for one record goes before its manifest, in pieces; pieces without a manifest of the same
+digest count for nothing.
+"""
+
+import hashlib
+from collections.abc import Iterable
+from typing import TypeVar
+
+import msgspec
+import structlog
+
+from seamwork.bus.port import Log, Partition
+from seamwork.journal.records import Snapshot, SnapshotChunk, decode_snapshot, encode
+from seamwork.records.wire import Outgoing
+
+CHUNK_BYTES = 3 * 1024 * 1024  # base64 makes four of it, half of the topic's 8 MiB
+_WINDOW = 16  # offsets read at a time: at most 128 MiB
+_SLOTS = 2
+
+S = TypeVar("S")
+
+_sorted = msgspec.json.Encoder(order="deterministic")
+
+
+def state_sha256(state: object) -> str:
+    """Return the digest by which two states are compared: sets and dicts sorted, whatever way they came about."""
+    return hashlib.sha256(_sorted.encode(state)).hexdigest()
+
+
+class SnapshotStore:
+    """The snapshots of one partition."""
+
+    def __init__(self, log: Log, partition: Partition, chunk_bytes: int = CHUNK_BYTES) -> None:
+        self._log = log
+        self._partition = partition
+        self._chunk_bytes = chunk_bytes
+        self._values: dict[bytes, bytes] = {}
+        self._read_to: int | None = None
+        self._written = 0
+        self._logger = structlog.get_logger("snapshots")
+
+    async def whole(self) -> list[tuple[Snapshot, bytes]]:
+        """Read the topic to its end and return the snapshots whose state is whole, the newest first."""
+        end = (await self._log.end_offsets([self._partition]))[self._partition]
+        if self._read_to is None:
+            self._read_to = (await self._log.start_offsets([self._partition]))[self._partition]
+        while self._read_to < end:
+            window = min(end, self._read_to + _WINDOW)
+            for raw in await self._log.read(self._partition, self._read_to, window):
+                key = raw.key or b""
+                if raw.value is None:
+                    self._values.pop(key, None)
+                else:
+                    self._values[key] = raw.value
+            self._read_to = window
+        return self._assembled()
+
+    def forget(self) -> None:
+        """Let go of what was read; a restored state needs none of it."""
+        self._values = dict.fromkeys(self._values, b"")
+
+    async def write(self, snapshot: Snapshot, state: bytes) -> None:
+        """
+        Write a snapshot whose *state* is JSON, its pieces first.
+
+        Raises:
+            OutcomeUnknownError: Nothing depends on a snapshot; the owner may go on without it.
+        """
+        key = f"{self._partition.partition}/{snapshot.epoch}/{self._written % _SLOTS}"
+        self._written += 1
+        pieces = [state[at : at + self._chunk_bytes] for at in range(0, len(state), self._chunk_bytes)]
+        if len(pieces) > 1:
+            for number, data in enumerate(pieces):
+                piece = encode(SnapshotChunk(number=number, data=data))
+                await self._log.append(self._partition, piece, f"{key}/{number}".encode())
+        manifest = msgspec.structs.replace(
+            snapshot,
+            sha256=hashlib.sha256(state).hexdigest(),
+            chunks=len(pieces) if len(pieces) > 1 else 0,
+            state=None if len(pieces) > 1 else msgspec.Raw(state),
+        )
+        await self._log.append(self._partition, encode(manifest), key.encode())
+        if self._written == _SLOTS:
+            await self._drop_older(snapshot.epoch)
+
+    async def _drop_older(self, epoch: int) -> None:
+        # Two snapshots of this epoch are there: those of older epochs are of no more use.
+        own = f"{self._partition.partition}/{epoch}/".encode()
+        older = [key for key in self._values if not key.startswith(own)]
+        topic, number = self._partition
+        await self._log.publish(
+            [Outgoing(topic=topic, key=key, value=None, partition=number) for key in older]
+        )
+        self._values = {}
+
+    def _assembled(self) -> list[tuple[Snapshot, bytes]]:
+        found = []
+        for key, value in self._values.items():
+            where = (
+                f"{self._partition.topic}/{self._partition.partition} key {key.decode('ascii', 'replace')}"
+            )
+            record = decode_snapshot(value, where)
+            if not isinstance(record, Snapshot):
+                continue
+            state = self._state(key, record)
+            if state is None or hashlib.sha256(state).hexdigest() != record.sha256:
+                self._logger.warning("snapshot-not-whole", where=where, next_offset=record.next_offset)
+                continue
+            found.append((record, state))
+        return sorted(found, key=lambda one: one[0].next_offset, reverse=True)
+
+    def _state(self, key: bytes, manifest: Snapshot) -> bytes | None:
+        if manifest.state is not None:
+            return bytes(manifest.state)
+        return _joined(self._values.get(key + b"/%d" % number) for number in range(manifest.chunks))
+
+
+def _joined(pieces: Iterable[bytes | None]) -> bytes | None:
+    data = []
+    for number, value in enumerate(pieces):
+        piece = None if value is None else decode_snapshot(value, f"piece {number}")
+        if not isinstance(piece, SnapshotChunk) or piece.number != number:
+            return None
+        data.append(piece.data)
+    return b"".join(data)

@@ -1,0 +1,261 @@
+"""
+Run a gate without state: read, judge, publish, and only then let the group's offsets follow.
+
+A crash between publishing and committing repeats verdicts; the router keeps the first per subject and gate. A gate
+that could not publish stops: silence past the gate's deadline is a denial that names it.
+"""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+
+import structlog
+
+from seamwork.bus.port import Log, Membership, Partition, Reader, Rejected
+from seamwork.catalog import Context
+from seamwork.clock import Clock
+from seamwork.decider import Input, WithCrossing
+from seamwork.errors import MisconfiguredError, OutcomeUnknownError
+from seamwork.records.base import Envelope
+from seamwork.records.wire import Outgoing, RawRecord, Received, read
+from seamwork.runtime.cache import RecordCache
+from seamwork.runtime.machine import Following, Identity
+from seamwork.runtime.metrics import Metrics
+from seamwork.runtime.outgoing import Composer, cause_trace
+from seamwork.runtime.spec import HANDOFFS, GateSpec
+
+_FETCH_WAIT_MS = 100
+_TRIES = 5
+_PAUSE_S = 0.1
+
+
+class Gate:
+    """
+    A gate on a log: `running` is its life.
+
+    Args:
+        spec: What it is.
+        log: The log, as its principal sees it.
+        follower: The catalog that it judges by.
+        identity: Who runs it.
+        clock: What time it is.
+        metrics: Where to count.
+    """
+
+    def __init__(
+        self,
+        spec: GateSpec,
+        *,
+        log: Log,
+        follower: Following,
+        identity: Identity,
+        clock: Clock,
+        metrics: Metrics | None = None,
+    ) -> None:
+        self.spec = spec
+        self.name = spec.name
+        self.log = log
+        self._follower = follower
+        self._clock = clock
+        self._platform = identity.platform
+        self._metrics = Metrics(spec.name) if metrics is None else metrics
+        self._crossings = RecordCache(log, HANDOFFS)
+        self._composer = Composer(identity.platform, identity.signer, self._crossings, log)
+        self._subscriptions: list[_Subscription] = []
+        self._failed: asyncio.Future[None] | None = None
+        self._logger = structlog.get_logger("gate").bind(gate=spec.name)
+
+    @property
+    def ready(self) -> bool:
+        """Whether every topic's group has been joined."""
+        return bool(self._subscriptions) and all(one.assigned for one in self._subscriptions)
+
+    @property
+    def stalled_s(self) -> float:
+        """For how long the slowest batch in hand has not ended."""
+        begun = [one.begun_at for one in self._subscriptions if one.begun_at is not None]
+        return time.monotonic() - min(begun) if begun else 0.0
+
+    @property
+    def partitions(self) -> tuple[int, ...]:
+        """The owned partitions of the first topic."""
+        return tuple(sorted(at.partition for one in self._subscriptions[:1] for at in one.positions))
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator["Gate"]:
+        """Run while the block runs; leaving it finishes the batch in hand."""
+        await self.start()
+        try:
+            yield self
+        finally:
+            await self.stop()
+
+    async def start(self) -> None:
+        """Join a group for each topic."""
+        self._failed = asyncio.get_running_loop().create_future()
+        for number, topic in enumerate(self.spec.reads):
+            # Each topic is a subscription of its own: judging needs no co-partitioning, and a group's members
+            # subscribe to one thing.
+            group = self.name if number == 0 else f"{self.name}.{topic.removesuffix('.v1')}"
+            subscription = _Subscription(self, group, topic)
+            self._subscriptions.append(subscription)
+            await subscription.start()
+
+    async def wait(self) -> None:
+        """Wait until something ends the gate, and raise it."""
+        assert self._failed is not None  # noqa: S101  # started
+        await asyncio.shield(self._failed)
+
+    async def stop(self) -> None:
+        """Finish the batches in hand, leave the groups."""
+        for subscription in self._subscriptions:
+            await subscription.stop()
+        self._subscriptions.clear()
+        if self._failed is not None and self._failed.done():
+            self._failed.exception()
+
+    def fail(self, error: BaseException) -> None:
+        """End the gate with *error*."""
+        if self._failed is not None and not self._failed.done():
+            self._failed.set_exception(error)
+
+    async def judge(self, records: Sequence[RawRecord]) -> None:
+        """Judge records in order and confirm what follows from them."""
+        started = time.perf_counter()
+        for raw in records:
+            self._crossings.put(raw)
+        context = Context(self._clock.now_ms(), self._follower.catalog)
+        batch: list[Outgoing] = []
+        for raw in records:
+            given = await self._given(raw)
+            trace = cause_trace(given.decision if isinstance(given, WithCrossing) else given)
+            for output in self.spec.decide(given, context):
+                record: Envelope | None = getattr(output, "record", None)
+                batch.append(
+                    await self._composer.compose(self._composer.resolve(output, trace), None, record)
+                )
+        decided = time.perf_counter()
+        self._metrics.observe("seamwork_stage_seconds", decided - started, "decide")
+        if batch:
+            await self._publish(batch)
+            self._metrics.observe("seamwork_stage_seconds", time.perf_counter() - decided, "publish")
+        self._metrics.observe("seamwork_batch_inputs", len(records))
+        now = self._clock.now_ms()
+        self._metrics.observe("seamwork_input_age_seconds", max(0, now - records[0].appended_at) / 1000)
+
+    async def _given(self, raw: RawRecord) -> Input:
+        received = read(raw, self._platform)
+        kind = received.record.__struct_config__.tag if isinstance(received, Received) else "malformed"
+        self._metrics.count("seamwork_crossings", raw.topic, str(kind))
+        if self.spec.needs_crossing is None or not isinstance(received, Received):
+            return received
+        position = self.spec.needs_crossing(received)
+        crossing = None if position is None else await self._crossings.find(position)
+        return received if crossing is None else WithCrossing(received, read(crossing, self._platform))
+
+    async def _publish(self, batch: list[Outgoing]) -> None:
+        for tried in range(1, _TRIES + 1):
+            try:
+                answers = await self._log.publish(batch)
+                break
+            except OutcomeUnknownError:
+                if tried == _TRIES:
+                    raise
+                self._logger.warning("publish-unknown", tried=tried)
+                await asyncio.sleep(_PAUSE_S * tried)
+        for out, answer in zip(batch, answers, strict=True):
+            if isinstance(answer, Rejected):
+                raise MisconfiguredError(
+                    f"{self.name} cannot write to {out.topic} ({answer.error}); the platform's topics and rights "
+                    "are incomplete: run `seamwork up`, or the registrar, again"
+                )
+            self._metrics.count("seamwork_outputs", out.topic)
+
+
+class _Subscription:
+    """One topic of a gate: what of it is owned, and how far it was judged."""
+
+    def __init__(self, gate: Gate, group: str, topic: str) -> None:
+        self.assigned = False
+        self.begun_at: float | None = None
+        self.positions: dict[Partition, int] = {}
+        self._gate = gate
+        self._log = gate.log
+        self._group = group
+        self._topic = topic
+        self._lock = asyncio.Lock()  # a rebalance waits for the batch in hand
+        self._some = asyncio.Event()
+        self._reader: Reader | None = None
+        self._membership: Membership | None = None
+        self._tasks: list[asyncio.Task[None]] = []
+        self._stopping = False
+
+    async def start(self) -> None:
+        self._reader = await self._log.reader()
+        self._membership = await self._log.own(self._group, self._topic, self._assign, self._revoke)
+        for work in (self._run(), self._membership.wait()):
+            task = asyncio.create_task(work, name=f"{self._group}-{self._topic}")
+            task.add_done_callback(self._ended)
+            self._tasks.append(task)
+
+    async def stop(self) -> None:
+        async with self._lock:
+            self._stopping = True
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        if self._membership is not None:
+            await self._membership.stop()
+        if self._reader is not None:
+            await self._reader.stop()
+
+    async def _assign(self, numbers: frozenset[int]) -> None:
+        partitions = [Partition(self._topic, number) for number in sorted(numbers)]
+        committed = await self._log.committed(self._group, partitions)
+        unread = [at for at in partitions if at not in committed]
+        starts = await self._log.start_offsets(unread) if unread else {}
+        async with self._lock:
+            self.positions |= {**starts, **committed}
+            self.assigned = True
+            self._some.set()
+
+    async def _revoke(self, numbers: frozenset[int]) -> None:
+        async with self._lock:
+            for number in numbers:
+                self.positions.pop(Partition(self._topic, number), None)
+
+    async def _run(self) -> None:
+        assert self._reader is not None  # noqa: S101  # started
+        while True:
+            if not self.positions:
+                self._some.clear()
+                await self._some.wait()
+            found = await self._reader.fetch(
+                dict(self.positions), max_records=self._gate.spec.max_batch, max_wait_ms=_FETCH_WAIT_MS
+            )
+            async with self._lock:
+                if self._stopping:
+                    return
+                # What was revoked or moved while we waited is somebody else's, or will come again.
+                mine = {
+                    at: records
+                    for at, records in found.items()
+                    if records and self.positions.get(at) == records[0].offset
+                }
+                batch = [raw for at in sorted(mine) for raw in mine[at]]
+                if batch:
+                    self.begun_at = time.monotonic()
+                    await self._gate.judge(batch)
+                    self._advance(mine)
+                    self.begun_at = None
+
+    def _advance(self, judged: dict[Partition, Sequence[RawRecord]]) -> None:
+        for at, records in judged.items():
+            self.positions[at] = records[-1].offset + 1
+            if self._membership is not None:
+                self._membership.note_position(at, self.positions[at])
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        if not task.cancelled() and (error := task.exception()) is not None:
+            self._gate.fail(error)

@@ -1,0 +1,352 @@
+"""
+Run a machine: take the partitions that the group hands out, feed each from one reader, stop when one is lost.
+
+Every owned partition runs on its own, so their appends overlap; within one there is never more than one in flight.
+"""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Coroutine, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Protocol
+
+import structlog
+
+from seamwork.bus.port import Log, Membership, Partition, Reader
+from seamwork.catalog import Catalog
+from seamwork.clock import Clock
+from seamwork.decider import HealthChanged
+from seamwork.errors import FencedError, MisconfiguredError
+from seamwork.journal import Journal, Ownership, Place
+from seamwork.records.parties import Revision
+from seamwork.records.wire import Signer
+from seamwork.runtime.cache import RecordCache
+from seamwork.runtime.metrics import Metrics
+from seamwork.runtime.outgoing import Composer
+from seamwork.runtime.owned import Feeds, Owned, Surroundings
+from seamwork.runtime.spec import HANDOFFS, MachineSpec
+
+_FETCH_RECORDS = 2000
+_FETCH_WAIT_MS = 100
+_TOPIC_RETRY_S = 5.0
+
+
+class Following(Protocol):
+    """A catalog that is kept up to date (``CatalogFollower``)."""
+
+    @property
+    def catalog(self) -> Catalog:
+        """The view at the current revision."""
+
+    async def changed(self, since: Revision) -> Catalog:
+        """Wait until the view is newer than *since* and return it."""
+
+    async def catch_up(self, revision: Revision) -> Catalog:
+        """Wait until the catalog reaches *revision* and return the view."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Identity:
+    """
+    Who runs the machine.
+
+    Attributes:
+        platform: The platform's id.
+        instance: Unique among running processes; claims carry it.
+        version: The code's version.
+        signer: The service's key; null where nothing is signed.
+    """
+
+    platform: str
+    instance: str
+    version: str = ""
+    signer: Signer | None = None
+
+
+class Machine:
+    """
+    A machine on a log: `running` is its life, for FastStream's lifespan or a test.
+
+    Args:
+        spec: What it is.
+        log: The log, as its principal sees it.
+        follower: The catalog that it decides by.
+        identity: Who runs it.
+        clock: What time it is.
+        metrics: Where to count.
+        check_contiguity: Never false but in the test that shows what the check is for.
+    """
+
+    def __init__(
+        self,
+        spec: MachineSpec,
+        *,
+        log: Log,
+        follower: Following,
+        identity: Identity,
+        clock: Clock,
+        metrics: Metrics | None = None,
+        check_contiguity: bool = True,
+    ) -> None:
+        self.spec = spec
+        self.name = spec.decider.name
+        self._log = log
+        self._follower = follower
+        self._metrics = Metrics(self.name) if metrics is None else metrics
+        crossings = RecordCache(log, HANDOFFS)
+        self._around = Surroundings(
+            log=log,
+            clock=clock,
+            platform=identity.platform,
+            crossings=crossings,
+            composer=Composer(identity.platform, identity.signer, crossings, log),
+            catalog=lambda: follower.catalog,
+            metrics=self._metrics,
+            note_position=self._note_position,
+        )
+        self._ownership = Ownership(
+            identity.instance, identity.version, clock.now_ms, check_contiguity=check_contiguity
+        )
+        self._membership: Membership | None = None
+        self._reader: Reader | None = None
+        self._owned: dict[int, Owned] = {}
+        self._parked: dict[int, Owned] = {}
+        self._lives: dict[int, asyncio.Task[None]] = {}
+        self._helpers: list[asyncio.Task[None]] = []
+        self._hungry = asyncio.Event()
+        self._failed: asyncio.Future[None] | None = None
+        self._health: HealthChanged | None = None
+        self._assigned_once = False
+        self._missing: frozenset[str] = frozenset()
+        self._logger = structlog.get_logger("machine").bind(machine=self.name)
+
+    @property
+    def owned(self) -> dict[int, Owned]:
+        """The partitions that are restored and running."""
+        return self._owned
+
+    @property
+    def ready(self) -> bool:
+        """Whether every assigned partition is restored; one without partitions stands by, which is ready too."""
+        return self._assigned_once and all(number in self._owned for number in self._lives)
+
+    @property
+    def stalled_s(self) -> float:
+        """For how long the slowest partition with something to do has done nothing; 0 when all goes on."""
+        waiting = [one.last_progress for one in self._owned.values() if one.backlog]
+        return time.monotonic() - min(waiting) if waiting else 0.0
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator["Machine"]:
+        """Run while the block runs; leaving it finishes what is in flight and gives the partitions back."""
+        await self.start()
+        try:
+            yield self
+        finally:
+            await self.stop()
+
+    async def start(self) -> None:
+        """
+        Join the group; partitions are restored and run as they come.
+
+        Raises:
+            MisconfiguredError: A topic is missing, or the partition counts do not fit.
+        """
+        await self._check_partitions()
+        self._failed = asyncio.get_running_loop().create_future()
+        self._reader = await self._log.reader()
+        self._helper(self._feed(), "feed")
+        self._helper(self._watch_catalog(), "catalog")
+        self._membership = await self._log.own(self.name, self.spec.leads, self._assign, self._revoke)
+        self._helper(self._membership.wait(), "membership")
+
+    async def wait(self) -> None:
+        """
+        Wait until something ends the machine, and raise it.
+
+        Raises:
+            FencedError: Another owner took a partition over.
+        """
+        assert self._failed is not None  # noqa: S101  # started
+        await asyncio.shield(self._failed)
+
+    async def stop(self) -> None:
+        """Finish the steps in flight with their outputs, stop reading, leave the group."""
+        await self._drain(frozenset(self._lives))
+        for task in self._helpers:
+            task.cancel()
+        await asyncio.gather(*self._helpers, return_exceptions=True)
+        self._helpers.clear()
+        if self._membership is not None:
+            await self._membership.stop()
+            self._membership = None
+        if self._reader is not None:
+            await self._reader.stop()
+            self._reader = None
+        self._parked.clear()
+        if self._failed is not None and self._failed.done():
+            self._failed.exception()  # whoever waits has it; nobody needs to
+
+    def health(self, changed: HealthChanged) -> None:
+        """Hand a change of the agents' health to every partition."""
+        self._health = changed
+        for owned in self._owned.values():
+            owned.health(changed)
+
+    # ── Membership ───────────────────────────────────────────────────────────────────────
+
+    async def _assign(self, partitions: frozenset[int]) -> None:
+        self._assigned_once = True
+        for number in set(self._parked) - partitions:
+            del self._parked[number]
+        for number in sorted(partitions - set(self._lives)):
+            task = asyncio.create_task(
+                self._live(number, self._parked.pop(number, None)), name=f"partition-{number}"
+            )
+            self._lives[number] = task
+            task.add_done_callback(self._ended)
+
+    async def _revoke(self, partitions: frozenset[int]) -> None:
+        await self._drain(partitions)
+
+    async def _drain(self, partitions: frozenset[int]) -> None:
+        draining = []
+        for number in partitions & set(self._lives):
+            task = self._lives.pop(number)
+            owned = self._owned.pop(number, None)
+            if owned is None:
+                task.cancel()  # still restoring: an abandoned claim harms nobody
+            else:
+                owned.stop()
+                if not task.done():
+                    self._parked[number] = owned
+            draining.append(task)
+        await asyncio.gather(*draining, return_exceptions=True)
+        self._metrics.set("seamwork_owned_partitions", len(self._owned))
+
+    async def _live(self, number: int, parked: Owned | None) -> None:
+        if parked is not None and await parked.journal.undisturbed():
+            owned = parked
+            owned.resume()
+        else:
+            owned = await self._restored(number)
+        owned.hungry = self._hungry.set
+        await owned.republish()
+        await owned.open_feeds()
+        if self._health is not None:
+            owned.health(self._health)
+        self._owned[number] = owned
+        self._hungry.set()
+        self._metrics.set("seamwork_owned_partitions", len(self._owned))
+        await owned.run()
+
+    async def _restored(self, number: int) -> Owned:
+        started = time.perf_counter()
+        place = Place(self.spec.journal, self.spec.snapshots, number)
+        journal = await Journal.own(self._log, self.spec.decider, place, self._ownership)
+        # The catalog never goes back: what the journal has decided by, the next decision knows too.
+        await self._follower.catch_up(journal.catalog)
+        took_s = time.perf_counter() - started
+        self._metrics.count("seamwork_claims")
+        self._metrics.observe("seamwork_restore_seconds", took_s)
+        self._logger.info(
+            "restored",
+            partition=number,
+            epoch=journal.epoch,
+            commits=journal.replayed,
+            republishing=sum(len(commit.outputs) for commit in journal.pending),
+            seconds=round(took_s, 3),
+        )
+        return Owned(self.spec, journal, self._around, self._feeds_of(number))
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        if task.cancelled():
+            return
+        error = task.exception()
+        if error is not None:
+            if isinstance(error, FencedError):
+                self._metrics.count("seamwork_fenced")
+            self._fail(error)
+
+    def _fail(self, error: BaseException) -> None:
+        if self._failed is not None and not self._failed.done():
+            self._failed.set_exception(error)
+
+    def _note_position(self, partition: Partition, position: int) -> None:
+        if self._membership is not None:
+            self._membership.note_position(partition, position)
+
+    # ── Feeding ──────────────────────────────────────────────────────────────────────────
+
+    def _feeds_of(self, number: int) -> Feeds:
+        async def feeds(catalog: Catalog) -> Sequence[Partition]:
+            found: list[Partition] = []
+            missing = set()
+            for topic in self.spec.topics(catalog):
+                count = await self._log.partitions_of(topic)
+                if count is None:
+                    missing.add(topic)
+                elif self.spec.single_owner:
+                    found += [Partition(topic, each) for each in range(count)]
+                else:
+                    found.append(Partition(topic, number))
+            if missing:
+                self._logger.warning("topics-missing", topics=sorted(missing))
+            self._missing = frozenset(missing)
+            return found
+
+        return feeds
+
+    async def _feed(self) -> None:
+        assert self._reader is not None  # noqa: S101  # started
+        while True:
+            self._hungry.clear()
+            wanted: dict[Partition, int] = {}
+            homes: dict[Partition, Owned] = {}
+            for owned in self._owned.values():
+                for at, position in owned.wants():
+                    wanted[at] = position
+                    homes[at] = owned
+            if not wanted:
+                await self._hungry.wait()
+                continue
+            found = await self._reader.fetch(wanted, max_records=_FETCH_RECORDS, max_wait_ms=_FETCH_WAIT_MS)
+            for at, records in found.items():
+                if records:
+                    homes[at].offer(at, records)
+
+    async def _watch_catalog(self) -> None:
+        since = self._follower.catalog.revision
+        while True:
+            try:
+                async with asyncio.timeout(_TOPIC_RETRY_S if self._missing else None):
+                    since = (await self._follower.changed(since)).revision
+            except TimeoutError:
+                # A topic that the catalog names was not there yet.
+                for owned in tuple(self._owned.values()):
+                    await owned.open_feeds()
+            for owned in tuple(self._owned.values()):
+                owned.nudge()
+
+    def _helper(self, work: Coroutine[None, None, None], name: str) -> None:
+        task = asyncio.create_task(work, name=f"{self.name}-{name}")
+        task.add_done_callback(self._ended)
+        self._helpers.append(task)
+
+    async def _check_partitions(self) -> None:
+        expected = await self._log.partitions_of(self.spec.journal)
+        if expected is None:
+            raise MisconfiguredError(
+                f"there is no topic {self.spec.journal}; run `seamwork up`, or the registrar, to make the topics"
+            )
+        counts = {self.spec.snapshots: await self._log.partitions_of(self.spec.snapshots)}
+        if not self.spec.single_owner:
+            for topic in self.spec.topics(self._follower.catalog):
+                counts[topic] = await self._log.partitions_of(topic) or expected  # may come later
+        wrong = {topic: count for topic, count in counts.items() if count != expected}
+        if wrong:
+            raise MisconfiguredError(
+                f"{self.spec.journal} has {expected} partitions, but {wrong}; a journal is never repartitioned: "
+                "make the topics as they were"
+            )

@@ -1,0 +1,459 @@
+"""
+Run one owned partition: gather inputs, decide, append, publish; one step is one commit.
+
+Rule 1: a step's inputs, time and catalog are fixed before the core sees the first of them.
+Rule 2: nothing new is read before everything that the journal promised is published.
+Rule 3: what can never be published is the core's business (``Undeliverable``), unless the topic is one that the
+        platform itself needs; then we are set up wrongly, and stop.
+"""
+
+import asyncio
+import itertools
+import time
+from collections import deque
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import msgspec
+import structlog
+
+from seamwork.bus.port import Log, Partition, Rejected
+from seamwork.catalog import Catalog, Context
+from seamwork.clock import Clock
+from seamwork.decider import (
+    CatalogChanged,
+    HealthChanged,
+    Input,
+    Tick,
+    Undeliverable,
+    WithCrossing,
+)
+from seamwork.errors import MisconfiguredError, OutcomeUnknownError, SeamworkError
+from seamwork.journal import Commit, Emitted, Journal, Taken
+from seamwork.records.base import Envelope
+from seamwork.records.envelope import decode
+from seamwork.records.wire import Malformed, Outgoing, RawRecord, Received, read
+from seamwork.runtime.cache import RecordCache
+from seamwork.runtime.metrics import Metrics
+from seamwork.runtime.outgoing import Composer, cause_trace
+from seamwork.runtime.spec import MachineSpec
+
+SOFT_BYTES = 2 * 1024 * 1024  # a batch ends with the input that passes this; the record takes 7 MiB
+_TRIES = 5
+_PAUSE_S = 0.1
+_IDLE_S = 1.0
+_STUCK_TIMER_S = 1.0
+_INBOX = "inbox."
+_encoder = msgspec.json.Encoder()
+
+Feeds = Callable[[Catalog], Awaitable[Sequence[Partition]]]
+"""Says which partitions a catalog asks to be read; a topic that is not there yet is left out."""
+
+
+@dataclass(slots=True)
+class Given:
+    """One input on its way to the core; *source* is the buffer it lies in."""
+
+    input: Input
+    taken: Taken
+    source: Partition | None = None
+    appended_at: int | None = None
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What a batch led to."""
+
+    inputs: list[Taken] = field(default_factory=list)
+    events: list[msgspec.Raw] = field(default_factory=list)
+    outputs: list[Emitted] = field(default_factory=list)
+    records: list[Envelope | None] = field(default_factory=list)
+    size: int = 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Surroundings:
+    """What all partitions of one machine share."""
+
+    log: Log
+    clock: Clock
+    platform: str
+    crossings: RecordCache
+    composer: Composer
+    catalog: Callable[[], Catalog]
+    metrics: Metrics
+    note_position: Callable[[Partition, int], None]
+
+
+class Owned:
+    """One partition of one machine, restored and running. Its partitions to read are those of *feeds*."""
+
+    def __init__(
+        self,
+        spec: MachineSpec,
+        journal: Journal[Any, Any],
+        around: Surroundings,
+        feeds: Feeds,
+    ) -> None:
+        self.spec = spec
+        self.journal = journal
+        self._around = around
+        self._decider = spec.decider
+        self._feeds = feeds
+        self._buffers: dict[Partition, deque[RawRecord]] = {}
+        self._positions = {_partition(name): at for name, at in journal.positions.items()}
+        self._fetched: dict[Partition, int] = {}
+        self._undeliverable: list[Undeliverable] = []
+        self._unmarked = journal.published
+        self._health: HealthChanged | None = None
+        self._tick_ends: dict[Partition, int] | None = None
+        self._tick_not_before = 0.0
+        self._wake = asyncio.Event()
+        self._stopping = False
+        self._since_snapshot = journal.replayed
+        self._logger = structlog.get_logger("machine").bind(
+            machine=spec.decider.name, partition=journal.place.number
+        )
+        self.last_progress = time.monotonic()
+        self.hungry: Callable[[], None] = lambda: None
+
+    @property
+    def positions(self) -> dict[Partition, int]:
+        """The next offsets, as of the last commit."""
+        return self._positions
+
+    @property
+    def backlog(self) -> int:
+        """How many records lie here undecided."""
+        return sum(map(len, self._buffers.values())) + len(self._undeliverable)
+
+    async def open_feeds(self) -> None:
+        """Begin reading every partition that the spec names by now; one new to the journal is read from its start."""
+        wanted = [at for at in await self._feeds(self._around.catalog()) if at not in self._fetched]
+        unread = [at for at in wanted if at not in self._positions]
+        starts = await self._around.log.start_offsets(unread) if unread else {}
+        for at in wanted:
+            position = self._positions.setdefault(at, starts.get(at, 0))
+            self._fetched[at] = position
+            self._buffers[at] = deque()
+            if starts.get(at, 0):
+                self._logger.warning("reading-from-trimmed-start", topic=at.topic, position=position)
+        self.hungry()
+
+    def wants(self) -> Iterable[tuple[Partition, int]]:
+        """Say what to fetch next: all but the partitions whose buffers are full."""
+        full = self.spec.max_batch
+        return ((at, position) for at, position in self._fetched.items() if len(self._buffers[at]) < full)
+
+    def offer(self, at: Partition, records: Sequence[RawRecord]) -> None:
+        """Take records that were fetched; those already here are passed over."""
+        expected = self._fetched[at]
+        fresh = [raw for raw in records if raw.offset >= expected]
+        if not fresh:
+            return
+        for raw in fresh:
+            self._around.crossings.put(raw)
+        self._buffers[at].extend(fresh)
+        self._fetched[at] = fresh[-1].offset + 1
+        self._wake.set()
+
+    def health(self, changed: HealthChanged) -> None:
+        """Let the core know at the next step; only the latest counts."""
+        self._health = changed
+        self._wake.set()
+
+    def nudge(self) -> None:
+        """Look again: the catalog moved, or it is time to stop."""
+        self._wake.set()
+
+    def stop(self) -> None:
+        """Finish the step that runs, and return from `run`."""
+        self._stopping = True
+        self._wake.set()
+
+    def resume(self) -> None:
+        """Take back what `stop` asked for: the partition was handed straight back."""
+        self._stopping = False
+
+    async def republish(self) -> None:
+        """Publish what the journal promises and nobody confirmed, before anything new is read."""
+        while self.journal.pending:
+            commit = self.journal.pending.popleft()
+            await self._publish(commit, [None] * len(commit.outputs))
+
+    async def run(self) -> None:
+        """Step until stopped; sleep until there is something to do."""
+        while not self._stopping:
+            self._wake.clear()
+            if await self.step():
+                self.hungry()
+                continue
+            try:
+                async with asyncio.timeout(self._idle_s()):
+                    await self._wake.wait()
+            except TimeoutError:
+                pass  # a timer may be due
+
+    async def step(self) -> bool:
+        """Make at most one commit; say whether there was one."""
+        catalog = self._around.catalog()
+        now = max(self._around.clock.now_ms(), self.journal.now)
+        await self._begin_tick(now)
+        given = self._tick(now)
+        ticking = bool(given)
+        if not given:
+            given = await self._gather(catalog)
+        if not given:
+            self.last_progress = time.monotonic()
+            return False
+        started = time.perf_counter()
+        outcome = self._decide(given, Context(now, catalog), len(self._undeliverable))
+        decided = time.perf_counter()
+        if ticking:
+            self._tick_ends = None
+            if not outcome.events:
+                self._logger.warning("timer-stuck", due=self._decider.timer(self.journal.state))
+                self._tick_not_before = time.monotonic() + _STUCK_TIMER_S
+                return False
+            self._around.metrics.count("seamwork_ticks")
+        commit = await self._commit(given, outcome, now, catalog)
+        committed = time.perf_counter()
+        await self._publish(commit, outcome.records)
+        self._measure(given[: len(outcome.inputs)], commit, outcome, (started, decided, committed))
+        await self._snapshot()
+        self.last_progress = time.monotonic()
+        return True
+
+    # ── Inputs ───────────────────────────────────────────────────────────────────────────
+
+    async def _gather(self, catalog: Catalog) -> list[Given]:
+        given = [Given(input=one, taken=_taken_body(one)) for one in self._undeliverable]
+        if catalog.revision != self.journal.catalog:
+            await self.open_feeds()
+            changed = CatalogChanged(revision=catalog.revision)
+            given.append(Given(input=changed, taken=_taken_body(changed)))
+        if self._health is not None:
+            given.append(Given(input=self._health, taken=_taken_body(self._health)))
+        for at, raw in self._records():
+            given.append(await self._read(at, raw))
+        return given
+
+    def _records(self) -> Iterable[tuple[Partition, RawRecord]]:
+        # A share for each partition that has something, so that a busy topic starves no other; within a partition
+        # the log's order, across them that of the spec, and the commit says which it was.
+        ready = [(at, buffer) for at, buffer in self._buffers.items() if buffer]
+        room = self.spec.max_batch
+        for left, (at, buffer) in zip(range(len(ready), 0, -1), ready, strict=True):
+            share = min(len(buffer), max(1, room // left))
+            room -= share
+            for raw in itertools.islice(buffer, share):
+                yield at, raw
+
+    async def _read(self, at: Partition, raw: RawRecord) -> Given:
+        received = read(raw, self._around.platform)
+        taken = Taken(topic=raw.topic, partition=raw.partition, offset=raw.offset, digest=received.digest)
+        given = Given(received, taken, source=at, appended_at=raw.appended_at)
+        if self.spec.needs_crossing is None or not isinstance(received, Received):
+            return given
+        position = self.spec.needs_crossing(received)
+        crossing = None if position is None else await self._around.crossings.find(position)
+        if crossing is not None:
+            given.input = WithCrossing(received, read(crossing, self._around.platform))
+            given.taken = msgspec.structs.replace(taken, crossing=position)
+        return given
+
+    async def _begin_tick(self, now: int) -> None:
+        if self._tick_ends is not None or time.monotonic() < self._tick_not_before:
+            return
+        due = self._decider.timer(self.journal.state)
+        if due is not None and due <= now:
+            # Read after the timer fell due: no deadline fires over a record that lies unread.
+            self._tick_ends = await self._around.log.end_offsets(list(self._fetched))
+
+    def _tick(self, now: int) -> list[Given]:
+        ends = self._tick_ends
+        if ends is None or self._undeliverable or any(self._positions[at] < end for at, end in ends.items()):
+            return []
+        due = self._decider.timer(self.journal.state)
+        if due is None or due > now:
+            self._tick_ends = None  # what was read meanwhile settled it
+            return []
+        tick = Tick(read_to={_name(at): end for at, end in ends.items()})
+        return [Given(input=tick, taken=_taken_body(tick))]
+
+    def _idle_s(self) -> float:
+        due = self._decider.timer(self.journal.state)
+        if due is None or self._tick_ends is not None:
+            return _IDLE_S
+        wait_s = max((due - self._around.clock.now_ms()) / 1000, self._tick_not_before - time.monotonic())
+        return min(_IDLE_S, max(0.0, wait_s))
+
+    # ── The core ─────────────────────────────────────────────────────────────────────────
+
+    def _decide(self, given: list[Given], context: Context, at_least: int) -> Outcome:
+        decider, composer, outcome = self._decider, self._around.composer, Outcome()
+        state = self.journal.state
+        for number, one in enumerate(given):
+            if outcome.size > SOFT_BYTES and number >= at_least:
+                break
+            outcome.inputs.append(one.taken)
+            trace = cause_trace(one.input)
+            events = tuple(decider.decide(state, one.input, context))
+            for event in events:
+                encoded = _encoder.encode(event)
+                outcome.events.append(msgspec.Raw(encoded))
+                outcome.size += len(encoded)
+                for output in decider.outputs(event):
+                    emitted = composer.resolve(output, trace)
+                    outcome.outputs.append(emitted)
+                    outcome.records.append(getattr(output, "record", None))
+                    outcome.size += len(emitted.envelope) + len(emitted.payload) + 300
+                state = decider.evolve(state, event)
+        self.journal.state = state
+        return outcome
+
+    # ── The journal ──────────────────────────────────────────────────────────────────────
+
+    async def _commit(self, given: list[Given], outcome: Outcome, now: int, catalog: Catalog) -> Commit:
+        taken = given[: len(outcome.inputs)]
+        positions = dict(self._positions)
+        for one in taken:
+            if one.source is not None:
+                positions[one.source] = one.taken.offset + 1
+        if self._undeliverable:
+            self.journal.published = self._unmarked  # these inputs stand in for what could not be published
+        commit = await self.journal.commit(
+            now=now,
+            catalog=catalog.revision,
+            inputs=outcome.inputs,
+            positions={_name(at): position for at, position in positions.items()},
+            events=outcome.events,
+            outputs=outcome.outputs,
+        )
+        self._positions = positions
+        for one in taken:
+            match one.input:
+                case Undeliverable():
+                    self._undeliverable.remove(one.input)
+                case HealthChanged() if self._health is one.input:
+                    self._health = None
+            if one.source is not None:
+                self._buffers[one.source].popleft()
+        if self.spec.lead is not None:
+            at = Partition(self.spec.lead, self.journal.place.number)
+            self._around.note_position(at, positions.get(at, 0))
+        return commit
+
+    async def _publish(self, commit: Commit, records: Sequence[Envelope | None]) -> None:
+        if commit.outputs:
+            place = self.journal.place
+            stem = f"{place.journal_topic}/{place.number}/{commit.epoch}/{commit.seq}"
+            batch = [
+                await self._around.composer.compose(emitted, f"{stem}/{index}", record)
+                for index, (emitted, record) in enumerate(zip(commit.outputs, records, strict=True))
+            ]
+            rejected = await self._confirmed(batch)
+            self._undeliverable += [self._cannot(commit, index, error) for index, error in rejected]
+        self._unmarked = commit.mark
+        if not self._undeliverable:
+            self.journal.published = commit.mark
+
+    async def _confirmed(self, batch: list[Outgoing]) -> list[tuple[int, str]]:
+        for tried in range(1, _TRIES + 1):
+            try:
+                answers = await self._around.log.publish(batch)
+                break
+            except OutcomeUnknownError:
+                if tried == _TRIES:
+                    raise
+                self._logger.warning("publish-unknown", tried=tried)
+                await asyncio.sleep(_PAUSE_S * tried)
+        for out, answer in zip(batch, answers, strict=True):
+            if not isinstance(answer, Rejected):
+                self._around.metrics.count("seamwork_outputs", out.topic)
+        return [(index, answer.error) for index, answer in enumerate(answers) if isinstance(answer, Rejected)]
+
+    def _cannot(self, commit: Commit, index: int, error: str) -> Undeliverable:
+        emitted = commit.outputs[index]
+        if error != "too-large" and not emitted.topic.startswith(_INBOX):
+            raise MisconfiguredError(
+                f"{self._decider.name} cannot write to {emitted.topic} ({error}); the platform's topics and rights "
+                "are incomplete: run `seamwork up`, or the registrar, again"
+            )
+        self._around.metrics.count("seamwork_undeliverable", error)
+        self._logger.error("undeliverable", topic=emitted.topic, error=error, seq=commit.seq, index=index)
+        record = decode(emitted.envelope.encode("ascii")) if emitted.envelope else None
+        return Undeliverable(
+            epoch=commit.epoch,
+            seq=commit.seq,
+            index=index,
+            topic=emitted.topic,
+            error=error,
+            task=getattr(record, "task", None),
+            crossing=getattr(record, "crossing", None),
+            dispatch=getattr(record, "dispatch", None),
+        )
+
+    async def _snapshot(self) -> None:
+        self._since_snapshot += 1
+        if self._since_snapshot < self.spec.snapshot_every or self._undeliverable:
+            return
+        self._since_snapshot = 0
+        try:
+            await self.journal.snapshot()
+        except OutcomeUnknownError as error:
+            self._logger.warning("snapshot-unknown", error=str(error))
+        else:
+            self._around.metrics.count("seamwork_snapshots")
+
+    def _measure(
+        self, taken: list[Given], commit: Commit, outcome: Outcome, at: tuple[float, float, float]
+    ) -> None:
+        metrics = self._around.metrics
+        started, decided, committed = at
+        published = time.perf_counter()
+        metrics.observe("seamwork_stage_seconds", decided - started, "decide")
+        metrics.observe("seamwork_stage_seconds", committed - decided, "append")
+        metrics.observe("seamwork_stage_seconds", published - committed, "publish")
+        metrics.observe("seamwork_batch_inputs", len(taken))
+        metrics.observe("seamwork_commit_bytes", outcome.size)
+        metrics.set("seamwork_lag_records", self.backlog, str(self.journal.place.number))
+        now = self._around.clock.now_ms()
+        kinds: dict[tuple[str, str], int] = {}
+        for one in taken:
+            kind = (one.taken.topic, _kind(one.input))
+            kinds[kind] = kinds.get(kind, 0) + 1
+        for (topic, name), count in kinds.items():
+            metrics.count("seamwork_crossings", topic, name, by=count)
+        oldest = min((one.appended_at for one in taken if one.appended_at is not None), default=None)
+        if oldest is not None:
+            metrics.observe("seamwork_input_age_seconds", max(0, now - oldest) / 1000)
+        self._logger.debug("committed", seq=commit.seq, inputs=len(taken), outputs=len(commit.outputs))
+
+
+def _kind(given: Input) -> str:
+    match given:
+        case WithCrossing():
+            return _kind(given.decision)
+        case Received():
+            return str(given.record.__struct_config__.tag)
+        case Malformed():
+            return "malformed"
+        case _:
+            return str(given.__struct_config__.tag)
+
+
+def _taken_body(body: Tick | CatalogChanged | HealthChanged | Undeliverable) -> Taken:
+    return Taken(body=msgspec.Raw(_encoder.encode(body)))
+
+
+def _name(at: Partition) -> str:
+    return f"{at.topic}/{at.partition}"
+
+
+def _partition(name: str) -> Partition:
+    topic, _, number = name.rpartition("/")
+    if not topic or not number.isdigit():
+        raise SeamworkError(f"a journal names the position {name!r}, which is no topic and partition")
+    return Partition(topic, int(number))

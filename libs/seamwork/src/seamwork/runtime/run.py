@@ -1,0 +1,71 @@
+"""Run a service from its environment to its exit code: what every ``__main__`` calls."""
+
+import asyncio
+import os
+import sys
+from collections.abc import Mapping
+from typing import Any, NoReturn, TypeVar
+
+import structlog
+from faststream import FastStream
+
+from seamwork.bus.kafka import KafkaLog
+from seamwork.clock import SystemClock
+from seamwork.errors import MisconfiguredError
+from seamwork.runtime.exits import MISCONFIGURED, exit_code
+from seamwork.runtime.frame import Frame
+from seamwork.runtime.logs import configure_logs
+from seamwork.runtime.spec import Service
+from seamwork.settings.common import CommonSettings
+from seamwork.settings.environment import ServiceSettings, read_settings
+
+S = TypeVar("S", bound=ServiceSettings)
+
+
+def run(service: Service[Any], environ: Mapping[str, str] | None = None) -> NoReturn:
+    """Run *service* until a signal or an error ends it, and leave with the code that says which."""
+    given = os.environ if environ is None else environ
+    try:
+        common = CommonSettings.from_environ(service.name, given)
+        settings = read_settings(service.settings, service.name, given)
+    except MisconfiguredError as error:
+        configure_logs("info", service=service.name)
+        structlog.get_logger("service").error(
+            "ended", why="misconfigured", code=MISCONFIGURED, error=str(error)
+        )
+        sys.exit(MISCONFIGURED)
+    configure_logs(common.log_level, service=service.name, instance=common.instance)
+    sys.exit(asyncio.run(serve(service, common, settings)))
+
+
+async def serve(service: Service[S], common: CommonSettings, settings: S) -> int:
+    """Run *service* in this event loop and return its exit code; the last line of its log says why it ended."""
+    logger = structlog.get_logger("service")
+    log: KafkaLog | None = None
+    frame: Frame | None = None
+    error: BaseException | None = None
+    try:
+        part = service.build(settings)
+        log = KafkaLog(common.kafka, prefix=common.prefix, client_id=common.instance)
+        await log.start()
+        from seamwork.bus.faststream import new_broker  # noqa: PLC0415
+
+        app = FastStream(new_broker(common.kafka, client_id=common.instance), logger=None)
+        frame = Frame(service, part, common, log=log, clock=SystemClock(), ended=app.exit)
+        app.lifespan_context = (
+            frame.running
+        )  # the frame needs the app, the app the frame: one of them comes late
+        await app.run()
+        error = frame.error
+    except Exception as failure:  # noqa: BLE001  # whatever it is becomes a code and a line
+        error = failure if frame is None or frame.error is None else frame.error
+    finally:
+        if log is not None:
+            await log.stop()
+    code, why = exit_code(error)
+    if error is None:
+        logger.info("ended", why=why, code=code)
+    else:
+        # What we know by name needs no trace; a bug does.
+        logger.error("ended", why=why, code=code, error=str(error), exc_info=error if why == "bug" else None)
+    return code

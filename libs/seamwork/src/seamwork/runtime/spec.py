@@ -1,0 +1,189 @@
+"""
+Describe a service to the runtime: what it decides, on which topics, with which settings.
+
+A service hands over values only; the runtime owns loops, connections, health, metrics and the way out.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Generic, TypeVar
+
+import structlog
+
+from seamwork.bus.port import Log
+from seamwork.catalog import Catalog, CatalogFollower, Context
+from seamwork.clock import Clock
+from seamwork.decider import Decider, Input, Output
+from seamwork.errors import MisconfiguredError
+from seamwork.grants.keys import SigningKey
+from seamwork.records.envelope import AnyEnvelope
+from seamwork.records.parties import Position
+from seamwork.records.wire import Received
+from seamwork.runtime.http import Route
+from seamwork.settings.common import CommonSettings
+from seamwork.settings.environment import ServiceSettings
+
+HANDOFFS = "handoffs.v1"
+DECISIONS = "decisions.v1"
+
+NeedsCrossing = Callable[[Received[AnyEnvelope]], Position | None]
+"""
+Names the crossing in ``handoffs`` that a record speaks of and that the core wants to see beside it.
+
+The core is given ``WithCrossing``; where the log has nothing at that position, it is given the record alone.
+"""
+
+Topics = tuple[str, ...] | Callable[[Catalog], Sequence[str]]
+"""Topics by name, without prefix, or what the catalog says they are."""
+
+P = TypeVar("P", bound=ServiceSettings)
+
+
+def journal_topic(machine: str) -> str:
+    """Return the name of a machine's journal, without prefix."""
+    return f"journal.{machine}.v1"
+
+
+def snapshots_topic(machine: str) -> str:
+    """Return the name of the topic of a machine's snapshots, without prefix."""
+    return f"snapshots.{machine}.v1"
+
+
+@dataclass(frozen=True, kw_only=True)
+class MachineSpec:
+    """
+    A service with state: a decider that lives on a journal.
+
+    Args:
+        decider: The pure core.
+        also: What it reads besides *lead*, at the same partition numbers; a callable is asked again whenever the
+            catalog changes, so that a gate joins without a rebalance. What was read once stays read.
+        lead: The topic whose partitions are handed out; null with *single_owner*.
+        single_owner: One owner, one journal partition, which reads all partitions of *also*.
+        needs_crossing: Records for which the core gets ``WithCrossing``.
+        health: The core wants ``HealthChanged``.
+        max_batch: Inputs in one commit at most.
+        snapshot_every: Commits between two snapshots.
+    """
+
+    decider: Decider[Any, Input, Any, Context]
+    also: Topics = ()
+    lead: str | None = HANDOFFS
+    single_owner: bool = False
+    needs_crossing: NeedsCrossing | None = None
+    health: bool = False
+    max_batch: int = 500
+    snapshot_every: int = 1000
+
+    def __post_init__(self) -> None:
+        """Refuse options that contradict each other."""
+        if self.single_owner == (self.lead is not None):
+            raise MisconfiguredError(
+                f"machine {self.decider.name}: either it has a lead topic, or a single owner whose lead is its own "
+                "journal (lead=None, single_owner=True)"
+            )
+
+    @property
+    def journal(self) -> str:
+        """The topic that is the machine's state."""
+        return journal_topic(self.decider.name)
+
+    @property
+    def snapshots(self) -> str:
+        """The topic of the machine's snapshots."""
+        return snapshots_topic(self.decider.name)
+
+    @property
+    def leads(self) -> str:
+        """The topic whose partitions are handed out."""
+        return self.lead or self.journal
+
+    def topics(self, catalog: Catalog) -> tuple[str, ...]:
+        """Return what it reads, the lead topic first, each once."""
+        also = self.also(catalog) if callable(self.also) else self.also
+        return tuple(dict.fromkeys((*(() if self.lead is None else (self.lead,)), *also)))
+
+
+@dataclass(frozen=True, kw_only=True)
+class GateSpec:
+    """
+    A gate without state of its own: group offsets, committed after its confirmed verdicts.
+
+    Args:
+        name: The gate's name, which is its consumer group's too.
+        decide: ``(input, context) -> outputs``; pure. A ``Publish`` without partition follows its key.
+        reads: The topics it follows, each a group subscription of its own.
+        needs_crossing: Records for which *decide* gets ``WithCrossing``: the crossing that a ``judge-again`` names,
+            or the request that a result answers.
+        max_batch: Records judged before their verdicts are confirmed.
+    """
+
+    name: str
+    decide: Callable[[Input, Context], Sequence[Output]]
+    reads: tuple[str, ...] = (HANDOFFS, DECISIONS)
+    needs_crossing: NeedsCrossing | None = None
+    max_batch: int = 500
+
+
+@dataclass(frozen=True, kw_only=True)
+class LoopSpec:
+    """
+    A service with a loop of its own: the audit sink.
+
+    Args:
+        run: Runs until ``host.stopping`` is set, then finishes what it has begun and returns. An error ends the
+            process.
+        routes: Read-only pages by path prefix, answered on threads of their own.
+    """
+
+    run: "Callable[[Host], Awaitable[None]]"
+    routes: Mapping[str, Route] = field(default_factory=dict)
+
+
+Part = MachineSpec | GateSpec | LoopSpec
+
+
+@dataclass(frozen=True, kw_only=True)
+class Service(Generic[P]):
+    """
+    What the entry point ``seamwork.services`` names: how to find, set up and run one service.
+
+    Args:
+        name: The one name: folder, group, principal, metric label.
+        settings: Its own settings, read from ``SEAMWORK_<NAME>_*``.
+        build: Makes the part from the settings; touches nothing outside.
+        reads, writes: Topic files by name, placeholders in braces, for the topology page and its test.
+        version: The code's version, for journals and heartbeats.
+    """
+
+    name: str
+    settings: type[P]
+    build: Callable[[P], Part]
+    reads: tuple[str, ...]
+    writes: tuple[str, ...]
+    version: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Host:
+    """
+    What the runtime lends a part while it runs.
+
+    *progressed* is called whenever something was done, with what is left to do (0: idle); the liveness page fails
+    when work is left and nothing is done. *ready* is called once the part can do its work.
+    """
+
+    name: str
+    version: str
+    instance: str
+    platform: str
+    log: Log
+    catalog: CatalogFollower
+    clock: Clock
+    settings: CommonSettings
+    signing_key: SigningKey | None
+    stopping: asyncio.Event
+    progressed: Callable[[int], None]
+    ready: Callable[[], None]
+    logger: structlog.stdlib.BoundLogger

@@ -1,0 +1,92 @@
+"""
+Read a service's own settings from its environment, strictly.
+
+Every field of a ``ServiceSettings`` is one variable: ``SEAMWORK_<SERVICE>_<FIELD>``. A name that nobody knows is an
+error with a suggestion, because a misspelt limit that counts for nothing is worse than none.
+"""
+
+import difflib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, TypeVar
+
+import msgspec
+
+from seamwork.errors import MisconfiguredError
+
+
+class ServiceSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """
+    The base of every service's settings; fields without a default must be given.
+
+    Fields are texts, numbers, booleans or ``Path``; ``Meta`` bounds and describes them. A secret is a field that
+    ends in ``_file``: its path is set, its content is read by `secret_text`.
+    """
+
+
+S = TypeVar("S", bound=ServiceSettings)
+
+
+def variable_prefix(service: str) -> str:
+    """Return what the variables of *service* begin with."""
+    return f"SEAMWORK_{service.upper().replace('-', '_')}_"
+
+
+def read_settings(kind: type[S], service: str, environ: Mapping[str, str]) -> S:
+    """
+    Read the settings of *service*.
+
+    Raises:
+        MisconfiguredError: A name is unknown, a value does not fit, or one is missing; names the variable.
+    """
+    prefix = variable_prefix(service)
+    fields = {prefix + field.encode_name.upper(): field for field in msgspec.structs.fields(kind)}
+    given: dict[str, Any] = {}
+    for name in sorted(environ):
+        if not name.startswith(prefix):
+            continue
+        if name not in fields:
+            raise MisconfiguredError(f"{name} is no setting of {service}{_suggestion(name, fields)}")
+        given[fields[name].encode_name] = environ[name]
+    missing = [name for name, field in fields.items() if field.required and field.encode_name not in given]
+    if missing:
+        raise MisconfiguredError(f"{missing[0]} is not set; {service} cannot run without it")
+    values = {}
+    for name, field in fields.items():
+        if field.encode_name in given:
+            values[field.name] = _value(given[field.encode_name], field.type, name)
+    return kind(**values)
+
+
+def secret_text(path: Path, variable: str) -> str:
+    """
+    Read a secret from its file.
+
+    Raises:
+        MisconfiguredError: It cannot be read; names the variable, never the content.
+    """
+    try:
+        return path.read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is not text"
+        raise MisconfiguredError(f"the file named by {variable} cannot be read ({reason})") from error
+
+
+def _value(text: str, kind: Any, name: str) -> Any:
+    try:
+        return msgspec.convert(text, kind, strict=False, dec_hook=_decoded)
+    except msgspec.ValidationError as error:
+        raise MisconfiguredError(f"{name} does not fit: {error}") from error
+
+
+def _decoded(kind: type, value: Any) -> Any:
+    if kind is Path:
+        return Path(value)
+    raise NotImplementedError(f"settings are texts, numbers, booleans or paths, not {kind}")
+
+
+def _suggestion(name: str, known: Mapping[str, object]) -> str:
+    near = difflib.get_close_matches(name, known, n=1)
+    if near:
+        return f"; did you mean {near[0]}?"
+    return f"; known are {', '.join(sorted(known))}" if known else "; it has none of its own"
