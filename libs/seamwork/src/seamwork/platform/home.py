@@ -1,0 +1,211 @@
+"""
+Say where a platform keeps its things, and keep what makes it itself.
+
+One folder per platform below ``SEAMWORK_HOME`` (else the user's data folder). What is secret in it can be read by
+its owner only: private keys, passwords, settings files that hold one.
+"""
+
+import base64
+import json
+import os
+import re
+import secrets
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from seamwork.broker.secret import CredentialStore, read_private, write_private
+from seamwork.clock import Clock
+from seamwork.errors import MisconfiguredError
+from seamwork.grants.keys import SigningKey
+from seamwork.ids import uuid7
+
+DEFAULT_NAME = "default"
+_NAME = re.compile(r"[a-z][a-z0-9-]{0,40}")
+_LAYOUT = 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class Identity:
+    """
+    What a platform is, for as long as it lives.
+
+    *id* is covered by every signature; *root_public* is pinned in every service's settings; *partitions* is the one
+    count that all topics of the path of work share and that never changes.
+    """
+
+    name: str
+    id: str
+    prefix: str
+    root_public: str
+    partitions: int
+
+
+class PlatformHome:
+    """The folder of one platform."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+
+    @classmethod
+    def of(cls, name: str = DEFAULT_NAME, environ: Mapping[str, str] | None = None) -> "PlatformHome":
+        """
+        Return the folder of the platform *name*, which need not exist yet.
+
+        Raises:
+            MisconfiguredError: The name is no name.
+        """
+        if _NAME.fullmatch(name) is None:
+            raise MisconfiguredError(
+                f"a platform cannot be called {name!r}; use lower-case letters, digits and hyphens, a letter first"
+            )
+        given = os.environ if environ is None else environ
+        home = given.get("SEAMWORK_HOME")
+        data = Path(given.get("XDG_DATA_HOME") or Path.home() / ".local" / "share")
+        return cls((Path(home) if home else data / "seamwork") / name)
+
+    @property
+    def name(self) -> str:
+        """The platform's name."""
+        return self.root.name
+
+    @property
+    def keys(self) -> Path:
+        """Private keys, one file each."""
+        return self.root / "keys"
+
+    @property
+    def agents(self) -> Path:
+        """The settings files of agents."""
+        return self.root / "agents"
+
+    @property
+    def people(self) -> Path:
+        """The keys of people who answer from this machine."""
+        return self.root / "people"
+
+    @property
+    def logs(self) -> Path:
+        """What the services logged."""
+        return self.root / "logs"
+
+    @property
+    def run(self) -> Path:
+        """What is running: process ids and ports."""
+        return self.root / "run"
+
+    @property
+    def state_file(self) -> Path:
+        """The note of what runs."""
+        return self.run / "state.json"
+
+    @property
+    def audit(self) -> Path:
+        """The audit sink's database."""
+        return self.root / "audit" / "audit.db"
+
+    @property
+    def credentials(self) -> CredentialStore:
+        """The passwords of the platform's principals."""
+        return CredentialStore(self.root / "credentials")
+
+    @property
+    def exists(self) -> bool:
+        """Whether the platform was ever made."""
+        return self._identity_file.exists()
+
+    def identity(self) -> Identity:
+        """
+        Return what the platform is.
+
+        Raises:
+            MisconfiguredError: There is no such platform, or it was made by a release that this one does not know.
+        """
+        content = read_private(self._identity_file)
+        if content is None:
+            raise MisconfiguredError(
+                f"there is no platform {self.name!r} in {self.root.parent}; make it with `seamwork up"
+                + ("`" if self.name == DEFAULT_NAME else f" --platform {self.name}`")
+            )
+        layout = content.pop("layout", None)
+        if layout != _LAYOUT:
+            raise MisconfiguredError(
+                f"{self.root} has the layout {layout!r} and this release knows {_LAYOUT}; use the release "
+                "that made it, or begin another platform with --platform"
+            )
+        try:
+            return Identity(**content)
+        except TypeError as error:
+            raise MisconfiguredError(
+                f"{self._identity_file} is damaged ({error}); restore it from a copy"
+            ) from error
+
+    def ensure(self, clock: Clock, *, prefix: str, partitions: int) -> Identity:
+        """
+        Return what the platform is, making it if it does not exist: an id and a root key of its own.
+
+        Raises:
+            MisconfiguredError: It exists with another prefix or partition count.
+        """
+        if not self.exists:
+            root = self.ensure_key("root")
+            identity = Identity(
+                name=self.name,
+                id=uuid7(clock.now_ms(), secrets.token_bytes(10)),
+                prefix=prefix,
+                root_public=root.public,
+                partitions=partitions,
+            )
+            content = {"layout": _LAYOUT, **asdict(identity)}
+            write_private(self._identity_file, json.dumps(content, indent=2) + "\n")
+        identity = self.identity()
+        if (identity.prefix, identity.partitions) != (prefix, partitions):
+            raise MisconfiguredError(
+                f"platform {self.name} was made with the prefix {identity.prefix!r} and {identity.partitions} "
+                "partitions, which never change; leave the options out, or begin another with --platform"
+            )
+        return identity
+
+    def key_file(self, kid: str) -> Path:
+        """Return where the private key *kid* lies."""
+        return self.keys / f"{kid}.key"
+
+    def ensure_key(self, kid: str) -> SigningKey:
+        """Return the private key *kid*, making it if it is not there."""
+        path = self.key_file(kid)
+        if not path.exists():
+            write_private(path, base64.b64encode(secrets.token_bytes(32)).decode("ascii") + "\n")
+        return self.key(kid)
+
+    def key(self, kid: str) -> SigningKey:
+        """
+        Return the private key *kid*.
+
+        Raises:
+            MisconfiguredError: It is not there, others can read it, or it is no key.
+        """
+        return load_key(kid, self.key_file(kid))
+
+    @property
+    def _identity_file(self) -> Path:
+        return self.root / "platform.json"
+
+
+def load_key(kid: str, path: Path) -> SigningKey:
+    """
+    Read a private key file: one line, the 32 bytes of an Ed25519 seed as base64, readable by its owner only.
+
+    Raises:
+        MisconfiguredError: It is not there, others can read it, or it is no key.
+    """
+    try:
+        if os.name == "posix" and path.stat().st_mode & 0o077:
+            raise MisconfiguredError(f"{path} holds a secret and others can read it; run `chmod 600 {path}`")
+        seed = base64.b64decode(path.read_text(encoding="ascii").strip(), validate=True)
+    except FileNotFoundError as error:
+        raise MisconfiguredError(
+            f"the private key {kid} is not in {path.parent}; restore {path.name}"
+        ) from error
+    except ValueError as error:
+        raise MisconfiguredError(f"{path} is not a private key (32 bytes as base64); restore it") from error
+    return SigningKey(kid, seed)

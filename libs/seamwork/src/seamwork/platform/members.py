@@ -1,0 +1,131 @@
+"""
+Bring agents and people in: a key, a credential, an inbox, a document.
+
+The inbox exists before the document says so, so whoever learns of the agent can already write to it; nothing has to
+be restarted.
+"""
+
+import asyncio
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from seamwork.agent.settings import render
+from seamwork.broker.principal import agent as agent_principal
+from seamwork.broker.principal import agent_name
+from seamwork.broker.secret import write_private
+from seamwork.documents import Agent, AnyDocument, Person
+from seamwork.documents.person import PersonSpec
+from seamwork.documents.shape import Metadata, VerifyingKey
+from seamwork.errors import UnprocessableError
+from seamwork.platform.door import Door
+from seamwork.platform.home import PlatformHome
+from seamwork.platform.publisher import Published
+from seamwork.platform.trust import agent_kid, service_kid
+
+
+@dataclass(frozen=True, kw_only=True)
+class Joined:
+    """What an agent got: its settings file is all that its program needs."""
+
+    agent: str
+    version: str
+    settings: Path
+    published: tuple[Published, ...]
+
+
+def person_kid(person: str) -> str:
+    """Return the id of the key that `seamwork people add` makes for a person."""
+    return f"person-{person}-1"
+
+
+def with_own_key(home: PlatformHome, written: dict[str, Any]) -> dict[str, Any]:
+    """
+    Return the agent's document as it was written, with the key that this machine keeps for it where it names none.
+
+    Args:
+        home: Where keys are kept; a missing one is made.
+        written: The document as a mapping (camelCase).
+    """
+    spec = dict(written.get("spec") or {})
+    name = (written.get("metadata") or {}).get("name")
+    if not spec.get("keys") and isinstance(name, str):
+        key = home.ensure_key(agent_kid(name))
+        spec["keys"] = [{"kid": key.kid, "public": key.public}]
+    return {**written, "spec": spec}
+
+
+async def add_agents(
+    door: Door, agents: tuple[Agent, ...], *, publish: tuple[AnyDocument, ...] = ()
+) -> list[Joined]:
+    """
+    Bring agents in: topics, rights and credentials first, then the documents, then their settings files.
+
+    Args:
+        door: The platform.
+        agents: Their documents, with keys.
+        publish: Documents to publish before them, in their order.
+
+    Raises:
+        MisconfiguredError: The platform cannot be furnished.
+        VersionConflictError: A version exists with other content.
+    """
+    principals = {a.name: agent_principal(a.name, partitions=a.spec.inbox_partitions) for a in agents}
+    await asyncio.to_thread(door.registrar().furnish, tuple(principals.values()), door.home.credentials)
+    async with door.publisher() as publisher:
+        told, _ = await publisher.publish((*publish, *agents))
+    return [
+        Joined(
+            agent=agent.name,
+            version=agent.version,
+            settings=write_agent_settings(door, agent.name),
+            published=tuple(p for p in told if (p.kind, p.name) == ("Agent", agent.name)),
+        )
+        for agent in agents
+    ]
+
+
+def write_agent_settings(door: Door, name: str) -> Path:
+    """Write the one file that an agent's program needs: where, as whom, with which key, whom to believe."""
+    access = door.access(agent_name(name))
+    path = door.home.agents / f"{name}.toml"
+    kid = agent_kid(name)
+    router = door.home.key(service_kid("router"))
+    write_private(
+        path,
+        render(
+            name=name,
+            platform=door.identity.id,
+            prefix=door.identity.prefix,
+            kid=kid,
+            key_file=str(Path("..") / "keys" / f"{kid}.key"),
+            bootstrap=access.bootstrap,
+            username=access.username,
+            password=access.password,
+            protocol=access.protocol,
+            mechanism=access.mechanism,
+            router_keys={router.kid: router.public},
+        ),
+    )
+    return path
+
+
+async def add_person(
+    door: Door, name: str, roles: tuple[str, ...], version: str = "1.0.0"
+) -> tuple[Person, Published]:
+    """
+    Bring a person in: a key that stays on this machine, and the document that says what the person may be asked as.
+
+    Raises:
+        VersionConflictError: The person is known in this version with other roles.
+    """
+    if not roles:
+        raise UnprocessableError(f"{name} needs at least one role; approvals are asked of roles")
+    key = door.home.ensure_key(person_kid(name))
+    person = Person(
+        metadata=Metadata(name=name, version=version),
+        spec=PersonSpec(roles=roles, key=VerifyingKey(kid=key.kid, public=key.public)),
+    )
+    async with door.publisher() as publisher:
+        (told,), _ = await publisher.publish((person,))
+    return person, told

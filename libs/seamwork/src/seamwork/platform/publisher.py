@@ -1,0 +1,225 @@
+"""
+Publish documents and activations: read what is there, refuse what conflicts, sign, append, wait.
+
+The same version again with the same bytes is fine and changes nothing; with other bytes it is refused before
+anything is written. The topic's own readers hold to the same rules, so nobody gains by not using this.
+"""
+
+import secrets
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from seamwork.bus.port import Confirmed, Log, Partition
+from seamwork.catalog import Catalog, CatalogBuilder
+from seamwork.catalog.builder import DOCUMENT_TOPICS
+from seamwork.clock import Clock
+from seamwork.documents import TOPICS, AnyDocument, Key, activation_problem, canonical, digest, record_key
+from seamwork.errors import MisconfiguredError, RetryableError, UnprocessableError
+from seamwork.grants.keys import SigningKey
+from seamwork.ids import uuid7
+from seamwork.records.base import Envelope
+from seamwork.records.parties import Revision
+from seamwork.records.platform import ActivationRecord, DocumentRecord
+from seamwork.records.wire import Outgoing, compose
+
+Status = Literal["draft", "active", "deprecated", "retired", "revoked"]
+Mode = Literal["enforce", "shadow"]
+_PUBLISHER = "publisher"
+
+
+class VersionConflictError(UnprocessableError):
+    """A version exists already with other bytes; a version is immutable."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Published:
+    """What became of one document."""
+
+    kind: str
+    name: str
+    version: str
+    digest: str
+    written: bool
+    activated: bool
+
+
+class Publisher:
+    """
+    Publish on one platform.
+
+    Args:
+        log: The log as the principal ``publisher`` sees it.
+        platform: The platform's id.
+        root_public: The pinned root key, by which what is there is read.
+        key: The publisher's private key.
+        clock: For the records' own instants, which are data.
+        root: The root's private key, where keys are to be published.
+    """
+
+    def __init__(  # each is something of its own
+        self,
+        log: Log,
+        platform: str,
+        root_public: str,
+        key: SigningKey,
+        clock: Clock,
+        root: SigningKey | None = None,
+    ) -> None:
+        self._log = log
+        self._platform = platform
+        self._root_public = root_public
+        self._key = key
+        self._clock = clock
+        self._root = root
+
+    async def catalog(self) -> Catalog:
+        """Return the catalog as the topics have it at this moment."""
+        return (await self._read()).view()
+
+    async def publish(
+        self,
+        documents: Sequence[AnyDocument],
+        *,
+        status: Status | None = "active",
+        mode: Mode | None = None,
+    ) -> tuple[tuple[Published, ...], Revision]:
+        """
+        Publish *documents* in their order and activate them.
+
+        Args:
+            documents: Already checked (``contracts.check_contract``).
+            status: What the activation says; null publishes without activating.
+            mode: For gates.
+
+        Returns:
+            What became of each document, and the revision at which all of it is known.
+
+        Raises:
+            VersionConflictError: A version exists with other bytes; nothing was written.
+            UnprocessableError: An activation of this status or mode is not possible; nothing was written.
+            RetryableError: The log did not take everything; publish the same again.
+        """
+        builder = await self._read()
+        view, now = builder.view(), self._clock.now_ms()
+        told: list[Published] = []
+        batch: list[Outgoing] = []
+        for document in documents:
+            known = view.entry(document.kind, document.name, document.version)
+            mine = digest(document)
+            if known is not None and known.digest != mine:
+                raise VersionConflictError(
+                    f"{document.title} was published before with other content; nothing was published now. "
+                    "Versions never change: raise metadata.version"
+                )
+            wants = status is not None and (
+                known is None
+                or known.status(now) != status
+                or (mode is not None and (a := known.activation(now)) is not None and a.mode != mode)
+            )
+            if known is None:
+                batch.append(self._document(document, mine, now))
+            if wants and status is not None:
+                batch.append(self._activation(document.kind, document.name, document.version, status, mode))
+            told.append(
+                Published(
+                    kind=document.kind,
+                    name=document.name,
+                    version=document.version,
+                    digest=mine,
+                    written=known is None,
+                    activated=wants,
+                )
+            )
+        await self._append(batch)
+        return tuple(told), (await self._ends())
+
+    async def activate(  # one argument for each thing an activation says
+        self, kind: str, name: str, version: str, status: Status, mode: Mode | None = None, reason: str = ""
+    ) -> Revision:
+        """
+        Say that a version is in another status from now on.
+
+        Raises:
+            UnprocessableError: There is no such version, or no such status or mode.
+        """
+        view = await self.catalog()
+        if view.entry(kind, name, version) is None:
+            known = (
+                ", ".join(e.document.version for e in view.entries(kind) if e.document.name == name) or "none"
+            )
+            raise UnprocessableError(f"{kind} {name} {version} was never published; known versions: {known}")
+        await self._append([self._activation(kind, name, version, status, mode, reason)])
+        return await self._ends()
+
+    async def _read(self) -> CatalogBuilder:
+        builder = CatalogBuilder(self._platform, self._root_public)
+        for topic in ("registry.v1", *(t for t in DOCUMENT_TOPICS if t != "registry.v1")):
+            partition = Partition(topic, 0)
+            end = (await self._log.end_offsets([partition]))[partition]
+            for raw in await self._log.read(partition, 0, end):
+                builder.apply(raw)
+        return builder
+
+    async def _ends(self) -> Revision:
+        ends = await self._log.end_offsets([Partition(topic, 0) for topic in DOCUMENT_TOPICS])
+        by_topic = {partition.topic: end for partition, end in ends.items()}
+        return Revision(
+            contracts=by_topic["contracts.v1"],
+            registry=by_topic["registry.v1"],
+            policies=by_topic["policies.v1"],
+        )
+
+    async def _append(self, batch: Iterable[Outgoing]) -> None:
+        wanted = tuple(batch)
+        if not wanted:
+            return
+        answers = await self._log.publish(wanted)
+        refused = [(out, a) for out, a in zip(wanted, answers, strict=True) if not isinstance(a, Confirmed)]
+        if refused:
+            out, answer = refused[0]
+            raise RetryableError(
+                f"{out.topic} did not take {out.key.decode()} ({answer.error}); what is there stays, publish again"
+            )
+
+    def _document(self, document: AnyDocument, payload_sha256: str, now: int) -> Outgoing:
+        record = DocumentRecord(
+            kind=document.kind,
+            name=document.name,
+            version=document.version,
+            payload_sha256=payload_sha256,
+            published_at=now,
+            publisher=_PUBLISHER,
+        )
+        signer = self._key
+        if isinstance(document, Key):
+            if self._root is None:
+                raise MisconfiguredError(
+                    f"{document.title} must be signed by the root, whose private key is not here"
+                )
+            signer = self._root
+        return self._compose(document.kind, record_key(document), record, canonical(document), signer)
+
+    def _activation(  # one argument for each thing an activation says
+        self, kind: str, name: str, version: str, status: Status, mode: Mode | None, reason: str = ""
+    ) -> Outgoing:
+        problem = activation_problem(kind, status, mode)
+        if problem is not None:
+            raise UnprocessableError(problem)
+        now = self._clock.now_ms()
+        record = ActivationRecord(
+            id=uuid7(now, secrets.token_bytes(10)),
+            kind=kind,
+            name=name,
+            version=version,
+            status=status,
+            mode=mode,
+            published_at=now,
+            publisher=_PUBLISHER,
+            reason=reason,
+        )
+        signer = self._root if kind == "Key" and self._root is not None else self._key
+        return self._compose(kind, f"{kind}/{name}/{version}", record, b"", signer)
+
+    def _compose(self, kind: str, key: str, record: Envelope, body: bytes, signer: SigningKey) -> Outgoing:
+        return compose(self._platform, TOPICS[kind], key, record, payload=body, signer=signer)

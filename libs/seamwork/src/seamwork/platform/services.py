@@ -1,0 +1,43 @@
+"""Say with which environment a service runs on this machine; secrets go by file, never by value."""
+
+import os
+
+from seamwork.broker.secret import write_private
+from seamwork.platform.door import Door
+from seamwork.platform.trust import service_kid
+
+_OWN = ("SEAMWORK_", "KAFKA_BOOTSTRAP_SERVERS")
+
+
+def service_environ(door: Door, name: str, http_port: int) -> dict[str, str]:
+    """
+    Return the environment of the service *name*.
+
+    Settings of its own (``SEAMWORK_ROUTER_…``) in the caller's environment are passed on; what belongs to the platform
+    is said here and nowhere else.
+    """
+    home, identity, access = door.home, door.identity, door.access(name)
+    prefix = f"SEAMWORK_{name.upper().replace('-', '_')}_"
+    passed = {
+        key: value for key, value in os.environ.items() if not key.startswith(_OWN) or key.startswith(prefix)
+    }
+    password_file = home.run / f"{name}.password"
+    write_private(password_file, access.password + "\n")
+    told = {
+        "SEAMWORK_PLATFORM_ID": identity.id,
+        "SEAMWORK_ROOT_PUBLIC_KEY": identity.root_public,
+        "SEAMWORK_PREFIX": identity.prefix,
+        "KAFKA_BOOTSTRAP_SERVERS": access.bootstrap,
+        "SEAMWORK_KAFKA_SASL_USERNAME": access.username,
+        "SEAMWORK_KAFKA_SASL_PASSWORD_FILE": str(password_file),
+        "SEAMWORK_KAFKA_SASL_MECHANISM": access.mechanism,
+        "SEAMWORK_KAFKA_SECURITY_PROTOCOL": access.protocol,
+        "SEAMWORK_SIGNING_KEY_FILE": str(home.key_file(service_kid(name))),
+        "SEAMWORK_SIGNING_KID": service_kid(name),
+        "SEAMWORK_HTTP_PORT": str(http_port),
+        "SEAMWORK_LOG_LEVEL": os.environ.get("SEAMWORK_LOG_LEVEL", "info"),
+        "PYTHONUNBUFFERED": "1",
+    }
+    if name == "audit-sink":
+        told["SEAMWORK_AUDIT_SINK_DATABASE"] = str(home.audit)
+    return {**passed, **told}

@@ -1,0 +1,63 @@
+"""Keep a note of what runs, for `status` and `down` in another terminal."""
+
+import json
+import os
+from pathlib import Path
+from typing import Literal
+
+import msgspec
+
+from seamwork.broker.secret import write_private
+
+
+class ServiceState(msgspec.Struct, frozen=True, kw_only=True):
+    """One service as its supervisor sees it."""
+
+    name: str
+    pid: int | None
+    http_port: int
+    restarts: int
+    exit_code: int | None
+    log: str
+
+
+class RunState(msgspec.Struct, frozen=True, kw_only=True):
+    """
+    What runs of one platform.
+
+    *supervisor* is the process id of whoever holds the services; a note whose supervisor is gone is old.
+    """
+
+    supervisor: int
+    state: Literal["starting", "ready", "failed", "stopping"]
+    bootstrap: str = ""
+    broker_log: str = ""
+    error: str = ""
+    services: tuple[ServiceState, ...] = ()
+
+    def service(self, name: str) -> ServiceState | None:
+        """Return one service, or None."""
+        return next((service for service in self.services if service.name == name), None)
+
+
+def write_state(path: Path, state: RunState) -> None:
+    """Write the note, whole or not at all."""
+    write_private(path, json.dumps(msgspec.to_builtins(state), indent=2) + "\n")
+
+
+def read_state(path: Path) -> RunState | None:
+    """Return the note if its supervisor lives, else None."""
+    try:
+        state = msgspec.json.decode(path.read_bytes(), type=RunState)
+    except (FileNotFoundError, msgspec.DecodeError):
+        return None  # no note, or one that a crash cut short: nothing runs that it could tell of
+    return state if is_alive(state.supervisor) else None
+
+
+def is_alive(pid: int) -> bool:
+    """Say whether a process of ours with this id is there."""
+    try:
+        os.kill(pid, 0)
+    except (ProcessLookupError, PermissionError):
+        return False
+    return True

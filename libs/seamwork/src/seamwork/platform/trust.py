@@ -1,0 +1,101 @@
+"""
+Begin a platform's chain of trust: the root makes a publisher and the services' keys known, the publisher the rest.
+
+What stands here is what every platform needs before the first document of its own: keys, the four gates, and the
+initiator ``operator`` in whose name ``seamwork submit`` begins tasks.
+"""
+
+from dataclasses import dataclass
+
+from seamwork.broker.principal import SERVICES
+from seamwork.documents import Agent, AnyDocument, Budget, Gate, Key
+from seamwork.documents.agent import AgentSpec
+from seamwork.documents.budget import BudgetSpec
+from seamwork.documents.gate import GateSpec
+from seamwork.documents.key import KeySpec
+from seamwork.documents.shape import AuthoritySpec, Metadata, VerifyingKey
+from seamwork.grants.keys import SigningKey
+from seamwork.platform.home import PlatformHome
+
+ROOT = "root"
+PUBLISHER = "publisher-1"
+OPERATOR = "operator"
+OPERATOR_BUDGET = "operator-task"
+_ONE_DOLLAR = 1_000_000
+_FIRST = "1.0.0"
+
+
+@dataclass(frozen=True)
+class Trust:
+    """The private halves that a laptop's platform keeps; on a cluster they are secrets."""
+
+    root: SigningKey
+    publisher: SigningKey
+    services: dict[str, SigningKey]
+    operator: SigningKey
+
+
+def service_kid(service: str) -> str:
+    """Return the id of a service's key."""
+    return f"{service}-1"
+
+
+def agent_kid(agent: str) -> str:
+    """Return the id of the key that `seamwork agents add` makes for an agent."""
+    return f"agent-{agent}-1"
+
+
+def ensure_trust(home: PlatformHome) -> Trust:
+    """Return the platform's keys, making those that are missing."""
+    return Trust(
+        root=home.ensure_key(ROOT),
+        publisher=home.ensure_key(PUBLISHER),
+        services={name: home.ensure_key(service_kid(name)) for name in SERVICES},
+        operator=home.ensure_key(agent_kid(OPERATOR)),
+    )
+
+
+def key_documents(trust: Trust) -> tuple[AnyDocument, ...]:
+    """Return what the root signs: the publisher's key first, then the services'."""
+    publisher = _key("publisher", trust.publisher, "publisher", "publisher")
+    services = (_key(name, key, "service", name) for name, key in sorted(trust.services.items()))
+    return (publisher, *services)
+
+
+def first_documents(trust: Trust) -> tuple[AnyDocument, ...]:
+    """Return what the publisher signs before anybody's own documents: gates, the operator and its budget."""
+    return (
+        _gate("contract-validator", "validator", ("handoff", "result")),
+        _gate("policy-engine", "policy", ("handoff", "result")),
+        _gate("cost-cap", "cost", ("handoff",)),
+        # It judges what is held and nothing else, so it is required for nothing from the start.
+        _gate("approval-workflow", "approval", ()),
+        Budget(
+            metadata=Metadata(name=OPERATOR_BUDGET, version=_FIRST),
+            spec=BudgetSpec(scope="task", limit_micro_usd=10 * _ONE_DOLLAR),
+        ),
+        Agent(
+            metadata=Metadata(name=OPERATOR, version=_FIRST),
+            spec=AgentSpec(
+                purpose="Begins tasks for whoever runs `seamwork submit`.",
+                initiator=True,
+                authority=AuthoritySpec(depth=8),
+                keys=(VerifyingKey(kid=trust.operator.kid, public=trust.operator.public),),
+                budget=OPERATOR_BUDGET,
+            ),
+        ),
+    )
+
+
+def _key(name: str, key: SigningKey, purpose: str, holder: str) -> Key:
+    spec = KeySpec.model_validate(
+        {"kid": key.kid, "public": key.public, "purpose": purpose, "holder": holder}
+    )
+    return Key(
+        metadata=Metadata(name=f"{name}-1" if purpose == "service" else name, version=_FIRST), spec=spec
+    )
+
+
+def _gate(name: str, role: str, required_for: tuple[str, ...]) -> Gate:
+    spec = GateSpec.model_validate({"role": role, "required_for": required_for})
+    return Gate(metadata=Metadata(name=name, version=_FIRST), spec=spec)

@@ -1,0 +1,179 @@
+"""
+Start a platform: broker, topics and rights, keys and first documents, services; and say when it is ready.
+
+Every step is idempotent, so a start that was cut short is simply started again.
+"""
+
+import asyncio
+import os
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from seamwork.broker.embedded import BrokerHandle, ensure_broker
+from seamwork.broker.principal import agent as agent_principal
+from seamwork.broker.principal import standing, user_name
+from seamwork.clock import SystemClock
+from seamwork.platform.door import REGISTRAR, Door
+from seamwork.platform.home import PlatformHome
+from seamwork.platform.members import write_agent_settings
+from seamwork.platform.services import service_environ
+from seamwork.platform.state import RunState, ServiceState, write_state
+from seamwork.platform.supervisor import Supervisor, free_ports, service_modules
+from seamwork.platform.trust import OPERATOR, ensure_trust, first_documents, key_documents
+
+READY_WITHIN_S = 60.0
+DEFAULT_PREFIX = "seamwork"
+DEFAULT_PARTITIONS = 4
+
+Tell = Callable[[str], None]
+
+
+@dataclass
+class Running:
+    """
+    A platform that this process holds.
+
+    Attributes:
+        took_s: How long each part of the start took.
+    """
+
+    door: Door
+    broker: BrokerHandle
+    supervisor: Supervisor
+    took_s: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def home(self) -> PlatformHome:
+        """The platform's folder."""
+        return self.door.home
+
+    def note(self, state: str, error: str = "") -> None:
+        """Write down what runs, for `status` and `down`."""
+        services = tuple(
+            ServiceState(
+                name=p.name,
+                pid=p.pid,
+                http_port=p.http_port,
+                restarts=p.restarts,
+                exit_code=p.exit_code,
+                log=str(p.log),
+            )
+            for p in self.supervisor.processes.values()
+        )
+        write_state(
+            self.home.state_file,
+            RunState(
+                supervisor=os.getpid(),
+                state=state,  # type: ignore[arg-type]  # one of the four words, by our own callers
+                bootstrap=self.door.bootstrap,
+                broker_log=str(self.broker.log_file),
+                error=error,
+                services=services,
+            ),
+        )
+
+    async def start_services(self, names: Sequence[str], within_s: float = READY_WITHIN_S) -> None:
+        """
+        Start services and wait until they are ready.
+
+        Raises:
+            MisconfiguredError: One is not; names it, its last words and its log.
+        """
+        for name in names:
+            await self.supervisor.start(name)
+        await self.supervisor.ready(names, within_s)
+
+    async def stop(self) -> None:
+        """Stop the services in order, then the broker."""
+        self.note("stopping")
+        await self.supervisor.stop_all()
+        await asyncio.to_thread(self.broker.stop)
+        self.home.state_file.unlink(missing_ok=True)
+
+
+async def bring_up(  # what an operator may choose
+    home: PlatformHome,
+    *,
+    prefix: str = DEFAULT_PREFIX,
+    partitions: int = DEFAULT_PARTITIONS,
+    port: int | None = None,
+    services: Sequence[str] | None = None,
+    tell: Tell = lambda _: None,
+) -> Running:
+    """
+    Start the platform of *home*, making it if it does not exist, and return when it is ready.
+
+    Args:
+        home: The platform's folder.
+        prefix: Begins every topic, group and principal; never changes later.
+        partitions: Of the topics of the path of work; never changes later.
+        port: Of the embedded broker; chosen and remembered unless given.
+        services: Which to start; all that are installed unless given.
+        tell: Told of each step, in words.
+
+    Raises:
+        MisconfiguredError: A part could not be started; says which, why, and what to do.
+    """
+    clock = SystemClock()
+    identity = home.ensure(clock, prefix=prefix, partitions=partitions)
+    took: dict[str, float] = {}
+    began = time.monotonic()
+
+    def done(part: str) -> None:
+        nonlocal began
+        took[part] = time.monotonic() - began
+        began = time.monotonic()
+
+    tell("starting Kafka")
+    broker = await asyncio.to_thread(
+        lambda: ensure_broker(home.root, port=port, admin=user_name(prefix, REGISTRAR))
+    )
+    door = Door(home, identity, broker.bootstrap)
+    supervisor = Supervisor()
+    running = Running(door, broker, supervisor, took)
+    supervisor.on_change(lambda: running.note("starting"))
+    done("broker")
+    try:
+        running.note("starting")
+        tell("furnishing topics, rights and credentials")
+        principals = (*standing(), agent_principal(OPERATOR))
+        await asyncio.to_thread(door.registrar().furnish, principals, home.credentials)
+        done("topics")
+        tell("publishing keys, gates and the operator")
+        await _publish_first(door, home)
+        done("documents")
+        tell("starting the services")
+        wanted = _describe(running, services)
+        await running.start_services(wanted)
+        done("services")
+    except BaseException as error:
+        running.note("failed", str(error))
+        await supervisor.stop_all()
+        await asyncio.to_thread(broker.stop)
+        home.state_file.unlink(missing_ok=True)
+        raise
+    supervisor.on_change(lambda: running.note("ready"))
+    running.note("ready")
+    return running
+
+
+async def _publish_first(door: Door, home: PlatformHome) -> None:
+    trust = ensure_trust(home)
+    async with door.publisher() as publisher:
+        known = await publisher.catalog()
+        await publisher.publish(key_documents(trust))
+        # Whoever has published an operator or gates of their own keeps them in force over a restart.
+        missing = [d for d in first_documents(trust) if known.entry(d.kind, d.name, d.version) is None]
+        await publisher.publish(missing)
+    write_agent_settings(door, OPERATOR)
+
+
+def _describe(running: Running, services: Sequence[str] | None) -> list[str]:
+    home = running.home
+    installed = service_modules()
+    wanted = list(installed) if services is None else list(services)
+    for name, http_port in zip(wanted, free_ports(len(wanted)), strict=True):
+        environ = service_environ(running.door, name, http_port)
+        running.supervisor.add(name, installed[name], environ, home.logs / f"{name}.log", http_port)
+    return wanted
