@@ -15,7 +15,8 @@ import pytest
 from confluent_kafka import Consumer, Producer, TopicPartition
 
 from seamwork.broker.configuration import HOST
-from seamwork.broker.embedded import BrokerHandle, Folder, ensure_broker, running_broker
+from seamwork.broker.embedded import BrokerHandle, ensure_broker, running_broker
+from seamwork.broker.folder import Folder
 from seamwork.broker.principal import standing, topic_name
 from seamwork.broker.registrar import Registrar
 from seamwork.broker.secret import write_private

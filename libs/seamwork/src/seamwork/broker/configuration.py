@@ -28,12 +28,22 @@ class Ports:
 
 @dataclass(frozen=True)
 class Node:
-    """All that makes one embedded broker differ from another."""
+    """
+    All that makes one broker of ours differ from another.
+
+    Attributes:
+        ports: Of its two listeners.
+        data: Kafka's log directory, as the broker sees it.
+        admin: The super user.
+        broker: The broker itself, towards its controller and as its own client.
+        bind: Where clients' connections arrive: the loopback interface, or all of a container.
+    """
 
     ports: Ports
     data: Path
     admin: Credential
     broker: Credential
+    bind: str = HOST
 
 
 def server_properties(node: Node) -> dict[str, str]:
@@ -45,7 +55,7 @@ def server_properties(node: Node) -> dict[str, str]:
         "node.id": "1",
         # A static voter: the port may be another after a restart, which a recorded one may not.
         "controller.quorum.voters": f"1@{controller}",
-        "listeners": f"CLIENT://{client},CONTROLLER://{controller}",
+        "listeners": f"CLIENT://{node.bind}:{node.ports.client},CONTROLLER://{controller}",
         "advertised.listeners": f"CLIENT://{client}",
         "listener.security.protocol.map": "CLIENT:SASL_PLAINTEXT,CONTROLLER:SASL_PLAINTEXT",
         "controller.listener.names": "CONTROLLER",

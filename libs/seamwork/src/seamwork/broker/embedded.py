@@ -6,14 +6,9 @@ The folder holds everything: the data, so that it survives a restart; the ports,
 the secrets, which only their owner can read; the logs.
 """
 
-import base64
 import contextlib
-import json
 import os
-import secrets
-import shutil
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -23,21 +18,13 @@ from pathlib import Path
 from typing import Self
 
 from seamwork.broker import guard
-from seamwork.broker.configuration import (
-    HOST,
-    Node,
-    Ports,
-    argument_file,
-    as_properties,
-    jvm_options,
-    log4j_properties,
-    server_properties,
-)
+from seamwork.broker.configuration import HOST, Node, Ports
 from seamwork.broker.failure import cause_of
+from seamwork.broker.folder import Folder
 from seamwork.broker.jars import Progress, fetch_jars, jar_cache
 from seamwork.broker.java import find_java
 from seamwork.broker.probe import AccessDenied, NotReady, probe
-from seamwork.broker.secret import Credential, CredentialStore, new_password, read_private, write_private
+from seamwork.broker.secret import Credential
 from seamwork.errors import MisconfiguredError
 from seamwork.settings.kafka import KafkaAccess
 
@@ -48,60 +35,6 @@ _READY_WITHIN_S = 90  # 3-4 s on an idle laptop; a busy CI machine needs many ti
 _STOP_WITHIN_S = 30
 _POLL_S = 0.05
 _TAIL_BYTES = 64 * 1024
-_FREE_BYTES = 200 * 1024 * 1024  # what a first start writes, and some room to work
-_BROKER_USER = "broker"
-
-
-@dataclass(frozen=True)
-class Folder:
-    """Where one embedded broker keeps its things, below a platform's home."""
-
-    home: Path
-
-    @property
-    def root(self) -> Path:
-        """The broker's own folder."""
-        return self.home / "broker"
-
-    @property
-    def data(self) -> Path:
-        """Kafka's log directory."""
-        return self.root / "data"
-
-    @property
-    def log(self) -> Path:
-        """What Kafka logs."""
-        return self.root / "logs" / "broker.log"
-
-    @property
-    def console(self) -> Path:
-        """What the JVM prints, when it has something to say."""
-        return self.root / "logs" / "console.log"
-
-    @property
-    def arguments(self) -> Path:
-        """The launcher's arguments; the file's path marks the process as ours."""
-        return self.root / "broker.args"
-
-    @property
-    def pid(self) -> Path:
-        """The id of the JVM's process."""
-        return self.root / "broker.pid"
-
-    @property
-    def ports(self) -> Path:
-        """The ports, remembered over restarts."""
-        return self.root / "ports.json"
-
-    @property
-    def secret(self) -> Path:
-        """The broker's own password, with which it meets its controller."""
-        return self.root / "secret.json"
-
-    @property
-    def credentials(self) -> CredentialStore:
-        """The passwords of the platform's principals."""
-        return CredentialStore(self.home / "credentials")
 
 
 @dataclass
@@ -129,7 +62,12 @@ class BrokerHandle:
     @property
     def ports(self) -> Ports:
         """Where clients connect, and where the broker meets its controller."""
-        return _read_ports(self.folder)
+        ports = self.folder.kept_ports()
+        if ports is None:
+            raise MisconfiguredError(
+                f"the note of the broker's ports, {self.folder.ports}, is gone; start it again"
+            )
+        return ports
 
     @property
     def log_file(self) -> Path:
@@ -192,7 +130,7 @@ def ensure_broker(
     """
     surroundings = os.environ if environ is None else environ
     folder = Folder(home.resolve())
-    _check_room(folder)
+    folder.make()
     with _one_starter(folder):
         running = running_broker(home, admin=admin)
         if running is not None:
@@ -205,8 +143,8 @@ def ensure_broker(
         java = find_java(surroundings)
         jars = fetch_jars(jar_cache(surroundings), progress=progress)
         classpath = os.pathsep.join(str(jar) for jar in jars)
-        node = _node(folder, admin, port)
-        _write_set_up(folder, node, classpath)
+        node = folder.node(admin, port)
+        folder.write_set_up(node, classpath)
         _format(folder, node, java.path, classpath)
         return _start(folder, node, java.path, detach=detach)
 
@@ -222,7 +160,7 @@ def running_broker(home: Path, *, admin: str = "seamwork-registrar") -> BrokerHa
     pid = _kept_pid(folder)
     if pid is None or not _is_ours(pid, folder):
         return None
-    ports = _kept_ports(folder)
+    ports = folder.kept_ports()
     credential = folder.credentials.load(admin)
     if ports is None or credential is None:
         raise MisconfiguredError(
@@ -320,44 +258,13 @@ def _tail(path: Path) -> str:
         return ""
 
 
-def _node(folder: Folder, admin: str, port: int | None) -> Node:
-    (credential,) = folder.credentials.ensure([admin])
-    kept = read_private(folder.secret)
-    if kept is None:
-        kept = {"password": new_password()}
-        write_private(folder.secret, json.dumps(kept) + "\n")
-    return Node(
-        ports=_ports(folder, port),
-        data=folder.data,
-        admin=credential,
-        broker=Credential(_BROKER_USER, str(kept["password"])),
-    )
-
-
-def _ports(folder: Folder, asked: int | None) -> Ports:
-    if asked is not None and not _is_free(asked):
-        raise MisconfiguredError(
-            f"port {asked} on {HOST} is taken by another program (port-taken); give another, or none to have one "
-            "chosen"
-        )
-    kept = _kept_ports(folder)
-    client = asked or (kept.client if kept and _is_free(kept.client) else _free_port())
-    controller = kept.controller if kept and _is_free(kept.controller) else _free_port(other_than=client)
-    ports = Ports(client, controller)
-    folder.ports.write_text(json.dumps({"client": client, "controller": controller}) + "\n", encoding="ascii")
-    return ports
-
-
-def _read_ports(folder: Folder) -> Ports:
-    kept = json.loads(folder.ports.read_text(encoding="ascii"))
-    return Ports(int(kept["client"]), int(kept["controller"]))
-
-
-def _kept_ports(folder: Folder) -> Ports | None:
-    try:
-        return _read_ports(folder)
-    except (FileNotFoundError, ValueError, KeyError, TypeError):
-        return None  # a lost or damaged note about ports costs only their constancy
+@contextlib.contextmanager
+def _one_starter(folder: Folder) -> Iterator[None]:
+    """Let one process at a time start the broker of a folder; a second waits, and then finds it running."""
+    with (folder.root / "starting.lock").open("wb") as lock:
+        if sys.platform != "win32":
+            fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
 
 
 def _kept_pid(folder: Folder) -> int | None:
@@ -367,71 +274,14 @@ def _kept_pid(folder: Folder) -> int | None:
         return None
 
 
-def _is_free(port: int) -> bool:
-    with socket.socket() as tried:
-        tried.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            tried.bind((HOST, port))
-        except OSError:
-            return False
-        return True
-
-
-def _free_port(other_than: int | None = None) -> int:
-    while True:
-        with socket.socket() as tried:
-            tried.bind((HOST, 0))
-            port = int(tried.getsockname()[1])
-        if port != other_than:
-            return port
-
-
 def _access(ports: Ports, credential: Credential) -> KafkaAccess:
     return KafkaAccess(f"{HOST}:{ports.client}", credential.username, credential.password)
 
 
-def _write_set_up(folder: Folder, node: Node, classpath: str) -> None:
-    properties = folder.root / "server.properties"
-    logging = folder.root / "log4j2.properties"
-    folder.log.parent.mkdir(parents=True, exist_ok=True)
-    # Kept: the last start's log, for who comes to look; failures are read from this start's alone.
-    if folder.log.exists():
-        folder.log.replace(folder.log.with_suffix(".log.before"))
-    write_private(properties, as_properties(server_properties(node)))
-    logging.write_text(log4j_properties(folder.log), encoding="utf-8")
-    arguments = (
-        *jvm_options(),
-        f"-Dlog4j2.configurationFile={logging.as_uri()}",
-        "-cp",
-        classpath,
-        "kafka.Kafka",
-        str(properties),
-    )
-    folder.arguments.write_text(argument_file(arguments), encoding="utf-8")
-
-
 def _format(folder: Folder, node: Node, java: Path, classpath: str) -> None:
-    if (folder.data / "meta.properties").exists():
+    if not folder.needs_format():
         return  # its metadata.version stays what it is
-    if folder.data.exists():
-        # meta.properties is written last, so without one nothing was ever stored but the format's own files.
-        strangers = [path.name for path in folder.data.iterdir() if path.name != "bootstrap.checkpoint"]
-        if strangers:
-            raise MisconfiguredError(
-                f"{folder.data} holds files but no meta.properties, so it is no broker's data (foreign-data); move "
-                "it away, or point SEAMWORK_HOME to another folder"
-            )
-        shutil.rmtree(folder.data)
-    cluster = base64.urlsafe_b64encode(secrets.token_bytes(16)).decode("ascii").rstrip("=")
-    arguments = [*jvm_options(heap_mb=128), "-cp", classpath, "kafka.tools.StorageTool", "format"]
-    arguments += ["--config", str(folder.root / "server.properties"), "--cluster-id", cluster]
-    for credential in (node.admin, node.broker):
-        arguments += [
-            "--add-scram",
-            f"SCRAM-SHA-512=[name={credential.username},password={credential.password}]",
-        ]
-    script = folder.root / "format.args"
-    write_private(script, argument_file(tuple(arguments)))
+    script = folder.write_format(node, classpath)
     try:
         with folder.console.open("wb") as console:
             code = subprocess.call([str(java), f"@{script}"], stdout=console, stderr=console)
@@ -439,31 +289,6 @@ def _format(folder: Folder, node: Node, java: Path, classpath: str) -> None:
         script.unlink()
     if code != 0:
         raise _failed(folder, "could not prepare its data folder")
-
-
-def _check_room(folder: Folder) -> None:
-    try:
-        folder.root.mkdir(parents=True, exist_ok=True, mode=0o700)
-        free = shutil.disk_usage(folder.root).free
-    except OSError as error:
-        raise MisconfiguredError(
-            f"the broker's folder {folder.root} cannot be made ({error.strerror}); point SEAMWORK_HOME to a "
-            "folder that you may write"
-        ) from error
-    if free < _FREE_BYTES:
-        raise MisconfiguredError(
-            f"the disk of {folder.root} has {free // 1024**2} MB left and the broker needs "
-            f"{_FREE_BYTES // 1024**2} (disk-full); free some space, or point SEAMWORK_HOME to another disk"
-        )
-
-
-@contextlib.contextmanager
-def _one_starter(folder: Folder) -> Iterator[None]:
-    """Let one process at a time start the broker of a folder; a second waits, and then finds it running."""
-    with (folder.root / "starting.lock").open("wb") as lock:
-        if sys.platform != "win32":
-            fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
 
 
 def _is_ours(pid: int, folder: Folder) -> bool:

@@ -27,9 +27,9 @@ class AccessDenied(Exception):  # noqa: N818 (the same)
     """The broker answered and refused the credential."""
 
 
-def probe(access: KafkaAccess) -> None:
+def probe(access: KafkaAccess) -> int:
     """
-    Return when the broker answers an authenticated question.
+    Return how many brokers there are, as soon as one answers an authenticated question.
 
     Raises:
         NotReady: It did not answer within a second.
@@ -39,7 +39,7 @@ def probe(access: KafkaAccess) -> None:
     config: dict[str, Any] = {**access.confluent(), "error_cb": seen.append, "log_level": 0}
     client = AdminClient(config, logger=_silent)
     try:
-        client.list_topics(timeout=_ANSWER_WITHIN_S)
+        return len(client.list_topics(timeout=_ANSWER_WITHIN_S).brokers)
     except KafkaException as error:
         client.poll(0)
         codes = {error.args[0].code(), *(one.code() for one in seen)}

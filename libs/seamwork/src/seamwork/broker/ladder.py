@@ -1,0 +1,147 @@
+"""
+Find a Kafka: the one that is given, else one in Docker, else a real one as a child process.
+
+There is no fourth rung: nothing in the product pretends to be Kafka.
+"""
+
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+from seamwork.broker.embedded import ensure_broker, running_broker
+from seamwork.broker.jars import Progress
+from seamwork.broker.probe import AccessDenied, NotReady, probe
+from seamwork.errors import MisconfiguredError, RetryableError
+from seamwork.settings.kafka import KafkaAccess
+
+Rung = Literal["given", "docker", "embedded"]
+
+_MOST_COPIES = 3
+_GIVEN_TRIES = 5  # of a second each: a cluster that is starting beside us may take a moment
+
+
+@dataclass(frozen=True)
+class Kafka:
+    """
+    A Kafka that answers.
+
+    Attributes:
+        rung: How it was found.
+        admin: The way in for the registrar.
+        replication: How many copies of each record it can keep, three at most.
+        where: For people: the address and, where it is ours, the log.
+        stop: Ends it, if it is ours to end; does nothing to one that was given.
+    """
+
+    rung: Rung
+    admin: KafkaAccess
+    replication: int
+    where: str
+    stop: Callable[[], None] = field(repr=False, compare=False)
+
+    @property
+    def bootstrap(self) -> str:
+        """The address for clients."""
+        return self.admin.bootstrap
+
+
+def find_kafka(
+    home: Path,
+    *,
+    port: int | None = None,
+    admin: str = "seamwork-registrar",
+    detach: bool = False,
+    environ: Mapping[str, str] | None = None,
+    progress: Progress | None = None,
+) -> Kafka:
+    """
+    Return the first Kafka that the ladder comes to, started if need be.
+
+    ``KAFKA_BOOTSTRAP_SERVERS`` gives one; ``SEAMWORK_BROKER`` (``docker``, ``embedded``) insists on a rung.
+    A broker that is running already on *home* is used, however it was started.
+
+    Args:
+        home: The platform's folder, where a broker of ours keeps its data.
+        port: For clients of a broker of ours; chosen unless given.
+        admin: The super user's name at a broker of ours.
+        detach: Leave a broker of ours running when this process ends.
+        environ: The environment; the process's own unless given.
+        progress: Told of each jar that is downloaded.
+
+    Raises:
+        MisconfiguredError: No rung holds; says why and what to do.
+    """
+    surroundings = os.environ if environ is None else environ
+    wish = surroundings.get("SEAMWORK_BROKER", "")
+    if wish not in ("", "docker", "embedded"):
+        raise MisconfiguredError(
+            "SEAMWORK_BROKER is neither `docker` nor `embedded`; correct it or leave it out"
+        )
+    given = KafkaAccess.from_environ(surroundings)
+    if given is not None:
+        return Kafka("given", given, _copies(_knock(given)), given.bootstrap, _leave_alone)
+    if wish != "docker":
+        running = running_broker(home, admin=admin)
+        if running is not None:
+            where = f"{running.bootstrap}, log in {running.log_file}"
+            return Kafka("embedded", running.admin, 1, where, running.stop)
+    if wish == "docker" or (wish == "" and _has_docker()):
+        return _in_docker(home, port=port, admin=admin, detach=detach)
+    broker = ensure_broker(
+        home, port=port, admin=admin, detach=detach, environ=surroundings, progress=progress
+    )
+    return Kafka("embedded", broker.admin, 1, f"{broker.bootstrap}, log in {broker.log_file}", broker.stop)
+
+
+def default_home(platform: str, environ: Mapping[str, str]) -> Path:
+    """Return a platform's folder: ``SEAMWORK_HOME``, else ``seamwork/<platform>`` in the user's data folder."""
+    home = environ.get("SEAMWORK_HOME")
+    if home:
+        return Path(home)
+    base = environ.get("XDG_DATA_HOME")
+    return (Path(base) if base else Path.home() / ".local" / "share") / "seamwork" / platform
+
+
+def _in_docker(home: Path, *, port: int | None, admin: str, detach: bool) -> Kafka:
+    # testcontainers takes a third of a second to import, which machines without Docker need not pay.
+    from seamwork.broker.container import ensure_container  # noqa: PLC0415
+
+    broker = ensure_container(home, port=port, admin=admin, detach=detach)
+    where = f"{broker.admin.bootstrap}, container {broker.name}"
+    return Kafka("docker", broker.admin, 1, where, broker.stop)
+
+
+def _has_docker() -> bool:
+    # Asking costs an import; where there is neither a socket nor a setting there is nobody to ask.
+    if "DOCKER_HOST" not in os.environ and not Path("/var/run/docker.sock").exists():
+        return False
+    from seamwork.broker.container import daemon_answers  # noqa: PLC0415
+
+    return daemon_answers()
+
+
+def _knock(access: KafkaAccess) -> int:
+    for _ in range(_GIVEN_TRIES):
+        try:
+            return probe(access)
+        except AccessDenied as error:
+            raise MisconfiguredError(
+                f"the Kafka at {access.bootstrap} refuses {access.username} (wrong-password); correct "
+                "SEAMWORK_KAFKA_SASL_USERNAME, SEAMWORK_KAFKA_SASL_PASSWORD and SEAMWORK_KAFKA_SASL_MECHANISM"
+            ) from error
+        except NotReady:
+            continue
+    raise RetryableError(
+        f"nobody answers at {access.bootstrap} in {access.protocol}; check KAFKA_BOOTSTRAP_SERVERS and "
+        "SEAMWORK_KAFKA_SECURITY_PROTOCOL, or leave the address out to have a broker started"
+    )
+
+
+def _copies(brokers: int) -> int:
+    return max(1, min(_MOST_COPIES, brokers))
+
+
+def _leave_alone() -> None:
+    """Do nothing: a Kafka that was given is its owner's to stop."""

@@ -1,0 +1,126 @@
+"""A broker's folder keeps what must stay the same, and gives up what need not."""
+
+import os
+import socket
+from pathlib import Path
+
+import pytest
+
+from seamwork.broker.configuration import HOST
+from seamwork.broker.folder import Folder
+from seamwork.errors import MisconfiguredError
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Folder:
+    """Make a folder in a fresh home."""
+    made = Folder(tmp_path / "home")
+    made.make()
+    return made
+
+
+def test_the_folder_is_its_owners(folder: Folder) -> None:
+    """Data and logs hold what people wrote."""
+    assert 0o700 == folder.root.stat().st_mode & 0o777
+
+
+def test_ports_and_passwords_are_remembered(folder: Folder) -> None:
+    """The second start is the first one again."""
+    assert folder.node("admin", None) == folder.node("admin", None)
+
+
+def test_a_port_can_be_asked_for(folder: Folder) -> None:
+    """And is then remembered, too."""
+    asked = folder.node("admin", None).ports.client
+
+    assert asked == folder.node("admin", asked).ports.client
+    assert asked == folder.node("admin", None).ports.client
+
+
+def test_the_two_ports_differ(folder: Folder) -> None:
+    """Even if clients ask for the port that the controller had."""
+    controller = folder.node("admin", None).ports.controller
+    ports = folder.node("admin", controller).ports
+
+    assert controller == ports.client
+    assert ports.client != ports.controller
+
+
+def test_a_port_in_use_is_not_taken(folder: Folder) -> None:
+    """A remembered port is replaced, one that was asked for is an error."""
+    before = folder.node("admin", None).ports
+    with socket.socket() as other:
+        other.bind((HOST, before.client))
+        other.listen()
+
+        assert before.client != folder.node("admin", None).ports.client
+        with pytest.raises(MisconfiguredError, match="port-taken"):
+            folder.node("admin", before.client)
+
+
+@pytest.mark.parametrize("note", ["", "{", "[]", '{"client": 1}', '{"client": "x", "controller": 2}'])
+def test_a_damaged_note_of_ports_costs_only_the_ports(folder: Folder, note: str) -> None:
+    """New ones are chosen; nothing else is lost."""
+    folder.ports.write_text(note)
+
+    assert None is folder.kept_ports()
+    assert folder.node("admin", None).ports == folder.kept_ports()
+
+
+def test_an_interrupted_format_is_begun_again(folder: Folder) -> None:
+    """A folder without meta.properties holds nothing but the format's own leavings."""
+    folder.data.mkdir()
+    (folder.data / "bootstrap.checkpoint").write_bytes(b"half")
+
+    assert folder.needs_format()
+    assert not folder.data.exists()
+
+
+def test_formatted_data_are_left_alone(folder: Folder) -> None:
+    """Their metadata version is never raised by a start."""
+    folder.data.mkdir()
+    (folder.data / "meta.properties").write_text("version=1\n")
+
+    assert not folder.needs_format()
+
+
+def test_somebody_elses_files_are_left_alone(folder: Folder) -> None:
+    """And the operator is told."""
+    folder.data.mkdir()
+    (folder.data / "thesis.txt").write_text("years of work")
+
+    with pytest.raises(MisconfiguredError, match="foreign-data"):
+        folder.needs_format()
+
+    assert (folder.data / "thesis.txt").exists()
+
+
+@pytest.mark.skipif(os.name != "posix", reason="modes are POSIX")
+def test_what_holds_passwords_is_its_owners(folder: Folder) -> None:
+    """Set-up and format script hold them in clear."""
+    node = folder.node("admin", None)
+    folder.write_set_up(node, "/jars/a.jar")
+    script = folder.write_format(node, "/jars/a.jar")
+
+    for path in (folder.root / "server.properties", script, folder.secret):
+        assert 0o600 == path.stat().st_mode & 0o777
+        assert node.broker.password in path.read_text()
+    assert node.broker.password not in folder.arguments.read_text()
+
+
+def test_the_last_log_is_set_aside(folder: Folder) -> None:
+    """So that a cause is never read from an earlier start."""
+    folder.log.write_text("No space left on device")
+
+    folder.write_set_up(folder.node("admin", None), "/jars/a.jar")
+
+    assert not folder.log.exists()
+    assert "No space left on device" == folder.log.with_suffix(".log.before").read_text()
+
+
+def test_a_home_that_cannot_be_made_is_named(tmp_path: Path) -> None:
+    """A file in the way is the operator's to move."""
+    (tmp_path / "file").write_text("in the way")
+
+    with pytest.raises(MisconfiguredError, match="SEAMWORK_HOME"):
+        Folder(tmp_path / "file").make()

@@ -1,0 +1,31 @@
+"""The ladder's rungs are tried in their order, and a wrong wish is refused."""
+
+from pathlib import Path
+
+import pytest
+
+from seamwork.broker.ladder import default_home, find_kafka
+from seamwork.errors import MisconfiguredError, RetryableError
+
+
+def test_a_platform_lives_in_the_users_data_folder(tmp_path: Path) -> None:
+    """SEAMWORK_HOME decides, then XDG, then the home folder."""
+    assert tmp_path == default_home("mine", {"SEAMWORK_HOME": str(tmp_path), "XDG_DATA_HOME": "/x"})
+    assert tmp_path / "seamwork" / "mine" == default_home("mine", {"XDG_DATA_HOME": str(tmp_path)})
+    assert Path.home() / ".local" / "share" / "seamwork" / "mine" == default_home("mine", {})
+
+
+def test_a_rung_that_does_not_exist_is_refused(tmp_path: Path) -> None:
+    """There is no fake broker to wish for."""
+    with pytest.raises(MisconfiguredError, match="SEAMWORK_BROKER"):
+        find_kafka(tmp_path, environ={"SEAMWORK_BROKER": "memory"})
+
+
+def test_an_address_where_nobody_answers_is_named(tmp_path: Path) -> None:
+    """The ladder does not step over what the operator gave."""
+    given = {"KAFKA_BOOTSTRAP_SERVERS": "127.0.0.1:1", "SEAMWORK_KAFKA_SECURITY_PROTOCOL": "PLAINTEXT"}
+
+    with pytest.raises(RetryableError, match=r"127\.0\.0\.1:1 in PLAINTEXT"):
+        find_kafka(tmp_path, environ=given)
+
+    assert [] == list(tmp_path.iterdir())
