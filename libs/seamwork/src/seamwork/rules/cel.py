@@ -29,6 +29,7 @@ _TYPES = {"now": cel.Type.TIMESTAMP}
 _ERROR = re.compile(r"ERROR: <input>:(-?\d+):(-?\d+): (.*)")
 _STRING = re.compile(r"""[rRbB]{0,2}("(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*')""")
 _CALL = re.compile(r"\b([A-Za-z_]\w*)\s*\(")
+_INT64 = 1 << 63
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -189,4 +190,6 @@ def _sum(values: list[Any]) -> int | float:
         if isinstance(value, bool) or not isinstance(value, int | float):
             raise TypeError("sum() adds numbers only")
         total += value
+    if isinstance(total, int) and not -_INT64 <= total < _INT64:
+        raise OverflowError("sum() is larger than 64 bits")
     return total

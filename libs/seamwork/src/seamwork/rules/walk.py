@@ -83,19 +83,25 @@ def together(root: Any, schemas: Sequence[Any]) -> list[Schema]:
 
 
 def of_property(schemas: Sequence[Schema], name: str) -> list[Any]:
-    """Return the schemas that declare the property *name*, by its name or by a pattern; not ``true``."""
+    """
+    Return the schemas that declare the property *name*; not ``true``.
+
+    ``additionalProperties`` speaks of what stands neither in ``properties`` nor in ``patternProperties`` beside it.
+    """
     found: list[Any] = []
+    others: list[Any] = []
     for schema in schemas:
         declared = schema.get("properties")
-        if isinstance(declared, dict) and name in declared:
-            found.append(declared[name])
+        here = [declared[name]] if isinstance(declared, dict) and name in declared else []
         patterns = schema.get("patternProperties")
         if isinstance(patterns, dict):
-            found += [entry for pattern, entry in patterns.items() if _matches(pattern, name)]
-        for keyword in ("additionalProperties", "unevaluatedProperties"):
-            if isinstance(schema.get(keyword), dict):
-                found.append(schema[keyword])
-    return found
+            here += [entry for pattern, entry in patterns.items() if _matches(pattern, name)]
+        if not here and isinstance(schema.get("additionalProperties"), dict):
+            here = [schema["additionalProperties"]]
+        found += here
+        if isinstance(schema.get("unevaluatedProperties"), dict):
+            others.append(schema["unevaluatedProperties"])
+    return found or others
 
 
 def of_entry(schemas: Sequence[Schema], index: int) -> list[Any]:

@@ -1,0 +1,128 @@
+"""A contract that does not keep its word is refused before anyone relies on it."""
+
+from pathlib import Path
+
+import pytest
+
+from seamwork.contracts import ContractError, check_contract, compile_contract, errors
+from seamwork.documents import Contract, canonical, from_canonical, parse_documents
+
+REFUND = (Path(__file__).parent / "refund-request.yaml").read_text(encoding="utf-8")
+
+
+def contract(*changes: tuple[str, str]) -> Contract:
+    """Read the refund contract with parts of its text replaced."""
+    text = REFUND
+    for old, new in changes:
+        assert text.count(old) >= 1, old
+        text = text.replace(old, new)
+    (read,) = parse_documents(text, "refund.yaml")
+    assert isinstance(read, Contract)
+    return read
+
+
+def test_a_good_contract_has_no_errors() -> None:
+    """What remains is a warning: nobody has seen the rule small-basket refuse anything."""
+    problems = check_contract(contract())
+
+    assert () == errors(problems)
+    assert ["rule-without-example"] == [problem.code for problem in problems]
+
+
+def test_the_topics_reader_finds_what_the_command_finds() -> None:
+    """The published form is checked by the same code."""
+    broken = contract(("this.refund_minor <=", "this.refund_minr <="))
+    published = from_canonical(canonical(broken))
+    assert isinstance(published, Contract)
+
+    assert sorted(p.code for p in check_contract(broken)) == sorted(p.code for p in check_contract(published))
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "code", "place"),
+    [
+        ("this.refund_minor <=", "this.refund_minr <=", "rule-type", "27:15"),
+        ("l.qty *", "l.qtyy *", "rule-type", "28:36"),
+        ("timestamp(this.asked_at) >", "this.asked_at > this.ordered_at || now >", "rule-type", "30:56"),
+        ("size(this.lines) <= 20", "size(this.lines) <= this.customer", "rule-type", "31:70"),
+        ("request.refund_minor", "request.refund_mino", "rule-type", "36:71"),
+        ("this.refund_minor <=", "this.refund_minor <= <=", "rule-does-not-compile", "27:32"),
+        ("size(this.lines) <= 20", "request.x == 1", "rule-does-not-compile", "31:60"),
+        ("size(this.lines) <= 20", "size(this.lines)", "rule-does-not-compile", "31:53"),
+        ("size(this.lines) <= 20", "this.customer.replace(' ', '') != ''", "rule-does-not-compile", "31:67"),
+        ("format: email", "format: e-mail", "schema-invalid", "14:42"),
+        ("format: email", "formt: email", "unknown-keyword", "14:41"),
+        ("format: email", "pattern: '(?=a)a'", "schema-invalid", "14:44"),
+        ("format: email", "$ref: 'http://127.0.0.1/x'", "remote-reference", "14:41"),
+        ("format: email", "$ref: 'file:///etc/hostname'", "remote-reference", "14:41"),
+        ("format: email", "$ref: '#/$defs/x'", "broken-reference", "14:41"),
+        ("format: email", "$ref: '#/properties/customer'", "endless-reference", "14:41"),
+        ("format: email", "$schema: 'http://json-schema.org/draft-07/schema#'", "unknown-dialect", "14:44"),
+        ("type: string, format: email", "type: strin", "schema-invalid", "14:26"),
+        ("violates: [within-lines]", "violates: []", "example-differs", "49:7"),
+        ("violates: [within-lines]", "violates: [within-line]", "example-unknown-rule", "49:7"),
+        ("on: error", "on: partial", "example-unknown-outcome", "64:7"),
+        ("{{ this.customer }}", "{{ this.custmer }}", "summary-unknown-field", "42:21"),
+        ("{{ this.customer }}", "{{ customer }}", "summary-slot", "42:21"),
+        ("owners:", "masking: [/lines/*/iban]\n  owners:", "masking-unknown-field", "39:13"),
+    ],
+)  # fmt: skip
+def test_each_slip_is_found_at_its_place(old: str, new: str, code: str, place: str) -> None:
+    """Every finding has its code, its line and its column."""
+    problems = errors(check_contract(contract((old, new))))
+
+    assert (code, f"refund.yaml:{place}") in [(problem.code, str(problem.place)) for problem in problems]
+
+
+def test_an_open_object_is_a_warning() -> None:
+    """Fields that nobody declared are context that nobody needs."""
+    problems = check_contract(
+        contract(
+            (
+                "{type: object, additionalProperties: false, required: [reason]",
+                "{type: object, required: [reason]",
+            )
+        )
+    )  # the contract's own words
+
+    assert "open-object" in [problem.code for problem in problems if problem.severity == "warning"]
+
+
+def test_an_example_that_fails_by_an_error_says_why() -> None:
+    """The author of an example may read the engine's own word."""
+    problems = check_contract(contract(("size(this.lines) <= 20", "this['lines'][7].qty > 0")))
+
+    assert any(
+        "index" in problem.message.lower() for problem in problems if problem.code == "example-differs"
+    )
+
+
+def test_a_contract_that_cannot_be_used_is_not_compiled() -> None:
+    """A running gate never meets half a contract: compiling tells every problem at once."""
+    with pytest.raises(ContractError) as refused:
+        compile_contract(contract(("this.refund_minor <=", "<="), ("request.refund_minor", "nothing.at.all")))
+
+    assert ["rule-does-not-compile"] * 2 == [problem.code for problem in refused.value.problems]
+
+
+def test_a_contract_is_compiled_once() -> None:
+    """The same content is the same compiled contract, wherever it was read."""
+    first = compile_contract(contract())
+    published = from_canonical(canonical(contract()))
+    assert isinstance(published, Contract)
+
+    assert first is compile_contract(published)
+    assert first is not compile_contract(contract(("many lines", "too many lines")))
+
+
+def test_recursive_schemas_are_fine_as_long_as_they_step_into_the_value() -> None:
+    """A tree of lines is a good contract; its fields are still checked in rules."""
+    tree = contract(
+        (
+            "note: {type: string, maxLength: 400}",
+            "note: {}, parts: {type: array, maxItems: 5, items: {$ref: '#/properties/lines/items'}}",
+        ),
+        ("size(this.lines) <= 20", "this.lines.all(l, !has(l.parts) || l.parts.all(p, p.qtty > 0))"),
+    )
+
+    assert ["rule-type"] == [problem.code for problem in errors(check_contract(tree))]

@@ -1,0 +1,102 @@
+from pathlib import Path
+from typing import Any
+
+import orjson
+from hypothesis import given
+from hypothesis import strategies as st
+
+from seamwork.contracts import Mask, compile_contract
+from seamwork.documents import Contract, parse_documents
+
+REFUND = Path(__file__).parent / "refund-request.yaml"
+SECRET = "s3cr3t"
+
+SCHEMA: dict[str, Any] = {
+    "type": "object",
+    "properties": {
+        "open": {"type": "string"},
+        "email": {"type": "string", "x-sensitive": "pii.email"},
+        "lines": {"type": "array", "items": {"$ref": "#/$defs/line"}},
+        "who": {
+            "anyOf": [
+                {"properties": {"name": {"x-sensitive": "pii"}}},
+                {"properties": {"name": {}, "id": {}}},
+            ]
+        },
+    },
+    "$defs": {"line": {"properties": {"sku": {}, "note": {}, "parts": {"items": {"$ref": "#/$defs/line"}}}}},
+}
+
+values = st.recursive(
+    st.just(SECRET) | st.integers(),
+    lambda below: (
+        st.lists(below, max_size=3) | st.dictionaries(st.sampled_from(["email", "x", "lines"]), below)
+    ),
+    max_leaves=8,
+)
+
+
+def refund(old: str = "\0", new: str = "") -> Contract:
+    """Read the refund contract, with a part of its text replaced."""
+    (contract,) = parse_documents(REFUND.read_text(encoding="utf-8").replace(old, new), REFUND.name)
+    assert isinstance(contract, Contract)
+    return contract
+
+
+def test_marked_and_undeclared_parts_are_hidden() -> None:
+    """Marks count in any branch, pointers reach into lists, and what nobody declared is hidden."""
+    value = {
+        "open": "seen",
+        "email": SECRET,
+        "lines": [{"sku": "a", "note": SECRET, "parts": [{"sku": "b", "extra": SECRET}]}],
+        "who": {"name": SECRET, "id": 7},
+        "undeclared": {"deep": SECRET},
+    }
+
+    assert {
+        "open": "seen",
+        "email": "***",
+        "lines": [{"sku": "a", "note": "***", "parts": [{"sku": "b", "extra": "***"}]}],
+        "who": {"name": "***", "id": 7},
+        "undeclared": "***",
+    } == Mask(SCHEMA, ["/lines/*/note"]).apply(value)
+
+
+@given(values)
+def test_no_secret_under_a_mark_survives(value: Any) -> None:
+    """Whatever shape the value has, valid or not."""
+    assert SECRET.encode() not in orjson.dumps(Mask(SCHEMA).apply({"email": value, "nobody-knows": value}))
+
+
+def test_a_person_reads_sentences_with_masked_fields() -> None:
+    """The summary is filled in; the customer's address is not for the screen."""
+    payload = b'{"refund_minor": 900, "customer": "ada@example.org"}'
+
+    readable = compile_contract(refund()).summary(payload, envelope={}, task={})
+
+    assert readable.state == "A customer asks 900 back"
+    assert readable.proposed == "Pay it out to ***"
+
+
+def test_a_payload_cannot_write_over_a_persons_terminal() -> None:
+    """Control characters become visible, and long texts are cut."""
+    contract = refund("{{ this.refund_minor }}", "{{ this.ordered_at }}")
+    payload = orjson.dumps({"ordered_at": "\x1b[2Japproved\r" + "x" * 1000})
+
+    state = compile_contract(contract).summary(payload, envelope={}, task={}).state
+
+    assert state.isprintable()
+    assert len(state) < 400
+
+
+def test_what_was_not_given_is_said_to_be_missing() -> None:
+    """An absent field leaves no hole that reads like a value."""
+    readable = compile_contract(refund()).summary(b"{}", envelope={}, task={})
+
+    assert readable.state == "A customer asks (not given) back"
+
+
+def test_what_cannot_be_read_is_hidden_as_a_whole() -> None:
+    """Bytes that are no payload are not shown in part."""
+    assert compile_contract(refund()).masked(b"\xff") == "***"
+    assert compile_contract(refund()).masked(b"{}", "nowhere") == "***"

@@ -1,0 +1,82 @@
+from typing import Any
+
+import orjson
+from hypothesis import given
+from hypothesis import strategies as st
+
+from seamwork.contracts.numbers import plan_numbers
+
+NUMBER = {"type": "number"}
+INTEGER = {"type": "integer"}
+
+
+def typed(schema: dict[str, Any], value: Any) -> Any:
+    """Apply the plan of *schema*."""
+    plan = plan_numbers(schema)
+    return value if plan is None else plan.apply(value)
+
+
+def test_numbers_get_the_type_that_the_schema_names() -> None:
+    """Through properties, other properties, entries, first entries, references and branches."""
+    schema = {
+        "properties": {
+            "price": NUMBER,
+            "count": INTEGER,
+            "free": {},
+            "note": {"type": "string"},
+            "rates": {"additionalProperties": NUMBER},
+            "lines": {"items": {"$ref": "#/$defs/line"}},
+            "pair": {"prefixItems": [INTEGER, NUMBER], "items": NUMBER},
+            "either": {"anyOf": [{"type": "null"}, NUMBER]},
+        },
+        "$defs": {"line": {"properties": {"price": NUMBER, "parts": {"items": {"$ref": "#/$defs/line"}}}}},
+    }
+    value = {
+        "price": 10, "count": 2.0, "free": 3, "note": "x", "rates": {"a": 1}, "pair": [1.0, 2, 3], "either": 4,
+        "lines": [{"price": 5, "parts": [{"price": 6}]}],
+    }  # fmt: skip
+
+    found = typed(schema, value)
+
+    assert (
+        b'{"price":10.0,"count":2,"free":3,"note":"x","rates":{"a":1.0},"pair":[1,2.0,3.0],"either":4.0,'
+        b'"lines":[{"price":5.0,"parts":[{"price":6.0}]}]}'
+    ) == orjson.dumps(found)
+
+
+def test_a_declared_property_does_not_take_the_type_of_the_others() -> None:
+    """``additionalProperties`` speaks only of what is not declared."""
+    schema = {"properties": {"id": {"type": "string"}}, "additionalProperties": NUMBER}
+
+    assert orjson.dumps(typed(schema, {"id": 1, "x": 1})) == b'{"id":1,"x":1.0}'
+
+
+def test_a_schema_without_numbers_costs_nothing() -> None:
+    """There is no plan to walk."""
+    assert (
+        plan_numbers({"properties": {"a": {"type": "string"}, "b": {"items": {"type": "boolean"}}}}) is None
+    )
+
+
+@given(st.integers() | st.floats(allow_nan=False, allow_infinity=False))
+def test_typing_a_number_never_changes_its_value(number: float) -> None:
+    """What a double cannot hold stays an integer; what is no integer stays a double."""
+    assert number == typed(NUMBER, number)
+    assert number == typed(INTEGER, number)
+    assert isinstance(typed(NUMBER, number), float) or abs(number) > 2**53
+
+
+def test_branches_that_multiply_do_not_grow_without_bound() -> None:
+    """Recursive branches that overlap in every way are given up on, not worked out."""
+    defs = {
+        f"d{i}": {
+            "properties": {
+                f"p{j}": {"anyOf": [{"$ref": f"#/$defs/d{(i * k + j) % 12}"} for k in range(3)]}
+                for j in range(6)
+            }
+        }
+        for i in range(12)
+    }
+    defs["d0"]["properties"]["n"] = NUMBER  # type: ignore[assignment]  # any schema
+
+    assert typed({"$ref": "#/$defs/d0", "$defs": defs}, {"n": 1}) in ({"n": 1.0}, {"n": 1})

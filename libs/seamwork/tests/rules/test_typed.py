@@ -1,0 +1,86 @@
+import pytest
+
+from seamwork.documents import Place
+from seamwork.rules import RESULT_VARIABLES
+from seamwork.rules.typed import TypedRules
+
+LINE = {
+    "type": "object",
+    "additionalProperties": False,
+    "properties": {"qty": {"type": "integer"}, "price": {"type": "number"}},
+}
+SCHEMA = {
+    "type": "object",
+    "additionalProperties": False,
+    "properties": {
+        "count": {"type": "integer"},
+        "kind": {"enum": ["a", "b"]},
+        "at": {"type": "string", "format": "date-time"},
+        "until": {"type": "string", "format": "date-time"},
+        "note": {"type": ["string", "null"]},
+        "anything": {},
+        "open": {"type": "object", "properties": {"x": {"type": "integer"}}},
+        "lines": {"type": "array", "items": {"$ref": "#/$defs/line"}},
+        "not-a-word": {"type": "integer"},
+    },
+    "$defs": {"line": LINE},
+}
+CLOSED = {**SCHEMA, "properties": {name: s for name, s in SCHEMA["properties"].items() if "-" not in name}}  # type: ignore[attr-defined]  # a mapping
+SEEN = TypedRules({"this": CLOSED, "request": LINE}, RESULT_VARIABLES)
+
+
+@pytest.mark.parametrize(
+    ("expression", "column", "words"),
+    [
+        ("this.cuont == 1", 5, "no field 'cuont'; did you mean 'count'?"),
+        ("this.lines.all(l, l.qyt > 0)", 20, "no field 'qyt'; did you mean 'qty'?"),
+        ("this.lines[0].prise > 1.0", 14, "no field 'prise'; did you mean 'price'?"),
+        ("request.qtty == 1", 8, "no field 'qtty'"),
+        ("this.count > 'x'", 12, "'>' does not go with (int, string)"),
+        ("this.kind == 1", 11, "'==' does not go with (string, int)"),
+        ("this.at > this.until", 9, "wrap both in timestamp()"),
+        ("this.at == '2026-01-01T00:00:00Z'", 9, "wrap both in timestamp()"),
+        ("this.lines.all(l, l.qty * l.price > 1.0)", 25, "does not go with (int, double)"),
+    ],
+)
+def test_a_slip_is_found_with_its_column(expression: str, column: int, words: str) -> None:
+    """What the schema alone can show."""
+    (problem,) = SEEN.problems("r", expression, Place("f.yaml"), "$")
+
+    assert column == problem.place.column
+    assert words in str(problem)
+
+
+@pytest.mark.parametrize(
+    "expression",
+    [
+        "this.count == 1",
+        "this.count < 1.5",
+        "this.kind in ['a', 'b']",
+        "timestamp(this.at) > timestamp(this.until)",
+        "timestamp(this.at) > now",
+        "this.at.startsWith('2026')",
+        "has(this.note) && this.note == null",
+        "this.note.startsWith('x')",
+        "this.anything.at.all > 3",
+        "this.open.undeclared == 3",
+        "'count' in this",
+        "this['count'] == 1",
+        "sum(this.lines.map(l, l.qty)) <= this.count",
+        "this.lines == []",
+        "size(this.lines) > 0 && this.lines.exists_one(l, l.price > 1.0)",
+        "task.whatever == envelope.whatever",
+        "request.qty == this.count",
+        "request == null",
+    ],
+)
+def test_what_works_at_run_time_is_left_alone(expression: str) -> None:
+    """A false alarm would teach authors to look away."""
+    assert [] == list(SEEN.problems("r", expression, Place("f.yaml"), "$"))
+
+
+def test_an_object_with_a_field_that_is_no_word_is_left_open() -> None:
+    """Such a field can only be reached by ``this['not-a-word']``, so the whole object stays a map."""
+    seen = TypedRules({"this": SCHEMA}, ("this",))
+
+    assert [] == list(seen.problems("r", "this.cuont == 1", Place("f.yaml"), "$"))
