@@ -1,0 +1,73 @@
+"""Find the budgets above a piece of work, and the accounts that hold their money."""
+
+from dataclasses import dataclass
+from functools import lru_cache
+
+from seamwork.catalog import Catalog
+from seamwork.documents import Agent, Budget
+from seamwork.records.inbox import Work
+from seamwork.records.parties import DocumentRef
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One budget as it stands above one piece of work: whose account, up to which cap."""
+
+    account: str
+    cap: int
+    budget: str
+    ref: DocumentRef
+
+
+@dataclass(frozen=True, slots=True)
+class Initiative:
+    """What the initiator's document says of a task: whose money it is."""
+
+    budgets: tuple[str, ...]
+    team: str | None
+
+
+def initiative(root: Agent | None, stamp: Work | None) -> Initiative:
+    """Return whose money a task spends: the initiator's document says it at the root, the stamp below."""
+    if stamp is not None:
+        return Initiative(stamp.budgets, stamp.team)
+    if root is None:
+        return Initiative((), None)
+    return Initiative((root.spec.budget,) if root.spec.budget else (), root.spec.team)
+
+
+def missing(catalog: Catalog, names: tuple[str, ...], at: int) -> str | None:
+    """Return the first of the budgets called *names* that is not in force, or None."""
+    return next((name for name in names if catalog.budget(name, at) is None), None)
+
+
+def lines_of_task(catalog: Catalog, whose: Initiative, task: str, at: int) -> tuple[Line, ...]:
+    """Return the budgets above every dispatch of a task: those that its initiator names, and its team's."""
+    names = (*whose.budgets, *_held(catalog).get(("team", whose.team or ""), ()))
+    found = [_line(catalog, name, task, at) for name in dict.fromkeys(names)]
+    return tuple(line for line in found if line is not None)
+
+
+def lines_of_agent(catalog: Catalog, agent: str, at: int) -> tuple[Line, ...]:
+    """Return the budgets for all work of one agent."""
+    found = [_line(catalog, name, "", at) for name in _held(catalog).get(("agent", agent), ())]
+    return tuple(line for line in found if line is not None)
+
+
+def _line(catalog: Catalog, name: str, task: str, at: int) -> Line | None:
+    budget = catalog.budget(name, at)
+    if budget is None:
+        return None
+    account = f"task/{name}/{task}" if budget.spec.scope == "task" else f"{budget.spec.scope}/{name}"
+    return Line(account, budget.spec.limit_micro_usd, name, catalog.reference(budget))
+
+
+@lru_cache(maxsize=4)
+def _held(catalog: Catalog) -> dict[tuple[str, str], tuple[str, ...]]:
+    """Return the names of budgets by scope and holder; a catalog never changes."""
+    found: dict[tuple[str, str], set[str]] = {}
+    for entry in catalog.entries("Budget"):
+        budget = entry.document
+        if isinstance(budget, Budget) and budget.spec.holder is not None:
+            found.setdefault((budget.spec.scope, budget.spec.holder), set()).add(budget.name)
+    return {key: tuple(sorted(names)) for key, names in found.items()}

@@ -1,0 +1,20 @@
+"""Join the functions of this gate into the one value that wiring, tests and simulator share."""
+
+from seamwork.catalog import Context
+from seamwork.decider import Decider, Input
+from seamwork_cost_cap.decide import GATE, cost_cap, outputs
+from seamwork_cost_cap.state import Event, Ledger, evolve, timer
+
+
+def machine(platform: str) -> Decider[Ledger, Input, Event, Context]:
+    """Return the gate's core for the platform with this id."""
+    return Decider(
+        name=GATE,
+        initial=Ledger,
+        decide=cost_cap(platform),
+        evolve=evolve,
+        outputs=outputs,
+        event_type=Event,
+        state_type=Ledger,
+        timer=timer,
+    )

@@ -1,0 +1,255 @@
+"""Hold the ledger to its laws over histories that nobody thought of."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from functools import cache
+
+import msgspec
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from seamwork.catalog import Catalog, Context
+from seamwork.decider import Input, Tick, WithCrossing
+from seamwork.records.crossing import Handoff
+from seamwork.records.parties import Subject
+from seamwork.records.wire import Received
+from seamwork.testing.builders import HOUR_MS, NOW, PLATFORM, decision, handoff
+from seamwork.testing.documents import document
+from seamwork_cost_cap.machine import machine
+from seamwork_cost_cap.state import Account, Event, Judged, Ledger, Reserved, timer
+
+CAP = 1000
+TASKS = ("t-1", "t-2")
+MACHINE = machine(PLATFORM)
+
+
+@cache
+def catalog() -> Catalog:
+    """One initiator with a budget for each task, its team's, and one receiver with a budget of its own."""
+    return Catalog.of(
+        [
+            document("Key", "router"),
+            document("Agent", "planner", initiator=True, budget="audit", team="office"),
+            document("Agent", "extractor", offers=["extract"]),
+            document("Agent", "reader", offers=["extract"]),
+            document("Contract", "licence-facts"),
+            document("Budget", "audit", limitMicroUsd=CAP),
+            document("Budget", "for-office", scope="team", holder="office", limitMicroUsd=CAP + 500),
+            document("Budget", "for-reader", scope="agent", holder="reader", limitMicroUsd=CAP // 2),
+        ]
+    )
+
+
+def context(now: int = NOW) -> Context:
+    """What a decision may know."""
+    return Context(now=now, catalog=catalog())
+
+
+@dataclass(frozen=True)
+class Fate:
+    """What becomes of one handoff, as the router would decide it."""
+
+    number: int
+    task: str
+    ceiling: int
+    attempts: tuple[tuple[str, int | None, int | None], ...]
+    last: str
+
+    @property
+    def at(self) -> str:
+        """Where it lies; each task has a partition."""
+        return f"{TASKS.index(self.task)}/{self.number}"
+
+    def crossing(self) -> Received[Handoff]:
+        """The handoff itself."""
+        return handoff(
+            id=f"h-{self.number}",
+            task=self.task,
+            at=self.at,
+            ceiling_micro_usd=self.ceiling,
+            target={"capability": "extract"},
+        )
+
+    def decisions(self) -> Iterator[Input]:
+        """What the router says of it, in the router's order."""
+        about = {"task": self.task, "crossing": f"h-{self.number}"}
+        for attempt, (receiver, noted, spent) in enumerate(self.attempts, start=1):
+            subject = f"{self.at}#{attempt}"
+            dispatch = f"w-{self.number}-{attempt}"
+            if attempt > 1:
+                again = decision("judge-again", subject=subject, **about)
+                yield WithCrossing(decision=again, crossing=self.crossing())
+            yield decision(
+                "dispatched",
+                subject=subject,
+                dispatch=dispatch,
+                receiver=receiver,
+                ceiling_micro_usd=self.ceiling,
+                **about,
+            )
+            if noted is not None:
+                yield decision("noted", dispatch=dispatch, spent={"micro_usd": noted}, **about)
+            if attempt < len(self.attempts):
+                yield decision(
+                    "closed", subject=subject, dispatch=dispatch, why="timeout", final=False, **about
+                )
+            elif self.last == "accepted":
+                yield decision(
+                    "accepted",
+                    dispatch=dispatch,
+                    answers=f"h-{self.number}",
+                    spent={"micro_usd": spent},
+                    task=self.task,
+                )
+            elif self.last == "closed":
+                yield decision(
+                    "closed", subject=subject, dispatch=dispatch, why="failed", final=True, **about
+                )
+        if not self.attempts and self.last == "accepted":
+            yield decision("refused", subject=f"{self.at}#1", **about)
+        elif not self.attempts and self.last == "closed":
+            yield decision("closed", subject=None, why="cancelled", final=True, **about)
+
+
+money = st.integers(0, 600)
+attempts = st.lists(
+    st.tuples(st.sampled_from(["extractor", "reader"]), st.none() | money, st.none() | money), max_size=3
+).map(tuple)
+fates = st.lists(
+    st.builds(
+        Fate, number=st.just(0), task=st.sampled_from(TASKS), ceiling=st.integers(1, 600), attempts=attempts,
+        last=st.sampled_from(["accepted", "closed", "open"]),
+    ),
+    min_size=1, max_size=8,
+).map(lambda found: [replace(fate, number=number) for number, fate in enumerate(found)])  # fmt: skip
+
+
+@st.composite
+def histories(draw: st.DrawFn) -> list[Input]:
+    """
+    Two streams, crossings and decisions, read in any interleaving, with repeats.
+
+    Within each the order holds, as it does in a partition; either may run ahead of the other.
+    """
+    chosen = draw(fates)
+    streams: list[list[Input]] = [[fate.crossing() for fate in chosen]]
+    streams.append([one for fate in chosen for one in fate.decisions()])
+    if draw(st.booleans()):
+        streams[1] += [decision("task-ended", task=task) for task in TASKS]
+    history: list[Input] = []
+    while any(streams):
+        stream = draw(st.sampled_from([stream for stream in streams if stream]))
+        history.append(stream.pop(0))
+        if draw(st.integers(0, 5)) == 0:
+            history.append(draw(st.sampled_from(history)))
+    return history
+
+
+def lived(history: list[Input]) -> Iterator[tuple[Ledger, tuple[Event, ...]]]:
+    """Yield the ledger after each input, and what followed from it."""
+    ledger = Ledger()
+    for one in history:
+        ledger, events, _ = MACHINE.step(ledger, one, context())
+        yield ledger, events
+
+
+@settings(max_examples=60, deadline=None)
+@given(histories())
+def test_no_account_is_ever_above_its_cap(history: list[Input]) -> None:
+    """At every prefix reserved and spent together fit the cap, and neither is less than nothing."""
+    for ledger, _ in lived(history):
+        for account in ledger.accounts.values():
+            assert 0 <= account.reserved
+            assert 0 <= account.spent
+            assert account.reserved + account.spent <= account.cap
+
+
+@settings(max_examples=60, deadline=None)
+@given(histories())
+def test_an_account_is_the_sum_of_what_charges_it(history: list[Input]) -> None:
+    """No charge is lost and none counts twice, whatever the order."""
+    for ledger, _ in lived(history):
+        wanted = {name: Account(cap=known.cap) for name, known in ledger.accounts.items()}
+        for reservation in ledger.reservations.values():
+            reserved, spent, overrun = reservation.charge
+            for name in reservation.accounts:
+                wanted[name].reserved += reserved
+                wanted[name].spent += spent
+                wanted[name].overrun += overrun
+        assert wanted == ledger.accounts
+
+
+@settings(max_examples=40, deadline=None)
+@given(histories())
+def test_a_repeat_changes_nothing(history: list[Input]) -> None:
+    """After any history, every crossing and every attempt judged in it yields nothing again."""
+    *_, (ledger, _) = lived(history)
+    for one in history:
+        if isinstance(one, WithCrossing) or (isinstance(one, Received) and one.raw.topic == "handoffs.v1"):
+            assert () == MACHINE.decide(ledger, one, context())
+
+
+@settings(max_examples=40, deadline=None)
+@given(histories())
+def test_an_attempt_is_judged_and_reserved_once(history: list[Input]) -> None:
+    """No subject has two verdicts or two reservations."""
+    judged: list[Subject] = []
+    reserved: list[Subject] = []
+    for _, events in lived(history):
+        judged += [event.verdict.subject for event in events if isinstance(event, Judged)]
+        reserved += [event.subject for event in events if isinstance(event, Reserved)]
+
+    assert len(judged) == len(set(judged))
+    assert len(reserved) == len(set(reserved))
+
+
+@settings(max_examples=40, deadline=None)
+@given(histories())
+def test_replay_gives_the_same_ledger(history: list[Input]) -> None:
+    """The events alone, through the journal's encoding, are the state."""
+    *_, (ledger, _) = lived(history)
+    events = [event for _, events in lived(history) for event in events]
+    encoded = msgspec.json.encode(events)
+
+    assert ledger == MACHINE.fold(msgspec.json.decode(encoded, type=list[Event]))
+
+
+def decided_to_the_end(history: list[Input]) -> Ledger:
+    """Live through *history*, then through a refusal of each crossing and the end of each task."""
+    places = [
+        (f"{one.raw.partition}/{one.raw.offset}", one.key)
+        for one in history
+        if isinstance(one, Received) and one.raw.topic == "handoffs.v1"
+    ]
+    ledger = Ledger()
+    refusals = [decision("refused", subject=place, task=task) for place, task in places]
+    ends = [decision("task-ended", task=task) for task in TASKS]
+    for one in (*history, *refusals, *ends):
+        ledger, _, _ = MACHINE.step(ledger, one, context())
+    return ledger
+
+
+@settings(max_examples=40, deadline=None)
+@given(histories())
+def test_nothing_stays_reserved_when_all_is_decided(history: list[Input]) -> None:
+    """Once every crossing and both tasks are decided, money is spent or free."""
+    ledger = decided_to_the_end(history)
+
+    assert {"ended"} >= {reservation.stands for reservation in ledger.reservations.values()}
+    assert 0 == sum(account.reserved for account in ledger.accounts.values())
+
+
+@settings(max_examples=40, deadline=None)
+@given(histories())
+def test_memory_is_given_back(history: list[Input]) -> None:
+    """When the horizon has passed after the tasks' end nothing is left but the accounts of agents and teams."""
+    ledger = decided_to_the_end(history)
+    now = NOW
+    while (due := timer(ledger)) is not None:
+        assert due < NOW + 48 * HOUR_MS
+        now = max(now, due)
+        ledger, _, _ = MACHINE.step(ledger, Tick(), context(now))
+
+    kept = (ledger.reservations, ledger.tasks, ledger.judged, ledger.early, ledger.places, ledger.dispatches)
+    assert 0 == sum(len(one) for one in kept)
+    assert {"agent/for-reader", "team/for-office"} >= set(ledger.accounts)
