@@ -102,7 +102,11 @@ class Desk:
         self._broken.add_done_callback(lambda future: future.cancelled() or future.exception())
         self._reader = await self._log.reader()
         self._membership = await self._log.own(self.group, self._topic, self._on_assigned, self._on_revoked)
-        for name, body in (("read", self._read()), ("pulse", self._pulse()), ("group", self._membership.wait())):
+        for name, body in (
+            ("read", self._read()),
+            ("pulse", self._pulse()),
+            ("group", self._membership.wait()),
+        ):
             task = asyncio.create_task(body, name=f"{self._instance}-{name}")
             task.add_done_callback(self._on_done)
             self._work.append(task)
@@ -172,10 +176,11 @@ class Desk:
         self._pump()
 
     async def _on_revoked(self, partitions: frozenset[int]) -> None:
-        lanes = [self._lanes[number] for number in partitions if number in self._lanes]
-        self._commit(lanes)
-        for lane in lanes:
-            lane.suspended = True
+        for number in partitions:
+            lane = self._lanes.get(number)
+            if lane is not None:
+                lane.suspended = True
+                lane.committed = None  # what was noted last may not have been committed
 
     def _drop(self, lane: Lane) -> None:
         for dispatch in list(lane.dispatches.values()):
@@ -325,7 +330,7 @@ class Desk:
         found = examine(records[0], self.author.platform, self.author.me, self._ring) if records else None
         if not isinstance(found, Offer):
             raise MisconfiguredError(
-                f"the record at {place.topic}/{place.partition}/{dispatch.offset} is not what it was when first read"
+                f"the record at {place.topic}/{place.partition}/{dispatch.offset} is not what was read there first"
             )
         return found
 

@@ -20,7 +20,9 @@ _SASL: dict[str, type[SASLScram512 | SASLScram256 | SASLPlaintext]] = {
 
 async def open_log(settings: AgentSettings) -> Log:
     """Open the log of the settings' platform, as the agent's principal."""
-    return await KafkaLog.open(settings.kafka, prefix=settings.prefix)
+    log = KafkaLog(settings.kafka, settings.prefix, client_id=f"agent-{settings.name}")
+    await log.start()
+    return log
 
 
 def new_broker(settings: AgentSettings, ack_policy: AckPolicy) -> KafkaBroker:

@@ -36,8 +36,8 @@ class Handing(TypedDict, total=False):
 
     Exactly one of *to* (an agent's name; *versions* narrows it) and *capability* names the receiver. *ordinal*
     tells several handoffs of one step apart. *ceiling_micro_usd* is what the receiver itself may spend.
-    *constraints* are added to those in force, *authority* narrows; null passes on what the task has, one level less deep.
-    *timeout_s* is cut to the task's own deadline.
+    *constraints* are added to those in force, *authority* narrows; null passes on what the task has, one level less
+    deep. *timeout_s* is cut to the task's own deadline.
     """
 
     to: str | None

@@ -1,0 +1,721 @@
+"""What an agent does with its inbox, with a router that does what the test says."""
+
+import asyncio
+import dataclasses
+import json
+import threading
+from collections.abc import AsyncIterator, Callable
+from typing import Any
+
+import pytest
+from pydantic import BaseModel, ConfigDict
+
+from seamwork.agent import (
+    Agent,
+    AgentSettings,
+    Cancelled,
+    Failed,
+    Partial,
+    PartialAnswer,
+    Refusal,
+    Refused,
+    Task,
+    TaskError,
+    Transferred,
+)
+from seamwork.bus.port import Partition
+from seamwork.clock import SystemClock
+from seamwork.ids import answer_id, child_id
+from seamwork.records.authority import Authority, Constraint, Spent
+from seamwork.records.crossing import Handoff, Progress, Result, Usage
+from seamwork.records.wire import Received
+from seamwork.settings.kafka import KafkaAccess
+from seamwork.testing.builders import PLATFORM
+from seamwork.testing.keys import key_of
+from seamwork.testing.scripted_router import INTENT, ScriptedRouter
+from seamwork.testing.simlog import SimBroker, SimLog
+
+CONTRACT = "licence-facts/1.0.0"
+FORGER = key_of("agent:forger")
+
+
+class Parsed(BaseModel):
+    """What the extractor is given."""
+
+    model_config = ConfigDict(extra="forbid")
+    name: str = "mortar"
+
+
+@dataclasses.dataclass
+class Facts:
+    """What the extractor returns."""
+
+    licence: str
+
+
+class Stage:
+    """One agent's world: a log in memory, a scripted router, and the agents that run."""
+
+    def __init__(self) -> None:
+        self.broker = SimBroker(SystemClock())
+        for topic in ("handoffs.v1", "heartbeats.v1", "inbox.extractor.v1", "inbox.planner.v1"):
+            self.broker.create_topic(topic)
+        self.log = SimLog(self.broker)
+        self.router = ScriptedRouter(self.log)
+        self._running: list[Agent] = []
+
+    async def start(self, agent: Agent, **settings: Any) -> None:
+        """Run an agent on the log."""
+        found = AgentSettings(
+            name=agent.name,
+            platform=PLATFORM,
+            key=key_of(f"agent:{agent.name}"),
+            kafka=KafkaAccess("127.0.0.1:1", "nobody", "nothing"),
+            router_keys=self.router.router_keys,
+            **{"grace_s": 1.0, **settings},
+        )
+        await agent.start(settings=found, log=self.log)
+        self._running.append(agent)
+
+    async def stop(self, agent: Agent) -> None:
+        """Stop an agent as a signal would."""
+        self._running.remove(agent)
+        await agent.stop()
+
+    async def close(self) -> None:
+        """Stop what still runs, without waiting for it."""
+        for agent in list(self._running):
+            await self.stop(agent)
+
+    def committed(self, agent: Agent) -> int | None:
+        """Return what the agent's group has committed."""
+        group = f"agent-{agent.name}.{agent.version.replace('.', '-')}"
+        return self.broker.group(group).committed.get(Partition(f"inbox.{agent.name}.v1", 0))
+
+
+@pytest.fixture
+async def stage() -> AsyncIterator[Stage]:
+    """Make a world for one test."""
+    made = Stage()
+    yield made
+    await made.close()
+
+
+def extractor(version: str = "1.0.0") -> Agent:
+    """Return an agent that answers at once."""
+    agent = Agent("extractor", version)
+
+    @agent.accepts("licence-facts", "1.0.0")
+    async def extract(parsed: Parsed) -> Facts:
+        return Facts(f"licence of {parsed.name}")
+
+    return agent
+
+
+def body(received: Received[Any]) -> Any:
+    """Read a payload."""
+    return json.loads(received.payload)
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    """Wait for a condition, ten seconds at most."""
+    async with asyncio.timeout(10):
+        while not condition():  # noqa: ASYNC110  # the condition is what happens inside an agent
+            await asyncio.sleep(0.005)
+
+
+async def test_work_is_accepted_run_and_answered(stage: Stage) -> None:
+    """The agent says that it took the work, runs the function, and answers under the stamp."""
+    await stage.start(extractor())
+
+    work = await stage.router.dispatch(
+        "extractor", {"name": "mortar"}, constraints=(Constraint(name="a", value="b"),)
+    )
+    progress = await stage.router.next(Progress)
+    result = await stage.router.next(Result)
+
+    assert progress.record.accepted_work
+    assert {"licence": "licence of mortar"} == body(result)
+    assert "success" == result.record.outcome
+    assert answer_id(work.dispatch, 0) == result.record.id
+    assert (work.crossing, work.dispatch, work.contract) == (
+        result.record.parent, result.record.dispatch, result.record.contract,
+    )  # fmt: skip
+    assert (INTENT, work.constraints) == (result.record.intent, result.record.constraints)
+    assert result.record.stamp is not None
+    assert "extractor" == json.loads(result.record.stamp.envelope)["agent"]
+
+
+async def test_a_plain_function_runs_beside_the_loop(stage: Stage) -> None:
+    """A function that blocks its thread keeps nobody else from working."""
+    agent, gate, seen = Agent("extractor", "1.0.0"), threading.Event(), list[str]()
+
+    @agent.accepts("licence-facts", "1.0.0")
+    def extract(parsed: Parsed, task: Task) -> Facts:
+        task.progress_sync("reading")
+        seen.append(threading.current_thread().name)
+        if parsed.name == "slow":
+            gate.wait(10)
+        return Facts(parsed.name)
+
+    await stage.start(agent)
+    await stage.router.dispatch("extractor", {"name": "slow"})
+    await stage.router.dispatch("extractor", {"name": "quick"})
+    first = await stage.router.next(Result)
+    gate.set()
+    second = await stage.router.next(Result)
+
+    assert ["quick", "slow"] == [body(first)["licence"], body(second)["licence"]]
+    assert all(name != "MainThread" for name in seen)
+
+
+@pytest.mark.parametrize(
+    ("payload", "kind"),
+    [(b"{\xff", "PayloadError"), (b'{"nam": 1}', "PayloadError"), (b"", "PayloadError")],
+    ids=["not-json", "does-not-fit", "empty"],
+)
+async def test_a_payload_that_does_not_fit_is_answered_with_an_error(
+    stage: Stage, payload: bytes, kind: str
+) -> None:
+    """The answer names what is wrong and not what was sent."""
+    await stage.start(extractor())
+
+    await stage.router.dispatch("extractor", payload)
+    result = await stage.router.next(Result)
+
+    assert ("error", kind) == (result.record.outcome, body(result)["error"]["type"])
+    assert "nam: 1" not in body(result)["error"]["message"]
+
+
+async def test_an_exception_travels_by_name_alone(stage: Stage) -> None:
+    """What the function raised may quote the payload, so only its type leaves the process."""
+    agent = Agent("extractor", "1.0.0")
+
+    @agent.accepts("licence-facts", "1.0.0")
+    async def extract(parsed: Parsed) -> Facts:
+        message = f"secret {parsed.name}"
+        raise ValueError(message)
+
+    await stage.start(agent)
+    await stage.router.dispatch("extractor", {"name": "mortar"})
+    result = await stage.router.next(Result)
+
+    assert ("error", "ValueError") == (result.record.outcome, body(result)["error"]["type"])
+    assert "mortar" not in result.payload.decode()
+
+
+async def test_outcomes_are_labelled(stage: Stage) -> None:
+    """A part and an error are results of their own, with what was spent."""
+    agent = Agent("extractor", "1.0.0")
+
+    @agent.accepts("licence-facts", "1.0.0")
+    async def extract(parsed: Parsed, task: Task) -> Facts | Partial[Facts]:
+        task.spend(micro_usd=70, input_tokens=5)
+        task.spend(micro_usd=50)
+        if parsed.name == "half":
+            return task.partial(Facts("half"))
+        raise TaskError("no-licence", "there is no licence file")
+
+    await stage.start(agent)
+    await stage.router.dispatch("extractor", {"name": "half"})
+    half = await stage.router.next(Result)
+    await stage.router.dispatch("extractor", {"name": "none"})
+    none = await stage.router.next(Result)
+
+    assert ("partial", {"licence": "half"}) == (half.record.outcome, body(half))
+    assert Spent(micro_usd=120, input_tokens=5) == half.record.spent
+    assert {"error": {"type": "no-licence", "message": "there is no licence file"}} == body(none)
+
+
+async def test_what_the_router_did_not_sign_is_never_run(stage: Stage) -> None:
+    """Unsigned, forged, meant for others or changed: passed over, and what lies behind is done."""
+    router = stage.router
+    await stage.start(extractor())
+
+    _, unsigned = router.work("extractor", {"name": "unsigned"})
+    bare = tuple(header for header in unsigned.headers if header[0] not in {"sw_sig", "sw_kid"})
+    await router.write(_with(unsigned, headers=bare))
+    forger = ScriptedRouter(stage.log, router.platform, FORGER)
+    await forger.dispatch("extractor", {"name": "forged"})
+    _, borrowed = forger.work("extractor", {"name": "borrowed"})
+    await router.write(_with_header(borrowed, "sw_kid", router.key.kid.encode()))
+    _, other = router.work("compliance", {"name": "other"})
+    await router.write(_with(other, topic="inbox.extractor.v1"))
+    _, changed = router.work("extractor", {"name": "changed"})
+    await router.write(_with(changed, value=b'{"name": "changed!"}'))
+    await router.write(_with(changed, value=None))
+    _, odd = router.work("extractor", {"name": "odd"})
+    await router.write(_with_header(odd, "sw_crossing", b"\xff\x00"))
+    await router.dispatch("extractor", {"name": "honest"})
+    result = await router.next(Result)
+    await router.read()
+
+    assert {"licence": "licence of honest"} == body(result)
+    assert [] == [each for each in router.seen if isinstance(each.record, Result)]
+
+
+async def test_a_dispatch_is_run_once_however_often_it_is_read(stage: Stage) -> None:
+    """The same dispatch again is a repeat; a finished one is not run again either."""
+    router = stage.router
+    await stage.start(extractor())
+    work, outgoing = router.work("extractor", {"name": "mortar"})
+    await router.write(outgoing)
+    await router.write(outgoing)
+    result = await router.next(Result)
+    await router.tell("accepted", work, result.record.id)
+    await router.write(outgoing)
+    await router.dispatch("extractor", {"name": "last"})
+    last = await router.next(Result)
+
+    assert {"licence": "licence of last"} == body(last)
+
+
+async def test_only_finished_work_is_committed(stage: Stage) -> None:
+    """The position stands before the first dispatch that is not over, whatever is over behind it."""
+    router, agent = stage.router, extractor()
+    await stage.start(agent)
+    first = await router.dispatch("extractor", {"name": "first"})
+    second = await router.dispatch("extractor", {"name": "second"})
+    answers = {
+        answer.record.dispatch: answer.record.id for answer in [await router.next(Result) for _ in range(2)]
+    }
+
+    await router.tell("accepted", second, answers[second.dispatch])
+    await stage.stop(agent)
+    before = stage.committed(agent)
+    await stage.start(agent)
+    await router.tell("accepted", first, answers[first.dispatch])
+    await _until_committed(stage, agent, 4)
+
+    assert 0 == before
+
+
+async def test_a_cancellation_in_the_log_removes_queued_work(stage: Stage) -> None:
+    """The agent reads to the end before it runs: what was cancelled while it was away never starts."""
+    router, agent = stage.router, extractor()
+    cancelled = await router.dispatch("extractor", {"name": "cancelled"})
+    older = await router.dispatch("extractor", {"name": "older"})
+    newer = await router.dispatch(
+        "extractor", {"name": "newer"}, task=older.task, crossing=older.crossing, attempt=2
+    )
+    await router.tell("cancelled", cancelled, cancelled.crossing)
+
+    await stage.start(agent)
+    result = await router.next(Result)
+    await router.read()
+
+    assert newer.dispatch == result.record.dispatch
+    assert {newer.dispatch} == {
+        each.record.dispatch for each in router.seen if isinstance(each.record, Progress)
+    }
+
+
+async def test_a_running_coroutine_is_cancelled(stage: Stage) -> None:
+    """A notice ends the function where it stands, and no result is sent."""
+    agent, begun, ended = Agent("extractor", "1.0.0"), asyncio.Event(), asyncio.Event()
+
+    @agent.accepts("licence-facts", "1.0.0")
+    async def extract(parsed: Parsed) -> Facts:
+        begun.set()
+        try:
+            await asyncio.Event().wait()
+        finally:
+            ended.set()
+        return Facts(parsed.name)
+
+    await stage.start(agent)
+    work = await stage.router.dispatch("extractor", {"name": "mortar"})
+    await asyncio.wait_for(begun.wait(), 10)
+    await stage.router.tell("cancelled", work, work.crossing)
+    await asyncio.wait_for(ended.wait(), 10)
+    await _until_committed(stage, agent, 2)
+    await stage.router.read()
+
+    assert [] == [each for each in stage.router.seen if isinstance(each.record, Result)]
+
+
+async def test_a_plain_function_can_see_that_it_was_cancelled(stage: Stage) -> None:
+    """A thread cannot be stopped; it is told, and its waiting for others ends."""
+    agent, told = Agent("extractor", "1.0.0"), list[str]()
+
+    @agent.accepts("licence-facts", "1.0.0")
+    def extract(parsed: Parsed, task: Task) -> Facts:
+        try:
+            task.delegate_sync(to="parser", contract="parse/1.0.0", payload={}, step="parse")
+        except Cancelled as error:
+            told.append(error.rule)
+        told.append(str(task.cancelled))
+        return Facts(parsed.name)
+
+    await stage.start(agent)
+    work = await stage.router.dispatch("extractor", {"name": "mortar"})
+    await stage.router.next(Handoff)
+    await stage.router.tell("cancelled", work, work.crossing)
+    await until(lambda: len(told) == 2)
+
+    assert ["cancelled", "True"] == told
+
+
+async def test_a_handoff_carries_what_the_stamp_says(stage: Stage) -> None:
+    """Intent verbatim, constraints grown, parent, ids derived, a deadline within the own."""
+    agent = Agent("extractor", "1.0.0")
+
+    @agent.accepts("licence-facts", "1.0.0")
+    async def extract(parsed: Parsed, task: Task) -> Facts:
+        return await task.delegate(
+            to="parser", contract="parse/1.0.0", payload=parsed, returns=Facts, step="parse", ordinal=3,
+            ceiling_micro_usd=10, constraints={"region": "eu"}, authority=Authority(tools=("read",)), timeout_s=60,
+        )  # fmt: skip
+
+    await stage.start(agent)
+    work = await stage.router.dispatch(
+        "extractor", {"name": "mortar"}, constraints=(Constraint(name="a", value="b"),)
+    )
+    handoff = await stage.router.next(Handoff)
+    await stage.router.answer(handoff, {"licence": "MIT"})
+    result = await stage.router.next(Result)
+
+    sent = handoff.record
+    assert child_id(work.crossing, "extractor", "parse", 3) == sent.id
+    assert (work.crossing, work.task, INTENT) == (sent.parent, sent.task, sent.intent)
+    assert (Constraint(name="a", value="b"), Constraint(name="region", value="eu")) == sent.constraints
+    assert (Authority(tools=("read",)), 10) == (sent.authority, sent.ceiling_micro_usd)
+    assert sent.sent_at + 60_000 >= sent.deadline_at
+    assert {"licence": "MIT"} == body(result)
+    assert ["completed"] == [step.state for step in result.record.steps]
+    assert work.dispatch == json.loads(sent.stamp.envelope)["dispatch"] if sent.stamp else False
+
+
+async def test_work_fans_out_and_joins(stage: Stage) -> None:
+    """More handoffs at once than there are seats, answered in any order."""
+    agent = Agent("planner", "1.0.0")
+
+    @agent.accepts("plan", "1.0.0")
+    async def plan(names: list[str], task: Task) -> list[str]:
+        answers = await asyncio.gather(
+            *(
+                task.delegate(
+                    to="extractor", contract=CONTRACT, payload={"name": name}, returns=Facts, step=f"e-{name}"
+                )
+                for name in names
+            )
+        )
+        return [facts.licence for facts in answers]
+
+    await stage.start(agent, concurrency=1)
+    names = [f"n{number}" for number in range(20)]
+    await stage.router.dispatch("planner", names, contract="plan/1.0.0")
+    handoffs = [await stage.router.next(Handoff) for _ in names]
+    for handoff in reversed(handoffs):
+        await stage.router.answer(handoff, {"licence": body(handoff)["name"]})
+    result = await stage.router.next(Result)
+
+    assert names == body(result)
+
+
+@pytest.mark.parametrize(
+    ("what", "error"),
+    [("refused", "Refused"), ("failed", "Failed"), ("expired", "Expired"), ("cancelled", "Cancelled")],
+)
+async def test_a_handoff_that_brings_nothing_back_says_why(stage: Stage, what: str, error: str) -> None:
+    """The sender gets the rule, the reason and who decided; unhandled, it becomes the own error."""
+    await stage.start(_asking_agent())
+
+    work = await stage.router.dispatch("planner", {}, contract="plan/1.0.0")
+    handoff = await stage.router.next(Handoff)
+    await stage.router.tell(
+        what,
+        work,
+        handoff.record.id,
+        gate="policy-engine",
+        rule="no-weekend",
+        reason="field day is not a weekday",
+    )
+    result = await stage.router.next(Result)
+
+    assert ("error", error) == (result.record.outcome, body(result)["error"]["type"])
+    assert "policy-engine (no-weekend): field day is not a weekday" in body(result)["error"]["message"]
+
+
+async def test_part_of_an_answer_is_never_taken_for_the_whole(stage: Stage) -> None:
+    """`delegate` raises on a partial answer, `ask` returns it with its label."""
+    agent = Agent("planner", "1.0.0")
+
+    @agent.accepts("plan", "1.0.0")
+    async def plan(payload: dict[str, Any], task: Task) -> dict[str, Any]:
+        try:
+            await task.delegate(to="extractor", contract=CONTRACT, payload={}, returns=Facts, step="whole")
+        except PartialAnswer as error:
+            part = error.value
+        labelled = await task.ask(to="extractor", contract=CONTRACT, payload={}, returns=Facts, step="part")
+        return {"part": part, "label": labelled.outcome, "value": labelled.value}
+
+    await stage.start(agent)
+    await stage.router.dispatch("planner", {}, contract="plan/1.0.0")
+    for _ in range(2):
+        await stage.router.answer(await stage.router.next(Handoff), {"licence": "MIT"}, "partial")
+    result = await stage.router.next(Result)
+
+    assert {"part": {"licence": "MIT"}, "label": "partial", "value": {"licence": "MIT"}} == body(result)
+
+
+async def test_an_answer_that_is_an_error_fails_the_step(stage: Stage) -> None:
+    """The receiver's own words come with it."""
+    agent, heard = Agent("planner", "1.0.0"), list[Failed]()
+
+    @agent.accepts("plan", "1.0.0")
+    async def plan(payload: dict[str, Any], task: Task) -> dict[str, Any]:
+        try:
+            await task.delegate(capability="extract", contract=CONTRACT, payload=payload, step="extract")
+        except Failed as error:
+            heard.append(error)
+        return {}
+
+    await stage.start(agent)
+    await stage.router.dispatch("planner", {}, contract="plan/1.0.0")
+    handoff = await stage.router.next(Handoff)
+    await stage.router.answer(handoff, {"error": {"type": "no-licence", "message": "none found"}}, "error")
+    await stage.router.next(Result)
+
+    assert ("extract", None) == (handoff.record.target.capability, handoff.record.target.agent)
+    assert [("no-licence", "none found")] == [(error.rule, error.reason) for error in heard]
+
+
+async def test_a_second_run_sends_the_same_ids(stage: Stage) -> None:
+    """After a crash the function runs from the top; what it sent before is recognised by its ids."""
+    router = stage.router
+    agent = _asking_agent()
+    await stage.start(agent)
+    await router.dispatch("planner", {}, contract="plan/1.0.0")
+    before = await router.next(Handoff)
+    await stage.stop(agent)
+
+    await stage.start(agent)
+    again = await router.next(Handoff)
+    await router.answer(again, {"licence": "MIT"})
+    first = await router.next(Result)
+    await stage.stop(agent)
+    await stage.start(agent)
+    second = await router.next(Result)
+
+    assert (before.record.id, before.payload) == (again.record.id, again.payload)
+    assert (first.record.id, first.payload) == (second.record.id, second.payload)
+
+
+async def test_an_answer_that_lies_in_the_inbox_is_used_without_asking_again(stage: Stage) -> None:
+    """What came while the agent was away is there when the second run asks for it."""
+    router = stage.router
+    agent = _asking_agent()
+    await stage.start(agent)
+    await router.dispatch("planner", {}, contract="plan/1.0.0")
+    handoff = await router.next(Handoff)
+    await stage.stop(agent)
+    await router.answer(handoff, {"licence": "MIT"})
+
+    await stage.start(agent)
+    result = await router.next(Result)
+    await router.read()
+
+    assert {"licence": "MIT"} == body(result)
+    assert [] == [each for each in router.seen if isinstance(each.record, Handoff)]
+
+
+async def test_a_step_handed_on_twice_with_another_content_is_the_authors_mistake(stage: Stage) -> None:
+    """The same step and ordinal would be the same id; the message says what to do."""
+    agent = Agent("planner", "1.0.0")
+
+    @agent.accepts("plan", "1.0.0")
+    async def plan(payload: dict[str, Any], task: Task) -> dict[str, Any]:
+        await asyncio.gather(
+            *(
+                task.delegate(to="x", contract=CONTRACT, payload={"n": number}, step="same")
+                for number in range(2)
+            )
+        )
+        return payload
+
+    await stage.start(agent)
+    await stage.router.dispatch("planner", {}, contract="plan/1.0.0")
+    result = await stage.router.next(Result)
+
+    assert "give each handoff of a step its own ordinal" in body(result)["error"]["message"]
+
+
+async def test_a_refused_answer_can_be_mended(stage: Stage) -> None:
+    """The hook's answer takes the next ordinal; without a hook the agent is done."""
+    agent, refusals = Agent("extractor", "1.0.0"), list[Refusal]()
+
+    @agent.accepts("licence-facts", "1.0.0")
+    async def extract(parsed: Parsed) -> Facts:
+        return Facts(parsed.name)
+
+    @extract.on_refused
+    async def mend(parsed: Parsed, refusal: Refusal) -> Facts:
+        refusals.append(refusal)
+        return Facts(f"{parsed.name} mended")
+
+    await stage.start(agent)
+    work = await stage.router.dispatch("extractor", {"name": "mortar"})
+    first = await stage.router.next(Result)
+    await stage.router.tell("refused", work, first.record.id, rule="every-licence", corrections_left=1)
+    second = await stage.router.next(Result)
+    await stage.router.tell("refused", work, second.record.id, rule="every-licence", corrections_left=0)
+    await _until_committed(stage, agent, 3)
+
+    assert (answer_id(work.dispatch, 1), {"licence": "mortar mended"}) == (second.record.id, body(second))
+    assert [("every-licence", 0)] == [(refusal.rule, refusal.ordinal) for refusal in refusals]
+
+
+async def test_a_refusal_that_came_while_the_agent_was_away_is_mended_at_the_start(stage: Stage) -> None:
+    """The function itself is not run again: its answer was judged already."""
+    agent, runs = Agent("extractor", "1.0.0"), list[str]()
+
+    @agent.accepts("licence-facts", "1.0.0")
+    async def extract(parsed: Parsed) -> Facts:
+        runs.append("function")
+        return Facts(parsed.name)
+
+    @extract.on_refused
+    async def mend(parsed: Parsed) -> Facts:
+        runs.append("hook")
+        return Facts(parsed.name)
+
+    await stage.start(agent)
+    work = await stage.router.dispatch("extractor", {"name": "mortar"})
+    first = await stage.router.next(Result)
+    await stage.stop(agent)
+    await stage.router.tell("refused", work, first.record.id, rule="every-licence", corrections_left=1)
+    await stage.start(agent)
+    second = await stage.router.next(Result)
+
+    assert ["function", "hook"] == runs
+    assert answer_id(work.dispatch, 1) == second.record.id
+
+
+async def test_a_transfer_ends_the_own_work(stage: Stage) -> None:
+    """Once the transfer is dispatched the receiver answers, and this agent sends no result."""
+    agent = Agent("extractor", "1.0.0")
+
+    @agent.accepts("licence-facts", "1.0.0")
+    async def extract(parsed: Parsed, task: Task) -> Facts | Transferred:
+        task.spend(requests=1)
+        try:
+            await task.hand_off(to="nobody", contract=CONTRACT, payload=parsed, step="wrong")
+        except Refused:
+            return await task.hand_off(to="lawyer", contract=CONTRACT, payload=parsed, step="right")
+        return Facts("not reached")
+
+    await stage.start(agent)
+    work = await stage.router.dispatch("extractor", {"name": "mortar"})
+    wrong = await stage.router.next(Handoff, step="wrong")
+    await stage.router.tell("refused", work, wrong.record.id, rule="no-candidate")
+    right = await stage.router.next(Handoff, step="right")
+    await stage.router.tell("accepted", work, right.record.id)
+    await _until_committed(stage, agent, 3)
+    await stage.router.read()
+
+    assert ("transfer", Spent(requests=1)) == (right.record.mode, right.record.spent)
+    assert [] == [each for each in stage.router.seen if isinstance(each.record, Result)]
+
+
+async def test_other_versions_work_is_passed_over(stage: Stage) -> None:
+    """Each version reads the whole inbox and runs what is its own."""
+    await stage.start(extractor("1.0.0"))
+    await stage.start(extractor("2.0.0"))
+
+    old = await stage.router.dispatch("extractor", {"name": "old"}, version="1.0.0")
+    new = await stage.router.dispatch("extractor", {"name": "new"}, version="2.0.0")
+    results = [await stage.router.next(Result) for _ in range(2)]
+
+    assert {(old.dispatch, "1.0.0"), (new.dispatch, "2.0.0")} == {
+        (result.record.dispatch, result.record.source.version) for result in results
+    }
+
+
+async def test_a_stopping_agent_finishes_what_it_began(stage: Stage) -> None:
+    """Nothing new is taken, and the answer of what runs is sent."""
+    agent, begun, go_on = Agent("extractor", "1.0.0"), asyncio.Event(), asyncio.Event()
+
+    @agent.accepts("licence-facts", "1.0.0")
+    async def extract(parsed: Parsed) -> Facts:
+        begun.set()
+        await go_on.wait()
+        return Facts(parsed.name)
+
+    await stage.start(agent, concurrency=1)
+    await stage.router.dispatch("extractor", {"name": "begun"})
+    await stage.router.dispatch("extractor", {"name": "queued"})
+    await asyncio.wait_for(begun.wait(), 10)
+    stopping = asyncio.create_task(stage.stop(agent))
+    await asyncio.sleep(0)
+    go_on.set()
+    await stopping
+    result = await stage.router.next(Result)
+    await stage.router.read()
+
+    assert {"licence": "begun"} == body(result)
+    assert [] == [each for each in stage.router.seen if isinstance(each.record, Result)]
+
+
+async def test_what_does_not_stop_in_time_is_left_for_the_next_start(stage: Stage) -> None:
+    """A stop waits for the grace and no longer; the position stays before the work."""
+    agent, begun = Agent("extractor", "1.0.0"), asyncio.Event()
+
+    @agent.accepts("licence-facts", "1.0.0")
+    async def extract(parsed: Parsed) -> Facts:
+        begun.set()
+        await asyncio.Event().wait()
+        return Facts(parsed.name)
+
+    await stage.start(agent, grace_s=0)
+    await stage.router.dispatch("extractor", {"name": "endless"})
+    await asyncio.wait_for(begun.wait(), 10)
+    await stage.stop(agent)
+
+    assert 0 == stage.committed(agent)
+
+
+async def test_spending_is_reported_while_the_work_goes_on(stage: Stage) -> None:
+    """Usage is cumulative and comes with the heartbeats."""
+    agent, done = Agent("extractor", "1.0.0"), asyncio.Event()
+
+    @agent.accepts("licence-facts", "1.0.0")
+    async def extract(parsed: Parsed, task: Task) -> Facts:
+        task.spend(micro_usd=9)
+        await done.wait()
+        return Facts(parsed.name)
+
+    await stage.start(agent, heartbeat_ms=100)
+    work = await stage.router.dispatch("extractor", {"name": "mortar"})
+    usage = await stage.router.next(Usage)
+    done.set()
+    await stage.router.next(Result)
+
+    assert (work.dispatch, Spent(micro_usd=9)) == (usage.record.dispatch, usage.record.spent)
+
+
+def _asking_agent() -> Agent:
+    agent = Agent("planner", "1.0.0")
+
+    @agent.accepts("plan", "1.0.0")
+    async def plan(payload: dict[str, Any], task: Task) -> Facts:
+        return await task.delegate(
+            to="extractor", contract=CONTRACT, payload={"name": "mortar"}, returns=Facts, step="extract"
+        )
+
+    return agent
+
+
+def _with(outgoing: Any, **parts: Any) -> Any:
+    return dataclasses.replace(outgoing, **parts)
+
+
+def _with_header(outgoing: Any, name: str, value: bytes) -> Any:
+    headers = tuple((key, value if key == name else old) for key, old in outgoing.headers)
+    return _with(outgoing, headers=headers)
+
+
+async def _until_committed(stage: Stage, agent: Agent, position: int) -> None:
+    async with asyncio.timeout(10):
+        while stage.committed(agent) != position:
+            await asyncio.sleep(0.01)
