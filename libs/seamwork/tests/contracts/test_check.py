@@ -57,6 +57,8 @@ def test_the_topics_reader_finds_what_the_command_finds() -> None:
         ("format: email", "$ref: 'file:///etc/hostname'", "remote-reference", "14:41"),
         ("format: email", "$ref: '#/$defs/x'", "broken-reference", "14:41"),
         ("format: email", "$ref: '#/properties/customer'", "endless-reference", "14:41"),
+        ("note: {type: string, maxLength: 400}",
+         "l: {allOf: [{$ref: '#/properties/lines'}, {$ref: '#/properties/lines'}]}", "schema-tangled", "7:7"),
         ("format: email", "$schema: 'http://json-schema.org/draft-07/schema#'", "unknown-dialect", "14:44"),
         ("type: string, format: email", "type: strin", "schema-invalid", "14:26"),
         ("violates: [within-lines]", "violates: []", "example-differs", "49:7"),

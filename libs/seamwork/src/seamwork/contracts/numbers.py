@@ -13,8 +13,8 @@ _EXACT = 1 << 53
 """Beyond this a double loses units: such a number stays what it is, and a rule that cannot use it refuses."""
 
 
-_MAX_PLANS = 5000
-"""Overlapping recursive branches can multiply; what lies beyond keeps its numbers, and a rule on it refuses."""
+_MAX_PLANS = 2000
+"""As many as ``tangle`` lets through; past them numbers stay as they are, and a rule on them refuses."""
 
 
 class Numbers:

@@ -11,6 +11,7 @@ from typing import Any
 import jsonschema_rs
 
 from seamwork.contracts.findings import Finding, pointer
+from seamwork.contracts.tangle import tangled
 from seamwork.documents.problems import Place, Problem, did_you_mean, json_path
 from seamwork.rules.walk import LISTS, MAPS, SINGLES, Schema, resolve, subschemas
 
@@ -77,6 +78,11 @@ def schema_problems(schema: Schema, path: tuple[str | int, ...], place_of: Place
         faulty = True
         yield problem
     if faulty:
+        return
+    if tangled(schema):
+        message = "its parts apply to one value too often, so that validating could take for ever"
+        mend = "refer to each part once, or take recursion apart"
+        yield Problem(place_of(*path), json_path(path), "schema-tangled", message, mend)
         return
     try:
         Checker(schema)

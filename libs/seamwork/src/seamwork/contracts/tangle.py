@@ -1,0 +1,81 @@
+"""
+Find schemas whose validation can multiply: small to write, and for ever to run.
+
+``{"properties": {"a": {"allOf": [{"$ref": "#"}, {"$ref": "#"}]}}}`` holds a value of depth 64 against 2^64
+schemas. So the schemas that apply to one value are counted, with every repetition, along all steps into a value,
+until nothing new is met or there are too many.
+"""
+
+from typing import Any
+
+from seamwork.rules.walk import ALL_OF_THEM, SAME_VALUE, Schema, of_entry, of_property, resolve
+
+MAX_AT_ONCE = 200
+"""Schemas that may apply to one value; a union of a hundred forms is already hard to read."""
+MAX_STEPS = 2000
+"""Different sets of schemas that may be met on the way through a value."""
+
+_UNDECLARED = "\0"
+
+
+def tangled(root: Any) -> bool:
+    """Say whether validating against *root* could multiply beyond what any contract needs."""
+    first = _expanded(root, [root])
+    if first is None:
+        return True
+    waiting = [first]
+    seen = {_key(first)}
+    while waiting:
+        for below in _steps(waiting.pop()):
+            schemas = _expanded(root, below)
+            if schemas is None:
+                return True
+            key = _key(schemas)
+            if schemas and key not in seen:
+                seen.add(key)
+                waiting.append(schemas)
+                if len(seen) > MAX_STEPS:
+                    return True
+    return False
+
+
+def _expanded(root: Any, schemas: list[Any]) -> list[Schema] | None:
+    """Return every schema that *schemas* lead to on the same value, as often as they do; None past the limit."""
+    found: list[Schema] = []
+    stack = [schema for schema in schemas if isinstance(schema, dict)]
+    while stack:
+        schema = stack.pop()
+        found.append(schema)
+        if len(found) > MAX_AT_ONCE:
+            return None
+        below: list[Any] = []
+        if isinstance(schema.get("$ref"), str):
+            below.append(resolve(root, schema["$ref"]))
+        for keyword in ALL_OF_THEM:
+            below += schema[keyword] if isinstance(schema.get(keyword), list) else []
+        below += [schema[keyword] for keyword in SAME_VALUE if keyword in schema]
+        dependent = schema.get("dependentSchemas")
+        below += dependent.values() if isinstance(dependent, dict) else []
+        stack += [entry for entry in below if isinstance(entry, dict)]
+    return found
+
+
+def _steps(schemas: list[Schema]) -> list[list[Any]]:
+    """Return what applies one step further: to each field and entry that is named, and to any other."""
+    names = {name for s in schemas if isinstance(s.get("properties"), dict) for name in s["properties"]}
+    names |= {_UNDECLARED}
+    length = max(
+        (len(s["prefixItems"]) for s in schemas if isinstance(s.get("prefixItems"), list)), default=0
+    )
+    patterns = [
+        entry
+        for schema in schemas
+        if isinstance(schema.get("patternProperties"), dict)
+        for entry in schema["patternProperties"].values()
+    ]
+    fields = [of_property(schemas, name) for name in sorted(names)]
+    return [*fields, patterns, *(of_entry(schemas, index) for index in range(length + 1))]
+
+
+def _key(schemas: list[Schema]) -> tuple[int, ...]:
+    return tuple(sorted(id(schema) for schema in schemas))

@@ -1,0 +1,59 @@
+from typing import Any
+
+import pytest
+
+from seamwork.contracts.tangle import tangled
+
+TWICE = {"allOf": [{"$ref": "#"}, {"$ref": "#"}]}
+
+
+def _doubling(steps: int, *, inside: bool) -> dict[str, Any]:
+    """Make a schema whose parts each refer twice to the next, one step deeper or on the same value."""
+    defs: dict[str, Any] = {f"d{steps}": {"type": "object"}}
+    for index in range(steps):
+        both = {"allOf": [{"$ref": f"#/$defs/d{index + 1}"}, {"$ref": f"#/$defs/d{index + 1}"}]}
+        defs[f"d{index}"] = {"properties": {"a": both}} if inside else both
+    return {"$ref": "#/$defs/d0", "$defs": defs}
+
+
+@pytest.mark.parametrize(
+    "schema",
+    [
+        pytest.param({"properties": {"a": TWICE}}, id="recursion-twice"),
+        pytest.param({"items": {"oneOf": TWICE["allOf"]}}, id="recursion-in-branches"),
+        pytest.param({"patternProperties": {"^x": TWICE}}, id="recursion-in-patterns"),
+        pytest.param({"prefixItems": [True, TWICE]}, id="recursion-in-first-entries"),
+        pytest.param(_doubling(30, inside=False), id="thirty-doublings-on-one-value"),
+        pytest.param(_doubling(30, inside=True), id="thirty-doublings-on-the-way-down"),
+        pytest.param(
+            {
+                "$ref": "#/$defs/x",
+                "$defs": {
+                    name: {"properties": {"a": {"allOf": [{"$ref": "#/$defs/x"}, {"$ref": "#/$defs/y"}]}}}
+                    for name in "xy"
+                },
+            },
+            id="two-that-need-each-other-twice",
+        ),
+    ],
+)
+def test_what_multiplies_is_found(schema: dict[str, Any]) -> None:
+    """Each of these would hold one deep value against more schemas than there is time for."""
+    assert tangled(schema)
+
+
+@pytest.mark.parametrize(
+    "schema",
+    [
+        pytest.param({}, id="anything"),
+        pytest.param({"properties": {"left": {"$ref": "#"}, "right": {"$ref": "#"}}}, id="a-binary-tree"),
+        pytest.param({"items": {"anyOf": [{"type": "string"}, {"$ref": "#"}]}}, id="nested-lists"),
+        pytest.param({"oneOf": [{"const": index} for index in range(100)]}, id="a-hundred-forms"),
+        pytest.param(
+            {"properties": {f"p{index}": {"type": "number"} for index in range(1000)}}, id="many-fields"
+        ),
+    ],
+)
+def test_what_only_looks_so_is_left_alone(schema: dict[str, Any]) -> None:
+    """Trees, unions and wide objects are contracts that people write."""
+    assert not tangled(schema)
