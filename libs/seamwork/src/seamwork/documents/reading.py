@@ -6,7 +6,8 @@ topic's reader refuses too.
 """
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from typing import Any, get_args
 
 from pydantic import BaseModel, ValidationError
@@ -23,13 +24,16 @@ from seamwork.documents.yaml_text import MAX_BYTES, MAX_DEPTH, MAX_VALUES, read_
 _Loc = tuple[int | str, ...]
 
 
-def parse_documents(text: str, source: str) -> tuple[AnyDocument, ...]:
+def parse_documents(
+    text: str, source: str, complete: Callable[[Json], Json] | None = None
+) -> tuple[AnyDocument, ...]:
     """
     Read every document of a YAML text.
 
     Args:
         text: The file's text; several documents are parted by ``---``.
         source: The file's name, for messages.
+        complete: Fills in, before anything is checked, what the platform adds to what people write (an agent's key).
 
     Raises:
         DocumentError: With every problem found in every document.
@@ -38,7 +42,8 @@ def parse_documents(text: str, source: str) -> tuple[AnyDocument, ...]:
     problems: list[Problem] = []
     for tree in read_yaml(text, source):
         try:
-            documents.append(_document(tree))
+            whole = tree if complete is None else replace(tree, value=complete(tree.value))
+            documents.append(_document(whole))
         except DocumentError as error:
             problems.extend(error.problems)
     if not documents and not problems:

@@ -68,11 +68,9 @@ class Door:
     @asynccontextmanager
     async def log(self, principal: str) -> AsyncIterator[Log]:
         """Open the log as *principal* and close it again."""
-        log = KafkaLog(self.access(principal), self.identity.prefix, client_id=f"seamwork-cli-{principal}")
-        try:
+        client_id = f"{self.identity.prefix}-cli-{principal}"
+        async with KafkaLog(self.access(principal), self.identity.prefix, client_id=client_id) as log:
             yield log
-        finally:
-            await log.stop()
 
     @asynccontextmanager
     async def publisher(self) -> AsyncIterator[Publisher]:

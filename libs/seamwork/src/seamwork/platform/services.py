@@ -13,8 +13,8 @@ def service_environ(door: Door, name: str, http_port: int) -> dict[str, str]:
     """
     Return the environment of the service *name*.
 
-    Settings of its own (``SEAMWORK_ROUTER_…``) in the caller's environment are passed on; what belongs to the platform
-    is said here and nowhere else.
+    Settings of its own (``SEAMWORK_ROUTER_…``) in the caller's environment are passed on; what belongs to the
+    platform is said here and nowhere else.
     """
     home, identity, access = door.home, door.identity, door.access(name)
     prefix = f"SEAMWORK_{name.upper().replace('-', '_')}_"

@@ -1,0 +1,5 @@
+"""Run the command as ``python -m seamwork.cli``."""
+
+from seamwork.cli import main
+
+main()

@@ -1,0 +1,235 @@
+"""``seamwork publish``, ``contracts``, ``gates``: documents and what is in force."""
+
+import asyncio
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+import msgspec
+
+from seamwork.broker.principal import agent as agent_principal
+from seamwork.cli.terminal import answer, door_of, json_option, platform_option, running_loop, table
+from seamwork.clock import SystemClock
+from seamwork.contracts import check_contract
+from seamwork.documents import Agent, AnyDocument, Contract, DocumentError, Problem, accepts
+from seamwork.errors import UnprocessableError
+from seamwork.platform.files import read_files
+from seamwork.platform.members import write_agent_settings
+from seamwork.records.parties import ContractRef
+
+
+@click.command()
+@click.argument("paths", nargs=-1, required=True, type=click.Path(exists=True, path_type=Path))
+@click.option("--draft", is_flag=True, help="Publish without activating.")
+@click.option("--mode", type=click.Choice(["enforce", "shadow"]), help="For gates.")
+@platform_option
+@json_option
+@running_loop
+async def publish(paths: tuple[Path, ...], draft: bool, mode: str | None, platform: str) -> None:
+    """
+    Check, sign, publish and activate documents: files, or folders of YAML files.
+
+    The same version again with the same content changes nothing; with other content it is refused.
+
+    \b
+      seamwork publish contracts/
+      seamwork publish policy.yaml --draft
+    """
+    door = door_of(platform)
+    documents = checked(read_files(paths, door.home))
+    agents = [document for document in documents if isinstance(document, Agent)]
+    if agents:
+        principals = [agent_principal(a.name, partitions=a.spec.inbox_partitions) for a in agents]
+        await asyncio.to_thread(door.registrar().furnish, principals, door.home.credentials)
+    async with door.publisher() as publisher:
+        told, revision = await publisher.publish(
+            documents,
+            status=None if draft else "active",
+            mode=mode,  # type: ignore[arg-type]  # one of click's choices
+        )
+    for agent in {a.name for a in agents}:
+        write_agent_settings(door, agent)
+    value = {"published": [_public(p) for p in told], "revision": msgspec.to_builtins(revision)}
+    rows = [[p.kind, p.name, p.version, _became(p.written, p.activated), p.digest[:12]] for p in told]
+    answer(value, lambda: table(["kind", "name", "version", "", "digest"], rows))
+
+
+def checked(documents: Sequence[AnyDocument]) -> tuple[AnyDocument, ...]:
+    """
+    Return *documents* in the order to publish them, contracts checked.
+
+    Raises:
+        DocumentError: With everything that is wrong in any of them.
+    """
+    problems: list[Problem] = []
+    for document in documents:
+        if isinstance(document, Contract):
+            problems += [p for p in check_contract(document) if p.severity == "error"]
+    if problems:
+        raise DocumentError(problems)
+    rank = {"Contract": 0, "Budget": 1, "Policy": 2, "Person": 3, "Agent": 4, "Flow": 5, "Gate": 6, "Key": 7}
+    return tuple(sorted(documents, key=lambda d: rank[d.kind]))
+
+
+def _became(written: bool, activated: bool) -> str:  # the two facts of one answer
+    if written:
+        return "published, active" if activated else "published"
+    return "activated" if activated else "unchanged"
+
+
+def _public(published: Any) -> dict[str, Any]:
+    return {
+        name: getattr(published, name)
+        for name in ("kind", "name", "version", "digest", "written", "activated")
+    }
+
+
+@click.group()
+def contracts() -> None:
+    """Look at the contracts of the platform, the agreements of its seams."""
+
+
+@contracts.command("list")
+@platform_option
+@json_option
+@running_loop
+async def list_contracts(platform: str) -> None:
+    """
+    List every version of every contract with its status and parties.
+
+    \b
+      seamwork contracts list
+    """
+    now = SystemClock().now_ms()
+    async with door_of(platform).publisher() as publisher:
+        catalog = await publisher.catalog()
+    found: list[dict[str, Any]] = []
+    for entry in catalog.entries("Contract"):
+        document = entry.document
+        takers = sorted(
+            {
+                f"{a.ref.agent}@{a.ref.version}"
+                for a in catalog.agents(now)
+                if (r := a.document.accepted_range(document.name)) and accepts(r, document.version)
+            }
+        )
+        found.append(
+            {
+                "name": document.name,
+                "version": document.version,
+                "status": entry.status(now) or "not activated",
+                "owner": document.spec.owners.team if isinstance(document, Contract) else "",
+                "accepted_by": takers,
+                "digest": entry.digest,
+            }
+        )
+    rows = [
+        [c["name"], c["version"], c["status"], c["owner"], ", ".join(c["accepted_by"]) or "nobody"]
+        for c in found
+    ]
+    answer(found, lambda: table(["contract", "version", "status", "owner", "accepted by"], rows))
+
+
+@contracts.command("show")
+@click.argument("name")
+@platform_option
+@json_option
+@running_loop
+async def show_contract(name: str, platform: str) -> None:
+    """
+    Show a contract as it was published: NAME, or NAME@VERSION.
+
+    \b
+      seamwork contracts show extract-licence@1.0.0
+    """
+    async with door_of(platform).publisher() as publisher:
+        catalog = await publisher.catalog()
+    wanted, _, version = name.partition("@")
+    versions = catalog.contract_versions(wanted)
+    if not versions:
+        known = ", ".join(sorted({e.document.name for e in catalog.entries("Contract")})) or "none"
+        raise UnprocessableError(f"there is no contract {wanted}; there are {known}")
+    document = catalog.contract(ContractRef(name=wanted, version=version or versions[-1]))
+    if document is None:
+        raise UnprocessableError(
+            f"there is no version {version} of {wanted}; there are {', '.join(versions)}"
+        )
+    written = document.model_dump(mode="json", by_alias=True, exclude_unset=True)
+    answer(written, lambda: _yaml(written))
+
+
+@click.group()
+def gates() -> None:
+    """Look at the gates that judge crossings, and swap them."""
+
+
+@gates.command("list")
+@platform_option
+@json_option
+@running_loop
+async def list_gates(platform: str) -> None:
+    """
+    List the gates in force, what they are required for, and how long the router waits for them.
+
+    \b
+      seamwork gates list
+    """
+    now = SystemClock().now_ms()
+    async with door_of(platform).publisher() as publisher:
+        catalog = await publisher.catalog()
+    found = [
+        {
+            "name": gate.name,
+            "version": gate.version,
+            "role": gate.role,
+            "mode": gate.mode,
+            "required_for": list(gate.required_for),
+            "deadline_seconds": gate.deadline_ms // 1000,
+        }
+        for gate in catalog.gates(now)
+    ]
+    rows = [
+        [
+            str(g["name"]),
+            str(g["version"]),
+            str(g["role"]),
+            str(g["mode"]),
+            ", ".join(map(str, g["required_for"])) or "what is held",  # type: ignore[call-overload]  # a list of ours
+            f"{g['deadline_seconds']} s",
+        ]
+        for g in found
+    ]
+    answer(found, lambda: table(["gate", "version", "role", "mode", "judges", "deadline"], rows))
+
+
+@gates.command("activate")
+@click.argument("name")
+@click.argument("version")
+@click.option("--mode", type=click.Choice(["enforce", "shadow"]), required=True)
+@click.option("--reason", default="", help="Kept with the activation.")
+@platform_option
+@json_option
+@running_loop
+async def activate_gate(name: str, version: str, mode: str, reason: str, platform: str) -> None:
+    """
+    Put a gate into force or into the shadow; the last activation wins, so this rolls back too.
+
+    \b
+      seamwork gates activate policy-engine-2 1.0.0 --mode shadow
+    """
+    async with door_of(platform).publisher() as publisher:
+        revision = await publisher.activate("Gate", name, version, "active", mode, reason)  # type: ignore[arg-type]  # one of click's choices
+    answer({"revision": msgspec.to_builtins(revision)}, lambda: f"gate {name} {version} is in {mode}")
+
+
+def _yaml(written: dict[str, Any]) -> str:
+    from io import StringIO
+
+    from ruamel.yaml import YAML
+
+    yaml = YAML()
+    yaml.default_flow_style = False
+    text = StringIO()
+    yaml.dump(written, text)
+    return text.getvalue()

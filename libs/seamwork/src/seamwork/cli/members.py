@@ -1,0 +1,155 @@
+"""``seamwork agents``, ``people``: who takes part."""
+
+from pathlib import Path
+
+import click
+
+from seamwork.cli.documents import checked
+from seamwork.cli.terminal import answer, door_of, json_option, platform_option, running_loop, table
+from seamwork.clock import SystemClock
+from seamwork.documents import Agent, Person
+from seamwork.errors import UnprocessableError
+from seamwork.platform.files import read_files
+from seamwork.platform.members import add_agents, add_person
+from seamwork.records.parties import AgentRef
+
+
+@click.group()
+def agents() -> None:
+    """Look at the agents of the platform, and bring new ones in."""
+
+
+@agents.command("add")
+@click.argument("paths", nargs=-1, required=True, type=click.Path(exists=True, path_type=Path))
+@platform_option
+@json_option
+@running_loop
+async def add(paths: tuple[Path, ...], platform: str) -> None:
+    """
+    Bring agents in: an inbox, a credential, a key, and the settings file that their program needs.
+
+    A document without keys gets the one that this machine keeps for the agent. Nothing has to be restarted.
+
+    \b
+      seamwork agents add agents/extractor.yaml
+    """
+    door = door_of(platform)
+    documents = checked(read_files(paths, door.home))
+    found = tuple(document for document in documents if isinstance(document, Agent))
+    if not found:
+        raise UnprocessableError("there is no document of the kind Agent in what was given")
+    others = tuple(document for document in documents if not isinstance(document, Agent))
+    joined = await add_agents(door, found, publish=others)
+    value = [{"agent": j.agent, "version": j.version, "settings": str(j.settings)} for j in joined]
+    rows = [[j.agent, j.version, str(j.settings)] for j in joined]
+    answer(value, lambda: table(["agent", "version", "settings (private)"], rows))
+
+
+@agents.command("list")
+@platform_option
+@json_option
+@running_loop
+async def list_agents(platform: str) -> None:
+    """
+    List the agent versions in force: what they take and offer, and whether they may begin tasks.
+
+    \b
+      seamwork agents list
+    """
+    now = SystemClock().now_ms()
+    async with door_of(platform).publisher() as publisher:
+        catalog = await publisher.catalog()
+    found = [
+        {
+            "agent": entry.ref.agent,
+            "version": entry.ref.version,
+            "status": catalog.agent_status(entry.ref, now),
+            "team": entry.document.spec.team or "",
+            "accepts": [f"{a.contract} {a.versions}" for a in entry.document.spec.accepts],
+            "offers": list(entry.document.spec.offers),
+            "initiator": entry.document.spec.initiator,
+        }
+        for entry in catalog.agents(now)
+    ]
+    rows = [
+        [
+            str(a["agent"]),
+            str(a["version"]),
+            str(a["status"]),
+            ", ".join(a["accepts"]) or "-",  # type: ignore[arg-type]  # a list of ours
+            ", ".join(a["offers"]) or "-",  # type: ignore[arg-type]  # a list of ours
+            "yes" if a["initiator"] else "-",
+        ]
+        for a in found
+    ]
+    answer(found, lambda: table(["agent", "version", "status", "accepts", "offers", "initiator"], rows))
+
+
+@agents.command("revoke")
+@click.argument("agent")
+@click.option("--reason", default="", help="Kept with the activation.")
+@platform_option
+@json_option
+@running_loop
+async def revoke(agent: str, reason: str, platform: str) -> None:
+    """
+    Take an agent version out of force: AGENT@VERSION. Its open work is given to others or refused.
+
+    \b
+      seamwork agents revoke extractor@2.0.0 --reason "drops licences"
+    """
+    name, _, version = agent.partition("@")
+    if not version:
+        raise UnprocessableError("name the version too, as in extractor@2.0.0")
+    async with door_of(platform).publisher() as publisher:
+        await publisher.activate("Agent", name, version, "revoked", None, reason)
+    ref = AgentRef(agent=name, version=version)
+    answer({"revoked": f"{ref.agent}@{ref.version}"}, lambda: f"{name} {version} is revoked")
+
+
+@click.group()
+def people() -> None:
+    """Look at the people who are asked, and bring new ones in."""
+
+
+@people.command("add")
+@click.argument("name")
+@click.option(
+    "--role", "roles", multiple=True, required=True, help="What the person may be asked as; repeatable."
+)
+@platform_option
+@json_option
+@running_loop
+async def add_one(name: str, roles: tuple[str, ...], platform: str) -> None:
+    """
+    Bring a person in. The key that signs the person's answers stays on this machine.
+
+    \b
+      seamwork people add ada --role legal
+    """
+    person, told = await add_person(door_of(platform), name, roles)
+    value = {"person": person.name, "roles": list(person.spec.roles), "written": told.written}
+    answer(value, lambda: f"{person.name} may be asked as {', '.join(person.spec.roles)}")
+
+
+@people.command("list")
+@platform_option
+@json_option
+@running_loop
+async def list_people(platform: str) -> None:
+    """
+    List the people in force and their roles.
+
+    \b
+      seamwork people list
+    """
+    now = SystemClock().now_ms()
+    async with door_of(platform).publisher() as publisher:
+        catalog = await publisher.catalog()
+    found = [
+        {"person": entry.document.name, "roles": list(entry.document.spec.roles)}
+        for entry in catalog.entries("Person")
+        if isinstance(entry.document, Person) and entry.in_force(now)
+    ]
+    rows = [[str(p["person"]), ", ".join(p["roles"])] for p in found]
+    answer(found, lambda: table(["person", "roles"], rows))

@@ -1,0 +1,275 @@
+"""``seamwork submit``, ``watch``, ``trace``, ``blame``, ``tasks``, ``cancel``: work and what became of it."""
+
+import asyncio
+import json
+import sys
+from collections.abc import AsyncIterator
+from typing import Any
+
+import click
+import msgspec
+
+from seamwork.agent import AgentSettings, HandoffError, wait
+from seamwork.agent import submit as begin
+from seamwork.bus.port import Log, Partition
+from seamwork.cli import NO
+from seamwork.cli.terminal import answer, as_json, door_of, json_option, platform_option, running_loop
+from seamwork.clock import SystemClock
+from seamwork.documents import parse_version
+from seamwork.errors import MisconfiguredError, UnprocessableError
+from seamwork.ids import uuid7
+from seamwork.platform.audit import Audit
+from seamwork.platform.door import Door
+from seamwork.platform.people import ask
+from seamwork.platform.views import render_blame, render_tasks, render_trace
+from seamwork.records.decision import AnyDecision, Dispatched, TaskEnded
+from seamwork.records.partition import partition_of
+from seamwork.records.people import ApprovalEnd, ApprovalRequest, Command
+from seamwork.records.wire import Received, read, rfc3339
+
+_WAIT_MS = 250
+_BATCH = 500
+
+
+@click.command()
+@click.argument("contract")
+@click.argument("payload", type=click.File("rb"), default="-")
+@click.option("--to", help="The agent that gets it.")
+@click.option("--capability", help="Or: what the agent that gets it must offer.")
+@click.option(
+    "--intent", required=True, help="What is wanted, in your own words; it stays verbatim on every crossing."
+)
+@click.option(
+    "--as", "initiator", default="operator", show_default=True, help="The initiator that begins it."
+)
+@click.option(
+    "--timeout", "timeout_s", type=float, default=600.0, show_default=True, help="Seconds for the whole task."
+)
+@click.option(
+    "--ceiling", "ceiling_micro_usd", type=int, default=0, help="What the receiver may spend, in micro-USD."
+)
+@click.option(
+    "--wait", "waits", is_flag=True, help="Wait for the result and print it; exit status 1 if there is none."
+)
+@platform_option
+@json_option
+@running_loop
+async def submit(  # noqa: PLR0913, PLR0917  # a task has that many parts
+    contract: str,
+    payload: Any,
+    to: str | None,
+    capability: str | None,
+    intent: str,
+    initiator: str,
+    timeout_s: float,
+    ceiling_micro_usd: int,
+    waits: bool,
+    platform: str,
+) -> None:
+    """
+    Begin a task: a payload (a JSON file, - for standard input) under CONTRACT, written name@version.
+
+    \b
+      seamwork submit licence-audit@1.0.0 request.json --to planner --intent "audit the licences" --wait
+    """
+    door = door_of(platform)
+    name, at, version = contract.partition("@")
+    if not at or not version:
+        raise UnprocessableError("name the contract's version too, as in licence-audit@1.0.0")
+    if (to is None) == (capability is None):
+        raise UnprocessableError("say who gets it: either --to or --capability")
+    try:
+        value = json.loads(payload.read())
+    except ValueError as error:
+        raise UnprocessableError(f"the payload is not JSON: {error}") from error
+    settings = AgentSettings.from_file(door.home.agents / f"{initiator}.toml")
+    async with door.log(f"agent-{initiator}") as log:
+        mine = await initiator_version(door, initiator)
+        submitted = await begin(
+            log, settings, contract=f"{name}/{version}", payload=value, intent=intent, to=to, capability=capability,
+            timeout_s=timeout_s, ceiling_micro_usd=ceiling_micro_usd, version=mine,
+        )  # fmt: skip
+        if not waits:
+            told = {"task": submitted.task, "crossing": submitted.crossing}
+            answer(told, lambda: f"task {submitted.task}\nfollow it with: seamwork watch {submitted.task}")
+            return
+        try:
+            async with asyncio.timeout(timeout_s + 30):
+                labelled = await wait(log, settings, submitted, version=mine)
+        except HandoffError as error:
+            said = str(error)
+            value = {"task": submitted.task, "outcome": type(error).__name__.lower(), "reason": said}
+            answer(value, lambda: f"task {submitted.task}: {said}\nwhy: seamwork blame {submitted.task}")
+            sys.exit(NO)
+        except TimeoutError as error:
+            raise MisconfiguredError(
+                f"nothing was heard of task {submitted.task}; is the router up? See `seamwork status`"
+            ) from error
+    told_result = {"task": submitted.task, "outcome": labelled.outcome, "result": labelled.value}
+    answer(told_result, lambda: json.dumps(labelled.value, indent=2, ensure_ascii=False))
+
+
+async def initiator_version(door: Door, name: str) -> str:
+    """
+    Return the highest version in force of the initiator *name*.
+
+    Raises:
+        UnprocessableError: There is none.
+    """
+    now = SystemClock().now_ms()
+    async with door.publisher() as publisher:
+        catalog = await publisher.catalog()
+    versions = [
+        e.ref.version for e in catalog.agents(now) if e.ref.agent == name and e.document.spec.initiator
+    ]
+    if not versions:
+        raise UnprocessableError(f"no version of {name} in force may begin tasks; see `seamwork agents list`")
+    return max(versions, key=parse_version)
+
+
+@click.command()
+@click.argument("task")
+@platform_option
+@json_option
+@running_loop
+async def watch(task: str, platform: str) -> None:
+    """
+    Follow one task until it ends: what the router decides, and what people are asked.
+
+    With --json one value a line.
+
+    \b
+      seamwork watch 0193a7c2-...
+    """
+    door = door_of(platform)
+    async with door.log("people") as log:
+        async for received in followed(door, log, task):
+            record = received.record
+            if as_json():
+                click.echo(json.dumps({"type": record.__struct_config__.tag, **msgspec.to_builtins(record)}))
+            else:
+                click.echo(line_of(received))
+            if isinstance(record, TaskEnded):
+                return
+
+
+async def followed(door: Door, log: Log, task: str) -> AsyncIterator[Received[Any]]:
+    """Yield what decisions and approvals say of *task*, from its beginning on, as it comes."""
+    number = partition_of(task.encode(), door.identity.partitions)
+    places = [Partition("decisions.v1", number), Partition("approvals.v1", number)]
+    positions = await log.start_offsets(places)
+    reader = await log.reader()
+    try:
+        while True:
+            got = await reader.fetch(positions, max_records=_BATCH, max_wait_ms=_WAIT_MS)
+            batch: list[Received[Any]] = []
+            for place, records in got.items():
+                for raw in records:
+                    positions[place] = raw.offset + 1
+                    received = read(raw, door.identity.id)
+                    if isinstance(received, Received) and received.key == task:
+                        batch.append(received)
+            for received in sorted(batch, key=lambda r: r.raw.appended_at):
+                yield received
+            await asyncio.sleep(0)
+    finally:
+        await reader.stop()
+
+
+def line_of(received: Received[Any]) -> str:
+    """Write one decision or request as a line for a person."""
+    record = received.record
+    at = rfc3339(received.raw.appended_at)[11:23]
+    match record:
+        case Dispatched():
+            who = f"{record.source.agent} → {record.receiver.agent}@{record.receiver.version}"
+            return f"{at}  dispatched  {record.step}: {who}  ({record.contract.name} {record.contract.version})"
+        case ApprovalRequest():
+            return f"{at}  asked       {record.asked}  (seamwork approvals show {record.id})"
+        case ApprovalEnd():
+            return f"{at}  {record.how}"
+        case TaskEnded():
+            return (
+                f"{at}  task ended: {record.outcome} ({record.crossings} crossings, {record.refused} refused)"
+            )
+        case _ if isinstance(record, AnyDecision):
+            tag = str(record.__struct_config__.tag)
+            said = f"{record.rule}: {record.reason}" if record.reason else record.rule
+            return f"{at}  {tag:<11} {record.crossing or ''}  {said}".rstrip()
+        case _:
+            return f"{at}  {record.__struct_config__.tag}"
+
+
+@click.command()
+@click.argument("task")
+@platform_option
+@json_option
+def trace(task: str, platform: str) -> None:
+    """
+    Show the tree of a task's crossings: verdicts, latencies, costs, versions, retries.
+
+    \b
+      seamwork trace 0193a7c2-...
+    """
+    found = Audit.of(door_of(platform)).trace(task)
+    answer(found, lambda: render_trace(found))
+
+
+@click.command()
+@click.argument("task")
+@platform_option
+@json_option
+def blame(task: str, platform: str) -> None:
+    """
+    Name the first refused or wrong crossing of a task, its seam, and why. Exit status 1 when there is one.
+
+    \b
+      seamwork blame 0193a7c2-...
+    """
+    found = Audit.of(door_of(platform)).blame(task)
+    answer(found, lambda: render_blame(found))
+    if found.crossing is not None:
+        sys.exit(NO)
+
+
+@click.command()
+@click.option(
+    "--limit", type=click.IntRange(1, 1000), default=20, show_default=True, help="The latest so many."
+)
+@platform_option
+@json_option
+def tasks(limit: int, platform: str) -> None:
+    """
+    List the latest tasks and what became of them.
+
+    \b
+      seamwork tasks --limit 5
+    """
+    found = Audit.of(door_of(platform)).tasks(limit)
+    answer(found, lambda: render_tasks(found))
+
+
+@click.command()
+@click.argument("task")
+@click.option("--by", "person", help="Who orders it; the one person of this machine unless given.")
+@click.option("--reason", default="", help="Kept with the order.")
+@platform_option
+@json_option
+@running_loop
+async def cancel(task: str, person: str | None, reason: str, platform: str) -> None:
+    """
+    Cancel a task: what is not dispatched yet is stopped, the rest is told.
+
+    \b
+      seamwork cancel 0193a7c2-... --by ada --reason "wrong environment"
+    """
+    import secrets
+
+    door = door_of(platform)
+    now = SystemClock().now_ms()
+    identity = uuid7(now, secrets.token_bytes(10))
+    who = await ask(
+        door, person, "commands.v1", task,
+        lambda name: Command(id=identity, task=task, person=name, action="cancel", reason=reason, ordered_at=now),
+    )  # fmt: skip
+    answer({"task": task, "ordered_by": who}, lambda: f"{who} has ordered task {task} to be cancelled")

@@ -1,0 +1,90 @@
+"""What all commands share: the platform they speak to, the two ways to answer, tables."""
+
+import asyncio
+import json
+from collections.abc import Callable, Coroutine, Sequence
+from functools import wraps
+from typing import Any, ParamSpec, TypeVar
+
+import click
+import msgspec
+
+from seamwork.platform.door import Door
+from seamwork.platform.home import DEFAULT_NAME, PlatformHome
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+_AS_JSON = "seamwork.as_json"
+
+
+def platform_option(command: Callable[P, T]) -> Callable[P, T]:
+    """Add ``--platform``: which of the machine's platforms is meant."""
+    return click.option(
+        "--platform",
+        "platform",
+        default=DEFAULT_NAME,
+        envvar="SEAMWORK_PLATFORM",
+        show_default=True,
+        help="The platform on this machine.",
+    )(command)
+
+
+def json_option(command: Callable[P, T]) -> Callable[P, T]:
+    """Add ``--json``: the answer as one JSON value."""
+
+    def remember(ctx: click.Context, _: click.Parameter, value: bool) -> bool:  # click's own form
+        ctx.meta[_AS_JSON] = value
+        return value
+
+    return click.option(
+        "--json", is_flag=True, expose_value=False, callback=remember, help="Answer with one JSON value."
+    )(command)
+
+
+def as_json() -> bool:
+    """Say whether ``--json`` was asked for."""
+    return bool(click.get_current_context().meta.get(_AS_JSON, False))
+
+
+def answer(value: Any, text: Callable[[], str]) -> None:
+    """Print *value* as JSON if that was asked for, else what *text* makes of it."""
+    if as_json():
+        click.echo(json.dumps(msgspec.to_builtins(value), indent=2, ensure_ascii=False))
+    else:
+        click.echo(text().rstrip("\n"))
+
+
+def tell(line: str) -> None:
+    """Say what is going on; never part of the answer."""
+    click.echo(line, err=True)
+
+
+def home_of(platform: str) -> PlatformHome:
+    """Return the folder of the platform."""
+    return PlatformHome.of(platform)
+
+
+def door_of(platform: str) -> Door:
+    """Return the way into the platform as it runs."""
+    return Door.of_running(home_of(platform))
+
+
+def running_loop(command: Callable[P, Coroutine[Any, Any, T]]) -> Callable[P, T]:
+    """Let a command be a coroutine."""
+
+    @wraps(command)
+    def run(*args: P.args, **kwargs: P.kwargs) -> T:
+        return asyncio.run(command(*args, **kwargs))
+
+    return run
+
+
+def table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """Set *rows* under *heads* in columns that fit; nothing but spaces, so it can be cut and pasted."""
+    if not rows:
+        return "none"
+    widths = [max(len(row[i]) for row in (heads, *rows)) for i in range(len(heads))]
+    return "\n".join(
+        "  ".join(c.ljust(w) for c, w in zip(row, widths, strict=True)).rstrip() for row in (heads, *rows)
+    )

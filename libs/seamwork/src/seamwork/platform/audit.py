@@ -1,0 +1,72 @@
+"""Ask the audit sink: its read-only HTTP interface, on this machine."""
+
+import json
+import urllib.error
+import urllib.request
+from typing import Any, TypeVar
+
+import msgspec
+
+from seamwork.errors import MisconfiguredError, UnprocessableError
+from seamwork.platform.door import Door
+from seamwork.platform.state import read_state
+from seamwork.platform.views import Blame, TaskLine, Trace
+
+T = TypeVar("T")
+_NOT_FOUND = 404
+_WITHIN_S = 30
+
+
+class Audit:
+    """The audit sink at one address."""
+
+    def __init__(self, address: str) -> None:
+        self._address = address
+
+    @classmethod
+    def of(cls, door: Door) -> "Audit":
+        """
+        Find the audit sink of a running platform.
+
+        Raises:
+            MisconfiguredError: The platform runs none.
+        """
+        state = read_state(door.home.state_file)
+        service = state.service("audit-sink") if state else None
+        if service is None:
+            raise MisconfiguredError(f"platform {door.home.name} runs no audit-sink; see `seamwork status`")
+        return cls(f"http://127.0.0.1:{service.http_port}")
+
+    def trace(self, task: str) -> Trace:
+        """Return the tree of a task's crossings."""
+        return msgspec.convert(self._get(f"/v1/tasks/{task}/trace"), Trace)
+
+    def blame(self, task: str) -> Blame:
+        """Return what a task's outcome goes back to."""
+        return msgspec.convert(self._get(f"/v1/tasks/{task}/blame"), Blame)
+
+    def tasks(self, limit: int) -> list[TaskLine]:
+        """Return the latest tasks."""
+        return msgspec.convert(self._get(f"/v1/tasks?limit={limit}"), list[TaskLine])
+
+    def summary(self) -> dict[str, Any]:
+        """Return what every service said so far, in numbers."""
+        found: dict[str, Any] = self._get("/v1/summary")
+        return found
+
+    def _get(self, path: str) -> Any:
+        try:
+            with urllib.request.urlopen(self._address + path, timeout=_WITHIN_S) as got:  # noqa: S310  # our own http address
+                return json.loads(got.read())
+        except urllib.error.HTTPError as error:
+            if error.code == _NOT_FOUND:
+                raise UnprocessableError(
+                    f"the audit knows nothing of {path.split('/')[3]}; is the id right?"
+                ) from error
+            raise MisconfiguredError(
+                f"the audit-sink answered {error.code} to {path}; see its log"
+            ) from error
+        except (urllib.error.URLError, OSError) as error:
+            raise MisconfiguredError(
+                f"the audit-sink does not answer ({error}); see `seamwork status`"
+            ) from error

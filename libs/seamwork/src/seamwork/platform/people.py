@@ -1,0 +1,56 @@
+"""Let a person of this machine say something, signed with the person's own key."""
+
+from collections.abc import Callable
+
+from seamwork.bus.port import Confirmed
+from seamwork.errors import MisconfiguredError, RetryableError, UnprocessableError
+from seamwork.platform.door import Door
+from seamwork.platform.members import person_kid
+from seamwork.records.base import Envelope
+from seamwork.records.wire import compose
+
+_PREFIX, _SUFFIX = "person-", "-1"
+
+
+def people_here(door: Door) -> tuple[str, ...]:
+    """Return the people whose keys this machine keeps, in order."""
+    found = (path.stem for path in sorted(door.home.keys.glob(f"{_PREFIX}*{_SUFFIX}.key")))
+    return tuple(stem.removeprefix(_PREFIX).removesuffix(_SUFFIX) for stem in found)
+
+
+async def ask(
+    door: Door, person: str | None, topic: str, task: str, record: Callable[[str], Envelope]
+) -> str:
+    """
+    Publish what *person* says of *task*, and return who it was.
+
+    Args:
+        door: The platform.
+        person: The name; the one person of this machine if null.
+        topic: ``answers.v1`` or ``commands.v1``.
+        task: The task's id, which is the key.
+        record: Makes the record in that person's name.
+
+    Raises:
+        UnprocessableError: Nobody, or nobody by this name, has a key here, or several have and none was named.
+        RetryableError: The log did not take it.
+    """
+    here = people_here(door)
+    if person is None:
+        if len(here) != 1:
+            known = ", ".join(here) or "nobody"
+            raise UnprocessableError(
+                f"say who you are with --by; keys of {known} are kept here (`seamwork people add`)"
+            )
+        (person,) = here
+    elif person not in here:
+        raise MisconfiguredError(
+            f"the key of {person} is not kept on this machine; answer from where it is, or `seamwork people add`"
+        )
+    key = door.home.key(person_kid(person))
+    outgoing = compose(door.identity.id, topic, task, record(person), signer=key)
+    async with door.log("people") as log:
+        (confirmation,) = await log.publish([outgoing])
+    if not isinstance(confirmation, Confirmed):
+        raise RetryableError(f"{topic} did not take it ({confirmation.error}); say it again")
+    return person
