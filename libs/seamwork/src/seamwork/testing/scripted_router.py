@@ -170,6 +170,15 @@ class ScriptedRouter:
         )  # fmt: skip
         await self.write(self.compose(notice))
 
+    async def tell_sender(self, what: Any, crossing: Received[Any], **fields: Any) -> None:
+        """Write a notice about a crossing to the agent that sent it."""
+        sent = crossing.record
+        notice = Notice(
+            id=self.new_id(), task=sent.task, agent=sent.source.agent, version=sent.source.version, what=what,
+            about=sent.id, dispatch=dispatch_of(crossing), issued_at=self._clock.now_ms(), **fields,
+        )  # fmt: skip
+        await self.write(self.compose(notice))
+
     # ── Reading crossings ────────────────────────────────────────────────────────────────
 
     async def next(self, kind: type[C], *, step: str | None = None) -> Received[C]:
