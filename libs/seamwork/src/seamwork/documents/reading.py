@@ -33,7 +33,7 @@ def parse_documents(
     Args:
         text: The file's text; several documents are parted by ``---``.
         source: The file's name, for messages.
-        complete: Fills in, before anything is checked, what the platform adds to what people write (an agent's key).
+        complete: Fills in, before anything is checked, what the platform adds to a text (an agent's key).
 
     Raises:
         DocumentError: With every problem found in every document.
