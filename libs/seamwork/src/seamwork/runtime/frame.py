@@ -15,7 +15,8 @@ import msgspec
 import structlog
 
 from seamwork.bus.port import Log
-from seamwork.catalog import Catalog, CatalogFollower
+from seamwork.catalog import Catalog
+from seamwork.catalog.follower import CatalogFollower
 from seamwork.clock import Clock
 from seamwork.errors import SeamworkError
 from seamwork.runtime.agents_health import AgentsHealth

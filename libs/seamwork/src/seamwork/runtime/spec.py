@@ -12,7 +12,8 @@ from typing import Any, Generic, TypeVar
 import structlog
 
 from seamwork.bus.port import Log
-from seamwork.catalog import Catalog, CatalogFollower, Context
+from seamwork.catalog import Catalog, Context
+from seamwork.catalog.follower import CatalogFollower
 from seamwork.clock import Clock
 from seamwork.decider import Decider, Input, Output
 from seamwork.errors import MisconfiguredError
