@@ -18,7 +18,7 @@ from seamwork.agent.errors import (
 )
 from seamwork.agent.handler import Handler
 from seamwork.agent.initiator import Submitted, submit, wait
-from seamwork.agent.keyring import KeyRing, PinnedKeys
+from seamwork.agent.keyring import FollowedKeys, KeyRing, PinnedKeys
 from seamwork.agent.outcome import Erroneous, Labelled, Partial, Refusal, Transferred
 from seamwork.agent.settings import AgentSettings
 from seamwork.agent.task import Task
@@ -30,6 +30,7 @@ __all__ = [
     "Erroneous",
     "Expired",
     "Failed",
+    "FollowedKeys",
     "Handler",
     "HandoffError",
     "KeyRing",

@@ -124,7 +124,11 @@ class Agent:
             concurrency=found.concurrency,
             heartbeat_ms=found.heartbeat_ms,
         )
-        await desk.start()
+        try:
+            await desk.start()
+        except BaseException:
+            await self.stop()
+            raise
 
     async def stop(self) -> None:
         """Take nothing new, finish within the settings' grace, commit, leave."""

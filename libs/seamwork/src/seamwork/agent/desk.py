@@ -145,9 +145,9 @@ class Desk:
         for task in self._work:
             task.cancel()
         await asyncio.gather(*self._work, return_exceptions=True)
-        self._commit(self._lanes.values())
-        await self._say_alive("draining")
         if self._membership is not None:
+            self._commit(self._lanes.values())
+            await self._say_alive("draining")
             await self._membership.stop()
         if self._reader is not None:
             await self._reader.stop()

@@ -27,8 +27,9 @@ from seamwork.records.crossing import (
 from seamwork.records.parties import AgentRef, ContractRef, Target
 from seamwork.records.wire import Outgoing, Signer, compose
 
-DAY_MS = 24 * 3_600_000
-"""No crossing may be acted on later than this after it was sent."""
+HOUR_MS = 3_600_000
+LIFE_MS = 23 * HOUR_MS
+"""A crossing may live for 24 hours of the broker's clock; ours may be wrong by the hour that is left out."""
 
 _EMPTY_SHA256 = sha256_hex(b"")
 
@@ -99,7 +100,8 @@ class Pen:
             payload_sha256=sha256_hex(order.payload),
             payload_bytes=len(order.payload),
             sent_at=now,
-            expires_at=min(order.deadline_at, now + DAY_MS),
+            # Not its own deadline: its id must be remembered for as long as this work can run again.
+            expires_at=min(work.not_after, now + LIFE_MS),
             stamp=offer.stamp,
             model=self._author.model,
             prompt_sha256=self._author.prompt_sha256,
@@ -140,7 +142,7 @@ class Pen:
             payload_sha256=sha256_hex(payload),
             payload_bytes=len(payload),
             sent_at=now,
-            expires_at=now + DAY_MS,
+            expires_at=now + HOUR_MS,
             stamp=self._offer.stamp,
             model=self._author.model,
             prompt_sha256=self._author.prompt_sha256,
@@ -167,7 +169,7 @@ class Pen:
             payload_sha256=_EMPTY_SHA256,
             payload_bytes=0,
             sent_at=now,
-            expires_at=now + DAY_MS,
+            expires_at=now + HOUR_MS,
             stamp=self._offer.stamp,
             dispatch=work.dispatch,
             ordinal=ordinal,
@@ -188,7 +190,7 @@ class Pen:
             payload_sha256=_EMPTY_SHA256,
             payload_bytes=0,
             sent_at=now,
-            expires_at=now + DAY_MS,
+            expires_at=now + HOUR_MS,
             stamp=self._offer.stamp,
             dispatch=work.dispatch,
             ordinal=ordinal,
@@ -212,7 +214,7 @@ def root(author: Author, order: Order, *, task: str, crossing: str, intent: str,
         payload_sha256=sha256_hex(order.payload),
         payload_bytes=len(order.payload),
         sent_at=now,
-        expires_at=min(order.deadline_at, now + DAY_MS),
+        expires_at=min(order.deadline_at, now + LIFE_MS),
         model=author.model,
         prompt_sha256=author.prompt_sha256,
         step=order.step,
