@@ -9,6 +9,7 @@ from typing import Literal
 
 import msgspec
 
+from seamwork.decider.inputs import Bodied
 from seamwork.errors import MisconfiguredError, UnprocessableError
 from seamwork.records.base import Wire
 from seamwork.records.parties import Position, Revision
@@ -17,6 +18,9 @@ VERSION = 1
 
 Mark = tuple[int, int]
 """``(epoch, seq)`` of a commit; marks of one journal partition sort as its valid commits do."""
+
+NOT_HERE = msgspec.Raw(b"null")
+"""Stands in a snapshot for a state that lies in pieces."""
 
 NEVER: Mark = (-1, -1)
 """The mark before the first commit: epochs are offsets, so none is negative."""
@@ -53,7 +57,7 @@ class Taken(Wire, frozen=True, kw_only=True, omit_defaults=True):
     partition: int = 0
     offset: int = 0
     digest: str = ""
-    body: msgspec.Raw | None = None
+    body: Bodied | None = None
     crossing: Position | None = None
 
 
@@ -135,7 +139,7 @@ class Snapshot(JournalRecord, frozen=True, kw_only=True, tag="snapshot"):
     machine_version: int
     sha256: str
     chunks: int = 0
-    state: msgspec.Raw | None = None
+    state: msgspec.Raw = NOT_HERE
 
 
 class SnapshotChunk(JournalRecord, frozen=True, kw_only=True, tag="snapshot-chunk"):
@@ -150,7 +154,7 @@ class _Version(msgspec.Struct):
     type: Literal["claim", "commit", "snapshot", "snapshot-chunk"]
 
 
-encoder = msgspec.json.Encoder()
+_encoder = msgspec.json.Encoder()
 _journal: msgspec.json.Decoder[Claim | Commit] = msgspec.json.Decoder(Claim | Commit)
 _snapshots: msgspec.json.Decoder[Snapshot | SnapshotChunk] = msgspec.json.Decoder(Snapshot | SnapshotChunk)
 _version = msgspec.json.Decoder(_Version)
@@ -158,7 +162,7 @@ _version = msgspec.json.Decoder(_Version)
 
 def encode(record: JournalRecord) -> bytes:
     """Return the JSON of a record."""
-    return encoder.encode(record)
+    return _encoder.encode(record)
 
 
 def decode(value: bytes | None, where: str) -> Claim | Commit:

@@ -2,8 +2,8 @@
 Keep snapshots of a state, so that taking over does not read a journal's whole life.
 
 Keys are ``partition/epoch/slot``: another epoch has other keys, so a zombie cannot overwrite a newer owner's, and
-its own is merely an older valid prefix. The two slots of an epoch take turns, so that compaction leaves the last but
-one. A state too large for one record goes before its manifest, in pieces; pieces without a manifest of the same
+its own is merely an older valid prefix. The two slots of an epoch take turns, so that compaction leaves the last
+but one. A state too large for one record goes before its manifest, in pieces; pieces without a manifest of the same
 digest count for nothing.
 """
 
@@ -15,7 +15,7 @@ import msgspec
 import structlog
 
 from seamwork.bus.port import Log, Partition
-from seamwork.journal.records import Snapshot, SnapshotChunk, decode_snapshot, encode
+from seamwork.journal.records import NOT_HERE, Snapshot, SnapshotChunk, decode_snapshot, encode
 from seamwork.records.wire import Outgoing
 
 CHUNK_BYTES = 3 * 1024 * 1024  # base64 makes four of it, half of the topic's 8 MiB
@@ -82,7 +82,7 @@ class SnapshotStore:
             snapshot,
             sha256=hashlib.sha256(state).hexdigest(),
             chunks=len(pieces) if len(pieces) > 1 else 0,
-            state=None if len(pieces) > 1 else msgspec.Raw(state),
+            state=NOT_HERE if len(pieces) > 1 else msgspec.Raw(state),
         )
         await self._log.append(self._partition, encode(manifest), key.encode())
         if self._written == _SLOTS:
@@ -115,7 +115,7 @@ class SnapshotStore:
         return sorted(found, key=lambda one: one[0].next_offset, reverse=True)
 
     def _state(self, key: bytes, manifest: Snapshot) -> bytes | None:
-        if manifest.state is not None:
+        if not manifest.chunks:
             return bytes(manifest.state)
         return _joined(self._values.get(key + b"/%d" % number) for number in range(manifest.chunks))
 

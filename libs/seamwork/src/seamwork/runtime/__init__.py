@@ -6,7 +6,7 @@ A machine (state on a journal)::
     # wiring.py
     COST_CAP: Decider[Ledger, Input, Event, Context] = Decider(name="cost-cap", initial=Ledger, …)
 
-    def build(settings: Settings) -> MachineSpec:
+    def build(settings: Settings, site: Site) -> MachineSpec:
         return MachineSpec(
             decider=COST_CAP,
             lead=None, single_owner=True,             # or lead="handoffs.v1" (the default)
@@ -50,6 +50,7 @@ from seamwork.runtime.spec import (
     MachineSpec,
     Part,
     Service,
+    Site,
     journal_topic,
     snapshots_topic,
 )
@@ -70,6 +71,7 @@ __all__ = [
     "Route",
     "Service",
     "ServiceSettings",
+    "Site",
     "exit_code",
     "journal_topic",
     "run",

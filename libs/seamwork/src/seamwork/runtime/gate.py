@@ -157,7 +157,7 @@ class Gate:
     async def _publish(self, batch: list[Outgoing]) -> None:
         for tried in range(1, _TRIES + 1):
             try:
-                answers = await self._log.publish(batch)
+                answers = await self.log.publish(batch)
                 break
             except OutcomeUnknownError:
                 if tried == _TRIES:

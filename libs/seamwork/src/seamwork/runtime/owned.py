@@ -129,7 +129,7 @@ class Owned:
         return sum(map(len, self._buffers.values())) + len(self._undeliverable)
 
     async def open_feeds(self) -> None:
-        """Begin reading every partition that the spec names by now; one new to the journal is read from its start."""
+        """Begin reading what the spec names by now; a topic new to the journal is read from its start."""
         wanted = [at for at in await self._feeds(self._around.catalog()) if at not in self._fetched]
         unread = [at for at in wanted if at not in self._positions]
         starts = await self._around.log.start_offsets(unread) if unread else {}
@@ -445,7 +445,7 @@ def _kind(given: Input) -> str:
 
 
 def _taken_body(body: Tick | CatalogChanged | HealthChanged | Undeliverable) -> Taken:
-    return Taken(body=msgspec.Raw(_encoder.encode(body)))
+    return Taken(body=body)
 
 
 def _name(at: Partition) -> str:

@@ -10,12 +10,13 @@ import structlog
 from faststream import FastStream
 
 from seamwork.bus.kafka import KafkaLog
+from seamwork.bus.port import Log
 from seamwork.clock import SystemClock
 from seamwork.errors import MisconfiguredError
 from seamwork.runtime.exits import MISCONFIGURED, exit_code
 from seamwork.runtime.frame import Frame
 from seamwork.runtime.logs import configure_logs
-from seamwork.runtime.spec import Service
+from seamwork.runtime.spec import HANDOFFS, Service, Site
 from seamwork.settings.common import CommonSettings
 from seamwork.settings.environment import ServiceSettings, read_settings
 
@@ -45,9 +46,9 @@ async def serve(service: Service[S], common: CommonSettings, settings: S) -> int
     frame: Frame | None = None
     error: BaseException | None = None
     try:
-        part = service.build(settings)
         log = KafkaLog(common.kafka, prefix=common.prefix, client_id=common.instance)
         await log.start()
+        part = service.build(settings, await _site(log, common))
         from seamwork.bus.faststream import new_broker  # noqa: PLC0415
 
         app = FastStream(new_broker(common.kafka, client_id=common.instance), logger=None)
@@ -69,3 +70,13 @@ async def serve(service: Service[S], common: CommonSettings, settings: S) -> int
         # What we know by name needs no trace; a bug does.
         logger.error("ended", why=why, code=code, error=str(error), exc_info=error if why == "bug" else None)
     return code
+
+
+async def _site(log: Log, common: CommonSettings) -> Site:
+    partitions = await log.partitions_of(HANDOFFS)
+    if partitions is None:
+        raise MisconfiguredError(
+            f"there is no topic {HANDOFFS} with the prefix {common.prefix}, or {common.kafka.username} may not read it; "
+            "the registrar makes it: run `seamwork up`"
+        )
+    return Site(platform=common.platform, partitions=partitions)

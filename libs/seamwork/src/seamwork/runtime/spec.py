@@ -146,6 +146,19 @@ Part = MachineSpec | GateSpec | LoopSpec
 
 
 @dataclass(frozen=True, kw_only=True)
+class Site:
+    """
+    Where a service runs, as far as a core must know it.
+
+    *platform* is the platform's id, which signatures cover; *partitions* the count of ``handoffs``, by which a
+    record's place is held against its key.
+    """
+
+    platform: str
+    partitions: int
+
+
+@dataclass(frozen=True, kw_only=True)
 class Service(Generic[P]):
     """
     What the entry point ``seamwork.services`` names: how to find, set up and run one service.
@@ -153,14 +166,14 @@ class Service(Generic[P]):
     Args:
         name: The one name: folder, group, principal, metric label.
         settings: Its own settings, read from ``SEAMWORK_<NAME>_*``.
-        build: Makes the part from the settings; touches nothing outside.
+        build: Makes the part from the settings and the site; touches nothing outside.
         reads, writes: Topic files by name, placeholders in braces, for the topology page and its test.
         version: The code's version, for journals and heartbeats.
     """
 
     name: str
     settings: type[P]
-    build: Callable[[P], Part]
+    build: Callable[[P, Site], Part]
     reads: tuple[str, ...]
     writes: tuple[str, ...]
     version: str

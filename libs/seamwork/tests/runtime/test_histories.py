@@ -1,0 +1,231 @@
+"""
+Random histories of owners on the simulated log: crashes, zombies, lost and late answers, doubles.
+
+Each ends with an heir who restores, publishes what was promised and drains the inputs; then the checker looks.
+The controls take one step of the protocol away and show that the checker notices.
+"""
+
+import asyncio
+import random  # noqa: TID251  # seeds make histories, and each failing seed is a test of its own
+from collections.abc import Callable
+
+import pytest
+
+from seamwork.bus.port import Partition
+from seamwork.catalog import Catalog
+from seamwork.errors import FencedError, OutcomeUnknownError
+from seamwork.journal import Journal, Ownership, Place
+from seamwork.records.wire import compose
+from seamwork.runtime import MachineSpec
+from seamwork.runtime.cache import RecordCache
+from seamwork.runtime.metrics import Metrics
+from seamwork.runtime.outgoing import Composer
+from seamwork.runtime.owned import Owned, Surroundings
+from seamwork.testing.builders import PLATFORM, envelope
+from seamwork.testing.clock import SettableClock
+from seamwork.testing.counter import WITH_TIMER, counter
+from seamwork.testing.journal_check import folded, violations
+from seamwork.testing.simlog import Fault, SimBroker, SimCrash, SimLog
+
+NAME = "counter"
+COUNTER = counter(NAME)
+JOURNAL = Partition(f"journal.{NAME}.v1", 0)
+SNAPSHOTS = Partition(f"snapshots.{NAME}.v1", 0)
+VERDICTS = Partition(f"verdicts.{NAME}.v1", 0)
+HANDOFFS = Partition("handoffs.v1", 0)
+PLACE = Place(JOURNAL.topic, SNAPSHOTS.topic, 0)
+CATALOG = Catalog.of([])
+METRICS = Metrics(NAME)
+
+
+class World:
+    """One partition, its inputs, and everybody who thinks that it is theirs."""
+
+    def __init__(self, *, checks: bool = True, republishes: bool = True, snapshot_every: int = 3) -> None:
+        self.clock = SettableClock()
+        self.broker = SimBroker(self.clock)
+        for partition in (JOURNAL, SNAPSHOTS, VERDICTS, HANDOFFS):
+            self.broker.create_topic(partition.topic)
+        self.spec = MachineSpec(decider=COUNTER, max_batch=3, snapshot_every=snapshot_every)
+        self.checks = checks
+        self.republishes = republishes
+        self.written = 0
+
+    def write(self, count: int) -> None:
+        """Let agents write handoffs, some of which ring later."""
+        for _ in range(count):
+            number = self.written
+            fields = {"step": WITH_TIMER, "deadline_at": self.clock.now_ms() + 500} if number % 4 == 3 else {}
+            record = envelope("handoff", id=f"h-{number}", task=f"t-{number % 5}", **fields)
+            out = compose(PLATFORM, HANDOFFS.topic, record.task or "", record)
+            self.broker.write(HANDOFFS, out.key, out.value, out.headers)
+            self.written += 1
+
+    async def own(self, owner: str) -> Owned:
+        """Take the partition over."""
+        log = SimLog(self.broker)
+        crossings = RecordCache(log, HANDOFFS.topic)
+        around = Surroundings(
+            log=log,
+            clock=self.clock,
+            platform=PLATFORM,
+            crossings=crossings,
+            composer=Composer(PLATFORM, None, crossings, log),
+            catalog=lambda: CATALOG,
+            metrics=METRICS,
+            note_position=lambda _at, _position: None,
+        )
+        ownership = Ownership(owner, "test", self.clock.now_ms, check_contiguity=self.checks)
+        journal = await Journal.own(log, COUNTER, PLACE, ownership)
+        owned = Owned(self.spec, journal, around, _feeds)
+        if self.republishes:
+            await owned.republish()
+        journal.pending.clear()
+        await owned.open_feeds()
+        return owned
+
+    async def step(self, owned: Owned) -> bool:
+        """Fetch what lies there and make one commit of it."""
+        for at, position in list(owned.wants()):
+            _, end = self.broker.bounds(at)
+            owned.offer(at, self.broker.look(at, position, min(3, end - position)) if position < end else [])
+        return await owned.step()
+
+    async def drain(self, owned: Owned) -> None:
+        """Step until nothing is left and no timer is due."""
+        while await self.step(owned):
+            pass
+
+    def wrong(self) -> list[str]:
+        """Check everything."""
+        return violations(self.broker.records(JOURNAL), [self.broker.records(VERDICTS)])
+
+
+async def _feeds(_catalog: Catalog) -> list[Partition]:
+    return [HANDOFFS]
+
+
+_CRASHES = (Fault.CRASH_BEFORE, Fault.CRASH_AFTER, Fault.LOST_ACK, Fault.STALL)
+FAULTS = [
+    *((fault, JOURNAL.topic) for fault in (*_CRASHES, Fault.LOST_WRITE, Fault.LATE, Fault.TWICE)),
+    *((fault, VERDICTS.topic) for fault in _CRASHES),
+]
+
+
+class Play:
+    """One history, made by dice."""
+
+    def __init__(self, seed: int, world: World) -> None:
+        self.world = world
+        self.dice = random.Random(seed)
+        self.owners: list[Owned] = []
+        self.working: dict[asyncio.Task[Owned | None], Owned | None] = {}
+
+    async def to_the_end(self) -> World:
+        """Play, then let an heir drain what is left."""
+        for _ in range(self.dice.randint(10, 40)):
+            self.world.write(self.dice.randint(0, 3))
+            self.world.clock.advance(self.dice.choice((0, 1, 50, 400)))
+            await self.turn(self.dice.random())
+        while self.world.broker.fault(JOURNAL.topic) or self.world.broker.fault(VERDICTS.topic):
+            pass  # the heir is spared
+        await self.release()
+        self.world.broker.deliver_late()
+        heir = await self.world.own("heir")
+        self.world.clock.advance(1_000)
+        await self.world.drain(heir)
+        assert folded(COUNTER, self.world.broker.records(JOURNAL)) == heir.journal.state
+        return self.world
+
+    async def turn(self, luck: float) -> None:
+        """Do one thing."""
+        if luck < 0.15 or not self.owners:
+            await self.settle(asyncio.create_task(self.world.own("owner")), None)
+        elif luck < 0.25:
+            self.world.broker.deliver_late()
+        elif luck < 0.35:
+            await self.release()
+        elif free := [one for one in self.owners if all(one is not busy for busy in self.working.values())]:
+            if luck < 0.6:
+                self.world.broker.inject(*self.dice.choice(FAULTS))
+            owned = self.dice.choice(free)
+            await self.settle(asyncio.create_task(self.stepped(owned)), owned)
+
+    async def stepped(self, owned: Owned) -> None:
+        """Step one owner."""
+        await self.world.step(owned)
+
+    async def release(self) -> None:
+        """Wake everybody who was frozen."""
+        while self.working:
+            self.world.broker.release()
+            for work, owned in list(self.working.items()):
+                await self.settle(work, owned)
+
+    async def settle(self, work: "asyncio.Task[Owned | None]", owned: Owned | None) -> None:
+        """See what became of some work: done, frozen, or the end of its process."""
+        done, _ = await asyncio.wait({work}, timeout=0.001)
+        if not done:
+            self.working[work] = owned
+            return
+        self.working.pop(work, None)
+        if isinstance(work.exception(), SimCrash | FencedError | OutcomeUnknownError):
+            self.owners = [one for one in self.owners if one is not owned]
+        elif (new := work.result()) is not None:
+            self.owners.append(new)
+
+
+async def play(seed: int, world: World) -> World:
+    """Play one history."""
+    return await Play(seed, world).to_the_end()
+
+
+@pytest.fixture(autouse=True)
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Resend at once: the simulated log has no reason to make anybody wait."""
+    monkeypatch.setattr("seamwork.journal.journal._PAUSE_S", 0.0)
+    monkeypatch.setattr("seamwork.runtime.owned._PAUSE_S", 0.0)
+
+
+@pytest.mark.parametrize("block", range(8))
+async def test_no_history_breaks_the_protocol(block: int) -> None:
+    """Every input counts once, every output appears once, live state and replay agree."""
+    for seed in range(25 * block, 25 * block + 25):
+        world = await play(seed, World())
+        assert [] == world.wrong(), f"seed {seed}"
+        state = folded(COUNTER, world.broker.records(JOURNAL))
+        assert world.written == sum(state.tasks.values()), f"seed {seed}"
+
+
+async def broken(make: Callable[[], World], seeds: int) -> int:
+    """Count the histories that the checker, or the machine itself, finds broken."""
+    found = 0
+    for seed in range(seeds):
+        try:
+            found += bool((await play(seed, make())).wrong())
+        except AssertionError:
+            found += 1
+    return found
+
+
+async def test_without_the_contiguity_check_the_checker_finds_outputs_of_invalid_commits() -> None:
+    """The control for step 2.4.4: a zombie's outputs appear."""
+    assert await broken(lambda: World(checks=False), 60) > 5
+
+
+async def test_without_republishing_the_checker_finds_lost_outputs() -> None:
+    """The control for step 2.3.4: what a crash left unpublished stays so."""
+    assert await broken(lambda: World(republishes=False, snapshot_every=1_000), 60) > 5
+
+
+async def test_a_snapshot_and_the_tail_give_the_state_of_the_whole_journal() -> None:
+    """An heir restores from a snapshot what a replay from the start gives."""
+    world = World(snapshot_every=2)
+    world.write(30)
+    first = await world.own("first")
+    await world.drain(first)
+    replayed = folded(COUNTER, world.broker.records(JOURNAL))
+    second = await world.own("second")
+
+    assert replayed == second.journal.state
+    assert second.journal.replayed < 5
