@@ -1,10 +1,9 @@
 """Check what is said: the contract, the target, the payload, the outcome."""
 
-from collections.abc import Iterable
-
 from seamwork.catalog import Context
-from seamwork.contracts import CompiledContract, Findings, compile_contract
-from seamwork.documents import Contract, VersionError, accepts
+from seamwork.contracts import CompiledContract, Findings, compile_contract, may_produce
+from seamwork.contracts.facts import envelope_facts, task_facts
+from seamwork.documents import Contract
 from seamwork.ids import sha256_hex
 from seamwork.records.crossing import Handoff, Result
 from seamwork.records.envelope import AnyEnvelope
@@ -12,7 +11,6 @@ from seamwork.records.inbox import Work
 from seamwork.records.parties import AgentRef, ContractRef, DocumentRef
 from seamwork.records.verdict import Warned
 from seamwork.records.wire import Malformed, Received
-from seamwork_contract_validator.facts import envelope_facts, task_facts
 from seamwork_contract_validator.judged import Allowed, Denied
 
 _SHOWN = 5
@@ -32,7 +30,7 @@ def judge_handoff(
         return _denied("ambiguous-target", "target names an agent and a capability; name one", consulted)
     if target.agent is None and target.capability is None:
         return _denied("empty-target", "target names neither an agent nor a capability", consulted)
-    if not _is_party(contract.spec.producers, handoff.source):
+    if not may_produce(contract, handoff.source.agent, handoff.source.version):
         return _denied("not-a-producer", "the contract does not list source among its producers", consulted)
     candidates = context.catalog.candidates(handoff, at)
     if not candidates:
@@ -40,7 +38,10 @@ def judge_handoff(
             "no-candidate", "no agent in force that target names takes this contract version", consulted
         )
     findings = _compiled(contract, context).judge_input(
-        crossing.payload, envelope=envelope_facts(handoff), task=task_facts(handoff, work, context), now_ms=at
+        crossing.payload,
+        envelope=envelope_facts(handoff),
+        task=task_facts(handoff, work, context.catalog.agent(handoff.source)),
+        now_ms=at,
     )
     deprecated = _deprecation(contract, context, at)
     return _judged(findings, consulted, deprecated, candidates)
@@ -75,7 +76,7 @@ def judge_result(
             crossing.payload,
             request=asked,
             envelope=envelope_facts(result),
-            task=task_facts(result, work, context),
+            task=task_facts(result, work, None),
             now_ms=at,
         )
         judged = _judged(findings, tuple(consulted), (), None)
@@ -145,17 +146,3 @@ def _judged(
 
 def _denied(rule: str, reason: str, consulted: tuple[DocumentRef, ...]) -> Denied:
     return Denied(rule, reason, sender_verified=True, consulted=consulted)
-
-
-def _is_party(parties: Iterable[object], source: AgentRef) -> bool:
-    listed = tuple(parties)
-    return not listed or any(_fits(party, source) for party in listed)
-
-
-def _fits(party: object, source: AgentRef) -> bool:
-    try:
-        return getattr(party, "agent", None) == source.agent and accepts(
-            getattr(party, "versions", "*"), source.version
-        )
-    except VersionError:
-        return False
