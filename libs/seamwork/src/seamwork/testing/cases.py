@@ -8,7 +8,7 @@ shows. What stands in a case::
     catalog: [{kind: Budget, name: b, spec: {…}}]   # documents in force; a text names a file beside the cases
     now: 1_000_500                                  # the instant of `when` (ms); 1_000_000 unless said
     given: [{reserved: {…}}]                        # events that the machine remembers
-    before: [{handoff: {…}}]                        # inputs that it was given before, each with an optional `now`
+    before: [{handoff: {…}}]                        # inputs that it was given before, at 1_000_000 or a `now`
     when: {handoff: {id: h-1, at: 0/5, …}}          # the input: a record's tag, or malformed, tick, …
     then: [{verdict-given: {outcome: DENY, …}}]     # the events, all of them in order
     outputs: [{publish: {topic: …, record: {verdict: {…}}}}]  # optional: the records that follow
@@ -90,7 +90,7 @@ class Case:
         """Return what is remembered when ``when`` comes: ``given`` folded, then ``before`` lived through."""
         state = decider.fold(event_of(one, decider.event_type) for one in self.data.get("given", ()))
         for one in self.data.get("before", ()):
-            now = one.get("now", self.now)
+            now = one.get("now", min(NOW, self.now))
             written = {name: value for name, value in one.items() if name != "now"}
             state, _, _ = decider.step(state, input_of(written), self.context(now))
         return state

@@ -1,0 +1,85 @@
+"""
+Lay out what rules, policies and summaries may ask of the envelope and of the task.
+
+One shape for all three, so that an expression that was tried in a contract's example means the same in a policy.
+What is absent is an empty text and not null: a comparison with it is false instead of an error.
+"""
+
+from typing import Any
+
+from seamwork.documents.agent import Agent
+from seamwork.records.authority import Authority
+from seamwork.records.crossing import Handoff, Result
+from seamwork.records.inbox import Work
+
+
+def envelope_facts(crossing: Handoff | Result, authority: Authority | None = None) -> dict[str, Any]:
+    """
+    Return the variable ``envelope``: what the sender says of the crossing.
+
+    Args:
+        crossing: The handoff or result.
+        authority: The authority that it comes to, where somebody has worked it out; else what it asks for.
+    """
+    facts: dict[str, Any] = {
+        "id": crossing.id,
+        "task": crossing.task,
+        "type": "handoff" if isinstance(crossing, Handoff) else "result",
+        "source": crossing.source.agent,
+        "source_version": crossing.source.version,
+        "contract": crossing.contract.name,
+        "contract_version": crossing.contract.version,
+        "intent": crossing.intent,
+        "model": crossing.model or "",
+        "payload_bytes": crossing.payload_bytes,
+        "constraints": {constraint.name: constraint.value for constraint in crossing.constraints},
+        "steps": [{"name": step.name, "state": step.state} for step in crossing.steps],
+    }
+    if isinstance(crossing, Handoff):
+        held = authority or crossing.authority or Authority()
+        facts |= {
+            "step": crossing.step,
+            "mode": crossing.mode,
+            "target": crossing.target.agent or "",
+            "capability": crossing.target.capability or "",
+            "ceiling_micro_usd": crossing.ceiling_micro_usd,
+            "deadline_at": crossing.deadline_at,
+        }
+    else:
+        held = authority or Authority()
+        facts["outcome"] = crossing.outcome
+    facts["authority"] = {
+        "tools": list(held.tools),
+        "data": list(held.data),
+        "effects": list(held.effects),
+        "depth": held.depth,
+    }
+    return facts
+
+
+def task_facts(crossing: Handoff | Result, stamp: Work | None, initiator: Agent | None) -> dict[str, Any]:
+    """
+    Return the variable ``task``: who began it, for whom, and how deep it is by now.
+
+    Args:
+        crossing: The handoff or result.
+        stamp: What its verified stamp says; null at the root.
+        initiator: At the root, the document of the agent that begins the task.
+    """
+    if stamp is not None:
+        return {
+            "id": stamp.task,
+            "initiator": stamp.initiator.agent,
+            "tenant": stamp.tenant or "",
+            "team": stamp.team or "",
+            "labels": dict(stamp.labels),
+            "depth": len(stamp.lineage),
+        }
+    return {
+        "id": crossing.task,
+        "initiator": crossing.source.agent,
+        "tenant": (initiator.spec.tenant if initiator else None) or "",
+        "team": (initiator.spec.team if initiator else None) or "",
+        "labels": dict(initiator.metadata.labels) if initiator else {},
+        "depth": 0,
+    }

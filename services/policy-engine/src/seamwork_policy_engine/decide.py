@@ -1,0 +1,363 @@
+"""
+Decide what the policies in force demand of a handoff or a result.
+
+Rule 1: deny overrides. Of all rules that apply the strictest effect is the verdict; what the others ask for
+(constraints, approvers, delays) comes with it.
+Rule 2: what cannot be known is denied: no policy in force, no flow in force, an edge in no flow, a rule that cannot
+be evaluated, a sender that is not proved.
+Rule 3: an attempt is judged once, and a second judgement of a crossing replaces what the first added to the risk of
+its task.
+Rule 4: a rule postpones a crossing once. Asked again, it only repeats until when.
+Rule 5: everything is judged by what was in force when the record was appended that asks for the judgement.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+
+from seamwork.catalog import Context
+from seamwork.contracts.facts import envelope_facts, task_facts
+from seamwork.contracts.payload import PayloadError, read_payload
+from seamwork.decider import Input, Output, Publish, Tick, WithCrossing
+from seamwork.documents.contract import MAX_PAYLOAD_BYTES
+from seamwork.documents.shape import AuthoritySpec
+from seamwork.grants.authority import narrowed, one_deeper, united
+from seamwork.grants.entitlement import entitlement
+from seamwork.grants.stamps import StampProblem
+from seamwork.records.authority import Authority, Constraint
+from seamwork.records.crossing import Handoff, Result
+from seamwork.records.decision import JudgeAgain, TaskEnded
+from seamwork.records.envelope import AnyEnvelope
+from seamwork.records.inbox import Work
+from seamwork.records.parties import AgentRef, DocumentRef, Position, Subject
+from seamwork.records.verdict import Approvers, Verdict, Warned
+from seamwork.records.wire import Malformed, Received
+from seamwork.rules import Facts
+from seamwork_policy_engine import __version__
+from seamwork_policy_engine.flows import drawn
+from seamwork_policy_engine.policies import Applied, Matter, ask
+from seamwork_policy_engine.state import (
+    HORIZON_MS,
+    Event,
+    Forgotten,
+    Judged,
+    Memory,
+    TaskClosed,
+    TaskRisk,
+    place_key,
+)
+
+GATE = "policy-engine"
+VERDICTS = f"verdicts.{GATE}.v1"
+DAY_MS = 24 * 60 * 60 * 1000
+FORGOTTEN_AT_ONCE = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """One attempt of a crossing to be judged; *at* is the append time of the record that asks."""
+
+    subject: Subject
+    crossing: Handoff | Result
+    received: Received[AnyEnvelope]
+    at: int
+    exclude: Sequence[AgentRef] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Demand:
+    """What the policies come to, with what it adds to the task's risk and which rules postpone it until when."""
+
+    outcome: str
+    rule: str
+    reason: str
+    candidates: tuple[AgentRef, ...] | None = None
+    constraints: tuple[Constraint, ...] = ()
+    authority: Authority | None = None
+    not_before: int | None = None
+    approvers: tuple[Approvers, ...] = ()
+    warnings: tuple[Warned, ...] = ()
+    consulted: tuple[DocumentRef, ...] = ()
+    risk: int = 0
+    throttled: tuple[tuple[str, int], ...] = ()
+
+
+def policy_engine(platform: str) -> Callable[[Memory, Input, Context], Sequence[Event]]:
+    """Return ``decide`` for the platform with this id; signatures cover it."""
+
+    def decide(memory: Memory, given: Input, context: Context) -> Sequence[Event]:
+        """
+        Vote on a handoff or result, or follow the end of a task.
+
+        Returns:
+            ``(Judged,)``, or ``()`` when the attempt was judged before.
+        """
+        match given:
+            case WithCrossing(decision=Received(record=JudgeAgain() as again) as decision, crossing=crossing):
+                return tuple(_again(memory, platform, decision, again, crossing, context))
+            case Received(record=Handoff() | Result() as crossing) if given.raw.topic == "handoffs.v1":
+                return tuple(_first(memory, platform, crossing, given, context))
+            case Received(record=TaskEnded(task=str() as task)) if task in memory.tasks:
+                return (TaskClosed(task=task, until=context.now + HORIZON_MS),)
+            case Tick():
+                due = sorted(due for due in map(int, memory.due) if due <= context.now)
+                return tuple(Forgotten(due=one) for one in due[:FORGOTTEN_AT_ONCE])
+            case _:
+                return ()
+
+    return decide
+
+
+def needs_crossing(received: Received[AnyEnvelope]) -> Position | None:
+    """Name the crossing that must be at hand: the one that this gate is asked to judge again."""
+    match received.record:
+        case JudgeAgain(gates=gates, subject=Subject() as subject) if GATE in gates:
+            return subject.position
+        case _:
+            return None
+
+
+def outputs(event: Event) -> Sequence[Output]:
+    """Return the verdict, to the partition of its subject."""
+    if not isinstance(event, Judged):
+        return ()
+    verdict = event.verdict
+    subject = verdict.subject
+    return (
+        Publish(
+            VERDICTS, verdict.task or "", verdict, partition=subject.partition, trace_of=subject.position
+        ),
+    )
+
+
+# ── judging ──────────────────────────────────────────────────────────────────────────
+
+
+def _first(
+    memory: Memory,
+    platform: str,
+    crossing: Handoff | Result,
+    received: Received[AnyEnvelope],
+    context: Context,
+) -> Iterator[Event]:
+    place = received.position
+    if place_key(place.partition, place.offset) in memory.seen:
+        return
+    subject = Subject(partition=place.partition, offset=place.offset, digest=received.digest)
+    yield _judge(memory, platform, Asked(subject, crossing, received, received.raw.appended_at), context)
+
+
+def _again(
+    memory: Memory,
+    platform: str,
+    decision: Received[AnyEnvelope],
+    again: JudgeAgain,
+    crossing: Received[AnyEnvelope] | Malformed,
+    context: Context,
+) -> Iterator[Event]:
+    subject = again.subject
+    if subject is None or GATE not in again.gates:
+        return
+    seen = memory.seen.get(place_key(subject.partition, subject.offset))
+    if seen is not None and seen.attempt >= subject.attempt:
+        return
+    record = crossing.record if isinstance(crossing, Received) else None
+    at = decision.raw.appended_at
+    if (
+        isinstance(crossing, Received)
+        and isinstance(record, Handoff | Result)
+        and crossing.digest == subject.digest
+    ):
+        yield _judge(memory, platform, Asked(subject, record, crossing, at, again.exclude), context)
+        return
+    changed = Demand(
+        "DENY", "crossing-changed", "the record at the subject's position is not the one judged before"
+    )
+    verdict = _verdict(subject, again.task, again.crossing, changed, 0, context)
+    yield Judged(verdict=verdict, task=None, until=at + DAY_MS)
+
+
+def _judge(memory: Memory, platform: str, asked: Asked, context: Context) -> Judged:
+    crossing = asked.crossing
+    until = min(crossing.expires_at, asked.received.raw.appended_at + DAY_MS) + HORIZON_MS
+    stamp = entitlement(asked.received, crossing, platform, context.catalog.key)
+    if isinstance(stamp, StampProblem):
+        denied = Demand(
+            "DENY", "sender-not-proved", f"no policy is asked about it: {stamp.reason} ({stamp.rule})"
+        )
+        verdict = _verdict(asked.subject, crossing.task, crossing.id, denied, 0, context)
+        return Judged(verdict=verdict, task=None, until=until)
+    demand = _demand(memory, asked, stamp, context)
+    seen = memory.seen.get(place_key(asked.subject.partition, asked.subject.offset))
+    before = memory.tasks.get(crossing.task, TaskRisk()).risk - (seen.risk if seen else 0)
+    return Judged(
+        verdict=_verdict(asked.subject, crossing.task, crossing.id, demand, before + demand.risk, context),
+        task=crossing.task,
+        risk=demand.risk,
+        throttled=dict(demand.throttled),
+        until=until,
+    )
+
+
+def _demand(memory: Memory, asked: Asked, stamp: Work | None, context: Context) -> Demand:
+    catalog, crossing = context.catalog, asked.crossing
+    policies = catalog.policies(asked.at)
+    if not policies:
+        return Demand(
+            "DENY", "no-policy", "no Policy is in force; publish one, if only to say that all is well"
+        )
+    candidates: tuple[AgentRef, ...] = ()
+    consulted: tuple[DocumentRef, ...] = ()
+    if isinstance(crossing, Handoff):
+        found = _led_to(asked, crossing, context)
+        if isinstance(found, Demand):
+            return found
+        candidates, consulted = found
+    root = catalog.agent(crossing.source) if stamp is None else None
+    task = task_facts(crossing, stamp, root)
+    authority = _authority(crossing, stamp, _held(root.spec.authority) if root else Authority())
+    matter = Matter(crossing, candidates, task["tenant"], task["team"], task["labels"], authority)
+    known = memory.tasks.get(crossing.task, TaskRisk())
+    task |= {"risk": known.risk, "crossings": known.crossings}
+
+    def facts() -> Facts:
+        this = read_payload(asked.received.payload, MAX_PAYLOAD_BYTES)
+        return Facts(this=this, envelope=envelope_facts(crossing, authority), task=task, now_ms=asked.at)
+
+    try:
+        answer = ask(catalog, policies, matter, facts)
+    except PayloadError as error:
+        return Demand("DENY", error.finding.rule, error.finding.message, consulted=consulted)
+    consulted = (*consulted, *answer.consulted)
+    risk = sum(one.rule.risk for one in answer.applied)
+    if not isinstance(crossing, Handoff):
+        return replace(_combined(memory, asked, answer.applied, context), consulted=consulted, risk=risk)
+    denials = [one for one in answer.applied if one.effect == "deny"]
+    admitted = tuple(ref for ref in candidates if not any(one.concerns(ref) for one in denials))
+    meant = set(catalog.primary(crossing, asked.at)) or set(candidates)
+    if denials and not meant & set(admitted):
+        return replace(_denied(denials), consulted=consulted, risk=risk)
+    kept = [
+        one for one in answer.applied if one.effect != "deny" and any(one.concerns(ref) for ref in admitted)
+    ]
+    demand = _combined(memory, asked, kept, context)
+    return replace(demand, candidates=admitted, consulted=consulted, risk=risk)
+
+
+def _led_to(
+    asked: Asked, handoff: Handoff, context: Context
+) -> tuple[tuple[AgentRef, ...], tuple[DocumentRef, ...]] | Demand:
+    """Return the candidates that a flow leads to, and the flows; or why there are none."""
+    catalog = context.catalog
+    flows = catalog.flows(asked.at)
+    if not flows:
+        return Demand(
+            "DENY", "no-flow", "no Flow is in force, so no agent may hand work to another; publish one"
+        )
+    candidates = [ref for ref in catalog.candidates(handoff, asked.at) if ref not in asked.exclude]
+    if not candidates:
+        return Demand("DENY", "no-candidate", "nobody in force may take the handoff")
+    led = drawn(catalog, flows, handoff, candidates, asked.at)
+    if not led.candidates:
+        reason = "no Flow in force has an edge from source to the target under this contract and version"
+        return Demand("DENY", "no-flow-edge", reason, consulted=tuple(map(catalog.reference, flows)))
+    return led.candidates, led.consulted
+
+
+def _combined(memory: Memory, asked: Asked, applied: Sequence[Applied], context: Context) -> Demand:
+    """Put together what several rules demand of one crossing."""
+    by_effect = {
+        effect: [one for one in applied if one.effect == effect]
+        for effect in ("deny", "require-approval", "throttle", "constrain", "warn")
+    }
+    if by_effect["deny"]:
+        return _denied(by_effect["deny"])
+    seen = memory.seen.get(place_key(asked.subject.partition, asked.subject.offset))
+    served = dict(seen.throttled) if seen else {}
+    waits = {
+        one.id: served.get(one.id, context.now + (one.rule.delay_seconds or 0) * 1000)
+        for one in by_effect["throttle"]
+    }
+    new = [one for one in by_effect["throttle"] if one.id not in served]
+    decisive = by_effect["require-approval"] or new or by_effect["constrain"]
+    outcome = "ALLOW"
+    if by_effect["require-approval"]:
+        outcome = "REQUIRE_APPROVAL"
+    elif new:
+        outcome = "THROTTLE"
+    elif by_effect["constrain"]:
+        outcome = "ALLOW_WITH_CONSTRAINTS"
+    limits = [_held(one.rule.authority) for one in by_effect["constrain"] if one.rule.authority is not None]
+    pending = [until for until in waits.values() if until > context.now]
+    return Demand(
+        outcome,
+        decisive[0].id if decisive else "no-rule-objects",
+        _reason(decisive) if decisive else "no rule of the policies in force objects",
+        constraints=united(
+            Constraint(name=spec.name, value=spec.value)
+            for one in by_effect["constrain"]
+            for spec in one.rule.constraints
+        ),
+        authority=narrowed(*limits) if limits else None,
+        not_before=max(pending, default=None),
+        approvers=_approvers(by_effect["require-approval"]),
+        warnings=tuple(Warned(rule=one.id, reason=one.message) for one in by_effect["warn"]),
+        throttled=tuple(sorted((one.id, waits[one.id]) for one in new)),
+    )
+
+
+def _denied(denials: Sequence[Applied]) -> Demand:
+    return Demand("DENY", denials[0].id, _reason(denials))
+
+
+def _reason(applied: Sequence[Applied]) -> str:
+    others = ", ".join(one.id for one in applied[1:])
+    return f"{applied[0].message} (so do {others})" if others else applied[0].message
+
+
+def _approvers(applied: Sequence[Applied]) -> tuple[Approvers, ...]:
+    asked = (
+        Approvers(roles=tuple(sorted(set(spec.roles))), count=spec.count)
+        for spec in (one.rule.approvers for one in applied)
+        if spec is not None
+    )
+    return tuple(dict.fromkeys(asked))
+
+
+def _authority(crossing: Handoff | Result, stamp: Work | None, root: Authority) -> Authority:
+    """Return what the crossing's authority comes to: what is asked, never more than what is held."""
+    if isinstance(crossing, Result):
+        return stamp.authority if stamp is not None else Authority()
+    if stamp is None:
+        held = root
+    else:
+        held = one_deeper(stamp.authority) if crossing.mode == "delegate" else stamp.authority
+    return narrowed(crossing.authority, held) if crossing.authority is not None else held
+
+
+def _held(spec: AuthoritySpec) -> Authority:
+    return Authority(tools=spec.tools, data=spec.data, effects=spec.effects, depth=spec.depth)
+
+
+def _verdict(
+    subject: Subject, task: str | None, crossing: str | None, demand: Demand, risk: int, context: Context
+) -> Verdict:
+    return Verdict(
+        gate=GATE,
+        gate_version=__version__,
+        subject=subject,
+        task=task,
+        crossing=crossing,
+        outcome=demand.outcome,
+        rule=demand.rule,
+        reason=demand.reason,
+        candidates=demand.candidates,
+        constraints=demand.constraints,
+        authority=demand.authority,
+        not_before=demand.not_before,
+        approvers=demand.approvers,
+        warnings=demand.warnings,
+        consulted=demand.consulted,
+        revision=context.catalog.revision,
+        judged_at=context.now,
+        risk=risk,
+    )

@@ -1,0 +1,64 @@
+"""
+Ask the flows who may hand work to whom under which contract.
+
+An edge in no flow in force is refused, and without any flow in force every handoff is: a line of work that nobody
+drew is nobody's. Results need no edge; they go back along the one that the work came by.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from seamwork.catalog import Catalog
+from seamwork.documents import VersionError, accepts
+from seamwork.documents.flow import Edge, Flow
+from seamwork.records.crossing import Handoff
+from seamwork.records.parties import AgentRef, DocumentRef
+
+
+@dataclass(frozen=True, slots=True)
+class Drawn:
+    """The candidates that an edge leads to, and the flows in which it stands."""
+
+    candidates: tuple[AgentRef, ...]
+    consulted: tuple[DocumentRef, ...]
+
+
+def drawn(
+    catalog: Catalog, flows: Sequence[Flow], handoff: Handoff, candidates: Sequence[AgentRef], at: int
+) -> Drawn:
+    """
+    Return which candidates an edge leads to.
+
+    A fallback stands in for somebody: the contract names it, so it needs no edge of its own where one leads to any
+    of those whom the handoff is meant for.
+    """
+    edges = [(flow, edge) for flow in flows for edge in flow.spec.edges if _fits(edge, handoff)]
+    primary = set(catalog.primary(handoff, at))
+    led: set[AgentRef] = set()
+    consulted: dict[DocumentRef, None] = {}
+    for flow, edge in edges:
+        reached = {ref for ref in candidates if _leads(catalog, edge, handoff, ref)}
+        if reached:
+            led |= reached
+            consulted[catalog.reference(flow)] = None
+    if led & primary:
+        led |= {ref for ref in candidates if ref not in primary}
+    return Drawn(tuple(ref for ref in candidates if ref in led), tuple(consulted))
+
+
+def _fits(edge: Edge, handoff: Handoff) -> bool:
+    if edge.source != handoff.source.agent or edge.contract != handoff.contract.name:
+        return False
+    try:
+        return accepts(edge.versions, handoff.contract.version)
+    except VersionError:
+        return False  # a version that cannot be read lies in no range; the validator names it
+
+
+def _leads(catalog: Catalog, edge: Edge, handoff: Handoff, candidate: AgentRef) -> bool:
+    if edge.to is not None:
+        return edge.to == candidate.agent
+    if edge.capability == handoff.target.capability:
+        return True
+    agent = catalog.agent(candidate)
+    return agent is not None and edge.capability in agent.spec.offers

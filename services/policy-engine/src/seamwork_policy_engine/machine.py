@@ -1,0 +1,20 @@
+"""Join the functions of this gate into the one value that wiring, tests and simulator share."""
+
+from seamwork.catalog import Context
+from seamwork.decider import Decider, Input
+from seamwork_policy_engine.decide import GATE, outputs, policy_engine
+from seamwork_policy_engine.state import Event, Memory, evolve, timer
+
+
+def machine(platform: str) -> Decider[Memory, Input, Event, Context]:
+    """Return the gate's core for the platform with this id."""
+    return Decider(
+        name=GATE,
+        initial=Memory,
+        decide=policy_engine(platform),
+        evolve=evolve,
+        outputs=outputs,
+        event_type=Event,
+        state_type=Memory,
+        timer=timer,
+    )

@@ -1,0 +1,126 @@
+"""
+Find the rules that apply to one crossing.
+
+Rule 1: a policy is asked only where its ``match`` fits; of each list one entry must fit, of the lists all.
+Rule 2: a rule applies when its expression is true. One that cannot be evaluated applies as a denial.
+Rule 3: a policy that names targets speaks only of the candidates it names; every other one of all.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+
+from seamwork.catalog import Catalog, PolicyEntry
+from seamwork.documents import Policy
+from seamwork.documents.policy import Match, PolicyRule
+from seamwork.records.authority import Authority
+from seamwork.records.crossing import Handoff, Result
+from seamwork.records.parties import AgentRef, DocumentRef
+from seamwork.rules import CROSSING_VARIABLES, Facts, Rule, RuleError, RuleSet, Verity
+
+
+@dataclass(frozen=True, slots=True)
+class Applied:
+    """A rule that applies: what it is called everywhere, and whom it speaks of (null: of every candidate)."""
+
+    id: str
+    effect: str
+    rule: PolicyRule
+    message: str
+    agents: frozenset[str] | None = None
+
+    def concerns(self, candidate: AgentRef) -> bool:
+        """Say whether it speaks of *candidate*."""
+        return self.agents is None or candidate.agent in self.agents
+
+
+@dataclass(frozen=True, slots=True)
+class Matter:
+    """What a policy's ``match`` looks at: facts that cost nothing."""
+
+    crossing: Handoff | Result
+    candidates: tuple[AgentRef, ...]
+    tenant: str
+    team: str
+    labels: dict[str, str]
+    authority: Authority
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """The rules that apply, and the policies that were asked."""
+
+    applied: tuple[Applied, ...]
+    consulted: tuple[DocumentRef, ...]
+
+
+def ask(
+    catalog: Catalog, policies: Sequence[PolicyEntry], matter: Matter, facts: Callable[[], Facts]
+) -> Asked:
+    """
+    Hold every policy against a crossing.
+
+    Args:
+        catalog: Keeps what was compiled, by digest.
+        policies: Those in force, by name.
+        matter: What ``match`` looks at.
+        facts: Makes what rules may ask; called only if a policy matches.
+    """
+    matching = [entry for entry in policies if _matches(entry.document.spec.match, matter)]
+    if not matching:
+        return Asked((), ())
+    known = facts()
+    applied = [one for entry in matching for one in _applied(catalog, entry.document, known)]
+    return Asked(tuple(applied), tuple(entry.ref for entry in matching))
+
+
+def _applied(catalog: Catalog, policy: Policy, facts: Facts) -> Iterable[Applied]:
+    named = frozenset(policy.spec.match.targets) or None
+    compiled = catalog.compiled("policy", policy, lambda: _compiled(policy))
+    if isinstance(compiled, RuleError):
+        # The publisher refuses such a policy; one that came by another way must not count as none.
+        message = "the policy's rules do not compile; publish a version that passes the check"
+        yield Applied(f"{policy.name}/broken", "deny", policy.spec.rules[0], message, named)
+        return
+    rules = {rule.name: rule for rule in policy.spec.rules}
+    for outcome in compiled.outcomes(facts):
+        rule = rules[outcome.rule.name]
+        name = f"{policy.name}/{rule.name}"
+        if outcome.verity is Verity.HOLDS:
+            yield Applied(name, rule.effect, rule, rule.message, named)
+        elif outcome.verity is Verity.ERROR:
+            message = f"the rule could not be evaluated on this crossing, which denies it: {rule.message}"
+            yield Applied(name, "deny", rule, message, named)
+
+
+def _compiled(policy: Policy) -> RuleSet | RuleError:
+    rules = [Rule(rule.name, rule.when, rule.message) for rule in policy.spec.rules]
+    try:
+        return RuleSet.compile(rules, CROSSING_VARIABLES)
+    except RuleError as error:
+        return error
+
+
+def _matches(match: Match, matter: Matter) -> bool:
+    crossing = matter.crossing
+    kind = "handoff" if isinstance(crossing, Handoff) else "result"
+    target = crossing.target if isinstance(crossing, Handoff) else None
+    named = {ref.agent for ref in matter.candidates} | ({target.agent} if target else set())
+    authority = matter.authority
+    return (
+        _one_of(match.kinds, {kind})
+        and _one_of(match.contracts, {crossing.contract.name})
+        and _one_of(match.sources, {crossing.source.agent})
+        and _one_of(match.targets, named)
+        and _one_of(match.capabilities, {target.capability} if target else set())
+        and _one_of(match.tenants, {matter.tenant})
+        and _one_of(match.teams, {matter.team})
+        and all(matter.labels.get(name) == value for name, value in match.labels.items())
+        and _one_of(match.effects, authority.effects)
+        and _one_of(match.tools, authority.tools)
+        and _one_of(match.data, authority.data)
+    )
+
+
+def _one_of(wanted: Sequence[str], found: Iterable[str | None]) -> bool:
+    """Say whether a list of ``match`` fits; an empty one fits everything."""
+    return not wanted or not set(wanted).isdisjoint(found)

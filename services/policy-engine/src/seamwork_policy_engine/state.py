@@ -1,0 +1,138 @@
+"""
+Remember how risky each task has become, and what was said of each crossing that may be judged again.
+
+No payload is kept. What a crossing adds to its task's risk is taken down with it, so that a second judgement
+replaces the first and does not add to it.
+"""
+
+from typing import assert_never
+
+import msgspec
+
+from seamwork.records.verdict import Verdict
+
+HORIZON_MS = 15 * 60 * 1000
+"""How long after its end something may still be redelivered."""
+BUCKET_MS = 5 * 60 * 1000
+"""Forgetting is done in lots of five minutes, so that a day of deadlines is a few hundred numbers."""
+
+
+class Judged(msgspec.Struct, frozen=True, kw_only=True, tag="judged"):
+    """
+    An attempt of a crossing got its verdict.
+
+    *task* is null where the sender was not proved: then nothing is added to anybody's risk. *risk* is what this
+    crossing adds; *throttled* says until when which rule postponed it; *until* how long it must be remembered.
+    """
+
+    verdict: Verdict
+    task: str | None
+    risk: int = 0
+    throttled: dict[str, int] = msgspec.field(default_factory=dict)
+    until: int
+
+
+class TaskClosed(msgspec.Struct, frozen=True, kw_only=True, tag="task-closed"):
+    """A task is over; its risk is remembered until *until*."""
+
+    task: str
+    until: int
+
+
+class Forgotten(msgspec.Struct, frozen=True, kw_only=True, tag="forgotten"):
+    """What had to be remembered until *due* leaves the memory."""
+
+    due: int
+
+
+Event = Judged | TaskClosed | Forgotten
+
+
+class TaskRisk(msgspec.Struct):
+    """What the crossings of one task have added up to."""
+
+    risk: int = 0
+    crossings: int = 0
+    until: int = 0
+
+
+class Seen(msgspec.Struct):
+    """One crossing: the last attempt judged, what it adds to its task, until when rules postponed it."""
+
+    attempt: int
+    risk: int
+    throttled: dict[str, int]
+
+
+class Memory(msgspec.Struct):
+    """Everything that the gate remembers; *due* says what may be forgotten when."""
+
+    tasks: dict[str, TaskRisk] = msgspec.field(default_factory=dict)
+    seen: dict[str, Seen] = msgspec.field(default_factory=dict)
+    due: dict[str, list[str]] = msgspec.field(default_factory=dict)
+
+
+def place_key(partition: int, offset: int) -> str:
+    """Name the place of a crossing."""
+    return f"{partition}/{offset}"
+
+
+def evolve(memory: Memory, event: Event) -> Memory:
+    """Apply *event* to *memory*, in place."""
+    match event:
+        case Judged():
+            _judge(memory, event)
+        case TaskClosed():
+            task = memory.tasks.get(event.task)
+            if task is not None:
+                task.until = event.until
+                _remember(memory, f"task {event.task}", event.until)
+        case Forgotten():
+            for token in memory.due.pop(str(event.due), ()):
+                _forget(memory, token, event.due)
+        case _:
+            assert_never(event)
+    return memory
+
+
+def timer(memory: Memory) -> int | None:
+    """Return when something may be forgotten next."""
+    return min(map(int, memory.due), default=None)
+
+
+def _remember(memory: Memory, token: str, until: int) -> None:
+    due = (until // BUCKET_MS + 1) * BUCKET_MS
+    memory.due.setdefault(str(due), []).append(token)
+
+
+def _judge(memory: Memory, event: Judged) -> None:
+    subject = event.verdict.subject
+    place = place_key(subject.partition, subject.offset)
+    before = memory.seen.get(place)
+    if before is None:
+        _remember(memory, f"seen {place}", event.until)
+    throttled = {**(before.throttled if before else {}), **event.throttled}
+    memory.seen[place] = Seen(attempt=subject.attempt, risk=event.risk, throttled=throttled)
+    if event.task is None:
+        return
+    task = memory.tasks.get(event.task)
+    if task is None:
+        task = memory.tasks[event.task] = TaskRisk()
+        _remember(memory, f"task {event.task}", event.until)
+    task.risk += event.risk - (before.risk if before else 0)
+    task.crossings += 0 if before else 1
+    task.until = max(task.until, event.until)
+
+
+def _forget(memory: Memory, token: str, due: int) -> None:
+    what, _, name = token.partition(" ")
+    if what == "seen":
+        memory.seen.pop(name, None)
+        return
+    task = memory.tasks.get(name)
+    if task is None:
+        return
+    if task.until >= due:
+        _remember(memory, token, task.until)
+    else:
+        del memory.tasks[name]

@@ -1,0 +1,23 @@
+"""Topics to decisions, and nothing else."""
+
+from seamwork.runtime import DECISIONS, HANDOFFS, MachineSpec, Service, Site
+from seamwork_policy_engine import __version__
+from seamwork_policy_engine.decide import GATE, needs_crossing
+from seamwork_policy_engine.machine import machine
+from seamwork_policy_engine.settings import Settings
+
+
+def build(settings: Settings, site: Site) -> MachineSpec:
+    """Make the gate for one platform."""
+    del settings  # nothing of its own to set
+    return MachineSpec(decider=machine(site.platform), also=(DECISIONS,), needs_crossing=needs_crossing)
+
+
+SERVICE = Service(
+    name=GATE,
+    version=__version__,
+    settings=Settings,
+    build=build,
+    reads=(HANDOFFS, DECISIONS),
+    writes=("verdicts.{gate}.v1",),
+)

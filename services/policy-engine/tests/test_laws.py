@@ -1,0 +1,148 @@
+"""Hold the gate to its laws over policies and histories that nobody thought of."""
+
+from functools import cache
+from typing import Any
+
+import msgspec
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from seamwork.catalog import Catalog, Context
+from seamwork.decider import Input, Tick, WithCrossing
+from seamwork.documents import AnyDocument
+from seamwork.records.verdict import STRICTNESS, Verdict
+from seamwork.testing.builders import HOUR_MS, NOW, PLATFORM, decision, handoff
+from seamwork.testing.documents import document
+from seamwork_policy_engine.decide import policy_engine
+from seamwork_policy_engine.machine import machine
+from seamwork_policy_engine.state import Event, Judged, Memory, timer
+
+MACHINE = machine(PLATFORM)
+EFFECTS: dict[str, tuple[dict[str, Any], str]] = {
+    "deny": ({}, "DENY"),
+    "require-approval": ({"approvers": {"roles": ["lawyer"]}}, "REQUIRE_APPROVAL"),
+    "throttle": ({"delaySeconds": 60}, "THROTTLE"),
+    "constrain": ({"constraints": [{"name": "region", "value": "eu"}]}, "ALLOW_WITH_CONSTRAINTS"),
+    "warn": ({}, "ALLOW"),
+}
+
+
+@cache
+def platform() -> tuple[AnyDocument, ...]:
+    """One initiator, one receiver, one edge between them."""
+    return (
+        document("Agent", "planner", initiator=True),
+        document("Agent", "extractor"),
+        document("Flow", "line", edges=[{"from": "planner", "to": "extractor"}]),
+    )
+
+
+def rule(effect: str, when: str, number: int, risk: int) -> dict[str, Any]:
+    """Write one rule of a policy."""
+    more, _ = EFFECTS[effect]
+    return {"name": f"r{number}", "when": when, "effect": effect, "message": "because", "risk": risk, **more}
+
+
+rules = st.lists(
+    st.tuples(
+        st.sampled_from(sorted(EFFECTS)),
+        st.sampled_from(["true", "false", "this.gone == 1"]),
+        st.integers(0, 9),
+    ),
+    min_size=1,
+    max_size=6,
+)
+
+
+def catalog_of(written: list[tuple[str, str, int]], split: int) -> Catalog:
+    """Put the rules into one policy or two."""
+    made = [rule(effect, when, number, risk) for number, (effect, when, risk) in enumerate(written)]
+    parts = [part for part in (made[:split], made[split:]) if part]
+    policies = [document("Policy", f"p{number}", rules=part) for number, part in enumerate(parts)]
+    return Catalog.of([*platform(), *policies])
+
+
+def judged(catalog: Catalog, memory: Memory, given: Input, now: int = NOW) -> Verdict:
+    """Return the one verdict on *given*."""
+    (event,) = MACHINE.decide(memory, given, Context(now=now, catalog=catalog))
+    assert isinstance(event, Judged)
+    return event.verdict
+
+
+@settings(max_examples=60, deadline=None)
+@given(rules, st.integers(0, 6))
+def test_the_strictest_effect_that_applies_is_the_verdict(
+    written: list[tuple[str, str, int]], split: int
+) -> None:
+    """Deny overrides, an error denies, and how rules are spread over policies does not matter."""
+    outcomes = ["ALLOW"]
+    for effect, when, _ in written:
+        if when != "false":
+            outcomes.append("DENY" if when != "true" else EFFECTS[effect][1])
+
+    found = judged(catalog_of(written, split), Memory(), handoff(payload={}))
+
+    assert max(outcomes, key=STRICTNESS.__getitem__) == found.outcome
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.lists(st.tuples(st.integers(0, 5), st.booleans()), min_size=1, max_size=20), st.integers(1, 9))
+def test_a_tasks_risk_is_that_of_its_crossings_each_once(steps: list[tuple[int, bool]], risk: int) -> None:
+    """Redelivery and judging again add nothing; what applies to five crossings counts five times."""
+    catalog = catalog_of([("warn", "true", risk)], 0)
+    memory = Memory()
+    attempts: dict[int, int] = {}
+    for offset, again in steps:
+        crossing = handoff(id=f"h-{offset}", at=f"0/{offset}", payload={})
+        given: Input = crossing
+        if again and offset in attempts:
+            attempts[offset] += 1
+            subject = f"0/{offset}#{attempts[offset]}"
+            asks = decision("judge-again", subject=subject, gates=["policy-engine"])
+            given = WithCrossing(decision=asks, crossing=crossing)
+        attempts.setdefault(offset, 1)
+        memory, _, _ = MACHINE.step(memory, given, Context(now=NOW, catalog=catalog))
+
+    assert risk * len(attempts) == memory.tasks["t-1"].risk
+    assert len(attempts) == memory.tasks["t-1"].crossings
+
+
+@settings(max_examples=40, deadline=None)
+@given(rules, st.integers(1, 5))
+def test_replay_gives_the_same_memory_and_time_empties_it(
+    written: list[tuple[str, str, int]], count: int
+) -> None:
+    """The events alone are the state, and nothing of it outlives its deadline."""
+    context = Context(now=NOW, catalog=catalog_of(written, 0))
+    memory = Memory()
+    events: list[Event] = []
+    for offset in range(count):
+        given = handoff(id=f"h-{offset}", at=f"0/{offset}", payload={})
+        memory, made, _ = MACHINE.step(memory, given, context)
+        events += made
+        assert () == MACHINE.decide(memory, given, context)
+    assert memory == MACHINE.fold(msgspec.json.decode(msgspec.json.encode(events), type=list[Event]))
+
+    while (due := timer(memory)) is not None:
+        assert due < NOW + 3 * HOUR_MS
+        memory, _, _ = MACHINE.step(memory, Tick(), Context(now=due, catalog=context.catalog))
+    assert Memory() == memory
+
+
+def test_a_policy_that_does_not_compile_denies() -> None:
+    """One that came past the publisher's check must not count as none."""
+    broken = document("Policy", "broken", rules=[rule("warn", "nobody.knows", 0, 0)])
+
+    found = judged(Catalog.of([*platform(), broken]), Memory(), handoff(payload={}))
+
+    assert ("DENY", "broken/broken") == (found.outcome, found.rule)
+
+
+def test_a_policy_is_compiled_once_for_all_records() -> None:
+    """Judging looks compiled policies up; a catalog keeps them by digest."""
+    catalog = catalog_of([("warn", "true", 0)], 0)
+    decide = policy_engine(PLATFORM)
+    for offset in range(3):
+        decide(Memory(), handoff(at=f"0/{offset}", payload={}), Context(now=NOW, catalog=catalog))
+
+    assert 1 == len(catalog._compiled)
