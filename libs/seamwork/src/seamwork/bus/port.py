@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
-from seamwork.errors import SeamworkError
+from seamwork.errors import MisconfiguredError, SeamworkError
 from seamwork.records.wire import Outgoing, RawRecord
 
 
@@ -26,6 +26,14 @@ class LogGapError(SeamworkError):
 
     It is never skipped over; the process stops and an operator decides.
     """
+
+
+class UnknownTopicError(MisconfiguredError):
+    """There is no such topic, or no such partition of it; nothing is created by asking."""
+
+
+class NotAuthorisedError(MisconfiguredError):
+    """The principal may not do this here; its rights follow from the topic files."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +70,21 @@ class Membership(Protocol):
         """Leave the group; the partitions go to somebody else."""
 
     def note_position(self, partition: Partition, position: int) -> None:
-        """Remember *position* for the group's offsets: committed lazily, for lag graphs only."""
+        """
+        Remember *position* for the group's offsets, which are committed lazily, about once a second.
+
+        Only partitions of the lead topic that are owned count; others are passed over.
+        """
+
+    async def wait(self) -> None:
+        """
+        Wait for as long as the place is held; returns after ``stop``.
+
+        Whoever owns a membership awaits this beside its work: the client would go on as if nothing had happened.
+
+        Raises:
+            SeamworkError: What poisoned the membership; the process must end.
+        """
 
 
 class Reader(Protocol):
@@ -77,8 +99,10 @@ class Reader(Protocol):
         Waits up to *max_wait_ms* when there is nothing. The positions may change freely from call to call.
 
         Raises:
-            LogGapError: When a partition's first offset is past the position asked for.
+            LogGapError: When a partition's first offset is past the position asked for, or its end before it.
             RetryableError: When the broker cannot be reached for longer than the client's own patience.
+            UnknownTopicError: There is no such topic.
+            NotAuthorisedError: The principal may not read it.
         """
 
     async def stop(self) -> None:
@@ -93,7 +117,8 @@ class Log(Protocol):
         Join *group* on the topic *lead*.
 
         *assigned* is called with the partitions now owned, *revoked* with those lost, before anyone else may have
-        them where the broker allows. An error in either poisons the membership: the process must end.
+        them where the broker allows. The two never overlap. A rebalance takes away all partitions first, also those
+        that come straight back. An error in either poisons the membership: ``Membership.wait`` raises it.
         """
 
     async def committed(self, group: str, partitions: Sequence[Partition]) -> dict[Partition, int]:
@@ -112,6 +137,7 @@ class Log(Protocol):
 
         Raises:
             LogGapError: When the partition starts after *start*.
+            UnknownTopicError: There is no such topic.
         """
 
     async def append(self, partition: Partition, value: bytes, key: bytes | None = None) -> Appended:
@@ -120,6 +146,9 @@ class Log(Protocol):
 
         Raises:
             OutcomeUnknownError: It may or may not be in the log; append the same bytes again or stop.
+            UnprocessableError: The record is larger than the topic takes; nothing was sent.
+            UnknownTopicError: There is no such topic.
+            NotAuthorisedError: The principal may not write it.
         """
 
     async def publish(self, batch: Sequence[Outgoing]) -> Sequence[Confirmation]:

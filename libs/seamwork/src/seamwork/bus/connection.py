@@ -1,0 +1,265 @@
+"""
+Speak to a cluster: who leads which partition, one request to one broker, and what its errors mean.
+
+This stands below aiokafka's consumer, which hides what the port must know (where a log starts, which header broke a
+batch) and would create a topic by asking for it.
+"""
+
+import asyncio
+import time
+from collections import defaultdict
+from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
+from typing import Any, TypeVar
+
+from aiokafka import errors as kafka_errors
+from aiokafka.client import AIOKafkaClient, ConnectionGroup
+from aiokafka.protocol.admin import DeleteRecordsRequest
+from aiokafka.protocol.metadata import MetadataRequest
+from aiokafka.protocol.offset import OffsetRequest
+
+from seamwork.bus.port import NotAuthorisedError, Partition, UnknownTopicError
+from seamwork.errors import RetryableError
+from seamwork.settings.kafka import KafkaAccess
+
+EARLIEST = -2
+LATEST = -1
+READ_UNCOMMITTED = 0
+REQUEST_TIMEOUT_MS = 10_000
+PATIENCE_S = 30.0  # a broker's restart takes less
+NEW_TOPIC_PATIENCE_S = 1.0  # a topic made just now reaches all brokers in less
+_BACKOFF_S = 0.1
+
+T = TypeVar("T")
+
+
+class Connection:
+    """
+    Connections of one principal to one cluster. Topics are named without prefix.
+
+    Args:
+        access: Where the cluster is, and who we are.
+        prefix: Stands before each topic's name on the wire.
+        client_id: Shown in the broker's logs.
+    """
+
+    def __init__(self, access: KafkaAccess, prefix: str, client_id: str) -> None:
+        self._access = access
+        self._prefix = prefix
+        self._client = AIOKafkaClient(
+            **access.aiokafka(), client_id=client_id, request_timeout_ms=REQUEST_TIMEOUT_MS
+        )
+        self._leaders: dict[str, dict[int, int]] = {}
+        self._denied: set[str] = set()
+        self._moving: set[str] = set()
+        self._asking = asyncio.Lock()
+
+    async def start(self) -> None:
+        """
+        Find the cluster.
+
+        Raises:
+            RetryableError: Nobody answers there, or the broker closed the door: a wrong password looks the same.
+        """
+        try:
+            await self._client.bootstrap()
+        except kafka_errors.KafkaError as error:
+            await self._client.close()
+            raise unreachable(self._access) from error
+
+    async def stop(self) -> None:
+        """Close all connections."""
+        await self._client.close()
+
+    def wire(self, topic: str) -> str:
+        """Return a topic's name on the wire."""
+        return f"{self._prefix}.{topic}"
+
+    def logical(self, name: str) -> str:
+        """Return the name without prefix."""
+        return name.removeprefix(f"{self._prefix}.")
+
+    def forget(self, topics: Iterable[str]) -> None:
+        """Ask again who leads these topics before they are used next."""
+        for topic in topics:
+            self._leaders.pop(topic, None)
+
+    async def leaders(self, topic: str, *, patience_s: float = NEW_TOPIC_PATIENCE_S) -> dict[int, int] | None:
+        """
+        Return the broker that leads each partition of *topic*, or None where there is none after *patience_s*.
+
+        Raises:
+            NotAuthorisedError: The principal may not even see the topic.
+            KafkaError: A partition has no leader just now; asking again later is right (``patiently``).
+            RetryableError: The cluster cannot be asked.
+        """
+        known = self._leaders.get(topic)
+        if known is not None:
+            return known
+        deadline = time.monotonic() + patience_s
+        while True:
+            await self._ask({topic})
+            known = self._leaders.get(topic)
+            if known is not None:
+                return known
+            if topic in self._denied:
+                raise not_authorised(topic, "see")
+            if topic in self._moving:
+                raise kafka_errors.LeaderNotAvailableError(topic)
+            if time.monotonic() >= deadline:
+                return None
+            await asyncio.sleep(_BACKOFF_S)
+
+    async def by_leader(self, partitions: Collection[Partition]) -> dict[int, list[Partition]]:
+        """
+        Group partitions by the broker that leads them.
+
+        Raises:
+            UnknownTopicError: A topic or partition does not exist.
+        """
+        grouped: dict[int, list[Partition]] = defaultdict(list)
+        for partition in partitions:
+            leaders = await self.leaders(partition.topic)
+            if leaders is None or partition.partition not in leaders:
+                self.forget([partition.topic])
+                raise unknown_topic(partition)
+            grouped[leaders[partition.partition]].append(partition)
+        return grouped
+
+    async def send(self, node: int, request: Any, *, aside: bool = False) -> Any:
+        """Send one request; *aside* uses a second connection, so that it does not wait behind a long fetch."""
+        group = ConnectionGroup.COORDINATION if aside else ConnectionGroup.DEFAULT
+        return await self._client.send(node, request, group=group)
+
+    async def offsets(self, partitions: Sequence[Partition], which: int) -> dict[Partition, int]:
+        """Return the first (``EARLIEST``) or the next (``LATEST``) offset of each partition."""
+
+        async def ask() -> dict[Partition, int]:
+            found: dict[Partition, int] = {}
+            for node, group in (await self.by_leader(partitions)).items():
+                topics: dict[str, list[tuple[int, int]]] = defaultdict(list)
+                for topic, number in group:
+                    topics[self.wire(topic)].append((number, which))
+                answer = await self.send(
+                    node, OffsetRequest(-1, READ_UNCOMMITTED, list(topics.items())), aside=True
+                )
+                for name, answers in answer.topics:
+                    for number, code, _, offset in answers:
+                        partition = Partition(self.logical(name), number)
+                        self.check(code, partition, "read")
+                        found[partition] = offset
+            return found
+
+        return await self.patiently(ask, {partition.topic for partition in partitions})
+
+    async def delete_before(self, partition: Partition, offset: int) -> None:
+        """Let the partition start at *offset*."""
+
+        async def ask() -> None:
+            (node,) = await self.by_leader([partition])
+            request = DeleteRecordsRequest(
+                [(self.wire(partition.topic), [(partition.partition, offset)])], REQUEST_TIMEOUT_MS
+            )
+            answer = await self.send(node, request, aside=True)
+            for _name, answers, *_tags in answer.topics:
+                for _number, _low_watermark, code, *_more in answers:
+                    self.check(code, partition, "trim")
+
+        await self.patiently(ask, {partition.topic})
+
+    def check(self, code: int, partition: Partition, doing: str) -> None:
+        """
+        Raise what an error code of *partition* means.
+
+        Raises:
+            NotAuthorisedError: The principal may not do it.
+            KafkaError: Anything else; the retriable ones are for ``patiently``.
+        """
+        error = kafka_errors.for_code(code)
+        if error is kafka_errors.NoError:
+            return
+        if error is kafka_errors.TopicAuthorizationFailedError:
+            raise not_authorised(partition.topic, doing)
+        raise error(f"topic {partition.topic}, partition {partition.partition}")
+
+    async def patiently(self, ask: Callable[[], Awaitable[T]], topics: Collection[str]) -> T:
+        """
+        Repeat *ask* while the cluster says that it may get better, asking again who leads *topics*.
+
+        Raises:
+            RetryableError: It did not get better.
+        """
+        deadline = time.monotonic() + PATIENCE_S
+        while True:
+            try:
+                return await ask()
+            except kafka_errors.KafkaError as error:
+                if not error.retriable or time.monotonic() > deadline:
+                    names = ", ".join(sorted(topics))
+                    raise RetryableError(
+                        f"Kafka at {self._access.bootstrap} did not answer for {names}: {type(error).__name__}"
+                    ) from error
+                self.forget(topics)
+            await asyncio.sleep(_BACKOFF_S)
+
+    async def _ask(self, topics: set[str]) -> None:
+        async with self._asking:
+            missing = topics - self._leaders.keys()
+            if not missing:
+                return
+            # Never let the question create the topic, whatever the cluster's setting.
+            names = sorted(self.wire(topic) for topic in missing | self._leaders.keys())
+            request = MetadataRequest(names, allow_auto_topic_creation=False)
+            answer = await self.anybody(request)
+            self._client.cluster.update_metadata(answer)
+            self._take(answer.topics)
+
+    def _take(self, answers: Iterable[Any]) -> None:
+        self._leaders, self._denied, self._moving = {}, set(), set()
+        for code, name, _, partitions in answers:
+            topic = self.logical(name)
+            error = kafka_errors.for_code(code)
+            if error is kafka_errors.TopicAuthorizationFailedError:
+                self._denied.add(topic)
+            leaders: dict[int, int] = {number: leader for _, number, leader, *_ in partitions}
+            if leaders and min(leaders.values()) >= 0:
+                self._leaders[topic] = leaders
+            elif leaders or error is kafka_errors.LeaderNotAvailableError:
+                self._moving.add(topic)
+
+    async def anybody(self, request: Any) -> Any:
+        """Send a request that every broker can answer."""
+        deadline = time.monotonic() + PATIENCE_S
+        while True:
+            node = self._client.get_random_node()
+            try:
+                if node is None:
+                    await self._client.bootstrap()
+                else:
+                    return await self.send(node, request, aside=True)
+            except kafka_errors.KafkaError as error:
+                if time.monotonic() > deadline:
+                    raise unreachable(self._access) from error
+            await asyncio.sleep(_BACKOFF_S)
+
+
+def unreachable(access: KafkaAccess) -> RetryableError:
+    """Say that nobody let us in, and what the reasons can be."""
+    return RetryableError(
+        f"no Kafka broker at {access.bootstrap} let us in as {access.username!r}; "
+        "check that it runs, the address, the protocol, and the password"
+    )
+
+
+def unknown_topic(partition: Partition) -> UnknownTopicError:
+    """Say that a topic or partition is not there."""
+    return UnknownTopicError(
+        f"there is no topic {partition.topic} with a partition {partition.partition}; topics are made by the "
+        "registrar (seamwork up, publish, agents add), never by use"
+    )
+
+
+def not_authorised(topic: str, doing: str) -> NotAuthorisedError:
+    """Say that the principal lacks a right."""
+    return NotAuthorisedError(
+        f"the principal may not {doing} topic {topic}; its rights follow from contracts/topics"
+    )

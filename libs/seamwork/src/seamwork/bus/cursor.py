@@ -1,0 +1,250 @@
+"""Read partitions at positions that the caller keeps: nothing is committed, nothing is skipped."""
+
+import asyncio
+import time
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from aiokafka import errors as kafka_errors
+from aiokafka.protocol.fetch import FetchRequest
+
+from seamwork.bus.batches import unpack
+from seamwork.bus.connection import EARLIEST, LATEST, PATIENCE_S, READ_UNCOMMITTED, Connection
+from seamwork.bus.limits import is_compacted
+from seamwork.bus.port import LogGapError, Partition
+from seamwork.errors import RetryableError
+from seamwork.records.wire import RawRecord
+
+# What one answer may weigh. A single record batch larger than this still comes, alone.
+_ANSWER_BYTES = 8 * 1024 * 1024
+_PARTITION_BYTES = 1024 * 1024
+_BACKOFF_S = 0.1
+
+
+@dataclass(slots=True)
+class Page:
+    """
+    What a fetch found in one partition.
+
+    *position* is what was asked for; *next* the offset after the last batch; *end* the partition's next offset.
+    """
+
+    position: int
+    records: list[RawRecord]
+    next: int
+    end: int
+
+
+async def fetch_pages(
+    connection: Connection, node: int, wanted: Sequence[tuple[Partition, int]], *, max_wait_ms: int
+) -> dict[Partition, Page]:
+    """
+    Ask one broker once; partitions that it does not lead any more are left out, and forgotten.
+
+    Raises:
+        LogGapError: A partition starts after the position, or ends before it.
+        NotAuthorisedError: The principal may not read a topic.
+        KafkaError: The broker did not answer.
+    """
+    topics: dict[str, list[tuple[int, int, int]]] = defaultdict(list)
+    for (topic, number), position in wanted:
+        topics[connection.wire(topic)].append((number, position, _PARTITION_BYTES))
+    request = FetchRequest(
+        max_wait_ms, min(1, max_wait_ms), _ANSWER_BYTES, READ_UNCOMMITTED, list(topics.items())
+    )
+    answer = await connection.send(node, request)
+    positions = dict(wanted)
+    pages: dict[Partition, Page] = {}
+    for name, answers in answer.topics:
+        for number, code, end, _, start, *_, message_set in answers:
+            partition = Partition(connection.logical(name), number)
+            position = positions[partition]
+            error = kafka_errors.for_code(code)
+            if error is kafka_errors.OffsetOutOfRangeError:
+                await _explain_out_of_range(connection, partition, position)
+            elif error is not kafka_errors.NoError and error.retriable:
+                connection.forget([partition.topic])
+            else:
+                connection.check(code, partition, "read")
+                pages[partition] = _page(partition, position, (start, end), message_set or b"")
+    return pages
+
+
+def _page(partition: Partition, position: int, bounds: tuple[int, int], message_set: bytes) -> Page:
+    start, end = bounds
+    if start > position:
+        raise _gap(partition, position, start)
+    found = unpack(message_set, partition, position)
+    if found.missing is not None and not is_compacted(partition.topic):
+        raise _gap(partition, *found.missing)
+    return Page(position, found.records, found.next, end)
+
+
+async def _explain_out_of_range(connection: Connection, partition: Partition, position: int) -> None:
+    start = (await connection.offsets([partition], EARLIEST))[partition]
+    if start > position:
+        raise _gap(partition, position, start)
+    end = (await connection.offsets([partition], LATEST))[partition]
+    if end < position:
+        raise LogGapError(
+            f"topic {partition.topic}, partition {partition.partition} ends at {end}, before {position}: "
+            "the log lost its end or was made anew; stop, and compare it with a backup"
+        )
+
+
+def _gap(partition: Partition, position: int, start: int) -> LogGapError:
+    return LogGapError(
+        f"topic {partition.topic}, partition {partition.partition} has nothing from {position} to {start - 1}: "
+        "records were removed unread; stop, and restore them or decide to go on without them"
+    )
+
+
+class KafkaReader:
+    """
+    A cursor on connections of its own, so that its waiting delays nobody.
+
+    What a fetch brings beyond *max_records* stays here and is given out first, as long as it is still asked for.
+    """
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self._pages: dict[Partition, Page] = {}
+        self._asking: dict[int, asyncio.Task[dict[Partition, Page]]] = {}
+        # Transaction markers and compacted batches: nothing at the first offset, go on at the second.
+        self._detours: dict[Partition, tuple[int, int]] = {}
+        self._first: list[Partition] = []
+        self._turn = 0
+        self._answered = time.monotonic()
+
+    async def fetch(
+        self, positions: Mapping[Partition, int], *, max_records: int, max_wait_ms: int
+    ) -> dict[Partition, Sequence[RawRecord]]:
+        """Return what lies at *positions*; see the port."""
+        deadline = time.monotonic() + max_wait_ms / 1000
+        while True:
+            found = self._serve(positions, max_records)
+            left_ms = max(0, round((deadline - time.monotonic()) * 1000))
+            if found or not positions or (left_ms == 0 and max_wait_ms > 0):
+                return found
+            await self._fill(positions, left_ms)
+            if max_wait_ms == 0:
+                return self._serve(positions, max_records)
+
+    async def stop(self) -> None:
+        """Give the connection back."""
+        for task in self._asking.values():
+            task.cancel()
+        await asyncio.gather(*self._asking.values(), return_exceptions=True)
+        await self._connection.stop()
+
+    def _serve(self, positions: Mapping[Partition, int], room: int) -> dict[Partition, Sequence[RawRecord]]:
+        found: dict[Partition, Sequence[RawRecord]] = {}
+        for partition in list(self._pages):
+            page = self._pages[partition]
+            if positions.get(partition) != page.position:
+                del self._pages[partition]  # asked for elsewhere, or not at all
+                continue
+            if room <= 0:
+                break
+            given = page.records[:room]
+            found[partition] = given
+            room -= len(given)
+            del self._pages[partition]
+            if len(given) < len(page.records):
+                # At the end of the queue, so that one full partition does not hold up the others.
+                rest = page.records[len(given) :]
+                self._pages[partition] = Page(given[-1].offset + 1, rest, page.next, page.end)
+        return found
+
+    async def _fill(self, positions: Mapping[Partition, int], wait_ms: int) -> None:
+        try:
+            await self._ask_leaders(positions, wait_ms)
+        except kafka_errors.KafkaError as error:
+            self._note_failure(error)
+            await asyncio.sleep(min(_BACKOFF_S, wait_ms / 1000))
+            return
+        if not self._asking:
+            return
+        done, _ = await asyncio.wait(
+            self._asking.values(), timeout=wait_ms / 1000 + _BACKOFF_S, return_when=asyncio.FIRST_COMPLETED
+        )
+        failed: BaseException | None = None
+        for node in [node for node, task in self._asking.items() if task in done]:
+            task = self._asking.pop(node)
+            failed = task.exception() or failed
+            if task.exception() is None:
+                self._answered = time.monotonic()
+                self._take(task.result())
+        if isinstance(failed, kafka_errors.KafkaError):
+            self._connection.forget({partition.topic for partition in positions})
+            self._note_failure(failed)
+            await asyncio.sleep(min(_BACKOFF_S, wait_ms / 1000))
+        elif failed is not None:
+            raise failed
+
+    async def _ask_leaders(self, positions: Mapping[Partition, int], wait_ms: int) -> None:
+        for node, group in (await self._connection.by_leader(positions.keys())).items():
+            if node not in self._asking:
+                wanted = [
+                    (partition, self._detour(partition, positions)) for partition in self._ordered(group)
+                ]
+                self._asking[node] = asyncio.create_task(
+                    fetch_pages(self._connection, node, wanted, max_wait_ms=wait_ms), name=f"fetch-{node}"
+                )
+
+    def _ordered(self, group: Sequence[Partition]) -> list[Partition]:
+        # The broker fills its answer from the front: what came back empty-handed goes first, then each in turn.
+        self._turn = (self._turn + 1) % len(group)
+        turned = [*group[self._turn :], *group[: self._turn]]
+        first = [partition for partition in self._first if partition in turned]
+        return [*first, *(partition for partition in turned if partition not in first)]
+
+    def _detour(self, partition: Partition, positions: Mapping[Partition, int]) -> int:
+        asked = positions[partition]
+        hole, beyond = self._detours.get(partition, (-1, -1))
+        return beyond if hole == asked else asked
+
+    def _take(self, pages: Mapping[Partition, Page]) -> None:
+        self._first = []
+        for partition, page in pages.items():
+            hole, beyond = self._detours.get(partition, (-1, -1))
+            asked = hole if page.position == beyond else page.position
+            if page.records:
+                self._pages[partition] = Page(asked, page.records, page.next, page.end)
+            elif page.next > page.position:
+                self._detours[partition] = (asked, page.next)
+            elif page.end > page.position:
+                self._first.append(partition)
+
+    def _note_failure(self, error: kafka_errors.KafkaError) -> None:
+        if time.monotonic() - self._answered > PATIENCE_S:
+            raise RetryableError(
+                f"Kafka has not answered for {PATIENCE_S:.0f} s ({type(error).__name__}); nothing can be read"
+            ) from error
+
+
+async def read_range(connection: Connection, partition: Partition, start: int, end: int) -> list[RawRecord]:
+    """Return the records with ``start <= offset < end``, all that exist; see the port."""
+    records: list[RawRecord] = []
+    position = start
+
+    async def ask() -> Page | None:
+        (node,) = await connection.by_leader([partition])
+        pages = await fetch_pages(connection, node, [(partition, position)], max_wait_ms=0)
+        return pages.get(partition)
+
+    deadline = time.monotonic() + PATIENCE_S
+    while position < end:
+        page: Page | None = await connection.patiently(ask, {partition.topic})
+        if page is not None:
+            records += page.records
+            position = page.next
+            if position >= page.end:
+                break
+            deadline = time.monotonic() + PATIENCE_S
+        elif time.monotonic() > deadline:
+            raise RetryableError(f"topic {partition.topic}, partition {partition.partition} has no leader")
+        else:
+            await asyncio.sleep(_BACKOFF_S)
+    return [record for record in records if record.offset < end]

@@ -1,0 +1,264 @@
+"""
+Publish outputs: a whole batch at once, in order within each partition, each record confirmed or refused.
+
+The producer is idempotent, so that record n+1 cannot enter a partition before n. Such a producer has two flaws, and
+each has its remedy here. After one error the broker refuses everything further from it in that partition, so it is
+thrown away and what is open is sent by a new one. And it never gives up, so the waiting has a deadline.
+"""
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from aiokafka import AIOKafkaProducer
+from aiokafka import errors as kafka_errors
+
+from seamwork.bus.connection import Connection, unreachable
+from seamwork.bus.limits import limit_of, record_bytes
+from seamwork.bus.port import Confirmation, Confirmed, NotAuthorisedError, Partition, Rejected
+from seamwork.errors import OutcomeUnknownError
+from seamwork.records.partition import partition_of
+from seamwork.records.wire import Outgoing
+from seamwork.settings.kafka import KafkaAccess
+
+UNKNOWN_TOPIC = Rejected("unknown-topic")
+NOT_AUTHORISED = Rejected("not-authorised")
+TOO_LARGE = Rejected("too-large")
+
+_DEADLINE_S = 15.0
+_REQUEST_TIMEOUT_MS = 5_000
+# Below the smallest limit of a topic, which holds for a batch of records, not for one.
+_BATCH_BYTES = 512 * 1024
+_LARGEST_REQUEST = 64 * 1024 * 1024
+
+
+@dataclass(slots=True, eq=False)
+class _Lease:
+    """A producer, and how many batches are using it; one that is *broken* is closed by the last of them."""
+
+    producer: AIOKafkaProducer
+    users: int = 0
+    broken: bool = False
+
+
+@dataclass(slots=True, eq=False)
+class _Parcel:
+    """Consecutive records of one partition that travel, and succeed or fail, together."""
+
+    partition: Partition
+    indexes: list[int]
+    builder: Any
+    answer: "asyncio.Future[Any] | None" = None
+
+
+@dataclass(slots=True)
+class _Round:
+    """What is known about one batch: its answers so far, and what must be sent one by one."""
+
+    batch: Sequence[Outgoing]
+    answers: list[Confirmation | None]
+    placed: dict[int, Partition] = field(default_factory=dict)
+    singly: set[Partition] = field(default_factory=set)
+
+    @property
+    def open(self) -> list[int]:
+        """Indexes without an answer, in order."""
+        return [index for index, answer in enumerate(self.answers) if answer is None]
+
+    def reject_topic(self, topic: str, answer: Rejected) -> None:
+        """Refuse everything for *topic* that is not in the log yet."""
+        for index in self.open:
+            if self.batch[index].topic == topic:
+                self.answers[index] = answer
+
+
+class Publisher:
+    """Publishes batches; several may be on their way at the same time, each in its own order."""
+
+    def __init__(self, access: KafkaAccess, connection: Connection, client_id: str) -> None:
+        self._access = access
+        self._connection = connection
+        self._client_id = f"{client_id}-publish"
+        self._lease: _Lease | None = None
+        self._starting = asyncio.Lock()
+        self._closing: set[asyncio.Task[None]] = set()
+
+    async def publish(self, batch: Sequence[Outgoing]) -> Sequence[Confirmation]:
+        """Publish a batch; see the port."""
+        state = _Round(batch, [None] * len(batch))
+        await self._place(state)
+        try:
+            async with asyncio.timeout(_DEADLINE_S):
+                while state.open:
+                    await self._send_open(state)
+        except (TimeoutError, kafka_errors.KafkaError) as error:
+            topics = {batch[index].topic for index in state.open}
+            self._connection.forget(topics)
+            raise OutcomeUnknownError(
+                f"{len(state.open)} of {len(batch)} outputs for {', '.join(sorted(topics))} were not confirmed "
+                f"({type(error).__name__}); publish the same batch again"
+            ) from error
+        return [answer for answer in state.answers if answer is not None]
+
+    async def stop(self) -> None:
+        """Close the connections."""
+        if self._lease is not None:
+            await self._lease.producer.stop()
+            self._lease = None
+        await asyncio.gather(*self._closing)
+
+    async def _place(self, state: _Round) -> None:
+        counts: dict[str, int | Rejected] = {}
+        for topic in {outgoing.topic for outgoing in state.batch}:
+            counts[topic] = await self._partitions(topic)
+        for index, outgoing in enumerate(state.batch):
+            count = counts[outgoing.topic]
+            if isinstance(count, Rejected):
+                state.answers[index] = count
+            elif record_bytes(outgoing.key, outgoing.value, outgoing.headers) > limit_of(outgoing.topic):
+                state.answers[index] = TOO_LARGE
+            elif outgoing.partition is not None and outgoing.partition >= count:
+                state.answers[index] = UNKNOWN_TOPIC
+            else:
+                number = outgoing.partition
+                if number is None:
+                    number = partition_of(outgoing.key, count)
+                state.placed[index] = Partition(outgoing.topic, number)
+
+    async def _partitions(self, topic: str) -> int | Rejected:
+        try:
+            leaders = await self._connection.patiently(lambda: self._connection.leaders(topic), {topic})
+        except NotAuthorisedError:
+            return NOT_AUTHORISED
+        return UNKNOWN_TOPIC if leaders is None else len(leaders)
+
+    async def _send_open(self, state: _Round) -> None:
+        lease = await self._leased()
+        sent: list[_Parcel] = []
+        failed = True
+        try:
+            parcels = _parcels(lease.producer, state)
+            await asyncio.gather(*(self._post(lease.producer, line, sent) for line in parcels.values()))
+            await asyncio.wait([parcel.answer for parcel in sent if parcel.answer is not None])
+            settled = [self._settled(state, parcel) for parcel in sent]
+            failed = not all(settled)
+        finally:
+            lease.broken = lease.broken or failed
+            self._give_back(lease)
+
+    async def _post(self, producer: AIOKafkaProducer, line: Iterable[_Parcel], sent: list[_Parcel]) -> None:
+        for parcel in line:
+            topic, number = parcel.partition
+            # Waits until the parcel before it is on its way, and raises if that one failed: then the rest of the
+            # line stays open, and the next round sends it.
+            try:
+                parcel.answer = await producer.send_batch(
+                    parcel.builder, self._connection.wire(topic), partition=number
+                )
+            except kafka_errors.KafkaError:
+                if not sent:
+                    raise
+                return
+            parcel.answer.add_done_callback(_take_notice)
+            sent.append(parcel)
+
+    def _settled(self, state: _Round, parcel: _Parcel) -> bool:
+        """Note the answer to a parcel; false if it means that the producer is spent."""
+        assert parcel.answer is not None  # noqa: S101  # it was waited for
+        error = parcel.answer.exception()
+        if error is None:
+            offset = parcel.answer.result().offset
+            if offset < 0:
+                # "You sent this before, I forgot where it lies": it is in the log, at an offset nobody knows.
+                raise kafka_errors.DuplicateSequenceNumber(parcel.partition.topic)
+            for number, index in enumerate(parcel.indexes):
+                state.answers[index] = Confirmed(offset + number)
+            return True
+        match error:
+            case kafka_errors.TopicAuthorizationFailedError():
+                state.reject_topic(parcel.partition.topic, NOT_AUTHORISED)
+            case kafka_errors.MessageSizeTooLargeError() | kafka_errors.RecordListTooLargeError():
+                if len(parcel.indexes) == 1:
+                    state.answers[parcel.indexes[0]] = TOO_LARGE
+                state.singly.add(parcel.partition)
+            case kafka_errors.OutOfOrderSequenceNumber():
+                pass  # it stands behind one that was refused; the next round sends it
+            case _:
+                raise error
+        return False
+
+    async def _leased(self) -> _Lease:
+        async with self._starting:
+            if self._lease is None or self._lease.broken:
+                self._lease = _Lease(await self._new_producer())
+            self._lease.users += 1
+            return self._lease
+
+    async def _new_producer(self) -> AIOKafkaProducer:
+        producer = AIOKafkaProducer(
+            **self._access.aiokafka(),
+            client_id=self._client_id,
+            enable_idempotence=True,
+            request_timeout_ms=_REQUEST_TIMEOUT_MS,
+            max_batch_size=_BATCH_BYTES,
+            max_request_size=_LARGEST_REQUEST,
+        )
+        try:
+            await producer.start()
+        except kafka_errors.KafkaError as error:
+            await producer.stop()
+            raise unreachable(self._access) from error
+        except asyncio.CancelledError:
+            await _discard(producer)
+            raise
+        return producer
+
+    def _give_back(self, lease: _Lease) -> None:
+        lease.users -= 1
+        if lease.broken:
+            if self._lease is lease:
+                self._lease = None
+            if lease.users == 0:
+                task = asyncio.create_task(_discard(lease.producer), name="discard-producer")
+                self._closing.add(task)
+                task.add_done_callback(self._closing.discard)
+
+
+def _parcels(producer: AIOKafkaProducer, state: _Round) -> dict[Partition, list[_Parcel]]:
+    lines: dict[Partition, list[_Parcel]] = defaultdict(list)
+    for index in state.open:
+        outgoing, partition = state.batch[index], state.placed[index]
+        line = lines[partition]
+        if not line or partition in state.singly or not _fits(line[-1], index, outgoing):
+            parcel = _Parcel(partition, [], producer.create_batch())
+            line.append(parcel)
+            _fits(parcel, index, outgoing)  # the first always does
+    for line in lines.values():
+        for parcel in line:
+            parcel.builder.close()
+    return lines
+
+
+def _fits(parcel: _Parcel, index: int, outgoing: Outgoing) -> bool:
+    added = parcel.builder.append(
+        timestamp=None, key=outgoing.key, value=outgoing.value, headers=list(outgoing.headers)
+    )
+    if added is None:
+        return False
+    parcel.indexes.append(index)
+    return True
+
+
+def _take_notice(answer: "asyncio.Future[Any]") -> None:
+    if not answer.cancelled():
+        answer.exception()
+
+
+async def _discard(producer: AIOKafkaProducer) -> None:
+    # ``stop`` alone would first deliver everything, for ever. aiokafka has no public way to give up.
+    sender, accumulator = producer._sender, producer._message_accumulator  # noqa: SLF001
+    await sender.close()
+    accumulator.fail_all(kafka_errors.ProducerClosed())
+    await producer.stop()
