@@ -1,0 +1,127 @@
+"""One bad record, written by whoever may write, must not stop or blind a reader."""
+
+import asyncio
+import struct
+from collections.abc import AsyncIterator
+
+import pytest
+from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.protocol.produce import ProduceRequest
+from aiokafka.record.default_records import DefaultRecordBatchBuilder
+from aiokafka.record.util import calc_crc32c
+from confluent_kafka import Producer
+
+from seamwork.broker.principal import Principal
+from seamwork.bus.connection import Connection
+from seamwork.bus.kafka import KafkaLog
+from seamwork.bus.port import Partition
+from seamwork.records.wire import Malformed, Outgoing, read
+from seamwork.testing.log_conformance import WORK, fetch, outgoing
+from seamwork.testing.testbed import KafkaPlatform
+
+PLACE = Partition(WORK, 0)
+TESTER = Principal("tester", frozenset({"agent", "router"}))
+_CRC_AT, _ATTRIBUTES_AT = 17, 21
+
+
+@pytest.fixture
+async def log(platform: KafkaPlatform) -> AsyncIterator[KafkaLog]:
+    """Open the log as somebody who may write and read crossings."""
+    platform.join(TESTER)
+    async with KafkaLog(platform.access("tester"), platform.prefix, client_id="poison") as opened:
+        yield opened
+
+
+async def poison(platform: KafkaPlatform) -> None:
+    """Write three records in one batch, the middle one with a header's name that is not UTF-8."""
+    builder = DefaultRecordBatchBuilder(2, 0, 0, -1, -1, -1, 1 << 20)
+    builder.append(0, 1, b"before", b"before", [("fine", b"1")])
+    builder.append(1, 1, b"poison", b"poison", [("QQname", b"\xff\xfe"), ("null", None)])
+    builder.append(2, 1, b"after", b"after", [("fine", b"2")])
+    data = bytearray(bytes(builder.build()).replace(b"QQname", b"\xff\xfename"))
+    struct.pack_into(">I", data, _CRC_AT, calc_crc32c(bytes(data[_ATTRIBUTES_AT:])))
+    connection = Connection(platform.access("tester"), platform.prefix, "hostile")
+    await connection.start()
+    ((node, _),) = (await connection.by_leader([PLACE])).items()
+    answer = await connection.send(
+        node,
+        ProduceRequest(
+            transactional_id=None,
+            required_acks=-1,
+            timeout=5_000,
+            topics=[(connection.wire(WORK), [(0, bytes(data))])],
+        ),
+    )
+    await connection.stop()
+    assert [0] == [entry[1] for _, entries in answer.topics for entry in entries]
+
+
+async def test_a_header_name_that_is_not_utf8_blocks_nobody(log: KafkaLog, platform: KafkaPlatform) -> None:
+    """The record arrives with the name escaped, its neighbours as they were; a gate can answer by position."""
+    await poison(platform)
+    await log.publish([outgoing(7)])
+    reader = await log.reader()
+    fetched = (await fetch(reader, {PLACE: 0}))[PLACE]
+    records = await log.read(PLACE, 0, 10)
+    await reader.stop()
+
+    assert list(fetched) == list(records[: len(fetched)])
+    assert [b"before", b"poison", b"after", b"value-7"] == [record.value for record in records]
+    assert (("\\xff\\xfename", b"\xff\xfe"), ("null", None)) == records[1].headers
+    assert 1 == len({record.appended_at for record in records[:3]})
+    answer = read(records[1], "platform")
+    assert isinstance(answer, Malformed)
+    assert "no-envelope" == answer.rule
+
+
+async def test_a_poisoned_record_can_be_set_aside(log: KafkaLog, platform: KafkaPlatform) -> None:
+    """Its escaped headers can be published again, as a dead letter does it."""
+    await poison(platform)
+    (record,) = await log.read(PLACE, 1, 2)
+    await log.publish([Outgoing(WORK, record.key or b"", record.value, record.headers, partition=1)])
+    (copy,) = await log.read(Partition(WORK, 1), 0, 1)
+
+    assert record.headers == copy.headers
+
+
+async def test_aiokafkas_own_consumer_would_stop_there(platform: KafkaPlatform) -> None:
+    """
+    The reason for our own reader.
+
+    If this fails, aiokafka has been mended and ``seamwork.bus.batches`` may be simplified.
+    """
+    platform.join(TESTER)
+    await poison(platform)
+    consumer = AIOKafkaConsumer(**platform.access("tester").aiokafka(), auto_offset_reset="none")
+    await consumer.start()
+    place = TopicPartition(platform.topic(WORK), 0)
+    consumer.assign([place])
+    consumer.seek(place, 0)
+    seen = []
+    raised = 0
+    for _ in range(4):
+        try:
+            found = await consumer.getmany(timeout_ms=500)
+        except UnicodeDecodeError:
+            raised += 1
+        else:
+            seen += [record.value for records in found.values() for record in records]
+    await consumer.stop()
+
+    assert raised >= 1
+    assert [] == seen
+
+
+@pytest.mark.parametrize("codec", ["gzip", "snappy", "lz4", "zstd"])
+async def test_a_producers_compression_is_the_brokers_affair(
+    log: KafkaLog, platform: KafkaPlatform, codec: str
+) -> None:
+    """No reader needs the codec: topics are stored uncompressed."""
+    producer = Producer({**platform.access("tester").confluent(), "compression.type": codec, "linger.ms": 50})
+    for number in range(10):
+        producer.produce(platform.topic(WORK), bytes(1_000), b"%d" % number, 0, headers=[("h", b"\xff")])
+    await asyncio.to_thread(producer.flush, 10)
+    records = await log.read(PLACE, 0, 100)
+
+    assert [b"%d" % number for number in range(10)] == [record.key for record in records]
+    assert {(("h", b"\xff"),)} == {record.headers for record in records}
