@@ -162,6 +162,9 @@ def _config(spec: TopicSpec, sizing: Sizing) -> tuple[tuple[str, str], ...]:
     ]
     config = {
         "cleanup.policy": spec.cleanup,
+        # The broker unpacks what a producer packed: a reader that lacks the codec would stop there, and a batch
+        # that unpacks to more than the limit is refused at the door.
+        "compression.type": "uncompressed",
         "max.message.bytes": str(spec.max_message_bytes),
         # Validity is judged at the append time; a producer's clock is data.
         "message.timestamp.type": "LogAppendTime",
