@@ -22,7 +22,7 @@ UV := $(or $(shell command -v uv 2>/dev/null),.tools/uv/bin/uv)
 export UV_SYSTEM_CERTS ?= 1
 
 PARTS := $(sort $(patsubst %/pyproject.toml,%,$(wildcard libs/*/pyproject.toml services/*/pyproject.toml examples/*/pyproject.toml)))
-CODE := $(wildcard libs tests benchmarks services/*/src examples/*/src)
+CODE := $(wildcard conftest.py libs tests benchmarks services/*/src examples/*/src)
 # One run of mypy each: the tests of six services share their file names.
 TESTS_APART := $(wildcard services/*/tests examples/*/tests)
 
