@@ -1,0 +1,25 @@
+"""One whole platform for all tests of this folder: six services on a real Kafka of their own."""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+
+from seamwork.testing.stage import Stage, staged
+
+HERE = Path(__file__).parent
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark the tests of this folder; the hook is given those of the whole run."""
+    for item in items:
+        if HERE in item.path.parents:
+            item.add_marker(pytest.mark.kafka)
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def stage(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Stage]:
+    """Start the platform once; a test plays on it with agents and contracts of its own names."""
+    async with staged(tmp_path_factory.mktemp("acceptance") / "stage") as made:
+        yield made
