@@ -27,8 +27,8 @@ class VerdictView(View, frozen=True, kw_only=True):
     """
     What one gate said.
 
-    *latency_ms* runs from the append of what asked for it (the crossing, or the decision to judge again) to its own.
-    *counted* is false for a second verdict of the same gate, *shadow* true for one that is only compared.
+    *latency_ms* runs from the append of what asked for it (the crossing, or the decision to judge again) to its
+    own. *counted* is false for a second verdict of the same gate, *shadow* true for one that is only compared.
     """
 
     gate: str
@@ -135,7 +135,7 @@ class TroubleView(View, frozen=True, kw_only=True):
     """
     One thing that went wrong, in the order of the log.
 
-    *what* is ``refused``, ``overrun``, ``escalated``, an outcome (``error``, ``partial``), why a dispatch was closed
+    *what* is ``refused``, ``overrun``, ``escalated``, an outcome (``error``, ``partial``), why a dispatch closed
     (``timeout``, ``cancelled``, …) or how the task ended. *crossing* is the handoff concerned, *record* what went
     wrong itself. *source* and *target* are the two sides of the seam, as the record crossed it. *proven* is false
     where no signature showed who sent it.
@@ -312,7 +312,8 @@ def _crossing_lines(crossing: CrossingView, width: int) -> _Lines:
     mode = "" if crossing.mode == "delegate" else f" ({crossing.mode})"
     outcome = f" {crossing.outcome}" if crossing.outcome else ""
     took = "" if crossing.latency_ms is None else f", {_duration(crossing.latency_ms)}"
-    yield f"{step}: {crossing.source} → {crossing.target}{mode} [{crossing.contract}] {crossing.status}{outcome}{took}"
+    seam = f"{crossing.source} → {crossing.target}{mode} [{crossing.contract}]"
+    yield f"{step}: {seam} {crossing.status}{outcome}{took}"
     yield f"id {crossing.id} at {crossing.position}" + _repeats(crossing.repeats)
     yield from _attempt_lines(crossing.attempts)
     below: list[_Lines] = [_dispatch_lines(dispatch) for dispatch in crossing.dispatches]

@@ -1,0 +1,92 @@
+"""Read the database: each question on a read-only connection of its own, beside the one writer."""
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+from seamwork_audit_sink.merkle import Frontier
+from seamwork_audit_sink.rows import Row
+
+_COLUMNS = ", ".join(f'"{name}"' for name in Row._fields)
+_LEAN = ", ".join("NULL" if name == "value" else f'"{name}"' for name in Row._fields)
+_INBOX = ("work", "answer", "notice")
+_ROOTS = 256
+
+
+class Archive:
+    """What is in the database at *path*, as of its last transaction."""
+
+    def __init__(self, path: Path) -> None:
+        self._uri = f"{path.absolute().as_uri()}?mode=ro"
+
+    def task_rows(self, task: str) -> list[Row]:
+        """Return what happened to a task: all of its records but what lies in inboxes, without bodies."""
+        query = f"SELECT {_LEAN} FROM records WHERE task = ? AND type NOT IN (?, ?, ?) ORDER BY leaf"  # noqa: S608  # names
+        with self._reading() as db:
+            return [Row(*row) for row in db.execute(query, (task, *_INBOX))]
+
+    def task_records(self, task: str, limit: int, after: int) -> list[tuple[int, Row]]:
+        """Return records of a task, whole, with their place in the tree, from behind *after*."""
+        query = f"SELECT leaf, {_COLUMNS} FROM records WHERE task = ? AND leaf > ? ORDER BY leaf LIMIT ?"  # noqa: S608
+        with self._reading() as db:
+            return [(leaf, Row(*row)) for leaf, *row in db.execute(query, (task, after, limit))]
+
+    def beginnings(self) -> Iterator[tuple[Row, Row | None]]:
+        """Return each task's first handoff, the newest task first, and the record of its end if it has one."""
+        roots = (
+            f"SELECT leaf, {_LEAN} FROM records AS begun WHERE root = 1 AND leaf < ? AND NOT EXISTS ("  # noqa: S608
+            "SELECT 1 FROM records AS first WHERE first.root = 1 AND first.task = begun.task AND first.leaf < begun.leaf"
+            ") ORDER BY leaf DESC LIMIT ?"
+        )
+        ending = f"SELECT {_LEAN} FROM records WHERE task = ? AND type = 'task-ended' ORDER BY leaf LIMIT 1"  # noqa: S608
+        before = 1 << 62
+        while True:
+            page: list[tuple[Row, Row | None]] = []
+            with self._reading() as db:
+                found = db.execute(roots, (before, _ROOTS)).fetchall()
+                for _, *columns in found:
+                    row = Row(*columns)
+                    ended = db.execute(ending, (row.task,)).fetchone()
+                    page.append((row, None if ended is None else Row(*ended)))
+            yield from page
+            if len(found) < _ROOTS:
+                return
+            before = found[-1][0]
+
+    def was_refused(self, crossing: str) -> Row | None:
+        """Return the decision that refused a crossing, or None."""
+        query = f"SELECT {_LEAN} FROM records WHERE crossing = ? AND type = 'refused' ORDER BY leaf LIMIT 1"  # noqa: S608
+        with self._reading() as db:
+            row = db.execute(query, (crossing,)).fetchone()
+            return None if row is None else Row(*row)
+
+    def counts(self) -> list[tuple[str, str, str, int]]:
+        """Return what was counted: what, by which name, divided by which detail, how many."""
+        with self._reading() as db:
+            return db.execute(
+                "SELECT what, name, detail, records FROM counts ORDER BY what, name, detail"
+            ).fetchall()
+
+    def rows(self) -> Iterator[Row]:
+        """Return every row in the order of the tree, without bodies."""
+        with self._reading() as db:
+            for row in db.execute(f"SELECT {_LEAN} FROM records ORDER BY leaf"):  # noqa: S608  # names alone
+                yield Row(*row)
+
+    def tree(self) -> tuple[str, Frontier]:
+        """Return the id of the log and the frontier of the tree over all rows."""
+        with self._reading() as db:
+            (log_id,) = db.execute("SELECT value FROM about WHERE name = 'log'").fetchone()
+            return log_id, Frontier.unpacked(*db.execute("SELECT size, peaks FROM tree").fetchone())
+
+    def positions(self) -> dict[tuple[str, int], int]:
+        """Return the next offset of every partition that is read."""
+        with self._reading() as db:
+            return {(topic, number): at for topic, number, at in db.execute("SELECT * FROM positions")}
+
+    @contextmanager
+    def _reading(self) -> Iterator[sqlite3.Connection]:
+        with closing(sqlite3.connect(self._uri, uri=True, check_same_thread=True, timeout=10)) as db:
+            db.execute("PRAGMA query_only = ON")
+            yield db

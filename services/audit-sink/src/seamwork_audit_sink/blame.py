@@ -1,0 +1,85 @@
+"""
+Name what explains how a task ended: the first thing that went wrong and that nothing mended; pure.
+
+Rule 1: nothing is to blame where the task is complete.
+Rule 2: what was put right explains nothing: a corrected answer, a retry that held, a child whose parent coped.
+Rule 3: a record that nobody is proven to have sent is blamed last; anybody who may write could have planted it.
+Rule 4: a task that a person cancelled was ended by that person.
+"""
+
+from collections.abc import Iterable, Sequence
+
+from seamwork.platform.views import Blame, CrossingView, Trace, TroubleView
+
+_ASIDE = frozenset({"progress", "usage", "unreadable record"})
+"""Records that bring no work: that one was refused explains nothing unless nothing else does."""
+_END = "task"
+
+
+def blame(trace: Trace) -> Blame:
+    """Return what explains the state of the task in *trace*."""
+    if trace.state == "complete":
+        return Blame(
+            task=trace.task, state=trace.state, mended=len({t.crossing for t in trace.troubles if t.crossing})
+        )
+    carried = {crossing.id: crossing for crossing in _all(trace.roots)}
+    open_ended = _not_mended(trace.roots)
+    unmended = [
+        t
+        for t in trace.troubles
+        if t.crossing is None or t.crossing in open_ended or t.crossing not in carried
+    ]
+    candidates = unmended or list(trace.troubles)
+    found = _pick(trace.state, candidates)
+    touched = {t.crossing for t in candidates if t.crossing is not None}
+    return Blame(
+        task=trace.task,
+        state=trace.state,
+        trouble=found,
+        others=len(touched - {None if found is None else found.crossing}),
+        mended=len({t.crossing for t in trace.troubles if t.crossing is not None} - touched),
+    )
+
+
+def _pick(state: str, troubles: Sequence[TroubleView]) -> TroubleView | None:
+    """Return the first of the best sort there is."""
+    if state == "cancelled":
+        ordered = next((t for t in troubles if t.what == "cancelled" and t.record_kind == _END), None)
+        overrun = next((t for t in troubles if t.what == "overrun"), None)
+        if ordered is not None and overrun is None:
+            return ordered
+    return min(troubles, key=_rank, default=None)
+
+
+def _rank(trouble: TroubleView) -> int:
+    """Sort troubles; ``min`` keeps the first of equals, and so the order of the log."""
+    if trouble.record_kind == _END:
+        return 3
+    if trouble.what == "refused" and trouble.record_kind in _ASIDE:
+        return 2
+    return 0 if trouble.proven else 1
+
+
+def _not_mended(crossings: Iterable[CrossingView]) -> set[str]:
+    """Return the crossings that ended badly with nobody above them having coped."""
+    found: set[str] = set()
+    for crossing in crossings:
+        if not _is_well(crossing):
+            found.add(crossing.id)
+            found |= _not_mended(crossing.children)
+    return found
+
+
+def _is_well(crossing: CrossingView) -> bool:
+    """Say whether a handoff was answered with success, by its receiver or by whom that passed its place to."""
+    if crossing.status == "accepted":
+        return crossing.outcome == "success"
+    if crossing.status == "closed (transferred)":
+        return any(child.mode == "transfer" and _is_well(child) for child in crossing.children)
+    return False
+
+
+def _all(crossings: Iterable[CrossingView]) -> Iterable[CrossingView]:
+    for crossing in crossings:
+        yield crossing
+        yield from _all(crossing.children)

@@ -1,0 +1,120 @@
+"""Sort the records of one task by what they speak of; pure."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import cast
+
+from seamwork.records.crossing import Handoff, Progress, Result, Usage
+from seamwork.records.decision import AnyDecision, JudgeAgain, TaskEnded
+from seamwork.records.envelope import AnyEnvelope
+from seamwork.records.parties import Position, Subject
+from seamwork.records.people import Command
+from seamwork.records.verdict import Verdict
+from seamwork.records.wire import Malformed, Received
+from seamwork_audit_sink.order import in_order
+
+HANDOFFS = "handoffs.v1"
+
+Kept = Received[AnyEnvelope] | Malformed
+"""A record as it reads."""
+
+
+@dataclass
+class History:
+    """
+    The records of one task, in the order of the log.
+
+    *sent* are those of ``handoffs`` by position; *handoffs* and *results* by id, the first of each id first.
+    """
+
+    task: str
+    sent: dict[Position, Kept] = field(default_factory=dict)
+    handoffs: dict[str, list[Received[Handoff]]] = field(default_factory=lambda: defaultdict(list))
+    results: dict[str, list[Received[Result]]] = field(default_factory=lambda: defaultdict(list))
+    verdicts: dict[Subject, list[Received[Verdict]]] = field(default_factory=lambda: defaultdict(list))
+    decisions: list[Received[AnyDecision]] = field(default_factory=list)
+    commands: list[Received[Command]] = field(default_factory=list)
+
+    @cached_property
+    def subjects(self) -> dict[Position, list[Subject]]:
+        """The attempts at the record at each position, the first first."""
+        decided = (one.record.subject for one in self.decisions if one.record.subject is not None)
+        found: dict[Position, list[Subject]] = defaultdict(list)
+        for subject in sorted({*self.verdicts, *decided}, key=lambda one: (one.attempt, one.digest)):
+            found[subject.position].append(subject)
+        return found
+
+    @cached_property
+    def asked(self) -> dict[Subject, Received[JudgeAgain]]:
+        """The decision that asked for an attempt; the first attempt needs none."""
+        return {
+            one.record.subject: cast("Received[JudgeAgain]", one)
+            for one in reversed(self.decisions)
+            if isinstance(one.record, JudgeAgain) and one.record.subject is not None
+        }
+
+    @cached_property
+    def about(self) -> dict[str, list[Received[AnyDecision]]]:
+        """The decisions on each record by its id."""
+        found: dict[str, list[Received[AnyDecision]]] = defaultdict(list)
+        for one in self.decisions:
+            if one.record.crossing is not None:
+                found[one.record.crossing].append(one)
+        return found
+
+    @cached_property
+    def end(self) -> Received[TaskEnded] | None:
+        """The task's end."""
+        found = (one for one in self.decisions if isinstance(one.record, TaskEnded))
+        return cast("Received[TaskEnded] | None", next(found, None))
+
+
+def history_of(task: str, records: Iterable[Kept]) -> History:
+    """Sort *records*, which may come in any order, into the history of *task*."""
+    history = History(task)
+    for kept in _in_log_order(records):
+        if kept.raw.topic == HANDOFFS:
+            history.sent[kept.position] = kept
+        if isinstance(kept, Malformed):
+            continue
+        match kept.record:
+            case Handoff(id=crossing):
+                history.handoffs[crossing].append(cast("Received[Handoff]", kept))
+            case Result(id=crossing):
+                history.results[crossing].append(cast("Received[Result]", kept))
+            case Verdict(subject=subject):
+                history.verdicts[subject].append(cast("Received[Verdict]", kept))
+            case Command():
+                history.commands.append(cast("Received[Command]", kept))
+            case Progress() | Usage():
+                pass  # they are in `sent`, and speak through the decisions that note them
+            case record if isinstance(record, AnyDecision):
+                history.decisions.append(cast("Received[AnyDecision]", kept))
+            case _:
+                pass  # inbox copies, questions and answers to people: the decisions tell what came of them
+    return history
+
+
+@dataclass(frozen=True)
+class _Placed:
+    kept: Kept
+
+    @property
+    def topic(self) -> str:
+        return self.kept.raw.topic
+
+    @property
+    def appended_at(self) -> int:
+        return self.kept.raw.appended_at
+
+
+def _in_log_order(records: Iterable[Kept]) -> Iterable[Kept]:
+    runs: dict[tuple[str, int], list[_Placed]] = defaultdict(list)
+    for kept in records:
+        runs[kept.raw.topic, kept.raw.partition].append(_Placed(kept))
+    sorted_runs: list[Sequence[_Placed]] = [
+        sorted(run, key=lambda placed: placed.kept.raw.offset) for run in runs.values()
+    ]
+    return (placed.kept for placed in in_order(sorted_runs))

@@ -1,0 +1,132 @@
+"""
+Answer questions over HTTP, as JSON and read-only.
+
+| page | answer |
+|---|---|
+| ``/v1/tasks?limit=&state=`` | ``[TaskLine, …]``, the newest first |
+| ``/v1/tasks/ID/trace`` | ``Trace`` |
+| ``/v1/tasks/ID/blame`` | ``Blame`` |
+| ``/v1/tasks/ID/records?limit=&after=`` | ``{"task", "records": […], "next"}``, masked, in the order of taking in |
+| ``/v1/summary`` | ``Summary`` |
+| ``/v1/positions`` | ``{"topic/partition": next offset}``: what lies before is kept |
+| ``/v1/tree`` | ``{"log", "size", "root_sha256"}`` |
+
+The structs are those of ``seamwork.platform.views``. What is not found or asked for wrongly is answered with
+``{"error": sentence}``.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import msgspec
+
+from seamwork.catalog import Catalog
+from seamwork.runtime import Request, Response
+from seamwork_audit_sink.archive import Archive
+from seamwork_audit_sink.queries import Queries
+from seamwork_audit_sink.shown import shown
+from seamwork_audit_sink.tasks import STATES
+
+PREFIX = "/v1"
+_MOST_TASKS = 1_000
+_MOST_RECORDS = 500
+_TASK_PARTS = 3  # tasks, the id, the page
+
+
+class _AskedError(Exception):
+    """The question cannot be answered as it was put; becomes a page of its own."""
+
+    def __init__(self, status: str, message: str) -> None:
+        super().__init__(message)
+        self.status = status
+
+
+class Pages:
+    """
+    The pages of this service.
+
+    Args:
+        archive: What is read.
+        catalog: The documents by which payloads are masked; null before they are known, and then all is hidden.
+    """
+
+    def __init__(self, archive: Archive, catalog: Callable[[], Catalog | None]) -> None:
+        self._archive = archive
+        self._queries = Queries(archive)
+        self._catalog = catalog
+
+    def __call__(self, request: Request) -> Response:
+        """Answer one request; runs on a thread of its own."""
+        try:
+            answer = self._answer(_parts(request.path), request.query)
+        except _AskedError as error:
+            return _page({"error": str(error)}, error.status)
+        return _page(answer)
+
+    def _answer(self, parts: tuple[str, ...], query: Mapping[str, str]) -> Any:
+        match parts:
+            case ("tasks",):
+                state = query.get("state") or None
+                if state is not None and state not in STATES:
+                    raise _AskedError("400 Bad Request", f"a state is one of {', '.join(STATES)}")
+                return self._queries.tasks(_number(query, "limit", 20, _MOST_TASKS), state)
+            case ("summary",):
+                return self._queries.summary()
+            case ("positions",):
+                return {f"{topic}/{number}": at for (topic, number), at in self._archive.positions().items()}
+            case ("tree",):
+                log_id, tree = self._archive.tree()
+                return {"log": log_id, "size": tree.size, "root_sha256": tree.root.hex()}
+            case ("tasks", _, "trace" | "blame" | "records" as page):
+                return self._of_task(parts[1], page, query)
+        raise _AskedError("404 Not Found", "there is no such page; see the service's README")
+
+    def _of_task(self, task: str, page: str, query: Mapping[str, str]) -> Any:
+        found: Any
+        match page:
+            case "trace":
+                found = self._queries.trace(task)
+            case "blame":
+                found = self._queries.blame(task)
+            case _:
+                found = self._records(task, query)
+        if found is None:
+            raise _AskedError(
+                "404 Not Found", "nothing of this task was recorded; look for it with /v1/tasks"
+            )
+        return found
+
+    def _records(self, task: str, query: Mapping[str, str]) -> Any:
+        limit = _number(query, "limit", 100, _MOST_RECORDS)
+        after = _number(query, "after", -1, 1 << 62)
+        rows = self._archive.task_records(task, limit, after)
+        if not rows and after < 0:
+            return None
+        catalog = self._catalog()
+        return {
+            "task": task,
+            "records": [shown(leaf, row, catalog) for leaf, row in rows],
+            "next": rows[-1][0] if len(rows) == limit else None,
+        }
+
+
+def _parts(path: str) -> tuple[str, ...]:
+    """Split a path; a task's id may hold slashes, and WSGI hands paths on as Latin-1."""
+    text = path.encode("latin-1", "replace").decode("utf-8", "replace")
+    parts = text.removeprefix(PREFIX).strip("/").split("/")
+    if len(parts) > _TASK_PARTS:
+        return (parts[0], "/".join(parts[1:-1]), parts[-1])
+    return tuple(parts)
+
+
+def _number(query: Mapping[str, str], name: str, default: int, most: int) -> int:
+    text = query.get(name)
+    if text is None:
+        return default
+    if not (text.isascii() and text.isdecimal()) or not 0 <= int(text) <= most:
+        raise _AskedError("400 Bad Request", f"{name} is a whole number from 0 to {most}")
+    return int(text)
+
+
+def _page(answer: Any, status: str = "200 OK") -> Response:
+    return Response(msgspec.json.encode(answer) + b"\n", status)

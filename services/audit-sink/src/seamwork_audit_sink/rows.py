@@ -1,0 +1,212 @@
+"""
+Turn records into rows and back; pure.
+
+A row holds a record whole: whatever was in the log can be made again from it, as long as its body was kept. The
+envelope of a readable record stands in a column of its own and not in ``headers``.
+"""
+
+from typing import Any, NamedTuple
+
+import msgspec
+
+from seamwork.ids import length_prefixed, sha256_hex
+from seamwork.records.crossing import AnyCrossing, Handoff
+from seamwork.records.envelope import AnyEnvelope, decode
+from seamwork.records.inbox import Answer, Notice
+from seamwork.records.wire import (
+    SW_ENVELOPE,
+    SW_KID,
+    SW_SIG,
+    TRACEPARENT,
+    Malformed,
+    RawRecord,
+    Received,
+    read,
+)
+
+JOURNAL = "journal."
+MALFORMED = "malformed"
+_BY_DOCUMENT = ("contracts.", "registry.", "policies.")
+"""Topics whose key is no task's id."""
+
+_LEAF = b"seamwork-audit-leaf-v1"
+
+HeaderRow = tuple[str, bytes | None] | tuple[str]
+"""A header; one without a value is the envelope, which has a column of its own."""
+
+_headers = msgspec.msgpack.Encoder()
+_read_headers: msgspec.msgpack.Decoder[list[list[Any]]] = msgspec.msgpack.Decoder(list[list[Any]])
+
+
+class _Tagged(msgspec.Struct):
+    type: str
+
+
+_tag = msgspec.json.Decoder(_Tagged)
+
+
+class Row(NamedTuple):
+    """
+    One record as it is kept; the order is that of the table's columns.
+
+    *type* is the envelope's tag, for a journal ``claim`` or ``commit``, or ``malformed`` with *rule* and *reason*.
+    *task* is the envelope's; where that has none, the key of a topic that is keyed by tasks. *crossing* is the
+    crossing spoken of; *root* is 1 for a handoff without a stamp. *value* is null for a tombstone and for a body
+    that was too large to keep; *value_bytes* is null for a tombstone alone.
+    """
+
+    topic: str
+    partition: int
+    offset: int
+    appended_at: int
+    key: bytes | None
+    type: str
+    task: str | None
+    crossing: str | None
+    dispatch: str | None
+    root: int
+    digest: str | None
+    rule: str | None
+    reason: str | None
+    headers: bytes
+    headers_sha256: str
+    envelope: str | None
+    value: bytes | None
+    value_bytes: int | None
+    value_sha256: str
+
+
+def row_of(
+    raw: RawRecord, platform: str, keep_value_bytes: int
+) -> tuple[Row, Received[AnyEnvelope] | Malformed | None]:
+    """Return the row of a record, and the record as it reads; null for a journal's, which are no envelopes."""
+    value = raw.value
+    size = None if value is None else len(value)
+    kept = value if size is not None and size <= keep_value_bytes else None
+    found = None if raw.topic.startswith(JOURNAL) else read(raw, platform)
+    packed = _headers.encode(raw.headers)
+    facts = _journal_facts(raw) if found is None else _facts(found)
+    envelope = None
+    headers = packed
+    if isinstance(found, Received):
+        envelope = found.envelope.decode("ascii")
+        headers = _headers.encode(
+            [(name,) if name == SW_ENVELOPE else (name, data) for name, data in raw.headers]
+        )
+    return Row(
+        topic=raw.topic,
+        partition=raw.partition,
+        offset=raw.offset,
+        appended_at=raw.appended_at,
+        key=raw.key,
+        **facts,
+        headers=headers,
+        headers_sha256=sha256_hex(packed),
+        envelope=envelope,
+        value=kept,
+        value_bytes=size,
+        value_sha256=sha256_hex(value or b""),
+    ), found
+
+
+def raw_of(row: Row) -> RawRecord:
+    """Make the record that a row was made of; its body is null where it was not kept."""
+    headers = tuple(
+        (one[0], (row.envelope or "").encode("ascii") if len(one) == 1 else one[1])
+        for one in _read_headers.decode(row.headers)
+    )
+    return RawRecord(row.topic, row.partition, row.offset, row.appended_at, row.key, row.value, headers)
+
+
+def record_of(row: Row) -> Received[AnyEnvelope] | Malformed:
+    """Return the record of a row as it read when it was taken in; a journal's row has no such thing."""
+    raw = raw_of(row)
+    if row.envelope is None:
+        return Malformed(raw=raw, digest=row.digest or "", rule=row.rule or "", reason=row.reason or "")
+    data = row.envelope.encode("ascii")
+    headers = dict(raw.headers)
+    return Received(
+        raw=raw,
+        key=(row.key or b"").decode(),
+        envelope=data,
+        record=decode(data),
+        digest=row.digest or "",
+        kid=_text(headers.get(SW_KID)),
+        sig=_text(headers.get(SW_SIG)),
+        traceparent=_text(headers.get(TRACEPARENT)),
+    )
+
+
+def entry_of(row: Row) -> bytes:
+    """
+    Return what the tree holds of a row: where it lies, when it came, what it is and the digests of its parts.
+
+    Neither body nor headers are in it, so either may be erased later and every proof still holds.
+    """
+    return length_prefixed(
+        _LEAF,
+        row.topic.encode(),
+        b"%d" % row.partition,
+        b"%d" % row.offset,
+        b"%d" % row.appended_at,
+        b"" if row.key is None else b"k" + row.key,
+        row.type.encode(),
+        b"" if row.value_bytes is None else b"v" + row.value_sha256.encode(),
+        row.headers_sha256.encode(),
+    )
+
+
+def _facts(found: Received[AnyEnvelope] | Malformed) -> dict[str, Any]:
+    if isinstance(found, Malformed):
+        return {
+            "type": MALFORMED,
+            "task": _task_by_key(found.raw),
+            "crossing": None,
+            "dispatch": None,
+            "root": 0,
+            "digest": found.digest,
+            "rule": found.rule,
+            "reason": found.reason,
+        }
+    record = found.record
+    return {
+        "type": str(record.__struct_config__.tag),
+        "task": getattr(record, "task", None) or _task_by_key(found.raw),
+        "crossing": _crossing(record),
+        "dispatch": getattr(record, "dispatch", None),
+        "root": int(isinstance(record, Handoff) and record.stamp is None),
+        "digest": found.digest,
+        "rule": None,
+        "reason": None,
+    }
+
+
+def _journal_facts(raw: RawRecord) -> dict[str, Any]:
+    facts = {"type": MALFORMED, "task": None, "crossing": None, "dispatch": None, "root": 0, "digest": None}
+    try:
+        return {**facts, "type": _tag.decode(raw.value or b"").type, "rule": None, "reason": None}
+    except msgspec.DecodeError as error:
+        return {**facts, "rule": "journal-unreadable", "reason": f"no record of a journal: {error}"}
+
+
+def _crossing(record: AnyEnvelope) -> str | None:
+    if isinstance(record, AnyCrossing):
+        return record.id
+    if isinstance(record, Answer):
+        return record.child
+    if isinstance(record, Notice):
+        return record.about
+    return getattr(record, "crossing", None)
+
+
+def _task_by_key(raw: RawRecord) -> str | None:
+    if not raw.key or raw.topic.startswith(_BY_DOCUMENT):
+        return None
+    try:
+        return raw.key.decode()
+    except UnicodeDecodeError:
+        return None
+
+
+def _text(data: bytes | None) -> str | None:
+    return None if data is None else data.decode()

@@ -1,0 +1,234 @@
+"""
+Read every topic and keep every record, once, in the order of its partition.
+
+Whoever is assigned the one partition of ``audit.v1`` reads everything; the others stand by. The database decides
+what was read: a crash at any instant leaves whole batches with their positions, and reading goes on behind them.
+"""
+
+import asyncio
+import secrets
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, TypeVar
+
+from seamwork.bus.port import LogGapError, Partition, Reader, Rejected
+from seamwork.errors import MisconfiguredError, SeamworkError
+from seamwork.ids import uuid7
+from seamwork.records.platform import TreeHead
+from seamwork.records.wire import RawRecord, compose
+from seamwork.runtime import Host
+from seamwork_audit_sink.settings import Settings
+from seamwork_audit_sink.store import Store
+from seamwork_audit_sink.topics import LEAD, topics_of
+
+_WAIT_MS = 250
+_LOOK_AGAIN_MS = 5_000
+_UUID_RANDOM_BYTES = 10
+
+T = TypeVar("T")
+
+
+class Sink:
+    """
+    The loop of one process: `run` is its life.
+
+    Args:
+        settings: Where and how to keep records.
+        host: What the runtime lends.
+    """
+
+    def __init__(self, settings: Settings, host: Host) -> None:
+        self._settings = settings
+        self._host = host
+        # SQLite waits for the disk, and reading envelopes takes the processor: neither may hold up the event loop.
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="audit-store")
+        self._turn: asyncio.Task[None] | None = None
+        self._ended: asyncio.Future[None] | None = None
+        self._positions: dict[Partition, int] = {}
+        self._looked: tuple[tuple[str, ...], int] | None = None
+        self._missing: frozenset[str] = frozenset()
+        self._head = (0, 0)
+
+    async def run(self) -> None:
+        """Join, read while the partition is ours, leave when the host stops; an error of the turn is ours."""
+        host = self._host
+        self._ended = asyncio.get_running_loop().create_future()
+        log_id = uuid7(host.clock.now_ms(), secrets.token_bytes(_UUID_RANDOM_BYTES))
+        helpers: list[asyncio.Task[Any]] = [asyncio.create_task(host.stopping.wait(), name="audit-stopping")]
+        try:
+            with await self._on_thread(
+                lambda: Store(self._settings.database, host.platform, log_id)
+            ) as store:
+                self._store = store
+                membership = await host.log.own(host.name, LEAD, self._assigned, self._revoked)
+                helpers.append(asyncio.create_task(membership.wait(), name="audit-membership"))
+                await asyncio.wait([*helpers, self._ended], return_when=asyncio.FIRST_COMPLETED)
+                was_ours = self._turn is not None
+                await self._end_turn()
+                if was_ours and not self._ended.done():
+                    await self._publish_head(at_once=True)
+                await membership.stop()
+                for helper in helpers:
+                    if helper.done():
+                        helper.result()
+        finally:
+            for helper in helpers:
+                helper.cancel()
+            await asyncio.gather(*helpers, return_exceptions=True)
+            await self._end_turn()
+            self._thread.shutdown()
+        if self._ended.done():
+            self._ended.result()
+
+    async def _assigned(self, partitions: frozenset[int]) -> None:
+        await self._end_turn()
+        if partitions:
+            self._turn = asyncio.create_task(self._take_turn(), name="audit-turn")
+            self._turn.add_done_callback(self._turn_ended)
+        else:
+            self._host.logger.info("standing-by")
+            self._host.ready()
+
+    async def _revoked(self, _partitions: frozenset[int]) -> None:
+        await self._end_turn()
+
+    async def _end_turn(self) -> None:
+        turn, self._turn = self._turn, None
+        if turn is not None:
+            turn.cancel()
+            await asyncio.wait({turn})
+
+    def _turn_ended(self, turn: "asyncio.Task[None]") -> None:
+        assert self._ended is not None  # noqa: S101  # made before the first turn
+        if turn.cancelled() or self._ended.done():
+            return
+        error = turn.exception() or SeamworkError("the audit sink's turn ended by itself; that is a bug")
+        self._ended.set_exception(error)
+
+    # ── A turn ───────────────────────────────────────────────────────────────────────────
+
+    async def _take_turn(self) -> None:
+        host = self._host
+        self._positions = await self._on_thread(lambda: self._store.take_over(host.instance))
+        self._head = await self._on_thread(self._store.last_head)
+        self._looked = None
+        host.logger.info("taking-over", partitions=len(self._positions), records=self._store.tree.size)
+        reader = await host.log.reader()
+        try:
+            await self._discover()
+            await self._require_ends()
+            host.ready()
+            await self._read_on(reader)
+        finally:
+            await reader.stop()
+
+    async def _read_on(self, reader: Reader) -> None:
+        ahead = dict(self._positions)
+        kept: asyncio.Task[None] | None = None
+        try:
+            while True:
+                found = await reader.fetch(
+                    ahead, max_records=self._settings.batch_records, max_wait_ms=_WAIT_MS
+                )
+                # One batch is written while the next is fetched; more are never on the way.
+                if kept is not None:
+                    await asyncio.shield(kept)
+                    kept = None
+                if any(found.values()):
+                    ahead |= {at: records[-1].offset + 1 for at, records in found.items() if records}
+                    kept = asyncio.create_task(self._keep(found), name="audit-keep")
+                    self._host.progressed(sum(map(len, found.values())))
+                else:
+                    self._host.progressed(0)
+                if await self._discover():
+                    ahead = {**self._positions, **ahead}
+                await self._publish_head()
+        finally:
+            if kept is not None:
+                # Never let go of a transaction that runs: the next owner would meet it half-way.
+                await asyncio.wait({kept})
+                if not kept.cancelled() and (error := kept.exception()) is not None:
+                    raise error
+
+    async def _keep(self, found: Mapping[Partition, Sequence[RawRecord]]) -> None:
+        runs = list(found.values())
+        await self._on_thread(lambda: self._store.append(runs, self._settings.keep_value_bytes))
+        for at, records in found.items():
+            if records:
+                self._positions[at] = records[-1].offset + 1
+
+    async def _discover(self) -> bool:
+        """Begin partitions of topics that are new; say whether there were any."""
+        names, now = topics_of(self._host.catalog.catalog), self._host.clock.now_ms()
+        if self._looked is not None:
+            known, looked_at = self._looked
+            if known == names and (not self._missing or now - looked_at < _LOOK_AGAIN_MS):
+                return False
+        self._looked = (names, now)
+        log = self._host.log
+        read = {at.topic for at in self._positions}
+        counts = {name: await log.partitions_of(name) for name in names if name not in read}
+        missing = frozenset(name for name, number in counts.items() if number is None)
+        if missing != self._missing:
+            self._missing = missing
+            if missing:
+                self._host.logger.warning("topics-missing", topics=sorted(missing))
+        fresh = [Partition(name, number) for name, total in counts.items() for number in range(total or 0)]
+        if not fresh:
+            return False
+        starts = await log.start_offsets(fresh)
+        trimmed = {at: start for at, start in starts.items() if start}
+        if trimmed and not self._settings.accept_trimmed_start:
+            at, start = min(trimmed.items())
+            raise LogGapError(
+                f"{at.topic}/{at.partition} begins at offset {start}, and nothing of it was ever kept: what lies "
+                "before is gone. Restore the database, or set SEAMWORK_AUDIT_SINK_ACCEPT_TRIMMED_START=true to "
+                "go on without it; the database notes the gap"
+            )
+        if trimmed:
+            self._host.logger.error(
+                "gaps-accepted", gaps={f"{at.topic}/{at.partition}": n for at, n in trimmed.items()}
+            )
+        await self._on_thread(lambda: self._store.watch(starts, now))
+        self._positions |= starts
+        return True
+
+    async def _require_ends(self) -> None:
+        """Refuse a log that ends before what was kept of it: it was made anew, or lost its end."""
+        ends = await self._host.log.end_offsets(list(self._positions))
+        for at, position in self._positions.items():
+            if ends[at] < position:
+                raise LogGapError(
+                    f"{at.topic}/{at.partition} ends at offset {ends[at]}, and {position} records of it were kept: "
+                    "the topic was made anew or lost its end. Compare it with the database before starting again"
+                )
+
+    async def _publish_head(self, *, at_once: bool = False) -> None:
+        """Sign the tree as it stands and publish it, if it has grown enough or for long enough."""
+        host, store = self._host, self._store
+        if host.signing_key is None:
+            return
+        tree, now = store.tree, host.clock.now_ms()
+        size, signed_at = self._head
+        late = now - signed_at >= self._settings.head_interval_ms
+        if tree.size == size or not (at_once or late or tree.size - size >= self._settings.head_records):
+            return
+        head = TreeHead(log=store.log_id, size=tree.size, root_sha256=tree.root.hex(), signed_at=now)
+        record = compose(host.platform, LEAD, store.log_id, head, signer=host.signing_key)
+        (answer,) = await host.log.publish([record])
+        if isinstance(answer, Rejected):
+            raise MisconfiguredError(
+                f"a tree head cannot be published ({answer.error}); furnish {LEAD} again"
+            )
+        await self._on_thread(lambda: store.published(head.size, head.root_sha256, head.signed_at))
+        self._head = (head.size, head.signed_at)
+
+    async def _on_thread(self, work: Callable[[], T]) -> T:
+        """Run *work* on the one thread that may touch the database, and wait for its end whatever happens."""
+        running = asyncio.get_running_loop().run_in_executor(self._thread, work)
+        try:
+            return await asyncio.shield(running)
+        except asyncio.CancelledError:
+            await asyncio.wait({running})
+            running.exception()  # seen here; who was cancelled has no use for it
+            raise

@@ -1,0 +1,270 @@
+"""
+Keep rows in SQLite: every record once, and what was read together with how far.
+
+Rule 1: rows, positions, counts and tree change in one transaction, or none of them does.
+Rule 2: positions come from here alone; what the log's group remembers is for graphs.
+Rule 3: a record that comes twice, or out of turn, is an error and never passed over.
+"""
+
+import os
+import sqlite3
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from seamwork.bus.port import LogGapError, Partition
+from seamwork.errors import FencedError, MisconfiguredError, SeamworkError
+from seamwork.records.wire import RawRecord
+from seamwork_audit_sink.counts import Counted, count
+from seamwork_audit_sink.merkle import Frontier, leaf_hash
+from seamwork_audit_sink.order import in_order
+from seamwork_audit_sink.rows import Row, entry_of, row_of
+from seamwork_audit_sink.schema import SCHEMA, VERSION
+
+_INSERT = f"INSERT INTO records VALUES ({', '.join('?' * (1 + len(Row._fields)))})"  # noqa: S608  # places alone
+_MOVE = 'UPDATE positions SET next = ? WHERE topic = ? AND "partition" = ? AND next = ?'
+_COUNT = (
+    "INSERT INTO counts VALUES (?, ?, ?, ?) "
+    "ON CONFLICT (what, name, detail) DO UPDATE SET records = records + excluded.records"
+)
+
+
+class DuplicateRecordError(SeamworkError):
+    """A record was to be taken in a second time; the reader or the database is not what it should be."""
+
+
+class Store:
+    """
+    The one writer of one database. Use it on one thread at a time.
+
+    Args:
+        path: The file; it and its folder are made for the owner's eyes only.
+        platform: The platform's id; a database belongs to one platform.
+        log_id: The id that a new database gets; an old one keeps its own.
+    """
+
+    def __init__(self, path: Path, platform: str, log_id: str) -> None:
+        _make_private(path)
+        self._path = path
+        self._platform = platform
+        self._db = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+        try:
+            self._configure()
+            self._create(log_id)
+            self.log_id = self._about("log")
+        except sqlite3.DatabaseError as error:
+            self._db.close()
+            raise MisconfiguredError(
+                f"{path} cannot be used as a database ({error}); restore it from a copy"
+            ) from error
+        except SeamworkError:
+            self._db.close()
+            raise
+        self._owner = ""
+        self._tree = self._stored_tree()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    @property
+    def tree(self) -> Frontier:
+        """The tree over all rows, as of the last transaction."""
+        return self._tree
+
+    def close(self) -> None:
+        """Give the file back."""
+        self._db.close()
+
+    def take_over(self, owner: str) -> dict[Partition, int]:
+        """
+        Become the one that writes, and return the positions.
+
+        Whoever wrote before fails with `FencedError` at its next transaction, and so does nothing twice.
+        """
+        with _Transaction(self._db):
+            self._db.execute("INSERT OR REPLACE INTO about VALUES ('owner', ?)", (owner,))
+        self._owner = owner
+        self._tree = self._stored_tree()
+        rows = self._db.execute('SELECT topic, "partition", next FROM positions')
+        return {Partition(topic, number): position for topic, number, position in rows}
+
+    def watch(self, starts: Mapping[Partition, int], noted_at: int) -> None:
+        """Begin partitions that were never read; one that begins past 0 leaves a gap on record."""
+        with _Transaction(self._db):
+            self._require_owner()
+            for at, start in starts.items():
+                self._db.execute("INSERT INTO positions VALUES (?, ?, ?)", (*at, start))
+                if start:
+                    self._db.execute("INSERT INTO gaps VALUES (?, ?, 0, ?, ?)", (*at, start, noted_at))
+
+    def append(self, batch: Iterable[Sequence[RawRecord]], keep_value_bytes: int) -> int:
+        """
+        Take in records, whole partitions' runs at a time, all or none.
+
+        Args:
+            batch: For each partition its records from its position on, without a hole.
+            keep_value_bytes: Larger bodies are kept as a digest alone.
+
+        Returns:
+            How many there were.
+
+        Raises:
+            LogGapError: A run does not begin at its position, or has a hole.
+            DuplicateRecordError: A record was taken in before.
+            FencedError: Another process writes by now.
+        """
+        runs = [run for run in batch if run]
+        counted: Counter[Counted] = Counter()
+        rows: list[Row] = []
+        for raw in in_order(runs):
+            row, found = row_of(raw, self._platform, keep_value_bytes)
+            count(counted, row, found)
+            rows.append(row)
+        size = self._tree.size
+        tree = self._tree.extended(leaf_hash(entry_of(row)) for row in rows)
+        with _Transaction(self._db):
+            self._require_owner()
+            for run in runs:
+                self._move(run)
+            try:
+                self._db.executemany(_INSERT, ((size + number, *row) for number, row in enumerate(rows)))
+            except sqlite3.IntegrityError as error:
+                raise DuplicateRecordError(
+                    f"{self._path}: a record of this batch is there already ({error}); nothing of the batch was "
+                    "taken in. Compare the database with the log before starting again"
+                ) from error
+            self._db.executemany(_COUNT, ((*name, number) for name, number in counted.items()))
+            self._db.execute("UPDATE tree SET size = ?, peaks = ?", (tree.size, tree.packed()))
+        self._tree = tree
+        return len(rows)
+
+    def published(self, size: int, root_sha256: str, signed_at: int) -> None:
+        """Take down that a head of the tree was published."""
+        with _Transaction(self._db):
+            self._require_owner()
+            self._db.execute("INSERT OR IGNORE INTO heads VALUES (?, ?, ?)", (size, root_sha256, signed_at))
+
+    def last_head(self) -> tuple[int, int]:
+        """Return size and instant of the last head that was published; zeros where there is none."""
+        query = "SELECT size, signed_at FROM heads ORDER BY size DESC LIMIT 1"
+        row: tuple[int, int] | None = self._db.execute(query).fetchone()
+        return row or (0, 0)
+
+    def _move(self, run: Sequence[RawRecord]) -> None:
+        first = run[0]
+        at = (first.topic, first.partition)
+        for expected, raw in enumerate(run, first.offset):
+            if raw.offset != expected:
+                raise LogGapError(
+                    f"{at[0]}/{at[1]} has nothing at offset {expected}; the sink stops and skips nothing"
+                )
+        end = run[-1].offset + 1
+        if self._db.execute(_MOVE, (end, *at, first.offset)).rowcount == 1:
+            return
+        row = self._db.execute(
+            'SELECT next FROM positions WHERE topic = ? AND "partition" = ?', at
+        ).fetchone()
+        position = None if row is None else row[0]
+        if position is not None and first.offset > position:
+            raise LogGapError(
+                f"{at[0]}/{at[1]} continues at offset {first.offset}, {position} was expected; the sink stops and "
+                "skips nothing"
+            )
+        raise DuplicateRecordError(
+            f"{at[0]}/{at[1]} comes from offset {first.offset} again, {position} was expected; nothing was taken in"
+        )
+
+    def _require_owner(self) -> None:
+        if self._about("owner") != self._owner:
+            raise FencedError(f"another process took {self._path} over; this one writes nothing more")
+
+    def _stored_tree(self) -> Frontier:
+        size, peaks = self._db.execute("SELECT size, peaks FROM tree").fetchone()
+        return Frontier.unpacked(size, peaks)
+
+    def _about(self, name: str) -> str:
+        row = self._db.execute("SELECT value FROM about WHERE name = ?", (name,)).fetchone()
+        return "" if row is None else str(row[0])
+
+    def _configure(self) -> None:
+        self._db.execute("PRAGMA busy_timeout = 10000")
+        self._db.execute("PRAGMA journal_mode = WAL")
+        # Journals are trimmed once they are here, so a commit must survive a power cut.
+        self._db.execute("PRAGMA synchronous = FULL")
+        self._db.execute("PRAGMA cache_size = -65536")  # 64 MiB: the indexes' upper levels
+
+    def _create(self, log_id: str) -> None:
+        with _Transaction(self._db):
+            (version,) = self._db.execute("PRAGMA user_version").fetchone()
+            if version == 0:
+                for statement in _statements(SCHEMA):
+                    self._db.execute(statement)
+                about = (("platform", self._platform), ("log", log_id))
+                self._db.executemany("INSERT INTO about VALUES (?, ?)", about)
+                self._db.execute(f"PRAGMA user_version = {VERSION}")
+            elif version != VERSION:
+                raise MisconfiguredError(
+                    f"{self._path} has the layout {version}, this release knows {VERSION}; start the release that "
+                    "made it"
+                )
+        if self._about("platform") != self._platform:
+            raise MisconfiguredError(
+                f"{self._path} holds the records of another platform; set SEAMWORK_AUDIT_SINK_DATABASE to a "
+                "file of this one's own"
+            )
+
+
+class _Transaction:
+    """One transaction: all of it is there afterwards, or nothing."""
+
+    def __init__(self, db: sqlite3.Connection) -> None:
+        self._db = db
+
+    def __enter__(self) -> None:
+        self._db.execute("BEGIN IMMEDIATE")
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if error is None:
+            self._db.execute("COMMIT")
+        elif self._db.in_transaction:
+            self._db.execute("ROLLBACK")
+
+
+def _statements(script: str) -> Iterable[str]:
+    statement = ""
+    for line in script.splitlines(keepends=True):
+        statement += line
+        if sqlite3.complete_statement(statement):
+            yield statement
+            statement = ""
+
+
+def _make_private(path: Path) -> None:
+    """
+    Make the file, and its folder, if they are not there.
+
+    Raises:
+        MisconfiguredError: They cannot be made, or others can read the file.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        if not path.exists():
+            # SQLite gives the files beside it (-wal, -shm) the rights of this one.
+            os.close(os.open(path, os.O_CREAT | os.O_WRONLY, 0o600))
+        if os.name == "posix" and path.stat().st_mode & 0o077:
+            raise MisconfiguredError(
+                f"{path} holds every record and others can read it; run `chmod 600 {path}`"
+            )
+    except OSError as error:
+        raise MisconfiguredError(
+            f"the file that SEAMWORK_AUDIT_SINK_DATABASE names cannot be made ({error.strerror}): {path}"
+        ) from error

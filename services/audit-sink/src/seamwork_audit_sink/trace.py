@@ -1,0 +1,368 @@
+"""
+Draw the tree of a task: who handed what to whom, who said what of it, how long it took, what it cost; pure.
+
+Nothing is judged here: what the records say is put side by side. A record that fits nowhere is shown beside the
+tree and never left out.
+"""
+
+from collections.abc import Iterable, Sequence
+from functools import cached_property
+
+from seamwork.platform.views import (
+    AttemptView,
+    CrossingView,
+    DecisionView,
+    DispatchView,
+    ResultView,
+    StrayView,
+    Trace,
+    VerdictView,
+)
+from seamwork.records.crossing import AnyCrossing, Handoff, Progress, Result, Usage
+from seamwork.records.decision import (
+    Accepted,
+    AnyDecision,
+    Closed,
+    Decision,
+    Dispatched,
+    Escalated,
+    Held,
+    JudgeAgain,
+    Noted,
+    Refused,
+)
+from seamwork.records.parties import Subject
+from seamwork.records.verdict import Verdict
+from seamwork.records.wire import Malformed, Received
+from seamwork_audit_sink.history import History, Kept, history_of
+from seamwork_audit_sink.names import agent_name, contract_name, document_name, place, target_name
+from seamwork_audit_sink.troubles import troubles_of
+
+_JUDGING = (Dispatched, Refused, Held, Accepted, Noted)
+_DEEPEST = 64  # far deeper than any authority's depth
+_TRIED_AGAIN = frozenset({"retry", "reroute", "requeue"})
+
+
+def trace(task: str, records: Iterable[Kept]) -> Trace:
+    """
+    Return what became of *task*.
+
+    Args:
+        task: The task's id.
+        records: All of its records, in any order; inbox records may be missing.
+    """
+    return _Tracing(history_of(task, records)).whole()
+
+
+def state_of(history: History) -> str:
+    """Say where a task stands."""
+    if history.end is not None:
+        return history.end.record.outcome
+    roots = [sent[0].record.id for sent in history.handoffs.values() if sent[0].record.stamp is None]
+    refused = {one.record.crossing for one in history.decisions if isinstance(one.record, Refused)}
+    return "refused" if roots and refused.issuperset(roots) else "running"
+
+
+class _Tracing:
+    """One task on its way to a trace."""
+
+    def __init__(self, history: History) -> None:
+        self._history = history
+        self._by_crossing: dict[str, list[Received[AnyDecision]]] = {}
+        self._by_dispatch: dict[str, list[Received[AnyDecision]]] = {}
+        self._by_subject: dict[Subject, list[Received[AnyDecision]]] = {}
+        for one in history.decisions:
+            record = one.record
+            concerned = record.answers if isinstance(record, Accepted) else record.crossing
+            if concerned is not None:
+                self._by_crossing.setdefault(concerned, []).append(one)
+            dispatch = getattr(record, "dispatch", None)
+            if dispatch is not None:
+                self._by_dispatch.setdefault(dispatch, []).append(one)
+            if record.subject is not None:
+                self._by_subject.setdefault(record.subject, []).append(one)
+        self._drawn: set[str] = set()
+
+    def whole(self) -> Trace:
+        history = self._history
+        handoffs = [sent[0] for sent in history.handoffs.values()]
+        begun = next((one for one in handoffs if one.record.stamp is None), None)
+        known = history.handoffs.keys()
+        tops = [one for one in handoffs if one.record.parent is None or one.record.parent not in known]
+        roots = [self._crossing(one) for one in tops]
+        # A ring of parents hangs on no root, a chain without end would end us: only a forger makes either, and both
+        # are shown all the same.
+        for one in handoffs:
+            if one.record.id not in self._drawn:
+                roots.append(self._crossing(one))  # noqa: PERF401  # each drawing draws others
+        ended = history.end
+        refused = {one.record.crossing for one in history.decisions if isinstance(one.record, Refused)}
+        return Trace(
+            task=history.task,
+            state=state_of(history),
+            initiator=None if begun is None else agent_name(begun.record.source),
+            intent=None if begun is None else begun.record.intent,
+            begun_at=None if begun is None else begun.raw.appended_at,
+            ended_at=None if ended is None else ended.raw.appended_at,
+            crossings=len(history.handoffs) + len(history.results),
+            refused=len(refused),
+            retries=sum(
+                isinstance(one.record, JudgeAgain) and one.record.why in _TRIED_AGAIN
+                for one in history.decisions
+            ),
+            spent_micro_usd=self._spent_by_all(),
+            roots=tuple(roots),
+            strays=tuple(self._strays()),
+            troubles=troubles_of(history),
+        )
+
+    # ── handoffs ─────────────────────────────────────────────────────────────────────────
+
+    def _crossing(self, received: Received[Handoff], depth: int = 0) -> CrossingView:
+        record = received.record
+        self._drawn.add(record.id)
+        sent = self._history.handoffs[record.id]
+        decisions = self._by_crossing.get(record.id, [])
+        dispatches = tuple(
+            self._dispatch(one.raw.appended_at, one.record)
+            for one in decisions
+            if isinstance(one.record, Dispatched)
+        )
+        status, outcome, ended_at = self._status(decisions, sent)
+        return CrossingView(
+            id=record.id,
+            mode=record.mode,
+            step=record.step,
+            ordinal=record.ordinal,
+            contract=contract_name(record.contract),
+            source=agent_name(record.source),
+            target=target_name(record.target),
+            status=status,
+            at=received.raw.appended_at,
+            position=place(received.raw),
+            parent=record.parent,
+            outcome=outcome,
+            ended_at=ended_at,
+            latency_ms=None if ended_at is None else ended_at - received.raw.appended_at,
+            repeats=len(sent) - 1,
+            attempts=self._attempts(sent),
+            dispatches=dispatches,
+            children=tuple(
+                self._crossing(child, depth + 1)
+                for child in self._children.get(record.id, ())
+                if depth < _DEEPEST and child.record.id not in self._drawn
+            ),
+        )
+
+    @cached_property
+    def _children(self) -> dict[str, list[Received[Handoff]]]:
+        children: dict[str, list[Received[Handoff]]] = {}
+        for sent in self._history.handoffs.values():
+            if sent[0].record.parent is not None:
+                children.setdefault(sent[0].record.parent, []).append(sent[0])
+        return children
+
+    @cached_property
+    def _answers(self) -> dict[str, list[list[Received[Result]]]]:
+        answers: dict[str, list[list[Received[Result]]]] = {}
+        for sent in self._history.results.values():
+            answers.setdefault(sent[0].record.dispatch, []).append(sent)
+        return answers
+
+    def _status(
+        self, decisions: Sequence[Received[AnyDecision]], sent: Sequence[Received[Handoff]]
+    ) -> tuple[str, str | None, int | None]:
+        """Return where a handoff stands, the outcome of its answer, and when it came to an end."""
+        status: tuple[str, str | None, int | None] = ("waiting for verdicts", None, None)
+        for one in decisions:
+            at = one.raw.appended_at
+            match one.record:
+                case Accepted(outcome=outcome):
+                    return ("accepted", outcome, at)
+                case Closed(final=True, why=why):
+                    return (f"closed ({why})", None, at)
+                case Refused(kind="handoff"):
+                    if self._is_repeat(one.record, sent):
+                        continue
+                    status = ("refused", None, at)
+                case Dispatched():
+                    status = ("dispatched", None, None)
+                case Held():
+                    status = ("held", None, None)
+                case JudgeAgain(why=why):
+                    status = (f"judged again ({why})", None, None)
+                case Escalated(to=to):
+                    status = (f"escalated to {to}", None, None)
+                case _:
+                    pass
+        return status
+
+    @staticmethod
+    def _is_repeat(refused: Refused, sent: Sequence[Received[Handoff]]) -> bool:
+        """Say whether what was refused is another record under the same id: the first content keeps the id."""
+        return refused.subject is not None and refused.subject.position != sent[0].position
+
+    def _dispatch(self, at: int, record: Dispatched) -> DispatchView:
+        status, outcome, ended_at, spent, notes = "open", None, None, None, 0
+        for one in self._by_dispatch.get(record.dispatch, ()):
+            match one.record:
+                case Accepted() as accepted:
+                    status, outcome, ended_at = "accepted", accepted.outcome, one.raw.appended_at
+                    spent = _money(accepted, spent)
+                case Closed() as closed if ended_at is None:
+                    status, ended_at = closed.why, one.raw.appended_at
+                case Noted() as noted:
+                    spent = _money(noted, spent)
+                    notes += noted.what == "progress"
+                case _:
+                    pass
+        results = [self._result(sent) for sent in self._answers.get(record.dispatch, ())]
+        return DispatchView(
+            id=record.dispatch,
+            number=record.dispatch_number,
+            receiver=agent_name(record.receiver),
+            at=at,
+            status=status,
+            ended_at=ended_at,
+            latency_ms=None if ended_at is None else ended_at - at,
+            outcome=outcome,
+            ceiling_micro_usd=record.ceiling_micro_usd,
+            spent_micro_usd=spent,
+            progress=notes,
+            results=tuple(results),
+        )
+
+    def _result(self, sent: Sequence[Received[Result]]) -> ResultView:
+        first = sent[0]
+        record = first.record
+        self._drawn.add(record.id)
+        said = [one.record for one in self._history.about.get(record.id, ())]
+        status = "waiting"
+        if any(isinstance(one, Accepted) for one in said):
+            status = "accepted"
+        elif any(isinstance(one, Refused) for one in said):
+            status = "refused"
+        return ResultView(
+            id=record.id,
+            source=agent_name(record.source),
+            outcome=record.outcome,
+            status=status,
+            at=first.raw.appended_at,
+            position=place(first.raw),
+            repeats=len(sent) - 1,
+            attempts=self._attempts(sent),
+        )
+
+    # ── judgements ───────────────────────────────────────────────────────────────────────
+
+    def _attempts(self, sent: Sequence[Kept]) -> tuple[AttemptView, ...]:
+        return tuple(
+            self._attempt(one, subject)
+            for one in sent
+            for subject in self._history.subjects.get(one.position, ())
+        )
+
+    def _attempt(self, judged: Kept, subject: Subject) -> AttemptView:
+        asked = self._history.asked.get(subject)
+        since = judged.raw.appended_at if asked is None else asked.raw.appended_at
+        decisions = [one for one in self._by_subject.get(subject, ()) if isinstance(one.record, _JUDGING)]
+        shadows = {vote.gate for one in decisions for vote in one.record.votes if vote.mode == "shadow"}
+        seen: set[str] = set()
+        verdicts = []
+        for one in self._history.verdicts.get(subject, ()):
+            verdicts.append(
+                _verdict(one, since, counted=one.record.gate not in seen, shadow=one.record.gate in shadows)
+            )
+            seen.add(one.record.gate)
+        return AttemptView(
+            attempt=subject.attempt,
+            position=place(judged.raw),
+            why=None if asked is None else asked.record.why,
+            verdicts=tuple(verdicts),
+            decisions=tuple(_decision(one) for one in decisions),
+        )
+
+    # ── the rest ─────────────────────────────────────────────────────────────────────────
+
+    def _strays(self) -> Iterable[StrayView]:
+        for kept in self._history.sent.values():
+            if isinstance(kept, Malformed):
+                yield StrayView(
+                    kind="unreadable",
+                    position=place(kept.raw),
+                    at=kept.raw.appended_at,
+                    rule=kept.rule,
+                    attempts=self._attempts([kept]),
+                )
+                continue
+            record = kept.record
+            refused = any(
+                isinstance(one.record, Refused)
+                for subject in self._history.subjects.get(kept.position, ())
+                for one in self._by_subject.get(subject, ())
+            )
+            is_stray = (isinstance(record, Result) and record.id not in self._drawn) or (
+                isinstance(record, Progress | Usage) and refused
+            )
+            if not isinstance(record, AnyCrossing):
+                yield StrayView(
+                    kind=str(record.__struct_config__.tag),
+                    position=place(kept.raw),
+                    at=kept.raw.appended_at,
+                    rule="no-crossing",
+                    attempts=self._attempts([kept]),
+                )
+            elif is_stray:
+                yield StrayView(
+                    kind=str(record.__struct_config__.tag),
+                    position=place(kept.raw),
+                    at=kept.raw.appended_at,
+                    id=record.id,
+                    source=agent_name(record.source),
+                    attempts=self._attempts([kept]),
+                )
+
+    def _spent_by_all(self) -> int | None:
+        ended = self._history.end
+        if ended is not None and ended.record.spent_micro_usd is not None:
+            return ended.record.spent_micro_usd
+        by_dispatch: dict[str, int] = {}
+        for one in self._history.decisions:
+            if isinstance(one.record, Accepted | Noted):
+                spent = _money(one.record, None)
+                if spent is not None:
+                    by_dispatch[one.record.dispatch] = spent
+        return sum(by_dispatch.values()) if by_dispatch else None
+
+
+def _verdict(received: Received[Verdict], since: int, *, counted: bool, shadow: bool) -> VerdictView:
+    record = received.record
+    return VerdictView(
+        gate=record.gate,
+        gate_version=record.gate_version,
+        outcome=record.outcome,
+        rule=record.rule,
+        reason=record.reason,
+        latency_ms=received.raw.appended_at - since,
+        counted=counted,
+        shadow=shadow,
+        warnings=tuple(f"{one.rule}: {one.reason}" for one in record.warnings),
+        consulted=tuple(map(document_name, record.consulted)),
+    )
+
+
+def _decision(received: Received[AnyDecision]) -> DecisionView:
+    record: Decision = received.record
+    return DecisionView(
+        kind=str(record.__struct_config__.tag),
+        at=received.raw.appended_at,
+        rule=record.rule,
+        reason=record.reason,
+    )
+
+
+def _money(record: Accepted | Noted, before: int | None) -> int | None:
+    """Return what a dispatch has spent by now: figures are cumulative, and silence changes nothing."""
+    if record.spent is None or record.spent.micro_usd is None:
+        return before
+    return record.spent.micro_usd
