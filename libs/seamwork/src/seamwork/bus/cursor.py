@@ -20,6 +20,7 @@ from seamwork.records.wire import RawRecord
 _ANSWER_BYTES = 8 * 1024 * 1024
 _PARTITION_BYTES = 1024 * 1024
 _BACKOFF_S = 0.1
+_LEADERS_S = 2.0  # to ask who leads what; longer than a new topic is waited for
 
 
 @dataclass(slots=True)
@@ -159,8 +160,9 @@ class KafkaReader:
 
     async def _fill(self, positions: Mapping[Partition, int], wait_ms: int) -> None:
         try:
-            await self._ask_leaders(positions, wait_ms)
-        except kafka_errors.KafkaError as error:
+            async with asyncio.timeout(max(_LEADERS_S, wait_ms / 1000)):
+                await self._ask_leaders(positions, wait_ms)
+        except (kafka_errors.KafkaError, TimeoutError) as error:
             self._note_failure(error)
             await asyncio.sleep(min(_BACKOFF_S, wait_ms / 1000))
             return
@@ -217,7 +219,7 @@ class KafkaReader:
             elif page.end > page.position:
                 self._first.append(partition)
 
-    def _note_failure(self, error: kafka_errors.KafkaError) -> None:
+    def _note_failure(self, error: Exception) -> None:
         if time.monotonic() - self._answered > PATIENCE_S:
             raise RetryableError(
                 f"Kafka has not answered for {PATIENCE_S:.0f} s ({type(error).__name__}); nothing can be read"

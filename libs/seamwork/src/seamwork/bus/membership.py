@@ -114,6 +114,8 @@ class KafkaMembership(ConsumerRebalanceListener):  # type: ignore[misc]  # untyp
         """Take over; called by aiokafka."""
         partitions = sorted(assigned)
         self._consumer.pause(*partitions)
+        for partition in partitions:
+            self._consumer.seek(partition, 0)  # any: without one, the client would keep asking for it
         if self._end.done():
             return
         self._owned = frozenset(partition.partition for partition in partitions)
@@ -150,8 +152,6 @@ class KafkaMembership(ConsumerRebalanceListener):  # type: ignore[misc]  # untyp
                 )
             except (kafka_errors.IllegalStateError, kafka_errors.CommitFailedError):
                 self._logger.debug("commit-lost")  # a rebalance came between; the new owner commits
-            except kafka_errors.NoOffsetForPartitionError:
-                self._logger.debug("no-offset-yet")  # of a partition that is paused and never read here
             except kafka_errors.KafkaError as error:
                 if not error.retriable:
                     self._poison(
@@ -161,8 +161,14 @@ class KafkaMembership(ConsumerRebalanceListener):  # type: ignore[misc]  # untyp
 
     async def _commit(self) -> None:
         positions, self._positions = self._positions, {}
-        if positions:
+        if not positions:
+            return
+        try:
             await self._consumer.commit(positions)
+        except kafka_errors.KafkaError as error:
+            if error.retriable:
+                self._positions = positions | self._positions
+            raise
 
     def _poison(self, error: Exception) -> None:
         self._logger.error("membership-poisoned", error=type(error).__name__)

@@ -252,7 +252,7 @@ def _fits(parcel: _Parcel, index: int, outgoing: Outgoing) -> bool:
 
 
 def _take_notice(answer: "asyncio.Future[Any]") -> None:
-    if not answer.cancelled():
+    if answer.done() and not answer.cancelled():
         answer.exception()
 
 
@@ -260,5 +260,8 @@ async def _discard(producer: AIOKafkaProducer) -> None:
     # ``stop`` alone would first deliver everything, for ever. aiokafka has no public way to give up.
     sender, accumulator = producer._sender, producer._message_accumulator  # noqa: SLF001
     await sender.close()
+    waiting = [batch for batches in accumulator._batches.values() for batch in batches]  # noqa: SLF001
     accumulator.fail_all(kafka_errors.ProducerClosed())
+    for batch in waiting:
+        _take_notice(batch._drain_waiter)  # noqa: SLF001  # nobody else will
     await producer.stop()
