@@ -57,7 +57,7 @@ class World:
             number = self.written
             fields = {"step": WITH_TIMER, "deadline_at": self.clock.now_ms() + 500} if number % 4 == 3 else {}
             record = envelope("handoff", id=f"h-{number}", task=f"t-{number % 5}", **fields)
-            out = compose(PLATFORM, HANDOFFS.topic, record.task or "", record)
+            out = compose(PLATFORM, HANDOFFS.topic, f"t-{number % 5}", record)
             self.broker.write(HANDOFFS, out.key, out.value, out.headers)
             self.written += 1
 

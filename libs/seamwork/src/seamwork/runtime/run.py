@@ -9,6 +9,7 @@ from typing import Any, NoReturn, TypeVar
 import structlog
 from faststream import FastStream
 
+from seamwork.bus.faststream import new_broker
 from seamwork.bus.kafka import KafkaLog
 from seamwork.bus.port import Log
 from seamwork.clock import SystemClock
@@ -49,13 +50,9 @@ async def serve(service: Service[S], common: CommonSettings, settings: S) -> int
         log = KafkaLog(common.kafka, prefix=common.prefix, client_id=common.instance)
         await log.start()
         part = service.build(settings, await _site(log, common))
-        from seamwork.bus.faststream import new_broker  # noqa: PLC0415
-
         app = FastStream(new_broker(common.kafka, client_id=common.instance), logger=None)
         frame = Frame(service, part, common, log=log, clock=SystemClock(), ended=app.exit)
-        app.lifespan_context = (
-            frame.running
-        )  # the frame needs the app, the app the frame: one of them comes late
+        app.lifespan_context = frame.running  # each needs the other, so one of them comes late
         await app.run()
         error = frame.error
     except Exception as failure:  # noqa: BLE001  # whatever it is becomes a code and a line
@@ -76,7 +73,7 @@ async def _site(log: Log, common: CommonSettings) -> Site:
     partitions = await log.partitions_of(HANDOFFS)
     if partitions is None:
         raise MisconfiguredError(
-            f"there is no topic {HANDOFFS} with the prefix {common.prefix}, or {common.kafka.username} may not read it; "
-            "the registrar makes it: run `seamwork up`"
+            f"{common.kafka.username} sees no topic {HANDOFFS} with the prefix {common.prefix}; the registrar makes "
+            "topics and rights: run `seamwork up`"
         )
     return Site(platform=common.platform, partitions=partitions)

@@ -1,0 +1,259 @@
+"""Machines on a real broker: handed over, killed, frozen; every input counts once and every output appears once."""
+
+import asyncio
+import json
+import os
+import signal
+import sys
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+
+from seamwork.broker.principal import agent
+from seamwork.bus.kafka import KafkaLog
+from seamwork.bus.port import Partition
+from seamwork.catalog.follower import CatalogFollower
+from seamwork.clock import SystemClock
+from seamwork.journal import Claim, decode
+from seamwork.records.wire import Outgoing, RawRecord, compose
+from seamwork.runtime import Machine, MachineSpec
+from seamwork.runtime.machine import Identity
+from seamwork.testing.builders import PLATFORM, envelope
+from seamwork.testing.counter import WITH_TIMER, Counts, counter
+from seamwork.testing.journal_check import commits, folded, violations
+from seamwork.testing.keys import key_of
+from seamwork.testing.testbed import KafkaPlatform
+
+NAME = "policy-engine"
+JOURNAL = f"journal.{NAME}.v1"
+VERDICTS = f"verdicts.{NAME}.v1"
+COUNTER = counter(NAME)
+OWNER = Path(__file__).with_name("machine_owner.py")
+PARTITIONS = 4
+PATIENCE_S = 40.0
+
+
+@asynccontextmanager
+async def log_of(
+    platform: KafkaPlatform, name: str, session_timeout_ms: int = 3_000
+) -> AsyncIterator[KafkaLog]:
+    """Open the log as the principal *name* sees it."""
+    access = platform.access(name)
+    log = KafkaLog(access, platform.prefix, client_id=f"test-{name}", session_timeout_ms=session_timeout_ms)
+    async with log:
+        yield log
+
+
+@asynccontextmanager
+async def machine_on(log: KafkaLog, instance: str) -> AsyncIterator[Machine]:
+    """Run the counter."""
+    follower = CatalogFollower(log, PLATFORM, key_of("root").public)
+    await follower.start()
+    machine = Machine(
+        MachineSpec(decider=COUNTER),
+        log=log,
+        follower=follower,
+        identity=Identity(platform=PLATFORM, instance=instance, version="test"),
+        clock=SystemClock(),
+    )
+    try:
+        async with machine.running():
+            yield machine
+    finally:
+        await follower.stop()
+
+
+def handoffs(count: int, tasks: int = 16, first: int = 0, **fields: object) -> list[Outgoing]:
+    """Make root handoffs of several tasks."""
+    return [
+        compose(
+            PLATFORM,
+            "handoffs.v1",
+            f"t-{number % tasks}",
+            envelope("handoff", id=f"h-{number}", task=f"t-{number % tasks}", **fields),
+        )
+        for number in range(first, first + count)
+    ]
+
+
+async def whole(log: KafkaLog, topic: str) -> list[list[RawRecord]]:
+    """Read all partitions of a topic from start to end."""
+    partitions = [Partition(topic, number) for number in range(PARTITIONS)]
+    ends = await log.end_offsets(partitions)
+    return [list(await log.read(partition, 0, ends[partition])) for partition in partitions]
+
+
+async def until(condition: Callable[[], bool], what: str) -> None:
+    """Wait for *condition*, up to a deadline."""
+    deadline = time.monotonic() + PATIENCE_S
+    while not condition():
+        assert time.monotonic() < deadline, what
+        await asyncio.sleep(0.02)
+
+
+async def verdicts_reach(platform: KafkaPlatform, count: int) -> None:
+    """Wait until so many distinct verdicts are there."""
+    deadline = time.monotonic() + PATIENCE_S
+    async with log_of(platform, "audit-sink") as audit:
+        while True:
+            marks = {
+                dict(raw.headers)["sw_src"] for records in await whole(audit, VERDICTS) for raw in records
+            }
+            if len(marks) >= count:
+                return
+            assert time.monotonic() < deadline, f"{len(marks)} of {count} verdicts"
+            await asyncio.sleep(0.1)
+
+
+def counted(state: Counts) -> int:
+    """Sum up all tasks."""
+    return sum(state.tasks.values())
+
+
+async def check(platform: KafkaPlatform, count: int) -> list[Counts]:
+    """Check all partitions and return the states that their journals hold."""
+    async with log_of(platform, "audit-sink") as audit:
+        journals, verdicts = await whole(audit, JOURNAL), await whole(audit, VERDICTS)
+    assert [] == [wrong for journal in journals for wrong in violations(journal, verdicts)]
+    states = [folded(COUNTER, journal) for journal in journals]
+    assert count == sum(map(counted, states))
+    return states
+
+
+async def test_a_machine_counts_what_agents_write(platform: KafkaPlatform) -> None:
+    """One owner of all partitions: each handoff is counted and answered once, and a timer rings."""
+    platform.join(agent("planner"))
+    now = SystemClock().now_ms()
+    async with (
+        log_of(platform, NAME) as log,
+        log_of(platform, "agent-planner") as sender,
+        machine_on(log, "one") as machine,
+    ):
+        await sender.publish(handoffs(200))
+        await sender.publish(handoffs(1, first=200, step=WITH_TIMER, deadline_at=now + 300))
+        await verdicts_reach(platform, 202)
+        live = [owned.journal.state for _, owned in sorted(machine.owned.items())]
+
+    assert live == await check(platform, 201)
+
+
+async def test_two_owners_share_and_hand_over(platform: KafkaPlatform) -> None:
+    """A second owner takes partitions over while records come, then gives them back."""
+    platform.join(agent("planner"))
+    async with (
+        log_of(platform, NAME) as one,
+        log_of(platform, NAME) as two,
+        log_of(platform, "agent-planner") as sender,
+        machine_on(one, "one") as first,
+    ):
+        await sender.publish(handoffs(100))
+        await verdicts_reach(platform, 100)
+        async with machine_on(two, "two") as second:
+            await sender.publish(handoffs(100, first=100))
+            await until(lambda: len(first.owned) == len(second.owned) == PARTITIONS // 2, "an even share")
+            await sender.publish(handoffs(100, first=200))
+            await verdicts_reach(platform, 300)
+        await until(lambda: len(first.owned) == PARTITIONS, "all again")
+        await sender.publish(handoffs(100, first=300))
+        await verdicts_reach(platform, 400)
+
+    await check(platform, 400)
+
+
+@asynccontextmanager
+async def owner_process(platform: KafkaPlatform, instance: str) -> AsyncIterator[asyncio.subprocess.Process]:
+    """Run the counter in a process of its own; whatever becomes of it, it is gone at the end."""
+    access = platform.access(NAME)
+    given = {
+        "bootstrap": access.bootstrap, "username": access.username, "password": access.password,
+        "prefix": platform.prefix, "instance": instance,
+    }  # fmt: skip
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        str(OWNER),
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+        env=os.environ.copy(),
+    )
+    assert process.stdin is not None
+    process.stdin.write(json.dumps(given).encode() + b"\n")
+    try:
+        yield process
+    finally:
+        if process.returncode is None:
+            process.kill()
+        await process.wait()
+
+
+async def says(process: asyncio.subprocess.Process, wanted: str) -> None:
+    """Wait until the process prints *wanted* on a line."""
+    assert process.stdout is not None
+    async with asyncio.timeout(PATIENCE_S):
+        while (line := await process.stdout.readline()).decode().strip() != wanted:
+            assert line, f"the owner ended before it said {wanted!r}"
+
+
+async def test_a_killed_owner_loses_nothing(platform: KafkaPlatform) -> None:
+    """Kill -9 in the middle of a stream, three times; whoever comes next goes on from the journal."""
+    platform.join(agent("planner"))
+    async with log_of(platform, "agent-planner") as sender:
+        for turn in range(3):
+            async with owner_process(platform, f"victim-{turn}") as process:
+                await sender.publish(handoffs(400, first=400 * turn))
+                await says(process, "working")
+                process.kill()
+        async with log_of(platform, NAME) as log, machine_on(log, "heir"):
+            await verdicts_reach(platform, 1200)
+
+    await check(platform, 1200)
+
+
+async def test_a_frozen_owner_is_fenced_when_it_wakes(platform: KafkaPlatform) -> None:
+    """SIGSTOP past the group's session, a new owner, SIGCONT: nothing that the zombie does counts."""
+    platform.join(agent("planner"))
+    async with log_of(platform, "agent-planner") as sender, owner_process(platform, "zombie") as process:
+        await sender.publish(handoffs(200))
+        await says(process, "working")
+        process.send_signal(signal.SIGSTOP)
+        async with log_of(platform, NAME) as log, machine_on(log, "heir") as heir:
+            await sender.publish(handoffs(200, first=200))
+            await until(lambda: len(heir.owned) == PARTITIONS, "the heir owns everything")
+            await verdicts_reach(platform, 400)
+            process.send_signal(signal.SIGCONT)
+            await sender.publish(handoffs(200, first=400))
+            await verdicts_reach(platform, 600)
+
+    await check(platform, 600)
+    async with log_of(platform, "audit-sink") as audit:
+        for journal in await whole(audit, JOURNAL):
+            claims = [
+                record.owner for raw in journal if isinstance(record := decode(raw.value, "here"), Claim)
+            ]
+            assert claims.index("zombie") < claims.index("heir")
+            assert commits(journal)
+
+
+@pytest.mark.slow
+async def test_a_backlog_drains(
+    platform: KafkaPlatform, record_property: Callable[[str, object], None]
+) -> None:
+    """A backlog of 4,000 handoffs drains; the figure goes to the output for the record."""
+    platform.join(agent("planner"))
+    async with log_of(platform, NAME) as log, log_of(platform, "agent-planner") as sender:
+        batch = handoffs(4_000)
+        for at in range(0, 4_000, 500):
+            await sender.publish(batch[at : at + 500])
+        async with machine_on(log, "one") as machine:
+            await until(lambda: machine.ready and len(machine.owned) == PARTITIONS, "owned")
+            started = time.perf_counter()
+            await until(
+                lambda: 4_000 == sum(counted(owned.journal.state) for owned in machine.owned.values()),
+                "drained",
+            )
+            took = time.perf_counter() - started
+    record_property("inputs_per_s", round(4_000 / took))
+    sys.stdout.write(f"{4_000 / took:,.0f} inputs/s\n")
+    await check(platform, 4_000)
