@@ -23,8 +23,9 @@ from seamwork.agent import (
     TaskError,
     Transferred,
 )
-from seamwork.bus.port import Partition
+from seamwork.bus.port import LogGapError, Partition
 from seamwork.clock import SystemClock
+from seamwork.errors import MisconfiguredError
 from seamwork.ids import answer_id, child_id
 from seamwork.records.authority import Authority, Constraint, Spent
 from seamwork.records.crossing import Handoff, Progress, Result, Usage
@@ -33,7 +34,7 @@ from seamwork.settings.kafka import KafkaAccess
 from seamwork.testing.builders import PLATFORM
 from seamwork.testing.keys import key_of
 from seamwork.testing.scripted_router import INTENT, ScriptedRouter
-from seamwork.testing.simlog import SimBroker, SimLog
+from seamwork.testing.simlog import Fault, SimBroker, SimLog
 
 CONTRACT = "licence-facts/1.0.0"
 FORGER = key_of("agent:forger")
@@ -310,6 +311,123 @@ async def test_a_cancellation_in_the_log_removes_queued_work(stage: Stage) -> No
     }
 
 
+async def test_nothing_runs_before_the_inbox_is_read_to_its_end(stage: Stage) -> None:
+    """The cancellation may lie many reads behind the work that it removes."""
+    router, agent = stage.router, extractor()
+    cancelled = await router.dispatch("extractor", {"name": "cancelled"})
+    for _ in range(600):
+        await router.tell("accepted", cancelled, "something-else", version="9.9.9")
+    await router.tell("cancelled", cancelled, cancelled.crossing)
+    await router.dispatch("extractor", {"name": "last"})
+
+    await stage.start(agent)
+    result = await router.next(Result)
+
+    assert {"licence": "licence of last"} == body(result)
+
+
+async def test_a_partition_that_comes_straight_back_keeps_its_work(stage: Stage) -> None:
+    """A rebalance takes everything away for a moment; what runs is not run again."""
+    agent, begun, go_on = Agent("extractor", "1.0.0"), list[str](), asyncio.Event()
+
+    @agent.accepts("licence-facts", "1.0.0")
+    async def extract(parsed: Parsed) -> Facts:
+        begun.append(parsed.name)
+        await go_on.wait()
+        return Facts(parsed.name)
+
+    await stage.start(agent)
+    await stage.router.dispatch("extractor", {"name": "mortar"})
+    await until(lambda: len(begun) == 1)
+    await stage.start(extractor())
+    go_on.set()
+    result = await stage.router.next(Result)
+    await stage.router.dispatch("extractor", {"name": "next"})
+    await stage.router.next(Result)
+
+    assert {"licence": "mortar"} == body(result)
+    assert ["mortar", "next"] == begun
+
+
+async def test_a_partition_that_goes_elsewhere_takes_its_work_along(stage: Stage) -> None:
+    """The other instance runs it; the first one stops, and both would answer under one id."""
+    agent, begun, ended = Agent("extractor", "1.0.0"), asyncio.Event(), asyncio.Event()
+
+    @agent.accepts("licence-facts", "1.0.0")
+    async def extract(parsed: Parsed) -> Facts:
+        begun.set()
+        try:
+            await asyncio.Event().wait()
+        finally:
+            ended.set()
+        return Facts(parsed.name)
+
+    await stage.start(agent)
+    work = await stage.router.dispatch("extractor", {"name": "mortar"})
+    await asyncio.wait_for(begun.wait(), 10)
+    await stage.start(extractor())
+    first, second = stage.broker.group("agent-extractor.1-0-0").members
+    await stage.broker.assign("agent-extractor.1-0-0", {first: frozenset(), second: frozenset({0})})
+    await asyncio.wait_for(ended.wait(), 10)
+    result = await stage.router.next(Result)
+
+    assert (answer_id(work.dispatch, 0), {"licence": "licence of mortar"}) == (result.record.id, body(result))
+
+
+async def test_a_record_whose_outcome_is_unknown_is_sent_again(stage: Stage) -> None:
+    """Twice in the log is harmless, missing is not: the ids are the same."""
+    await stage.start(extractor())
+    for fault in (Fault.LOST_WRITE, Fault.LOST_ACK):
+        stage.broker.inject(fault, "handoffs.v1")
+
+    await stage.router.dispatch("extractor", {"name": "mortar"})
+    accepted = [await stage.router.next(Progress) for _ in range(2)]
+    await stage.router.next(Result)
+
+    assert accepted[0].record == accepted[1].record
+
+
+async def test_a_result_that_is_too_large_becomes_an_error(stage: Stage) -> None:
+    """The one who waits is told, instead of nobody."""
+    agent = Agent("extractor", "1.0.0")
+
+    @agent.accepts("licence-facts", "1.0.0")
+    async def extract(parsed: Parsed) -> Facts:
+        return Facts("x" * 2_000_000)
+
+    await stage.start(agent)
+    await stage.router.dispatch("extractor", {"name": "mortar"})
+    result = await stage.router.next(Result)
+
+    assert ("error", "PayloadTooLarge") == (result.record.outcome, body(result)["error"]["type"])
+
+
+async def test_an_inbox_that_was_trimmed_unread_ends_the_agent(stage: Stage) -> None:
+    """Nothing is skipped: an operator decides."""
+    agent = extractor()
+    await stage.start(agent)
+    await stage.stop(agent)
+    place = Partition("inbox.extractor.v1", 0)
+    await stage.router.dispatch("extractor", {"name": "lost"})
+    stage.broker.group("agent-extractor.1-0-0").committed[place] = 0
+    await stage.log.trim(place, 1)
+
+    await stage.start(agent)
+    with pytest.raises(LogGapError):
+        await asyncio.wait_for(agent.wait_broken(), 10)
+
+
+async def test_an_agent_that_may_not_write_ends(stage: Stage) -> None:
+    """It would otherwise take work and never answer."""
+    agent = extractor()
+    await stage.start(agent)
+    await stage.router.dispatch("extractor", {"name": "mortar"})
+    stage.broker.deny("handoffs.v1")
+
+    with pytest.raises(MisconfiguredError, match=r"handoffs\.v1 cannot be written"):
+        await asyncio.wait_for(agent.wait_broken(), 10)
+
+
 async def test_a_running_coroutine_is_cancelled(stage: Stage) -> None:
     """A notice ends the function where it stands, and no result is sent."""
     agent, begun, ended = Agent("extractor", "1.0.0"), asyncio.Event(), asyncio.Event()
@@ -559,9 +677,13 @@ async def test_a_refused_answer_can_be_mended(stage: Stage) -> None:
     first = await stage.router.next(Result)
     await stage.router.tell("refused", work, first.record.id, rule="every-licence", corrections_left=1)
     second = await stage.router.next(Result)
+    await stage.router.tell("refused", work, first.record.id, rule="every-licence", corrections_left=1)
+    await stage.router.dispatch("extractor", {"name": "other"})
+    other = await stage.router.next(Result)
     await stage.router.tell("refused", work, second.record.id, rule="every-licence", corrections_left=0)
     await _until_committed(stage, agent, 3)
 
+    assert {"licence": "other"} == body(other)
     assert (answer_id(work.dispatch, 1), {"licence": "mortar mended"}) == (second.record.id, body(second))
     assert [("every-licence", 0)] == [(refusal.rule, refusal.ordinal) for refusal in refusals]
 

@@ -164,9 +164,10 @@ class ScriptedRouter:
 
     async def tell(self, what: Any, work: Work, about: str, **fields: Any) -> None:
         """Write a notice to the agent that holds *work*."""
+        given: dict[str, Any] = {"version": work.version, "dispatch": work.dispatch, **fields}
         notice = Notice(
-            id=self.new_id(), task=work.task, agent=work.agent, version=work.version, what=what, about=about,
-            dispatch=work.dispatch, issued_at=self._clock.now_ms(), **fields,
+            id=self.new_id(), task=work.task, agent=work.agent, what=what, about=about,
+            issued_at=self._clock.now_ms(), **given,
         )  # fmt: skip
         await self.write(self.compose(notice))
 

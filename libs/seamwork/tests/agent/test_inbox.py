@@ -1,0 +1,183 @@
+"""What an agent believes: each record here is signed by the router, and one thing about it is wrong."""
+
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+import pytest
+
+from seamwork.agent.inbox import Elsewhere, Examined, Offer, Suspect, Told, examine
+from seamwork.agent.keyring import PinnedKeys
+from seamwork.ids import sha256_hex
+from seamwork.records.authority import Constraint
+from seamwork.records.inbox import Child
+from seamwork.records.parties import AgentRef
+from seamwork.records.wire import SW_CHILDREN, SW_CROSSING, Outgoing, RawRecord, compose
+from seamwork.testing.builders import PLATFORM, envelope
+from seamwork.testing.keys import key_of
+from seamwork.testing.scripted_router import ScriptedRouter
+from seamwork.testing.simlog import SimBroker, SimLog
+
+ME = AgentRef(agent="extractor", version="1.0.0")
+ROUTER = key_of("service:router")
+CHILDREN = msgspec.json.encode((Child(step="s", ordinal=0, id="c-1", outcome="success", digest="d"),))
+
+
+def scripted() -> ScriptedRouter:
+    """Return a router to compose records with."""
+    return ScriptedRouter(SimLog(SimBroker()))
+
+
+def seen(outgoing: Outgoing, topic: str = "inbox.extractor.v1", key: bytes | None = None) -> Examined:
+    """Examine a record as the extractor finds it in its inbox."""
+    raw = RawRecord(topic, 0, 0, 1_000, key or outgoing.key, outgoing.value, outgoing.headers)
+    return examine(raw, PLATFORM, ME, PinnedKeys({ROUTER.kid: ROUTER.public}))
+
+
+def signed(
+    record: Any, *, like: Outgoing | None = None, key: str | None = None, children: bytes | None = None
+) -> Outgoing:
+    """Compose any record for the inbox, signed by the router, with what *like* carries besides."""
+    given = dict(like.headers) if like is not None else {}
+    extra = {name: given[name] for name in (SW_CROSSING, SW_CHILDREN) if name in given}
+    if children is not None:
+        extra[SW_CHILDREN] = children
+    return compose(
+        PLATFORM, "inbox.extractor.v1", key or record.task, record, payload=like.value if like else b"",
+        signer=ROUTER, extra=extra.items(),
+    )  # fmt: skip
+
+
+def other_platform() -> Outgoing:
+    """Work whose stamp names another platform, signed for this one."""
+    work, sound = scripted().work("extractor")
+    return signed(msgspec.structs.replace(work, platform="elsewhere"), like=sound)
+
+
+def other_agent() -> Outgoing:
+    """Work for another agent, signed for this one's inbox."""
+    work, sound = scripted().work("extractor")
+    return signed(msgspec.structs.replace(work, agent="planner"), like=sound)
+
+
+def other_key() -> Outgoing:
+    """Work whose record has another key than its task."""
+    work, sound = scripted().work("extractor")
+    return signed(work, like=sound, key="another-task")
+
+
+def other_digest() -> Outgoing:
+    """Work that carries another crossing than the stamp's digest says."""
+    work, sound = scripted().work("extractor")
+    return signed(msgspec.structs.replace(work, digest="0" * 64), like=sound)
+
+
+def other_crossing() -> Outgoing:
+    """Work whose stamp names another crossing than the one it binds."""
+    work, sound = scripted().work("extractor")
+    return signed(msgspec.structs.replace(work, crossing="another"), like=sound)
+
+
+def other_intent() -> Outgoing:
+    """Work whose stamp holds another intent."""
+    work, sound = scripted().work("extractor")
+    return signed(msgspec.structs.replace(work, intent_sha256=sha256_hex(b"steal")), like=sound)
+
+
+def no_crossing() -> Outgoing:
+    """Work that carries no crossing."""
+    work, _ = scripted().work("extractor")
+    return signed(work)
+
+
+def children_dropped() -> Outgoing:
+    """Work whose list of finished children is missing."""
+    _, sound = scripted().work("extractor", children_sha256=sha256_hex(CHILDREN))
+    return sound
+
+
+def children_added() -> Outgoing:
+    """Work with a list of finished children that the stamp does not bind."""
+    work, sound = scripted().work("extractor")
+    return signed(work, like=sound, children=CHILDREN)
+
+
+def children_garbled() -> Outgoing:
+    """Work with a bound list that cannot be read."""
+    work, sound = scripted().work("extractor", children_sha256=sha256_hex(b"[{}]"))
+    return signed(work, like=sound, children=b"[{}]")
+
+
+def a_verdict() -> Outgoing:
+    """Some other record that the router signed."""
+    return signed(envelope("verdict", task="t-1"), key="t-1")
+
+
+def garbage() -> Outgoing:
+    """Bytes that are no envelope."""
+    return Outgoing("inbox.extractor.v1", b"t-1", b"", (("sw_envelope", b"{"),))
+
+
+@pytest.mark.parametrize(
+    ("make", "rule"),
+    [
+        (other_platform, "another-platform"),
+        (other_agent, "not-for-this-agent"),
+        (other_key, "key-not-the-task"),
+        (other_digest, "crossing-digest"),
+        (other_crossing, "crossing-not-the-stamps"),
+        (other_intent, "intent-changed"),
+        (no_crossing, "no-crossing"),
+        (children_dropped, "children-digest"),
+        (children_added, "children-digest"),
+        (children_garbled, "children-malformed"),
+        (a_verdict, "not-for-an-inbox"),
+        (garbage, "envelope-not-json"),
+    ],
+)
+def test_what_does_not_fit_together_is_suspect(make: Callable[[], Outgoing], rule: str) -> None:
+    """The rule is stable, so that it can be counted and alarmed on."""
+    found = seen(make())
+
+    assert isinstance(found, Suspect)
+    assert rule == found.rule
+
+
+def test_a_sound_offer_is_whole() -> None:
+    """Stamp, crossing, payload and children come as the router bound them."""
+    work, outgoing = scripted().work(
+        "extractor",
+        {"n": 1},
+        children_sha256=sha256_hex(CHILDREN),
+        constraints=(Constraint(name="a", value="b"),),
+    )
+    found = seen(signed(work, like=outgoing, children=CHILDREN))
+
+    assert isinstance(found, Offer)
+    assert (work, b'{"n": 1}', ["c-1"]) == (found.work, found.payload, [child.id for child in found.children])
+
+
+def test_a_record_moved_to_another_topic_or_key_is_not_signed_for_it() -> None:
+    """A signature covers where a record lies."""
+    _, outgoing = scripted().work("extractor")
+
+    assert Suspect("bad-signature", _SIGNATURE) == seen(outgoing, topic="inbox.planner.v1")
+    assert Suspect("bad-signature", _SIGNATURE) == seen(outgoing, key=b"another")
+
+
+def test_another_versions_record_is_no_alarm() -> None:
+    """It is sound, and somebody else's."""
+    _, outgoing = scripted().work("extractor", version="2.0.0")
+
+    assert Elsewhere("2.0.0") == seen(outgoing)
+
+
+def test_a_notice_needs_nothing_but_the_signature() -> None:
+    """It carries no crossing."""
+    notice = envelope("notice", agent="extractor")
+
+    assert isinstance(seen(signed(notice)), Told)
+    assert isinstance(seen(signed(envelope("answer", agent="extractor"))), Suspect)
+
+
+_SIGNATURE = "the signature is not that of service:router over this record"
