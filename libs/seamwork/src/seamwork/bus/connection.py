@@ -27,6 +27,7 @@ READ_UNCOMMITTED = 0
 REQUEST_TIMEOUT_MS = 10_000
 PATIENCE_S = 30.0  # a broker's restart takes less
 NEW_TOPIC_PATIENCE_S = 1.0  # a topic made just now reaches all brokers in less
+_MISSED_S = 10.0
 _BACKOFF_S = 0.1
 
 T = TypeVar("T")
@@ -51,6 +52,7 @@ class Connection:
         self._leaders: dict[str, dict[int, int]] = {}
         self._denied: set[str] = set()
         self._moving: set[str] = set()
+        self._missed: dict[str, float] = {}
         self._asking = asyncio.Lock()
 
     async def start(self) -> None:
@@ -95,17 +97,22 @@ class Connection:
         known = self._leaders.get(topic)
         if known is not None:
             return known
-        deadline = time.monotonic() + patience_s
+        began = time.monotonic()
+        if began - self._missed.get(topic, -_MISSED_S) < _MISSED_S:
+            patience_s = 0.0  # waited for just now; a bad inbox must not slow every batch
         while True:
             await self._ask({topic})
             known = self._leaders.get(topic)
             if known is not None:
+                self._missed.pop(topic, None)
                 return known
             if topic in self._denied:
                 raise not_authorised(topic, "see")
             if topic in self._moving:
                 raise kafka_errors.LeaderNotAvailableError(topic)
-            if time.monotonic() >= deadline:
+            if time.monotonic() >= began + patience_s:
+                if patience_s > 0:
+                    self._missed[topic] = time.monotonic()
                 return None
             await asyncio.sleep(_BACKOFF_S)
 

@@ -57,6 +57,7 @@ async def fetch_pages(
     answer = await connection.send(node, request)
     positions = dict(wanted)
     pages: dict[Partition, Page] = {}
+    moved: set[str] = set()
     for name, answers in answer.topics:
         for number, code, end, _, start, *_, message_set in answers:
             partition = Partition(connection.logical(name), number)
@@ -65,10 +66,13 @@ async def fetch_pages(
             if error is kafka_errors.OffsetOutOfRangeError:
                 await _explain_out_of_range(connection, partition, position)
             elif error is not kafka_errors.NoError and error.retriable:
-                connection.forget([partition.topic])
+                moved.add(partition.topic)
             else:
                 connection.check(code, partition, "read")
                 pages[partition] = _page(partition, position, (start, end), message_set or b"")
+    if moved:
+        connection.forget(moved)
+        await asyncio.sleep(_BACKOFF_S)  # an election takes its time
     return pages
 
 

@@ -110,9 +110,9 @@ class Publisher:
         await asyncio.gather(*self._closing)
 
     async def _place(self, state: _Round) -> None:
-        counts: dict[str, int | Rejected] = {}
-        for topic in {outgoing.topic for outgoing in state.batch}:
-            counts[topic] = await self._partitions(topic)
+        topics = list({outgoing.topic for outgoing in state.batch})
+        found = await asyncio.gather(*(self._partitions(topic) for topic in topics))
+        counts: dict[str, int | Rejected] = dict(zip(topics, found, strict=True))
         for index, outgoing in enumerate(state.batch):
             count = counts[outgoing.topic]
             if isinstance(count, Rejected):
