@@ -8,7 +8,7 @@ version of a name is in force: the one that was activated last.
 from collections.abc import Callable, Iterable, Mapping
 from functools import cached_property
 from types import MappingProxyType
-from typing import TypeVar, cast
+from typing import Protocol, TypeVar, cast
 
 from seamwork.catalog.entries import (
     Activation,
@@ -32,8 +32,7 @@ from seamwork.documents.person import Person
 from seamwork.documents.policy import Policy
 from seamwork.documents.shape import instant_ms
 from seamwork.documents.versions import VersionError, accepts, parse_version
-from seamwork.records.crossing import Handoff
-from seamwork.records.parties import AgentRef, ContractRef, DocumentRef, Revision
+from seamwork.records.parties import AgentRef, ContractRef, DocumentRef, Revision, Target
 
 MAX_CANDIDATES = 32
 
@@ -42,6 +41,18 @@ Name = tuple[str, str]
 
 D = TypeVar("D")
 T = TypeVar("T")
+
+
+class Aimed(Protocol):
+    """What says whom it is for: a ``Handoff``, or what a machine remembers of one."""
+
+    @property
+    def target(self) -> Target:
+        """The agent or the capability."""
+
+    @property
+    def contract(self) -> ContractRef:
+        """The contract that the receiver must take."""
 
 
 class Catalog:
@@ -141,7 +152,7 @@ class Catalog:
         """Return the names of all agents that were ever published, in order."""
         return tuple(name for name, _ in self._named("Agent"))
 
-    def primary(self, handoff: Handoff, at: int) -> tuple[AgentRef, ...]:
+    def primary(self, handoff: Aimed, at: int) -> tuple[AgentRef, ...]:
         """
         Return whom the handoff is meant for: the named agent, or every agent offering the capability.
 
@@ -165,7 +176,7 @@ class Catalog:
         picked = (self._best(party.agent, party.versions, contract, at) for party in document.spec.fallbacks)
         return tuple(ref for ref in picked if ref is not None)
 
-    def candidates(self, handoff: Handoff, at: int) -> tuple[AgentRef, ...]:
+    def candidates(self, handoff: Aimed, at: int) -> tuple[AgentRef, ...]:
         """Return everybody who may get the handoff: whom it is meant for, then the fallbacks; at most 32."""
         both = (*self.primary(handoff, at), *self.fallbacks(handoff.contract, at))
         return tuple(dict.fromkeys(both))[:MAX_CANDIDATES]

@@ -1,0 +1,136 @@
+"""Take what comes back: results that end a dispatch, progress and usage that accompany it."""
+
+from collections.abc import Iterator
+
+from seamwork.records.authority import Spent
+from seamwork.records.crossing import Outcome
+from seamwork.records.decision import Accepted, Noted, Overrun, TaskOutcome
+from seamwork_router import events as ev
+from seamwork_router.ending import end_task
+from seamwork_router.failure import Step, again, escalated, fail, next_step
+from seamwork_router.problem import Problem
+from seamwork_router.refusing import refuse
+from seamwork_router.saying import answer, common, decided, notice
+from seamwork_router.scene import Scene, origin_of, waiting_for
+from seamwork_router.state import Dispatch, Errand, Task
+from seamwork_router.tally import Tally
+
+_TASK_OUTCOMES: dict[Outcome, TaskOutcome] = {"success": "complete", "partial": "partial", "error": "failed"}
+
+
+def accept(scene: Scene, task: Task, errand: Errand, dispatch: Dispatch, tally: Tally) -> Iterator[ev.Event]:
+    """Let the result at hand close its dispatch, and send it to whoever waits."""
+    facts, result, source = scene.facts, scene.facts.result, dispatch.plan.receiver
+    if result is None:
+        return
+    step = next_step(scene.context, task, errand, "error") if result.outcome == "error" else None
+    decision = Accepted(
+        **common(scene, tally),
+        rule="accepted",
+        dispatch=dispatch.id,
+        answers=errand.facts.id,
+        outcome=result.outcome,
+        source=source,
+        spent=facts.spent,
+    )
+    yield decided(scene, decision)
+    yield ev.NoteTaken(
+        task=task.id, crossing=errand.facts.id, dispatch=dispatch.id, id=facts.id, content=facts.content,
+        spent=facts.spent,
+    )  # fmt: skip
+    yield ev.DispatchClosed(
+        task=task.id, crossing=errand.facts.id, dispatch=dispatch.id, receiver=source, why="accepted",
+        barred="all-but-fallbacks" if step == "fallback" else "nobody", at=scene.now,
+    )  # fmt: skip
+    yield notice(
+        scene.context, source, "accepted", facts, dispatch.id, Problem("accepted", "the result was accepted"),
+        remember=True, attempt=scene.live.attempt,
+    )  # fmt: skip
+    yield ev.CrossingClosed(offset=facts.offset, refused=False, at=scene.now)
+    if over_ceiling(dispatch, facts.spent):
+        yield _overrun(scene, dispatch, facts.spent)
+    yield from _pass_on(scene, task, errand, dispatch, result.outcome, step)
+
+
+def _pass_on(
+    scene: Scene, task: Task, errand: Errand, dispatch: Dispatch, outcome: Outcome, step: Step | None
+) -> Iterator[ev.Event]:
+    if step in {"retry", "fallback"}:
+        yield from again(scene.context, task, errand, "error", step)
+        return
+    waiting = waiting_for(task, errand)
+    if waiting is not None:
+        yield answer(scene, task, errand, waiting)
+    if step == "escalate":
+        yield escalated(scene.context, task, errand, "error", Problem("error", "the result was an error"))
+    origin = origin_of(task, errand)
+    for place in {origin.facts.id: origin, errand.facts.id: errand}.values():
+        yield ev.StepAnswered(
+            task=task.id, contract=place.asked.contract.name, step=place.asked.step, outcome=outcome
+        )
+    degraded = step == "degrade"
+    yield ev.ErrandEnded(task=task.id, crossing=errand.facts.id, how="answered", degraded=degraded)
+    if origin.facts.id == task.root:
+        ended = _TASK_OUTCOMES[outcome]
+        if ended == "complete" and task.degraded:
+            ended = "partial"
+        final = None if scene.facts.spent is None else (dispatch.id, scene.facts.spent)
+        yield from end_task(scene.context, task, ended, final=final)
+
+
+def note(scene: Scene, tally: Tally) -> Iterator[ev.Event]:
+    """Take down progress or usage; more usage than the stamp allows stops the tree."""
+    facts = scene.facts
+    late = None if scene.task is not None else scene.state.over[facts.task].dispatches[facts.dispatch or ""]
+    crossing = late.crossing if late is not None else "" if scene.errand is None else scene.errand.facts.id
+    noted = late.noted if late is not None else {} if scene.named is None else scene.named.noted
+    if facts.id in noted:
+        same = noted[facts.id] == facts.content
+        problem = Problem("repeat", "the same report came before") if same else _CONFLICT
+        yield from refuse(scene, tally, problem)
+        return
+    yield decided(
+        scene,
+        Noted(
+            **common(scene, tally),
+            rule="noted",
+            what="usage" if facts.kind == "usage" else "progress",
+            dispatch=facts.dispatch or "",
+            spent=facts.spent,
+            note=facts.note,
+        ),
+    )
+    yield ev.NoteTaken(
+        task=facts.task, crossing=crossing, dispatch=facts.dispatch or "", id=facts.id, content=facts.content,
+        spent=facts.spent,
+    )  # fmt: skip
+    yield ev.CrossingClosed(offset=facts.offset, refused=False, at=scene.now)
+    task, errand, dispatch = scene.task, scene.errand, scene.named
+    if task is None or errand is None or dispatch is None or not over_ceiling(dispatch, facts.spent):
+        return
+    yield _overrun(scene, dispatch, facts.spent)
+    if dispatch.is_open:
+        problem = Problem("overrun", "it spent more than its ceiling")
+        yield from fail(scene.context, task, errand, "overrun", problem)
+
+
+_CONFLICT = Problem("conflict", "the id was used before, for another content")
+
+
+def over_ceiling(dispatch: Dispatch, spent: Spent | None) -> bool:
+    """Say whether a dispatch spent more than its stamp allows."""
+    return spent is not None and (spent.micro_usd or 0) > dispatch.plan.ceiling_micro_usd
+
+
+def _overrun(scene: Scene, dispatch: Dispatch, spent: Spent | None) -> ev.Decided:
+    return decided(
+        scene,
+        Overrun(
+            **common(scene),
+            rule="overrun",
+            reason="usage exceeds the stamp's ceiling",
+            dispatch=dispatch.id,
+            ceiling_micro_usd=dispatch.plan.ceiling_micro_usd,
+            spent=spent or Spent(),
+        ),
+    )

@@ -1,0 +1,310 @@
+"""
+Check what only the owner of a task's state can: tables of checks, asked in order; the first that fails counts.
+
+``ENTRY`` is asked once the sender is proved, before a crossing gets its place in a task; ``HANDOFF`` and
+``RESULT`` when the votes are in, again at every attempt.
+"""
+
+from collections.abc import Callable, Sequence
+
+from seamwork.catalog.entries import IN_FORCE
+from seamwork.grants.authority import dropped, one_deeper, widened
+from seamwork.records.authority import Authority, Constraint
+from seamwork.records.partition import partition_of
+from seamwork_router.problem import Problem
+from seamwork_router.scene import Scene, terminal
+
+MAX_CROSSINGS = 10_000
+"""So many crossings may one task have: a loop between agents ends here at the latest."""
+MAX_NOTES = 1_000
+"""So many progress and usage reports may one dispatch have."""
+
+
+Check = Callable[[Scene], str | None]
+
+
+def first_problem(checks: Sequence[tuple[str, Check]], scene: Scene) -> Problem | None:
+    """Return the first check that does not hold, or None."""
+    for rule, check in checks:
+        reason = check(scene)
+        if reason is not None:
+            return Problem(rule, reason)
+    return None
+
+
+# ── On entry ─────────────────────────────────────────────────────────────────────────────
+
+
+def wrong_key(scene: Scene) -> str | None:
+    """The key of a crossing is its task's id; everything of a task is in one place that way."""
+    return None if scene.facts.key == scene.facts.task else "the record's key is not its task id"
+
+
+def wrong_partition(scene: Scene) -> str | None:
+    """A record that lies elsewhere would be judged by a router that does not know its task."""
+    wanted = partition_of((scene.facts.key or "").encode(), scene.place.partitions)
+    if wanted == scene.facts.partition:
+        return None
+    return f"the key belongs to partition {wanted} (murmur2), the record lies in {scene.facts.partition}"
+
+
+def expired(scene: Scene) -> str | None:
+    """What was appended after its expiry is a replay."""
+    facts = scene.facts
+    return "the record was appended after its expires_at" if facts.appended_at > facts.expires_at else None
+
+
+def task_exists(scene: Scene) -> str | None:
+    """A task has one root."""
+    if not is_root(scene):
+        return None
+    known = scene.task is not None or scene.facts.task in scene.state.over
+    return "the task was begun by another root crossing" if known else None
+
+
+def unknown_task(scene: Scene) -> str | None:
+    """Everything but a root belongs to a task in hand."""
+    if is_root(scene) or scene.task is not None or scene.facts.task in scene.state.over:
+        return None
+    return "no task of this id was begun here"
+
+
+def task_over(scene: Scene) -> str | None:
+    """A finished task takes nothing more but late usage."""
+    if is_root(scene) or scene.task is not None:
+        return None
+    late = scene.state.over[scene.facts.task].dispatches.get(scene.facts.dispatch or "")
+    return None if late is not None and is_note(scene) else "the task is over"
+
+
+def stamp_unknown(scene: Scene) -> str | None:
+    """A stamp that the router does not remember opened nothing."""
+    if is_root(scene) or scene.task is None or scene.named is not None:
+        return None
+    return "the dispatch that the stamp names was never made for this crossing's parent"
+
+
+def stamp_not_yours(scene: Scene) -> str | None:
+    """A dispatch was made to one agent version."""
+    source, named = scene.facts.source, scene.named
+    if scene.task is None and is_note(scene):
+        late = scene.state.over[scene.facts.task].dispatches[scene.facts.dispatch or ""]
+        return None if late.receiver == source else "the dispatch was made to another agent or version"
+    if named is None or named.plan.receiver == source:
+        return None
+    return "the dispatch was made to another agent or version"
+
+
+def stamp_closed(scene: Scene) -> str | None:
+    """Handoffs and results need their dispatch open; usage may come late."""
+    if scene.named is None or scene.named.is_open or is_note(scene):
+        return None
+    return "the dispatch that the stamp names is closed"
+
+
+def stamp_ran_out(scene: Scene) -> str | None:
+    """What was appended after the stamp's end does not count, even where its timer has not rung yet."""
+    if scene.named is None or is_note(scene) or scene.facts.appended_at <= scene.named.plan.not_after:
+        return None
+    return "the record was appended after the stamp's not_after"
+
+
+def intent_changed(scene: Scene) -> str | None:
+    """The initiator's words stay as they are, down to the last child."""
+    if scene.task is None or is_root(scene) or scene.facts.intent_sha256 == scene.task.intent_sha256:
+        return None
+    return "intent_sha256 differs from that of the task's root"
+
+
+def answer_pending(scene: Scene) -> str | None:
+    """One answer at a time is judged."""
+    if scene.facts.result is None or scene.named is None or scene.named.answering is None:
+        return None
+    return "another answer of this dispatch is being judged"
+
+
+def contract_changed(scene: Scene) -> str | None:
+    """A result stands under the contract that its handoff was made under."""
+    result, errand = scene.facts.result, scene.errand
+    if result is None or errand is None:
+        return None
+    if result.parent != errand.facts.id:
+        return "parent is not the crossing that the dispatch was made for"
+    return (
+        None if result.contract == errand.asked.contract else "contract is not that of the handoff answered"
+    )
+
+
+def id_taken(scene: Scene) -> str | None:
+    """Two agents cannot give two handoffs of a task one id."""
+    if scene.facts.handoff is None or scene.task is None or scene.facts.id not in scene.task.errands:
+        return None
+    return "another agent's handoff of this task has this id"
+
+
+def too_many_crossings(scene: Scene) -> str | None:
+    """A task is finite."""
+    if scene.task is None or is_note(scene) or scene.task.crossings < MAX_CROSSINGS:
+        return None
+    return f"the task has {MAX_CROSSINGS} crossings, more are not allowed"
+
+
+def too_many_notes(scene: Scene) -> str | None:
+    """A dispatch reports now and then, not in a loop."""
+    if not is_note(scene) or scene.named is None or len(scene.named.noted) < MAX_NOTES:
+        return None
+    return f"the dispatch has {MAX_NOTES} reports, more are not taken down"
+
+
+ENTRY: tuple[tuple[str, Check], ...] = (
+    ("wrong-key", wrong_key),
+    ("wrong-partition", wrong_partition),
+    ("expired", expired),
+    ("task-exists", task_exists),
+    ("unknown-task", unknown_task),
+    ("task-over", task_over),
+    ("stamp-unknown", stamp_unknown),
+    ("stamp-not-yours", stamp_not_yours),
+    ("stamp-closed", stamp_closed),
+    ("stamp-ran-out", stamp_ran_out),
+    ("intent-changed", intent_changed),
+    ("contract-changed", contract_changed),
+    ("answer-pending", answer_pending),
+    ("id-taken", id_taken),
+    ("too-many-crossings", too_many_crossings),
+    ("too-many-notes", too_many_notes),
+)
+
+
+# ── When the votes are in ────────────────────────────────────────────────────────────────
+
+
+def sender_stopped(scene: Scene) -> str | None:
+    """The dispatch under which a handoff was sent may have closed while its gates thought."""
+    errand = scene.errand
+    if is_root(scene) or errand is None or errand.current is not None:
+        return None
+    open_parent = scene.parent is not None and scene.parent.open_dispatch is not None
+    return None if open_parent else "the dispatch under which it was sent has closed meanwhile"
+
+
+def deadline_passed(scene: Scene) -> str | None:
+    """Work that nobody may finish in time is not begun."""
+    asked = scene.facts.handoff
+    return "deadline_at lies in the past" if asked is not None and asked.deadline_at <= scene.now else None
+
+
+def contract_not_in_force(scene: Scene) -> str | None:
+    """Asked once more at dispatch: a contract may have been retired since its gates looked."""
+    asked = scene.facts.handoff
+    if asked is None:
+        return None
+    status = scene.catalog.contract_status(asked.contract, scene.now)
+    return None if status in IN_FORCE else f"the contract is {status or 'not known'} at dispatch"
+
+
+def sender_revoked(scene: Scene) -> str | None:
+    """An agent that was revoked meanwhile hands nothing on."""
+    source = scene.facts.source
+    status = None if source is None else scene.catalog.agent_status(source, scene.now)
+    return "the version that sent it has been revoked" if status == "revoked" else None
+
+
+def precondition_unmet(scene: Scene) -> str | None:
+    """What must have been answered before, in the same task."""
+    asked, task = scene.facts.handoff, scene.task
+    contract = None if asked is None else scene.catalog.contract(asked.contract)
+    if contract is None or task is None:
+        return None
+    for number, wanted in enumerate(contract.spec.preconditions):
+        met = any(
+            outcome in wanted.outcome and (name == wanted.contract or step == wanted.step)
+            for name, step, outcome in task.answered
+        )
+        if not met:
+            return f"precondition {number} of the contract has no answer in this task yet"
+    return None
+
+
+def constraint_dropped(scene: Scene) -> str | None:
+    """Constraints only grow."""
+    asked, above = scene.facts.handoff, _above(scene)
+    if asked is None or above is None:
+        return None
+    gone = dropped(asked.constraints, above[1])
+    return None if gone is None else f"the constraint {gone.name!r} of the stamp is missing"
+
+
+def authority_widened(scene: Scene) -> str | None:
+    """Authority only shrinks."""
+    asked = scene.facts.handoff
+    if asked is None or asked.authority is None or scene.task is None:
+        return None
+    more = widened(asked.authority, held_authority(scene))
+    return None if more is None else f"authority.{more} asks for more than the stamp gives"
+
+
+def too_deep(scene: Scene) -> str | None:
+    """Each level below takes one away from what the stamp allows."""
+    asked, above = scene.facts.handoff, _above(scene)
+    if asked is None or above is None or asked.mode == "transfer" or above[0].depth > 0:
+        return None
+    return "the stamp allows no further level of delegation (authority.depth is 0)"
+
+
+def open_children(scene: Scene) -> str | None:
+    """Nobody answers, or hands on, while somebody still works for them."""
+    task = scene.task
+    answering = scene.errand if scene.facts.handoff is None else scene.parent
+    if task is None or answering is None:
+        return None
+    if scene.facts.handoff is not None and scene.facts.handoff.mode != "transfer":
+        return None
+    own = scene.facts.id
+    still = sum(1 for c in answering.children if c != own and not terminal(task, task.errands[c]))
+    return f"{still} children of this dispatch are not finished; await or cancel them" if still else None
+
+
+HANDOFF: tuple[tuple[str, Check], ...] = (
+    ("stamp-closed", sender_stopped),
+    ("deadline-passed", deadline_passed),
+    ("contract-not-in-force", contract_not_in_force),
+    ("sender-revoked", sender_revoked),
+    ("precondition-unmet", precondition_unmet),
+    ("depth", too_deep),
+    ("constraint-dropped", constraint_dropped),
+    ("authority-widened", authority_widened),
+    ("open-children", open_children),
+)
+
+RESULT: tuple[tuple[str, Check], ...] = (
+    ("unknown-task", unknown_task),
+    ("task-over", task_over),
+    ("stamp-closed", stamp_closed),
+    ("sender-revoked", sender_revoked),
+    ("open-children", open_children),
+)
+
+
+def is_root(scene: Scene) -> bool:
+    """Say whether the crossing begins a task."""
+    return scene.facts.handoff is not None and scene.facts.handoff.parent is None
+
+
+def is_note(scene: Scene) -> bool:
+    """Say whether the crossing only accompanies work."""
+    return scene.facts.kind in {"progress", "usage"}
+
+
+def held_authority(scene: Scene) -> Authority:
+    """Return the most that a handoff may give its receiver: the initiator's, or what the sender's stamp leaves."""
+    above = _above(scene)
+    if above is None:
+        return scene.task.initiator.authority if scene.task is not None else Authority()
+    asked = scene.facts.handoff
+    return above[0] if asked is not None and asked.mode == "transfer" else one_deeper(above[0])
+
+
+def _above(scene: Scene) -> tuple[Authority, tuple[Constraint, ...]] | None:
+    dispatch = None if scene.parent is None else scene.parent.dispatch
+    return None if dispatch is None else (dispatch.plan.authority, dispatch.plan.constraints)

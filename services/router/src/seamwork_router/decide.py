@@ -1,0 +1,237 @@
+"""
+Coordinate: count verdicts, dispatch what is admitted, follow every task to its end.
+
+Rule 1: nothing is dispatched without every required verdict on the same subject; silence is a no.
+Rule 2: an input that was decided on before changes nothing.
+Rule 3: authority only shrinks and constraints only grow on the way down; the stamp is the only grant.
+Rule 4: every task ends: complete, partial, failed, cancelled or expired.
+Rule 5: of one task at most one thing happens in one tick, so each decision stands on what the one before left.
+"""
+
+from collections.abc import Iterator, Sequence
+
+from seamwork.catalog import Context
+from seamwork.decider import (
+    CatalogChanged,
+    Decider,
+    HealthChanged,
+    Input,
+    Tick,
+    Undeliverable,
+    WithCrossing,
+)
+from seamwork.records.envelope import AnyEnvelope
+from seamwork.records.people import Command
+from seamwork.records.verdict import Verdict
+from seamwork.records.wire import Malformed, Received
+from seamwork_router import events as ev
+from seamwork_router.ending import stop_task
+from seamwork_router.entering import count, late, scene_of, seats_for, take_up
+from seamwork_router.facts import facts_of
+from seamwork_router.failure import fail
+from seamwork_router.judging import complete, reached
+from seamwork_router.outputs import outputs
+from seamwork_router.people import order
+from seamwork_router.problem import Problem
+from seamwork_router.scene import Place
+from seamwork_router.state import Errand, State, Task, evolve, seen
+from seamwork_router.timers import live_timer, work_timer
+
+HANDOFFS = "handoffs.v1"
+COMMANDS = "commands.v1"
+MAX_RINGING = 500
+"""So many timers at most are served by one tick; the next one follows at once."""
+
+
+def router(partitions: int, platform: str) -> Decider[State, Input, ev.Event, Context]:
+    """
+    Make the machine.
+
+    Args:
+        partitions: How many partitions ``handoffs`` has, to hold a record's place against its key.
+        platform: The platform's id, which stamps name and signatures cover.
+    """
+    place = Place(platform, partitions)
+
+    def decide(state: State, given: Input, context: Context) -> Sequence[ev.Event]:
+        return tuple(_decide(place, state, given, context))
+
+    return Decider(
+        name="router",
+        initial=State,
+        decide=decide,
+        evolve=evolve,
+        outputs=outputs,
+        event_type=ev.Event,
+        state_type=State,
+        timer=lambda state: state.timers.earliest(),
+    )
+
+
+def _decide(place: Place, state: State, given: Input, context: Context) -> Iterator[ev.Event]:
+    match given:
+        case Received() | Malformed() if given.raw.topic == HANDOFFS:
+            yield from _on_crossing(place, state, given, context)
+        case Received(record=Verdict() as verdict):
+            yield from _on_verdict(place, state, given, verdict, context)
+        case Received(record=Command() as command) if given.raw.topic == COMMANDS:
+            yield from order(place, state, context, given, command)
+        case Received() | Malformed():
+            yield _set_aside(given, context)
+        case WithCrossing():
+            return  # the router asks for no crossing
+        case Tick():
+            yield from _on_tick(place, state, context)
+        case CatalogChanged():
+            yield from _on_catalog(place, state, context)
+        case HealthChanged(instances=instances):
+            yield ev.HealthTaken(instances=instances)
+        case Undeliverable():
+            yield from _on_undeliverable(state, given, context)
+
+
+# ── Records ──────────────────────────────────────────────────────────────────────────────
+
+
+def _on_crossing(
+    place: Place, state: State, given: Received[AnyEnvelope] | Malformed, context: Context
+) -> Iterator[ev.Event]:
+    offset = given.raw.offset
+    if offset < state.read_to:
+        return
+    facts = facts_of(given)
+    event = ev.CrossingSeen(crossing=facts, seats=seats_for(context, facts), at=context.now)
+    yield event
+    scene = scene_of(place, state, context, seen(event))
+    done = False
+    for verdict in state.early.get(offset, ()):
+        if done:
+            yield ev.VerdictLate(gate=verdict.gate, subject=verdict.subject, why="decided")
+            continue
+        scene, events, done = count(scene, verdict, verdict.judged_at)
+        yield from events
+
+
+def _on_verdict(
+    place: Place, state: State, given: Received[AnyEnvelope], verdict: Verdict, context: Context
+) -> Iterator[ev.Event]:
+    subject = verdict.subject
+    if given.raw.topic != f"verdicts.{verdict.gate}.v1" or given.raw.partition != subject.partition:
+        yield ev.VerdictLate(gate=verdict.gate, subject=subject, why="another-topic")
+        return
+    if subject.offset >= state.read_to:
+        if not any(_same(verdict, kept) for kept in state.early.get(subject.offset, ())):
+            yield ev.VerdictKept(verdict=verdict)
+        return
+    live = state.live.get(subject.offset)
+    if live is None:
+        yield ev.VerdictLate(gate=verdict.gate, subject=subject, why=late(live, verdict) or "decided")
+        return
+    _, events, _ = count(scene_of(place, state, context, live), verdict, given.raw.appended_at)
+    yield from events
+
+
+def _same(one: Verdict, other: Verdict) -> bool:
+    return (one.gate, one.subject) == (other.gate, other.subject)
+
+
+def _set_aside(given: Received[AnyEnvelope] | Malformed, context: Context) -> ev.RecordSetAside:
+    rule = given.rule if isinstance(given, Malformed) else "wrong-type"
+    reason = given.reason if isinstance(given, Malformed) else f"{given.raw.topic} carries no such record"
+    return ev.RecordSetAside(
+        topic=given.raw.topic, source=given.position, digest=given.digest, gate="router", rule=rule,
+        reason=reason, at=context.now,
+    )  # fmt: skip
+
+
+# ── Time and documents ───────────────────────────────────────────────────────────────────
+
+
+def _on_tick(place: Place, state: State, context: Context) -> Iterator[ev.Event]:
+    served: set[str] = set()
+    rung = 0
+    for _, timer in state.timers.ringing(context.now):
+        task = _task_of(state, timer)
+        if task in served:
+            continue
+        if rung == MAX_RINGING:
+            return
+        served |= {task} if task else set()
+        rung += 1
+        events = list(_ring(place, state, timer, context))
+        yield from events or [ev.TimerPassed(timer=timer)]
+
+
+def _task_of(state: State, timer: str) -> str:
+    kind, _, name = timer.partition("|")
+    match kind:
+        case "live":
+            return state.live[int(name)].facts.task
+        case "work":
+            return name.partition("|")[0]
+        case "task":
+            return name
+        case _:
+            return ""
+
+
+def _ring(place: Place, state: State, timer: str, context: Context) -> Iterator[ev.Event]:
+    kind, _, name = timer.partition("|")
+    match kind:
+        case "live":
+            yield from take_up(scene_of(place, state, context, state.live[int(name)]))
+        case "work":
+            task_id, _, crossing = name.partition("|")
+            task = state.tasks[task_id]
+            yield from _overdue(context, task, task.errands[crossing])
+        case "task":
+            yield from stop_task(context, state.tasks[name], "expired", "the task's deadline has passed")
+        case _:
+            yield ev.Forgotten(timer=timer)
+
+
+def _overdue(context: Context, task: Task, errand: Errand) -> Iterator[ev.Event]:
+    dispatch = errand.open_dispatch
+    if dispatch is None:
+        return
+    if context.catalog.agent_status(dispatch.plan.receiver, context.now) == "revoked":
+        problem = Problem("revoked", "the agent version that held it was revoked")
+        yield from fail(context, task, errand, "revoked", problem)
+    elif context.now >= dispatch.plan.not_after:
+        problem = Problem("timeout", "no result was accepted before not_after")
+        yield from fail(context, task, errand, "timeout", problem)
+
+
+def _on_catalog(place: Place, state: State, context: Context) -> Iterator[ev.Event]:
+    """Only wake what the new documents touch; the tick that follows decides, one thing of a task at a time."""
+    timers: list[str] = []
+    for offset, live in state.live.items():
+        if live.phase == "judging" and not live.required:
+            seats = seats_for(context, live.facts)
+            if any(seat.required for seat in seats):
+                yield ev.SeatsTaken(offset=offset, seats=seats, at=context.now)
+                timers.append(live_timer(offset))
+        elif complete(live) and reached(scene_of(place, state, context, live)):
+            overdue = live.phase == "waiting" and live.until <= context.now
+            timers += [live_timer(offset)] if live.phase == "judging" or overdue else []
+    for task in state.tasks.values():
+        for errand in task.errands.values():
+            dispatch = errand.open_dispatch
+            if dispatch is None:
+                continue
+            if context.catalog.agent_status(dispatch.plan.receiver, context.now) == "revoked":
+                timers.append(work_timer(task.id, errand.facts.id))
+    if timers:
+        yield ev.Woken(timers=tuple(timers), at=context.now)
+
+
+def _on_undeliverable(state: State, given: Undeliverable, context: Context) -> Iterator[ev.Event]:
+    """An inbox that takes no record fails the dispatch that it was for; anything else is recorded."""
+    yield ev.DeliveryFailed(topic=given.topic, error=given.error, task=given.task, dispatch=given.dispatch)
+    task = state.tasks.get(given.task or "")
+    errand = None if task is None else task.errands.get(given.crossing or "")
+    dispatch = None if errand is None else errand.open_dispatch
+    if task is None or errand is None or dispatch is None or dispatch.id != given.dispatch:
+        return
+    problem = Problem("undeliverable", f"its work could not be delivered: {given.error}")
+    yield from fail(context, task, errand, "undeliverable", problem)

@@ -1,0 +1,249 @@
+"""
+Count verdicts, and give a crossing its place once its sender is proved.
+
+Rule 1: the first verdict of a gate on a subject counts; a second, a late or a misplaced one is only recorded.
+Rule 2: an id is taken only when a required validator vouches for the sender, so nobody can use up another's id.
+Rule 3: the same content again is answered with what became of it the first time; other content is refused.
+"""
+
+from collections.abc import Iterator
+from typing import Literal
+
+import msgspec
+
+from seamwork.catalog import Context
+from seamwork.records.authority import Authority
+from seamwork.records.verdict import Verdict
+from seamwork_router import events as ev
+from seamwork_router.checks import ENTRY, expired, first_problem, is_root, wrong_key, wrong_partition
+from seamwork_router.facts import Facts
+from seamwork_router.judging import answered_by_people, judge, woken
+from seamwork_router.problem import Problem
+from seamwork_router.refusing import refuse
+from seamwork_router.saying import refused
+from seamwork_router.scene import Place, Scene, waiting_for
+from seamwork_router.state import APPROVAL, Errand, Known, Live, State, Task, opened
+from seamwork_router.tally import combine, counts, outcome_of
+
+_PLACE = (("wrong-key", wrong_key), ("wrong-partition", wrong_partition), ("expired", expired))
+
+
+def seats_for(context: Context, facts: Facts) -> tuple[ev.Seat, ...]:
+    """
+    Return the gates that judge a crossing, as they stood when it was appended.
+
+    Results go before the gates that are required for results; what only accompanies work, or cannot be read, before
+    the validators alone. Without a validator nobody is required, which means that we are not ready.
+    """
+    found = context.catalog.gates(facts.appended_at)
+    kind = facts.kind
+
+    def required(role: str, wanted: tuple[str, ...], mode: str) -> bool:
+        if mode != "enforce" or role == APPROVAL:
+            return False
+        return kind in wanted if kind in {"handoff", "result"} else role == "validator"
+
+    seats = tuple(
+        ev.Seat(
+            gate=gate.name,
+            version=gate.version,
+            role=gate.role,
+            mode=gate.mode,
+            required=required(gate.role, gate.required_for, gate.mode),
+            deadline_ms=gate.deadline_ms,
+        )
+        for gate in found
+    )
+    guarded = any(seat.required and seat.role == "validator" for seat in seats)
+    return seats if guarded else tuple(msgspec.structs.replace(seat, required=False) for seat in seats)
+
+
+def late(
+    live: Live | None, verdict: Verdict
+) -> Literal["decided", "second", "another-digest", "not-asked"] | None:
+    """Say why a verdict does not count any more, or return None where it does."""
+    if live is None or live.phase == "dispatched" or verdict.subject.attempt != live.attempt:
+        return "decided"
+    if verdict.subject.digest != live.facts.digest:
+        return "another-digest"
+    if verdict.gate in live.votes:
+        return "second"
+    seat = live.seat(verdict.gate)
+    if live.required and seat is None:
+        return "not-asked"
+    if seat is not None and seat.role == APPROVAL and live.phase != "held":
+        return "not-asked"
+    return None
+
+
+def count(scene: Scene, verdict: Verdict, at: int) -> tuple[Scene, list[ev.Event], bool]:
+    """
+    Count one verdict.
+
+    Args:
+        scene: The crossing it is about.
+        verdict: What the gate says.
+        at: When it was appended (ms).
+
+    Returns:
+        The scene after it, what follows, and whether the crossing is decided.
+    """
+    live = scene.live
+    why = late(live, verdict)
+    if why is not None:
+        return scene, [ev.VerdictLate(gate=verdict.gate, subject=verdict.subject, why=why)], False
+    events: list[ev.Event] = [ev.VerdictCounted(verdict=verdict)]
+    ahead = msgspec.structs.replace(live, votes={**live.votes, verdict.gate: verdict})
+    scene = Scene(scene.place, scene.state, scene.context, ahead, scene.task, scene.own)
+    seat = live.seat(verdict.gate)
+    if seat is not None and seat.role == APPROVAL:
+        events += answered_by_people(scene, verdict, at) if counts(seat) else ()
+        return scene, events, len(events) > 1
+    if _vouches(live, verdict) and not live.claimed and scene.facts.kind in {"handoff", "result"}:
+        scene, more, done = _enter(scene, verdict)
+        events += more
+        if done:
+            return scene, events, True
+    follows = list(judge(scene)) if ahead.phase == "judging" else []
+    return scene, events + follows, bool(follows)
+
+
+def take_up(scene: Scene) -> Iterator[ev.Event]:
+    """Go on with a crossing whose timer rang; one that found its gates late gets its place first."""
+    live = scene.live
+    if live.phase == "judging" and not live.claimed and scene.facts.kind in {"handoff", "result"}:
+        vouching = next((vote for vote in live.votes.values() if _vouches(live, vote)), None)
+        if vouching is not None:
+            scene, events, done = _enter(scene, vouching)
+            yield from events
+            if done:
+                return
+    yield from woken(scene)
+
+
+def _vouches(live: Live, verdict: Verdict) -> bool:
+    """Say whether a verdict proves the sender: a required validator's that says so."""
+    seat = live.seat(verdict.gate)
+    return seat is not None and seat.role == "validator" and seat.required and verdict.sender_verified
+
+
+def _enter(scene: Scene, verdict: Verdict) -> tuple[Scene, list[ev.Event], bool]:
+    facts = scene.facts
+    tally = combine(scene.live.seats, scene.live.votes)
+    denied = outcome_of(verdict) == "DENY"
+    if not denied:
+        misplaced = first_problem(_PLACE, scene)
+        if misplaced is not None:
+            return scene, list(refuse(scene, tally, misplaced, verified=True)), True
+    known = known_as(scene.state, facts)
+    if known is not None:
+        return scene, list(_again(scene, known)), True
+    claim = ev.Claimed(offset=facts.offset, at=scene.now, joins=False)
+    if denied:
+        return _claimed(scene), [claim], False
+    problem = first_problem(ENTRY, scene)
+    begun = _opening(scene) if problem is None and is_root(scene) else None
+    if isinstance(begun, Problem):
+        problem = begun
+    if problem is not None:
+        scene = _claimed(scene)
+        return scene, [claim, *refuse(scene, tally, problem, verified=True)], True
+    joins = ev.Claimed(offset=facts.offset, at=scene.now, joins=True)
+    if isinstance(begun, ev.TaskOpened):
+        return _claimed(scene, opened(begun)), [begun, joins], False
+    return _claimed(scene, scene.task), [joins], False
+
+
+def _claimed(scene: Scene, task: Task | None = None) -> Scene:
+    """Return the scene with the crossing's id taken; with *task*, it has its place there."""
+    live = msgspec.structs.replace(scene.live, claimed=True)
+    facts, own = scene.facts, scene.own
+    if task is not None and facts.handoff is not None:
+        own = Errand(facts=facts, asked=facts.handoff)
+    if task is not None:
+        task = msgspec.structs.replace(task, crossings=task.crossings + 1)
+    if task is not None and scene.task is None and own is not None:
+        task.errands[facts.id] = own
+    return Scene(scene.place, scene.state, scene.context, live, scene.task if task is None else task, own)
+
+
+def _opening(scene: Scene) -> ev.TaskOpened | Problem:
+    facts, asked = scene.facts, scene.facts.handoff
+    agent = None if facts.source is None else scene.catalog.agent(facts.source)
+    if agent is None or asked is None or facts.source is None or not agent.spec.initiator:
+        return Problem("not-an-initiator", "only an agent whose document says initiator begins a task")
+    spec = agent.spec
+    most = spec.authority
+    return ev.TaskOpened(
+        task=facts.task,
+        root=facts.id,
+        partition=facts.partition,
+        offset=facts.offset,
+        intent_sha256=facts.intent_sha256,
+        initiator=ev.Initiator(
+            ref=facts.source,
+            authority=Authority(tools=most.tools, data=most.data, effects=most.effects, depth=most.depth),
+            tenant=spec.tenant,
+            team=spec.team,
+            labels=dict(agent.metadata.labels),
+            budgets=() if spec.budget is None else (spec.budget,),
+        ),
+        deadline_at=asked.deadline_at,
+        at=scene.now,
+    )
+
+
+# ── Seen before ──────────────────────────────────────────────────────────────────────────
+
+
+def known_as(state: State, facts: Facts) -> Known | None:
+    """Return what is remembered of the crossing's id, or None where it is new."""
+    if facts.task in state.tasks:
+        return state.tasks[facts.task].ids.get(facts.own_key)
+    if facts.task in state.over:
+        return state.over[facts.task].ids.get(facts.own_key)
+    return state.strays.get(facts.own_key)
+
+
+def _again(scene: Scene, known: Known) -> Iterator[ev.Event]:
+    facts = scene.facts
+    tally = combine(scene.live.seats, scene.live.votes)
+    if known.content != facts.content:
+        problem = Problem("conflict", f"the id was used at offset {known.offset} before, for another content")
+        yield from refuse(scene, tally, problem, verified=True)
+        return
+    again = Problem(
+        "repeat", f"the same content came at offset {known.offset} before; its outcome is sent again"
+    )
+    yield refused(scene, tally, again, facts.source)
+    yield from _outcome(scene.task, facts, known)
+    yield ev.CrossingClosed(offset=facts.offset, refused=False, at=scene.now)
+
+
+def _outcome(task: Task | None, facts: Facts, known: Known) -> Iterator[ev.Event]:
+    """Send what is recorded to who waits *now*: the sender may have got the work a second time since."""
+    changes: dict[str, str | None] = {}
+    errand = None if task is None else task.errands.get(facts.id)
+    if task is not None and errand is not None:
+        waiting = waiting_for(task, errand)
+        if waiting is not None:
+            changes = {
+                "agent": waiting.ref.agent,
+                "version": waiting.ref.version,
+                "dispatch": waiting.dispatch,
+            }
+    if known.answer is not None and known.source is not None:
+        yield ev.AnswerForwarded(
+            answer=msgspec.structs.replace(known.answer, **changes), source=known.source, known=facts.own_key
+        )
+    elif known.notice is not None:
+        yield ev.NoticeGiven(
+            notice=msgspec.structs.replace(known.notice, **changes),
+            known=facts.own_key,
+            trace_of=facts.position,
+        )
+
+
+def scene_of(place: Place, state: State, context: Context, live: Live) -> Scene:
+    """Lay out the scene of a crossing that is remembered or was just read."""
+    return Scene(place, state, context, live, state.tasks.get(live.facts.task))

@@ -1,0 +1,366 @@
+"""
+Name everything that can happen to a task, in the past tense.
+
+Two sorts: those that change what the router remembers, and those that are said aloud (``decided``,
+``work-issued``, ``answer-forwarded``, ``notice-given``, ``record-set-aside``). The second sort carries the whole
+record, so ``outputs`` needs nothing but the event.
+"""
+
+from typing import Literal
+
+import msgspec
+
+from seamwork.decider import InstanceHealth
+from seamwork.records.authority import Authority, Constraint, Spent
+from seamwork.records.base import Wire
+from seamwork.records.crossing import Mode, Outcome
+from seamwork.records.decision import AnyDecision, TaskOutcome, Why
+from seamwork.records.inbox import Answer, Notice, Work
+from seamwork.records.parties import AgentRef, ContractRef, Position, Subject
+from seamwork.records.verdict import Approvers, Verdict
+from seamwork_router.facts import Facts
+
+Cause = Literal["timeout", "error", "violation", "revoked", "undeliverable", "overrun"]
+"""What a dispatch can fail of."""
+End = Literal["answered", "transferred", "refused", "failed", "cancelled", "expired"]
+"""How the life of a handoff can end."""
+Barred = Literal["nobody", "holder", "all-but-fallbacks"]
+"""Who does not get a handoff again."""
+Again = Literal["retry", "reroute", "throttle", "requeue", "release"]
+"""Why a crossing is judged again."""
+Then = Literal["dispatch", "throttle", "retry", "reroute"]
+"""What a crossing waits for: to be decided with the votes there are, or to be judged again for this reason."""
+
+
+class Seat(Wire, frozen=True, kw_only=True):
+    """
+    A gate as it stood when the router first saw a crossing; later promotions do not touch it.
+
+    *required* says that its vote must be there; *deadline_ms* how long the router waits for it.
+    """
+
+    gate: str
+    version: str
+    role: str
+    mode: Literal["enforce", "shadow"]
+    required: bool
+    deadline_ms: int
+
+
+class Plan(Wire, frozen=True, kw_only=True):
+    """What would happen if a crossing went on: who would get it, with what, for how long."""
+
+    receiver: AgentRef
+    contract: ContractRef
+    authority: Authority
+    constraints: tuple[Constraint, ...]
+    ceiling_micro_usd: int
+    not_after: int
+    action_sha256: str
+
+
+class Initiator(Wire, frozen=True, kw_only=True):
+    """What the document of a task's initiator says; it holds for the whole task."""
+
+    ref: AgentRef
+    authority: Authority
+    tenant: str | None = None
+    team: str | None = None
+    labels: dict[str, str] = msgspec.field(default_factory=dict)
+    budgets: tuple[str, ...] = ()
+
+
+# ── What the router remembers ────────────────────────────────────────────────────────────
+
+
+class CrossingSeen(Wire, frozen=True, kw_only=True, tag="crossing-seen"):
+    """A record of ``handoffs`` was read; from now on its gates' deadlines run."""
+
+    crossing: Facts
+    seats: tuple[Seat, ...]
+    at: int
+
+
+class SeatsTaken(Wire, frozen=True, kw_only=True, tag="seats-taken"):
+    """A crossing that found no gates in force found them now."""
+
+    offset: int
+    seats: tuple[Seat, ...]
+    at: int
+
+
+class VerdictKept(Wire, frozen=True, kw_only=True, tag="verdict-kept"):
+    """A gate was faster than the router: its vote waits for the crossing."""
+
+    verdict: Verdict
+
+
+class VerdictCounted(Wire, frozen=True, kw_only=True, tag="verdict-counted"):
+    """The first vote of a gate on a subject."""
+
+    verdict: Verdict
+
+
+class VerdictLate(Wire, frozen=True, kw_only=True, tag="verdict-late"):
+    """A vote that changes nothing any more; recorded, not counted."""
+
+    gate: str
+    subject: Subject
+    why: Literal["decided", "second", "another-digest", "another-topic", "not-asked"]
+
+
+class Claimed(Wire, frozen=True, kw_only=True, tag="claimed"):
+    """
+    The first content under an id whose sender is proved; from now on the id means this.
+
+    *joins* says that the crossing has its place in a task: a handoff will be followed, a result may end a dispatch.
+    """
+
+    offset: int
+    at: int
+    joins: bool
+
+
+class TaskOpened(Wire, frozen=True, kw_only=True, tag="task-opened"):
+    """An initiator began a task."""
+
+    task: str
+    root: str
+    partition: int
+    offset: int
+    intent_sha256: str
+    initiator: Initiator
+    deadline_at: int
+    at: int
+
+
+class Held(Wire, frozen=True, kw_only=True, tag="held"):
+    """A crossing waits for people."""
+
+    offset: int
+    plan: Plan
+    approvers: tuple[Approvers, ...]
+    gates: tuple[str, ...]
+    expires_at: int
+    at: int
+
+
+class Approved(Wire, frozen=True, kw_only=True, tag="approved"):
+    """People agreed to exactly this action; their signatures were verified."""
+
+    offset: int
+    action_sha256: str
+    approvers: tuple[Approvers, ...]
+    people: tuple[str, ...]
+
+
+class Postponed(Wire, frozen=True, kw_only=True, tag="postponed"):
+    """A crossing waits until *until* (ms) for what *then* says."""
+
+    offset: int
+    until: int
+    then: Then
+
+
+class AttemptOpened(Wire, frozen=True, kw_only=True, tag="attempt-opened"):
+    """The *gates* are asked again for *attempt*; the votes of the others stand."""
+
+    offset: int
+    attempt: int
+    gates: tuple[str, ...]
+    at: int
+
+
+class DispatchOpened(Wire, frozen=True, kw_only=True, tag="dispatch-opened"):
+    """An agent got work and may act under its stamp."""
+
+    task: str
+    crossing: str
+    dispatch: str
+    number: int
+    attempt: int
+    plan: Plan
+    mode: Mode
+    return_contracts: tuple[ContractRef, ...] = ()
+    lineage: tuple[str, ...]
+    at: int
+
+
+class Corrected(Wire, frozen=True, kw_only=True, tag="corrected"):
+    """A refused answer may be mended: the dispatch stays open for one answer more."""
+
+    task: str
+    crossing: str
+    rule: str
+
+
+class DispatchClosed(Wire, frozen=True, kw_only=True, tag="dispatch-closed"):
+    """A dispatch is over; *barred* from this handoff are nobody, its holder, or everybody but the fallbacks."""
+
+    task: str
+    crossing: str
+    dispatch: str
+    receiver: AgentRef
+    why: Why
+    barred: Barred = "nobody"
+    at: int
+
+
+class NoteTaken(Wire, frozen=True, kw_only=True, tag="note-taken"):
+    """Progress or usage of a dispatch was taken down."""
+
+    task: str
+    crossing: str
+    dispatch: str
+    id: str
+    content: str
+    spent: Spent | None = None
+
+
+class StepAnswered(Wire, frozen=True, kw_only=True, tag="step-answered"):
+    """A step of the task has an accepted answer, for the preconditions of others."""
+
+    task: str
+    contract: str
+    step: str
+    outcome: Outcome
+
+
+class ErrandEnded(Wire, frozen=True, kw_only=True, tag="errand-ended"):
+    """The life of a handoff is over; *successor* took its place by a transfer."""
+
+    task: str
+    crossing: str
+    how: End
+    successor: str | None = None
+    degraded: bool = False
+
+
+class CrossingClosed(Wire, frozen=True, kw_only=True, tag="crossing-closed"):
+    """A crossing is decided; nobody waits for votes on it any more."""
+
+    offset: int
+    refused: bool
+    at: int
+
+
+class TaskOver(Wire, frozen=True, kw_only=True, tag="task-over"):
+    """A task ended and leaves memory but for its ids, which stay until nobody can send them again."""
+
+    task: str
+    outcome: TaskOutcome
+    at: int
+
+
+class Requeued(Wire, frozen=True, kw_only=True, tag="requeued"):
+    """A person had a handoff that had failed taken up again."""
+
+    task: str
+    crossing: str
+    seats: tuple[Seat, ...]
+    at: int
+
+
+class Woken(Wire, frozen=True, kw_only=True, tag="woken"):
+    """The catalog moved: these crossings and dispatches are looked at again with the next tick."""
+
+    timers: tuple[str, ...]
+    at: int
+
+
+class TimerPassed(Wire, frozen=True, kw_only=True, tag="timer-passed"):
+    """A timer rang and there was nothing to do."""
+
+    timer: str
+
+
+class Forgotten(Wire, frozen=True, kw_only=True, tag="forgotten"):
+    """An id, a task or a dispatch is older than any redelivery."""
+
+    timer: str
+
+
+class HealthTaken(Wire, frozen=True, kw_only=True, tag="health-taken"):
+    """How many instances of agent versions are alive."""
+
+    instances: tuple[InstanceHealth, ...]
+
+
+class CommandIgnored(Wire, frozen=True, kw_only=True, tag="command-ignored"):
+    """An order that changes nothing, and why."""
+
+    command: str
+    task: str
+    rule: str
+
+
+class DeliveryFailed(Wire, frozen=True, kw_only=True, tag="delivery-failed"):
+    """An output can never be published."""
+
+    topic: str
+    error: str
+    task: str | None = None
+    dispatch: str | None = None
+
+
+# ── What the router says ─────────────────────────────────────────────────────────────────
+
+
+class Decided(Wire, frozen=True, kw_only=True, tag="decided"):
+    """A decision, for the partition of what it was taken on."""
+
+    decision: AnyDecision
+    partition: int
+    trace_of: Position | None = None
+
+
+class WorkIssued(Wire, frozen=True, kw_only=True, tag="work-issued"):
+    """Work for one agent: the stamp, and the crossing at *source* unchanged."""
+
+    work: Work
+    source: Position
+    children: str | None = None
+
+
+class AnswerForwarded(Wire, frozen=True, kw_only=True, tag="answer-forwarded"):
+    """A result for whoever waits. *known* is the id whose outcome this is from now on."""
+
+    answer: Answer
+    source: Position
+    known: str | None = None
+
+
+class NoticeGiven(Wire, frozen=True, kw_only=True, tag="notice-given"):
+    """Word for an agent. *known* is the id whose outcome this is from now on."""
+
+    notice: Notice
+    known: str | None = None
+    trace_of: Position | None = None
+
+
+class RecordSetAside(Wire, frozen=True, kw_only=True, tag="record-set-aside"):
+    """A record went to the dead letters, because nobody could be told what is wrong with it."""
+
+    topic: str
+    source: Position
+    digest: str
+    gate: str
+    rule: str
+    reason: str
+    at: int
+
+
+Remembered = (
+    CrossingSeen | SeatsTaken | VerdictKept | VerdictCounted | VerdictLate | Claimed | TaskOpened | Held | Approved
+    | Postponed | AttemptOpened | DispatchOpened | Corrected | DispatchClosed | NoteTaken | StepAnswered
+    | ErrandEnded | CrossingClosed | TaskOver | Requeued | Woken | TimerPassed | Forgotten | HealthTaken
+    | CommandIgnored | DeliveryFailed
+)  # fmt: skip
+Said = Decided | WorkIssued | AnswerForwarded | NoticeGiven | RecordSetAside
+Event = (
+    CrossingSeen | SeatsTaken | VerdictKept | VerdictCounted | VerdictLate | Claimed | TaskOpened | Held | Approved
+    | Postponed | AttemptOpened | DispatchOpened | Corrected | DispatchClosed | NoteTaken | StepAnswered
+    | ErrandEnded | CrossingClosed | TaskOver | Requeued | Woken | TimerPassed | Forgotten | HealthTaken
+    | CommandIgnored | DeliveryFailed
+    | Decided | WorkIssued | AnswerForwarded | NoticeGiven | RecordSetAside
+)  # fmt: skip

@@ -1,0 +1,140 @@
+"""
+Follow a contract's word on what happens when a dispatch does not bring back what was agreed.
+
+Rule 1: the bound on retries counts dispatches, whatever they failed of.
+Rule 2: nothing is tried again after the handoff's deadline.
+Rule 3: what is used up goes to ``otherwise``, and what ``otherwise`` cannot do is escalated.
+"""
+
+from collections.abc import Iterator
+from typing import Literal
+
+from seamwork.catalog import Context
+from seamwork.documents.contract import Handling
+from seamwork.records.decision import Escalated, Why
+from seamwork.records.parties import AgentRef
+from seamwork_router import events as ev
+from seamwork_router.ending import conclude, release, stop_children
+from seamwork_router.problem import Problem
+from seamwork_router.saying import closed
+from seamwork_router.state import Errand, Task
+
+Step = Literal["correct", "retry", "fallback", "degrade", "escalate", "fail"]
+_WHY: dict[ev.Cause, Why] = {
+    "timeout": "timeout", "error": "error", "violation": "violation", "revoked": "revoked",
+    "undeliverable": "failed", "overrun": "overrun",
+}  # fmt: skip
+_NOBODY_TO_ASK = Handling(action="fail", otherwise="fail")
+
+
+def handling_of(context: Context, errand: Errand, cause: ev.Cause) -> Handling:
+    """Return what the contract says of *cause*; what it has no word for counts as an error."""
+    contract = context.catalog.contract(errand.asked.contract)
+    if contract is None or cause == "overrun":
+        return _NOBODY_TO_ASK
+    match cause:
+        case "timeout":
+            return contract.spec.on_timeout
+        case "violation":
+            return contract.spec.on_violation
+        case _:
+            return contract.spec.on_error
+
+
+def next_step(context: Context, task: Task, errand: Errand, cause: ev.Cause) -> Step:
+    """Return what is to be done now, with what is used up taken into account."""
+    handling = handling_of(context, errand, cause)
+    step: Step = handling.action
+    if not _possible(context, task, errand, handling, step):
+        step = handling.otherwise
+    return step if _possible(context, task, errand, handling, step) else "escalate"
+
+
+def corrections_left(context: Context, task: Task, errand: Errand) -> int:
+    """Return how many further answers a holder may send after a refused one."""
+    if next_step(context, task, errand, "violation") != "correct":
+        return 0
+    return handling_of(context, errand, "violation").attempts - errand.corrections
+
+
+def fallbacks_left(context: Context, errand: Errand) -> tuple[AgentRef, ...]:
+    """Return the contract's fallbacks that have not had this handoff."""
+    had = {dispatch.plan.receiver for dispatch in errand.dispatches.values()} | set(errand.excluded)
+    return tuple(
+        ref for ref in context.catalog.fallbacks(errand.asked.contract, context.now) if ref not in had
+    )
+
+
+def fail(
+    context: Context, task: Task, errand: Errand, cause: ev.Cause, problem: Problem, *, told: bool = False
+) -> Iterator[ev.Event]:
+    """
+    Handle the failure of the errand's open dispatch.
+
+    Args:
+        context: The instant and the documents.
+        task: The task in hand.
+        errand: The handoff whose dispatch failed.
+        cause: What it failed of.
+        problem: What was wrong, and who found it.
+        told: The holder has its notice already.
+    """
+    step, why = next_step(context, task, errand, cause), _WHY[cause]
+    if step in {"retry", "fallback"}:
+        barred: ev.Barred = "holder" if cause in {"revoked", "undeliverable"} else "nobody"
+        barred = "all-but-fallbacks" if step == "fallback" else barred
+        yield closed(context, task, errand, why, problem, final=False)
+        yield from release(context, task, errand, why, problem, told=told, barred=barred)
+        yield from again(context, task, errand, cause, step)
+        return
+    if step == "escalate":
+        yield escalated(context, task, errand, cause, problem)
+    yield from conclude(context, task, errand, why, problem, told=told, degraded=step == "degrade")
+
+
+def again(context: Context, task: Task, errand: Errand, cause: ev.Cause, step: Step) -> Iterator[ev.Event]:
+    """Try a handoff again whose dispatch is closed: after a while, or at once with a fallback."""
+    offset = errand.facts.offset
+    if step == "fallback":
+        yield from stop_children(context, task, errand, "rerouted", "the handoff above goes to another agent")
+        yield ev.Postponed(offset=offset, until=context.now, then="reroute")
+        return
+    wait = backoff_ms(handling_of(context, errand, cause), errand)
+    yield ev.Postponed(offset=offset, until=context.now + wait, then="retry")
+
+
+def backoff_ms(handling: Handling, errand: Errand) -> int:
+    """Return how long a retry waits: twice as long each time, up to the contract's bound."""
+    doubled: int = handling.backoff_seconds << max(0, len(errand.dispatches) - 1)
+    return min(doubled, handling.max_backoff_seconds) * 1000
+
+
+def escalated(context: Context, task: Task, errand: Errand, cause: ev.Cause, problem: Problem) -> ev.Decided:
+    """Put the handoff before its fallback owner, else before the contract's owners."""
+    contract = context.catalog.contract(errand.asked.contract)
+    owners = () if contract is None else (*contract.spec.owners.escalation, contract.spec.owners.contact)
+    decision = Escalated(
+        task=task.id,
+        crossing=errand.facts.id,
+        subject=errand.facts.subject(errand.attempt),
+        decided_at=context.now,
+        revision=context.catalog.revision,
+        rule=problem.rule,
+        reason=problem.reason,
+        to=errand.asked.fallback_owner or next(iter(owners), task.initiator.ref.agent),
+        why=_WHY[cause],
+    )
+    return ev.Decided(decision=decision, partition=task.partition, trace_of=errand.facts.position)
+
+
+def _possible(context: Context, task: Task, errand: Errand, handling: Handling, step: Step) -> bool:
+    in_time = context.now < min(errand.asked.deadline_at, task.deadline_at)
+    match step:
+        case "correct":
+            return errand.corrections < handling.attempts and errand.open_dispatch is not None
+        case "retry":
+            return in_time and len(errand.dispatches) <= handling.attempts
+        case "fallback":
+            return in_time and bool(fallbacks_left(context, errand))
+        case _:
+            return True

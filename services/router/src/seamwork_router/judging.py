@@ -1,0 +1,240 @@
+"""
+Decide on a crossing once its votes are in.
+
+Rule 1: nothing is decided before every required gate has voted, or let its deadline pass, which is a no.
+Rule 2: nothing is decided before our catalog has seen what the gates' catalogs had seen.
+Rule 3: the order is: a gate's no, our own checks, people, waiting, going on.
+"""
+
+from collections.abc import Iterator, Sequence
+
+import msgspec
+
+from seamwork.records.decision import Held, JudgeAgain
+from seamwork.records.parties import AgentRef, DocumentRef
+from seamwork.records.verdict import Verdict
+from seamwork_router import events as ev
+from seamwork_router.accepting import accept, note
+from seamwork_router.approvals import agreed
+from seamwork_router.checks import ENTRY, HANDOFF, RESULT, first_problem
+from seamwork_router.dispatching import dispatch
+from seamwork_router.failure import fallbacks_left
+from seamwork_router.pick import plan_handoff, plan_result
+from seamwork_router.problem import Problem
+from seamwork_router.refusing import refuse
+from seamwork_router.saying import common, decided
+from seamwork_router.scene import Scene
+from seamwork_router.state import APPROVAL, Agreement, Live, move
+from seamwork_router.tally import SILENT, Tally, combine, furthest
+
+LEAST_WAIT_MS = 1000
+"""A throttled crossing waits at least so long, or two services would ask each other in a loop."""
+_COST = "cost"
+_SEVERAL_VERSIONS = frozenset({"Contract", "Agent"})
+_CHECKS = {"handoff": HANDOFF, "result": RESULT, "progress": ENTRY, "usage": ENTRY}
+
+
+def complete(live: Live) -> bool:
+    """Say whether every required gate has voted on this attempt."""
+    return bool(live.required) and not live.missing
+
+
+def reached(scene: Scene) -> bool:
+    """Say whether our catalog has seen all that the voters' catalogs had seen."""
+    wanted = furthest([vote.revision for vote in scene.live.votes.values()])
+    return scene.catalog.revision.reaches(wanted)
+
+
+def judge(scene: Scene, silent: Sequence[str] = ()) -> Iterator[ev.Event]:
+    """Decide, or yield nothing while votes or documents are missing; *silent* gates count as a no."""
+    live = scene.live
+    if not silent and not (complete(live) and reached(scene)):
+        return
+    tally = combine(live.seats, live.votes, silent)
+    if tally.outcome == "DENY":
+        yield from refuse(scene, tally, Problem(tally.rule, tally.reason, tally.gate))
+        return
+    if not tally.sender_verified:
+        problem = Problem("sender-not-verified", "no required gate says that the signature proves the sender")
+        yield from refuse(scene, tally, problem)
+        return
+    found = first_problem(_CHECKS.get(scene.facts.kind, ENTRY), scene)
+    if found is not None:
+        yield from refuse(scene, tally, found)
+    elif scene.facts.kind in {"progress", "usage"}:
+        yield from note(scene, tally)
+    else:
+        yield from _go_on(scene, tally)
+
+
+def _go_on(scene: Scene, tally: Tally) -> Iterator[ev.Event]:
+    handoff = scene.facts.handoff is not None
+    plan = plan_handoff(scene, tally) if handoff else plan_result(scene, tally)
+    if isinstance(plan, Problem):
+        yield from refuse(scene, tally, plan)
+        return
+    wait = tally.not_before or 0
+    wanted = Agreement(plan.action_sha256, tally.approvers)
+    if tally.outcome == "REQUIRE_APPROVAL" and scene.live.agreement != wanted:
+        yield from _hold(scene, tally, plan)
+        return
+    if tally.calm == "THROTTLE":
+        until = max(wait, scene.now + LEAST_WAIT_MS)
+        yield ev.Postponed(offset=scene.facts.offset, until=until, then="throttle")
+    elif wait > scene.now:
+        yield ev.Postponed(offset=scene.facts.offset, until=wait, then="dispatch")
+    elif scene.task is None or scene.errand is None:
+        yield from refuse(scene, tally, Problem("unknown-task", "no task of this id was begun here"))
+    elif handoff:
+        yield from dispatch(scene, scene.task, scene.errand, tally, plan)
+    elif scene.named is not None:
+        yield from accept(scene, scene.task, scene.errand, scene.named, tally)
+
+
+# ── People ───────────────────────────────────────────────────────────────────────────────
+
+
+def _hold(scene: Scene, tally: Tally, plan: ev.Plan) -> Iterator[ev.Event]:
+    desks = [seat for seat in scene.live.seats if seat.role == APPROVAL and seat.mode == "enforce"]
+    if not desks:
+        yield from refuse(scene, tally, Problem("no-approval-gate", "no gate in force can ask people"))
+        return
+    if not tally.approvers:
+        yield from refuse(
+            scene, tally, Problem("no-approvers", "a gate wants approval and names nobody to ask")
+        )
+        return
+    asked = scene.facts.handoff
+    own_limit = scene.now + max(seat.deadline_ms for seat in desks)
+    expires_at = min(own_limit, plan.not_after if asked is None else asked.deadline_at)
+    decision = Held(
+        **common(scene, tally),
+        rule=tally.rule,
+        reason=tally.reason,
+        approvers=tally.approvers,
+        action_sha256=plan.action_sha256,
+        authority=plan.authority,
+        constraints=plan.constraints,
+        receiver=plan.receiver,
+        contract=plan.contract,
+        expires_at=expires_at,
+    )
+    yield decided(scene, decision)
+    yield ev.Held(
+        offset=scene.facts.offset, plan=plan, approvers=tally.approvers,
+        gates=tuple(seat.gate for seat in desks), expires_at=expires_at, at=scene.now,
+    )  # fmt: skip
+
+
+def answered_by_people(scene: Scene, verdict: Verdict, at: int) -> Iterator[ev.Event]:
+    """End a hold by the approval workflow's verdict, which is counted already."""
+    live = scene.live
+    tally = combine(live.seats, live.votes)
+    if tally.outcome == "DENY":
+        yield from refuse(scene, tally, Problem(tally.rule, tally.reason, tally.gate))
+        return
+    if live.holding is None:
+        return
+    if verdict.outcome != "ALLOW":
+        yield from refuse(
+            scene, tally, Problem("approval-unclear", "a hold ends with ALLOW or DENY", verdict.gate)
+        )
+        return
+    people = agreed(scene, live.holding, verdict, at)
+    if isinstance(people, Problem):
+        yield from refuse(scene, tally, people)
+        return
+    event = ev.Approved(
+        offset=scene.facts.offset, action_sha256=live.holding.plan.action_sha256,
+        approvers=live.holding.approvers, people=people,
+    )  # fmt: skip
+    yield event
+    ahead = looking_ahead(scene, event)
+    changed = [
+        vote.gate for vote in live.votes.values() if any(_changed(scene, ref) for ref in vote.consulted)
+    ]
+    if changed:
+        yield from ask_again(ahead, "release", changed)
+    else:
+        yield from judge(ahead)
+
+
+def _changed(scene: Scene, ref: DocumentRef) -> bool:
+    """Say whether a document that a vote stood on is not in force any more."""
+    if ref.kind in _SEVERAL_VERSIONS:
+        entry = scene.catalog.entry(ref.kind, ref.name, ref.version)
+        return entry is None or not entry.in_force(scene.now)
+    current = scene.catalog.current(ref.kind, ref.name, scene.now)
+    return current is None or current.document.version != ref.version
+
+
+# ── Again ────────────────────────────────────────────────────────────────────────────────
+
+
+def ask_again(
+    scene: Scene, why: ev.Again, gates: Sequence[str], exclude: tuple[AgentRef, ...] = ()
+) -> Iterator[ev.Event]:
+    """Open the next attempt: gates that guard costs are always asked, others keep their vote if not named."""
+    live = scene.live
+    wanted = {*gates, *(seat.gate for seat in live.seats if seat.role == _COST)}
+    asked = tuple(gate for gate in live.required if gate in wanted)
+    attempt = live.attempt + 1
+    said = {**common(scene), "subject": scene.facts.subject(attempt)}
+    decision = JudgeAgain(
+        **said, rule=why, why=why, gates=asked, not_before=live.until or None, exclude=exclude
+    )
+    yield ev.AttemptOpened(offset=scene.facts.offset, attempt=attempt, gates=asked, at=scene.now)
+    yield decided(scene, decision)
+
+
+def woken(scene: Scene) -> Iterator[ev.Event]:
+    """Take up a crossing whose timer rang."""
+    live = scene.live
+    match live.phase:
+        case "held":
+            gate = live.holding.gates[0] if live.holding is not None else APPROVAL
+            problem = Problem(SILENT, f"the gate {gate} did not say how the request ended", gate)
+            yield from refuse(scene, combine(live.seats, live.votes), problem)
+        case "waiting":
+            yield from _waited(scene)
+        case "judging" if not live.required:
+            problem = Problem("not-ready", "no validator is in force, so nothing can be admitted")
+            yield from refuse(scene, None, problem)
+        case "judging":
+            silent = [gate for gate in live.missing if live.asked.get(gate, 0) <= scene.now]
+            yield from judge(scene, silent)
+        case _:
+            return
+
+
+def _waited(scene: Scene) -> Iterator[ev.Event]:
+    live = scene.live
+    match live.then:
+        case "dispatch":
+            yield from judge(scene)
+        case "throttle":
+            yield from ask_again(scene, "throttle", combine(live.seats, live.votes).throttling)
+        case "retry":
+            errand = scene.errand
+            yield from ask_again(scene, "retry", (), () if errand is None else errand.excluded)
+        case "reroute":
+            yield from _reroute(scene)
+
+
+def _reroute(scene: Scene) -> Iterator[ev.Event]:
+    """Ask for another agent: every gate again where none of the fallbacks was admitted, else costs alone."""
+    errand, live = scene.errand, scene.live
+    if errand is None:
+        return
+    admitted = combine(live.seats, live.votes).candidates
+    inside = any(admitted is None or ref in admitted for ref in fallbacks_left(scene.context, errand))
+    had = tuple(dict.fromkeys(dispatch.plan.receiver for dispatch in errand.dispatches.values()))
+    yield from ask_again(scene, "reroute", () if inside else live.required, had)
+
+
+def looking_ahead(scene: Scene, *events: ev.Held | ev.Approved | ev.Postponed | ev.AttemptOpened) -> Scene:
+    """Return the scene as it will be after *events*, without changing what is remembered."""
+    live = msgspec.structs.replace(scene.live, votes=dict(scene.live.votes), asked=dict(scene.live.asked))
+    for event in events:
+        move(live, event)
+    return Scene(scene.place, scene.state, scene.context, live, scene.task, scene.own)

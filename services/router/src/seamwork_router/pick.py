@@ -1,0 +1,117 @@
+"""
+Choose who gets a handoff, with what authority and for how long.
+
+Rule 1: only whom every gate admits, who is in force now, and who does not stand above in the chain (no cycles).
+Rule 2: among those, somebody alive whose breaker is closed; nobody such, then the first of all.
+Rule 3: whom the handoff is meant for comes before the contract's fallbacks.
+"""
+
+from seamwork.catalog.entries import IN_FORCE
+from seamwork.grants.action import action_sha256
+from seamwork.grants.authority import narrowed, united
+from seamwork.records.authority import Authority
+from seamwork.records.parties import AgentRef
+from seamwork_router.checks import held_authority
+from seamwork_router.events import Plan
+from seamwork_router.problem import Problem
+from seamwork_router.scene import Scene, waiting_for
+from seamwork_router.state import version_key
+from seamwork_router.tally import Tally
+
+
+def lineage_of(scene: Scene) -> tuple[str, ...]:
+    """Return the agents above whoever gets the handoff, the initiator first and its sender last."""
+    source = scene.facts.source
+    sender = () if source is None else (source.agent,)
+    dispatch = None if scene.parent is None else scene.parent.dispatch
+    return sender if dispatch is None else (*dispatch.lineage, *sender)
+
+
+def pick(scene: Scene, tally: Tally) -> AgentRef | Problem:
+    """Return who gets the handoff, or why nobody can."""
+    asked, errand = scene.facts.handoff, scene.errand
+    if asked is None or errand is None:
+        return Problem("no-candidate", "only a handoff is given to somebody")
+    primary = scene.catalog.primary(asked, scene.now)
+    listed = scene.catalog.candidates(asked, scene.now)
+    if errand.fallback_only:
+        listed = tuple(ref for ref in listed if ref not in primary)
+    fitting = [
+        ref
+        for ref in listed
+        if ref not in errand.excluded
+        and (tally.candidates is None or ref in tally.candidates)
+        and scene.catalog.agent_status(ref, scene.now) in IN_FORCE
+    ]
+    if not fitting:
+        return Problem(
+            "no-candidate", "no agent that target names is in force, takes the contract and is admitted"
+        )
+    chain = set(lineage_of(scene))
+    acyclic = [ref for ref in fitting if ref.agent not in chain]
+    if not acyclic:
+        return Problem("cycle", "every candidate stands above in the chain of this handoff already")
+    return min(acyclic, key=lambda ref: (_resting(scene, ref), not _alive(scene, ref)))
+
+
+def plan_handoff(scene: Scene, tally: Tally) -> Plan | Problem:
+    """Return what happens if the handoff goes on now."""
+    asked, task, contract = scene.facts.handoff, scene.task, scene.contract
+    if asked is None or task is None or contract is None:
+        return Problem("contract-not-in-force", "the contract is not known at dispatch")
+    receiver = pick(scene, tally)
+    if isinstance(receiver, Problem):
+        return receiver
+    above = None if scene.parent is None else scene.parent.dispatch
+    grants = [held_authority(scene), asked.authority, tally.authority, _most(scene, receiver)]
+    authority = narrowed(*(grant for grant in grants if grant is not None))
+    constraints = united(above.plan.constraints if above else (), asked.constraints, tally.constraints)
+    ends = [asked.deadline_at, scene.now + contract.spec.limits.time_seconds * 1000, task.deadline_at]
+    ends += [] if above is None else [above.plan.not_after]
+    return Plan(
+        receiver=receiver,
+        contract=asked.contract,
+        authority=authority,
+        constraints=constraints,
+        ceiling_micro_usd=asked.ceiling_micro_usd or contract.spec.limits.cost_micro_usd,
+        not_after=min(ends),
+        action_sha256=action_sha256(scene.facts.digest, receiver, authority, constraints),
+    )
+
+
+def plan_result(scene: Scene, tally: Tally) -> Plan | Problem:
+    """Return what happens if the result is accepted now: it goes to whoever waits, and grants nothing new."""
+    task, errand, result = scene.task, scene.errand, scene.facts.result
+    dispatch = None if errand is None else errand.open_dispatch
+    if task is None or errand is None or dispatch is None or result is None:
+        return Problem("stamp-closed", "the dispatch that the stamp names is closed")
+    waiting = waiting_for(task, errand)
+    receiver = dispatch.plan.receiver if waiting is None else waiting.ref
+    constraints = united(dispatch.plan.constraints, result.constraints, tally.constraints)
+    return Plan(
+        receiver=receiver,
+        contract=result.contract,
+        authority=dispatch.plan.authority,
+        constraints=constraints,
+        ceiling_micro_usd=0,
+        not_after=dispatch.plan.not_after,
+        action_sha256=action_sha256(scene.facts.digest, receiver, dispatch.plan.authority, constraints),
+    )
+
+
+def _most(scene: Scene, receiver: AgentRef) -> Authority | None:
+    """Return the most that the receiver's document allows it, None where the document does not say."""
+    agent = scene.catalog.agent(receiver)
+    if agent is None or "authority" not in agent.spec.model_fields_set:
+        return None
+    stated = agent.spec.authority
+    return Authority(tools=stated.tools, data=stated.data, effects=stated.effects, depth=stated.depth)
+
+
+def _resting(scene: Scene, ref: AgentRef) -> bool:
+    breaker = scene.state.breakers.get(version_key(ref))
+    return breaker is not None and breaker.open_until > scene.now
+
+
+def _alive(scene: Scene, ref: AgentRef) -> bool:
+    return scene.state.alive.get(version_key(ref), 0) > 0

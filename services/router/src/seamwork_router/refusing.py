@@ -1,0 +1,126 @@
+"""
+Refuse a crossing: say why, tell the sender where a signature proves who that is, and go on with what it concerned.
+
+What nobody can be told of goes to the dead letters, with where it came from.
+"""
+
+from collections.abc import Iterator
+
+from seamwork.records.decision import TaskEnded
+from seamwork.records.parties import AgentRef
+from seamwork_router import events as ev
+from seamwork_router.checks import is_root
+from seamwork_router.ending import Lost, lose
+from seamwork_router.failure import corrections_left, fail
+from seamwork_router.problem import Problem
+from seamwork_router.saying import common, decided, notice, refused
+from seamwork_router.scene import Scene
+from seamwork_router.state import Errand, Task
+from seamwork_router.tally import Tally
+
+NO_VIOLATION = frozenset({"open-children", "answer-pending", "repeat", "conflict"})
+"""Refusals after which the sender goes on as before: nothing is wrong with the work itself."""
+
+
+def refuse(
+    scene: Scene, tally: Tally | None, problem: Problem, *, verified: bool | None = None
+) -> Iterator[ev.Event]:
+    """
+    Refuse the crossing at hand.
+
+    Args:
+        scene: The crossing.
+        tally: The votes, where there was a count.
+        problem: What is wrong, and who found it.
+        verified: Whether the sender is proved; by default what the tally says.
+    """
+    facts = scene.facts
+    proved = (tally is not None and tally.sender_verified) if verified is None else verified
+    told = facts.source if proved else None
+    yield refused(scene, tally, problem, told)
+    if told is None:
+        yield ev.RecordSetAside(
+            topic="handoffs.v1", source=facts.position, digest=facts.digest, gate=problem.gate, rule=problem.rule,
+            reason=problem.reason, at=scene.now,
+        )  # fmt: skip
+    yield ev.CrossingClosed(offset=facts.offset, refused=True, at=scene.now)
+    if scene.task is not None and scene.errand is not None and scene.live.claimed:
+        if scene.errand.facts.offset == facts.offset:
+            yield from _handoff_lost(scene, scene.task, scene.errand, problem)
+            return
+        if facts.result is not None and told is not None:
+            yield from _answer_refused(scene, scene.task, scene.errand, tally, problem, told)
+            return
+    if told is not None:
+        yield _tell(scene, told, tally, problem, 0)
+        if is_root(scene) and scene.task is None and scene.live.claimed:
+            yield _never_began(scene)
+
+
+def _handoff_lost(scene: Scene, task: Task, errand: Errand, problem: Problem) -> Iterator[ev.Event]:
+    begun = bool(errand.dispatches)
+    if errand.asked.mode == "transfer" and not begun:
+        yield from _transfer_refused(scene, task, errand, problem)
+        return
+    what: Lost = "failed" if begun else "refused"
+    yield from lose(scene.context, task, errand, what, problem, refused_now=1)
+
+
+def _transfer_refused(scene: Scene, task: Task, errand: Errand, problem: Problem) -> Iterator[ev.Event]:
+    """A refused transfer is a violation of the contract under which its sender works."""
+    yield ev.ErrandEnded(task=task.id, crossing=errand.facts.id, how="refused")
+    parent, source = scene.parent, scene.facts.source
+    if parent is None or parent.open_dispatch is None or source is None:
+        return
+    yield from _violation(scene, task, parent, None, problem, source)
+
+
+def _answer_refused(  # one argument for each part of the notice
+    scene: Scene,
+    task: Task,
+    errand: Errand,
+    tally: Tally | None,
+    problem: Problem,
+    told: AgentRef,
+) -> Iterator[ev.Event]:
+    dispatch = errand.open_dispatch
+    theirs = dispatch is not None and dispatch.id == scene.facts.dispatch and dispatch.plan.receiver == told
+    another = dispatch is not None and dispatch.answering not in {None, scene.facts.offset}
+    if dispatch is None or not theirs or another:
+        yield _tell(scene, told, tally, problem, 0)
+        return
+    yield from _violation(scene, task, errand, tally, problem, told)
+
+
+def _violation(  # one argument for each part of the notice
+    scene: Scene,
+    task: Task,
+    errand: Errand,
+    tally: Tally | None,
+    problem: Problem,
+    told: AgentRef,
+) -> Iterator[ev.Event]:
+    left = corrections_left(scene.context, task, errand)
+    if problem.rule in NO_VIOLATION:
+        yield _tell(scene, told, tally, problem, max(1, left))
+        return
+    yield _tell(scene, told, tally, problem, left)
+    if left > 0:
+        yield ev.Corrected(task=task.id, crossing=errand.facts.id, rule=problem.rule)
+        return
+    said = Problem(problem.rule, f"the answer was refused: {problem.reason}", problem.gate)
+    yield from fail(scene.context, task, errand, "violation", said, told=True)
+
+
+def _tell(scene: Scene, told: AgentRef, tally: Tally | None, problem: Problem, left: int) -> ev.NoticeGiven:
+    return notice(
+        scene.context, told, "refused", scene.facts, scene.facts.dispatch, problem, corrections_left=left,
+        consulted=() if tally is None else tally.consulted, remember=scene.live.claimed,
+        attempt=scene.live.attempt,
+    )  # fmt: skip
+
+
+def _never_began(scene: Scene) -> ev.Decided:
+    """A task whose root is refused by its own form ends before it began."""
+    said = {**common(scene), "crossing": None, "subject": None}
+    return decided(scene, TaskEnded(**said, rule="task-failed", outcome="failed", crossings=1, refused=1))

@@ -1,0 +1,122 @@
+"""Lay out what a decision on one crossing looks at, so that checks read like sentences."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+
+from seamwork.catalog import Catalog, Context
+from seamwork.documents.contract import Contract
+from seamwork.grants.stamps import inbox_topic
+from seamwork.records.parties import AgentRef
+from seamwork_router.facts import Facts
+from seamwork_router.state import Dispatch, Errand, Live, State, Task
+
+__all__ = ["Place", "Scene", "Waiting", "descendants", "inbox_topic", "origin_of", "terminal", "waiting_for"]
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """The platform that the router serves: its id, and how many partitions ``handoffs`` has."""
+
+    platform: str
+    partitions: int
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """Whom an answer goes to: an agent under its dispatch, or the initiator under none."""
+
+    ref: AgentRef
+    dispatch: str | None
+
+
+@dataclass(frozen=True)
+class Scene:
+    """
+    One crossing under judgement and its surroundings.
+
+    *live* may be a copy that looks one step ahead of *state*; *task* and *errand* are given where they are not yet
+    in *state*.
+    """
+
+    place: Place
+    state: State
+    context: Context
+    live: Live
+    task: Task | None
+    own: Errand | None = None
+
+    @property
+    def facts(self) -> Facts:
+        """What is known of the crossing."""
+        return self.live.facts
+
+    @property
+    def now(self) -> int:
+        """The instant of the decision (ms)."""
+        return self.context.now
+
+    @property
+    def catalog(self) -> Catalog:
+        """The documents of the decision."""
+        return self.context.catalog
+
+    @cached_property
+    def parent(self) -> Errand | None:
+        """For a handoff, the errand whose dispatch its sender works on; None for a root."""
+        asked = self.facts.handoff
+        if self.task is None or asked is None or asked.parent is None:
+            return None
+        return self.task.errands.get(asked.parent)
+
+    @cached_property
+    def errand(self) -> Errand | None:
+        """For a handoff its own life, for everything else that of the handoff whose dispatch it names."""
+        if self.own is not None or self.task is None:
+            return self.own
+        if self.facts.handoff is not None:
+            return self.task.errands.get(self.facts.id)
+        return self.task.errands.get(self.task.by_dispatch.get(self.facts.dispatch or "", ""))
+
+    @cached_property
+    def named(self) -> Dispatch | None:
+        """The dispatch that the crossing's stamp names, open or not."""
+        errand = self.parent if self.facts.handoff is not None else self.errand
+        return None if errand is None else errand.dispatches.get(self.facts.dispatch or "")
+
+    @property
+    def contract(self) -> Contract | None:
+        """The contract of the errand at hand."""
+        return None if self.errand is None else self.catalog.contract(self.errand.asked.contract)
+
+
+def origin_of(task: Task, errand: Errand) -> Errand:
+    """Return the handoff whose place *errand* fills, after however many transfers."""
+    while errand.asked.mode == "transfer" and errand.current is not None and errand.asked.parent is not None:
+        errand = task.errands[errand.asked.parent]
+    return errand
+
+
+def waiting_for(task: Task, errand: Errand) -> Waiting | None:
+    """Return who waits for what becomes of *errand*, or None where nobody does any more."""
+    asked = origin_of(task, errand).asked
+    if asked.parent is None:
+        return Waiting(task.initiator.ref, None)
+    parent = task.errands[asked.parent]
+    dispatch = parent.open_dispatch
+    return None if dispatch is None else Waiting(dispatch.plan.receiver, dispatch.id)
+
+
+def terminal(task: Task, errand: Errand) -> bool:
+    """Say whether nothing more will become of *errand*, or of who took its place."""
+    while errand.successor is not None:
+        errand = task.errands[errand.successor]
+    return errand.ended is not None
+
+
+def descendants(task: Task, errand: Errand) -> Iterator[Errand]:
+    """Yield every handoff below *errand*, parents first."""
+    for child in errand.children:
+        below = task.errands[child]
+        yield below
+        yield from descendants(task, below)

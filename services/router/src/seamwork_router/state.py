@@ -1,0 +1,596 @@
+"""
+Remember every task in hand: what is judged, what is dispatched, who waits for whom.
+
+Rule 1: only ``evolve`` changes anything here, and only by what the event says.
+Rule 2: what is finished leaves: a task that ended keeps its ids until nobody can send them again, and nothing else.
+Rule 3: no payload is kept, only positions and digests.
+"""
+
+from typing import Literal, assert_never
+
+import msgspec
+
+from seamwork.records.authority import Spent
+from seamwork.records.crossing import Outcome
+from seamwork.records.inbox import Answer, Notice
+from seamwork.records.parties import AgentRef, ContractRef, Position
+from seamwork.records.verdict import Approvers, Verdict
+from seamwork_router import events as ev
+from seamwork_router.facts import Asked, Facts
+from seamwork_router.timers import (
+    Timers,
+    live_timer,
+    over_timer,
+    stray_timer,
+    task_timer,
+    work_timer,
+)
+
+APPROVAL = "approval"
+"""The role of the gate that asks people; it votes on what is held and on nothing else."""
+HORIZON_MS = 15 * 60_000
+"""How much later than its expiry a record may still be redelivered."""
+NOT_READY_MS = 30_000
+"""How long a crossing waits for gates where the catalog has none."""
+HOLD_GRACE_MS = 30_000
+"""How long after a hold's expiry the approval workflow may take to say that it expired."""
+BREAKER_FAILURES = 5
+"""So many failures in a row, and an agent version gets work only where nobody else can take it."""
+BREAKER_REST_MS = 30_000
+FAILURES = frozenset({"timeout", "violation", "failed"})
+"""What counts against an agent version; a typed error is an answer and does not."""
+
+
+class Holding(msgspec.Struct):
+    """What people were asked, and until when."""
+
+    plan: ev.Plan
+    approvers: tuple[Approvers, ...]
+    gates: tuple[str, ...]
+    expires_at: int
+
+
+class Agreement(msgspec.Struct):
+    """What people agreed to."""
+
+    action_sha256: str
+    approvers: tuple[Approvers, ...]
+
+
+class Live(msgspec.Struct):
+    """
+    A crossing that is not decided, or a handoff that may have to be judged again.
+
+    *asked* holds until when each required gate may take; *votes* the counted verdicts of this attempt, shadows too.
+    """
+
+    facts: Facts
+    seats: tuple[ev.Seat, ...]
+    seen_at: int
+    attempt: int = 1
+    asked: dict[str, int] = {}
+    votes: dict[str, Verdict] = {}
+    claimed: bool = False
+    phase: Literal["judging", "held", "waiting", "dispatched"] = "judging"
+    until: int = 0
+    then: ev.Then = "dispatch"
+    holding: Holding | None = None
+    agreement: Agreement | None = None
+
+    @property
+    def required(self) -> tuple[str, ...]:
+        """The gates whose vote must be there."""
+        return tuple(seat.gate for seat in self.seats if seat.required)
+
+    @property
+    def missing(self) -> tuple[str, ...]:
+        """The required gates that have not voted."""
+        return tuple(gate for gate in self.required if gate not in self.votes)
+
+    def seat(self, gate: str) -> ev.Seat | None:
+        """Return the seat of *gate*, or None where it has none."""
+        return next((seat for seat in self.seats if seat.gate == gate), None)
+
+
+class Dispatch(msgspec.Struct):
+    """One time that a handoff was given to an agent. *answering* is the offset of a result under judgement."""
+
+    id: str
+    number: int
+    attempt: int
+    plan: ev.Plan
+    return_contracts: tuple[ContractRef, ...]
+    lineage: tuple[str, ...]
+    opened_at: int
+    is_open: bool = True
+    answering: int | None = None
+    spent: Spent | None = None
+    noted: dict[str, str] = {}
+
+
+class Returned(msgspec.Struct):
+    """The accepted result of a handoff, by position."""
+
+    result: str
+    position: Position
+    digest: str
+    outcome: Outcome
+    contract: ContractRef
+
+
+class Errand(msgspec.Struct):
+    """One handoff, from the proof of its sender to its end."""
+
+    facts: Facts
+    asked: Asked
+    dispatches: dict[str, Dispatch] = {}
+    current: str | None = None
+    attempt: int = 1
+    corrections: int = 0
+    excluded: tuple[AgentRef, ...] = ()
+    fallback_only: bool = False
+    children: list[str] = []
+    ended: ev.End | None = None
+    successor: str | None = None
+    returned: Returned | None = None
+
+    @property
+    def dispatch(self) -> Dispatch | None:
+        """The last dispatch, open or not."""
+        return self.dispatches.get(self.current) if self.current is not None else None
+
+    @property
+    def open_dispatch(self) -> Dispatch | None:
+        """The dispatch that is open, or None."""
+        last = self.dispatch
+        return last if last is not None and last.is_open else None
+
+
+class Known(msgspec.Struct):
+    """What an id means and what became of it: the record to send again when it comes again."""
+
+    content: str
+    offset: int
+    until: int
+    answer: Answer | None = None
+    source: Position | None = None
+    notice: Notice | None = None
+
+
+class Task(msgspec.Struct):
+    """One task in hand; its handoffs are a tree below *root*."""
+
+    id: str
+    root: str
+    partition: int
+    intent_sha256: str
+    initiator: ev.Initiator
+    deadline_at: int
+    errands: dict[str, Errand] = {}
+    by_dispatch: dict[str, str] = {}
+    ids: dict[str, Known] = {}
+    answered: list[tuple[str, str, Outcome]] = []
+    crossings: int = 0
+    refused: int = 0
+    degraded: bool = False
+
+
+class LateDispatch(msgspec.Struct):
+    """A dispatch of a finished task, whose last usage may still come."""
+
+    crossing: str
+    receiver: AgentRef
+    noted: dict[str, str] = {}
+
+
+class Over(msgspec.Struct):
+    """What is remembered of a finished task."""
+
+    ids: dict[str, Known]
+    dispatches: dict[str, LateDispatch]
+
+
+class Breaker(msgspec.Struct):
+    """How an agent version fared last; ``open_until`` lies ahead while it rests."""
+
+    failures: int = 0
+    open_until: int = 0
+
+
+class State(msgspec.Struct):
+    """Everything the router remembers of one partition."""
+
+    read_to: int = 0
+    live: dict[int, Live] = {}
+    early: dict[int, list[Verdict]] = {}
+    tasks: dict[str, Task] = {}
+    over: dict[str, Over] = {}
+    strays: dict[str, Known] = {}
+    timers: Timers = msgspec.field(default_factory=Timers)
+    alive: dict[str, int] = {}
+    breakers: dict[str, Breaker] = {}
+
+
+def version_key(ref: AgentRef) -> str:
+    """Return the name under which health and breaker of an agent version are kept."""
+    return f"{ref.agent}@{ref.version}"
+
+
+def seen(event: ev.CrossingSeen) -> Live:
+    """Return how a crossing begins."""
+    live = Live(facts=event.crossing, seats=event.seats, seen_at=event.at)
+    live.asked = {seat.gate: event.at + seat.deadline_ms for seat in event.seats if seat.required}
+    return live
+
+
+def opened(event: ev.TaskOpened) -> Task:
+    """Return how a task begins."""
+    return Task(
+        id=event.task,
+        root=event.root,
+        partition=event.partition,
+        intent_sha256=event.intent_sha256,
+        initiator=event.initiator,
+        deadline_at=event.deadline_at,
+    )
+
+
+def evolve(state: State, event: ev.Event) -> State:
+    """Apply one event."""
+    if isinstance(event, Judgement):
+        _judge(state, event)
+    elif isinstance(event, Working):
+        _work(state, event)
+    elif isinstance(event, Housekeeping):
+        _keep_house(state, event)
+    elif isinstance(event, ev.Said):
+        _say(state, event)
+    else:
+        assert_never(event)
+    return state
+
+
+Judgement = (
+    ev.CrossingSeen | ev.SeatsTaken | ev.VerdictKept | ev.VerdictCounted | ev.Claimed | ev.Held | ev.Approved
+    | ev.Postponed | ev.AttemptOpened | ev.CrossingClosed
+)  # fmt: skip
+Working = (
+    ev.TaskOpened | ev.DispatchOpened | ev.Corrected | ev.DispatchClosed | ev.NoteTaken | ev.StepAnswered
+    | ev.ErrandEnded | ev.Requeued | ev.TaskOver
+)  # fmt: skip
+Housekeeping = (
+    ev.Woken | ev.TimerPassed | ev.Forgotten | ev.HealthTaken | ev.VerdictLate | ev.CommandIgnored
+    | ev.DeliveryFailed
+)  # fmt: skip
+
+
+# ── Judgement ────────────────────────────────────────────────────────────────────────────
+
+
+def _judge(state: State, event: Judgement) -> None:
+    match event:
+        case ev.CrossingSeen():
+            offset = event.crossing.offset
+            state.live[offset] = seen(event)
+            state.early.pop(offset, None)
+            state.read_to = offset + 1
+        case ev.VerdictKept():
+            offset = event.verdict.subject.offset
+            state.early.setdefault(offset, []).append(event.verdict)
+            return
+        case ev.VerdictCounted():
+            offset = event.verdict.subject.offset
+            state.live[offset].votes[event.verdict.gate] = event.verdict
+        case ev.Claimed():
+            offset = event.offset
+            _claim(state, state.live[offset], event)
+        case ev.CrossingClosed():
+            _close(state, event)
+            return
+        case ev.SeatsTaken() | ev.Held() | ev.Approved() | ev.Postponed() | ev.AttemptOpened():
+            offset = event.offset
+            move(state.live[offset], event)
+            _follow_attempt(state, state.live[offset])
+        case _:
+            assert_never(event)
+    _arm_live(state, offset)
+
+
+def move(live: Live, event: ev.SeatsTaken | ev.Held | ev.Approved | ev.Postponed | ev.AttemptOpened) -> None:
+    """Take one crossing a step on; decisions use it on copies to look ahead."""
+    match event:
+        case ev.SeatsTaken():
+            live.seats = event.seats
+            live.asked = {seat.gate: event.at + seat.deadline_ms for seat in event.seats if seat.required}
+        case ev.Held():
+            live.phase = "held"
+            live.holding = Holding(event.plan, event.approvers, event.gates, event.expires_at)
+        case ev.Approved():
+            live.phase, live.holding = "judging", None
+            live.agreement = Agreement(event.action_sha256, event.approvers)
+        case ev.Postponed():
+            live.phase, live.until, live.then = "waiting", event.until, event.then
+        case ev.AttemptOpened():
+            live.phase, live.attempt, live.holding = "judging", event.attempt, None
+            live.until = event.at
+            again = {*event.gates, *(seat.gate for seat in live.seats if seat.role == APPROVAL)}
+            live.votes = {gate: vote for gate, vote in live.votes.items() if gate not in again}
+            live.asked = {
+                seat.gate: event.at + seat.deadline_ms
+                for seat in live.seats
+                if seat.required and seat.gate not in live.votes
+            }
+        case _:
+            assert_never(event)
+
+
+def _follow_attempt(state: State, live: Live) -> None:
+    task = state.tasks.get(live.facts.task)
+    errand = task.errands.get(live.facts.id) if task is not None else None
+    if errand is not None and errand.facts.offset == live.facts.offset:
+        errand.attempt = live.attempt
+
+
+def _arm_live(state: State, offset: int) -> None:
+    live = state.live[offset]
+    match live.phase:
+        case "judging":
+            at = _judging_due(live)
+        case "held":
+            at = None if live.holding is None else live.holding.expires_at + HOLD_GRACE_MS
+        case "waiting":
+            at = live.until
+        case _:
+            at = None
+    if at is None:
+        state.timers.disarm(live_timer(offset))
+    else:
+        state.timers.arm(live_timer(offset), at)
+
+
+def _judging_due(live: Live) -> int | None:
+    if not live.required:
+        return live.seen_at + NOT_READY_MS
+    if live.missing:
+        return min(live.asked.get(gate, live.seen_at) for gate in live.missing)
+    return live.until or None
+
+
+def _claim(state: State, live: Live, event: ev.Claimed) -> None:
+    live.claimed = True
+    facts = live.facts
+    known = Known(content=facts.content, offset=facts.offset, until=facts.expires_at + HORIZON_MS)
+    task = state.tasks.get(facts.task)
+    if task is None or not event.joins:
+        _known_ids(state, facts)[facts.own_key] = known
+        if task is None and facts.task not in state.over:
+            state.timers.arm(stray_timer(facts.own_key), known.until)
+        return
+    task.ids[facts.own_key] = known
+    task.crossings += 1
+    if facts.handoff is not None:
+        task.errands[facts.id] = Errand(facts=facts, asked=facts.handoff)
+        if facts.handoff.parent is not None:
+            task.errands[facts.handoff.parent].children.append(facts.id)
+    elif facts.result is not None and facts.dispatch is not None:
+        dispatch = task.errands[facts.result.parent].dispatches[facts.dispatch]
+        dispatch.answering = facts.offset
+        state.timers.disarm(work_timer(task.id, facts.result.parent))
+
+
+def _known_ids(state: State, facts: Facts) -> dict[str, Known]:
+    if facts.task in state.tasks:
+        return state.tasks[facts.task].ids
+    return state.over[facts.task].ids if facts.task in state.over else state.strays
+
+
+def _close(state: State, event: ev.CrossingClosed) -> None:
+    live = state.live.pop(event.offset, None)
+    state.timers.disarm(live_timer(event.offset))
+    task = None if live is None else state.tasks.get(live.facts.task)
+    if live is None or task is None:
+        return
+    if event.refused and live.claimed:
+        task.refused += 1
+    result = live.facts.result
+    errand = task.errands.get(result.parent) if result is not None else None
+    dispatch = errand.open_dispatch if errand is not None else None
+    if errand is not None and dispatch is not None and dispatch.answering == event.offset:
+        dispatch.answering = None
+        state.timers.arm(work_timer(task.id, errand.facts.id), dispatch.plan.not_after)
+
+
+# ── Work ─────────────────────────────────────────────────────────────────────────────────
+
+
+def _work(state: State, event: Working) -> None:
+    match event:
+        case ev.TaskOpened():
+            state.tasks[event.task] = opened(event)
+            state.timers.arm(task_timer(event.task), event.deadline_at)
+        case ev.TaskOver():
+            _finish(state, event)
+        case ev.StepAnswered():
+            state.tasks[event.task].answered.append((event.contract, event.step, event.outcome))
+        case (
+            ev.DispatchOpened() | ev.Corrected() | ev.DispatchClosed() | ev.NoteTaken() | ev.ErrandEnded()
+            | ev.Requeued()
+        ):  # fmt: skip
+            task = state.tasks.get(event.task)
+            errand = task.errands.get(event.crossing) if task is not None else None
+            if task is None or errand is None:
+                _late(state, event)
+                return
+            _on_errand(state, task, errand, event)
+        case _:
+            assert_never(event)
+
+
+def _on_errand(
+    state: State,
+    task: Task,
+    errand: Errand,
+    event: ev.DispatchOpened | ev.Corrected | ev.DispatchClosed | ev.NoteTaken | ev.ErrandEnded | ev.Requeued,
+) -> None:
+    timer = work_timer(task.id, errand.facts.id)
+    match event:
+        case ev.DispatchOpened():
+            errand.current = event.dispatch
+            errand.dispatches[event.dispatch] = dispatched(event)
+            task.by_dispatch[event.dispatch] = event.crossing
+            state.live[errand.facts.offset].phase = "dispatched"
+            state.timers.disarm(live_timer(errand.facts.offset))
+            state.timers.arm(timer, event.plan.not_after)
+        case ev.Corrected():
+            errand.corrections += 1
+        case ev.DispatchClosed():
+            errand.dispatches[event.dispatch].is_open = False
+            errand.excluded += () if event.barred == "nobody" else (event.receiver,)
+            errand.fallback_only |= event.barred == "all-but-fallbacks"
+            state.timers.disarm(timer)
+            _fared(state, event)
+        case ev.NoteTaken():
+            dispatch = errand.dispatches[event.dispatch]
+            dispatch.noted[event.id] = event.content
+            dispatch.spent = event.spent or dispatch.spent
+        case ev.ErrandEnded():
+            errand.ended, errand.successor = event.how, event.successor
+            task.degraded |= event.degraded
+            state.live.pop(errand.facts.offset, None)
+            state.timers.disarm(live_timer(errand.facts.offset))
+            state.timers.disarm(timer)
+        case ev.Requeued():
+            errand.ended, errand.excluded, errand.fallback_only = None, (), False
+            live = Live(facts=errand.facts, seats=event.seats, seen_at=event.at, attempt=errand.attempt)
+            live.claimed = True
+            state.live[errand.facts.offset] = live
+        case _:
+            assert_never(event)
+
+
+def dispatched(event: ev.DispatchOpened) -> Dispatch:
+    """Return how a dispatch begins."""
+    return Dispatch(
+        id=event.dispatch,
+        number=event.number,
+        attempt=event.attempt,
+        plan=event.plan,
+        return_contracts=event.return_contracts,
+        lineage=event.lineage,
+        opened_at=event.at,
+    )
+
+
+def _fared(state: State, event: ev.DispatchClosed) -> None:
+    """Count towards the breaker: failures in a row open it for a while, a success closes it."""
+    key = version_key(event.receiver)
+    if event.why in {"accepted", "transferred"}:
+        state.breakers.pop(key, None)
+    elif event.why in FAILURES:
+        breaker = state.breakers.setdefault(key, Breaker())
+        breaker.failures += 1
+        if breaker.failures >= BREAKER_FAILURES:
+            breaker.open_until = event.at + BREAKER_REST_MS
+
+
+def _late(state: State, event: Working) -> None:
+    """Take down what still comes for a task that is over: its last usage."""
+    if isinstance(event, ev.NoteTaken) and event.task in state.over:
+        dispatch = state.over[event.task].dispatches.get(event.dispatch)
+        if dispatch is not None:
+            dispatch.noted[event.id] = event.content
+
+
+def _finish(state: State, event: ev.TaskOver) -> None:
+    task = state.tasks.pop(event.task)
+    for errand in task.errands.values():
+        state.timers.disarm(work_timer(task.id, errand.facts.id))
+        if errand.ended is None:
+            state.live.pop(errand.facts.offset, None)
+            state.timers.disarm(live_timer(errand.facts.offset))
+    state.timers.disarm(task_timer(task.id))
+    state.over[task.id] = Over(
+        ids=task.ids,
+        dispatches={
+            dispatch.id: LateDispatch(errand.facts.id, dispatch.plan.receiver, dispatch.noted)
+            for errand in task.errands.values()
+            for dispatch in errand.dispatches.values()
+        },
+    )
+    until = max([event.at + HORIZON_MS, *(known.until for known in task.ids.values())])
+    state.timers.arm(over_timer(task.id), until)
+
+
+# ── Housekeeping ─────────────────────────────────────────────────────────────────────────
+
+
+def _keep_house(state: State, event: Housekeeping) -> None:
+    match event:
+        case ev.Woken():
+            for timer in event.timers:
+                state.timers.arm(timer, event.at)
+        case ev.TimerPassed():
+            _rest(state, event.timer)
+        case ev.Forgotten():
+            state.timers.disarm(event.timer)
+            kind, _, name = event.timer.partition("|")
+            (state.over if kind == "over" else state.strays).pop(name, None)
+        case ev.HealthTaken():
+            for one in event.instances:
+                key = version_key(AgentRef(agent=one.agent, version=one.version))
+                if one.alive:
+                    state.alive[key] = one.alive
+                else:
+                    state.alive.pop(key, None)
+        case ev.VerdictLate() | ev.CommandIgnored() | ev.DeliveryFailed():
+            return
+        case _:
+            assert_never(event)
+
+
+def _rest(state: State, timer: str) -> None:
+    """Let a timer that had nothing to do ring when it would have rung without being woken."""
+    state.timers.disarm(timer)
+    kind, _, name = timer.partition("|")
+    if kind == "work":
+        task, _, crossing = name.partition("|")
+        errand = state.tasks[task].errands.get(crossing) if task in state.tasks else None
+        dispatch = errand.open_dispatch if errand is not None else None
+        if dispatch is not None and dispatch.answering is None:
+            state.timers.arm(timer, dispatch.plan.not_after)
+
+
+# ── What was said ────────────────────────────────────────────────────────────────────────
+
+
+def _say(state: State, event: ev.Said) -> None:
+    match event:
+        case ev.AnswerForwarded(known=str() as key):
+            known = _recall(state, event.answer.task, key)
+            if known is not None:
+                known.answer, known.source, known.notice = event.answer, event.source, None
+            _returned(state, event)
+        case ev.NoticeGiven(known=str() as key):
+            known = _recall(state, event.notice.task, key)
+            if known is not None:
+                known.notice, known.answer, known.source = event.notice, None, None
+        case _:
+            return
+
+
+def _recall(state: State, task: str, key: str) -> Known | None:
+    if task in state.tasks:
+        return state.tasks[task].ids.get(key)
+    if task in state.over:
+        return state.over[task].ids.get(key)
+    return state.strays.get(key)
+
+
+def _returned(state: State, event: ev.AnswerForwarded) -> None:
+    task = state.tasks.get(event.answer.task)
+    errand = task.errands.get(event.answer.child) if task is not None else None
+    if errand is not None:
+        answer = event.answer
+        errand.returned = Returned(
+            answer.result, answer.position, answer.digest, answer.outcome, answer.contract
+        )

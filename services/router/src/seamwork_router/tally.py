@@ -1,0 +1,135 @@
+"""
+Count the votes on one crossing: the strictest outcome of all required gates wins.
+
+Rule 1: a gate that did not answer in time has said no, and the count names it.
+Rule 2: an outcome that nobody knows is a no.
+Rule 3: what narrows adds up: constraints and approvers are united, authorities and candidates intersected, the
+latest ``not_before`` stands.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from seamwork.grants.authority import narrowed, united
+from seamwork.records.authority import Authority, Constraint
+from seamwork.records.decision import Vote
+from seamwork.records.parties import AgentRef, DocumentRef, Revision
+from seamwork.records.verdict import STRICTNESS, Approvers, Verdict
+from seamwork_router.events import Seat
+
+_ORDER = {"validator": 0, "policy": 1, "cost": 2}
+SILENT = "gate-silent"
+
+
+@dataclass(frozen=True, slots=True)
+class Tally:
+    """
+    What all gates together say.
+
+    *gate*, *rule* and *reason* are those of the first gate with the strictest outcome. *candidates* is null where
+    no gate has an opinion. *calm* is the outcome without those who want people asked: what counts once they agreed.
+    """
+
+    outcome: str
+    calm: str
+    gate: str
+    rule: str
+    reason: str
+    candidates: frozenset[AgentRef] | None
+    authority: Authority | None
+    constraints: tuple[Constraint, ...]
+    not_before: int | None
+    approvers: tuple[Approvers, ...]
+    throttling: tuple[str, ...]
+    sender_verified: bool
+    consulted: tuple[DocumentRef, ...]
+    votes: tuple[Vote, ...]
+
+
+def combine(seats: Sequence[Seat], votes: Mapping[str, Verdict], silent: Sequence[str] = ()) -> Tally:
+    """
+    Count.
+
+    Args:
+        seats: The gates, as they stood when the crossing was seen.
+        votes: The first verdict of each gate on this attempt.
+        silent: Required gates that let their deadline pass.
+    """
+    ordered = sorted(seats, key=lambda seat: (_ORDER.get(seat.role, 9), seat.gate))
+    counted = [votes[seat.gate] for seat in ordered if counts(seat) and seat.gate in votes]
+    ranked = [(outcome_of(vote), vote.gate, vote.rule, vote.reason) for vote in counted]
+    ranked += [("DENY", gate, SILENT, f"the gate {gate} did not answer in time") for gate in silent]
+    outcome, gate, rule, reason = max(
+        ranked,
+        key=lambda one: STRICTNESS[one[0]],
+        default=("DENY", "router", "no-votes", "no gate has voted"),
+    )
+    calm = [one for one, *_ in ranked if one != "REQUIRE_APPROVAL"]
+    listed = [frozenset(vote.candidates) for vote in counted if vote.candidates is not None]
+    authorities = [vote.authority for vote in counted if vote.authority is not None]
+    waits = [vote.not_before for vote in counted if vote.not_before is not None]
+    return Tally(
+        outcome=outcome,
+        calm=max(calm, key=STRICTNESS.__getitem__, default="ALLOW"),
+        gate=gate,
+        rule=rule,
+        reason=reason,
+        candidates=frozenset.intersection(*listed) if listed else None,
+        authority=narrowed(*authorities) if authorities else None,
+        constraints=united(*(vote.constraints for vote in counted)),
+        not_before=max(waits, default=None),
+        approvers=united_approvers(counted),
+        throttling=tuple(vote.gate for vote in counted if outcome_of(vote) == "THROTTLE"),
+        sender_verified=any(
+            votes[seat.gate].sender_verified
+            for seat in ordered
+            if counts(seat) and seat.role == "validator" and seat.gate in votes
+        ),
+        consulted=tuple(sorted({ref for vote in counted for ref in vote.consulted}, key=_document_order)),
+        votes=tuple(_line(seat, votes[seat.gate]) for seat in ordered if seat.gate in votes),
+    )
+
+
+def counts(seat: Seat) -> bool:
+    """Say whether the vote of this gate counts; a shadow's is only recorded."""
+    return seat.mode == "enforce"
+
+
+def outcome_of(vote: Verdict) -> str:
+    """Return a verdict's outcome; one that nobody knows is a ``DENY``."""
+    return vote.outcome if vote.outcome in STRICTNESS else "DENY"
+
+
+def united_approvers(votes: Sequence[Verdict]) -> tuple[Approvers, ...]:
+    """Return everyone who must be asked, each demand once."""
+    demands = {
+        (tuple(sorted(set(approvers.roles))), approvers.count)
+        for vote in votes
+        if outcome_of(vote) == "REQUIRE_APPROVAL"
+        for approvers in vote.approvers
+    }
+    return tuple(Approvers(roles=roles, count=count) for roles, count in sorted(demands))
+
+
+def furthest(revisions: Sequence[Revision]) -> Revision:
+    """Return the revision that a catalog must reach to have seen what all of *revisions* have."""
+    return Revision(
+        contracts=max((one.contracts for one in revisions), default=0),
+        registry=max((one.registry for one in revisions), default=0),
+        policies=max((one.policies for one in revisions), default=0),
+    )
+
+
+def _line(seat: Seat, vote: Verdict) -> Vote:
+    return Vote(
+        gate=vote.gate,
+        gate_version=vote.gate_version,
+        outcome=vote.outcome,
+        rule=vote.rule,
+        reason=vote.reason,
+        mode=seat.mode,
+    )
+
+
+def _document_order(ref: DocumentRef) -> tuple[str, str, str, str]:
+    return ref.kind, ref.name, ref.version, ref.digest or ""

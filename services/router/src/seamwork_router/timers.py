@@ -1,0 +1,74 @@
+"""
+Keep what falls due, earliest first.
+
+Rule 1: a timer has one due instant; arming it again moves it, and what lies in the heap for the old one is stale.
+Rule 2: the heap's top is never stale, so the earliest instant costs nothing to ask for.
+"""
+
+from heapq import heapify, heappop, heappush
+
+import msgspec
+
+Entry = tuple[int, str]
+_WORTH_SWEEPING = 1024
+
+
+class Timers(msgspec.Struct):
+    """Names of timers → when they ring (ms), and a heap of the same."""
+
+    due: dict[str, int] = {}
+    heap: list[Entry] = []
+
+    def arm(self, name: str, at: int) -> None:
+        """Let *name* ring at *at*, whatever it was to do before."""
+        if self.due.get(name) == at:
+            return
+        self.due[name] = at
+        heappush(self.heap, (at, name))
+        self._settle()
+
+    def disarm(self, name: str) -> None:
+        """Let *name* not ring."""
+        if self.due.pop(name, None) is not None:
+            self._settle()
+
+    def earliest(self) -> int | None:
+        """Return when the first timer rings, or None."""
+        return self.heap[0][0] if self.heap else None
+
+    def ringing(self, now: int) -> list[Entry]:
+        """Return what is due at *now*, in the order (instant, name)."""
+        found = {(at, name) for at, name in self.heap if at <= now and self.due.get(name) == at}
+        return sorted(found)
+
+    def _settle(self) -> None:
+        if len(self.heap) > _WORTH_SWEEPING and len(self.heap) > 4 * len(self.due):
+            self.heap = [(at, name) for name, at in self.due.items()]
+            heapify(self.heap)
+        while self.heap and self.due.get(self.heap[0][1]) != self.heap[0][0]:
+            heappop(self.heap)
+
+
+def live_timer(offset: int) -> str:
+    """Name the timer of a crossing under judgement."""
+    return f"live|{offset}"
+
+
+def work_timer(task: str, crossing: str) -> str:
+    """Name the timer of a handoff's open dispatch."""
+    return f"work|{task}|{crossing}"
+
+
+def task_timer(task: str) -> str:
+    """Name the timer of a task's deadline."""
+    return f"task|{task}"
+
+
+def over_timer(task: str) -> str:
+    """Name the timer by which a finished task is forgotten."""
+    return f"over|{task}"
+
+
+def stray_timer(own_key: str) -> str:
+    """Name the timer by which the id of a crossing without a task is forgotten."""
+    return f"stray|{own_key}"
