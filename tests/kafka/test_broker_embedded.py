@@ -236,7 +236,7 @@ def test_no_secret_is_readable_by_others_or_in_a_process_list(home: Path) -> Non
         passwords = [json.loads(path.read_text())["password"] for path in (home / "credentials").iterdir()]
         passwords.append(json.loads(broker.folder.secret.read_text())["password"])
         command = subprocess.run(
-            ["ps", "-ww", "-A", "-o", "command="],  # noqa: S607 (every Unix has it)
+            ["ps", "-ww", "-A", "-o", "command="],
             capture_output=True,
             text=True,
             check=True,
