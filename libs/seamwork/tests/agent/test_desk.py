@@ -23,13 +23,16 @@ from seamwork.agent import (
     TaskError,
     Transferred,
 )
+from seamwork.agent.meters import RECORDS
 from seamwork.bus.port import LogGapError, Partition
+from seamwork.catalog import KeyEntry
 from seamwork.clock import SystemClock
 from seamwork.errors import MisconfiguredError
+from seamwork.grants.stamps import ROUTER, misfit, verify_stamp
 from seamwork.ids import answer_id, child_id
 from seamwork.records.authority import Authority, Constraint, Spent
-from seamwork.records.crossing import Handoff, Progress, Result, Usage
-from seamwork.records.wire import Received
+from seamwork.records.crossing import AnyCrossing, Handoff, Progress, Result, Usage
+from seamwork.records.wire import Received, cloud_event_difference
 from seamwork.settings.kafka import KafkaAccess
 from seamwork.testing.builders import PLATFORM
 from seamwork.testing.keys import key_of
@@ -64,6 +67,7 @@ class Stage:
         self.log = SimLog(self.broker)
         self.router = ScriptedRouter(self.log)
         self._running: list[Agent] = []
+        self._examined_before = int(_examined())
 
     async def start(self, agent: Agent, **settings: Any) -> None:
         """Run an agent on the log."""
@@ -88,10 +92,23 @@ class Stage:
         for agent in list(self._running):
             await self.stop(agent)
 
+    def examined(self) -> int:
+        """Return how many inbox records all agents of this test have examined."""
+        return int(_examined()) - self._examined_before
+
     def committed(self, agent: Agent) -> int | None:
         """Return what the agent's group has committed."""
         group = f"agent-{agent.name}.{agent.version.replace('.', '-')}"
         return self.broker.group(group).committed.get(Partition(f"inbox.{agent.name}.v1", 0))
+
+
+def _examined() -> float:
+    return sum(
+        sample.value
+        for metric in RECORDS.collect()
+        for sample in metric.samples
+        if sample.name.endswith("_total")
+    )
 
 
 @pytest.fixture
@@ -654,6 +671,7 @@ async def test_a_step_handed_on_twice_with_another_content_is_the_authors_mistak
 
     await stage.start(agent)
     await stage.router.dispatch("planner", {}, contract="plan/1.0.0")
+    await stage.router.answer(await stage.router.next(Handoff), {})
     result = await stage.router.next(Result)
 
     assert "give each handoff of a step its own ordinal" in body(result)["error"]["message"]
@@ -816,6 +834,107 @@ async def test_spending_is_reported_while_the_work_goes_on(stage: Stage) -> None
     assert (work.dispatch, Spent(micro_usd=9)) == (usage.record.dispatch, usage.record.spent)
 
 
+async def test_an_error_is_answered_only_when_nobody_works_for_it_any_more(stage: Stage) -> None:
+    """One refused branch ends the function; the others are awaited, and begin nothing new."""
+    agent = Agent("planner", "1.0.0")
+
+    @agent.accepts("plan", "1.0.0")
+    async def plan(payload: dict[str, Any], task: Task) -> dict[str, Any]:
+        async def branch(name: str) -> None:
+            for step in ("parse", "extract"):
+                await task.delegate(to="x", contract=CONTRACT, payload=payload, step=f"{step}-{name}")
+
+        await asyncio.gather(branch("a"), branch("b"))
+        return payload
+
+    await stage.start(agent)
+    work = await stage.router.dispatch("planner", {}, contract="plan/1.0.0")
+    refused = await stage.router.next(Handoff, step="parse-a")
+    slow = await stage.router.next(Handoff, step="parse-b")
+    await stage.router.tell("refused", work, refused.record.id, rule="no-weekend")
+    await stage.router.tell("refused", work, "a-report", rule="late")
+    await _until_read(stage, 3)
+    await stage.router.read()
+    early = [each for each in stage.router.seen if isinstance(each.record, Result)]
+    await stage.router.answer(slow, {})
+    result = await stage.router.next(Result)
+    await stage.router.read()
+
+    assert [] == early
+    assert ("error", "Refused") == (result.record.outcome, body(result)["error"]["type"])
+    assert [] == [each for each in stage.router.seen if isinstance(each.record, Handoff)]
+
+
+async def test_an_answer_that_came_too_early_is_given_again(stage: Stage) -> None:
+    """The router still knows an open child, of a run before a crash: the same answer follows later."""
+    await stage.start(extractor(), heartbeat_ms=100)
+    work = await stage.router.dispatch("extractor", {"name": "mortar"})
+    first = await stage.router.next(Result)
+    await stage.router.tell("refused", work, first.record.id, rule="open-children", corrections_left=1)
+    second = await stage.router.next(Result)
+
+    assert answer_id(work.dispatch, 1) == second.record.id
+    assert first.payload == second.payload
+
+
+@pytest.mark.parametrize("rule", ["conflict", "answer-pending"])
+async def test_a_second_runs_answer_that_does_not_count_ends_nothing(stage: Stage, rule: str) -> None:
+    """The first run's answer is the one that is judged, and its outcome ends the dispatch."""
+    agent = extractor()
+    await stage.start(agent)
+    work = await stage.router.dispatch("extractor", {"name": "mortar"})
+    result = await stage.router.next(Result)
+    await stage.router.tell("refused", work, result.record.id, rule=rule, corrections_left=0)
+    await _until_read(stage, 2)
+    before = stage.committed(agent)
+    await stage.router.tell("accepted", work, result.record.id)
+    await _until_committed(stage, agent, 3)
+
+    assert before in (None, 0)
+
+
+async def test_a_function_that_cancels_itself_is_answered_for(stage: Stage) -> None:
+    """A cancellation that nobody asked for is an error like any other."""
+    agent = Agent("extractor", "1.0.0")
+
+    @agent.accepts("licence-facts", "1.0.0")
+    async def extract(parsed: Parsed) -> Facts:
+        raise asyncio.CancelledError
+
+    await stage.start(agent)
+    await stage.router.dispatch("extractor", {"name": "mortar"})
+    result = await stage.router.next(Result)
+
+    assert "CancelledError" == body(result)["error"]["type"]
+
+
+async def test_what_an_agent_sends_passes_the_checks_that_need_no_document(stage: Stage) -> None:
+    """Stamp, attributes and partition of every kind of crossing, as a gate sees them."""
+    agent = Agent("planner", "1.0.0")
+
+    @agent.accepts("plan", "1.0.0")
+    async def plan(payload: dict[str, Any], task: Task) -> dict[str, Any]:
+        task.spend(micro_usd=1)
+        await task.delegate(to="extractor", contract=CONTRACT, payload=payload, step="extract")
+        return payload
+
+    await stage.start(agent, heartbeat_ms=100)
+    work = await stage.router.dispatch("planner", {}, contract="plan/1.0.0")
+    progress, usage = await stage.router.next(Progress), await stage.router.next(Usage)
+    handoff = await stage.router.next(Handoff)
+    await stage.router.answer(handoff, {})
+    result = await stage.router.next(Result)
+    key = KeyEntry(stage.router.key.kid, stage.router.key.public, ROUTER)
+    sent: list[Received[AnyCrossing]] = [progress, usage, handoff, result]
+
+    for crossing in sent:
+        stamp = crossing.record.stamp
+        assert stamp is not None
+        assert work == verify_stamp(stamp, PLATFORM, {key.kid: key}.get, at=0)
+        assert misfit(work, crossing.record) is None
+        assert cloud_event_difference(crossing) is None
+
+
 def _asking_agent() -> Agent:
     agent = Agent("planner", "1.0.0")
 
@@ -841,3 +960,12 @@ async def _until_committed(stage: Stage, agent: Agent, position: int) -> None:
     async with asyncio.timeout(10):
         while stage.committed(agent) != position:  # noqa: ASYNC110  # the position is Kafka's, it rings no bell
             await asyncio.sleep(0.01)
+
+
+async def _until_read(stage: Stage, count: int) -> None:
+    """Wait until the agent has examined so many records of its inbox, and what followed had its turn."""
+    async with asyncio.timeout(10):
+        while stage.examined() < count:  # noqa: ASYNC110  # a counter rings no bell
+            await asyncio.sleep(0.005)
+    for _ in range(20):
+        await asyncio.sleep(0)

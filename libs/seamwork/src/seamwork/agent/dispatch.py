@@ -38,6 +38,10 @@ MOST_ANSWERS = 16
 # The router speaks first, at the deadline. We give up only when its word is long overdue.
 _OVERDUE_MS = 60_000
 _NOTE_CHARS = 500
+_GO_ON = frozenset(
+    {"answer-pending", "conflict", "repeat"}
+)  # an earlier answer of ours is the one that counts
+_OPEN_CHILDREN = "open-children"
 
 How = Literal["accepted", "transferred", "refused", "failed", "cancelled", "expired", "superseded", "left"]
 Handlers = Mapping[ContractRef, Handler[..., Any]]
@@ -118,7 +122,10 @@ class Dispatch:
         self._refusal: Refusal | None = None
         self._runner: asyncio.Task[None] | None = None
         self._task: _GovernedTask | None = None
+        self._written: tuple[Outcome, bytes] | None = None
+        self._answer_again = False
         self._reported = Spent()
+        self._reported_at = self.work.issued_at
         self._log = structlog.get_logger("agent").bind(
             agent=self.work.agent, version=self.work.version, task=self.work.task,
             crossing=self.work.crossing, dispatch=self.work.dispatch,
@@ -182,9 +189,13 @@ class Dispatch:
         if notice.what != "refused":
             self.end(notice.what)
             return
-        if ordinal < self._answers - 1:
-            return  # said before; a later answer is on its way
-        self._answers = ordinal + 1
+        if ordinal < self._answers - 1 or notice.rule in _GO_ON:
+            return  # a later answer is on its way, or the word that counts is still to come
+        self._answers = max(self._answers, ordinal + 1)
+        if notice.rule == _OPEN_CHILDREN and self._written is not None and self._answers < MOST_ANSWERS:
+            # A handoff that an earlier run made and this one did not: sent again with the next heartbeats.
+            self._answer_again = True
+            return
         self._refusal = Refusal(
             gate=notice.gate,
             rule=notice.rule or "refused",
@@ -268,7 +279,9 @@ class Dispatch:
                     )
                 )
             returned = await self._outcome(offer, task, refusal, started)
+            task.closed = True
             seat.leave()
+            await self._children_settled()
             if self._refusal != refusal:
                 # An answer of an earlier run, before a crash, was refused meanwhile: mend that one instead.
                 self._office.again(self)
@@ -298,6 +311,11 @@ class Dispatch:
         except (PayloadError, HandoffError, MisconfiguredError) as error:
             self._log.warning("the function ended with an error", error=str(error))
             return Erroneous(type(error).__name__, str(error))
+        except asyncio.CancelledError:
+            current = asyncio.current_task()
+            if self.is_over or current is None or current.cancelling():
+                raise
+            return Erroneous("CancelledError", "the agent's function cancelled itself")
         except Exception as error:  # noqa: BLE001  # the author's code may raise anything
             # Its text may quote the payload, so it stays here; what travels is its name.
             self._log.exception("the function raised")
@@ -305,20 +323,35 @@ class Dispatch:
                 type(error).__name__, "the agent's function raised this; the agent's log has the trace"
             )
 
+    async def _children_settled(self, but: str | None = None) -> None:
+        """
+        Wait until every handoff is over: an answer is refused while somebody still works for it.
+
+        A function that ends by an exception leaves the others of its ``gather`` behind.
+        """
+        for crossing, child in list(self._children.items()):
+            if crossing != but and child.meaning is not None:
+                await asyncio.shield(child.settled)
+
     async def _answer(self, offer: Offer, task: "_GovernedTask", returned: Any) -> None:
-        outcome, payload = _written(returned)
+        self._written = _written(returned)
+        try:
+            await self._send_answer(offer, task)
+        except TooLargeError:
+            self._answers -= 1
+            self._written = _written(
+                Erroneous("PayloadTooLarge", "the result is larger than a record may be")
+            )
+            await self._send_answer(offer, task)
+
+    async def _send_answer(self, offer: Offer, task: "_GovernedTask") -> None:
+        if self._written is None:
+            return
+        outcome, payload = self._written
         ordinal = self._answers
         self._answers += 1
         pen = Pen(self._office.author, offer)
-        try:
-            await self._send(
-                pen.result(outcome, payload, ordinal, self._now(), task.final_spent, task.states)
-            )
-        except TooLargeError:
-            _, payload = _written(Erroneous("PayloadTooLarge", "the result is larger than a record may be"))
-            await self._send(
-                pen.result("error", payload, ordinal, self._now(), task.final_spent, task.states)
-            )
+        await self._send(pen.result(outcome, payload, ordinal, self._now(), task.final_spent, task.states))
 
     async def sweep(self) -> None:
         """Report what was spent since, and give up on what is long overdue."""
@@ -331,10 +364,16 @@ class Dispatch:
             if overdue and not child.settled.done():
                 child.settled.set_result(Lost(Expired, "no-answer", "its deadline passed and no word came"))
         task, offer = self._task, self._offer
-        if task is None or offer is None or not self.is_running or task.spent == self._reported:
+        if task is None or offer is None:
             return
-        self._reported = spent = task.spent
-        await self._send(Pen(self._office.author, offer).usage(spent, self._next_ordinal(), now))
+        if self._answer_again:
+            self._answer_again = False
+            await self._send_answer(offer, task)
+        # The longer it takes the rarer the reports: some 500 in a day, of the 1,000 that are taken down.
+        due = self._reported_at + (now - self.work.issued_at) // 50 <= now
+        if self.is_running and due and task.spent != self._reported:
+            self._reported, self._reported_at = task.spent, now
+            await self._send(Pen(self._office.author, offer).usage(task.spent, self._next_ordinal(), now))
 
     # ── What the function's task does ────────────────────────────────────────────────────
 
@@ -356,6 +395,7 @@ class Dispatch:
         child.meaning, child.deadline_at = meaning, order.deadline_at
         if order.mode == "transfer":
             self._transfer = crossing
+            await seat.while_waiting(self._children_settled(but=crossing))
         if first and not child.settled.done():
             try:
                 await self._send(pen.handoff(order, self._now()))
@@ -404,6 +444,7 @@ class _GovernedTask(Task):
         self._dispatch = dispatch
         self._offer = offer
         self._seat = seat
+        self.closed = False
 
     @property
     def states(self) -> Any:
@@ -416,6 +457,12 @@ class _GovernedTask(Task):
         return None if self._spent == Spent() else self._spent
 
     async def _place(self, order: Order) -> Settlement:
+        if self.closed:
+            return Lost(
+                Cancelled,
+                "function-returned",
+                "the function it was part of has returned; await every handoff",
+            )
         return await self._dispatch.place(order, self._seat, self._offer)
 
     async def _note(self, note: str) -> None:
