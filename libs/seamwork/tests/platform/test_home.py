@@ -1,0 +1,145 @@
+"""A platform's folder keeps what makes it itself, and its secrets to itself."""
+
+import stat
+from pathlib import Path
+
+import pytest
+
+from seamwork.documents import Agent, DocumentError, canonical, from_canonical
+from seamwork.errors import MisconfiguredError
+from seamwork.platform.files import read_files
+from seamwork.platform.home import PlatformHome, load_key
+from seamwork.platform.state import RunState, read_state, write_state
+from seamwork.platform.trust import agent_kid, ensure_trust, first_documents, key_documents
+from seamwork.testing.clock import SettableClock
+
+AGENT = """
+apiVersion: seamwork.dev/v1
+kind: Agent
+metadata: {name: parser, version: 1.0.0}
+spec: {accepts: [{contract: parse-metadata, versions: "*"}]}
+"""
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> PlatformHome:
+    """Return a folder that does not exist yet."""
+    return PlatformHome.of("lab", {"SEAMWORK_HOME": str(tmp_path)})
+
+
+def test_a_platform_stays_itself_over_restarts(home: PlatformHome) -> None:
+    """Its id and root key are made once."""
+    first = home.ensure(SettableClock(), prefix="seamwork", partitions=4)
+    again = PlatformHome(home.root).ensure(SettableClock(5), prefix="seamwork", partitions=4)
+
+    assert first == again
+    assert first.root_public == home.key("root").public
+
+
+def test_two_platforms_are_two(tmp_path: Path) -> None:
+    """Nothing is shared, so nothing signed on one counts on the other."""
+    made = [
+        PlatformHome(tmp_path / n).ensure(SettableClock(), prefix="seamwork", partitions=4)
+        for n in ("a", "b")
+    ]
+
+    assert made[0].id != made[1].id
+    assert made[0].root_public != made[1].root_public
+
+
+@pytest.mark.parametrize(("prefix", "partitions"), [("other", 4), ("seamwork", 8)])
+def test_what_never_changes_is_refused_to_change(home: PlatformHome, prefix: str, partitions: int) -> None:
+    """A topic is never repartitioned and never renamed."""
+    home.ensure(SettableClock(), prefix="seamwork", partitions=4)
+    with pytest.raises(MisconfiguredError, match="never change"):
+        home.ensure(SettableClock(), prefix=prefix, partitions=partitions)
+
+
+def test_secrets_are_their_owners_alone(home: PlatformHome) -> None:
+    """Keys, and the folder's own note, are 0600; one that others can read is not used."""
+    home.ensure(SettableClock(), prefix="seamwork", partitions=4)
+    ensure_trust(home)
+    modes = {
+        stat.S_IMODE(path.stat().st_mode) for path in (*home.keys.iterdir(), home.root / "platform.json")
+    }
+    home.key_file("root").chmod(0o644)
+
+    assert {0o600} == modes
+    with pytest.raises(MisconfiguredError, match="chmod 600"):
+        home.key("root")
+
+
+def test_a_key_file_that_is_no_key_is_named(tmp_path: Path) -> None:
+    """The message says which file and what a key is."""
+    path = tmp_path / "x.key"
+    path.write_text("not a key\n")
+    path.chmod(0o600)
+    with pytest.raises(MisconfiguredError, match="is not a private key"):
+        load_key("x", path)
+
+
+def test_a_layout_of_another_release_is_refused_with_the_way_out(home: PlatformHome) -> None:
+    """Data that this release does not know is not guessed at."""
+    home.ensure(SettableClock(), prefix="seamwork", partitions=4)
+    note = home.root / "platform.json"
+    note.write_text(note.read_text().replace('"layout": 1', '"layout": 99'))
+    with pytest.raises(MisconfiguredError, match="layout 99"):
+        home.identity()
+
+
+def test_a_platform_that_is_not_there_says_how_to_make_it(home: PlatformHome) -> None:
+    """The name goes into the command."""
+    with pytest.raises(MisconfiguredError, match="seamwork up --platform lab"):
+        home.identity()
+
+
+@pytest.mark.parametrize("name", ["", "Default", "../x", "a" * 42])
+def test_a_name_that_is_no_name_is_refused(name: str) -> None:
+    """A platform's name is a folder's name too."""
+    with pytest.raises(MisconfiguredError, match="cannot be called"):
+        PlatformHome.of(name)
+
+
+def test_the_first_documents_are_canonical(home: PlatformHome) -> None:
+    """What is built in code reads back from its bytes, byte for byte."""
+    trust = ensure_trust(home)
+    for made in (*key_documents(trust), *first_documents(trust)):
+        assert canonical(made) == canonical(from_canonical(canonical(made)))
+
+
+def test_an_agent_without_keys_gets_the_one_kept_here(home: PlatformHome, tmp_path: Path) -> None:
+    """Reading twice gives the same document: the key is made once."""
+    path = tmp_path / "documents" / "parser.yaml"
+    path.parent.mkdir()
+    path.write_text(AGENT)
+    (first,), (again,) = read_files([path], home), read_files([path.parent], home)
+
+    assert isinstance(first, Agent)
+    assert [agent_kid("parser")] == [key.kid for key in first.spec.keys]
+    assert canonical(first) == canonical(again)
+
+
+def test_every_problem_of_every_file_is_told_at_once(home: PlatformHome, tmp_path: Path) -> None:
+    """With file, line and column."""
+    (tmp_path / "a.yaml").write_text(AGENT.replace("accepts", "acepts"))
+    (tmp_path / "b.yaml").write_bytes(b"\xff\xfe")
+    with pytest.raises(DocumentError) as refusal:
+        read_files([tmp_path], home)
+
+    assert ["not-utf-8", "unknown-field"] == sorted(problem.code for problem in refusal.value.problems)
+    assert "a.yaml:5:" in str(refusal.value)
+
+
+def test_a_note_whose_supervisor_is_gone_is_old(home: PlatformHome) -> None:
+    """A crash leaves a note behind; nobody believes it."""
+    write_state(home.state_file, RunState(supervisor=2**22 + 1, state="ready"))
+
+    assert None is read_state(home.state_file)
+
+
+def test_a_note_that_was_cut_short_tells_nothing(home: PlatformHome) -> None:
+    """Half a note is no note."""
+    home.run.mkdir(parents=True)
+    home.state_file.write_text('{"supervisor": 1')
+
+    assert None is read_state(home.state_file)

@@ -1,0 +1,153 @@
+"""Publishing is idempotent, refuses what conflicts before anything is written, and reaches whoever follows."""
+
+import pytest
+
+from seamwork.bus.port import Partition
+from seamwork.catalog.follower import CatalogFollower
+from seamwork.documents import AnyDocument
+from seamwork.errors import MisconfiguredError, UnprocessableError
+from seamwork.grants.keys import SigningKey
+from seamwork.platform.publisher import Publisher, VersionConflictError
+from seamwork.platform.trust import Trust, first_documents, key_documents
+from seamwork.records.parties import AgentRef
+from seamwork.testing.clock import SettableClock
+from seamwork.testing.documents import document
+from seamwork.testing.simlog import SimBroker, SimLog
+
+PLATFORM = "p-1"
+ROOT = SigningKey("root", b"r" * 32)
+PUBLISHER = SigningKey("publisher-1", b"p" * 32)
+TRUST = Trust(
+    root=ROOT,
+    publisher=PUBLISHER,
+    services={
+        name: SigningKey(f"{name}-1", name.encode().ljust(32, b".")) for name in ("router", "audit-sink")
+    },
+    operator=SigningKey("agent-operator-1", b"o" * 32),
+)
+
+
+class World:
+    """The document topics, a publisher, and the first documents of every platform."""
+
+    def __init__(self) -> None:
+        self.clock = SettableClock()
+        self.broker = SimBroker(clock=self.clock)
+        for topic in ("contracts.v1", "registry.v1", "policies.v1"):
+            self.broker.create_topic(topic)
+        self.log = SimLog(self.broker)
+        self.publisher = Publisher(self.log, PLATFORM, ROOT.public, PUBLISHER, self.clock, ROOT)
+
+    async def begin(self) -> None:
+        """Publish what every platform has."""
+        await self.publisher.publish(key_documents(TRUST))
+        await self.publisher.publish(first_documents(TRUST))
+
+    def ends(self) -> list[int]:
+        """Count what each topic holds."""
+        return [
+            len(self.broker.records(Partition(t, 0))) for t in ("contracts.v1", "registry.v1", "policies.v1")
+        ]
+
+
+@pytest.fixture
+async def world() -> World:
+    """Make a platform that has just begun."""
+    made = World()
+    await made.begin()
+    return made
+
+
+def agent(version: str = "1.0.0", **spec: object) -> AnyDocument:
+    """Write an agent."""
+    return document("Agent", "parser", version, **spec)
+
+
+async def test_a_new_platform_has_gates_keys_and_an_operator(world: World) -> None:
+    """What the first documents say is in force."""
+    catalog = await world.publisher.catalog()
+    now = world.clock.now_ms()
+
+    assert ["approval-workflow", "contract-validator", "cost-cap", "policy-engine"] == [
+        g.name for g in catalog.gates(now)
+    ]
+    assert TRUST.services["router"].public == catalog.public_of("router-1", "service:router", now)
+    assert "active" == catalog.agent_status(AgentRef(agent="operator", version="1.0.0"), now)
+
+
+async def test_beginning_again_writes_nothing(world: World) -> None:
+    """A start that is repeated changes no revision."""
+    before = world.ends()
+    await world.begin()
+
+    assert before == world.ends()
+
+
+async def test_the_same_content_again_is_unchanged_and_other_content_is_refused(world: World) -> None:
+    """A version is immutable; the refusal comes before anything is written."""
+    (first,), _ = await world.publisher.publish((agent(),))
+    (again,), _ = await world.publisher.publish((agent(),))
+    before = world.ends()
+    with pytest.raises(VersionConflictError, match=r"Agent parser 1\.0\.0 was published before"):
+        await world.publisher.publish((document("Budget", "new"), agent(team="others")))
+
+    assert (True, True) == (first.written, first.activated)
+    assert (False, False) == (again.written, again.activated)
+    assert before == world.ends()
+
+
+async def test_a_draft_is_known_and_not_in_force_until_it_is_activated(world: World) -> None:
+    """Publishing and activating are two things."""
+    await world.publisher.publish((agent(),), status=None)
+    ref, now = AgentRef(agent="parser", version="1.0.0"), world.clock.now_ms()
+    drafted = await world.publisher.catalog()
+    await world.publisher.publish((agent(),))
+    active = await world.publisher.catalog()
+
+    assert (True, None) == (drafted.agent(ref) is not None, drafted.agent_status(ref, now))
+    assert "active" == active.agent_status(ref, now)
+
+
+async def test_activating_what_is_not_there_names_what_is(world: World) -> None:
+    """The message helps."""
+    await world.publisher.publish((agent(),))
+    with pytest.raises(
+        UnprocessableError, match=r"Agent parser 2\.0\.0 was never published; known versions: 1\.0\.0"
+    ):
+        await world.publisher.activate("Agent", "parser", "2.0.0", "active")
+
+
+async def test_a_mode_that_is_not_built_yet_is_refused(world: World) -> None:
+    """Naming `canary` is an error, never a no-op."""
+    with pytest.raises(UnprocessableError, match="not-built-yet"):
+        await world.publisher.activate("Gate", "cost-cap", "1.0.0", "active", "canary")  # type: ignore[arg-type]  # on purpose
+
+
+async def test_a_key_needs_the_root(world: World) -> None:
+    """A machine without the root's private key publishes no keys."""
+    publisher = Publisher(world.log, PLATFORM, ROOT.public, PUBLISHER, world.clock)
+    with pytest.raises(MisconfiguredError, match="must be signed by the root"):
+        await publisher.publish((document("Key", "another"),))
+
+
+async def test_a_follower_knows_what_was_published_without_restarting(world: World) -> None:
+    """Whoever follows reaches the revision that publishing returns."""
+    follower = CatalogFollower(world.log, PLATFORM, ROOT.public)
+    await follower.start()
+    try:
+        _, revision = await world.publisher.publish((agent(), document("Contract", "licence-facts")))
+        catalog = await follower.catch_up(revision)
+
+        assert revision == catalog.revision
+        assert catalog.agent(AgentRef(agent="parser", version="1.0.0")) is not None
+    finally:
+        await follower.stop()
+
+
+async def test_a_strangers_publisher_is_followed_by_nobody(world: World) -> None:
+    """Writing the topic is not enough: the key must chain to the root."""
+    stranger = Publisher(world.log, PLATFORM, ROOT.public, SigningKey("publisher-1", b"x" * 32), world.clock)
+    await stranger.publish((agent(),))
+    catalog = await world.publisher.catalog()
+
+    assert None is catalog.agent(AgentRef(agent="parser", version="1.0.0"))

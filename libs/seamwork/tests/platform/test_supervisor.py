@@ -1,0 +1,100 @@
+"""Services are kept running, and none is left behind."""
+
+import asyncio
+import os
+import signal
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from seamwork.errors import MisconfiguredError
+from seamwork.platform.state import is_alive
+from seamwork.platform.supervisor import Supervisor, free_ports
+
+READY = """
+import http.server, sys
+class Ready(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        self.send_response(200); self.end_headers()
+    def log_message(self, *args): pass
+http.server.HTTPServer(("127.0.0.1", int(sys.argv[1])), Ready).serve_forever()
+"""
+
+
+def supervised(tmp_path: Path, name: str, code: str) -> Supervisor:
+    """Make a supervisor with one service that runs *code*; its port is the first argument."""
+    supervisor = Supervisor()
+    (port,) = free_ports(1)
+    process = supervisor.add(name, "unused", os.environ, tmp_path / f"{name}.log", port)
+    process.command = (sys.executable, "-c", code, str(port))
+    return supervisor
+
+
+async def until(holds: Callable[[], bool]) -> None:
+    """Wait for something to become so."""
+    async with asyncio.timeout(30):
+        while not holds():  # noqa: ASYNC110  # a process of the system's tells nobody
+            await asyncio.sleep(0.02)
+
+
+async def test_a_service_that_dies_is_started_again(tmp_path: Path) -> None:
+    """A crash costs a moment, and the count of restarts tells of it."""
+    supervisor = supervised(tmp_path, "one", READY)
+    process = supervisor.processes["one"]
+    await supervisor.start("one")
+    await supervisor.ready(["one"], 30)
+    first = process.pid
+    assert first is not None
+    os.kill(first, signal.SIGKILL)
+    await until(lambda: process.restarts == 1)
+    await supervisor.ready(["one"], 30)
+    second = process.pid
+    await supervisor.stop_all()
+
+    assert second not in (None, first)
+    assert second is not None
+    assert not is_alive(second)
+
+
+async def test_a_service_that_was_stopped_stays_stopped_until_it_is_started(tmp_path: Path) -> None:
+    """What an operator stops, nobody starts behind the operator's back."""
+    supervisor = supervised(tmp_path, "one", READY)
+    process = supervisor.processes["one"]
+    await supervisor.start("one")
+    await supervisor.ready(["one"], 30)
+    await supervisor.stop("one", kill=True)
+    stopped = process.pid
+    await supervisor.start("one")
+    await supervisor.ready(["one"], 30)
+    again = process.pid
+    await supervisor.stop_all()
+
+    assert None is stopped
+    assert again is not None
+    assert 0 == process.restarts
+
+
+async def test_a_service_that_is_set_up_wrongly_is_not_started_again(tmp_path: Path) -> None:
+    """It would only fail again; the error repeats its last words and names its log."""
+    supervisor = supervised(tmp_path, "one", "import sys; print('PORT is not a number'); sys.exit(78)")
+    await supervisor.start("one")
+    with pytest.raises(MisconfiguredError, match=r"one is set up wrongly.*PORT is not a number.*one\.log"):
+        await supervisor.ready(["one"], 30)
+    await supervisor.stop_all()
+
+    assert 0 == supervisor.processes["one"].restarts
+
+
+async def test_every_change_is_told(tmp_path: Path) -> None:
+    """Whoever keeps a note of what runs hears of starts and ends."""
+    seen: list[int | None] = []
+    supervisor = supervised(tmp_path, "one", READY)
+    supervisor.on_change(lambda: seen.append(supervisor.processes["one"].pid))
+    await supervisor.start("one")
+    await supervisor.ready(["one"], 30)
+    await supervisor.stop("one")
+
+    assert seen[0] is not None
+    assert None is seen[-1]
