@@ -46,7 +46,7 @@ def read_settings(kind: type[S], service: str, environ: Mapping[str, str]) -> S:
         if not name.startswith(prefix):
             continue
         if name not in fields:
-            raise MisconfiguredError(f"{name} is no setting of {service}{_suggestion(name, fields)}")
+            raise MisconfiguredError(f"{name} is no setting of {service}{_suggestion(name, prefix, fields)}")
         given[fields[name].encode_name] = environ[name]
     missing = [name for name, field in fields.items() if field.required and field.encode_name not in given]
     if missing:
@@ -85,8 +85,11 @@ def _decoded(kind: type, value: Any) -> Any:
     raise NotImplementedError(f"settings are texts, numbers, booleans or paths, not {kind}")
 
 
-def _suggestion(name: str, known: Mapping[str, object]) -> str:
-    near = difflib.get_close_matches(name, known, n=1)
+def _suggestion(name: str, prefix: str, known: Mapping[str, object]) -> str:
+    # Without what all have in common, or everything is close to everything.
+    near = difflib.get_close_matches(
+        name.removeprefix(prefix), [each.removeprefix(prefix) for each in known], n=1
+    )
     if near:
-        return f"; did you mean {near[0]}?"
+        return f"; did you mean {prefix}{near[0]}?"
     return f"; known are {', '.join(sorted(known))}" if known else "; it has none of its own"

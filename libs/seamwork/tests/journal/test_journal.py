@@ -1,0 +1,296 @@
+"""Claim, restore, commit, fence: each step of the protocol on the simulated log."""
+
+from typing import Any
+
+import msgspec
+import pytest
+
+from seamwork.bus.port import LogGapError, Partition
+from seamwork.errors import FencedError, MisconfiguredError, OutcomeUnknownError, UnprocessableError
+from seamwork.journal import (
+    Claim,
+    Commit,
+    Emitted,
+    Journal,
+    Ownership,
+    Place,
+    SnapshotStore,
+    decode,
+    encode,
+    trim,
+)
+from seamwork.journal.records import Snapshot
+from seamwork.records.parties import Revision, Subject
+from seamwork.testing.clock import SettableClock
+from seamwork.testing.counter import AnyEvent, Counted, Counts, counter
+from seamwork.testing.simlog import Fault, SimBroker, SimLog
+
+COUNTER = counter("counter")
+PLACE = Place("journal.counter.v1", "snapshots.counter.v1", 0)
+OUTPUT = Emitted(topic="verdicts.counter.v1", key="t-1", partition=0)
+
+
+@pytest.fixture
+def broker() -> SimBroker:
+    """Make a broker with one journal."""
+    made = SimBroker(SettableClock())
+    made.create_topic(PLACE.journal_topic)
+    made.create_topic(PLACE.snapshots_topic)
+    return made
+
+
+@pytest.fixture(autouse=True)
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Resend at once."""
+    monkeypatch.setattr("seamwork.journal.journal._PAUSE_S", 0.0)
+
+
+async def own(broker: SimBroker, owner: str = "one") -> Journal[Counts, AnyEvent]:
+    """Take the journal over."""
+    return await Journal.own(SimLog(broker), COUNTER, PLACE, Ownership(owner, "test", broker.clock.now_ms))
+
+
+async def count(
+    journal: Journal[Counts, AnyEvent], task: str = "t-1", outputs: tuple[Emitted, ...] = ()
+) -> Commit:
+    """Count one handoff of *task*."""
+    event = Counted(task=task, subject=Subject(partition=0, offset=0, digest=""), at=0, revision=(0, 0, 0))
+    journal.state = COUNTER.evolve(journal.state, event)
+    return await journal.commit(
+        now=journal.now + 1,
+        catalog=Revision(),
+        inputs=(),
+        positions={"handoffs.v1/0": journal.seq + 1},
+        events=(msgspec.Raw(msgspec.json.encode(event)),),
+        outputs=outputs,
+    )
+
+
+def records(broker: SimBroker) -> list[Claim | Commit]:
+    """Read the journal as it lies there."""
+    return [decode(raw.value, "here") for raw in broker.records(PLACE.journal)]
+
+
+async def test_the_epoch_is_the_offset_of_the_claim(broker: SimBroker) -> None:
+    """Each owner's epoch is larger than the one before; all claims carry the first one's journal id."""
+    first, second = await own(broker), await own(broker, "two")
+    claims = [record for record in records(broker) if isinstance(record, Claim)]
+
+    assert (0, 1) == (first.epoch, second.epoch)
+    assert 1 == len({claim.journal_id for claim in claims})
+
+
+async def test_an_owner_restores_what_was_committed(broker: SimBroker) -> None:
+    """State, positions, time and the outputs after the watermark."""
+    first = await own(broker)
+    await count(first, "t-1", (OUTPUT,))
+    first.published = first.mark
+    await count(first, "t-2", (OUTPUT,))
+    second = await own(broker, "two")
+
+    assert Counts(tasks={"t-1": 1, "t-2": 1}) == second.state
+    assert {"handoffs.v1/0": 2} == second.positions
+    assert [(0, 2)] == [commit.mark for commit in second.pending]
+    assert first.now == second.now
+
+
+async def test_a_second_owner_fences_the_first(broker: SimBroker) -> None:
+    """The claim in the gap is found before anything is published."""
+    first = await own(broker)
+    await own(broker, "two")
+
+    with pytest.raises(FencedError, match=r"two claimed the partition at offset 1"):
+        await count(first)
+
+
+@pytest.mark.parametrize("fault", [Fault.LOST_ACK, Fault.LOST_WRITE, Fault.TWICE, Fault.LATE])
+async def test_an_unclear_append_is_repeated_with_the_same_bytes(broker: SimBroker, fault: Fault) -> None:
+    """Whether it was lost, answered late or written twice, the commit counts once, and the next one too."""
+    journal = await own(broker)
+    broker.inject(fault, PLACE.journal_topic)
+    await count(journal)
+    broker.deliver_late()
+    await count(journal)
+    again = await own(broker, "two")
+
+    assert Counts(tasks={"t-1": 2}) == again.state
+    assert 1 == len(
+        {encode(record) for record in records(broker) if isinstance(record, Commit) and record.seq == 1}
+    )
+
+
+async def test_an_append_that_stays_unclear_ends_the_owner(broker: SimBroker) -> None:
+    """Five tries, then stop."""
+    journal = await own(broker)
+    for _ in range(5):
+        broker.inject(Fault.LOST_WRITE, PLACE.journal_topic)
+
+    with pytest.raises(OutcomeUnknownError):
+        await count(journal)
+
+
+async def test_an_unclear_claim_is_made_anew(broker: SimBroker) -> None:
+    """Another nonce; the ghost of the first counts as somebody else's claim."""
+    broker.inject(Fault.LATE, PLACE.journal_topic)
+    journal = await own(broker)
+    broker.deliver_late()
+
+    with pytest.raises(FencedError):
+        await count(journal)
+
+
+async def test_a_clock_that_is_off_refuses_ownership() -> None:
+    """Deadlines would fire at the wrong time."""
+    broker, wrong = SimBroker(SettableClock()), SettableClock()
+    wrong.advance(6_000)
+    for topic in (PLACE.journal_topic, PLACE.snapshots_topic):
+        broker.create_topic(topic)
+
+    with pytest.raises(MisconfiguredError, match="clock"):
+        await Journal.own(SimLog(broker), COUNTER, PLACE, Ownership("one", "test", wrong.now_ms))
+
+
+async def test_a_journal_made_anew_is_refused(broker: SimBroker) -> None:
+    """Its snapshots speak of another one."""
+    journal = await own(broker)
+    for _ in range(3):
+        await count(journal)
+    await journal.snapshot()
+    other = SimBroker(broker.clock)
+    other.create_topic(PLACE.journal_topic)
+    other.create_topic(PLACE.snapshots_topic)
+    for raw in broker.records(PLACE.snapshots):
+        other.write(PLACE.snapshots, raw.key, raw.value)
+
+    with pytest.raises(MisconfiguredError, match="deleted"):
+        await own(other)
+
+
+async def test_a_newer_machines_commit_is_refused(broker: SimBroker) -> None:
+    """An old release must not fold what it does not know."""
+    journal = await own(broker)
+    await count(journal)
+    raw = broker.records(PLACE.journal)[-1]
+    newer = msgspec.structs.replace(decode(raw.value, "here"), seq=2, machine_version=2)
+    broker.write(PLACE.journal, None, encode(newer))
+
+    with pytest.raises(MisconfiguredError, match="newer release"):
+        await own(broker, "two")
+
+
+async def test_a_newer_record_version_is_refused(broker: SimBroker) -> None:
+    """Also where nothing else of it can be read."""
+    broker.write(PLACE.journal, None, b'{"type":"claim","v":2,"unheard":1}')
+
+    with pytest.raises(MisconfiguredError, match="record version 2"):
+        await own(broker)
+
+
+async def test_garbage_in_a_journal_stops_the_reader(broker: SimBroker) -> None:
+    """Nothing may be skipped."""
+    broker.write(PLACE.journal, None, b"garbage")
+
+    with pytest.raises(UnprocessableError, match="offset 0 is no record of a journal"):
+        await own(broker)
+
+
+# ── Snapshots ────────────────────────────────────────────────────────────────────────────
+
+
+async def owned_with_snapshots(broker: SimBroker, count_of: int) -> Journal[Counts, AnyEvent]:
+    """Commit and write snapshots in turn."""
+    journal = await own(broker)
+    for number in range(count_of):
+        await count(journal, f"t-{number}")
+        journal.published = journal.mark
+        await journal.snapshot()
+    return journal
+
+
+async def test_a_trimmed_journal_restores_from_its_snapshots(broker: SimBroker) -> None:
+    """The janitor proves the last but one before it trims up to it."""
+    await owned_with_snapshots(broker, 4)
+    start = await trim(SimLog(broker), COUNTER, PLACE)
+    broker.compact(PLACE.snapshots)
+    heir = await own(broker, "two")
+
+    assert 4 == start
+    assert 4 == broker.bounds(PLACE.journal)[0]
+    assert {f"t-{number}": 1 for number in range(4)} == heir.state.tasks
+    assert 0 == heir.replayed
+
+
+async def test_a_hole_before_the_snapshot_is_refused(broker: SimBroker) -> None:
+    """Log start past what the snapshots hold."""
+    journal = await owned_with_snapshots(broker, 1)
+    for _ in range(3):
+        await count(journal)
+    broker.cut(PLACE.journal, 4)
+
+    with pytest.raises(LogGapError):
+        await own(broker, "two")
+
+
+async def test_the_janitor_trims_nothing_that_does_not_replay(broker: SimBroker) -> None:
+    """A state that changed outside of events is found before anything is lost."""
+    journal = await owned_with_snapshots(broker, 2)
+    journal.state.bounced = 7
+    await journal.snapshot()
+
+    with pytest.raises(UnprocessableError, match="nothing was trimmed"):
+        await trim(SimLog(broker), COUNTER, PLACE)
+    assert 0 == broker.bounds(PLACE.journal)[0]
+
+
+async def test_the_two_slots_of_an_epoch_survive_compaction(broker: SimBroker) -> None:
+    """The last snapshot and the last but one, none older."""
+    await owned_with_snapshots(broker, 5)
+    broker.compact(PLACE.snapshots)
+    whole = await SnapshotStore(SimLog(broker), PLACE.snapshots).whole()
+
+    assert [6, 5] == [snapshot.next_offset for snapshot, _ in whole]
+
+
+async def test_an_older_epochs_snapshots_go_once_there_are_two_new_ones(broker: SimBroker) -> None:
+    """Until then they are the fallback; a zombie's is merely an older prefix."""
+    await owned_with_snapshots(broker, 2)
+    heir = await own(broker, "two")
+    for _ in range(2):
+        await count(heir)
+        heir.published = heir.mark
+        await heir.snapshot()
+    whole = await SnapshotStore(SimLog(broker), PLACE.snapshots).whole()
+
+    assert [heir.epoch, heir.epoch] == [snapshot.epoch for snapshot, _ in whole]
+
+
+def snapshot_of(next_offset: int, **fields: Any) -> Snapshot:
+    """Make a manifest."""
+    return Snapshot(
+        journal_id="j", epoch=0, seq=1, next_offset=next_offset, now=0, catalog=Revision(), positions={},
+        machine_version=1, sha256="", **fields,
+    )  # fmt: skip
+
+
+async def test_a_large_state_travels_in_pieces(broker: SimBroker) -> None:
+    """Pieces first, then the manifest with the digest of all."""
+    store = SnapshotStore(SimLog(broker), PLACE.snapshots, chunk_bytes=10)
+    state = b'{"tasks":{"a":1,"b":2,"c":3}}'
+    await store.write(snapshot_of(5), state)
+    ((snapshot, found),) = await SnapshotStore(SimLog(broker), PLACE.snapshots).whole()
+
+    assert state == found
+    assert 3 == snapshot.chunks
+
+
+async def test_pieces_that_are_missing_or_another_manifests_count_for_nothing(broker: SimBroker) -> None:
+    """A crash in the middle of writing leaves the older snapshot whole."""
+    log = SimLog(broker)
+    store = SnapshotStore(log, PLACE.snapshots, chunk_bytes=10)
+    for next_offset in (5, 6):
+        await store.write(snapshot_of(next_offset), b'{"tasks":{"a":1,"b":%d}}' % next_offset)
+    torn = next(raw for raw in broker.records(PLACE.snapshots) if raw.key == b"0/0/1/2")
+    await log.append(Partition(PLACE.snapshots_topic, 0), torn.value or b"", b"0/0/0/2")
+    whole = await SnapshotStore(log, PLACE.snapshots).whole()
+
+    assert [6] == [snapshot.next_offset for snapshot, _ in whole]

@@ -1,0 +1,165 @@
+"""A gate without state: verdicts are confirmed before its group's offsets follow."""
+
+import asyncio
+from collections.abc import Callable, Sequence
+
+import pytest
+
+from seamwork.bus.port import Partition
+from seamwork.catalog import Catalog, Context
+from seamwork.decider import Input, Output, Publish, WithCrossing
+from seamwork.errors import MisconfiguredError
+from seamwork.records.decision import JudgeAgain
+from seamwork.records.envelope import AnyEnvelope
+from seamwork.records.parties import Position, Revision, Subject
+from seamwork.records.verdict import Verdict
+from seamwork.records.wire import Malformed, Received, compose, read
+from seamwork.runtime import Gate, GateSpec
+from seamwork.runtime.machine import Identity
+from seamwork.testing.builders import PLATFORM, envelope
+from seamwork.testing.clock import SettableClock
+from seamwork.testing.simlog import Fault, SimBroker, SimCrash, SimLog
+
+NAME = "contract-validator"
+HANDOFFS, DECISIONS, VERDICTS = "handoffs.v1", "decisions.v1", f"verdicts.{NAME}.v1"
+
+
+class Still:
+    """A catalog that never moves."""
+
+    catalog = Catalog.of([], revision=Revision())
+
+    async def changed(self, since: Revision) -> Catalog:  # noqa: ARG002  # a port's
+        """Wait for ever."""
+        await asyncio.Event().wait()
+        return self.catalog
+
+    async def catch_up(self, revision: Revision) -> Catalog:  # noqa: ARG002  # a port's
+        """Be there already."""
+        return self.catalog
+
+
+def judge(given: Input, context: Context) -> Sequence[Output]:
+    """Answer each handoff, and each crossing that is to be judged again."""
+    match given:
+        case WithCrossing(decision=Received(record=JudgeAgain(subject=Subject() as subject))):
+            return (_verdict(subject, "again", context),)
+        case Received() | Malformed() if given.raw.topic == HANDOFFS:
+            at = given.position
+            subject = Subject(partition=at.partition, offset=at.offset, digest=given.digest)
+            return (_verdict(subject, type(given).__name__.lower(), context),)
+        case _:
+            return ()
+
+
+def _verdict(subject: Subject, rule: str, context: Context) -> Publish:
+    verdict = Verdict(
+        gate=NAME, gate_version="1.0.0", subject=subject, outcome="ALLOW", rule=rule, reason="",
+        revision=context.catalog.revision, judged_at=context.now,
+    )  # fmt: skip
+    return Publish(VERDICTS, "", verdict, partition=subject.partition)
+
+
+def needs(received: Received[AnyEnvelope]) -> Position | None:
+    """Name the crossing to be judged again."""
+    record = received.record
+    return record.subject.position if isinstance(record, JudgeAgain) and record.subject else None
+
+
+SPEC = GateSpec(name=NAME, decide=judge, needs_crossing=needs)
+
+
+class Bench:
+    """A broker with the gate's topics."""
+
+    def __init__(self) -> None:
+        self.broker = SimBroker(SettableClock())
+        for topic in (HANDOFFS, DECISIONS, VERDICTS):
+            self.broker.create_topic(topic, 2)
+
+    def gate(self) -> Gate:
+        """Make the gate in a process of its own."""
+        identity = Identity(platform=PLATFORM, instance="one")
+        return Gate(SPEC, log=SimLog(self.broker), follower=Still(), identity=identity, clock=SettableClock())
+
+    def write(self, record: AnyEnvelope, topic: str = HANDOFFS, partition: int = 0) -> None:
+        """Write a record."""
+        out = compose(PLATFORM, topic, "t-1", record)
+        self.broker.write(Partition(topic, partition), out.key, out.value, out.headers)
+
+    def verdicts(self, partition: int = 0) -> list[str]:
+        """Return the rules of the verdicts."""
+        found = [read(raw, PLATFORM) for raw in self.broker.records(Partition(VERDICTS, partition))]
+        return [
+            one.record.rule for one in found if isinstance(one, Received) and isinstance(one.record, Verdict)
+        ]
+
+    def committed(self) -> dict[Partition, int]:
+        """Return the group's offsets of ``handoffs``."""
+        return self.broker.group(NAME).committed
+
+    async def until(self, condition: Callable[[], bool]) -> None:
+        """Wait until *condition* holds."""
+        async with asyncio.timeout(5):
+            while not condition():  # noqa: ASYNC110  # what it waits for is spread over many objects
+                await asyncio.sleep(0)
+
+
+@pytest.fixture
+def bench() -> Bench:
+    """Make a bench."""
+    return Bench()
+
+
+async def test_every_record_is_judged_at_its_partition(bench: Bench) -> None:
+    """Readable or not; a decision comes with the crossing that it speaks of."""
+    bench.broker.write(Partition(HANDOFFS, 0), None, None)
+    async with bench.gate().running() as gate:
+        bench.write(envelope("handoff"), partition=1)
+        await bench.until(lambda: bool(bench.verdicts(0) and bench.verdicts(1)))
+        bench.write(envelope("judge-again", subject="1/0#2"), DECISIONS)
+        await bench.until(lambda: 2 == len(bench.verdicts(1)))
+        await bench.until(lambda: 2 == sum(bench.committed().values()))
+        assert gate.ready
+
+    assert ["malformed"] == bench.verdicts(0)
+    assert ["received", "again"] == bench.verdicts(1)
+
+
+async def test_a_new_instance_goes_on_from_the_groups_offsets(bench: Bench) -> None:
+    """What was confirmed is not judged again after an orderly stop."""
+    bench.write(envelope("handoff"))
+    async with bench.gate().running():
+        await bench.until(lambda: 1 == len(bench.verdicts()))
+    bench.write(envelope("handoff", id="h-2"))
+    async with bench.gate().running():
+        await bench.until(lambda: 2 == len(bench.verdicts()))
+
+    assert {Partition(HANDOFFS, 0): 2} == bench.committed()
+
+
+@pytest.mark.parametrize("fault", [Fault.CRASH_BEFORE, Fault.CRASH_AFTER])
+async def test_a_crash_judges_again_and_never_skips(bench: Bench, fault: Fault) -> None:
+    """The offset follows the verdict; a repeat is the router's to drop."""
+    bench.broker.inject(fault, VERDICTS)
+    bench.write(envelope("handoff"))
+    gate = bench.gate()
+    await gate.start()
+    with pytest.raises(SimCrash):
+        await gate.wait()
+    assert {} == bench.committed()
+    await gate.stop()
+    async with bench.gate().running():
+        await bench.until(lambda: {Partition(HANDOFFS, 0): 1} == bench.committed())
+
+    assert {"received"} == set(bench.verdicts())
+
+
+async def test_a_verdict_that_cannot_be_written_stops_the_gate(bench: Bench) -> None:
+    """Silence is a denial that names the gate; a lost verdict would be worse."""
+    bench.broker.deny(VERDICTS)
+    bench.write(envelope("handoff"))
+    async with bench.gate().running() as gate:
+        with pytest.raises(MisconfiguredError, match=r"cannot write to verdicts\.contract-validator"):
+            await gate.wait()
+    assert {} == bench.committed()

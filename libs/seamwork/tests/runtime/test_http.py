@@ -1,0 +1,80 @@
+"""Pages on a thread of their own: the longest prefix answers, nothing but GET, no error's text."""
+
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+
+import pytest
+
+from seamwork.runtime import Request, Response
+from seamwork.runtime.http import HttpServer
+from seamwork.runtime.metrics import METRICS, Metrics
+
+
+def broken(_request: Request) -> Response:
+    """Fail."""
+    raise ValueError("the payload said 42")
+
+
+FAILED: list[str] = []
+
+
+@pytest.fixture
+def server() -> Iterator[HttpServer]:
+    """Serve three pages."""
+    routes = {
+        "/tasks": lambda request: Response(f"{request.path} {request.query.get('limit')}".encode()),
+        "/tasks/one": lambda _request: Response(b"one"),
+        "/broken": broken,
+    }
+    made = HttpServer("127.0.0.1", 0, routes, lambda path, _error: FAILED.append(path))
+    made.start()
+    yield made
+    made.stop()
+
+
+def ask(server: HttpServer, path: str, method: str = "GET") -> tuple[int, bytes]:
+    """Ask for a page."""
+    asked = urllib.request.Request(f"http://127.0.0.1:{server.port}{path}", method=method)
+    try:
+        with urllib.request.urlopen(asked, timeout=5) as answer:  # noqa: S310  # our own
+            return answer.status, answer.read()
+    except urllib.error.HTTPError as error:
+        with error:
+            return error.code, error.read()
+
+
+@pytest.mark.parametrize(
+    ("path", "expected"),
+    [
+        ("/tasks", (200, b"/tasks None")),
+        ("/tasks/t-1?limit=3", (200, b"/tasks/t-1 3")),
+        ("/tasks/one", (200, b"one")),
+        ("/tasksandmore", (404, b"not found\n")),
+        ("/", (404, b"not found\n")),
+    ],
+)
+def test_the_longest_prefix_answers(server: HttpServer, path: str, expected: tuple[int, bytes]) -> None:
+    """A prefix ends at a slash."""
+    assert expected == ask(server, path)
+
+
+def test_nothing_changes_by_asking(server: HttpServer) -> None:
+    """Only GET is served."""
+    assert 405 == ask(server, "/tasks", "POST")[0]
+
+
+def test_a_broken_page_tells_the_log_and_not_the_asker(server: HttpServer) -> None:
+    """An error's text may hold what nobody should see."""
+    assert (500, b"internal error\n") == ask(server, "/broken")
+    assert ["/broken"] == FAILED
+
+
+def test_every_metric_is_made_and_named_once() -> None:
+    """Names are data; a second of one name would be refused by the registry."""
+    metrics = Metrics("router")
+
+    assert len(METRICS) == len({metric.name for metric in METRICS})
+    assert all(metric.name.startswith("seamwork_") and metric.help.endswith(".") for metric in METRICS)
+    metrics.count("seamwork_claims")
+    assert 1.0 == metrics.registry.get_sample_value("seamwork_claims_total", {"service": "router"})

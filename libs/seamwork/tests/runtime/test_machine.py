@@ -1,0 +1,493 @@
+"""What the runtime gives a core, and does with what the core wants: on the simulated log, without waiting."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import replace
+
+import msgspec
+import pytest
+
+from seamwork.bus.port import Partition
+from seamwork.catalog import Catalog, Context
+from seamwork.decider import (
+    CatalogChanged,
+    Decider,
+    Forward,
+    HealthChanged,
+    Input,
+    InstanceHealth,
+    Output,
+    SetAside,
+    Tick,
+    Undeliverable,
+    WithCrossing,
+)
+from seamwork.errors import FencedError, MisconfiguredError
+from seamwork.grants.keys import record_verifies
+from seamwork.journal import Commit, Taken
+from seamwork.records.decision import JudgeAgain
+from seamwork.records.envelope import AnyEnvelope
+from seamwork.records.inbox import Work
+from seamwork.records.parties import Position, Revision
+from seamwork.records.platform import DeadLetter
+from seamwork.records.wire import Malformed, RawRecord, Received, compose, read
+from seamwork.runtime import Machine, MachineSpec
+from seamwork.runtime.machine import Identity
+from seamwork.testing.builders import PLATFORM, envelope
+from seamwork.testing.clock import SettableClock
+from seamwork.testing.counter import WITH_TIMER, Counts, counter
+from seamwork.testing.journal_check import commits, folded, violations
+from seamwork.testing.keys import key_of
+from seamwork.testing.simlog import Fault, SimBroker, SimCrash, SimLog
+
+ROUTER = key_of("service:router")
+HANDOFFS, DECISIONS, DEAD = "handoffs.v1", "decisions.v1", "dead-letters.v1"
+
+
+class Follower:
+    """A catalog that the test moves."""
+
+    def __init__(self) -> None:
+        self.catalog = Catalog.of([], revision=Revision())
+        self._moved = asyncio.Event()
+
+    def move(self, revision: Revision) -> None:
+        """Reach *revision*."""
+        self.catalog = Catalog.of([], revision=revision)
+        self._moved.set()
+
+    async def changed(self, since: Revision) -> Catalog:
+        """Wait for the next view."""
+        while self.catalog.revision == since:
+            self._moved.clear()
+            await self._moved.wait()
+        return self.catalog
+
+    async def catch_up(self, revision: Revision) -> Catalog:
+        """Wait until *revision* is reached."""
+        while not self.catalog.revision.reaches(revision):
+            await self.changed(self.catalog.revision)
+        return self.catalog
+
+
+class Bench:
+    """A broker, a machine's topics, a catalog; and a way to see what came of it."""
+
+    def __init__(self, name: str = "router", partitions: int = 1, journals: int | None = None) -> None:
+        self.name = name
+        self.clock = SettableClock()
+        self.broker = SimBroker(self.clock)
+        self.follower = Follower()
+        self.watched: asyncio.Future[None] | None = None
+        for topic in (HANDOFFS, DECISIONS, DEAD, f"verdicts.{name}.v1"):
+            self.broker.create_topic(topic, partitions)
+        for topic in (f"journal.{name}.v1", f"snapshots.{name}.v1"):
+            self.broker.create_topic(topic, journals or partitions)
+
+    def machine(self, spec: MachineSpec, instance: str = "one") -> Machine:
+        """Make the machine in a process of its own."""
+        identity = Identity(platform=PLATFORM, instance=instance, version="test", signer=ROUTER)
+        return Machine(
+            spec, log=SimLog(self.broker), follower=self.follower, identity=identity, clock=self.clock
+        )
+
+    @asynccontextmanager
+    async def running(self, spec: MachineSpec, instance: str = "one") -> AsyncIterator[Machine]:
+        """Run it."""
+        async with self.machine(spec, instance).running() as machine:
+            self.watched = asyncio.ensure_future(machine.wait())
+            await self.until(lambda: machine.ready and bool(machine.owned))
+            yield machine
+            self.watched.cancel()
+            self.watched = None
+
+    def write(
+        self, record: AnyEnvelope, topic: str = HANDOFFS, partition: int = 0, payload: bytes = b""
+    ) -> RawRecord:
+        """Write a record as its sender would."""
+        out = compose(PLATFORM, topic, "t-1", record, payload=payload, signer=key_of("agent:planner"))
+        return self.broker.write(Partition(topic, partition), out.key, out.value, out.headers)
+
+    def commits(self, partition: int = 0) -> list[Commit]:
+        """Return the valid commits."""
+        return commits(self.broker.records(Partition(f"journal.{self.name}.v1", partition)))
+
+    def inputs(self, partition: int = 0) -> list[Taken]:
+        """Return what was taken in, in order."""
+        return [taken for commit in self.commits(partition) for taken in commit.inputs]
+
+    async def until(self, condition: Callable[[], bool]) -> None:
+        """Wait until *condition* holds."""
+        async with asyncio.timeout(5):
+            while not condition():  # what it waits for is spread over many objects
+                if self.watched is not None and self.watched.done():
+                    self.watched.result()
+                await asyncio.sleep(0)
+
+
+@pytest.fixture
+def bench() -> Bench:
+    """Make a bench for a machine called ``router``."""
+    return Bench()
+
+
+class Seen(msgspec.Struct, frozen=True, tag="seen"):
+    """An input was seen; *what* says which, *at* where it lay."""
+
+    what: str
+    at: Position | None = None
+    digest: str = ""
+
+
+class Log(msgspec.Struct):
+    """What was seen."""
+
+    seen: list[str] = []
+
+
+def witness(
+    outputs: Callable[[Seen], Sequence[Output]] = lambda _seen: (), name: str = "router"
+) -> Decider[Log, Input, Seen, Context]:
+    """Make a machine that notes what it is given."""
+
+    def decide(_state: Log, given: Input, _context: Context) -> Sequence[Seen]:
+        match given:
+            case WithCrossing():
+                digest = given.crossing.digest
+                return (Seen("with-crossing", given.crossing.position, digest),)
+            case Received() | Malformed():
+                return (Seen(type(given).__name__.lower(), given.position, given.digest),)
+            case HealthChanged():
+                return (Seen(f"health {given.instances[0].alive}"),)
+            case Undeliverable():
+                return (Seen(f"undeliverable {given.error} {given.dispatch}"),)
+            case CatalogChanged():
+                return (Seen(f"catalog {given.revision.registry}"),)
+            case Tick():
+                return ()
+
+    def evolve(state: Log, event: Seen) -> Log:
+        state.seen.append(event.what)
+        return state
+
+    return Decider(name, Log, decide, evolve, outputs, Seen, Log, timer=lambda _state: None)
+
+
+# ── Inputs ───────────────────────────────────────────────────────────────────────────────
+
+
+async def test_live_state_equals_replay(bench: Bench) -> None:
+    """What a machine holds is the fold of its journal, and the checker finds nothing."""
+    decider = counter("router")
+    async with bench.running(MachineSpec(decider=decider)) as machine:
+        for number in range(30):
+            bench.write(envelope("handoff", id=f"h-{number}", task=f"t-{number % 3}"))
+        await bench.until(lambda: 30 == len(bench.inputs()))
+        live = machine.owned[0].journal.state
+    journal = bench.broker.records(Partition("journal.router.v1", 0))
+
+    assert Counts(tasks={"t-0": 10, "t-1": 10, "t-2": 10}) == live == folded(decider, journal)
+    assert [] == violations(journal, [bench.broker.records(Partition("verdicts.router.v1", 0))])
+
+
+async def test_a_record_that_cannot_be_read_is_an_input_too(bench: Bench) -> None:
+    """Its position advances, its digest is in the commit."""
+    bench.broker.write(Partition(HANDOFFS, 0), None, b"\xff", ((("sw_envelope"), b"\xff"),))
+    async with bench.running(MachineSpec(decider=witness())) as machine:
+        await bench.until(lambda: ["malformed"] == machine.owned[0].journal.state.seen)
+
+    assert {f"{HANDOFFS}/0": 1} == bench.commits()[-1].positions
+
+
+async def test_a_timer_fires_after_everything_before_it_was_read(bench: Bench) -> None:
+    """The tick says up to where was read, and nothing unread lies before that."""
+    due = bench.clock.now_ms() + 100
+    async with bench.running(MachineSpec(decider=counter("router"))):
+        bench.write(envelope("handoff", step=WITH_TIMER, deadline_at=due))
+        await bench.until(lambda: 1 == len(bench.inputs()))
+        bench.clock.advance(200)
+        bench.write(envelope("handoff", id="h-2"))
+        await bench.until(lambda: 3 == len(bench.inputs()))
+    first, second, tick = bench.inputs()
+
+    assert (0, 1) == (first.offset, second.offset)
+    assert Tick(read_to={f"{HANDOFFS}/0": 2}) == tick.body
+    assert 1 == len(bench.commits()[-1].inputs)
+
+
+async def test_a_tick_that_changes_nothing_is_not_journalled(bench: Bench) -> None:
+    """A timer that does not move must not fill the journal."""
+    stuck = replace(witness(), timer=lambda _state: 1)
+    async with bench.running(MachineSpec(decider=stuck)) as machine:
+        await bench.until(lambda: machine.owned[0]._tick_not_before > 0)
+
+    assert [] == bench.commits()
+
+
+async def test_a_catalog_that_moved_is_an_input(bench: Bench) -> None:
+    """Once per revision; the commit carries the revision that it was decided by."""
+    async with bench.running(MachineSpec(decider=witness())) as machine:
+        bench.follower.move(Revision(registry=3))
+        await bench.until(lambda: ["catalog 3"] == machine.owned[0].journal.state.seen)
+        bench.write(envelope("handoff"))
+        await bench.until(lambda: 2 == len(bench.inputs()))
+
+    assert [Revision(registry=3)] * 2 == [commit.catalog for commit in bench.commits()]
+
+
+async def test_the_catalog_never_goes_back(bench: Bench) -> None:
+    """A restarted machine waits until its catalog knows what its journal has decided by."""
+    bench.follower.move(Revision(registry=5))
+    async with bench.running(MachineSpec(decider=witness())):
+        await bench.until(lambda: 1 == len(bench.inputs()))
+    bench.follower.move(Revision(registry=2))
+    async with bench.machine(MachineSpec(decider=witness()), "two").running() as machine:
+        await bench.until(lambda: 3 == len(bench.broker.records(Partition("journal.router.v1", 0))))
+        assert {} == machine.owned
+        bench.follower.move(Revision(registry=5))
+        await bench.until(lambda: bool(machine.owned))
+
+
+async def test_a_gate_is_added_while_the_machine_runs(bench: Bench) -> None:
+    """A topic that the catalog names from now on is read from its start; nothing else stops."""
+    spec = MachineSpec(
+        decider=witness(), also=lambda catalog: ("verdicts.new.v1",) if catalog.revision.registry else ()
+    )
+    async with bench.running(spec) as machine:
+        bench.broker.create_topic("verdicts.new.v1")
+        bench.write(envelope("verdict"), "verdicts.new.v1")
+        bench.follower.move(Revision(registry=1))
+        await bench.until(lambda: "received" in machine.owned[0].journal.state.seen)
+
+    assert 1 == bench.commits()[-1].positions["verdicts.new.v1/0"]
+
+
+async def test_a_decision_comes_with_the_crossing_it_speaks_of(bench: Bench) -> None:
+    """Read again by position; where there is none, the decision comes alone."""
+
+    def needs(received: Received[AnyEnvelope]) -> Position | None:
+        record = received.record
+        return record.subject.position if isinstance(record, JudgeAgain) and record.subject else None
+
+    bench.write(envelope("handoff"))
+    spec = MachineSpec(decider=witness(), lead=DECISIONS, needs_crossing=needs)
+    async with bench.running(spec) as machine:
+        bench.write(envelope("judge-again", subject="0/0#2"), DECISIONS)
+        bench.write(envelope("judge-again", subject="7/0#2"), DECISIONS)
+        bench.write(envelope("judge-again", subject="0/9#2"), DECISIONS)
+        await bench.until(lambda: 3 == len(bench.inputs()))
+        assert ["with-crossing", "received", "received"] == machine.owned[0].journal.state.seen
+    assert [Position(partition=0, offset=0), None, None] == [taken.crossing for taken in bench.inputs()]
+
+
+async def test_health_reaches_every_partition(bench: Bench) -> None:
+    """Also one that is restored later."""
+    spec = MachineSpec(decider=witness())
+    health = HealthChanged(instances=(InstanceHealth(agent="a", version="1.0.0", alive=2),))
+    machine = bench.machine(spec)
+    machine.health(health)
+    async with machine.running():
+        await bench.until(lambda: bool(machine.owned) and ["health 2"] == machine.owned[0].journal.state.seen)
+
+    assert health == bench.inputs()[0].body
+
+
+# ── Outputs ──────────────────────────────────────────────────────────────────────────────
+
+
+def forwards(seen: Seen) -> Sequence[Output]:
+    """Carry every readable crossing on into an inbox, set the others aside."""
+    match seen:
+        case Seen(what="received", at=Position() as at):
+            work = envelope("work", position=f"{at.partition}/{at.offset}", digest=seen.digest)
+            assert isinstance(work, Work)
+            return (Forward("inbox.extractor.v1", "t-1", work, at, children="[]"),)
+        case Seen(what="malformed", at=Position() as at):
+            return (
+                SetAside(HANDOFFS, at, seen.digest, "contract-validator", "no-envelope", "it has none", 5),
+            )
+        case _:
+            return ()
+
+
+async def test_a_crossing_is_carried_on_unchanged_and_signed(bench: Bench) -> None:
+    """The router's signature over the stamp, the crossing's own beside it, the body as it was."""
+    bench.broker.create_topic("inbox.extractor.v1")
+    raw = bench.write(envelope("handoff"), payload=b'{"a": 1}')
+    async with bench.running(MachineSpec(decider=witness(forwards))):
+        await bench.until(lambda: bool(bench.broker.records(Partition("inbox.extractor.v1", 0))))
+    (sent,) = bench.broker.records(Partition("inbox.extractor.v1", 0))
+    received = read(sent, PLATFORM)
+    headers, crossing = dict(sent.headers), dict(raw.headers)
+
+    assert isinstance(received, Received)
+    assert record_verifies(received, PLATFORM, {ROUTER.kid: ROUTER.public}.get)
+    assert b'{"a": 1}' == sent.value
+    assert (crossing["sw_envelope"], crossing["sw_sig"]) == (
+        headers["sw_crossing"],
+        headers["sw_crossing_sig"],
+    )
+    assert b"[]" == headers["sw_children"]
+    assert b"journal.router.v1/0/0/1/0" == headers["sw_src"]
+    assert "payload" not in str(bench.commits()[0].outputs[0].payload)
+
+
+async def test_a_dead_letter_keeps_bytes_headers_and_provenance(bench: Bench) -> None:
+    """What was wrong stays exactly as it was."""
+    bench.broker.write(Partition(HANDOFFS, 0), b"k", b"\xff\x00", (("odd", b"\xfe"), ("none", None)))
+    async with bench.running(MachineSpec(decider=witness(forwards))):
+        await bench.until(lambda: bool(bench.broker.records(Partition(DEAD, 0))))
+    (sent,) = bench.broker.records(Partition(DEAD, 0))
+    letter = read(sent, PLATFORM)
+
+    assert isinstance(letter, Received)
+    assert isinstance(letter.record, DeadLetter)
+    assert (b"k", b"\xff\x00") == (sent.key, sent.value)
+    assert [("odd", "/g=="), ("none", None)] == [
+        (header.name, header.value) for header in letter.record.headers
+    ]
+    assert ("k", "no-envelope", 5) == (letter.record.key, letter.record.rule, letter.record.set_aside_at)
+
+
+async def test_an_inbox_that_is_not_there_becomes_an_input(bench: Bench) -> None:
+    """One bad inbox does not stop the partition."""
+    bench.write(envelope("handoff"))
+    async with bench.running(MachineSpec(decider=witness(forwards))) as machine:
+        await bench.until(lambda: 2 == len(machine.owned[0].journal.state.seen))
+        assert ["received", "undeliverable unknown-topic w-1"] == machine.owned[0].journal.state.seen
+    (mark,) = {commit.mark for commit in bench.commits() if commit.outputs}
+
+    assert mark == bench.commits()[-1].published
+
+
+async def test_a_missing_topic_of_the_platform_stops_the_machine() -> None:
+    """No verdict may vanish: that is a set-up that is wrong."""
+    bench = Bench("counter")
+    bench.broker.deny("verdicts.counter.v1")
+    bench.write(envelope("handoff"))
+    async with bench.machine(MachineSpec(decider=counter("counter"))).running() as machine:
+        with pytest.raises(
+            MisconfiguredError, match=r"cannot write to verdicts\.counter\.v1 \(not-authorised\)"
+        ):
+            await machine.wait()
+
+
+@pytest.mark.parametrize("fault", [Fault.CRASH_BEFORE, Fault.CRASH_AFTER])
+@pytest.mark.parametrize("topic", ["journal.router.v1", "verdicts.router.v1"])
+async def test_a_crash_at_any_step_loses_and_doubles_nothing(bench: Bench, fault: Fault, topic: str) -> None:
+    """Before and after the append, before and after publishing: whoever comes next completes it."""
+    decider = counter("router")
+    crashing = bench.machine(MachineSpec(decider=decider))
+    await crashing.start()
+    await bench.until(lambda: bool(crashing.owned))
+    bench.broker.inject(fault, topic)
+    for number in range(3):
+        bench.write(envelope("handoff", id=f"h-{number}"))
+    with pytest.raises(SimCrash):
+        await crashing.wait()
+    for task in (*crashing._lives.values(), *crashing._helpers):
+        task.cancel()  # the process is gone
+    members = bench.broker.group("router").members
+    await bench.broker.expel(members[0])
+    async with bench.running(MachineSpec(decider=decider), "heir") as heir:
+        await bench.until(lambda: 3 == len(bench.inputs()) and not heir.owned[0].backlog)
+    journal = bench.broker.records(Partition("journal.router.v1", 0))
+
+    assert Counts(tasks={"t-1": 3}) == folded(decider, journal)
+    assert [] == violations(journal, [bench.broker.records(Partition("verdicts.router.v1", 0))])
+
+
+async def test_a_zombie_ends_and_none_of_its_outputs_appears(bench: Bench) -> None:
+    """Expelled without knowing, it is fenced at its next append."""
+    decider = counter("router")
+    zombie = bench.machine(MachineSpec(decider=decider), "zombie")
+    async with zombie.running():
+        await bench.until(lambda: bool(zombie.owned))
+        await bench.broker.expel(bench.broker.group("router").members[0])
+        async with bench.running(MachineSpec(decider=decider), "heir"):
+            bench.write(envelope("handoff"))
+            with pytest.raises(FencedError, match="heir"):
+                await zombie.wait()
+            await bench.until(lambda: 1 == len(bench.inputs()))
+    journal = bench.broker.records(Partition("journal.router.v1", 0))
+
+    assert Counts(tasks={"t-1": 1}) == folded(decider, journal)
+    assert [] == violations(journal, [bench.broker.records(Partition("verdicts.router.v1", 0))])
+
+
+# ── Ownership ────────────────────────────────────────────────────────────────────────────
+
+
+async def test_a_single_owner_reads_all_partitions_into_one_journal() -> None:
+    """Whoever has the journal's one partition has everything; the other stands by and takes over."""
+    bench = Bench("cost-cap", partitions=4, journals=1)
+    spec = MachineSpec(decider=counter("cost-cap"), lead=None, single_owner=True, also=(HANDOFFS, DECISIONS))
+    async with bench.running(spec), bench.machine(spec, "two").running() as standby:
+        for partition in range(4):
+            bench.write(envelope("handoff", id=f"h-{partition}"), partition=partition)
+        await bench.until(lambda: 4 == len(bench.inputs()))
+        assert standby.ready
+
+    assert {
+        f"{topic}/{number}": int(topic == HANDOFFS) for topic in (HANDOFFS, DECISIONS) for number in range(4)
+    } == (bench.commits()[-1].positions)
+
+
+async def test_a_partition_handed_straight_back_keeps_its_state_and_epoch(bench: Bench) -> None:
+    """A rebalance takes everything away for a moment; restoring would be waste."""
+    async with bench.running(MachineSpec(decider=counter("router"))) as machine:
+        bench.write(envelope("handoff"))
+        await bench.until(lambda: 1 == len(bench.inputs()))
+        await bench.broker.rebalance("router", HANDOFFS)
+        await bench.until(lambda: bool(machine.owned))
+        bench.write(envelope("handoff", id="h-2"))
+        await bench.until(lambda: 2 == len(bench.inputs()))
+
+    assert [(0, 1), (0, 2)] == [commit.mark for commit in bench.commits()]
+
+
+async def test_a_partition_that_somebody_had_meanwhile_is_restored(bench: Bench) -> None:
+    """The journal's end tells: another claim came, so the parked state is stale."""
+    decider = counter("router")
+    async with bench.running(MachineSpec(decider=decider)) as first:
+        async with bench.machine(MachineSpec(decider=decider), "two").running() as second:
+            (mine, yours) = bench.broker.group("router").members
+            await bench.broker.assign("router", {mine: frozenset(), yours: frozenset({0})})
+            await bench.until(lambda: bool(second.owned))
+            bench.write(envelope("handoff"))
+            await bench.until(lambda: 1 == len(bench.inputs()))
+        await bench.until(lambda: bool(first.owned))
+        bench.write(envelope("handoff", id="h-2"))
+        await bench.until(lambda: 2 == len(bench.inputs()))
+
+    assert Counts(tasks={"t-1": 2}) == folded(
+        decider, bench.broker.records(Partition("journal.router.v1", 0))
+    )
+
+
+async def test_another_partition_count_is_refused(bench: Bench) -> None:
+    """A journal is never repartitioned."""
+    other = Bench("router", partitions=2, journals=1)
+    with pytest.raises(MisconfiguredError, match="never repartitioned"):
+        await other.machine(MachineSpec(decider=witness())).start()
+
+
+async def test_contradictory_options_are_refused() -> None:
+    """A machine has a lead topic or a single owner."""
+    with pytest.raises(MisconfiguredError, match="single owner"):
+        MachineSpec(decider=witness(), single_owner=True)
+
+
+async def test_a_busy_topic_starves_no_other(bench: Bench) -> None:
+    """Each topic that has something gets its share of a batch."""
+    for number in range(50):
+        bench.write(envelope("handoff", id=f"h-{number}"))
+    bench.write(envelope("noted"), DECISIONS)
+    spec = MachineSpec(decider=witness(), also=(DECISIONS,), max_batch=10)
+    async with bench.running(spec):
+        await bench.until(lambda: 51 == len(bench.inputs()))
+
+    assert DECISIONS in [taken.topic for taken in bench.commits()[1].inputs] + [
+        t.topic for t in bench.commits()[0].inputs
+    ]
