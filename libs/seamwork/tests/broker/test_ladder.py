@@ -4,15 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from seamwork.broker.ladder import default_home, find_kafka
+from seamwork.broker.ladder import find_kafka
 from seamwork.errors import MisconfiguredError, RetryableError
-
-
-def test_a_platform_lives_in_the_users_data_folder(tmp_path: Path) -> None:
-    """SEAMWORK_HOME decides, then XDG, then the home folder."""
-    assert tmp_path == default_home("mine", {"SEAMWORK_HOME": str(tmp_path), "XDG_DATA_HOME": "/x"})
-    assert tmp_path / "seamwork" / "mine" == default_home("mine", {"XDG_DATA_HOME": str(tmp_path)})
-    assert Path.home() / ".local" / "share" / "seamwork" / "mine" == default_home("mine", {})
 
 
 def test_a_rung_that_does_not_exist_is_refused(tmp_path: Path) -> None:

@@ -95,15 +95,6 @@ def find_kafka(
     return Kafka("embedded", broker.admin, 1, f"{broker.bootstrap}, log in {broker.log_file}", broker.stop)
 
 
-def default_home(platform: str, environ: Mapping[str, str]) -> Path:
-    """Return a platform's folder: ``SEAMWORK_HOME``, else ``seamwork/<platform>`` in the user's data folder."""
-    home = environ.get("SEAMWORK_HOME")
-    if home:
-        return Path(home)
-    base = environ.get("XDG_DATA_HOME")
-    return (Path(base) if base else Path.home() / ".local" / "share") / "seamwork" / platform
-
-
 def _in_docker(home: Path, *, port: int | None, admin: str, detach: bool) -> Kafka:
     # testcontainers takes a third of a second to import, which machines without Docker need not pay.
     from seamwork.broker.container import ensure_container  # noqa: PLC0415

@@ -131,7 +131,7 @@ def status(platform: str) -> None:
         "admits_work": admits,
         "why": why,
         "state": state.state,
-        "bootstrap": state.bootstrap,
+        "bootstrap": state.kafka.bootstrap if state.kafka else None,
         "home": str(home.root),
         "services": services,
     }
@@ -177,7 +177,8 @@ def _pass_on(log: Path, said: int) -> int:
 def _where(state: RunState | None) -> str:
     if state is None:
         return "its note is gone"
-    return f"Kafka at {state.bootstrap}, {len(state.services)} services"
+    where = state.kafka.where if state.kafka else "unknown"
+    return f"Kafka ({state.kafka.rung if state.kafka else '-'}) at {where}; {len(state.services)} services"
 
 
 def _looked_at(service: ServiceState) -> dict[str, object]:
@@ -234,7 +235,8 @@ def _screen(
     return "\n".join(
         (
             first,
-            f"Kafka at {state.bootstrap}, data and logs in {home.root}",
+            _where(state),
+            f"data and logs in {home.root}",
             "",
             table(["service", "state", "pid", "restarts", "health and metrics"], rows),
         )

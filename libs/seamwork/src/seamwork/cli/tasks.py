@@ -183,7 +183,9 @@ def line_of(received: Received[Any]) -> str:
     match record:
         case Dispatched():
             who = f"{record.source.agent} → {record.receiver.agent}@{record.receiver.version}"
-            return f"{at}  dispatched  {record.step}: {who}  ({record.contract.name} {record.contract.version})"
+            return (
+                f"{at}  dispatched  {record.step}: {who}  ({record.contract.name} {record.contract.version})"
+            )
         case ApprovalRequest():
             return f"{at}  asked       {record.asked}  (seamwork approvals show {record.id})"
         case ApprovalEnd():
@@ -228,7 +230,7 @@ def blame(task: str, platform: str) -> None:
     """
     found = Audit.of(door_of(platform)).blame(task)
     answer(found, lambda: render_blame(found))
-    if found.crossing is not None:
+    if found.trouble is not None:
         sys.exit(NO)
 
 

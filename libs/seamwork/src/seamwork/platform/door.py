@@ -1,8 +1,10 @@
 """Find the way into a platform, as each of its principals."""
 
+import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
 from seamwork.broker.principal import user_name
 from seamwork.broker.registrar import Registrar
@@ -25,7 +27,8 @@ class Door:
     """
     A platform that can be reached.
 
-    *protocol* and *mechanism* are those of the cluster, ``SASL_PLAINTEXT`` and SCRAM for the embedded broker.
+    *protocol*, *mechanism* and *ca_file* are the cluster's, ``SASL_PLAINTEXT`` and SCRAM for the embedded broker;
+    *replication* is how many copies it keeps, needed only where topics are made.
     """
 
     home: PlatformHome
@@ -33,6 +36,15 @@ class Door:
     bootstrap: str
     protocol: str = "SASL_PLAINTEXT"
     mechanism: str = "SCRAM-SHA-512"
+    ca_file: Path | None = None
+    replication: int = 1
+
+    @classmethod
+    def at(cls, home: PlatformHome, identity: Identity, admin: KafkaAccess, replication: int) -> "Door":
+        """Return the way in at the cluster that the registrar reaches by *admin*."""
+        return cls(
+            home, identity, admin.bootstrap, admin.protocol, admin.mechanism, admin.ca_file, replication
+        )
 
     @classmethod
     def of_running(cls, home: PlatformHome) -> "Door":
@@ -44,9 +56,13 @@ class Door:
         """
         identity = home.identity()
         state = read_state(home.state_file)
-        if state is None or not state.bootstrap:
+        if state is None or state.kafka is None:
             raise MisconfiguredError(f"platform {home.name} does not run; start it with `seamwork up`")
-        return cls(home, identity, state.bootstrap)
+        kafka = state.kafka
+        ca_file = Path(kafka.ca_file) if kafka.ca_file else None
+        return cls(
+            home, identity, kafka.bootstrap, kafka.protocol, kafka.mechanism, ca_file, kafka.replication
+        )
 
     def access(self, principal: str) -> KafkaAccess:
         """
@@ -62,7 +78,12 @@ class Door:
                 "an agent is brought in with `seamwork agents add`"
             )
         return KafkaAccess(
-            self.bootstrap, credential.username, credential.password, self.protocol, self.mechanism
+            self.bootstrap,
+            credential.username,
+            credential.password,
+            self.protocol,
+            self.mechanism,
+            self.ca_file,
         )
 
     @asynccontextmanager
@@ -81,6 +102,11 @@ class Door:
             yield Publisher(log, self.identity.id, self.identity.root_public, key, SystemClock(), root)
 
     def registrar(self) -> Registrar:
-        """Return the one who may create topics, rights and credentials."""
-        sizing = Sizing(crossing_partitions=self.identity.partitions)
-        return Registrar(self.access(REGISTRAR), prefix=self.identity.prefix, sizing=sizing)
+        """
+        Return the one who may create topics, rights and credentials.
+
+        At a cluster that was given it is whoever ``SEAMWORK_KAFKA_SASL_USERNAME`` names.
+        """
+        access = KafkaAccess.from_environ(os.environ) or self.access(REGISTRAR)
+        sizing = Sizing(crossing_partitions=self.identity.partitions, replication=self.replication)
+        return Registrar(access, prefix=self.identity.prefix, sizing=sizing)

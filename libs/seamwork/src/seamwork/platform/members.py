@@ -105,6 +105,7 @@ def write_agent_settings(door: Door, name: str) -> Path:
             protocol=access.protocol,
             mechanism=access.mechanism,
             router_keys={router.kid: router.public},
+            ca_file=str(access.ca_file) if access.ca_file else None,
         ),
     )
     return path

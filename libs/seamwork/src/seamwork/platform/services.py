@@ -38,6 +38,8 @@ def service_environ(door: Door, name: str, http_port: int) -> dict[str, str]:
         "SEAMWORK_LOG_LEVEL": os.environ.get("SEAMWORK_LOG_LEVEL", "info"),
         "PYTHONUNBUFFERED": "1",
     }
+    if access.ca_file is not None:
+        told["SEAMWORK_KAFKA_CA_FILE"] = str(access.ca_file)
     if name == "audit-sink":
         told["SEAMWORK_AUDIT_SINK_DATABASE"] = str(home.audit)
     return {**passed, **told}

@@ -21,6 +21,18 @@ class ServiceState(msgspec.Struct, frozen=True, kw_only=True):
     log: str
 
 
+class KafkaState(msgspec.Struct, frozen=True, kw_only=True):
+    """Which Kafka the platform stands on, and how it is spoken to; no secret is in here."""
+
+    rung: str
+    bootstrap: str
+    protocol: str
+    mechanism: str
+    ca_file: str | None
+    replication: int
+    where: str
+
+
 class RunState(msgspec.Struct, frozen=True, kw_only=True):
     """
     What runs of one platform.
@@ -30,8 +42,7 @@ class RunState(msgspec.Struct, frozen=True, kw_only=True):
 
     supervisor: int
     state: Literal["starting", "ready", "failed", "stopping"]
-    bootstrap: str = ""
-    broker_log: str = ""
+    kafka: KafkaState | None = None
     error: str = ""
     services: tuple[ServiceState, ...] = ()
 

@@ -6,11 +6,13 @@ Every step is idempotent, so a start that was cut short is simply started again.
 
 import asyncio
 import os
+import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from seamwork.broker.embedded import BrokerHandle, ensure_broker
+from seamwork.broker.bar import bar
+from seamwork.broker.ladder import Kafka, find_kafka
 from seamwork.broker.principal import agent as agent_principal
 from seamwork.broker.principal import standing, user_name
 from seamwork.clock import SystemClock
@@ -18,7 +20,7 @@ from seamwork.platform.door import REGISTRAR, Door
 from seamwork.platform.home import PlatformHome
 from seamwork.platform.members import write_agent_settings
 from seamwork.platform.services import service_environ
-from seamwork.platform.state import RunState, ServiceState, write_state
+from seamwork.platform.state import KafkaState, RunState, ServiceState, write_state
 from seamwork.platform.supervisor import Supervisor, free_ports, service_modules
 from seamwork.platform.trust import OPERATOR, ensure_trust, first_documents, key_documents
 
@@ -39,7 +41,7 @@ class Running:
     """
 
     door: Door
-    broker: BrokerHandle
+    kafka: Kafka
     supervisor: Supervisor
     took_s: dict[str, float] = field(default_factory=dict)
 
@@ -66,8 +68,15 @@ class Running:
             RunState(
                 supervisor=os.getpid(),
                 state=state,  # type: ignore[arg-type]  # one of the four words, by our own callers
-                bootstrap=self.door.bootstrap,
-                broker_log=str(self.broker.log_file),
+                kafka=KafkaState(
+                    rung=self.kafka.rung,
+                    bootstrap=self.door.bootstrap,
+                    protocol=self.door.protocol,
+                    mechanism=self.door.mechanism,
+                    ca_file=str(self.door.ca_file) if self.door.ca_file else None,
+                    replication=self.kafka.replication,
+                    where=self.kafka.where,
+                ),
                 error=error,
                 services=services,
             ),
@@ -88,7 +97,7 @@ class Running:
         """Stop the services in order, then the broker."""
         self.note("stopping")
         await self.supervisor.stop_all()
-        await asyncio.to_thread(self.broker.stop)
+        await asyncio.to_thread(self.kafka.stop)
         self.home.state_file.unlink(missing_ok=True)
 
 
@@ -126,12 +135,17 @@ async def bring_up(  # what an operator may choose
         began = time.monotonic()
 
     tell("starting Kafka")
-    broker = await asyncio.to_thread(
-        lambda: ensure_broker(home.root, port=port, admin=user_name(prefix, REGISTRAR))
+    kafka = await asyncio.to_thread(
+        lambda: find_kafka(
+            home.root,
+            port=port,
+            admin=user_name(prefix, REGISTRAR),
+            progress=bar(sys.stderr, "fetching Kafka"),
+        )
     )
-    door = Door(home, identity, broker.bootstrap)
+    door = Door.at(home, identity, kafka.admin, kafka.replication)
     supervisor = Supervisor()
-    running = Running(door, broker, supervisor, took)
+    running = Running(door, kafka, supervisor, took)
     supervisor.on_change(lambda: running.note("starting"))
     done("broker")
     try:
@@ -150,7 +164,7 @@ async def bring_up(  # what an operator may choose
     except BaseException as error:
         running.note("failed", str(error))
         await supervisor.stop_all()
-        await asyncio.to_thread(broker.stop)
+        await asyncio.to_thread(kafka.stop)
         home.state_file.unlink(missing_ok=True)
         raise
     supervisor.on_change(lambda: running.note("ready"))

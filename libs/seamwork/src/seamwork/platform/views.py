@@ -291,7 +291,11 @@ def _trace_lines(trace: Trace, width: int) -> Iterator[str]:
     yield f"task {trace.task}: {trace.state}"
     if trace.intent is not None:
         yield from _wrapped(f"“{_line(trace.intent)}”, by {trace.initiator}", width, "  ")
-    facts = [f"{trace.crossings} crossings", f"{trace.refused} refused", f"{trace.retries} retries"]
+    facts = [
+        _counted(trace.crossings, "crossing", "crossings"),
+        f"{trace.refused} refused",
+        _counted(trace.retries, "retry", "retries"),
+    ]
     if trace.begun_at is not None:
         facts.insert(0, f"begun {rfc3339(trace.begun_at)}, took {_span(trace.begun_at, trace.ended_at)}")
     facts.append(f"spent {_money(trace.spent_micro_usd)}")
@@ -326,7 +330,7 @@ def _dispatch_lines(dispatch: DispatchView) -> _Lines:
     took = "" if dispatch.latency_ms is None else f" after {_duration(dispatch.latency_ms)}"
     outcome = f" {dispatch.outcome}" if dispatch.outcome else ""
     spent = f", spent {_money(dispatch.spent_micro_usd)}" if dispatch.spent_micro_usd is not None else ""
-    notes = f", {dispatch.progress} progress notes" if dispatch.progress else ""
+    notes = f", {_counted(dispatch.progress, 'note', 'notes')}" if dispatch.progress else ""
     yield f"dispatch {dispatch.number} to {dispatch.receiver}: {dispatch.status}{outcome}{took}{spent}{notes}"
     for index, result in enumerate(dispatch.results):
         yield index == len(dispatch.results) - 1, _result_lines(result)
@@ -398,12 +402,15 @@ def _blame_lines(blame: Blame, width: int) -> Iterator[str]:
         if value:
             yield from _wrapped(value, width, f"  {name:<10}", " " * 12)
     if blame.others:
-        noun = "crossing" if blame.others == 1 else "crossings"
-        yield f"{blame.others} further {noun} ended badly; see the trace."
+        yield f"{_counted(blame.others, 'further crossing', 'further crossings')} ended badly; see the trace."
 
 
 def _what(trouble: TroubleView) -> str:
-    whose = f"{trouble.source}'s {trouble.record_kind}" if trouble.source else f"a {trouble.record_kind}"
+    whose = (
+        f"{trouble.source}'s {trouble.record_kind}"
+        if trouble.source
+        else f"{_article(trouble.record_kind)} {trouble.record_kind}"
+    )
     unproven = "" if trouble.proven else ", whose sender nothing proves,"
     match trouble.what:
         case "refused":
@@ -439,8 +446,9 @@ def _judge(trouble: TroubleView) -> str:
 def _mended(blame: Blame) -> str:
     if not blame.mended:
         return ""
-    noun = "crossing" if blame.mended == 1 else "crossings"
-    return f" ({blame.mended} {noun} went wrong on the way and the outcome does not rest on it)"
+    return (
+        f" ({_counted(blame.mended, 'crossing', 'crossings')} went wrong on the way and the outcome stands)"
+    )
 
 
 def _wrapped(text: str, width: int, first: str, rest: str | None = None) -> list[str]:
@@ -454,6 +462,14 @@ def _wrapped(text: str, width: int, first: str, rest: str | None = None) -> list
         break_long_words=False,
         break_on_hyphens=False,
     ) or [first.rstrip()]
+
+
+def _article(noun: str) -> str:
+    return "an" if noun[:1] in "aeiou" else "a"
+
+
+def _counted(count: int, one: str, many: str) -> str:
+    return f"{count} {one if count == 1 else many}"
 
 
 def _repeats(count: int) -> str:
