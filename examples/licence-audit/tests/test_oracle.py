@@ -4,6 +4,7 @@ Hold the audit against two oracles that share no code with it: pip-licenses, and
 The labels were written before the first comparison and are not edited to fit.
 """
 
+import asyncio
 import json
 import os
 import shutil
@@ -15,10 +16,9 @@ from typing import Any
 import pytest
 from ruamel.yaml import YAML
 
+from licence_audit.agents import extractor
 from licence_audit.discover import Roots
-from licence_audit.extractor import extract
 from licence_audit.facts import AuditRequest
-from licence_audit.policy import LicencePolicy
 from licence_audit.ungoverned import audit
 
 ORACLE = Path(__file__).parent.parent / "oracle"
@@ -33,9 +33,9 @@ def load(name: str) -> Any:
 
 
 @pytest.fixture(scope="module")
-def ours(roots: Roots, policy: LicencePolicy) -> Findings:
+def ours() -> Findings:
     """What the audit says of every distribution: name and version to expression."""
-    report = audit(AuditRequest(limit=400), roots, policy, extract)
+    report = asyncio.run(audit(AuditRequest(limit=400), extractor.agent))
     return {(entry.ref.name, entry.ref.version): entry.expression for entry in report.entries}
 
 

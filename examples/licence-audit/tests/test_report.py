@@ -1,5 +1,5 @@
+from licence_audit.agents import extractor
 from licence_audit.discover import Roots, discover
-from licence_audit.extractor import extract
 from licence_audit.facts import (
     MAX_MARKDOWN_CHARS,
     AuditEntry,
@@ -8,9 +8,8 @@ from licence_audit.facts import (
     EntryStatus,
     ReportRequest,
 )
-from licence_audit.policy import LicencePolicy
 from licence_audit.report import INCOMPLETE, compose, side_by_side
-from licence_audit.ungoverned import audit, wrong_about
+from licence_audit.ungoverned import audit, falsehoods
 
 
 def entry(name: str, status: EntryStatus, reason: str = "because") -> AuditEntry:
@@ -59,13 +58,11 @@ def test_a_report_that_is_too_long_says_so() -> None:
     assert report.markdown.endswith("the entries are complete.\n")
 
 
-def test_the_ungoverned_report_is_false_about_named_distributions(
-    roots: Roots, policy: LicencePolicy
-) -> None:
+async def test_the_ungoverned_report_is_false_about_named_distributions() -> None:
     """Every check succeeds, one copyleft is called allowed, and only a comparison can say so."""
     request = AuditRequest(environment=False)
-    report = audit(request, roots, policy)
-    wrong = wrong_about(request, roots, policy)
+    report = await audit(request)
+    wrong = falsehoods(report, await audit(request, extractor.agent))
 
     assert 0 == report.counts.incomplete == report.counts.needs_approval == report.counts.not_approved
     assert ["sample-joined-copyleft"] == [each.name for each in wrong if each.hides_a_problem]
@@ -74,9 +71,9 @@ def test_the_ungoverned_report_is_false_about_named_distributions(
     }
 
 
-def test_the_samples_guarantee_their_three_findings(roots: Roots, policy: LicencePolicy) -> None:
+async def test_the_samples_guarantee_their_three_findings(roots: Roots) -> None:
     """On every machine one package needs a person, some are hit by the drift, one has no licence."""
-    report = audit(AuditRequest(environment=False), roots, policy, extract)
+    report = await audit(AuditRequest(environment=False), extractor.agent)
 
     assert (1, 1) == (report.counts.needs_approval, report.counts.no_licence)
     assert len(discover(AuditRequest(environment=False), roots).refs) == len(report.entries)

@@ -71,13 +71,15 @@ class AuditRequest(Payload):
 
     ``only`` lists distributions and switches discovery off; ``carried`` are entries of an earlier
     audit that the new report joins with what it finds. ``exceptions`` says what becomes of copyleft: a
-    person is asked, or it is only reported as waiting for approval, for a follow-up to ask.
+    person is asked and has ``answer_within_s`` to say something, or it is only reported as waiting for
+    approval, for a follow-up to ask.
     """
 
     title: Annotated[str, StringConstraints(min_length=1, max_length=120)] = "Licence audit"
     environment: bool = True
     samples: bool = True
     exceptions: Exceptions = "ask"
+    answer_within_s: Annotated[int, Field(ge=1, le=110)] = 60
     only: Annotated[tuple[DistributionRef, ...], Field(max_length=MAX_PACKAGES, strict=False)] = ()
     carried: "Annotated[tuple[AuditEntry, ...], Field(max_length=MAX_PACKAGES, strict=False)]" = ()
     limit: Annotated[int, Field(ge=1, le=MAX_PACKAGES)] = 200
@@ -237,10 +239,17 @@ class AuditReport(Payload):
     markdown: Annotated[str, StringConstraints(max_length=MAX_MARKDOWN_CHARS)]
 
 
-class Failure(Payload):
-    """Why a step has no answer."""
+class Fault(Payload):
+    """What went wrong, by a stable name and in a sentence."""
 
-    reason: Reason
+    type: Annotated[str, StringConstraints(min_length=1, max_length=200)]
+    message: Annotated[str, StringConstraints(max_length=2_000)]
+
+
+class Failure(Payload):
+    """Why a step has no answer, in the form that the SDK gives to every error."""
+
+    error: Fault
 
 
 AuditRequest.model_rebuild()

@@ -31,7 +31,17 @@ CAPABILITIES: dict[Stage, str] = {
     "comply": "judge-licence",
     "except": "record-exception",
 }
+CONTRACTS: dict[Stage, str] = {
+    "parse": "licence-metadata/1.0.0",
+    "extract": "licence-facts/1.0.0",
+    "comply": "licence-compliance/1.0.0",
+    "except": "licence-exception/1.0.0",
+}
+# What a step may cost at most, in micro-USD: the limits that its contract states.
+CEILINGS: dict[Stage, int] = {"parse": 200, "extract": 500, "comply": 200, "except": 100}
 REPORT_CAPABILITY = "compose-report"
+REPORT_CONTRACT = "licence-report/1.0.0"
+REPORT_CEILING = 1_000
 ACCEPT_COPYLEFT = "accept-copyleft"
 MAX_STEP_CHARS = 200
 OPEN = frozenset({"incomplete", "needs-approval"})
@@ -43,13 +53,20 @@ class UnexpectedAnswerError(TypeError):
 
 @dataclass(frozen=True, slots=True)
 class Delegation:
-    """One step to hand out: to whom by capability, under which step name, what, and for which effects."""
+    """
+    One step to hand out: to whom by capability, under which contract and step name, what, for which effects.
+
+    ``within_s`` is set where a person is waited for; ``ceiling`` is in micro-USD.
+    """
 
     stage: Stage
     capability: str
+    contract: str
     step: str
     payload: Payload
+    ceiling: int
     effects: tuple[str, ...] = ()
+    within_s: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +75,7 @@ class Track:
 
     ref: DistributionRef
     exceptions: Exceptions
+    answer_within_s: int
     parsed: ParsedMetadata | None = None
     facts: LicenceFacts | None = None
     finding: ComplianceFinding | None = None
@@ -68,7 +86,7 @@ class Track:
 
 def begin(request: AuditRequest, ref: DistributionRef) -> Track:
     """Start on one of the distributions that the request asks for."""
-    return Track(ref, request.exceptions)
+    return Track(ref, request.exceptions, request.answer_within_s)
 
 
 def next_step(track: Track) -> Delegation | AuditEntry:
@@ -86,7 +104,8 @@ def next_step(track: Track) -> Delegation | AuditEntry:
         wish = ExceptionRequest(
             finding=track.finding, use="use unmodified, as a dependency of this environment"
         )
-        return _delegate(track, "except", wish, (ACCEPT_COPYLEFT,))
+        asked = _delegate(track, "except", wish)
+        return replace(asked, effects=(ACCEPT_COPYLEFT,), within_s=track.answer_within_s)
     return _found(track, track.finding)
 
 
@@ -163,8 +182,15 @@ def is_complete(report: AuditReport) -> bool:
     return report.counts.incomplete == 0
 
 
-def _delegate(track: Track, stage: Stage, payload: Payload, effects: tuple[str, ...] = ()) -> Delegation:
-    return Delegation(stage, CAPABILITIES[stage], _step_name(track.ref, stage), payload, effects)
+def _delegate(track: Track, stage: Stage, payload: Payload) -> Delegation:
+    return Delegation(
+        stage=stage,
+        capability=CAPABILITIES[stage],
+        contract=CONTRACTS[stage],
+        step=_step_name(track.ref, stage),
+        payload=payload,
+        ceiling=CEILINGS[stage],
+    )
 
 
 def _step_name(ref: DistributionRef, stage: Stage) -> str:

@@ -1,44 +1,22 @@
 """
-Act one: the audit as everybody wires it, each function calling the next, nothing in between.
+Act one: the agents wired to each other as everybody does it, each function calling the next, nothing in between.
 
-Run it with ``python -m licence_audit.ungoverned``. Every step succeeds, every object passes its type,
-and the report is wrong; ``wrong_about`` says where, which nobody in this wiring would have asked.
+Run it with ``python -m licence_audit.ungoverned``. Every step succeeds, every object passes its type, and the
+report is wrong; ``falsehoods`` says where, which nobody in this wiring would have asked.
 """
 
-from collections.abc import Callable
+import asyncio
 from dataclasses import dataclass
 
-from licence_audit import extractor, extractor_drifted
-from licence_audit.compliance import comply
-from licence_audit.discover import Roots, discover
-from licence_audit.facts import (
-    AuditEntry,
-    AuditReport,
-    AuditRequest,
-    DistributionRef,
-    EntryStatus,
-    LicenceFacts,
-    ParsedMetadata,
-)
-from licence_audit.parser import parse
-from licence_audit.planner import (
-    Delegation,
-    Track,
-    UnexpectedAnswerError,
-    answered,
-    begin,
-    next_step,
-    report_request,
-)
-from licence_audit.policy import LicencePolicy, load_policy
-from licence_audit.report import compose
-
-Extract = Callable[[ParsedMetadata], LicenceFacts]
+from licence_audit.agents import compliance, extractor_drifted, parser, planner, report
+from licence_audit.facts import AuditReport, AuditRequest, EntryStatus
+from seamwork.agent import Agent
+from seamwork.agent.direct import Direct
 
 
 @dataclass(frozen=True, slots=True)
 class Falsehood:
-    """One distribution about which the report is wrong: what it says, and what is so."""
+    """One distribution about which a report is wrong: what it says, and what is so."""
 
     name: str
     version: str
@@ -53,21 +31,17 @@ class Falsehood:
         return self.reported_status == "allowed" != self.actual_status
 
 
-def audit(
-    request: AuditRequest, roots: Roots, policy: LicencePolicy, extract: Extract = extractor_drifted.extract
-) -> AuditReport:
-    """Audit what the request asks for with plain function calls."""
+async def audit(request: AuditRequest, extractor: Agent = extractor_drifted.agent) -> AuditReport:
+    """Audit what the request asks for, with the extractor that it is given."""
     # Without a gate nobody can be asked, so copyleft is only reported.
     unasked = request.model_copy(update={"exceptions": "report"})
-    found = discover(unasked, roots)
-    entries = tuple(_audit_one(begin(unasked, ref), roots, policy, extract) for ref in found.refs)
-    return compose(report_request(request, entries, found.left_out))
+    wired = Direct(planner.agent, parser.agent, extractor, compliance.agent, report.agent)
+    answer = await wired.call("planner", "licence-audit/1.0.0", unasked, returns=AuditReport)
+    return answer.value
 
 
-def wrong_about(request: AuditRequest, roots: Roots, policy: LicencePolicy) -> tuple[Falsehood, ...]:
-    """Name the distributions about which the drifted audit differs from the one that reads everything."""
-    told = audit(request, roots, policy)
-    true = audit(request, roots, policy, extractor.extract)
+def falsehoods(told: AuditReport, true: AuditReport) -> tuple[Falsehood, ...]:
+    """Name the distributions about which a report differs from one that read everything."""
     return tuple(
         Falsehood(
             name=said.ref.name,
@@ -84,25 +58,7 @@ def wrong_about(request: AuditRequest, roots: Roots, policy: LicencePolicy) -> t
 
 def main() -> None:
     """Print the report of this environment, as somebody would who trusts it."""
-    print(
-        audit(
-            AuditRequest(title="Licence audit, ungoverned"), Roots.of_this_process(), load_policy()
-        ).markdown
-    )
-
-
-def _audit_one(track: Track, roots: Roots, policy: LicencePolicy, extract: Extract) -> AuditEntry:
-    while isinstance(step := next_step(track), Delegation):
-        match step.payload:
-            case DistributionRef() as ref:
-                track = answered(track, parse(ref, roots))
-            case ParsedMetadata() as parsed:
-                track = answered(track, extract(parsed))
-            case LicenceFacts() as facts:
-                track = answered(track, comply(facts, policy))
-            case _:
-                raise UnexpectedAnswerError("the ungoverned wiring has no step of this kind")
-    return step
+    print(asyncio.run(audit(AuditRequest(title="Licence audit, ungoverned"))).markdown)
 
 
 if __name__ == "__main__":

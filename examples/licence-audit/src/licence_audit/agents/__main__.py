@@ -1,0 +1,76 @@
+"""
+Run several of the audit's agents in one program, each with its own name, key and inbox.
+
+Between them nothing changes: they meet on the platform only. It spares a small machine the price of one Python for
+each.
+"""
+
+import asyncio
+import os
+import signal
+import sys
+from contextlib import AsyncExitStack
+from importlib import import_module
+from typing import Never
+
+from licence_audit import agents
+from seamwork.agent import Agent
+from seamwork.errors import SeamworkError
+
+_LOOK_EVERY_S = 1.0
+_USAGE = 64
+_SOFTWARE = 70
+
+
+async def serve(*served: Agent) -> None:
+    """
+    Run agents until a signal comes, the process that began them is gone, or one of them breaks.
+
+    Raises:
+        SeamworkError: What broke it.
+    """
+    ended = asyncio.Event()
+    for each in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(each, ended.set)
+    async with AsyncExitStack() as stack:
+        for agent in served:
+            await agent.start()
+            stack.push_async_callback(agent.stop)
+        reasons = [asyncio.create_task(each) for each in (ended.wait(), _orphaned(os.getppid()))]
+        reasons += [asyncio.create_task(_broken(agent)) for agent in served]
+        done, waiting = await asyncio.wait(reasons, return_when=asyncio.FIRST_COMPLETED)
+        for each in waiting:
+            each.cancel()
+        for each in done:
+            each.result()
+
+
+async def _broken(agent: Agent) -> bool:
+    await agent.wait_broken()
+    return True
+
+
+async def _orphaned(parent: int) -> bool:
+    # Whoever is orphaned is given another parent.
+    while os.getppid() == parent:  # noqa: ASYNC110  # nothing tells us
+        await asyncio.sleep(_LOOK_EVERY_S)
+    return True
+
+
+def main() -> Never:
+    """Run the agents named on the command line by their modules."""
+    names = sys.argv[1:]
+    if not names:
+        sys.stderr.write(f"name the agents to run, as in: python -m {agents.__name__} parser compliance\n")
+        raise SystemExit(_USAGE)
+    found: list[Agent] = [import_module(f"{agents.__name__}.{name}").agent for name in names]
+    try:
+        asyncio.run(serve(*found))
+    except SeamworkError as error:
+        sys.stderr.write(f"{', '.join(names)}: {error}\n")
+        raise SystemExit(_SOFTWARE) from error
+    raise SystemExit(0)
+
+
+if __name__ == "__main__":
+    main()
