@@ -104,7 +104,7 @@ def _on_crossing(
     yield event
     scene = scene_of(place, state, context, seen(event))
     done = False
-    for verdict in state.early.get(offset, ()):
+    for verdict in state.early.get(str(offset), ()):
         if done:
             yield ev.VerdictLate(gate=verdict.gate, subject=verdict.subject, why="decided")
             continue
@@ -120,10 +120,10 @@ def _on_verdict(
         yield ev.VerdictLate(gate=verdict.gate, subject=subject, why="another-topic")
         return
     if subject.offset >= state.read_to:
-        if not any(_same(verdict, kept) for kept in state.early.get(subject.offset, ())):
+        if not any(_same(verdict, kept) for kept in state.early.get(str(subject.offset), ())):
             yield ev.VerdictKept(verdict=verdict)
         return
-    live = state.live.get(subject.offset)
+    live = state.live.get(str(subject.offset))
     if live is None:
         yield ev.VerdictLate(gate=verdict.gate, subject=subject, why=late(live, verdict) or "decided")
         return
@@ -166,7 +166,7 @@ def _task_of(state: State, timer: str) -> str:
     kind, _, name = timer.partition("|")
     match kind:
         case "live":
-            return state.live[int(name)].facts.task
+            return state.live[name].facts.task
         case "work":
             return name.partition("|")[0]
         case "task":
@@ -179,7 +179,7 @@ def _ring(place: Place, state: State, timer: str, context: Context) -> Iterator[
     kind, _, name = timer.partition("|")
     match kind:
         case "live":
-            yield from take_up(scene_of(place, state, context, state.live[int(name)]))
+            yield from take_up(scene_of(place, state, context, state.live[name]))
         case "work":
             task_id, _, crossing = name.partition("|")
             task = state.tasks[task_id]
@@ -205,7 +205,8 @@ def _overdue(context: Context, task: Task, errand: Errand) -> Iterator[ev.Event]
 def _on_catalog(place: Place, state: State, context: Context) -> Iterator[ev.Event]:
     """Only wake what the new documents touch; the tick that follows decides, one thing of a task at a time."""
     timers: list[str] = []
-    for offset, live in state.live.items():
+    for live in sorted(state.live.values(), key=lambda one: one.facts.offset):
+        offset = live.facts.offset
         if live.phase == "judging" and not live.required:
             seats = seats_for(context, live.facts)
             if any(seat.required for seat in seats):
@@ -214,8 +215,8 @@ def _on_catalog(place: Place, state: State, context: Context) -> Iterator[ev.Eve
         elif complete(live) and reached(scene_of(place, state, context, live)):
             overdue = live.phase == "waiting" and live.until <= context.now
             timers += [live_timer(offset)] if live.phase == "judging" or overdue else []
-    for task in state.tasks.values():
-        for errand in task.errands.values():
+    for _, task in sorted(state.tasks.items()):
+        for _, errand in sorted(task.errands.items()):
             dispatch = errand.open_dispatch
             if dispatch is None:
                 continue

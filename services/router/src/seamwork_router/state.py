@@ -198,11 +198,11 @@ class Breaker(msgspec.Struct):
 
 
 class State(msgspec.Struct):
-    """Everything the router remembers of one partition."""
+    """Everything the router remembers of one partition; *live* and *early* by their offset, as text."""
 
     read_to: int = 0
-    live: dict[int, Live] = {}
-    early: dict[int, list[Verdict]] = {}
+    live: dict[str, Live] = {}
+    early: dict[str, list[Verdict]] = {}
     tasks: dict[str, Task] = {}
     over: dict[str, Over] = {}
     strays: dict[str, Known] = {}
@@ -271,26 +271,26 @@ def _judge(state: State, event: Judgement) -> None:
     match event:
         case ev.CrossingSeen():
             offset = event.crossing.offset
-            state.live[offset] = seen(event)
-            state.early.pop(offset, None)
+            state.live[str(offset)] = seen(event)
+            state.early.pop(str(offset), None)
             state.read_to = offset + 1
         case ev.VerdictKept():
             offset = event.verdict.subject.offset
-            state.early.setdefault(offset, []).append(event.verdict)
+            state.early.setdefault(str(offset), []).append(event.verdict)
             return
         case ev.VerdictCounted():
             offset = event.verdict.subject.offset
-            state.live[offset].votes[event.verdict.gate] = event.verdict
+            state.live[str(offset)].votes[event.verdict.gate] = event.verdict
         case ev.Claimed():
             offset = event.offset
-            _claim(state, state.live[offset], event)
+            _claim(state, state.live[str(offset)], event)
         case ev.CrossingClosed():
             _close(state, event)
             return
         case ev.SeatsTaken() | ev.Held() | ev.Approved() | ev.Postponed() | ev.AttemptOpened():
             offset = event.offset
-            move(state.live[offset], event)
-            _follow_attempt(state, state.live[offset])
+            move(state.live[str(offset)], event)
+            _follow_attempt(state, state.live[str(offset)])
         case _:
             assert_never(event)
     _arm_live(state, offset)
@@ -332,7 +332,7 @@ def _follow_attempt(state: State, live: Live) -> None:
 
 
 def _arm_live(state: State, offset: int) -> None:
-    live = state.live[offset]
+    live = state.live[str(offset)]
     match live.phase:
         case "judging":
             at = _judging_due(live)
@@ -385,7 +385,7 @@ def _known_ids(state: State, facts: Facts) -> dict[str, Known]:
 
 
 def _close(state: State, event: ev.CrossingClosed) -> None:
-    live = state.live.pop(event.offset, None)
+    live = state.live.pop(str(event.offset), None)
     state.timers.disarm(live_timer(event.offset))
     task = None if live is None else state.tasks.get(live.facts.task)
     if live is None or task is None:
@@ -438,7 +438,7 @@ def _on_errand(
             errand.current = event.dispatch
             errand.dispatches[event.dispatch] = dispatched(event)
             task.by_dispatch[event.dispatch] = event.crossing
-            state.live[errand.facts.offset].phase = "dispatched"
+            state.live[str(errand.facts.offset)].phase = "dispatched"
             state.timers.disarm(live_timer(errand.facts.offset))
             state.timers.arm(timer, event.plan.not_after)
         case ev.Corrected():
@@ -456,14 +456,14 @@ def _on_errand(
         case ev.ErrandEnded():
             errand.ended, errand.successor = event.how, event.successor
             task.degraded |= event.degraded
-            state.live.pop(errand.facts.offset, None)
+            state.live.pop(str(errand.facts.offset), None)
             state.timers.disarm(live_timer(errand.facts.offset))
             state.timers.disarm(timer)
         case ev.Requeued():
             errand.ended, errand.excluded, errand.fallback_only = None, (), False
             live = Live(facts=errand.facts, seats=event.seats, seen_at=event.at, attempt=errand.attempt)
             live.claimed = True
-            state.live[errand.facts.offset] = live
+            state.live[str(errand.facts.offset)] = live
         case _:
             assert_never(event)
 
@@ -506,7 +506,7 @@ def _finish(state: State, event: ev.TaskOver) -> None:
     for errand in task.errands.values():
         state.timers.disarm(work_timer(task.id, errand.facts.id))
         if errand.ended is None:
-            state.live.pop(errand.facts.offset, None)
+            state.live.pop(str(errand.facts.offset), None)
             state.timers.disarm(live_timer(errand.facts.offset))
     state.timers.disarm(task_timer(task.id))
     state.over[task.id] = Over(

@@ -8,7 +8,7 @@ from seamwork_router.settings import Settings
 
 
 def also(catalog: Catalog) -> tuple[str, ...]:
-    """Return what the router reads besides the crossings: the verdicts of every gate there ever was, and commands."""
+    """Return what the router reads besides crossings: verdicts of every gate there ever was, and commands."""
     return (*(f"verdicts.{gate}.v1" for gate in catalog.gate_names()), COMMANDS)
 
 

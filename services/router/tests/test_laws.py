@@ -1,0 +1,252 @@
+"""What holds whatever agents, gates, people and clocks do."""
+
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from seamwork.decider import Forward, HealthChanged, InstanceHealth
+from seamwork.grants.authority import dropped, widened
+from seamwork.records.decision import Dispatched, TaskEnded
+from seamwork.records.inbox import Work
+from seamwork.records.wire import Received
+from seamwork.testing.builders import received
+from seamwork_router import events as ev
+
+Bench = Any  # the class of conftest; importlib mode cannot import it
+GATES = ("contract-validator", "policy-engine", "cost-cap", "approval-workflow")
+OUTCOMES = ("ALLOW", "ALLOW", "ALLOW", "ALLOW", "DENY", "THROTTLE", "REQUIRE_APPROVAL", "MAYBE")
+TASKS = ("t-1", "t-2", "t-3")
+
+
+def _pending(bench: Bench) -> list[Received[Any]]:
+    offsets = sorted(map(int, bench.state.live))
+    read = {given.raw.offset: given for given, _ in bench.log if _is_crossing(given)}
+    return [read[offset] for offset in offsets]
+
+
+def _is_crossing(given: Any) -> bool:
+    return isinstance(given, Received) and given.raw.topic == "handoffs.v1"
+
+
+def begin(bench: Bench, n: int) -> None:
+    """Begin one of three tasks, perhaps a second time."""
+    contract = ("licence-facts", "transient")[n % 2]
+    bench.send("handoff", task=TASKS[n % 3], id=f"root-{n % 4}", contract=contract)
+
+
+def child(bench: Bench, n: int) -> None:
+    """Hand something on under any stamp that was ever given."""
+    if bench.works:
+        work = bench.works[n % len(bench.works)]
+        mode = "transfer" if n % 5 == 0 else "delegate"
+        target = ("reader", "backup", "extractor", "planner")[n % 4]
+        bench.child(work, f"step-{n % 2}", task=work.task, mode=mode, target=target, contract="transient")
+
+
+def answer(bench: Bench, n: int) -> None:
+    """Answer under any stamp that was ever given."""
+    if bench.works:
+        work = bench.works[n % len(bench.works)]
+        outcome = ("success", "partial", "error")[n % 3]
+        bench.result(work, outcome, n % 2, task=work.task, spent={"micro_usd": n})
+
+
+def spend(bench: Bench, n: int) -> None:
+    """Report usage under any stamp that was ever given."""
+    if bench.works:
+        work = bench.works[n % len(bench.works)]
+        bench.send(
+            "usage", id=f"u-{n}", task=work.task, source=work.agent, dispatch=work.dispatch, ordinal=n,
+            stamp=bench.stamp(work), spent={"micro_usd": 10 * n},
+        )  # fmt: skip
+
+
+def vote(bench: Bench, n: int) -> None:
+    """Let some gate say something of something that waits."""
+    pending = _pending(bench)
+    if pending:
+        crossing = pending[n % len(pending)]
+        outcome = OUTCOMES[n % len(OUTCOMES)]
+        live = bench.state.live[str(crossing.raw.offset)]
+        approvers = [{"roles": ["lawyer"]}] if outcome == "REQUIRE_APPROVAL" else []
+        bench.vote(crossing, GATES[n % 4], outcome, live.attempt, approvers=approvers)
+
+
+def admit(bench: Bench, n: int) -> None:
+    """Let every gate that is still asked say yes."""
+    pending = _pending(bench)
+    if pending:
+        crossing = pending[n % len(pending)]
+        live = bench.state.live[str(crossing.raw.offset)]
+        for gate in live.missing:
+            bench.vote(crossing, gate, attempt=live.attempt)
+
+
+def wait(bench: Bench, n: int) -> None:
+    """Let time pass, from a moment to half an hour."""
+    bench.pass_time(n * n * 2)
+
+
+def cancel(bench: Bench, n: int) -> None:
+    """Let a person cancel a task, now and then."""
+    if n % 7 == 0:
+        bench.step(received("command", task=TASKS[n % 3], topic="commands.v1", appended_at=bench.now))
+
+
+def revoke(bench: Bench, n: int) -> None:
+    """Revoke an agent version, now and then."""
+    if n % 11 == 0:
+        bench.publish(revoke=("Agent", ("extractor", "reader")[n % 2], "1.0.0"))
+
+
+def health(bench: Bench, n: int) -> None:
+    """Let an agent's last instance go, or its first come."""
+    alive = InstanceHealth(agent=("extractor", "backup")[n % 2], version="1.0.0", alive=n % 3)
+    bench.step(HealthChanged(instances=(alive,)))
+
+
+ACTIONS: tuple[Callable[[Bench, int], None], ...] = (
+    begin, child, answer, spend, vote, admit, admit, admit, wait, cancel, revoke, health,
+)  # fmt: skip
+scripts = st.lists(st.tuples(st.sampled_from(ACTIONS), st.integers(0, 1000)), min_size=5, max_size=60)
+law = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+
+
+def play(new_bench: Bench, script: list[tuple[Callable[[Bench, int], None], int]]) -> Bench:
+    """Live through a script that begins with a task in hand."""
+    bench = new_bench()
+    bench.begin(contract="transient")
+    for act, number in script:
+        act(bench, number)
+    return bench
+
+
+def frozen(bench: Bench) -> bytes:
+    """Return all that is remembered as bytes."""
+    return msgspec.json.encode(bench.state, order="deterministic")
+
+
+@law
+@given(scripts)
+def test_a_redelivered_record_changes_nothing(new_bench: Bench, script: Any) -> None:
+    """Every crossing and verdict, read once more, leaves the memory as it is and says nothing."""
+    bench = play(new_bench, script)
+    said = len(bench.outputs)
+    before = frozen(bench)
+    for one, _ in list(bench.log):
+        if isinstance(one, Received) and one.raw.topic != "commands.v1":
+            bench.step(one)
+
+    assert before == frozen(bench)
+    assert said == len(bench.outputs)
+
+
+@law
+@given(scripts)
+def test_replaying_the_journal_gives_the_same_state(new_bench: Bench, script: Any) -> None:
+    """Through the bytes that a journal holds, and from the bytes of a snapshot in the middle."""
+    bench = play(new_bench, script)
+    event = msgspec.json.Decoder(bench.machine.event_type)
+    state = msgspec.json.Decoder(bench.machine.state_type)
+    read = [event.decode(msgspec.json.encode(one)) for one in bench.events]
+    half = len(read) // 2
+    snapshot = state.decode(msgspec.json.encode(bench.machine.fold(read[:half])))
+
+    assert read == bench.events
+    assert frozen(bench) == msgspec.json.encode(bench.machine.fold(read), order="deterministic")
+    assert frozen(bench) == msgspec.json.encode(
+        bench.machine.fold(read[half:], snapshot), order="deterministic"
+    )
+
+
+@law
+@given(scripts)
+def test_the_same_inputs_are_decided_the_same_way(new_bench: Bench, script: Any) -> None:
+    """Deciding once more on the recorded inputs yields the recorded events."""
+    bench = play(new_bench, script)
+    again = new_bench()
+    events: list[ev.Event] = []
+    for one, context in bench.log:
+        again.state, more, _ = again.machine.step(again.state, one, context)
+        events += more
+
+    assert bench.events == events
+
+
+@law
+@given(scripts)
+def test_nothing_is_dispatched_without_every_required_verdict(new_bench: Bench, script: Any) -> None:
+    """Each required gate has a counted yes on the very record, of this attempt or one before that stood."""
+    bench = play(new_bench, script)
+    counted = [one.verdict for one in bench.events if isinstance(one, ev.VerdictCounted)]
+    seats = {one.crossing.offset: one.seats for one in bench.events if isinstance(one, ev.CrossingSeen)}
+    for decision in bench.decisions:
+        if not isinstance(decision, Dispatched) or decision.subject is None:
+            continue
+        subject = decision.subject
+        yes = {
+            vote.gate
+            for vote in counted
+            if (vote.subject.offset, vote.subject.digest) == (subject.offset, subject.digest)
+            and vote.subject.attempt <= subject.attempt
+            and vote.outcome in {"ALLOW", "ALLOW_WITH_CONSTRAINTS"}
+        }
+        assert {seat.gate for seat in seats[subject.offset] if seat.required} <= yes
+
+
+@law
+@given(scripts)
+def test_every_task_ends_when_its_deadlines_pass(new_bench: Bench, script: Any) -> None:
+    """Exactly once, however it was left; and nothing of it stays for ever."""
+    bench = play(new_bench, script)
+    bench.pass_time(30 * 3_600_000)
+    opened = [one.task for one in bench.events if isinstance(one, ev.TaskOpened)]
+    ended = [one.task for one in bench.decisions if isinstance(one, TaskEnded) and one.task in set(opened)]
+
+    assert sorted(opened) == sorted(ended)
+    assert ({}, {}, {}, {}) == (bench.state.tasks, bench.state.live, bench.state.over, bench.state.timers.due)
+
+
+@law
+@given(scripts)
+def test_authority_never_grows_down_a_chain(new_bench: Bench, script: Any) -> None:
+    """Nor do constraints shrink, nor does anybody get more time than who asked."""
+    bench = play(new_bench, script)
+    last: dict[str, Work] = {}
+    for output in bench.outputs:
+        if not isinstance(output, Forward) or not isinstance(output.record, Work):
+            continue
+        work = output.record
+        if work.parent is not None:
+            above = last[work.parent]
+            assert widened(work.authority, above.authority) is None
+            assert dropped(work.constraints, above.constraints) is None
+            assert work.not_after <= above.not_after
+        last[work.crossing] = work
+
+
+@law
+@given(scripts)
+def test_a_result_is_accepted_only_from_who_got_the_dispatch(new_bench: Bench, script: Any) -> None:
+    """And each dispatch brings one answer at most."""
+    bench = play(new_bench, script)
+    given_to = {work.dispatch: work.agent for work in bench.works}
+    accepted = [one for one in bench.decisions if one.__struct_config__.tag == "accepted"]
+
+    assert len(accepted) == len({one.dispatch for one in accepted})
+    assert all(given_to[one.dispatch] == one.source.agent for one in accepted)
+
+
+@law
+@given(scripts)
+def test_every_crossing_is_decided_once_time_has_passed(new_bench: Bench, script: Any) -> None:
+    """Nothing is skipped: each record that was read has a decision that names its place."""
+    bench = play(new_bench, script)
+    bench.pass_time(30 * 3_600_000)
+    read = {one.raw.offset for one, _ in bench.log if _is_crossing(one)}
+    decided = {one.subject.offset for one in bench.decisions if one.subject is not None}
+
+    assert read == decided

@@ -1,0 +1,217 @@
+"""Whole tasks, played through with scripted agents and gates."""
+
+from typing import Any
+
+from seamwork.ids import dispatch_id, sha256_hex
+from seamwork.records.authority import Spent
+from seamwork.records.decision import Accepted, Dispatched, TaskEnded
+from seamwork.records.parties import AgentRef
+from seamwork.testing.documents import document
+
+Bench = Any  # the class of conftest; importlib mode cannot import it
+
+
+def test_a_task_goes_down_and_comes_up_again(bench: Bench) -> None:
+    """Root to extractor, child to reader, answer up, root's answer to the initiator, task complete."""
+    first = bench.begin(ceiling_micro_usd=500)
+    second = bench.delegate(first)
+    bench.answer(second, spent=Spent(micro_usd=7))
+    bench.answer(first, spent=Spent(micro_usd=30))
+
+    assert ["extractor", "reader"] == [work.agent for work in bench.works]
+    assert [("extractor", first.dispatch), ("planner", None)] == [
+        (a.agent, a.dispatch) for a in bench.answers
+    ]
+    assert [
+        "dispatched: admitted", "dispatched: admitted", "accepted: accepted", "accepted: accepted",
+        "task-ended: task-complete",
+    ] == bench.said  # fmt: skip
+    ended = bench.decisions[-1]
+    assert isinstance(ended, TaskEnded)
+    assert (4, 0, 37) == (ended.crossings, ended.refused, ended.spent_micro_usd)
+    assert [("reader", "accepted", "accepted"), ("extractor", "accepted", "accepted")] == bench.told
+
+
+def test_a_stamp_says_what_the_receiver_may_do(bench: Bench) -> None:
+    """Identity, limits and the initiator's own facts, none of them from the crossing's body."""
+    work = bench.begin(ceiling_micro_usd=500)
+
+    assert dispatch_id("h-1", 0, 0, 1) == work.dispatch
+    assert ("acme", "seams", ("audit",)) == (work.tenant, work.team, work.budgets)
+    assert (("planner",), 4, bench.now + 60_000, 500) == (
+        work.lineage, work.authority.depth, work.not_after, work.ceiling_micro_usd
+    )  # fmt: skip
+
+
+def test_a_child_gets_less_than_its_parent(bench: Bench) -> None:
+    """One level less, and never longer than the parent has."""
+    first = bench.begin()
+    bench.now += 30_000
+    second = bench.delegate(first)
+
+    assert (3, first.not_after) == (second.authority.depth, second.not_after)
+    assert ("planner", "extractor") == second.lineage
+
+
+def test_a_handoff_that_asks_for_no_ceiling_gets_the_contracts(bench: Bench) -> None:
+    """The contract's limit stands in."""
+    assert 1000 == bench.begin().ceiling_micro_usd
+
+
+def test_a_transfer_hands_its_place_over(bench: Bench) -> None:
+    """The receiver answers to who waited for the sender, under both contracts."""
+    first = bench.begin()
+    taken = bench.delegate(first, "take-over", mode="transfer", contract="transient")
+    bench.answer(taken)
+
+    assert (first.contract,) == taken.return_contracts
+    assert first.authority.depth == taken.authority.depth
+    assert ("extractor", "accepted", "transferred") in bench.told
+    assert [("planner", "h-1")] == [(answer.agent, answer.child) for answer in bench.answers]
+    assert "task-ended: task-complete" == bench.said[-1]
+
+
+def test_a_timeout_is_retried_with_backoff_then_falls_back(bench: Bench) -> None:
+    """Three dispatches to the first agent, one second and two seconds apart, then the fallback."""
+    crossing = bench.send("handoff", contract="transient")
+    bench.admit(crossing)
+    for attempt, wait in ((2, 1000), (3, 2000)):
+        bench.pass_time(60_000)
+        bench.pass_time(wait)
+        bench.vote(crossing, "cost-cap", attempt=attempt)
+    bench.pass_time(60_000)
+    bench.vote(crossing, "cost-cap", attempt=4)
+
+    assert ["extractor", "extractor", "extractor", "backup"] == [work.agent for work in bench.works]
+    assert [1, 2, 3, 4] == [d.dispatch_number for d in bench.decisions if isinstance(d, Dispatched)]
+    assert ["judge-again: retry", "judge-again: retry", "judge-again: reroute"] == [
+        said for said in bench.said if said.startswith("judge-again")
+    ]
+    assert [("extractor", "expired", "timeout")] * 3 == bench.told
+
+
+def test_a_retry_is_told_what_is_finished_already(bench: Bench) -> None:
+    """The children list lies beside the new stamp, which binds it, and the answers follow."""
+    crossing = bench.send("handoff", contract="transient")
+    bench.admit(crossing)
+    child = bench.delegate(bench.works[-1])
+    bench.answer(child)
+    bench.pass_time(61_000)
+    bench.vote(crossing, "cost-cap", attempt=2)
+
+    again = bench.works[-1]
+    forward = next(one for one in reversed(bench.outputs) if getattr(one, "children", None))
+    assert "extractor" == again.agent
+    assert again.children_sha256 == sha256_hex(forward.children.encode())
+    assert (child.crossing, again.dispatch) == (bench.answers[-1].child, bench.answers[-1].dispatch)
+
+
+def test_an_agent_that_runs_again_gets_the_recorded_answer(bench: Bench) -> None:
+    """The same child id and content leads to no second dispatch, only to the answer once more."""
+    first = bench.begin()
+    second = bench.delegate(first)
+    bench.answer(second)
+    bench.vote(bench.child(first, sent_at=5), "contract-validator")
+
+    assert 2 == len(bench.works)
+    assert [second.crossing, second.crossing] == [answer.child for answer in bench.answers]
+    assert "refused: repeat" == bench.said[-1]
+
+
+def test_a_refused_answer_may_be_corrected_as_often_as_agreed(bench: Bench) -> None:
+    """The contract allows one correction; the second bad answer fails the task."""
+    work = bench.begin(contract="transient")
+    for ordinal in (0, 1):
+        crossing = bench.result(work, ordinal=ordinal)
+        bench.vote(crossing, "contract-validator", "DENY", rule="schema")
+        bench.vote(crossing, "policy-engine")
+
+    left = [notice.corrections_left for notice in bench.notices if notice.agent == "extractor"]
+    assert [1, 0] == left
+    assert [
+        "refused: schema", "refused: schema", "closed: schema", "task-ended: task-failed"
+    ] == bench.said[1:]  # fmt: skip
+    assert ("planner", "failed", "schema") == bench.told[-1]
+
+
+def test_a_revoked_agent_loses_its_dispatches(bench: Bench) -> None:
+    """Its work goes to the fallback once the catalog says so, and it does not come back."""
+    crossing = bench.send("handoff", contract="transient")
+    bench.admit(crossing)
+    bench.publish(revoke=("Agent", "extractor", "1.0.0"))
+    bench.pass_time(0)
+    bench.pass_time(1000)
+    bench.vote(crossing, "cost-cap", attempt=2)
+
+    assert ("extractor", "cancelled", "revoked") in bench.told
+    assert ["extractor", "backup"] == [work.agent for work in bench.works]
+
+
+def test_spending_more_than_the_ceiling_stops_the_tree(bench: Bench) -> None:
+    """An overrun ends the dispatch and everything below it."""
+    first = bench.begin(ceiling_micro_usd=100)
+    second = bench.delegate(first)
+    crossing = bench.send(
+        "usage", id="u-1", source="extractor", dispatch=first.dispatch, stamp=bench.stamp(first),
+        spent={"micro_usd": 101},
+    )  # fmt: skip
+    bench.vote(crossing, "contract-validator")
+
+    assert [
+        "noted: noted", "overrun: overrun", "closed: overrun", "closed: cancelled", "task-ended: task-failed"
+    ] == bench.said[2:]  # fmt: skip
+    assert (second.agent, "cancelled", "cancelled") in bench.told
+
+
+def test_finished_tasks_leave_memory(bench: Bench) -> None:
+    """Ids stay until nobody can send them again; then nothing is left of fifty tasks."""
+    for number in range(50):
+        work = bench.begin(task=f"t-{number}", id=f"h-{number}")
+        bench.answer(bench.delegate(work, task=work.task), task=work.task)
+        bench.answer(work, task=work.task)
+
+    assert {} == bench.state.tasks
+    assert {} == bench.state.live
+    assert 50 == len(bench.state.over)
+    bench.pass_time(2 * 3_600_000)
+    assert ({}, {}, {}) == (bench.state.over, bench.state.strays, bench.state.timers.due)
+    assert bench.machine.timer(bench.state) is None
+
+
+def test_late_usage_still_counts_after_the_task(bench: Bench) -> None:
+    """Under a dispatch of a task that is over, until it is forgotten."""
+    work = bench.begin()
+    bench.answer(work)
+    crossing = bench.send(
+        "usage",
+        id="u-1",
+        source="extractor",
+        dispatch=work.dispatch,
+        stamp=bench.stamp(work),
+        spent={"requests": 3},
+    )
+    bench.vote(crossing, "contract-validator")
+
+    assert "noted: noted" == bench.said[-1]
+
+
+def test_an_agent_that_keeps_failing_rests(new_bench: Bench) -> None:
+    """After five failures in a row work for the capability goes to somebody else."""
+    bench = new_bench()
+    bench.publish(document("Agent", "extractor-two", offers=["extraction"]))
+    for number in range(6):
+        bench.begin(task=f"t-{number}", id=f"h-{number}", target={"capability": "extraction"})
+        bench.pass_time(60_000 if number < 4 else 60_001)
+
+    assert ["extractor"] * 5 + ["extractor-two"] == [work.agent for work in bench.works]
+
+
+def test_every_accepted_answer_names_the_final_figure(bench: Bench) -> None:
+    """cost-cap settles by it."""
+    work = bench.begin()
+    bench.answer(work, spent=Spent(micro_usd=3))
+    accepted = next(one for one in bench.decisions if isinstance(one, Accepted))
+
+    assert (Spent(micro_usd=3), AgentRef(agent="extractor", version="1.0.0")) == (
+        accepted.spent, accepted.source
+    )  # fmt: skip
