@@ -18,7 +18,13 @@ class Archive:
     """What is in the database at *path*, as of its last transaction."""
 
     def __init__(self, path: Path) -> None:
+        self._path = path
         self._uri = f"{path.absolute().as_uri()}?mode=ro"
+
+    @property
+    def exists(self) -> bool:
+        """Whether there is a database yet."""
+        return self._path.exists()
 
     def task_rows(self, task: str) -> list[Row]:
         """Return what happened to a task: all of its records but what lies in inboxes, without bodies."""
@@ -36,7 +42,8 @@ class Archive:
         """Return each task's first handoff, the newest task first, and the record of its end if it has one."""
         roots = (
             f"SELECT leaf, {_LEAN} FROM records AS begun WHERE root = 1 AND leaf < ? AND NOT EXISTS ("  # noqa: S608
-            "SELECT 1 FROM records AS first WHERE first.root = 1 AND first.task = begun.task AND first.leaf < begun.leaf"
+            "SELECT 1 FROM records AS first WHERE first.root = 1 AND first.task = begun.task "
+            "AND first.leaf < begun.leaf"
             ") ORDER BY leaf DESC LIMIT ?"
         )
         ending = f"SELECT {_LEAN} FROM records WHERE task = ? AND type = 'task-ended' ORDER BY leaf LIMIT 1"  # noqa: S608
@@ -68,11 +75,16 @@ class Archive:
                 "SELECT what, name, detail, records FROM counts ORDER BY what, name, detail"
             ).fetchall()
 
-    def rows(self) -> Iterator[Row]:
-        """Return every row in the order of the tree, without bodies."""
+    def rows(self, *, bodies: bool = False) -> Iterator[Row]:
+        """Return every row in the order of the tree, without bodies unless asked for."""
         with self._reading() as db:
-            for row in db.execute(f"SELECT {_LEAN} FROM records ORDER BY leaf"):  # noqa: S608  # names alone
+            for row in db.execute(f"SELECT {_COLUMNS if bodies else _LEAN} FROM records ORDER BY leaf"):  # noqa: S608
                 yield Row(*row)
+
+    def gaps(self) -> list[tuple[str, int, int, int]]:
+        """Return what an operator agreed to go on without: topic, partition, first and next offset."""
+        with self._reading() as db:
+            return db.execute('SELECT topic, "partition", first, next FROM gaps ORDER BY noted_at').fetchall()
 
     def tree(self) -> tuple[str, Frontier]:
         """Return the id of the log and the frontier of the tree over all rows."""

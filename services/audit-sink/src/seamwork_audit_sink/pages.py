@@ -57,6 +57,10 @@ class Pages:
 
     def __call__(self, request: Request) -> Response:
         """Answer one request; runs on a thread of its own."""
+        if not self._archive.exists:
+            return _page(
+                {"error": "nothing is recorded yet; the sink has not begun"}, "503 Service Unavailable"
+            )
         try:
             answer = self._answer(_parts(request.path), request.query)
         except _AskedError as error:

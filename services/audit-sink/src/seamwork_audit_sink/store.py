@@ -198,6 +198,9 @@ class Store:
         self._db.execute("PRAGMA journal_mode = WAL")
         # Journals are trimmed once they are here, so a commit must survive a power cut.
         self._db.execute("PRAGMA synchronous = FULL")
+        self._db.execute(
+            "PRAGMA journal_size_limit = 67108864"
+        )  # 64 MiB, after a reader held up a checkpoint
         self._db.execute("PRAGMA cache_size = -65536")  # 64 MiB: the indexes' upper levels
 
     def _create(self, log_id: str) -> None:

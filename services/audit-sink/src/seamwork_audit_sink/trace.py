@@ -60,7 +60,9 @@ def state_of(history: History) -> str:
         return history.end.record.outcome
     roots = [sent[0].record.id for sent in history.handoffs.values() if sent[0].record.stamp is None]
     refused = {one.record.crossing for one in history.decisions if isinstance(one.record, Refused)}
-    return "refused" if roots and refused.issuperset(roots) else "running"
+    # Where no handoff could be read, a refusal of what there is refuses the whole.
+    begun = bool(roots) or not history.handoffs
+    return "refused" if begun and refused and refused.issuperset(roots) else "running"
 
 
 class _Tracing:

@@ -1,0 +1,229 @@
+"""The pages answer what people ask, and show of a payload only what its contract lets them see."""
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from seamwork.bus.port import Partition
+from seamwork.catalog import Catalog
+from seamwork.platform.views import Blame, Summary, TaskLine, Trace
+from seamwork.records.wire import RawRecord
+from seamwork.runtime import Request
+from seamwork.testing.builders import NOW, PLATFORM, received
+from seamwork.testing.documents import document
+from seamwork_audit_sink.archive import Archive
+from seamwork_audit_sink.pages import Pages
+from seamwork_audit_sink.store import Store
+
+CONTRACT = document(
+    "Contract",
+    "licence-facts",
+    input={
+        "schema": {
+            "type": "object",
+            "additionalProperties": False,
+            "properties": {"name": {"type": "string"}, "person": {"type": "string", "x-sensitive": "pii"}},
+        }
+    },
+)
+SECRET = "Ada Lovelace"
+
+
+def write(database: Path, records: Iterable[RawRecord]) -> None:
+    """Keep records, each partition's in the order given."""
+    runs: dict[Partition, list[RawRecord]] = {}
+    for raw in records:
+        runs.setdefault(Partition(raw.topic, raw.partition), []).append(raw)
+    with Store(database, PLATFORM, "log-1") as store:
+        store.take_over("one")
+        store.watch(dict.fromkeys(runs, 0), NOW)
+        store.append(list(runs.values()), 1_000)
+
+
+def raws(*given: tuple[str, dict[str, Any]]) -> list[RawRecord]:
+    """Make records."""
+    return [received(tag, **fields).raw for tag, fields in given]
+
+
+@pytest.fixture
+def pages(database: Path) -> Pages:
+    """Return the pages over three tasks: one complete, one running, one refused at its first crossing."""
+    payload = {"name": "left-pad", "person": SECRET, "undeclared": SECRET}
+    stamp = {"agent": "extractor"}
+    write(
+        database,
+        raws(
+            (
+                "handoff",
+                {
+                    "at": "0/0",
+                    "payload": payload,
+                    "tool_outputs": [{"tool": "t", "call": "c", "value": SECRET}],
+                },
+            ),
+            (
+                "handoff",
+                {"at": "0/1", "id": "h-2", "task": "t-2", "contract": "unheard-of", "payload": payload},
+            ),
+            (
+                "result",
+                {"at": "0/2", "parent": "h-1", "dispatch": "w-1", "stamp": stamp, "payload": {"a": 1}},
+            ),
+            ("handoff", {"at": "0/3", "id": "h-3", "task": "t-3"}),
+            ("verdict", {"at": "0/0"}),
+            ("verdict", {"at": "0/1", "subject": "0/3", "crossing": "h-3", "task": "t-3", "outcome": "DENY"}),
+            ("dispatched", {"at": "0/0"}),
+            (
+                "refused",
+                {"at": "0/1", "task": "t-3", "crossing": "h-3", "subject": "0/3", "rule": "over-budget"},
+            ),
+            ("accepted", {"at": "0/2", "subject": "0/2", "spent": {"micro_usd": 7}}),
+            ("task-ended", {"at": "0/3", "crossings": 2, "spent_micro_usd": 7}),
+            ("work", {"at": "0/0", "payload": payload}),
+        ),
+    )
+    catalog = Catalog.of([CONTRACT])
+    return Pages(Archive(database), lambda: catalog)
+
+
+def asked(pages: Pages, path: str, **query: str) -> Any:
+    """Ask for a page and read its JSON."""
+    return msgspec.json.decode(pages(Request(path, query)).body)
+
+
+def test_the_newest_task_stands_first(pages: Pages) -> None:
+    """Each with its state, and with its end's figures once it has ended."""
+    tasks = msgspec.convert(asked(pages, "/v1/tasks"), list[TaskLine])
+
+    assert [("t-3", "refused"), ("t-2", "running"), ("t-1", "complete")] == [
+        (one.task, one.state) for one in tasks
+    ]
+    assert (2, 0, 7) == (tasks[2].crossings, tasks[2].refused, tasks[2].spent_micro_usd)
+
+
+def test_a_list_can_be_short_and_of_one_state(pages: Pages) -> None:
+    """As ``seamwork tasks --state running`` asks."""
+    assert ["t-3"] == [one["task"] for one in asked(pages, "/v1/tasks", limit="1")]
+    assert ["t-2"] == [one["task"] for one in asked(pages, "/v1/tasks", state="running")]
+
+
+def test_a_second_root_does_not_rename_a_task(database: Path) -> None:
+    """A handoff planted under a known task's id does not become its beginning."""
+    write(
+        database,
+        raws(("handoff", {"at": "0/0"}), ("handoff", {"at": "0/1", "id": "h-9", "source": "stranger"})),
+    )
+    tasks = asked(Pages(Archive(database), lambda: None), "/v1/tasks")
+
+    assert ["planner@1.0.0"] == [one["initiator"] for one in tasks]
+
+
+def test_a_trace_is_the_struct_that_the_command_draws(pages: Pages) -> None:
+    """The page and ``seamwork trace`` share one shape."""
+    trace = msgspec.convert(asked(pages, "/v1/tasks/t-1/trace"), Trace)
+
+    assert ("t-1", "complete", 2, 7) == (trace.task, trace.state, trace.crossings, trace.spent_micro_usd)
+    assert ["h-1"] == [root.id for root in trace.roots]
+
+
+def test_blame_names_the_refused_crossing(pages: Pages) -> None:
+    """And nothing where a task is complete."""
+    blame = msgspec.convert(asked(pages, "/v1/tasks/t-3/blame"), Blame)
+
+    assert blame.trouble is not None
+    assert ("h-3", "over-budget") == (blame.trouble.record, blame.trouble.rule)
+    assert None is asked(pages, "/v1/tasks/t-1/blame")["trouble"]
+
+
+def test_payloads_are_masked_by_their_contract(pages: Pages) -> None:
+    """Marked and undeclared fields are hidden, of the dispatched copy too."""
+    records = asked(pages, "/v1/tasks/t-1/records")["records"]
+    payloads = {one["type"]: one["payload"] for one in records if one["type"] in {"handoff", "work"}}
+    masked = {"name": "left-pad", "person": "***", "undeclared": "***"}
+
+    assert {"handoff": masked, "work": masked} == payloads
+
+
+def test_the_payload_of_a_contract_that_nobody_knows_is_hidden_whole(pages: Pages) -> None:
+    """What nobody described may be anything."""
+    (record,) = asked(pages, "/v1/tasks/t-2/records")["records"]
+
+    assert "***" == record["payload"]
+
+
+@pytest.mark.parametrize("page", ["/v1/tasks", "/v1/summary", "/v1/tasks/t-1/trace", "/v1/tasks/t-1/records"])
+def test_no_page_says_what_is_marked(pages: Pages, page: str) -> None:
+    """Not in a payload, not in a tool's output, not in a copy of either."""
+    assert SECRET not in pages(Request(page)).body.decode()
+
+
+def test_records_come_in_pages(pages: Pages) -> None:
+    """``next`` is what ``after`` takes, null at the end."""
+    first = asked(pages, "/v1/tasks/t-1/records", limit="5")
+    rest = asked(pages, "/v1/tasks/t-1/records", limit="5", after=str(first["next"]))
+
+    assert (5, 2, None) == (len(first["records"]), len(rest["records"]), rest["next"])
+
+
+def test_a_summary_counts_what_everybody_did(pages: Pages) -> None:
+    """Enough for a line per service and agent."""
+    summary = msgspec.convert(asked(pages, "/v1/summary"), Summary)
+
+    assert 11 == summary.records
+    assert {("contract-validator", "ALLOW"): 1, ("contract-validator", "DENY"): 1} == {
+        (one.name, one.detail): one.records for one in summary.verdicts
+    }
+    assert {("planner", "handoff"): 3, ("extractor", "result"): 1} == {
+        (one.name, one.detail): one.records for one in summary.agents
+    }
+    assert {"accepted": 1, "dispatched": 1, "refused": 1, "task-ended": 1} == {
+        one.name: one.records for one in summary.decisions
+    }
+
+
+def test_the_tree_and_the_positions_can_be_asked_for(pages: Pages) -> None:
+    """Whoever trims a topic asks how far it was kept."""
+    assert 11 == asked(pages, "/v1/tree")["size"]
+    assert 4 == asked(pages, "/v1/positions")["decisions.v1/0"]
+
+
+@pytest.mark.parametrize(
+    ("path", "query", "status"),
+    [
+        ("/v1/tasks/none/trace", {}, "404 Not Found"),
+        ("/v1/tasks/none/records", {}, "404 Not Found"),
+        ("/v1/elsewhere", {}, "404 Not Found"),
+        ("/v1/tasks", {"limit": "-1"}, "400 Bad Request"),
+        ("/v1/tasks", {"limit": "many"}, "400 Bad Request"),
+        ("/v1/tasks", {"limit": "99999999999999999999"}, "400 Bad Request"),
+        ("/v1/tasks", {"state": "asleep"}, "400 Bad Request"),
+    ],
+)
+def test_a_wrong_question_is_told_what_is_wrong(
+    pages: Pages, path: str, query: dict[str, str], status: str
+) -> None:
+    """With a sentence, as JSON."""
+    response = pages(Request(path, query))
+
+    assert status == response.status
+    assert msgspec.json.decode(response.body)["error"]
+
+
+def test_before_there_is_a_database_the_pages_say_so(database: Path) -> None:
+    """Whoever asks too early is told, and nothing is made by asking."""
+    response = Pages(Archive(database), lambda: None)(Request("/v1/tasks"))
+
+    assert "503 Service Unavailable" == response.status
+    assert not database.exists()
+
+
+def test_an_id_may_hold_anything(database: Path) -> None:
+    """Ids are the agents'; slashes and other alphabets are no reason not to find a task."""
+    task = "größe/☃"
+    write(database, raws(("handoff", {"at": "0/0", "task": task})))
+    path = f"/v1/tasks/{task}/trace".encode().decode("latin-1")
+
+    assert task == asked(Pages(Archive(database), lambda: None), path)["task"]

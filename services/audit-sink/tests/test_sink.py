@@ -1,0 +1,360 @@
+"""The loop keeps every record of every topic once, whatever stops it and whenever."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import msgspec
+import pytest
+import structlog
+
+from seamwork.broker.topics import load_topic_specs
+from seamwork.bus.port import LogGapError, Partition
+from seamwork.catalog.follower import CatalogFollower
+from seamwork.grants.keys import verifies
+from seamwork.platform.publisher import Publisher
+from seamwork.records.platform import TreeHead
+from seamwork.records.wire import RawRecord, Received, read, signed_bytes
+from seamwork.runtime import Host
+from seamwork.settings.common import CommonSettings
+from seamwork.settings.kafka import KafkaAccess
+from seamwork.testing.builders import PLATFORM, received
+from seamwork.testing.clock import SettableClock
+from seamwork.testing.documents import document
+from seamwork.testing.keys import key_of
+from seamwork.testing.simlog import SimBroker, SimCrash, SimLog
+from seamwork_audit_sink.archive import Archive
+from seamwork_audit_sink.rows import raw_of
+from seamwork_audit_sink.settings import Settings
+from seamwork_audit_sink.sink import Sink
+from seamwork_audit_sink.topics import FIXED, GATES, LEAD, MACHINES, READS
+
+ROOT = key_of("root")
+CROSSINGS = 3
+KEPT_OUT = ("audit.v1", "heartbeats.v1", "snapshots.router.v1")
+WITHIN_S = 20
+
+
+class World:
+    """A platform's topics, with something in each."""
+
+    def __init__(self, step: Callable[[str], Awaitable[None]] | None = None) -> None:
+        self.clock = SettableClock()
+        self.broker = SimBroker(self.clock) if step is None else SimBroker(self.clock, step=step)
+        self.log = SimLog(self.broker)
+        documents = ("contracts.v1", "policies.v1", "registry.v1")
+        for topic in documents:
+            self.broker.create_topic(topic)
+        self.work = [
+            *(topic for topic in FIXED if topic not in documents),
+            *(f"verdicts.{gate}.v1" for gate in GATES),
+            *(f"journal.{machine}.v1" for machine in MACHINES),
+        ]
+        for topic in self.work:
+            self.broker.create_topic(topic, CROSSINGS)
+        for topic in KEPT_OUT:
+            self.broker.create_topic(topic)
+        self.publisher = Publisher(
+            SimLog(SimBroker(self.clock)), PLATFORM, ROOT.public, key_of("publisher:test"), self.clock, ROOT
+        )
+
+    def fill(self, rounds: int) -> None:
+        """Write to every topic, bad bytes among the good."""
+        raw = received("handoff", payload={"a": 1}).raw
+        for number in range(rounds):
+            for topic in (*self.work, *KEPT_OUT):
+                at = Partition(topic, number % (self.broker.count(topic) or 1))
+                self.broker.write(at, raw.key, raw.value, raw.headers)
+                self.broker.write(at, None, None)
+                self.clock.advance(1)
+
+    def written(self) -> dict[Partition, list[RawRecord]]:
+        """Return what lies in every topic that is to be kept."""
+        found: dict[Partition, list[RawRecord]] = {}
+        for topic in ("contracts.v1", "policies.v1", "registry.v1", *self.work):
+            for number in range(self.broker.count(topic) or 0):
+                at = Partition(topic, number)
+                found[at] = list(self.broker.records(at))
+        return {at: records for at, records in found.items() if records}
+
+    async def host(self, idle: asyncio.Event, instance: str = "one") -> Host:
+        """Make what the runtime lends."""
+        follower = CatalogFollower(self.log, PLATFORM, ROOT.public)
+        await follower.start()
+        return Host(
+            name="audit-sink",
+            version="1.0.0",
+            instance=instance,
+            platform=PLATFORM,
+            log=self.log,
+            catalog=follower,
+            clock=self.clock,
+            settings=CommonSettings(
+                platform=PLATFORM,
+                root_public=ROOT.public,
+                kafka=KafkaAccess(bootstrap="none:1", username="audit-sink", password="none"),
+                instance=instance,
+            ),
+            signing_key=key_of("service:audit-sink"),
+            stopping=asyncio.Event(),
+            progressed=lambda left: idle.clear() if left else idle.set(),
+            ready=lambda: None,
+            logger=structlog.get_logger("audit-sink"),
+        )
+
+
+class Running:
+    """One process of the service."""
+
+    def __init__(self, host: Host, idle: asyncio.Event, settings: Settings) -> None:
+        self.host = host
+        self._idle = idle
+        self.task = asyncio.create_task(Sink(settings, host).run())
+
+    async def caught_up(self) -> None:
+        """Wait until it has kept all there is; an error of the loop is raised here."""
+        self._idle.clear()
+        waiting = asyncio.create_task(self._idle.wait())
+        async with asyncio.timeout(WITHIN_S):
+            await asyncio.wait({waiting, self.task}, return_when=asyncio.FIRST_COMPLETED)
+        waiting.cancel()
+        if self.task.done():
+            self.task.result()
+
+    async def stop(self) -> None:
+        """Stop it as the runtime does."""
+        self.host.stopping.set()
+        async with asyncio.timeout(WITHIN_S):
+            await self.task
+
+
+@asynccontextmanager
+async def running(world: World, settings: Settings, instance: str = "one") -> AsyncIterator[Running]:
+    """Run the service while the block runs."""
+    idle = asyncio.Event()
+    host = await world.host(idle, instance)
+    process = Running(host, idle, settings)
+    try:
+        yield process
+    finally:
+        host.stopping.set()
+        await asyncio.gather(process.task, return_exceptions=True)
+        await host.catalog.stop()
+
+
+def kept(database: Path) -> dict[Partition, list[RawRecord]]:
+    """Return what the database holds, by partition, in the order of taking in."""
+    found: dict[Partition, list[RawRecord]] = {}
+    for row in Archive(database).rows(bodies=True):
+        found.setdefault(Partition(row.topic, row.partition), []).append(raw_of(row))
+    return found
+
+
+def heads(world: World) -> list[TreeHead]:
+    """Return the heads that were published; their signatures hold."""
+    found = []
+    for raw in world.broker.records(Partition(LEAD, 0)):
+        record = read(raw, PLATFORM)
+        if not isinstance(record, Received) or not isinstance(record.record, TreeHead):
+            continue
+        covered = signed_bytes(PLATFORM, LEAD, raw.key or b"", record.envelope)
+        assert verifies(key_of("service:audit-sink").public, covered, record.sig or "")
+        found.append(record.record)
+    return found
+
+
+async def test_every_record_of_every_topic_is_kept_once(settings: Settings) -> None:
+    """Good and bad, from every partition; what the service itself writes, pulses and snapshots stay out."""
+    world = World()
+    world.fill(10)
+    async with running(world, settings) as process:
+        await process.caught_up()
+        world.fill(4)
+        await process.caught_up()
+
+        assert world.written() == kept(settings.database)
+
+
+async def test_a_restart_goes_on_where_the_database_says(settings: Settings) -> None:
+    """Positions come from the database alone; the group remembers nothing."""
+    world = World()
+    world.fill(3)
+    for _ in range(2):
+        async with running(world, settings) as process:
+            await process.caught_up()
+            await process.stop()
+        world.fill(3)
+    async with running(world, settings) as process:
+        await process.caught_up()
+
+    assert world.written() == kept(settings.database)
+    assert {} == world.broker.group("audit-sink").committed
+
+
+@pytest.mark.parametrize("every", [2, 5, 9, 14])
+async def test_a_crash_between_batches_loses_nothing_and_doubles_nothing(
+    settings: Settings, every: int
+) -> None:
+    """It dies at every so-many-th call to the log, again and again, and what is kept is right afterwards."""
+    calls = 0
+    crashing = False
+
+    async def step(_: str) -> None:
+        nonlocal calls
+        await asyncio.sleep(0)
+        if crashing:
+            calls += 1
+            if calls % every == 0:
+                raise SimCrash
+
+    world = World(step)
+    world.fill(12)
+    for _ in range(12):
+        idle = asyncio.Event()
+        host = await world.host(idle)
+        crashing = True
+        with pytest.raises(SimCrash):
+            await asyncio.wait_for(Sink(settings, host).run(), WITHIN_S)
+        crashing = False
+        await host.catalog.stop()
+    async with running(world, settings) as process:
+        await process.caught_up()
+
+    assert world.written() == kept(settings.database)
+
+
+async def test_a_new_agents_inbox_is_picked_up_without_a_restart(settings: Settings) -> None:
+    """The registrar makes the topic, then the document is published; from then on it is read, from its start."""
+    world = World()
+    publisher = Publisher(world.log, PLATFORM, ROOT.public, key_of("publisher:test"), world.clock, ROOT)
+    async with running(world, settings) as process:
+        await process.caught_up()
+        world.broker.create_topic("inbox.parser.v1", 2)
+        world.broker.create_topic("verdicts.second-opinion.v1", CROSSINGS)
+        world.work += ["inbox.parser.v1", "verdicts.second-opinion.v1"]
+        world.fill(3)
+        await publisher.publish((document("Key", "test", purpose="publisher"),))
+        _, revision = await publisher.publish(
+            (document("Agent", "parser"), document("Gate", "second-opinion"))
+        )
+        await process.host.catalog.catch_up(revision)
+        await process.caught_up()
+        await process.caught_up()
+
+        assert world.written() == kept(settings.database)
+        assert {"inbox.parser.v1", "verdicts.second-opinion.v1"} <= {
+            at.topic for at in kept(settings.database)
+        }
+
+
+async def test_a_topic_that_is_not_there_yet_is_looked_for_again(settings: Settings) -> None:
+    """A document may be read before its topic can be seen."""
+    world = World()
+    publisher = Publisher(world.log, PLATFORM, ROOT.public, key_of("publisher:test"), world.clock, ROOT)
+    await publisher.publish((document("Key", "test", purpose="publisher"),))
+    await publisher.publish((document("Agent", "parser"),))
+    async with running(world, settings) as process:
+        await process.caught_up()
+        world.broker.create_topic("inbox.parser.v1")
+        world.work.append("inbox.parser.v1")
+        world.fill(1)
+        world.clock.advance(6_000)
+        await process.caught_up()
+        await process.caught_up()
+
+        assert world.written() == kept(settings.database)
+
+
+async def test_a_gap_in_the_log_stops_the_sink(settings: Settings) -> None:
+    """Records that were trimmed unread are missed loudly; nothing behind them is taken in."""
+    world = World()
+    world.fill(2)
+    async with running(world, settings) as process:
+        await process.caught_up()
+        await process.stop()
+    before = kept(settings.database)
+    world.fill(8)
+    await world.log.trim(Partition("decisions.v1", 0), 5)
+
+    async with running(world, settings) as process:
+        with pytest.raises(LogGapError):
+            await process.task
+    assert before[Partition("decisions.v1", 0)] == kept(settings.database)[Partition("decisions.v1", 0)]
+
+
+async def test_a_log_that_begins_late_needs_an_operators_word(settings: Settings) -> None:
+    """A new database on an old platform misses what was trimmed: it says so, and keeps a note once it may go on."""
+    world = World()
+    world.fill(6)
+    await world.log.trim(Partition("handoffs.v1", 0), 2)
+    with pytest.raises(LogGapError, match=r"handoffs\.v1/0 begins at offset 2.*ACCEPT_TRIMMED_START"):
+        async with running(world, settings) as process:
+            await process.caught_up()
+
+    async with running(world, msgspec.structs.replace(settings, accept_trimmed_start=True)) as process:
+        await process.caught_up()
+
+    assert world.written() == kept(settings.database)
+    assert [("handoffs.v1", 0, 0, 2)] == Archive(settings.database).gaps()
+
+
+async def test_a_log_that_was_made_anew_stops_the_sink(settings: Settings) -> None:
+    """Its offsets mean other records than those that were kept under them."""
+    world = World()
+    world.fill(3)
+    async with running(world, settings) as process:
+        await process.caught_up()
+        await process.stop()
+
+    with pytest.raises(LogGapError, match="the topic was made anew or lost its end"):
+        async with running(World(), settings) as process:
+            await process.caught_up()
+
+
+async def test_one_that_stands_by_takes_over(settings: Settings) -> None:
+    """The lead topic has one partition: one process writes, the next goes on where it stopped."""
+    world = World()
+    world.fill(3)
+    async with running(world, settings, "one") as first:
+        await first.caught_up()
+        async with running(world, settings, "two") as second:
+            world.fill(3)
+            await first.caught_up()
+            await first.stop()
+            world.fill(3)
+            await second.caught_up()
+
+            assert world.written() == kept(settings.database)
+
+
+async def test_a_tree_head_is_signed_when_time_is_up_and_something_is_new(settings: Settings) -> None:
+    """Not for every batch, not for nothing, and once more at the end."""
+    world = World()
+    world.fill(2)
+    async with running(world, settings) as process:
+        await process.caught_up()
+        world.clock.advance(settings.head_interval_ms)
+        await process.caught_up()
+        first = heads(world)
+        world.clock.advance(settings.head_interval_ms)
+        await process.caught_up()
+        unchanged = heads(world)
+        world.fill(1)
+        await process.caught_up()
+        await process.stop()
+
+    _, tree = Archive(settings.database).tree()
+    last = heads(world)[-1]
+    assert first
+    assert first == unchanged
+    assert (tree.size, tree.root.hex()) == (last.size, last.root_sha256)
+    assert sum(map(len, world.written().values())) == last.size
+
+
+def test_what_is_read_is_what_the_topic_files_grant() -> None:
+    """Everything but its own heads, pulses and snapshots."""
+    names = {spec.name for spec in load_topic_specs()}
+
+    assert {"audit.v1", "heartbeats.v1", "snapshots.{machine}.v1"} == names - set(READS)
+    assert set(READS) <= names

@@ -1,0 +1,170 @@
+"""Rows and positions change together or not at all."""
+
+import sqlite3
+from collections.abc import Iterable
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from seamwork.bus.port import LogGapError, Partition
+from seamwork.errors import FencedError, MisconfiguredError
+from seamwork.records.wire import RawRecord
+from seamwork.testing.builders import PLATFORM, handoff
+from seamwork_audit_sink.archive import Archive
+from seamwork_audit_sink.merkle import leaf_hash, root_of
+from seamwork_audit_sink.rows import entry_of, raw_of
+from seamwork_audit_sink.store import DuplicateRecordError, Store
+
+HANDOFFS = Partition("handoffs.v1", 0)
+KEEP = 1_000_000
+
+
+def handoffs(offsets: Iterable[int], partition: int = 0) -> list[RawRecord]:
+    """Make a run of handoffs."""
+    return [handoff(id=f"h-{partition}-{n}", at=f"{partition}/{n}").raw for n in offsets]
+
+
+def opened(path: Path, owner: str = "one") -> Store:
+    """Open a store and take it over."""
+    store = Store(path, PLATFORM, "log-1")
+    store.take_over(owner)
+    return store
+
+
+def test_a_batch_is_there_with_its_position(database: Path) -> None:
+    """What was read and how far go into one transaction."""
+    records = handoffs(range(3))
+    with opened(database) as store:
+        store.watch({HANDOFFS: 0}, 1)
+        store.append([records], KEEP)
+
+    with opened(database) as store:
+        assert {HANDOFFS: 3} == store.take_over("two")
+    rows = Archive(database).task_records("t-1", 10, -1)
+    assert records == [raw_of(row) for _, row in rows]
+
+
+def test_a_batch_that_fails_leaves_nothing(database: Path) -> None:
+    """The good half of a bad batch is not kept either."""
+    with opened(database) as store:
+        store.watch({HANDOFFS: 0, Partition("handoffs.v1", 1): 0}, 1)
+        with pytest.raises(LogGapError, match=r"handoffs\.v1/1 continues at offset 5, 0 was expected"):
+            store.append([handoffs(range(3)), handoffs([5], partition=1)], KEEP)
+
+        assert 0 == store.tree.size
+        assert {HANDOFFS: 0, Partition("handoffs.v1", 1): 0} == store.take_over("one")
+    assert [] == list(Archive(database).rows())
+
+
+def test_a_hole_within_a_run_is_an_error(database: Path) -> None:
+    """Nothing is skipped, not even by a reader that does not know better."""
+    with opened(database) as store:
+        store.watch({HANDOFFS: 0}, 1)
+        with pytest.raises(LogGapError, match=r"handoffs\.v1/0 has nothing at offset 1"):
+            store.append([handoffs([0, 2])], KEEP)
+
+
+def test_a_record_that_comes_twice_is_an_error(database: Path) -> None:
+    """A duplicate is a bug to be noticed, not swallowed."""
+    with opened(database) as store:
+        store.watch({HANDOFFS: 0}, 1)
+        store.append([handoffs(range(2))], KEEP)
+        with pytest.raises(DuplicateRecordError, match="comes from offset 1 again, 2 was expected"):
+            store.append([handoffs([1, 2])], KEEP)
+
+
+def test_the_table_itself_refuses_a_second_record_at_a_place(database: Path) -> None:
+    """Even if a position were wrong, no place holds two records."""
+    with opened(database) as store:
+        store.watch({HANDOFFS: 0}, 1)
+        store.append([handoffs(range(2))], KEEP)
+        with closing(sqlite3.connect(database, isolation_level=None)) as other:
+            other.execute("UPDATE positions SET next = 1")
+        with pytest.raises(DuplicateRecordError, match="is there already"):
+            store.append([handoffs([1])], KEEP)
+
+
+def test_who_was_taken_over_writes_nothing_more(database: Path) -> None:
+    """Two processes on one file: the second one's word ends the first one's."""
+    with opened(database) as first, Store(database, PLATFORM, "log-2") as second:
+        first.watch({HANDOFFS: 0}, 1)
+        second.take_over("two")
+        with pytest.raises(FencedError):
+            first.append([handoffs(range(2))], KEEP)
+        second.append([handoffs(range(2))], KEEP)
+
+    assert 2 == len(list(Archive(database).rows()))
+    assert "log-1" == second.log_id
+
+
+def test_the_tree_is_over_the_rows_as_they_stand(database: Path) -> None:
+    """Whoever has the database can compute the root that was signed, through a restart too."""
+    with opened(database) as store:
+        store.watch({HANDOFFS: 0}, 1)
+        store.append([handoffs(range(5))], KEEP)
+    with opened(database) as store:
+        store.append([handoffs(range(5, 8))], KEEP)
+        root = store.tree.root
+
+    log_id, tree = Archive(database).tree()
+    assert ("log-1", 8, root) == (log_id, tree.size, tree.root)
+    assert root == root_of([leaf_hash(entry_of(row)) for row in Archive(database).rows()])
+
+
+def test_rows_stand_in_the_order_of_the_log(database: Path) -> None:
+    """Partitions are merged by append time; within one the offsets win over a clock that steps back."""
+    early = [RawRecord("a.v1", 0, n, at, b"k", b"") for n, at in enumerate((10, 5, 30))]
+    late = [RawRecord("b.v1", 0, 0, 20, b"k", b"")]
+    with opened(database) as store:
+        store.watch({Partition("a.v1", 0): 0, Partition("b.v1", 0): 0}, 1)
+        store.append([early, late], KEEP)
+
+    assert [10, 5, 20, 30] == [row.appended_at for row in Archive(database).rows()]
+
+
+def test_only_its_owner_can_read_the_database(database: Path) -> None:
+    """It holds every payload."""
+    with opened(database) as store:
+        store.watch({HANDOFFS: 0}, 1)
+        modes = {path.name: path.stat().st_mode & 0o777 for path in database.parent.iterdir()}
+
+    assert {"audit.db": 0o600, "audit.db-wal": 0o600, "audit.db-shm": 0o600} == modes
+    assert 0o700 == database.parent.stat().st_mode & 0o777
+
+
+def test_a_database_that_others_can_read_is_refused(database: Path) -> None:
+    """Somebody loosened it; nobody tightens it unasked."""
+    opened(database).close()
+    database.chmod(0o644)
+
+    with pytest.raises(MisconfiguredError, match="others can read it; run `chmod 600"):
+        Store(database, PLATFORM, "log-1")
+
+
+def test_the_database_of_another_platform_is_refused(database: Path) -> None:
+    """Two platforms in one file would be two truths under one tree."""
+    opened(database).close()
+
+    with pytest.raises(MisconfiguredError, match="holds the records of another platform"):
+        Store(database, "other", "log-1")
+
+
+def test_a_file_that_is_no_database_is_refused(database: Path) -> None:
+    """It is not overwritten."""
+    database.parent.mkdir()
+    database.write_bytes(b"not a database" * 100)
+    database.chmod(0o600)
+
+    with pytest.raises(MisconfiguredError, match="cannot be used as a database"):
+        Store(database, PLATFORM, "log-1")
+
+
+def test_a_layout_of_a_later_release_is_refused(database: Path) -> None:
+    """A release that does not know it would misread it."""
+    opened(database).close()
+    with closing(sqlite3.connect(database, isolation_level=None)) as db:
+        db.execute("PRAGMA user_version = 99")
+
+    with pytest.raises(MisconfiguredError, match="has the layout 99, this release knows 1"):
+        Store(database, PLATFORM, "log-1")
