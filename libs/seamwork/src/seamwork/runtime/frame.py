@@ -29,9 +29,10 @@ from seamwork.runtime.parent import watch_parent
 from seamwork.runtime.spec import GateSpec, Host, LoopSpec, MachineSpec, Part, Service
 from seamwork.settings.common import CommonSettings
 
-STALLED_S = 60.0  # longer than a broker's restart; a broker that is away must not restart the fleet
+STALLED_S = 60.0
 _LOOP_S = 30.0
 _TICK_S = 1.0
+_LAST_BEAT_S = 2.0
 
 
 class Frame:
@@ -70,6 +71,7 @@ class Frame:
         self._follower = CatalogFollower(log, common.platform, common.root_public)
         self._running: Machine | Gate | _Loop | None = None
         self._tasks: list[asyncio.Task[None]] = []
+        self._beating: asyncio.Task[None] | None = None
         self._loop_seen = time.monotonic()
         self._state = "starting"
         self._logger = structlog.get_logger("service")
@@ -90,7 +92,8 @@ class Frame:
         """Whether it makes progress wherever there is something to do."""
         if time.monotonic() - self._loop_seen > _LOOP_S:
             return False
-        return self._running is None or self._running.stalled_s < STALLED_S
+        # A gate only ever waits for the log, whose calls end by themselves.
+        return self._running is None or isinstance(self._running, Gate) or self._running.stalled_s < STALLED_S
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
@@ -128,14 +131,19 @@ class Frame:
                 key=self._key,
                 clock=self._clock,
             )
-            self._task(self._pulse.run(self._facts), "pulse")
+            self._beating = asyncio.create_task(self._pulse.run(self._facts, self.stopping), name="pulse")
+            self._beating.add_done_callback(self._task_ended)
 
     async def _stop(self) -> None:
         self.stopping.set()
         try:
             if self._running is not None:
                 await self._running.stop()
+            if self._beating is not None:
+                await asyncio.wait({self._beating}, timeout=_LAST_BEAT_S)
         finally:
+            if self._beating is not None:
+                self._tasks.append(self._beating)
             for task in self._tasks:
                 task.cancel()
             await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -212,7 +220,8 @@ class Frame:
             partitions = tuple(sorted(running.owned))
         elif isinstance(running, Gate):
             partitions = running.partitions
-        self._pulse.state = "ready" if self.ready else "starting"
+        if not self.stopping.is_set():
+            self._pulse.state = "ready" if self.ready else "starting"
         return self._follower.catalog, partitions, in_flight
 
     async def _notice_loop(self) -> None:

@@ -72,12 +72,6 @@ class Gate:
         return bool(self._subscriptions) and all(one.assigned for one in self._subscriptions)
 
     @property
-    def stalled_s(self) -> float:
-        """For how long the slowest batch in hand has not ended."""
-        begun = [one.begun_at for one in self._subscriptions if one.begun_at is not None]
-        return time.monotonic() - min(begun) if begun else 0.0
-
-    @property
     def partitions(self) -> tuple[int, ...]:
         """The owned partitions of the first topic."""
         return tuple(sorted(at.partition for one in self._subscriptions[:1] for at in one.positions))
@@ -178,7 +172,6 @@ class _Subscription:
 
     def __init__(self, gate: Gate, group: str, topic: str) -> None:
         self.assigned = False
-        self.begun_at: float | None = None
         self.positions: dict[Partition, int] = {}
         self._gate = gate
         self._log = gate.log
@@ -245,10 +238,8 @@ class _Subscription:
                 }
                 batch = [raw for at in sorted(mine) for raw in mine[at]]
                 if batch:
-                    self.begun_at = time.monotonic()
                     await self._gate.judge(batch)
                     self._advance(mine)
-                    self.begun_at = None
 
     def _advance(self, judged: dict[Partition, Sequence[RawRecord]]) -> None:
         for at, records in judged.items():

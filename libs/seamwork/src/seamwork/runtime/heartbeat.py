@@ -76,8 +76,16 @@ class Pulse:
         if isinstance(answer, Rejected):
             self._logger.warning("heartbeat-refused", error=answer.error)
 
-    async def run(self, facts: Callable[[], tuple[Catalog, tuple[int, ...], int]]) -> None:
-        """Beat until cancelled."""
-        while True:
+    async def run(
+        self, facts: Callable[[], tuple[Catalog, tuple[int, ...], int]], stopping: asyncio.Event
+    ) -> None:
+        """Beat until *stopping*, and say then that it ends."""
+        while not stopping.is_set():
             await self.beat(*facts())
-            await asyncio.sleep(EVERY_MS / 1000)
+            try:
+                async with asyncio.timeout(EVERY_MS / 1000):
+                    await stopping.wait()
+            except TimeoutError:
+                pass  # time for the next
+        self.state = "draining"
+        await self.beat(*facts())

@@ -133,8 +133,13 @@ class Machine:
 
     @property
     def stalled_s(self) -> float:
-        """For how long the slowest partition with something to do has done nothing; 0 when all goes on."""
-        waiting = [one.last_progress for one in self._owned.values() if one.backlog]
+        """
+        For how long the slowest partition with something to do has begun nothing; 0 when all goes on.
+
+        A step that waits for the broker is none: a broker that is away must not restart the fleet, and the log's
+        calls end by themselves.
+        """
+        waiting = [one.last_progress for one in self._owned.values() if one.backlog and not one.stepping]
         return time.monotonic() - min(waiting) if waiting else 0.0
 
     @asynccontextmanager

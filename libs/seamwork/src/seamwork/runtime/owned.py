@@ -116,6 +116,7 @@ class Owned:
             machine=spec.decider.name, partition=journal.place.number
         )
         self.last_progress = time.monotonic()
+        self.stepping = False
         self.hungry: Callable[[], None] = lambda: None
 
     @property
@@ -186,7 +187,10 @@ class Owned:
         """Step until stopped; sleep until there is something to do."""
         while not self._stopping:
             self._wake.clear()
-            if await self.step():
+            self.stepping = True
+            stepped = await self.step()
+            self.stepping = False
+            if stepped:
                 self.hungry()
                 continue
             try:

@@ -73,7 +73,7 @@ async def _site(log: Log, common: CommonSettings) -> Site:
     partitions = await log.partitions_of(HANDOFFS)
     if partitions is None:
         raise MisconfiguredError(
-            f"{common.kafka.username} sees no topic {HANDOFFS} with the prefix {common.prefix}; the registrar makes "
-            "topics and rights: run `seamwork up`"
+            f"{common.kafka.username} sees no topic {HANDOFFS} with the prefix {common.prefix}; the registrar "
+            "makes topics and rights: run `seamwork up`"
         )
     return Site(platform=common.platform, partitions=partitions)

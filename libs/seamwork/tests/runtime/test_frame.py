@@ -1,0 +1,157 @@
+"""A service held together: pages, pulse, the way out; on the simulated log."""
+
+import asyncio
+import base64
+import urllib.error
+import urllib.request
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+
+from seamwork.bus.port import LogGapError, Partition
+from seamwork.errors import (
+    FencedError,
+    MisconfiguredError,
+    OutcomeUnknownError,
+    RetryableError,
+    SeamworkError,
+)
+from seamwork.records.platform import Heartbeat
+from seamwork.records.wire import Received, read
+from seamwork.runtime import Host, LoopSpec, Response, Service, ServiceSettings, exit_code
+from seamwork.runtime.frame import Frame
+from seamwork.settings.common import CommonSettings
+from seamwork.settings.kafka import KafkaAccess
+from seamwork.testing.clock import SettableClock
+from seamwork.testing.keys import key_of
+from seamwork.testing.simlog import SimBroker, SimLog
+
+HEARTBEATS = Partition("heartbeats.v1", 0)
+
+
+async def until_stopped(host: Host) -> None:
+    """Work until told to stop."""
+    host.ready()
+    await host.stopping.wait()
+    host.progressed(0)
+
+
+async def at_once(host: Host) -> None:
+    """Return, which no loop may."""
+    host.ready()
+
+
+async def never_done(host: Host) -> None:
+    """Say that there is work, and do none."""
+    host.ready()
+    host.progressed(7)
+    await host.stopping.wait()
+
+
+@asynccontextmanager
+async def framed(
+    tmp_path: Path, loop: Callable[[Host], Awaitable[None]], ended: Callable[[], None] = lambda: None
+) -> AsyncIterator[tuple[Frame, SimBroker]]:
+    """Run a loop in its frame."""
+    broker = SimBroker(SettableClock())
+    for topic in ("contracts.v1", "registry.v1", "policies.v1", "heartbeats.v1"):
+        broker.create_topic(topic)
+    key = tmp_path / "audit-sink-1.key"
+    key.write_text(base64.b64encode(bytes(32)).decode(), encoding="ascii")
+    key.chmod(0o600)
+    common = CommonSettings(
+        platform="p-1",
+        root_public=key_of("root").public,
+        kafka=KafkaAccess("nowhere:1", "", "", protocol="PLAINTEXT"),
+        instance="i-1",
+        signing_key_file=key,
+    )
+    part = LoopSpec(run=loop, routes={"/v1": lambda request: Response(request.path.encode())})
+    service = Service(
+        name="audit-sink",
+        settings=ServiceSettings,
+        build=lambda _settings, _site: part,
+        reads=(),
+        writes=(),
+        version="1.2.3",
+    )
+    frame = Frame(service, part, common, log=SimLog(broker), clock=SettableClock(), ended=ended)
+    async with frame.running():
+        yield frame, broker
+
+
+async def page(frame: Frame, path: str) -> tuple[int, bytes]:
+    """Ask for a page."""
+
+    def ask() -> tuple[int, bytes]:
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{frame.http_port}{path}", timeout=5) as answer:
+                return answer.status, answer.read()
+        except urllib.error.HTTPError as error:
+            with error:
+                return error.code, error.read()
+
+    return await asyncio.to_thread(ask)
+
+
+def beats(broker: SimBroker) -> list[Heartbeat]:
+    """Return the heartbeats."""
+    found = [read(raw, "p-1") for raw in broker.records(HEARTBEATS)]
+    return [one.record for one in found if isinstance(one, Received) and isinstance(one.record, Heartbeat)]
+
+
+async def test_a_loop_has_pages_and_a_pulse(tmp_path: Path) -> None:
+    """Its own pages beside the common ones; the last beat says that it ends."""
+    async with framed(tmp_path, until_stopped) as (frame, broker):
+        while not beats(broker):  # noqa: ASYNC110  # the test's own deadline holds
+            await asyncio.sleep(0)
+        assert (200, b"/v1/tasks") == await page(frame, "/v1/tasks")
+        assert 200 == (await page(frame, "/health/ready"))[0]
+        assert (200, b'{"alive":true}\n') == await page(frame, "/health/live")
+        assert b"seamwork_catalog_offset" in (await page(frame, "/metrics"))[1]
+    first, *_, last = beats(broker)
+
+    assert ("audit-sink", "1.2.3", "i-1") == (first.name, first.version, first.instance)
+    assert "draining" == last.state
+
+
+async def test_a_loop_that_ends_by_itself_ends_the_service(tmp_path: Path) -> None:
+    """Nobody may think that it still works."""
+    ended = asyncio.Event()
+    async with framed(tmp_path, at_once, ended.set) as (frame, _):
+        async with asyncio.timeout(5):
+            await ended.wait()
+
+    assert "ended by itself" in str(frame.error)
+
+
+async def test_work_that_lies_there_makes_the_service_dead(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Liveness is progress, not a port that answers."""
+    monkeypatch.setattr("seamwork.runtime.frame.STALLED_S", 0.0)
+    async with framed(tmp_path, never_done) as (frame, _):
+        while not frame.ready:  # noqa: ASYNC110  # the test's own deadline holds
+            await asyncio.sleep(0)
+        assert 503 == (await page(frame, "/health/live"))[0]
+
+
+@pytest.mark.parametrize(
+    ("error", "expected"),
+    [
+        (None, (0, "stopped")),
+        (FencedError(), (75, "fenced")),
+        (OutcomeUnknownError(), (70, "outcome-unknown")),
+        (LogGapError(), (74, "log-gap")),
+        (MisconfiguredError(), (78, "misconfigured")),
+        (RetryableError(), (69, "unreachable")),
+        (SeamworkError(), (1, "bug")),
+        (ValueError(), (1, "bug")),
+    ],
+    ids=str,
+)
+def test_each_way_out_has_a_code_and_a_name(error: BaseException | None, expected: tuple[int, str]) -> None:
+    """A supervisor knows by the code whether starting again helps."""
+    assert expected == exit_code(error)
