@@ -357,8 +357,15 @@ class Desk:
 
     def broken(self, error: Exception) -> None:
         """End the agent."""
-        if self._broken is not None and not self._broken.done():
-            self._broken.set_exception(error)
+        if self._broken is None or self._broken.done():
+            return
+        # A bug comes with its trace; what Seamwork says of itself is a sentence that stands alone.
+        self._logger.error(
+            "the agent cannot go on",
+            error=str(error),
+            exc_info=None if isinstance(error, SeamworkError) else error,
+        )
+        self._broken.set_exception(error)
 
     def _forget(self, dispatch: Dispatch) -> None:
         key = dispatch.work.dispatch
@@ -428,6 +435,4 @@ class Desk:
             return
         error = task.exception()
         if isinstance(error, Exception):
-            level = self._logger.error if isinstance(error, SeamworkError) else self._logger.exception
-            level("the agent cannot go on", error=str(error), exc_info=error)
             self.broken(error)

@@ -15,13 +15,13 @@ import structlog
 
 from seamwork.agent import payload as payloads
 from seamwork.agent.errors import Cancelled, Expired, Failed, HandoffError, PayloadError, Refused, TaskError
+from seamwork.agent.governed import GovernedTask, written
 from seamwork.agent.handler import Handler, Started
 from seamwork.agent.inbox import Answered, Offer
-from seamwork.agent.outcome import Erroneous, Lost, Partial, Refusal, Returned, Settlement, Transferred
+from seamwork.agent.outcome import Erroneous, Lost, Refusal, Returned, Settlement, Transferred
 from seamwork.agent.pen import Author, Order, Pen
 from seamwork.agent.post import TooLargeError
 from seamwork.agent.seats import Seat
-from seamwork.agent.task import Facts, Task
 from seamwork.clock import Clock
 from seamwork.errors import MisconfiguredError
 from seamwork.grants.authority import united
@@ -121,7 +121,7 @@ class Dispatch:
         self._answers = 0
         self._refusal: Refusal | None = None
         self._runner: asyncio.Task[None] | None = None
-        self._task: _GovernedTask | None = None
+        self._task: GovernedTask | None = None
         self._written: tuple[Outcome, bytes] | None = None
         self._answer_again = False
         self._reported = Spent()
@@ -259,7 +259,7 @@ class Dispatch:
 
     def _stop(self, how: How) -> None:
         if self._task is not None:
-            self._task._cancel()  # noqa: SLF001  # the task's other half
+            self._task.cancel()
         rule = "agent-stopping" if how == "left" else how
         for child in self._children.values():
             if not child.settled.done():
@@ -270,12 +270,12 @@ class Dispatch:
     async def _run(self, seat: Seat, started: Started) -> None:
         try:
             offer = self._offer = self._offer or await self._office.fetch(self)
-            self._task = task = _GovernedTask(self, offer, seat)
+            self._task = task = GovernedTask(self, offer, seat)
             refusal = self._refusal
             if refusal is None:
                 await self._send(
                     Pen(self._office.author, offer).progress(
-                        "accepted work", 0, self._now(), accepted_work=True
+                        "accepted work", 0, self.now(), accepted_work=True
                     )
                 )
             returned = await self._outcome(offer, task, refusal, started)
@@ -294,7 +294,7 @@ class Dispatch:
             self._office.broken(error)
 
     async def _outcome(
-        self, offer: Offer, task: "_GovernedTask", refusal: Refusal | None, started: Started
+        self, offer: Offer, task: GovernedTask, refusal: Refusal | None, started: Started
     ) -> Any:
         contract = self.work.contract
         handler = self._office.handlers.get(contract)
@@ -333,29 +333,27 @@ class Dispatch:
             if crossing != but and child.meaning is not None:
                 await asyncio.shield(child.settled)
 
-    async def _answer(self, offer: Offer, task: "_GovernedTask", returned: Any) -> None:
-        self._written = _written(returned)
+    async def _answer(self, offer: Offer, task: GovernedTask, returned: Any) -> None:
+        self._written = written(returned)
         try:
             await self._send_answer(offer, task)
         except TooLargeError:
             self._answers -= 1
-            self._written = _written(
-                Erroneous("PayloadTooLarge", "the result is larger than a record may be")
-            )
+            self._written = written(Erroneous("PayloadTooLarge", "the result is larger than a record may be"))
             await self._send_answer(offer, task)
 
-    async def _send_answer(self, offer: Offer, task: "_GovernedTask") -> None:
+    async def _send_answer(self, offer: Offer, task: GovernedTask) -> None:
         if self._written is None:
             return
         outcome, payload = self._written
         ordinal = self._answers
         self._answers += 1
         pen = Pen(self._office.author, offer)
-        await self._send(pen.result(outcome, payload, ordinal, self._now(), task.final_spent, task.states))
+        await self._send(pen.result(outcome, payload, ordinal, self.now(), task.final_spent, task.states))
 
     async def sweep(self) -> None:
         """Report what was spent since, and give up on what is long overdue."""
-        now = self._now()
+        now = self.now()
         if now > self.work.not_after + _OVERDUE_MS:
             self.end("expired")
             return
@@ -398,7 +396,7 @@ class Dispatch:
             await seat.while_waiting(self._children_settled(but=crossing))
         if first and not child.settled.done():
             try:
-                await self._send(pen.handoff(order, self._now()))
+                await self._send(pen.handoff(order, self.now()))
             except TooLargeError as error:
                 self._settle(crossing, Lost(Refused, "too-large", str(error), "kafka"))
         return await seat.while_waiting(asyncio.shield(child.settled))
@@ -406,12 +404,12 @@ class Dispatch:
     async def note(self, note: str, offer: Offer) -> None:
         """Publish a note of progress."""
         await self._send(
-            Pen(self._office.author, offer).progress(note[:_NOTE_CHARS], self._next_ordinal(), self._now())
+            Pen(self._office.author, offer).progress(note[:_NOTE_CHARS], self._next_ordinal(), self.now())
         )
 
     def _next_ordinal(self) -> int:
         # By time, not by count: after a crash the count would start again and meet its own ids with other notes.
-        self._last_ordinal = max(self._last_ordinal + 1, self._now() - self.work.issued_at)
+        self._last_ordinal = max(self._last_ordinal + 1, self.now() - self.work.issued_at)
         return self._last_ordinal
 
     def _child(self, crossing: str) -> _Child:
@@ -432,76 +430,6 @@ class Dispatch:
             self._accompanying.add(identity.decode())
         return self._office.send(outgoing)
 
-    def _now(self) -> int:
+    def now(self) -> int:
+        """Return the time (ms)."""
         return self._office.clock.now_ms()
-
-
-class _GovernedTask(Task):
-    """The task of a function that the router stands behind."""
-
-    def __init__(self, dispatch: Dispatch, offer: Offer, seat: Seat) -> None:
-        super().__init__(_facts(offer), asyncio.get_running_loop())
-        self._dispatch = dispatch
-        self._offer = offer
-        self._seat = seat
-        self.closed = False
-
-    @property
-    def states(self) -> Any:
-        """The steps as the result tells them."""
-        return self._states
-
-    @property
-    def final_spent(self) -> Spent | None:
-        """What the result reports; null where nothing was ever reported."""
-        return None if self._spent == Spent() else self._spent
-
-    async def _place(self, order: Order) -> Settlement:
-        if self.closed:
-            return Lost(
-                Cancelled,
-                "function-returned",
-                "the function it was part of has returned; await every handoff",
-            )
-        return await self._dispatch.place(order, self._seat, self._offer)
-
-    async def _note(self, note: str) -> None:
-        await self._dispatch.note(note, self._offer)
-
-    def _now(self) -> int:
-        return self._dispatch._now()  # noqa: SLF001  # the task's other half
-
-
-def _facts(offer: Offer) -> Facts:
-    work = offer.work
-    return Facts(
-        id=work.task,
-        crossing=work.crossing,
-        dispatch=work.dispatch,
-        attempt=work.attempt,
-        agent=work.agent,
-        version=work.version,
-        step=offer.handoff.step,
-        contract=work.contract,
-        intent=offer.handoff.intent,
-        constraints=work.constraints,
-        authority=work.authority,
-        ceiling_micro_usd=work.ceiling_micro_usd,
-        deadline_at=work.not_after,
-        steps=offer.handoff.steps,
-        tool_outputs=offer.handoff.tool_outputs,
-        labels=work.labels,
-    )
-
-
-def _written(returned: Any) -> tuple[Outcome, bytes]:
-    try:
-        match returned:
-            case Erroneous():
-                return "error", payloads.encode(returned.payload())
-            case Partial(value):
-                return "partial", payloads.encode(value)
-            case _:
-                return "success", payloads.encode(returned)
-    except PayloadError as error:
-        return "error", payloads.encode(Erroneous("PayloadError", str(error)).payload())

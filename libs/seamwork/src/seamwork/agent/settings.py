@@ -161,6 +161,11 @@ class AgentSettings:
         )
 
 
+def settings_file(home: Path, platform: str, name: str) -> Path:
+    """Say where the settings of an agent lie under the home of this machine's platforms."""
+    return home / platform / "agents" / f"{name}.toml"
+
+
 def render(  # noqa: PLR0913  # one argument for each line of the file
     *,
     name: str,
@@ -258,7 +263,7 @@ def _default_file(name: str, given: Mapping[str, str]) -> Path:
     home = Path(given.get("SEAMWORK_HOME") or _data_home(given) / "seamwork")
     chosen = given.get("SEAMWORK_PLATFORM")
     if chosen:
-        return home / chosen / "agents" / f"{name}.toml"
+        return settings_file(home, chosen, name)
     found = sorted(home.glob(f"*/agents/{name}.toml"))
     if not found:
         raise MisconfiguredError(
