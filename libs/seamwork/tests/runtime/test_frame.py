@@ -121,7 +121,7 @@ async def test_a_loop_that_ends_by_itself_ends_the_service(tmp_path: Path) -> No
     """Nobody may think that it still works."""
     ended = asyncio.Event()
     async with framed(tmp_path, at_once, ended.set) as (frame, _):
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             await ended.wait()
 
     assert "ended by itself" in str(frame.error)

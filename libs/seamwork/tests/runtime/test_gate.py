@@ -100,7 +100,7 @@ class Bench:
 
     async def until(self, condition: Callable[[], bool]) -> None:
         """Wait until *condition* holds."""
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             while not condition():  # noqa: ASYNC110  # what it waits for is spread over many objects
                 await asyncio.sleep(0)
 

@@ -18,12 +18,13 @@ from seamwork.decider import (
     Input,
     InstanceHealth,
     Output,
+    Publish,
     SetAside,
     Tick,
     Undeliverable,
     WithCrossing,
 )
-from seamwork.errors import FencedError, MisconfiguredError
+from seamwork.errors import FencedError, MisconfiguredError, SeamworkError
 from seamwork.grants.keys import record_verifies
 from seamwork.journal import Commit, Taken
 from seamwork.records.decision import JudgeAgain
@@ -119,7 +120,7 @@ class Bench:
 
     async def until(self, condition: Callable[[], bool]) -> None:
         """Wait until *condition* holds."""
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             while not condition():  # what it waits for is spread over many objects
                 if self.watched is not None and self.watched.done():
                     self.watched.result()
@@ -359,6 +360,19 @@ async def test_an_inbox_that_is_not_there_becomes_an_input(bench: Bench) -> None
     (mark,) = {commit.mark for commit in bench.commits() if commit.outputs}
 
     assert mark == bench.commits()[-1].published
+
+
+async def test_a_machine_that_answers_every_bounce_with_another_is_stopped(bench: Bench) -> None:
+    """It would fill its journal for ever."""
+
+    def stubborn(_seen: Seen) -> Sequence[Output]:
+        notice = envelope("notice")
+        return (Publish("inbox.nobody.v1", "t-1", notice, signed=True),)
+
+    bench.write(envelope("handoff"))
+    async with bench.machine(MachineSpec(decider=witness(stubborn))).running() as machine:
+        with pytest.raises(SeamworkError, match=r"the last to inbox\.nobody\.v1"):
+            await machine.wait()
 
 
 async def test_a_missing_topic_of_the_platform_stops_the_machine() -> None:

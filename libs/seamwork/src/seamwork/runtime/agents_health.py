@@ -106,7 +106,7 @@ class AgentsHealth:
             self._changed(health)
 
     def _is_own(self, received: Received[AnyEnvelope], agent: str) -> bool:
-        entry = self._catalog().key(received.kid or "")
-        if entry is None or entry.holder != f"agent:{agent}":
-            return False
-        return record_verifies(received, self._platform, lambda _kid: entry.public)
+        catalog, at = self._catalog(), received.raw.appended_at
+        return record_verifies(
+            received, self._platform, lambda kid: catalog.public_of(kid, f"agent:{agent}", at)
+        )

@@ -45,6 +45,7 @@ _PAUSE_S = 0.1
 _IDLE_S = 1.0
 _STUCK_TIMER_S = 1.0
 _INBOX = "inbox."
+_MAX_BOUNCES = 20
 _encoder = msgspec.json.Encoder()
 
 Feeds = Callable[[Catalog], Awaitable[Sequence[Partition]]]
@@ -106,6 +107,7 @@ class Owned:
         self._fetched: dict[Partition, int] = {}
         self._undeliverable: list[Undeliverable] = []
         self._unmarked = journal.published
+        self._bounces = 0
         self._health: HealthChanged | None = None
         self._tick_ends: dict[Partition, int] | None = None
         self._tick_not_before = 0.0
@@ -359,9 +361,19 @@ class Owned:
             ]
             rejected = await self._confirmed(batch)
             self._undeliverable += [self._cannot(commit, index, error) for index, error in rejected]
+            self._refuse_bouncing(commit)
         self._unmarked = commit.mark
         if not self._undeliverable:
             self.journal.published = commit.mark
+
+    def _refuse_bouncing(self, commit: Commit) -> None:
+        answered = any(isinstance(taken.body, Undeliverable) for taken in commit.inputs)
+        self._bounces = self._bounces + 1 if answered and self._undeliverable else 0
+        if self._bounces > _MAX_BOUNCES:
+            raise SeamworkError(
+                f"{self._decider.name} answers each undeliverable output with another one, the last to "
+                f"{self._undeliverable[-1].topic}; that is a bug of the machine"
+            )
 
     async def _confirmed(self, batch: list[Outgoing]) -> list[tuple[int, str]]:
         for tried in range(1, _TRIES + 1):

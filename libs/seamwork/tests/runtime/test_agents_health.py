@@ -1,0 +1,89 @@
+"""Which agents live, by their own signed word; news only."""
+
+from typing import Any
+
+import pytest
+
+from seamwork.bus.port import Partition
+from seamwork.catalog import Catalog
+from seamwork.decider import HealthChanged
+from seamwork.records.wire import compose
+from seamwork.runtime.agents_health import AgentsHealth
+from seamwork.testing.builders import PLATFORM, envelope
+from seamwork.testing.clock import SettableClock
+from seamwork.testing.documents import document
+from seamwork.testing.keys import key_of
+from seamwork.testing.simlog import SimBroker, SimLog
+
+CATALOG = Catalog.of([document("Agent", "extractor"), document("Agent", "parser")])
+HEARTBEATS = Partition("heartbeats.v1", 0)
+
+
+class Bench:
+    """Heartbeats, and what is told of them."""
+
+    def __init__(self) -> None:
+        self.clock = SettableClock()
+        self.broker = SimBroker(self.clock)
+        self.broker.create_topic(HEARTBEATS.topic)
+        self.told: list[HealthChanged] = []
+        self.health = AgentsHealth(
+            SimLog(self.broker), PLATFORM, lambda: CATALOG, self.clock, self.told.append
+        )
+
+    def beat(self, signer: str = "agent:extractor", **fields: Any) -> None:
+        """Let an instance beat, and count."""
+        record = envelope("heartbeat", **fields)
+        out = compose(PLATFORM, HEARTBEATS.topic, "i", record, signer=key_of(signer))
+        self.health.take(self.broker.write(HEARTBEATS, out.key, out.value, out.headers))
+        self.health.tell()
+
+    @property
+    def alive(self) -> list[tuple[str, str, int]]:
+        """Return what was told last."""
+        return [(one.agent, one.version, one.alive) for one in self.told[-1].instances]
+
+
+@pytest.fixture
+def bench() -> Bench:
+    """Make a bench."""
+    return Bench()
+
+
+def test_instances_are_counted_by_version_and_told_on_change(bench: Bench) -> None:
+    """The same beat again is no news."""
+    bench.beat(instance="a")
+    bench.beat(instance="a")
+    bench.beat(instance="b")
+    bench.beat(instance="c", version="2.0.0")
+
+    assert 3 == len(bench.told)
+    assert [("extractor", "1.0.0", 2), ("extractor", "2.0.0", 1)] == bench.alive
+
+
+def test_an_instance_that_goes_silent_or_says_so_is_gone(bench: Bench) -> None:
+    """Three beats missed, or a last one that says that it drains."""
+    bench.beat(instance="a")
+    bench.beat(instance="b")
+    bench.beat(instance="b", state="draining")
+    assert [("extractor", "1.0.0", 1)] == bench.alive
+    bench.clock.advance(3_001)
+    bench.health.tell()
+
+    assert HealthChanged(instances=()) == bench.told[-1]
+
+
+@pytest.mark.parametrize(
+    ("signer", "fields"),
+    [
+        ("agent:parser", {}),
+        ("agent:stranger", {}),
+        ("agent:extractor", {"kind": "service", "name": "router"}),
+    ],
+    ids=["another agent's key", "an unknown key", "no agent"],
+)
+def test_only_an_agents_own_word_counts(bench: Bench, signer: str, fields: dict[str, Any]) -> None:
+    """Nobody keeps another alive."""
+    bench.beat(signer, instance="a", **fields)
+
+    assert [HealthChanged(instances=())] == bench.told
