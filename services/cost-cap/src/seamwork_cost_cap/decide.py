@@ -107,7 +107,7 @@ def cost_cap(platform: str) -> Callable[[Ledger, Input, Context], Sequence[Event
                 return tuple(_decided(ledger, record, context))
             case Tick():
                 due = sorted(due for due in map(int, ledger.due) if due <= context.now)
-                return tuple(Forgotten(due=one) for one in due[:FORGOTTEN_AT_ONCE])
+                return tuple(Forgotten(due=one, at=context.now) for one in due[:FORGOTTEN_AT_ONCE])
             case _:
                 return ()
 

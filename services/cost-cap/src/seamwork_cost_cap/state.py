@@ -113,9 +113,15 @@ class TaskClosed(msgspec.Struct, frozen=True, kw_only=True, tag="task-closed"):
 
 
 class Forgotten(msgspec.Struct, frozen=True, kw_only=True, tag="forgotten"):
-    """What had to be remembered until *due* leaves the memory; money stays where it is."""
+    """
+    What had to be remembered until *due* leaves the memory at *at*; money stays where it is.
+
+    What is still open is looked at again an hour after *at*, not after *due*: a sender may name an expiry that
+    passed long ago.
+    """
 
     due: int
+    at: int
 
 
 Event = (
@@ -243,7 +249,7 @@ def evolve(ledger: Ledger, event: Event) -> Ledger:
             ledger.tasks.setdefault(event.task, TaskLife()).ended = True
             _remember(ledger, f"task {event.task}", event.until)
         case Forgotten():
-            _forget_all(ledger, event.due)
+            _forget_all(ledger, event)
         case _:
             assert_never(event)
     return ledger
@@ -368,12 +374,12 @@ def _judge(ledger: Ledger, event: Judged) -> None:
     ledger.judged[place] = max(subject.attempt, ledger.judged.get(place, 0))
 
 
-def _forget_all(ledger: Ledger, due: int) -> None:
-    for token in ledger.due.pop(str(due), ()):
-        _forget(ledger, token, due)
+def _forget_all(ledger: Ledger, event: Forgotten) -> None:
+    for token in ledger.due.pop(str(event.due), ()):
+        _forget(ledger, token, event.at + AGAIN_MS)
 
 
-def _forget(ledger: Ledger, token: str, due: int) -> None:
+def _forget(ledger: Ledger, token: str, again: int) -> None:
     what, _, name = token.partition(" ")
     match what:
         case "judged":
@@ -381,23 +387,23 @@ def _forget(ledger: Ledger, token: str, due: int) -> None:
         case "early":
             ledger.early.pop(name, None)
         case "task":
-            _forget_task(ledger, name, due)
+            _forget_task(ledger, name, again)
         case _:
             reservation = ledger.reservations.get(name)
             if reservation is not None and reservation.stands == "ended":
                 _drop(ledger, name)
             elif reservation is not None:
-                _remember(ledger, token, due + AGAIN_MS)
+                _remember(ledger, token, again)
 
 
-def _forget_task(ledger: Ledger, name: str, due: int) -> None:
+def _forget_task(ledger: Ledger, name: str, again: int) -> None:
     task = ledger.tasks.get(name)
     if task is None:
         return
     for key in [key for key in task.reservations if ledger.reservations[key].stands == "ended"]:
         _drop(ledger, key)
     if task.reservations:
-        _remember(ledger, f"task {name}", due + AGAIN_MS)
+        _remember(ledger, f"task {name}", again)
         return
     for account in task.accounts:
         del ledger.accounts[account]
