@@ -101,8 +101,8 @@ def _records() -> list[tuple[str, SigningKey | None, Outgoing]]:
         authority=Authority(tools=("fs.read",), effects=("accept-copyleft",), depth=3),
         constraints=(Constraint(name="region", value="eu"),), ceiling_micro_usd=50_000, issued_at=NOW + 5,
         not_after=NOW + 600_000, intent_sha256=root.intent_sha256,
-        initiator=AgentRef(agent="operator", version="1.0.0"), lineage=("operator",), tenant="acme", team="platform",
-        labels={"stage": "test"}, budgets=("audit-task",),
+        initiator=AgentRef(agent="operator", version="1.0.0"), lineage=("operator",), tenant="acme",
+        team="platform", labels={"stage": "test"}, budgets=("audit-task",),
     )  # fmt: skip
     crossing_headers = (
         ("sw_crossing", _header(out_root, "sw_envelope")),
@@ -149,8 +149,8 @@ def _records() -> list[tuple[str, SigningKey | None, Outgoing]]:
     subject = Subject(partition=1, offset=42, digest=digest, attempt=1)
     verdict = Verdict(
         gate="contract-validator", gate_version="1.0.0", subject=subject, task=TASK, crossing=ROOT, outcome="ALLOW",
-        rule="holds", reason="schema and 2 rules hold", candidates=(PLANNER,), revision=Revision(contracts=7, registry=9),
-        judged_at=NOW + 3, sender_verified=True,
+        rule="holds", reason="schema and 2 rules hold", candidates=(PLANNER,),
+        revision=Revision(contracts=7, registry=9), judged_at=NOW + 3, sender_verified=True,
     )  # fmt: skip
     answer = Answer(
         task=TASK, agent="operator", version="1.0.0", child=ROOT, step="root", ordinal=0, result=result.id,

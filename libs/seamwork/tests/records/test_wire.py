@@ -8,6 +8,7 @@ import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from seamwork import ids
 from seamwork.grants.keys import verifies
 from seamwork.records.crossing import Handoff, Progress, Result, Usage, content_digest
@@ -84,7 +85,8 @@ def test_keys_land_where_java_puts_them(vector: dict[str, Any]) -> None:
 @pytest.mark.parametrize(
     ("key", "signed"),
     [(b"21", -973932308), (b"foobar", -790332482), (b"a-little-bit-long-string", -985981536),
-     (b"a-little-bit-longer-string", -1486304829), (b"lkjh234lh9fiuh90y23oiuhsafujhadof229phr9h19h89h8", -58897971)],
+     (b"a-little-bit-longer-string", -1486304829),
+     (b"lkjh234lh9fiuh90y23oiuhsafujhadof229phr9h19h89h8", -58897971)],
 )  # fmt: skip
 def test_murmur2_is_kafkas(key: bytes, signed: int) -> None:
     """The values of Apache Kafka's own UtilsTest come out."""
@@ -192,11 +194,11 @@ def test_content_is_what_is_meant_and_not_when_or_under_what_it_was_sent() -> No
     fields = VECTORS["records"][2]["fields"]
     handoff = msgspec.convert(fields, AnyEnvelope)
     assert isinstance(handoff, Handoff)
-    same = [
+    same: list[dict[str, Any]] = [
         {"stamp": None}, {"sent_at": 1}, {"expires_at": 1}, {"deadline_at": 1},
         {"source": AgentRef(agent="planner", version="9.0.0")}, {"model": "other"},
     ]  # fmt: skip
-    other = [
+    other: list[dict[str, Any]] = [
         {"payload_sha256": "00"}, {"intent_sha256": "00"}, {"step": "x"}, {"ordinal": 9}, {"constraints": ()},
         {"ceiling_micro_usd": 7}, {"mode": "transfer"}, {"source": AgentRef(agent="eve", version="1.0.0")},
     ]  # fmt: skip

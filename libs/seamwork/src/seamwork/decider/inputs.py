@@ -76,6 +76,8 @@ class WithCrossing:
 Bodied = Tick | CatalogChanged | HealthChanged | Undeliverable
 """Inputs that come from no topic: their bodies are kept in the commit."""
 
-Input = Received[AnyEnvelope] | Malformed | WithCrossing | Tick | CatalogChanged | HealthChanged | Undeliverable
+Input = (
+    Received[AnyEnvelope] | Malformed | WithCrossing | Tick | CatalogChanged | HealthChanged | Undeliverable
+)
 
 bodied_decoder: msgspec.json.Decoder[Bodied] = msgspec.json.Decoder(Bodied)
