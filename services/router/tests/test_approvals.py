@@ -1,0 +1,130 @@
+"""What people agree to, proved by their own signatures."""
+
+from typing import Any
+
+import msgspec
+import pytest
+
+from seamwork.ids import request_id
+from seamwork.records.envelope import encode
+from seamwork.records.people import Reply
+from seamwork.records.verdict import SignedRecord
+from seamwork.records.wire import signed_bytes
+from seamwork.testing.builders import PLATFORM
+from seamwork.testing.documents import document
+from seamwork.testing.keys import key_of
+
+Bench = Any  # the class of conftest; importlib mode cannot import it
+TWO_LAWYERS = [{"roles": ["lawyer"], "count": 2}]
+
+
+def held(bench: Bench, approvers: Any = TWO_LAWYERS, **fields: Any) -> Any:
+    """Bring a root handoff to the point where people are asked; return the decision."""
+    crossing = bench.send("handoff")
+    bench.vote(crossing, "contract-validator")
+    bench.vote(crossing, "cost-cap")
+    bench.vote(crossing, "policy-engine", "REQUIRE_APPROVAL", approvers=approvers, **fields)
+    return crossing, bench.decisions[-1]
+
+
+def yes(decision: Any, person: str, signer: str | None = None, **changes: Any) -> dict[str, Any]:
+    """Sign one person's answer to what is held."""
+    subject = decision.subject
+    reply = Reply(
+        id=f"y-{person}", request=request_id(subject.partition, subject.offset, decision.action_sha256), task="t-1",
+        action_sha256=decision.action_sha256, person=person, answer="approve", answered_at=1,
+    )  # fmt: skip
+    envelope = encode(msgspec.structs.replace(reply, **changes))
+    key = key_of(signer or f"person:{person}")
+    signature = key.sign(signed_bytes(PLATFORM, "answers.v1", b"t-1", envelope))
+    record = SignedRecord(
+        topic="answers.v1", key="t-1", envelope=envelope.decode(), kid=key.kid, sig=signature
+    )
+    made: dict[str, Any] = msgspec.to_builtins(record)
+    return made
+
+
+def test_what_enough_people_agree_to_is_dispatched(bench: Bench) -> None:
+    """Two lawyers said yes to this receiver, authority and constraints."""
+    crossing, decision = held(bench)
+    bench.vote(crossing, "approval-workflow", evidence=[yes(decision, "ada"), yes(decision, "bob")])
+
+    assert "dispatched: admitted" == bench.said[-1]
+
+
+@pytest.mark.parametrize(
+    ("answers", "rule"),
+    [
+        ([("ada", {})], "approval-incomplete"),
+        ([("ada", {}), ("ada", {})], "approval-incomplete"),
+        ([("ada", {}), ("eve", {})], "approval-incomplete"),
+        ([("ada", {}), ("bob", {"signer": "person:ada"})], "evidence-invalid"),
+        ([("ada", {}), ("bob", {"signer": "service:router"})], "evidence-invalid"),
+        ([("ada", {}), ("bob", {"answer": "reject"})], "evidence-invalid"),
+        ([("ada", {}), ("bob", {"action_sha256": "another"})], "evidence-invalid"),
+        ([("ada", {}), ("bob", {"request": "another"})], "evidence-invalid"),
+        ([("ada", {}), ("bob", {"task": "t-2"})], "evidence-invalid"),
+        ([("ada", {}), ("mallory", {})], "evidence-invalid"),
+    ],
+)
+def test_evidence_that_proves_too_little_refuses(bench: Bench, answers: Any, rule: str) -> None:
+    """The workflow's word alone is worth nothing."""
+    crossing, decision = held(bench)
+    evidence = [yes(decision, person, **how) for person, how in answers]
+    bench.vote(crossing, "approval-workflow", evidence=evidence)
+
+    assert f"refused: {rule}" in bench.said
+    assert [] == bench.works
+
+
+def test_an_agreement_survives_being_judged_again(bench: Bench) -> None:
+    """A throttle after the hold asks the gates once more, and people not at all."""
+    crossing, decision = held(bench, not_before=None)
+    bench.vote(crossing, "approval-workflow", evidence=[yes(decision, "ada"), yes(decision, "bob")])
+    first = bench.works[-1]
+    bench.pass_time(60_000)
+
+    assert first.dispatch == bench.works[-1].dispatch
+    assert 1 == sum(said.startswith("held") for said in bench.said)
+
+
+def test_a_policy_that_changed_under_the_question_is_asked_again(bench: Bench) -> None:
+    """The yes stands, but what the policy said then may not be what it says now."""
+    old = document("Policy", "four-eyes", "1.0.0")
+    bench.publish(old)
+    ref = {"kind": "Policy", "name": "four-eyes", "version": "1.0.0"}
+    crossing, decision = held(bench, consulted=[ref])
+    bench.publish(document("Policy", "four-eyes", "2.0.0"))
+    bench.vote(crossing, "approval-workflow", evidence=[yes(decision, "ada"), yes(decision, "bob")])
+
+    assert "judge-again: release" == bench.said[-1]
+    assert ("policy-engine", "cost-cap") == tuple(sorted(bench.decisions[-1].gates, reverse=True))
+    ref["version"] = "2.0.0"
+    bench.vote(crossing, "cost-cap", attempt=2)
+    bench.vote(
+        crossing, "policy-engine", "REQUIRE_APPROVAL", attempt=2, approvers=TWO_LAWYERS, consulted=[ref]
+    )
+    assert "dispatched: admitted" == bench.said[-1]
+
+
+def test_other_approvers_are_asked_anew(bench: Bench) -> None:
+    """An agreement counts for the people whom it was asked of."""
+    bench.publish(document("Policy", "four-eyes", "1.0.0"))
+    ref = {"kind": "Policy", "name": "four-eyes", "version": "1.0.0"}
+    crossing, decision = held(bench, consulted=[ref])
+    bench.publish(document("Policy", "four-eyes", "2.0.0"))
+    bench.vote(crossing, "approval-workflow", evidence=[yes(decision, "ada"), yes(decision, "bob")])
+    bench.vote(crossing, "cost-cap", attempt=2)
+    bench.vote(crossing, "policy-engine", "REQUIRE_APPROVAL", attempt=2, approvers=[{"roles": ["cook"]}])
+
+    assert bench.said[-1].startswith("held")
+    assert [] == bench.works
+
+
+def test_a_workflow_that_stays_silent_holds_nothing_for_ever(bench: Bench) -> None:
+    """Some time after the request's expiry the router gives up and names the gate."""
+    held(bench)
+    bench.pass_time(700_000)
+
+    assert ("planner", "refused", "gate-silent") == bench.told[-1]
+    assert "approval-workflow" == bench.notices[-1].gate
