@@ -30,14 +30,14 @@ async def serve(*served: Agent) -> None:
         SeamworkError: What broke it.
     """
     ended = asyncio.Event()
-    for each in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(each, ended.set)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, ended.set)
     async with AsyncExitStack() as stack:
         for agent in served:
             await agent.start()
             stack.push_async_callback(agent.stop)
-        reasons = [asyncio.create_task(each) for each in (ended.wait(), _orphaned(os.getppid()))]
-        reasons += [asyncio.create_task(_broken(agent)) for agent in served]
+        waits = (ended.wait(), _orphaned(os.getppid()), *map(_broken, served))
+        reasons = [asyncio.create_task(each) for each in waits]
         done, waiting = await asyncio.wait(reasons, return_when=asyncio.FIRST_COMPLETED)
         for each in waiting:
             each.cancel()

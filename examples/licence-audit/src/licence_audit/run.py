@@ -1,0 +1,133 @@
+"""
+Show what Seamwork is for, in three acts: ``make run``, or ``python -m licence_audit.run``.
+
+It audits the licences of the Python environment that it runs in: ungoverned, governed, mended. It ends with status
+0 only if everything came out as the acts promise. A platform of the name ``licence-audit`` stays behind, stopped,
+with all that happened in it.
+"""
+
+import argparse
+import asyncio
+import os
+import signal
+import sys
+from pathlib import Path
+from typing import Never
+
+import msgspec
+
+from licence_audit.show.acts import (
+    EXTRACTOR,
+    MENDED,
+    MENDED_DOCUMENT,
+    OFFICES,
+    act_one,
+    act_three,
+    act_two,
+    mend,
+)
+from licence_audit.show.checks import Story, checks
+from licence_audit.show.closing import Memory, rss_mb, since, tell_end, tell_next, write_files
+from licence_audit.show.governed import PLATFORM, Governed, documents
+from licence_audit.show.screen import Screen
+from seamwork.agent import HandoffError
+from seamwork.broker.embedded import running_broker
+from seamwork.clock import SystemClock
+from seamwork.errors import SeamworkError
+from seamwork.platform.home import PlatformHome
+from seamwork.platform.views import Summary
+from seamwork.records.wire import rfc3339
+
+DEFAULT_LIMIT = 90
+_DIFFERS = 1
+_SOFTWARE = 70
+_INTERRUPTED = 130
+
+
+async def show(screen: Screen, home: PlatformHome, limit: int) -> bool:
+    """Play the three acts and say whether they came out as promised."""
+    first = await act_one(screen, limit)
+    screen.act("Act two. Governed: the same agents, and between them six services on a real Kafka")
+    governed = await Governed.begin(home, screen.note)
+    try:
+        before = await _prepared(screen, governed)
+        second, outage = await act_two(screen, governed, limit)
+        screen.act("Act three. Mended: a new version joins, and only what is open is done again")
+        await mend(screen, governed)
+        third, answers = await act_three(screen, governed, second.report)
+        story = Story(first, second, outage, third, answers)
+        blame = await asyncio.to_thread(governed.audit.blame, second.submitted.task)
+        done = since(before, await _summary(governed))
+        found = checks(story)
+        tell_end(screen, story, blame, done, _memory(governed), found)
+        folder = home.root / "runs" / rfc3339(SystemClock().now_ms())[:19].replace(":", "")
+        write_files(folder, story, blame, found, screen.seconds)
+    finally:
+        await governed.end()
+    tell_next(
+        screen, home.name, second.submitted.task, folder, str(Path(sys.executable).with_name("seamwork"))
+    )
+    return all(each.holds for each in found)
+
+
+async def _prepared(screen: Screen, governed: Governed) -> Summary:
+    new = await governed.publish(documents(without=MENDED_DOCUMENT))
+    # A run before this one has left the mended version in force; the story begins without it.
+    await governed.retire(EXTRACTOR, MENDED, "the story begins before it was mended")
+    await governed.add_counsel()
+    told = f"{new} new" if new else "known already, unchanged"
+    screen.note(f"contracts, flow, policy, budget and agents published ({told}); a person may be asked")
+    await asyncio.gather(*(governed.start_agents(name, modules) for name, modules in OFFICES.items()))
+    return await _summary(governed)
+
+
+async def _summary(governed: Governed) -> Summary:
+    return msgspec.convert(await asyncio.to_thread(governed.audit.summary), Summary)
+
+
+def _memory(governed: Governed) -> list[Memory]:
+    broker = running_broker(governed.door.home.root)
+    found = [Memory("Kafka", rss_mb(broker.pid))] if broker is not None else []
+    held = (governed.running.supervisor, "service"), (governed.agents, "agents")
+    for supervisor, kind in held:
+        for process in supervisor.processes.values():
+            if process.pid is not None:
+                name = process.name if kind == "service" else f"{kind} ({process.name})"
+                found.append(Memory(name, rss_mb(process.pid)))
+    found.append(Memory("this program", rss_mb(os.getpid())))
+    return found
+
+
+def main() -> Never:
+    """Run it from the command line."""
+    parser = argparse.ArgumentParser(prog="python -m licence_audit.run", description=__doc__)
+    parser.add_argument(
+        "--limit", type=int, default=DEFAULT_LIMIT, help="the most distributions to audit (%(default)s)"
+    )
+    parser.add_argument("--platform", default=PLATFORM, help="the platform to run on (%(default)s)")
+    options = parser.parse_args()
+    screen = Screen()
+    try:
+        raise SystemExit(0 if asyncio.run(_interruptible(screen, options)) else _DIFFERS)
+    except (KeyboardInterrupt, asyncio.CancelledError):
+        screen.say("interrupted; everything that was started is stopped")
+        raise SystemExit(_INTERRUPTED) from None
+    except HandoffError as error:
+        screen.say(f"the audit did not come to its end: {error}", "bold")
+        raise SystemExit(_DIFFERS) from error
+    except SeamworkError as error:
+        screen.say(str(error), "bold")
+        raise SystemExit(_SOFTWARE) from error
+
+
+async def _interruptible(screen: Screen, options: argparse.Namespace) -> bool:
+    # Both signals end the story in order: what was started is stopped before the program ends.
+    me = asyncio.current_task()
+    if me is not None:
+        for each in (signal.SIGINT, signal.SIGTERM):
+            asyncio.get_running_loop().add_signal_handler(each, me.cancel)
+    return await show(screen, PlatformHome.of(options.platform), options.limit)
+
+
+if __name__ == "__main__":
+    main()
