@@ -6,7 +6,9 @@ from seamwork.ids import dispatch_id, sha256_hex
 from seamwork.records.authority import Spent
 from seamwork.records.decision import Accepted, Dispatched, TaskEnded
 from seamwork.records.parties import AgentRef
+from seamwork.testing.builders import received
 from seamwork.testing.documents import document
+from seamwork_router.checks import MAX_CROSSINGS
 
 Bench = Any  # the class of conftest; importlib mode cannot import it
 
@@ -215,3 +217,81 @@ def test_every_accepted_answer_names_the_final_figure(bench: Bench) -> None:
     assert (Spent(micro_usd=3), AgentRef(agent="extractor", version="1.0.0")) == (
         accepted.spent, accepted.source
     )  # fmt: skip
+
+
+def test_a_second_root_that_is_denied_does_not_end_a_finished_task_again(bench: Bench) -> None:
+    """The task has ended once; another root under its id is only refused."""
+    bench.answer(bench.begin())
+    bench.vote(
+        bench.send("handoff", id="h-2"), "contract-validator", "DENY", rule="schema", sender_verified=True
+    )
+    bench.pass_time(31_000)
+
+    assert 1 == sum(said.startswith("task-ended") for said in bench.said)
+
+
+def test_gates_that_come_late_still_judge_what_waited(new_bench: Bench) -> None:
+    """A crossing that found no gate in force is taken up when they are published, votes included."""
+    bench = new_bench()
+    gates = [one for one in bench.documents if one.kind == "Gate"]
+    bench.documents = [one for one in bench.documents if one.kind != "Gate"]
+    bench.publish()
+    crossing = bench.send("handoff")
+    bench.vote(crossing, "contract-validator")
+    bench.publish(*gates)
+    bench.vote(crossing, "policy-engine")
+    bench.vote(crossing, "cost-cap")
+    bench.pass_time(0)
+
+    assert "dispatched: admitted" == bench.said[-1]
+
+
+def test_a_person_may_have_a_failed_handoff_taken_up_again(bench: Bench) -> None:
+    """While whoever asked for it still works, every gate is asked once more."""
+    first = bench.begin()
+    crossing = bench.child(first)
+    bench.vote(crossing, "contract-validator")
+    bench.vote(crossing, "cost-cap")
+    bench.vote(crossing, "policy-engine", "DENY", rule="not-today")
+    bench.step(received("command", action="requeue", crossing=crossing.record.id, appended_at=bench.now))
+    bench.admit(crossing, attempt=2)
+
+    assert "judge-again: requeue" in bench.said
+    assert [("reader", 2)] == [(work.agent, work.attempt) for work in bench.works[1:]]
+
+
+def test_a_task_has_an_end_of_crossings(bench: Bench) -> None:
+    """A loop between agents ends at the bound at the latest."""
+    first = bench.begin()
+    bench.state.tasks["t-1"].crossings = MAX_CROSSINGS
+    bench.vote(bench.child(first), "contract-validator")
+
+    assert "refused: too-many-crossings" == bench.said[-1]
+
+
+def test_a_child_of_a_cancelled_handoff_is_stopped_before_its_dispatch(bench: Bench) -> None:
+    """What its gates still think about never reaches an agent."""
+    first = bench.begin()
+    crossing = bench.child(first)
+    bench.vote(crossing, "contract-validator")
+    bench.step(received("command", appended_at=bench.now))
+    bench.vote(crossing, "policy-engine")
+    bench.vote(crossing, "cost-cap")
+
+    assert 1 == len(bench.works)
+    assert "task-ended: task-cancelled" == bench.said[-1]
+
+
+def test_an_error_is_retried_and_then_passed_on(bench: Bench) -> None:
+    """Two retries, the fallback, and at last the error itself goes to who waits."""
+    crossing = bench.send("handoff", contract="transient")
+    bench.admit(crossing)
+    for attempt in (2, 3, 4):
+        bench.answer(bench.works[-1], "error")
+        bench.pass_time(2000)
+        bench.vote(crossing, "cost-cap", attempt=attempt)
+    bench.answer(bench.works[-1], "error")
+
+    assert ["extractor", "extractor", "extractor", "backup"] == [work.agent for work in bench.works]
+    assert ["error"] == [answer.outcome for answer in bench.answers]
+    assert "task-ended: task-failed" == bench.said[-1]

@@ -99,26 +99,31 @@ def count(scene: Scene, verdict: Verdict, at: int) -> tuple[Scene, list[ev.Event
     if seat is not None and seat.role == APPROVAL:
         events += answered_by_people(scene, verdict, at) if counts(seat) else ()
         return scene, events, len(events) > 1
-    if _vouches(live, verdict) and not live.claimed and scene.facts.kind in {"handoff", "result"}:
-        scene, more, done = _enter(scene, verdict)
-        events += more
-        if done:
-            return scene, events, True
+    scene, more, done = _take_place(scene)
+    events += more
+    if done:
+        return scene, events, True
     follows = list(judge(scene)) if ahead.phase == "judging" else []
     return scene, events + follows, bool(follows)
 
 
 def take_up(scene: Scene) -> Iterator[ev.Event]:
     """Go on with a crossing whose timer rang; one that found its gates late gets its place first."""
+    done = False
+    if scene.live.phase == "judging":
+        scene, events, done = _take_place(scene)
+        yield from events
+    if not done:
+        yield from woken(scene)
+
+
+def _take_place(scene: Scene) -> tuple[Scene, list[ev.Event], bool]:
+    """Give a handoff or result its place as soon as some vote proves its sender."""
     live = scene.live
-    if live.phase == "judging" and not live.claimed and scene.facts.kind in {"handoff", "result"}:
-        vouching = next((vote for vote in live.votes.values() if _vouches(live, vote)), None)
-        if vouching is not None:
-            scene, events, done = _enter(scene, vouching)
-            yield from events
-            if done:
-                return
-    yield from woken(scene)
+    vouching = next((vote for vote in live.votes.values() if _vouches(live, vote)), None)
+    if vouching is None or live.claimed or scene.facts.kind not in {"handoff", "result"}:
+        return scene, [], False
+    return _enter(scene, vouching)
 
 
 def _vouches(live: Live, verdict: Verdict) -> bool:

@@ -53,7 +53,8 @@ def refuse(
             return
     if told is not None:
         yield _tell(scene, told, tally, problem, 0)
-        if is_root(scene) and scene.task is None and scene.live.claimed:
+        known = scene.task is not None or facts.task in scene.state.over
+        if is_root(scene) and scene.live.claimed and not known:
             yield _never_began(scene)
 
 
