@@ -24,6 +24,7 @@ from seamwork.runtime.machine import Following, Identity
 from seamwork.runtime.metrics import Metrics
 from seamwork.runtime.outgoing import Composer, cause_trace
 from seamwork.runtime.spec import HANDOFFS, GateSpec
+from seamwork.runtime.telling import tell
 
 _FETCH_WAIT_MS = 100
 _TRIES = 5
@@ -121,11 +122,13 @@ class Gate:
             self._crossings.put(raw)
         context = Context(self._clock.now_ms(), self._follower.catalog)
         batch: list[Outgoing] = []
+        told: list[Envelope | None] = []
         for raw in records:
             given = await self._given(raw)
             trace = cause_trace(given.decision if isinstance(given, WithCrossing) else given)
             for output in self.spec.decide(given, context):
                 record: Envelope | None = getattr(output, "record", None)
+                told.append(record)
                 batch.append(
                     await self._composer.compose(self._composer.resolve(output, trace), None, record)
                 )
@@ -133,6 +136,8 @@ class Gate:
         self._metrics.observe("seamwork_stage_seconds", decided - started, "decide")
         if batch:
             await self._publish(batch)
+            for record in told:
+                tell(self._logger, record)
             self._metrics.observe("seamwork_stage_seconds", time.perf_counter() - decided, "publish")
         self._metrics.observe("seamwork_batch_inputs", len(records))
         now = self._clock.now_ms()

@@ -38,6 +38,7 @@ from seamwork.runtime.cache import RecordCache
 from seamwork.runtime.metrics import Metrics
 from seamwork.runtime.outgoing import Composer, cause_trace
 from seamwork.runtime.spec import MachineSpec
+from seamwork.runtime.telling import tell
 
 SOFT_BYTES = 2 * 1024 * 1024  # a batch ends with the input that passes this; the record takes 7 MiB
 _TRIES = 5
@@ -226,6 +227,8 @@ class Owned:
         commit = await self._commit(given, outcome, now, catalog)
         committed = time.perf_counter()
         await self._publish(commit, outcome.records)
+        for record in outcome.records:
+            tell(self._logger, record)
         self._measure(given[: len(outcome.inputs)], commit, outcome, (started, decided, committed))
         await self._snapshot()
         self.last_progress = time.monotonic()
