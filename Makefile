@@ -79,7 +79,7 @@ test-full: check ## Run every test there is, the slow ones too
 	@$(BIN)/python -m pytest -q --durations=20
 
 run: setup ## Show what Seamwork is for: the licence audit in three acts
-	$(NOT_BUILT)
+	@$(BIN)/python -m licence_audit.run
 
 up: setup ## Start broker and services and keep them running
 	@$(BIN)/seamwork up
