@@ -9,6 +9,7 @@ import msgspec
 import pytest
 import structlog
 
+from seamwork.broker.principal import GATES, MACHINES
 from seamwork.broker.topics import load_topic_specs
 from seamwork.bus.port import LogGapError, Partition
 from seamwork.catalog.follower import CatalogFollower
@@ -28,7 +29,7 @@ from seamwork_audit_sink.archive import Archive
 from seamwork_audit_sink.rows import raw_of
 from seamwork_audit_sink.settings import Settings
 from seamwork_audit_sink.sink import Sink
-from seamwork_audit_sink.topics import FIXED, GATES, LEAD, MACHINES, READS
+from seamwork_audit_sink.topics import FIXED, LEAD, READS
 
 ROOT = key_of("root")
 CROSSINGS = 3

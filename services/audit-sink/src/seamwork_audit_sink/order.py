@@ -2,6 +2,7 @@
 
 import heapq
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 from typing import Protocol, TypeVar
 
 
@@ -33,7 +34,9 @@ def in_order(runs: Iterable[Sequence[P]]) -> Iterable[P]:
 
 
 def _instant(record: Placed) -> tuple[int, int]:
-    rank = next(
-        (rank for rank, prefix in enumerate(_BEFORE) if record.topic.startswith(prefix)), len(_BEFORE)
-    )
-    return record.appended_at, rank
+    return record.appended_at, _rank(record.topic)
+
+
+@lru_cache(maxsize=4096)
+def _rank(topic: str) -> int:
+    return next((rank for rank, prefix in enumerate(_BEFORE) if topic.startswith(prefix)), len(_BEFORE))

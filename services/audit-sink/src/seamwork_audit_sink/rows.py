@@ -5,11 +5,11 @@ A row holds a record whole: whatever was in the log can be made again from it, a
 envelope of a readable record stands in a column of its own and not in ``headers``.
 """
 
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import msgspec
 
-from seamwork.ids import length_prefixed, sha256_hex
+from seamwork.ids import sha256_hex
 from seamwork.records.crossing import AnyCrossing, Handoff
 from seamwork.records.envelope import AnyEnvelope, decode
 from seamwork.records.inbox import Answer, Notice
@@ -29,8 +29,6 @@ MALFORMED = "malformed"
 _BY_DOCUMENT = ("contracts.", "registry.", "policies.")
 """Topics whose key is no task's id."""
 
-_LEAF = b"seamwork-audit-leaf-v1"
-
 HeaderRow = tuple[str, bytes | None] | tuple[str]
 """A header; one without a value is the envelope, which has a column of its own."""
 
@@ -39,7 +37,7 @@ _read_headers: msgspec.msgpack.Decoder[list[list[Any]]] = msgspec.msgpack.Decode
 
 
 class _Tagged(msgspec.Struct):
-    type: str
+    type: Literal["claim", "commit"]
 
 
 _tag = msgspec.json.Decoder(_Tagged)
@@ -51,8 +49,8 @@ class Row(NamedTuple):
 
     *type* is the envelope's tag, for a journal ``claim`` or ``commit``, or ``malformed`` with *rule* and *reason*.
     *task* is the envelope's; where that has none, the key of a topic that is keyed by tasks. *crossing* is the
-    crossing spoken of; *root* is 1 for a handoff without a stamp. *value* is null for a tombstone and for a body
-    that was too large to keep; *value_bytes* is null for a tombstone alone.
+    crossing spoken of; *root* is 1 for a handoff without a stamp. *headers_sha256* covers the envelope too. *value*
+    is null for a tombstone and for a body that was too large to keep; *value_bytes* is null for a tombstone alone.
     """
 
     topic: str
@@ -84,15 +82,13 @@ def row_of(
     size = None if value is None else len(value)
     kept = value if size is not None and size <= keep_value_bytes else None
     found = None if raw.topic.startswith(JOURNAL) else read(raw, platform)
-    packed = _headers.encode(raw.headers)
     facts = _journal_facts(raw) if found is None else _facts(found)
-    envelope = None
-    headers = packed
+    envelope: str | None = None
+    listed: tuple[HeaderRow, ...] = raw.headers
     if isinstance(found, Received):
         envelope = found.envelope.decode("ascii")
-        headers = _headers.encode(
-            [(name,) if name == SW_ENVELOPE else (name, data) for name, data in raw.headers]
-        )
+        listed = tuple((name,) if name == SW_ENVELOPE else (name, data) for name, data in raw.headers)
+    headers = _headers.encode(listed)
     return Row(
         topic=raw.topic,
         partition=raw.partition,
@@ -101,7 +97,7 @@ def row_of(
         key=raw.key,
         **facts,
         headers=headers,
-        headers_sha256=sha256_hex(packed),
+        headers_sha256=sha256_hex(headers if envelope is None else headers + envelope.encode("ascii")),
         envelope=envelope,
         value=kept,
         value_bytes=size,
@@ -143,16 +139,16 @@ def entry_of(row: Row) -> bytes:
 
     Neither body nor headers are in it, so either may be erased later and every proof still holds.
     """
-    return length_prefixed(
-        _LEAF,
+    # No part before the key can hold a line break, and the key is the rest: no two rows share an entry.
+    return b"seamwork-audit-leaf-v1\n%b\n%d\n%d\n%d\n%b\n%b\n%b\n%b" % (
         row.topic.encode(),
-        b"%d" % row.partition,
-        b"%d" % row.offset,
-        b"%d" % row.appended_at,
-        b"" if row.key is None else b"k" + row.key,
+        row.partition,
+        row.offset,
+        row.appended_at,
         row.type.encode(),
-        b"" if row.value_bytes is None else b"v" + row.value_sha256.encode(),
+        b"-" if row.value_bytes is None else row.value_sha256.encode(),
         row.headers_sha256.encode(),
+        b"-" if row.key is None else b"k" + row.key,
     )
 
 

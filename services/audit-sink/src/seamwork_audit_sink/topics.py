@@ -1,5 +1,6 @@
 """Say which topics there are to read: everything but what this service writes itself, pulses and snapshots."""
 
+from seamwork.broker.principal import GATES, MACHINES
 from seamwork.catalog import Catalog
 
 FIXED = (
@@ -13,16 +14,13 @@ FIXED = (
     "policies.v1",
     "registry.v1",
 )
-MACHINES = ("approval-workflow", "cost-cap", "policy-engine", "router")
-GATES = ("approval-workflow", "contract-validator", "cost-cap", "policy-engine")
-"""The gates that every platform has; their topics exist before the first ``Gate`` is published."""
-
 LEAD = "audit.v1"
 READS = (*FIXED, "inbox.{agent}.v1", "journal.{machine}.v1", "verdicts.{gate}.v1")
 
 
 def topics_of(catalog: Catalog) -> tuple[str, ...]:
     """Return every topic that a platform with these documents has and that is kept, each once."""
+    # The topics of the gates that every platform has exist before the first ``Gate`` is published.
     gates = dict.fromkeys((*GATES, *catalog.gate_names()))
     return (
         *FIXED,
