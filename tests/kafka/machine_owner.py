@@ -38,6 +38,7 @@ async def own(given: dict[str, str]) -> int:
         try:
             await ending
         except Exception as error:  # noqa: BLE001  # the test reads the code
+            await machine.stop()
             return exit_code(error)[0]
     return 0
 
