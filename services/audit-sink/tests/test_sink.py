@@ -18,6 +18,7 @@ from seamwork.platform.publisher import Publisher
 from seamwork.records.platform import TreeHead
 from seamwork.records.wire import RawRecord, Received, read, signed_bytes
 from seamwork.runtime import Host
+from seamwork.runtime.metrics import Metrics
 from seamwork.settings.common import CommonSettings
 from seamwork.settings.kafka import KafkaAccess
 from seamwork.testing.builders import PLATFORM, received
@@ -44,6 +45,7 @@ class World:
         self.clock = SettableClock()
         self.broker = SimBroker(self.clock) if step is None else SimBroker(self.clock, step=step)
         self.log = SimLog(self.broker)
+        self.metrics = Metrics("audit-sink")
         documents = ("contracts.v1", "policies.v1", "registry.v1")
         for topic in documents:
             self.broker.create_topic(topic)
@@ -101,6 +103,7 @@ class World:
             stopping=asyncio.Event(),
             progressed=lambda left: idle.clear() if left else idle.set(),
             ready=lambda: None,
+            metrics=self.metrics,
             logger=structlog.get_logger("audit-sink"),
         )
 
@@ -351,6 +354,22 @@ async def test_a_tree_head_is_signed_when_time_is_up_and_something_is_new(settin
     assert first == unchanged
     assert (tree.size, tree.root.hex()) == (last.size, last.root_sha256)
     assert sum(map(len, world.written().values())) == last.size
+
+
+async def test_metrics_say_what_was_taken_in_and_how_much_is_left(settings: Settings) -> None:
+    """A lag that grows is seen before retention overtakes it."""
+    world = World()
+    world.fill(6)
+    async with running(world, settings) as process:
+        await process.caught_up()
+        world.clock.advance(6_000)
+        await process.caught_up()
+    value = world.metrics.registry.get_sample_value
+    labels = {"service": "audit-sink", "topic": "handoffs.v1"}
+
+    assert 6 == value("seamwork_crossings_total", {**labels, "kind": "handoff"})
+    assert 6 == value("seamwork_crossings_total", {**labels, "kind": "malformed"})
+    assert 0 == value("seamwork_lag_records", {"service": "audit-sink", "partition": "handoffs.v1"})
 
 
 def test_what_is_read_is_what_the_topic_files_grant() -> None:

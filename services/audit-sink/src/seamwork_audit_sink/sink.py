@@ -7,6 +7,8 @@ what was read: a crash at any instant leaves whole batches with their positions,
 
 import asyncio
 import secrets
+import time
+from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
@@ -14,6 +16,7 @@ from typing import Any, TypeVar
 from seamwork.bus.port import LogGapError, Partition, Reader, Rejected
 from seamwork.errors import MisconfiguredError, SeamworkError
 from seamwork.ids import uuid7
+from seamwork.records.parties import Revision
 from seamwork.records.platform import TreeHead
 from seamwork.records.wire import RawRecord, compose
 from seamwork.runtime import Host
@@ -45,7 +48,8 @@ class Sink:
         self._turn: asyncio.Task[None] | None = None
         self._ended: asyncio.Future[None] | None = None
         self._positions: dict[Partition, int] = {}
-        self._looked: tuple[tuple[str, ...], int] | None = None
+        self._looked: tuple[Revision, int] | None = None
+        self._measured_at = 0
         self._missing: frozenset[str] = frozenset()
         self._head = (0, 0)
 
@@ -142,6 +146,7 @@ class Sink:
                     self._host.progressed(0)
                 if await self._discover():
                     ahead = {**self._positions, **ahead}
+                await self._measure_lag()
                 await self._publish_head()
         finally:
             if kept is not None:
@@ -151,20 +156,38 @@ class Sink:
                     raise error
 
     async def _keep(self, found: Mapping[Partition, Sequence[RawRecord]]) -> None:
-        runs = list(found.values())
-        await self._on_thread(lambda: self._store.append(runs, self._settings.keep_value_bytes))
+        runs, metrics = list(found.values()), self._host.metrics
+        begun = time.perf_counter()
+        taken = await self._on_thread(lambda: self._store.append(runs, self._settings.keep_value_bytes))
+        metrics.observe("seamwork_stage_seconds", time.perf_counter() - begun, "write")
+        metrics.observe("seamwork_batch_inputs", taken.total())
+        for (topic, kind), number in taken.items():
+            metrics.count("seamwork_crossings", topic, kind, by=number)
         for at, records in found.items():
             if records:
                 self._positions[at] = records[-1].offset + 1
 
+    async def _measure_lag(self) -> None:
+        """Say every few seconds how far each topic is ahead of what was kept: what retention may not overtake."""
+        now = self._host.clock.now_ms()
+        if now - self._measured_at < _LOOK_AGAIN_MS:
+            return
+        self._measured_at = now
+        lag: dict[str, int] = defaultdict(int)
+        for at, end in (await self._host.log.end_offsets(list(self._positions))).items():
+            lag[at.topic] += max(0, end - self._positions[at])
+        for topic, records in lag.items():
+            self._host.metrics.set("seamwork_lag_records", records, topic)
+
     async def _discover(self) -> bool:
         """Begin partitions of topics that are new; say whether there were any."""
-        names, now = topics_of(self._host.catalog.catalog), self._host.clock.now_ms()
+        catalog, now = self._host.catalog.catalog, self._host.clock.now_ms()
         if self._looked is not None:
-            known, looked_at = self._looked
-            if known == names and (not self._missing or now - looked_at < _LOOK_AGAIN_MS):
+            revision, looked_at = self._looked
+            if revision == catalog.revision and (not self._missing or now - looked_at < _LOOK_AGAIN_MS):
                 return False
-        self._looked = (names, now)
+        self._looked = (catalog.revision, now)
+        names = topics_of(catalog)
         log = self._host.log
         read = {at.topic for at in self._positions}
         counts = {name: await log.partitions_of(name) for name in names if name not in read}
@@ -222,6 +245,7 @@ class Sink:
             )
         await self._on_thread(lambda: store.published(head.size, head.root_sha256, head.signed_at))
         self._head = (head.size, head.signed_at)
+        host.metrics.count("seamwork_outputs", LEAD)
 
     async def _on_thread(self, work: Callable[[], T]) -> T:
         """Run *work* on the one thread that may touch the database, and wait for its end whatever happens."""

@@ -104,7 +104,7 @@ class Store:
                 if start:
                     self._db.execute("INSERT INTO gaps VALUES (?, ?, 0, ?, ?)", (*at, start, noted_at))
 
-    def append(self, batch: Iterable[Sequence[RawRecord]], keep_value_bytes: int) -> int:
+    def append(self, batch: Iterable[Sequence[RawRecord]], keep_value_bytes: int) -> Counter[tuple[str, str]]:
         """
         Take in records, whole partitions' runs at a time, all or none.
 
@@ -113,7 +113,7 @@ class Store:
             keep_value_bytes: Larger bodies are kept as a digest alone.
 
         Returns:
-            How many there were.
+            How many there were, by topic and type.
 
         Raises:
             LogGapError: A run does not begin at its position, or has a hole.
@@ -143,7 +143,7 @@ class Store:
             self._db.executemany(_COUNT, ((*name, number) for name, number in counted.items()))
             self._db.execute("UPDATE tree SET size = ?, peaks = ?", (tree.size, tree.packed()))
         self._tree = tree
-        return len(rows)
+        return Counter((row.topic, row.type) for row in rows)
 
     def published(self, size: int, root_sha256: str, signed_at: int) -> None:
         """Take down that a head of the tree was published."""

@@ -193,6 +193,7 @@ class Frame:
             stopping=self.stopping,
             progressed=progressed,
             ready=ready,
+            metrics=self.metrics,
             logger=structlog.get_logger(self.service.name),
         )
 

@@ -22,6 +22,7 @@ from seamwork.records.envelope import AnyEnvelope
 from seamwork.records.parties import Position
 from seamwork.records.wire import Received
 from seamwork.runtime.http import Route
+from seamwork.runtime.metrics import Metrics
 from seamwork.settings.common import CommonSettings
 from seamwork.settings.environment import ServiceSettings
 
@@ -200,4 +201,5 @@ class Host:
     stopping: asyncio.Event
     progressed: Callable[[int], None]
     ready: Callable[[], None]
+    metrics: Metrics
     logger: structlog.stdlib.BoundLogger
