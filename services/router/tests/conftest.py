@@ -22,7 +22,7 @@ from seamwork.testing.documents import document
 from seamwork.testing.keys import key_of
 from seamwork_router import events as ev
 from seamwork_router.decide import router
-from seamwork_router.state import State
+from seamwork_router.memory import State
 
 GATES = ("contract-validator", "policy-engine", "cost-cap")
 

@@ -8,11 +8,11 @@ from seamwork.records.decision import Accepted, Noted, Overrun, TaskOutcome
 from seamwork_router import events as ev
 from seamwork_router.ending import end_task
 from seamwork_router.failure import Step, again, escalated, fail, next_step
+from seamwork_router.memory import Dispatch, Errand, Task
 from seamwork_router.problem import Problem
 from seamwork_router.refusing import refuse
 from seamwork_router.saying import answer, common, decided, notice
 from seamwork_router.scene import Scene, origin_of, waiting_for
-from seamwork_router.state import Dispatch, Errand, Task
 from seamwork_router.tally import Tally
 
 _TASK_OUTCOMES: dict[Outcome, TaskOutcome] = {"success": "complete", "partial": "partial", "error": "failed"}

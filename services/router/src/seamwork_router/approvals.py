@@ -11,9 +11,9 @@ from seamwork.records.envelope import EnvelopeError, decode
 from seamwork.records.people import Reply
 from seamwork.records.verdict import SignedRecord, Verdict
 from seamwork.records.wire import signed_bytes
+from seamwork_router.memory import Holding
 from seamwork_router.problem import Problem
 from seamwork_router.scene import Scene
-from seamwork_router.state import Holding
 
 ANSWERS = "answers.v1"
 

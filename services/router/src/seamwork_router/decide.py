@@ -30,11 +30,12 @@ from seamwork_router.entering import count, late, scene_of, seats_for, take_up
 from seamwork_router.facts import facts_of
 from seamwork_router.failure import fail
 from seamwork_router.judging import complete, reached
+from seamwork_router.memory import Errand, State, Task
 from seamwork_router.outputs import outputs
 from seamwork_router.people import order
 from seamwork_router.problem import Problem
 from seamwork_router.scene import Place
-from seamwork_router.state import Errand, State, Task, evolve, seen
+from seamwork_router.state import evolve, seen
 from seamwork_router.timers import live_timer, work_timer
 
 HANDOFFS = "handoffs.v1"

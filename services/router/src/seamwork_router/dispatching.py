@@ -10,11 +10,11 @@ from seamwork.records.inbox import Answer, Child, Work
 from seamwork.records.parties import ContractRef
 from seamwork_router import events as ev
 from seamwork_router.ending import stop_children
+from seamwork_router.memory import Errand, Task
 from seamwork_router.pick import lineage_of
 from seamwork_router.problem import Problem
 from seamwork_router.saying import closed, common, decided, notice
 from seamwork_router.scene import Scene
-from seamwork_router.state import Errand, Task
 from seamwork_router.tally import Tally
 
 

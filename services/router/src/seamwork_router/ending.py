@@ -7,10 +7,10 @@ from seamwork.catalog import Context
 from seamwork.records.authority import Spent
 from seamwork.records.decision import TaskOutcome, Why
 from seamwork_router import events as ev
+from seamwork_router.memory import Errand, Task
 from seamwork_router.problem import Problem
 from seamwork_router.saying import What, closed, notice, task_ended, tell_waiting
 from seamwork_router.scene import origin_of
-from seamwork_router.state import Errand, Task
 
 Lost = Literal["failed", "refused", "expired"]
 _ENDS: dict[What, ev.End] = {

@@ -18,11 +18,12 @@ from seamwork_router import events as ev
 from seamwork_router.checks import ENTRY, expired, first_problem, is_root, wrong_key, wrong_partition
 from seamwork_router.facts import Facts
 from seamwork_router.judging import answered_by_people, judge, woken
+from seamwork_router.memory import APPROVAL, Errand, Known, Live, State, Task
 from seamwork_router.problem import Problem
 from seamwork_router.refusing import refuse
 from seamwork_router.saying import refused
 from seamwork_router.scene import Place, Scene, waiting_for
-from seamwork_router.state import APPROVAL, Errand, Known, Live, State, Task, opened
+from seamwork_router.state import opened
 from seamwork_router.tally import combine, counts, outcome_of
 
 _PLACE = (("wrong-key", wrong_key), ("wrong-partition", wrong_partition), ("expired", expired))

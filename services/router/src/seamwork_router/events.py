@@ -350,12 +350,6 @@ class RecordSetAside(Wire, frozen=True, kw_only=True, tag="record-set-aside"):
     at: int
 
 
-Remembered = (
-    CrossingSeen | SeatsTaken | VerdictKept | VerdictCounted | VerdictLate | Claimed | TaskOpened | Held | Approved
-    | Postponed | AttemptOpened | DispatchOpened | Corrected | DispatchClosed | NoteTaken | StepAnswered
-    | ErrandEnded | CrossingClosed | TaskOver | Requeued | Woken | TimerPassed | Forgotten | HealthTaken
-    | CommandIgnored | DeliveryFailed
-)  # fmt: skip
 Said = Decided | WorkIssued | AnswerForwarded | NoticeGiven | RecordSetAside
 Event = (
     CrossingSeen | SeatsTaken | VerdictKept | VerdictCounted | VerdictLate | Claimed | TaskOpened | Held | Approved

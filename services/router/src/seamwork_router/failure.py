@@ -15,9 +15,9 @@ from seamwork.records.decision import Escalated, Why
 from seamwork.records.parties import AgentRef
 from seamwork_router import events as ev
 from seamwork_router.ending import conclude, release, stop_children
+from seamwork_router.memory import Errand, Task
 from seamwork_router.problem import Problem
 from seamwork_router.saying import closed
-from seamwork_router.state import Errand, Task
 
 Step = Literal["correct", "retry", "fallback", "degrade", "escalate", "fail"]
 _WHY: dict[ev.Cause, Why] = {

@@ -19,12 +19,13 @@ from seamwork_router.approvals import agreed
 from seamwork_router.checks import ENTRY, HANDOFF, RESULT, first_problem
 from seamwork_router.dispatching import dispatch
 from seamwork_router.failure import fallbacks_left
+from seamwork_router.memory import APPROVAL, Agreement, Live
 from seamwork_router.pick import plan_handoff, plan_result
 from seamwork_router.problem import Problem
 from seamwork_router.refusing import refuse
 from seamwork_router.saying import common, decided
 from seamwork_router.scene import Scene
-from seamwork_router.state import APPROVAL, Agreement, Live, move
+from seamwork_router.state import move
 from seamwork_router.tally import SILENT, Tally, combine, furthest
 
 LEAST_WAIT_MS = 1000

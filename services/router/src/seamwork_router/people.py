@@ -16,8 +16,8 @@ from seamwork_router import events as ev
 from seamwork_router.ending import stop_task
 from seamwork_router.entering import seats_for
 from seamwork_router.judging import ask_again
+from seamwork_router.memory import Errand, Live, State, Task
 from seamwork_router.scene import Place, Scene
-from seamwork_router.state import Errand, Live, State, Task
 
 
 def order(

@@ -13,9 +13,9 @@ from seamwork.records.authority import Authority
 from seamwork.records.parties import AgentRef
 from seamwork_router.checks import held_authority
 from seamwork_router.events import Plan
+from seamwork_router.memory import version_key
 from seamwork_router.problem import Problem
 from seamwork_router.scene import Scene, waiting_for
-from seamwork_router.state import version_key
 from seamwork_router.tally import Tally
 
 

@@ -12,10 +12,10 @@ from seamwork_router import events as ev
 from seamwork_router.checks import is_root
 from seamwork_router.ending import Lost, lose
 from seamwork_router.failure import corrections_left, fail
+from seamwork_router.memory import Errand, Task
 from seamwork_router.problem import Problem
 from seamwork_router.saying import common, decided, notice, refused
 from seamwork_router.scene import Scene
-from seamwork_router.state import Errand, Task
 from seamwork_router.tally import Tally
 
 NO_VIOLATION = frozenset({"open-children", "answer-pending", "repeat", "conflict"})

@@ -11,9 +11,9 @@ from seamwork.records.inbox import Answer, Notice
 from seamwork.records.parties import AgentRef, DocumentRef
 from seamwork_router import events as ev
 from seamwork_router.facts import Facts
+from seamwork_router.memory import Errand, Task
 from seamwork_router.problem import Problem
 from seamwork_router.scene import Scene, Waiting, origin_of, waiting_for
-from seamwork_router.state import Errand, Task
 from seamwork_router.tally import Tally
 
 What = Literal["accepted", "refused", "failed", "cancelled", "expired"]

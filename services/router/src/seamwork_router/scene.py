@@ -1,6 +1,5 @@
 """Lay out what a decision on one crossing looks at, so that checks read like sentences."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -9,9 +8,9 @@ from seamwork.documents.contract import Contract
 from seamwork.grants.stamps import inbox_topic
 from seamwork.records.parties import AgentRef
 from seamwork_router.facts import Facts
-from seamwork_router.state import Dispatch, Errand, Live, State, Task
+from seamwork_router.memory import Dispatch, Errand, Live, State, Task
 
-__all__ = ["Place", "Scene", "Waiting", "descendants", "inbox_topic", "origin_of", "terminal", "waiting_for"]
+__all__ = ["Place", "Scene", "Waiting", "inbox_topic", "origin_of", "terminal", "waiting_for"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,11 +111,3 @@ def terminal(task: Task, errand: Errand) -> bool:
     while errand.successor is not None:
         errand = task.errands[errand.successor]
     return errand.ended is not None
-
-
-def descendants(task: Task, errand: Errand) -> Iterator[Errand]:
-    """Yield every handoff below *errand*, parents first."""
-    for child in errand.children:
-        below = task.errands[child]
-        yield below
-        yield from descendants(task, below)

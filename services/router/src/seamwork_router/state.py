@@ -1,219 +1,45 @@
 """
-Remember every task in hand: what is judged, what is dispatched, who waits for whom.
+Change what is remembered, event by event; ``memory`` names it.
 
-Rule 1: only ``evolve`` changes anything here, and only by what the event says.
+Rule 1: only ``evolve`` changes anything, and only by what the event says.
 Rule 2: what is finished leaves: a task that ended keeps its ids until nobody can send them again, and nothing else.
 Rule 3: no payload is kept, only positions and digests.
 """
 
-from typing import Literal, assert_never
+from typing import assert_never
 
-import msgspec
-
-from seamwork.records.authority import Spent
-from seamwork.records.crossing import Outcome
-from seamwork.records.inbox import Answer, Notice
-from seamwork.records.parties import AgentRef, ContractRef, Position
-from seamwork.records.verdict import Approvers, Verdict
+from seamwork.records.parties import AgentRef
 from seamwork_router import events as ev
-from seamwork_router.facts import Asked, Facts
+from seamwork_router.facts import Facts
+from seamwork_router.memory import (
+    APPROVAL,
+    BREAKER_FAILURES,
+    BREAKER_REST_MS,
+    FAILURES,
+    HOLD_GRACE_MS,
+    HORIZON_MS,
+    NOT_READY_MS,
+    Agreement,
+    Breaker,
+    Dispatch,
+    Errand,
+    Holding,
+    Known,
+    LateDispatch,
+    Live,
+    Over,
+    Returned,
+    State,
+    Task,
+    version_key,
+)
 from seamwork_router.timers import (
-    Timers,
     live_timer,
     over_timer,
     stray_timer,
     task_timer,
     work_timer,
 )
-
-APPROVAL = "approval"
-"""The role of the gate that asks people; it votes on what is held and on nothing else."""
-HORIZON_MS = 15 * 60_000
-"""How much later than its expiry a record may still be redelivered."""
-NOT_READY_MS = 30_000
-"""How long a crossing waits for gates where the catalog has none."""
-HOLD_GRACE_MS = 30_000
-"""How long after a hold's expiry the approval workflow may take to say that it expired."""
-BREAKER_FAILURES = 5
-"""So many failures in a row, and an agent version gets work only where nobody else can take it."""
-BREAKER_REST_MS = 30_000
-FAILURES = frozenset({"timeout", "violation", "failed"})
-"""What counts against an agent version; a typed error is an answer and does not."""
-
-
-class Holding(msgspec.Struct):
-    """What people were asked, and until when."""
-
-    plan: ev.Plan
-    approvers: tuple[Approvers, ...]
-    gates: tuple[str, ...]
-    expires_at: int
-
-
-class Agreement(msgspec.Struct):
-    """What people agreed to."""
-
-    action_sha256: str
-    approvers: tuple[Approvers, ...]
-
-
-class Live(msgspec.Struct):
-    """
-    A crossing that is not decided, or a handoff that may have to be judged again.
-
-    *asked* holds until when each required gate may take; *votes* the counted verdicts of this attempt, shadows too.
-    """
-
-    facts: Facts
-    seats: tuple[ev.Seat, ...]
-    seen_at: int
-    attempt: int = 1
-    asked: dict[str, int] = {}
-    votes: dict[str, Verdict] = {}
-    claimed: bool = False
-    phase: Literal["judging", "held", "waiting", "dispatched"] = "judging"
-    until: int = 0
-    then: ev.Then = "dispatch"
-    holding: Holding | None = None
-    agreement: Agreement | None = None
-
-    @property
-    def required(self) -> tuple[str, ...]:
-        """The gates whose vote must be there."""
-        return tuple(seat.gate for seat in self.seats if seat.required)
-
-    @property
-    def missing(self) -> tuple[str, ...]:
-        """The required gates that have not voted."""
-        return tuple(gate for gate in self.required if gate not in self.votes)
-
-    def seat(self, gate: str) -> ev.Seat | None:
-        """Return the seat of *gate*, or None where it has none."""
-        return next((seat for seat in self.seats if seat.gate == gate), None)
-
-
-class Dispatch(msgspec.Struct):
-    """One time that a handoff was given to an agent. *answering* is the offset of a result under judgement."""
-
-    id: str
-    number: int
-    attempt: int
-    plan: ev.Plan
-    return_contracts: tuple[ContractRef, ...]
-    lineage: tuple[str, ...]
-    opened_at: int
-    is_open: bool = True
-    answering: int | None = None
-    spent: Spent | None = None
-    noted: dict[str, str] = {}
-
-
-class Returned(msgspec.Struct):
-    """The accepted result of a handoff, by position."""
-
-    result: str
-    position: Position
-    digest: str
-    outcome: Outcome
-    contract: ContractRef
-
-
-class Errand(msgspec.Struct):
-    """One handoff, from the proof of its sender to its end."""
-
-    facts: Facts
-    asked: Asked
-    dispatches: dict[str, Dispatch] = {}
-    current: str | None = None
-    attempt: int = 1
-    corrections: int = 0
-    excluded: tuple[AgentRef, ...] = ()
-    fallback_only: bool = False
-    children: list[str] = []
-    ended: ev.End | None = None
-    successor: str | None = None
-    returned: Returned | None = None
-
-    @property
-    def dispatch(self) -> Dispatch | None:
-        """The last dispatch, open or not."""
-        return self.dispatches.get(self.current) if self.current is not None else None
-
-    @property
-    def open_dispatch(self) -> Dispatch | None:
-        """The dispatch that is open, or None."""
-        last = self.dispatch
-        return last if last is not None and last.is_open else None
-
-
-class Known(msgspec.Struct):
-    """What an id means and what became of it: the record to send again when it comes again."""
-
-    content: str
-    offset: int
-    until: int
-    answer: Answer | None = None
-    source: Position | None = None
-    notice: Notice | None = None
-
-
-class Task(msgspec.Struct):
-    """One task in hand; its handoffs are a tree below *root*."""
-
-    id: str
-    root: str
-    partition: int
-    intent_sha256: str
-    initiator: ev.Initiator
-    deadline_at: int
-    errands: dict[str, Errand] = {}
-    by_dispatch: dict[str, str] = {}
-    ids: dict[str, Known] = {}
-    answered: list[tuple[str, str, Outcome]] = []
-    crossings: int = 0
-    refused: int = 0
-    degraded: bool = False
-
-
-class LateDispatch(msgspec.Struct):
-    """A dispatch of a finished task, whose last usage may still come."""
-
-    crossing: str
-    receiver: AgentRef
-    noted: dict[str, str] = {}
-
-
-class Over(msgspec.Struct):
-    """What is remembered of a finished task."""
-
-    ids: dict[str, Known]
-    dispatches: dict[str, LateDispatch]
-
-
-class Breaker(msgspec.Struct):
-    """How an agent version fared last; ``open_until`` lies ahead while it rests."""
-
-    failures: int = 0
-    open_until: int = 0
-
-
-class State(msgspec.Struct):
-    """Everything the router remembers of one partition; *live* and *early* by their offset, as text."""
-
-    read_to: int = 0
-    live: dict[str, Live] = {}
-    early: dict[str, list[Verdict]] = {}
-    tasks: dict[str, Task] = {}
-    over: dict[str, Over] = {}
-    strays: dict[str, Known] = {}
-    timers: Timers = msgspec.field(default_factory=Timers)
-    alive: dict[str, int] = {}
-    breakers: dict[str, Breaker] = {}
-
-
-def version_key(ref: AgentRef) -> str:
-    """Return the name under which health and breaker of an agent version are kept."""
-    return f"{ref.agent}@{ref.version}"
 
 
 def seen(event: ev.CrossingSeen) -> Live:
@@ -477,7 +303,6 @@ def dispatched(event: ev.DispatchOpened) -> Dispatch:
         plan=event.plan,
         return_contracts=event.return_contracts,
         lineage=event.lineage,
-        opened_at=event.at,
     )
 
 
