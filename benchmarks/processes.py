@@ -1,0 +1,60 @@
+"""Read what processes take of the machine: memory, and processor time."""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from seamwork.errors import MisconfiguredError
+
+_KB = 1024
+_UTIME, _STIME = 11, 12  # fields 14 and 15 of proc_pid_stat(5), counted after the name in brackets
+
+
+@dataclass(frozen=True)
+class Taken:
+    """What one process takes: resident bytes now and at most, processor seconds so far."""
+
+    resident_bytes: int
+    peak_bytes: int
+    cpu_s: float
+
+
+def taken(pid: int) -> Taken:
+    """
+    Read one process.
+
+    Raises:
+        MisconfiguredError: This system has no /proc.
+    """
+    place = Path("/proc") / str(pid)
+    try:
+        status = (place / "status").read_text(encoding="utf-8")
+        stat = (place / "stat").read_text(encoding="utf-8")
+    except FileNotFoundError as error:
+        raise MisconfiguredError(
+            f"process {pid} cannot be measured: {error.filename} is not there. The benchmark needs Linux, "
+            "and every process of it alive"
+        ) from error
+    numbers = dict(line.split(":", 1) for line in status.splitlines())
+    ticks = stat.rpartition(")")[2].split()
+    cpu_ticks = int(ticks[_UTIME]) + int(ticks[_STIME])
+    return Taken(
+        resident_bytes=int(numbers["VmRSS"].split()[0]) * _KB,
+        peak_bytes=int(numbers["VmHWM"].split()[0]) * _KB,
+        cpu_s=cpu_ticks / os.sysconf("SC_CLK_TCK"),
+    )
+
+
+def processor() -> str:
+    """Name the machine's processor, as the kernel does."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except FileNotFoundError:
+        return "unknown"
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else "unknown"
+
+
+def memory_bytes() -> int:
+    """Return how much memory the machine has."""
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
