@@ -5,15 +5,21 @@ Rule 1: nothing is to blame where the task is complete.
 Rule 2: what was put right explains nothing: a corrected answer, a retry that held, a child whose parent coped.
 Rule 3: a record that nobody is proven to have sent is blamed last; anybody who may write could have planted it.
 Rule 4: a task that a person cancelled was ended by that person.
+Rule 5: a handoff that ran out of time while it waited for another goes back to that other.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+
+import msgspec
 
 from seamwork.platform.views import Blame, CrossingView, Trace, TroubleView
 
 _ASIDE = frozenset({"progress", "usage", "unreadable record"})
 """Records that bring no work: that one was refused explains nothing unless nothing else does."""
 _END = "task"
+_STILL_GOOD = frozenset({"answer-pending", "conflict", "open-children", "repeat"})
+"""Rules of refusals after which the sender goes on as before: nothing is wrong with the work itself."""
+_OUT_OF_TIME = frozenset({"timeout", "expired"})
 
 
 def blame(trace: Trace) -> Blame:
@@ -29,8 +35,10 @@ def blame(trace: Trace) -> Blame:
         for t in trace.troubles
         if t.crossing is None or t.crossing in open_ended or t.crossing not in carried
     ]
-    candidates = unmended or list(trace.troubles)
-    found = _pick(trace.state, candidates)
+    # A task that ended badly although everything in it was put right: what happened is all there is to say.
+    only_its_end = trace.state != "running" and all(t.record_kind == _END for t in unmended)
+    candidates = list(trace.troubles) if only_its_end else unmended
+    found = _waited_for(_pick(trace.state, candidates), candidates, carried)
     touched = {t.crossing for t in candidates if t.crossing is not None}
     return Blame(
         task=trace.task,
@@ -51,11 +59,28 @@ def _pick(state: str, troubles: Sequence[TroubleView]) -> TroubleView | None:
     return min(troubles, key=_rank, default=None)
 
 
+def _waited_for(
+    found: TroubleView | None, troubles: Sequence[TroubleView], carried: Mapping[str, CrossingView]
+) -> TroubleView | None:
+    """Go down from a handoff that ran out of time to the one below it that was still open then."""
+    while found is not None and found.what in _OUT_OF_TIME:
+        above = carried.get(found.crossing or "")
+        below = set() if above is None else {child.id for child in above.children}
+        late = next(
+            (t for t in troubles if t.crossing in below and t.what != "refused" and t.at >= found.at), None
+        )
+        if late is None:
+            break
+        reason = "it was still open when the handoff above it ran out of time"
+        found = msgspec.structs.replace(late, what=found.what, rule=found.rule, reason=reason)
+    return found
+
+
 def _rank(trouble: TroubleView) -> int:
     """Sort troubles; ``min`` keeps the first of equals, and so the order of the log."""
     if trouble.record_kind == _END:
         return 3
-    if trouble.what == "refused" and trouble.record_kind in _ASIDE:
+    if trouble.what == "refused" and (trouble.record_kind in _ASIDE or trouble.rule in _STILL_GOOD):
         return 2
     return 0 if trouble.proven else 1
 

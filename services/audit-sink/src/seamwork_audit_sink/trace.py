@@ -179,10 +179,10 @@ class _Tracing:
         for one in decisions:
             at = one.raw.appended_at
             match one.record:
-                case Accepted(outcome=outcome):
-                    return ("accepted", outcome, at)
+                case Accepted(outcome=outcome):  # an answer that says error may lead to another try
+                    status = ("accepted", outcome, at)
                 case Closed(final=True, why=why):
-                    return (f"closed ({why})", None, at)
+                    status = (f"closed ({why})", None, at)
                 case Refused(kind="handoff"):
                     if self._is_repeat(one.record, sent):
                         continue
@@ -193,7 +193,7 @@ class _Tracing:
                     status = ("held", None, None)
                 case JudgeAgain(why=why):
                     status = (f"judged again ({why})", None, None)
-                case Escalated(to=to):
+                case Escalated(to=to) if status[2] is None:
                     status = (f"escalated to {to}", None, None)
                 case _:
                     pass

@@ -14,7 +14,6 @@ from seamwork.records.decision import (
     Refused,
     TaskEnded,
 )
-from seamwork.records.people import Command
 from seamwork.records.verdict import Verdict
 from seamwork.records.wire import Malformed, Received
 from seamwork_audit_sink.history import History
@@ -42,15 +41,14 @@ class _Troubles:
         }
 
     def found(self) -> Iterator[TroubleView]:
-        orders = list(self._history.commands)
         for one in self._history.decisions:
-            while orders and orders[0].raw.appended_at <= one.raw.appended_at:
-                yield from self._ordered(orders.pop(0))
             match one.record:
                 case Refused():
                     yield self._refused(one, one.record)
                 case Accepted() as accepted if accepted.outcome != "success":
                     yield self._unsuccessful(one, accepted)
+                case Closed(why="cancelled") if (order := self._order(one)) is not None:
+                    yield order
                 case Overrun() | Closed() | Escalated():
                     yield from self._unanswered(one)
                 case TaskEnded() as ended if ended.outcome != "complete":
@@ -64,22 +62,26 @@ class _Troubles:
                     )
                 case _:
                     pass
-        for order in orders:
-            yield from self._ordered(order)
 
-    @staticmethod
-    def _ordered(received: Received[Command]) -> Iterator[TroubleView]:
-        command = received.record
-        if command.action == "cancel":
-            yield TroubleView(
-                what="cancelled",
-                at=received.raw.appended_at,
-                crossing=command.crossing,
-                record_kind="task",
-                gate=f"person:{command.person}",
-                reason=command.reason,
-                position=place(received.raw),
-            )
+    def _order(self, closed: Received[AnyDecision]) -> TroubleView | None:
+        """
+        Return the order by which a dispatch was cancelled, as far as the router says that it followed one.
+
+        Anybody among the people may write commands; only what the router names was one that counted.
+        """
+        for one in self._history.commands:
+            command = one.record
+            if command.action == "cancel" and closed.record.reason.startswith(f"{command.person} "):
+                return TroubleView(
+                    what="cancelled",
+                    at=one.raw.appended_at,
+                    crossing=command.crossing,
+                    record_kind="task",
+                    gate=f"person:{command.person}",
+                    reason=command.reason,
+                    position=place(one.raw),
+                )
+        return None
 
     def _refused(self, one: Received[AnyDecision], refused: Refused) -> TroubleView:
         subject = refused.subject
