@@ -137,11 +137,12 @@ def _enter(scene: Scene, verdict: Verdict) -> tuple[Scene, list[ev.Event], bool]
     facts = scene.facts
     tally = combine(scene.live.seats, scene.live.votes)
     denied = outcome_of(verdict) == "DENY"
-    if not denied:
-        misplaced = first_problem(_PLACE, scene)
-        if misplaced is not None:
-            return scene, list(refuse(scene, tally, misplaced, verified=True)), True
+    misplaced = first_problem(_PLACE, scene)
     known = known_as(scene.state, facts)
+    if misplaced is not None and (known is not None or not denied):
+        # A replay is no repeat: what came too late, or elsewhere, is not answered with an earlier outcome.
+        why = Problem(verdict.rule, verdict.reason, verdict.gate) if denied else misplaced
+        return scene, list(refuse(scene, tally, why, verified=True)), True
     if known is not None:
         return scene, list(_again(scene, known)), True
     claim = ev.Claimed(offset=facts.offset, at=scene.now, joins=False)
