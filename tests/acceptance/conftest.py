@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
+from seamwork.testing.documents import document
 from seamwork.testing.stage import Stage, staged
 
 HERE = Path(__file__).parent
@@ -22,4 +23,6 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 async def stage(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Stage]:
     """Start the platform once; a test plays on it with agents and contracts of its own names."""
     async with staged(tmp_path_factory.mktemp("acceptance") / "stage") as made:
+        # Nothing is admitted where no policy is in force: the gate fails closed.
+        await made.publish(document("Policy", "permissive"))
         yield made

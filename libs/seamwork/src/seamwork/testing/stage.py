@@ -5,9 +5,11 @@ For acceptance tests: what they send goes through everything, and what became of
 """
 
 import asyncio
+import sqlite3
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager, closing
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -18,6 +20,7 @@ from seamwork.documents import Agent as AgentDocument
 from seamwork.documents import AnyDocument
 from seamwork.errors import SeamworkError
 from seamwork.grants.keys import SigningKey
+from seamwork.grants.stamps import inbox_topic
 from seamwork.platform.audit import Audit
 from seamwork.platform.door import Door
 from seamwork.platform.home import PlatformHome
@@ -26,14 +29,29 @@ from seamwork.platform.people import ask
 from seamwork.platform.trust import OPERATOR, agent_kid
 from seamwork.platform.up import Running, bring_up
 from seamwork.records.base import Envelope
-from seamwork.records.decision import TaskEnded
+from seamwork.records.decision import Refused, TaskEnded
 from seamwork.records.envelope import AnyEnvelope
-from seamwork.records.wire import Malformed, Outgoing, Received, read
+from seamwork.records.inbox import Notice
+from seamwork.records.parties import Position
+from seamwork.records.platform import DeadLetter
+from seamwork.records.wire import Malformed, Outgoing, RawRecord, Received, read
 from seamwork.testing.documents import document
 
-T = TypeVar("T")
-WITHIN_S = 60.0
-_POLL_S = 0.05
+E = TypeVar("E", bound=Envelope)
+WITHIN_S = 30.0
+_POLL_S = 0.03
+
+
+GATES = ("contract-validator", "policy-engine", "cost-cap", "approval-workflow")
+
+
+@dataclass
+class _Read:
+    """What was read of one topic so far, and up to where."""
+
+    records: list[Received[AnyEnvelope] | Malformed] = field(default_factory=list)
+    positions: dict[Partition, int] = field(default_factory=dict)
+    lock: asyncio.Lock = field(default_factory=asyncio.Lock)
 
 
 class Stage:
@@ -50,6 +68,7 @@ class Stage:
         self.door: Door = running.door
         self._agents: list[Agent] = []
         self._logs: dict[str, KafkaLog] = {}
+        self._read: dict[str, _Read] = {}
 
     @property
     def platform(self) -> str:
@@ -76,14 +95,33 @@ class Stage:
         async with self.door.publisher() as publisher:
             await publisher.publish(documents)
 
+    async def cast(
+        self, agents: Mapping[str, Mapping[str, Any]], *documents: AnyDocument
+    ) -> dict[str, AgentSettings]:
+        """
+        Bring several agents in at once, with documents that are published before them.
+
+        Args:
+            agents: The parts of each one's spec that matter, by ``name`` or ``name@version``.
+            documents: Contracts, flows, policies that they work under.
+
+        Returns:
+            Their settings, by name.
+        """
+        made = tuple(self._document(who, spec) for who, spec in agents.items())
+        joined = await add_agents(self.door, made, publish=documents)
+        return {one.agent: AgentSettings.from_file(one.settings) for one in joined}
+
     async def join(self, name: str, version: str = "1.0.0", **spec: Any) -> AgentSettings:
         """Bring an agent in by a document with these parts of a spec, and return its settings."""
-        written = {"metadata": {"name": name}, "spec": spec}
-        keys = with_own_key(self.door.home, written)["spec"]["keys"]
-        made = document("Agent", name, version, **{**spec, "keys": keys})
+        return (await self.cast({f"{name}@{version}": spec}))[name]
+
+    def _document(self, who: str, spec: Mapping[str, Any]) -> AgentDocument:
+        name, _, version = who.partition("@")
+        keys = with_own_key(self.door.home, {"metadata": {"name": name}, "spec": dict(spec)})["spec"]["keys"]
+        made = document("Agent", name, version or "1.0.0", **{**spec, "keys": keys})
         assert isinstance(made, AgentDocument)  # noqa: S101  # as asked for
-        (joined,) = await add_agents(self.door, (made,))
-        return AgentSettings.from_file(joined.settings)
+        return made
 
     async def play(self, agent: Agent, settings: AgentSettings) -> Agent:
         """Start an agent in this process; the stage stops it."""
@@ -125,27 +163,37 @@ class Stage:
             raise SeamworkError(message)
         return [answer.offset for answer in answers if isinstance(answer, Confirmed)]
 
-    async def records(
-        self, topic: str, principal: str = "audit-sink", key: str | None = None
-    ) -> list[Received[AnyEnvelope]]:
-        """Return what a topic holds, of one key or all, in the order of append."""
-        found = [r for r in await self.all_records(topic, principal) if isinstance(r, Received)]
-        return [r for r in found if key is None or r.key == key]
+    # ── What became of it ────────────────────────────────────────────────────────────────
 
-    async def all_records(
-        self, topic: str, principal: str = "audit-sink"
-    ) -> list[Received[AnyEnvelope] | Malformed]:
-        """Return everything that a topic holds, unreadable records too."""
-        log = await self.log(principal)
+    async def all_records(self, topic: str) -> list[Received[AnyEnvelope] | Malformed]:
+        """Return everything that a topic holds in the order of append, unreadable records too."""
+        known = self._read.setdefault(topic, _Read())
+        async with known.lock:
+            await self._read_on(topic, known)
+        return list(known.records)
+
+    async def _read_on(self, topic: str, known: "_Read") -> None:
+        log = await self.log("audit-sink")
         count = await log.partitions_of(topic)
         if count is None:
             message = f"there is no topic {topic}"
             raise SeamworkError(message)
         places = [Partition(topic, number) for number in range(count)]
-        starts, ends = await log.start_offsets(places), await log.end_offsets(places)
-        raws = [raw for place in places for raw in await log.read(place, starts[place], ends[place])]
-        raws.sort(key=lambda raw: (raw.appended_at, raw.partition, raw.offset))
-        return [read(raw, self.platform) for raw in raws]
+        ends = await log.end_offsets(places)
+        fresh: list[RawRecord] = []
+        for place in places:
+            start = known.positions.get(place, 0)
+            if ends[place] > start:
+                fresh += await log.read(place, start, ends[place])
+                known.positions[place] = ends[place]
+        if fresh:
+            known.records += [read(raw, self.platform) for raw in fresh]
+            known.records.sort(key=lambda one: (one.raw.appended_at, one.raw.partition, one.raw.offset))
+
+    async def records(self, topic: str, key: str | None = None) -> list[Received[AnyEnvelope]]:
+        """Return what a topic holds and can be read, of one key or all, in the order of append."""
+        found = [r for r in await self.all_records(topic) if isinstance(r, Received)]
+        return [r for r in found if key is None or r.key == key]
 
     async def until(
         self,
@@ -159,7 +207,7 @@ class Stage:
         Wait for a record of *topic* for which *holds* is true.
 
         Raises:
-            AssertionError: None came in time; names what there was.
+            AssertionError: None came in time; tells what there was instead.
         """
         deadline = time.monotonic() + within_s
         while True:
@@ -168,22 +216,104 @@ class Stage:
                 if holds(record):
                     return record
             if time.monotonic() > deadline:
-                seen = [f"{r.record.__struct_config__.tag}:{getattr(r.record, 'rule', '')}" for r in found]
-                message = f"no such record in {topic} within {within_s:.0f} s; there are {seen[-20:]}"
+                told = await self.story(key) if key is not None else _lines(found[-20:])
+                message = f"no such record in {topic} within {within_s:.0f} s; there is\n{told}"
                 raise AssertionError(message)
             await asyncio.sleep(_POLL_S)
 
+    async def said(
+        self,
+        topic: str,
+        kind: type[E],
+        holds: Callable[[E], bool] = lambda _: True,
+        *,
+        key: str | None = None,
+        within_s: float = WITHIN_S,
+    ) -> E:
+        """Wait for a record of *kind* in *topic* for which *holds* is true, and return what it says."""
+        found = await self.until(
+            topic, lambda r: isinstance(r.record, kind) and holds(r.record), key=key, within_s=within_s
+        )
+        assert isinstance(found.record, kind)  # noqa: S101  # as asked for
+        return found.record
+
+    async def decided(
+        self,
+        task: str,
+        kind: type[E],
+        holds: Callable[[E], bool] = lambda _: True,
+        within_s: float = WITHIN_S,
+    ) -> E:
+        """Wait for a decision of *kind* on *task*."""
+        return await self.said("decisions.v1", kind, holds, key=task, within_s=within_s)
+
     async def ended(self, task: str, within_s: float = WITHIN_S) -> TaskEnded:
         """Wait until a task has ended and return the decision."""
-        found = await self.until(
-            "decisions.v1", lambda r: isinstance(r.record, TaskEnded), key=task, within_s=within_s
-        )
-        assert isinstance(found.record, TaskEnded)  # noqa: S101  # as asked for
-        return found.record
+        return await self.decided(task, TaskEnded, within_s=within_s)
 
     async def decisions(self, task: str) -> list[AnyEnvelope]:
         """Return what was decided of a task so far."""
         return [received.record for received in await self.records("decisions.v1", key=task)]
+
+    async def refused(self, at: Position) -> Refused:
+        """Wait until the record at this place in ``handoffs`` is refused."""
+        return await self.said(
+            "decisions.v1", Refused, lambda r: r.subject is not None and r.subject.position == at
+        )
+
+    async def told(self, agent: str, about: str, what: str) -> Notice:
+        """Wait until *agent* is told *what* became of a crossing."""
+        return await self.said(
+            inbox_topic(agent), Notice, lambda notice: (notice.about, notice.what) == (about, what)
+        )
+
+    async def set_aside(self, at: Position, topic: str = "handoffs.v1") -> DeadLetter:
+        """Wait for the dead letter of the record at this place."""
+        return await self.said(
+            "dead-letters.v1", DeadLetter, lambda letter: (letter.topic, letter.position) == (topic, at)
+        )
+
+    async def audited(self, within_s: float = WITHIN_S) -> None:
+        """
+        Wait until the audit holds every record that ``handoffs`` holds now, byte for byte and once.
+
+        Raises:
+            AssertionError: It does not, in time; names the first that is missing or differs.
+        """
+        wanted = {one.raw.position: one for one in await self.all_records("handoffs.v1")}
+        deadline = time.monotonic() + within_s
+        while True:
+            kept = await asyncio.to_thread(self._kept)
+            missing = [str(at) for at, one in wanted.items() if kept.get(at) != [one.raw.value]]
+            if not missing:
+                return
+            assert time.monotonic() < deadline, f"the audit lacks, or has otherwise, {missing[:5]}"  # noqa: S101  # a test's own check
+            await asyncio.sleep(_POLL_S)
+
+    def _kept(self) -> dict[Position, list[bytes | None]]:
+        kept: dict[Position, list[bytes | None]] = {}
+        with closing(sqlite3.connect(f"file:{self.door.home.audit}?mode=ro", uri=True)) as base:
+            rows = base.execute(
+                'SELECT "partition", "offset", value FROM records WHERE topic = ?', ("handoffs.v1",)
+            )
+            for partition, offset, value in rows:
+                kept.setdefault(Position(partition=partition, offset=offset), []).append(value)
+        return kept
+
+    async def story(self, task: str) -> str:
+        """Tell what every topic of the path of work holds of a task, a line each, for whoever reads a failure."""
+        topics = [
+            "handoffs.v1",
+            "decisions.v1",
+            "approvals.v1",
+            "answers.v1",
+            "commands.v1",
+            "dead-letters.v1",
+        ]
+        topics += [f"verdicts.{gate}.v1" for gate in GATES]
+        found = [record for topic in topics for record in await self.records(topic, key=task)]
+        found.sort(key=lambda record: record.raw.appended_at)
+        return _lines(found)
 
     async def close(self) -> None:
         """Stop agents, connections, services, broker."""
@@ -202,3 +332,27 @@ async def staged(folder: Path, services: Sequence[str] | None = None) -> AsyncIt
         yield stage
     finally:
         await stage.close()
+
+
+def _lines(found: Sequence[Received[AnyEnvelope]]) -> str:
+    lines = []
+    for one in found:
+        says = {
+            name: value
+            for name in (
+                "crossing",
+                "id",
+                "gate",
+                "outcome",
+                "rule",
+                "reason",
+                "why",
+                "what",
+                "final",
+                "not_before",
+            )
+            if (value := getattr(one.record, name, None)) not in (None, "")
+        }
+        place = f"{one.raw.topic}/{one.raw.partition}/{one.raw.offset}"
+        lines.append(f"{one.raw.appended_at} {place} {one.record.__struct_config__.tag} {says}")
+    return "\n".join(lines)
