@@ -13,6 +13,7 @@ from seamwork.broker.principal import GATES, MACHINES
 from seamwork.broker.topics import load_topic_specs
 from seamwork.bus.port import LogGapError, Partition
 from seamwork.catalog.follower import CatalogFollower
+from seamwork.errors import MisconfiguredError
 from seamwork.grants.keys import verifies
 from seamwork.platform.publisher import Publisher
 from seamwork.records.platform import TreeHead
@@ -314,6 +315,25 @@ async def test_a_log_that_was_made_anew_stops_the_sink(settings: Settings) -> No
     with pytest.raises(LogGapError, match="the topic was made anew or lost its end"):
         async with running(World(), settings) as process:
             await process.caught_up()
+
+
+async def test_an_old_copy_of_the_database_is_refused(settings: Settings) -> None:
+    """A head over more than it holds was signed: to go on would sign another history under the same name."""
+    world = World()
+    world.fill(1)
+    async with running(world, settings) as process:
+        await process.caught_up()
+        await process.stop()
+    copy = settings.database.read_bytes()
+    world.fill(1)
+    async with running(world, settings) as process:
+        await process.caught_up()
+        await process.stop()
+    settings.database.write_bytes(copy)
+
+    async with running(world, settings) as process:
+        with pytest.raises(MisconfiguredError, match="it is an old copy"):
+            await process.task
 
 
 async def test_one_that_stands_by_takes_over(settings: Settings) -> None:

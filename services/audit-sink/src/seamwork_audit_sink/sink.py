@@ -18,7 +18,7 @@ from seamwork.errors import MisconfiguredError, SeamworkError
 from seamwork.ids import uuid7
 from seamwork.records.parties import Revision
 from seamwork.records.platform import TreeHead
-from seamwork.records.wire import RawRecord, compose
+from seamwork.records.wire import RawRecord, Received, compose, read
 from seamwork.runtime import Host
 from seamwork_audit_sink.settings import Settings
 from seamwork_audit_sink.store import Store
@@ -27,6 +27,7 @@ from seamwork_audit_sink.topics import LEAD, topics_of
 _WAIT_MS = 250
 _LOOK_AGAIN_MS = 5_000
 _UUID_RANDOM_BYTES = 10
+_HEADS_LOOKED_AT = 100
 
 T = TypeVar("T")
 
@@ -121,6 +122,7 @@ class Sink:
         try:
             await self._discover()
             await self._require_ends()
+            await self._require_own_heads()
             host.ready()
             await self._read_on(reader)
         finally:
@@ -224,6 +226,19 @@ class Sink:
                 raise LogGapError(
                     f"{at.topic}/{at.partition} ends at offset {ends[at]}, and {position} records of it were kept: "
                     "the topic was made anew or lost its end. Compare it with the database before starting again"
+                )
+
+    async def _require_own_heads(self) -> None:
+        """Refuse a database that is older than a head signed over it: the log would fork under one name."""
+        store, log, place = self._store, self._host.log, Partition(LEAD, 0)
+        end = (await log.end_offsets([place]))[place]
+        for raw in await log.read(place, max(0, end - _HEADS_LOOKED_AT), end):
+            found = read(raw, self._host.platform)
+            head = found.record if isinstance(found, Received) else None
+            if isinstance(head, TreeHead) and head.log == store.log_id and head.size > store.tree.size:
+                raise MisconfiguredError(
+                    f"the database has {store.tree.size} records, and a tree head over {head.size} of them was "
+                    "published: it is an old copy. Restore a later one, or move it away and begin a new one"
                 )
 
     async def _publish_head(self, *, at_once: bool = False) -> None:
