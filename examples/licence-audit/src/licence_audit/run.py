@@ -70,6 +70,11 @@ async def show(screen: Screen, home: PlatformHome, limit: int) -> bool:
     return all(each.holds for each in found)
 
 
+def _command() -> str:
+    beside = Path(sys.executable).with_name("seamwork")
+    return str(beside.relative_to(Path.cwd()) if beside.is_relative_to(Path.cwd()) else beside)
+
+
 async def _prepared(screen: Screen, governed: Governed) -> Summary:
     new = await governed.publish(documents(without=MENDED_DOCUMENT))
     # A run before this one has left the mended version in force; the story begins without it.
@@ -121,11 +126,10 @@ def main() -> Never:
 
 
 async def _interruptible(screen: Screen, options: argparse.Namespace) -> bool:
-    # Both signals end the story in order: what was started is stopped before the program ends.
+    # Ctrl-C cancels by asyncio's own doing; SIGTERM ends the story just as orderly.
     me = asyncio.current_task()
     if me is not None:
-        for each in (signal.SIGINT, signal.SIGTERM):
-            asyncio.get_running_loop().add_signal_handler(each, me.cancel)
+        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, me.cancel)
     return await show(screen, PlatformHome.of(options.platform), options.limit)
 
 

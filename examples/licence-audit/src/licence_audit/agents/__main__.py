@@ -9,7 +9,6 @@ import asyncio
 import os
 import signal
 import sys
-from contextlib import AsyncExitStack
 from importlib import import_module
 from typing import Never
 
@@ -32,29 +31,26 @@ async def serve(*served: Agent) -> None:
     ended = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, ended.set)
-    async with AsyncExitStack() as stack:
-        for agent in served:
-            await agent.start()
-            stack.push_async_callback(agent.stop)
-        waits = (ended.wait(), _orphaned(os.getppid()), *map(_broken, served))
-        reasons = [asyncio.create_task(each) for each in waits]
+    try:
+        await asyncio.gather(*(agent.start() for agent in served))
+        waits = (ended.wait(), _orphaned(os.getppid()), *(agent.wait_broken() for agent in served))
+        reasons = [asyncio.ensure_future(each) for each in waits]
         done, waiting = await asyncio.wait(reasons, return_when=asyncio.FIRST_COMPLETED)
         for each in waiting:
             each.cancel()
         for each in done:
             each.result()
+    finally:
+        await asyncio.gather(*(agent.stop() for agent in served))
 
 
-async def _broken(agent: Agent) -> bool:
-    await agent.wait_broken()
-    return True
-
-
-async def _orphaned(parent: int) -> bool:
-    # Whoever is orphaned is given another parent.
+async def _orphaned(parent: int) -> None:
+    # Whoever is orphaned is given another parent. The platform went with the old one, so there is nobody to take
+    # leave of: what was under way is run again by whoever starts these agents next.
     while os.getppid() == parent:  # noqa: ASYNC110  # nothing tells us
         await asyncio.sleep(_LOOK_EVERY_S)
-    return True
+    sys.stderr.write("the process that started these agents is gone\n")
+    os._exit(_SOFTWARE)
 
 
 def main() -> Never:

@@ -46,9 +46,9 @@ Interference = Callable[[Course], Coroutine[Any, Any, None]]
 
 STEPS_EACH = 3
 _TASK_WITHIN_S = 150.0
-_QUIET_S = 1.5
+_QUIET_S = 1.0
 _QUIET_WITHIN_S = 8.0
-_LOOKED_AT_S = 3.0
+_LOOKED_AT_S = 2.5
 _ANSWER_AT_TERMINAL_S = 20
 _ANSWER_NOWHERE_S = 6
 _AUDIT_WITHIN_S = 20.0
@@ -172,8 +172,10 @@ async def _audit(  # an audit is told, governed, wanted, measured, disturbed and
     kept = Answers() if answers is None else answers
     questions: asyncio.Queue[ApprovalRequest] = asyncio.Queue()
 
+    rules: set[str] = set()
+
     def look(seen: Seen) -> None:
-        _tell(screen, seen)
+        _tell(screen, seen, rules)
         if isinstance(seen, ApprovalRequest):
             questions.put_nowait(seen)
         elif isinstance(seen, ApprovalEnd):
@@ -265,19 +267,22 @@ async def _traced(governed: Governed, task: str) -> Trace:
         await asyncio.sleep(_POLL_S)
 
 
-def _tell(screen: Screen, seen: Seen) -> None:
+def _tell(screen: Screen, seen: Seen, rules: set[str]) -> None:
     match seen:
         case Refusal():
-            what = seen.step or seen.kind
-            screen.note(f"refused   {what}, from {seen.source}, by {seen.gate}: {seen.reason}")
+            what = seen.step or f"a {seen.kind}"
+            screen.note(f"refused   {what}, from {seen.source}, by {seen.gate}: {seen.rule}")
+            if seen.rule not in rules:
+                rules.add(seen.rule)
+                screen.say(f"                    {seen.reason}")
         case ApprovalRequest():
             roles = ", ".join(role for each in seen.approvers for role in each.roles)
-            screen.note(f"held      {seen.asked} {seen.state} Asked of {roles}.")
+            screen.note(f"held      {seen.state} {seen.asked} Asked of: {roles}")
         case ApprovalEnd():
             who = f" by {', '.join(seen.people)}" if seen.people else ""
             screen.note(f"answered  {seen.how}{who}")
         case TaskEnded():
-            screen.note(f"task ended: {seen.outcome}, {seen.crossings} crossings, {seen.refused} refused")
+            screen.note(f"ended     {seen.outcome}: {seen.crossings} crossings, {seen.refused} refused")
 
 
 def _names(request: AuditRequest) -> str:

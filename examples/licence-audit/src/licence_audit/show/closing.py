@@ -1,6 +1,7 @@
 """Tell the end: the two reports side by side, the blame, what each service did, what it took, what to try next."""
 
 import json
+import textwrap
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +14,8 @@ from licence_audit.show.acts import Act
 from licence_audit.show.checks import Check, Story, handoffs, names, unended
 from licence_audit.show.screen import Screen
 from seamwork.platform.views import Blame, Summary, Tally, blame_line
+
+_WIDTH = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +53,8 @@ def tell_end(
     screen.say(
         f"{screen.seconds:.0f} s in all; act two {story.second.took_s:.1f} s, act three {story.third.took_s:.1f} s"
     )
-    screen.say("memory in MB: " + ", ".join(f"{each.name} {each.mb or '?'}" for each in memory))
+    held = ", ".join(f"{each.name} {each.mb or 'unknown'}" for each in memory)
+    screen.say(textwrap.fill(f"memory in MB: {held}", _WIDTH, break_on_hyphens=False))
     screen.act("As promised?")
     for each in found:
         differs = "" if each.holds else f" ({each.found})"
@@ -60,11 +64,13 @@ def tell_end(
 def tell_next(screen: Screen, platform: str, task: str, folder: Path, command: str) -> None:
     """Name three commands to try next."""
     screen.act("To try next")
-    screen.say(
-        f"    {command} up --detach --platform {platform}       start the same platform again, with all it holds"
-    )
-    screen.say(f"    {command} trace {task} --platform {platform}       the tree of act two")
-    screen.say(f"    {command} approvals list --all --platform {platform}       what a person was asked")
+    for words, what in (
+        ("up --detach", "start the same platform again; it has kept everything"),
+        (f"trace {task}", "act two as a tree: who said what of each crossing, and how long it took"),
+        ("approvals list --all", "what a person was asked, and how it ended"),
+    ):
+        screen.say(f"    {command} {words} --platform {platform}")
+        screen.say(f"        {what}")
     screen.say("")
     screen.say(f"The reports of this run: {folder}")
 

@@ -47,7 +47,6 @@ CONTRACT = "licence-audit/1.0.0"
 
 _KNOWN_WITHIN_S = 30.0
 _POLL_S = 0.05
-_GRACE_S = 30.0
 
 
 @dataclass
@@ -151,7 +150,12 @@ class Governed:
         """Start a process that runs the agents of these modules."""
         home = self.door.home
         environ = {key: value for key, value in os.environ.items() if not key.startswith("SEAMWORK_")}
-        environ |= {"SEAMWORK_HOME": str(home.root.parent), "SEAMWORK_PLATFORM": home.name}
+        environ |= {
+            "SEAMWORK_HOME": str(home.root.parent),
+            "SEAMWORK_PLATFORM": home.name,
+            # Whoever interrupts the show wants it to end now.
+            "SEAMWORK_AGENT_GRACE_S": "2",
+        }
         process = self.agents.add(name, "licence_audit.agents", environ, home.logs / f"agents-{name}.log", 0)
         process.command = (*process.command, *modules)
         await self.agents.start(name)

@@ -70,7 +70,8 @@ class Screen:
         if self.is_live:
             with Live(console=self.console, auto_refresh=False, transient=True) as live:
                 while True:
-                    live.update(Text("\n".join(self._frame(course, expected))), refresh=True)
+                    frame = Text("\n".join(self._frame(course, expected)), no_wrap=True, overflow="ellipsis")
+                    live.update(frame, refresh=True)
                     await asyncio.sleep(_EVERY_S)
         told = ""
         while True:

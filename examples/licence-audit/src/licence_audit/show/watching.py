@@ -83,8 +83,10 @@ class Course:
             case Closed():
                 self._open.discard(record.dispatch or "")
             case Refused():
+                # A refused handoff names the dispatch that it came from, a refused result the one that it answers.
+                answers = record.dispatch if record.kind == "result" else None
                 told = Refusal(
-                    step=self._steps.get(record.dispatch or "", ""),
+                    step=self._steps.get(answers or "", ""),
                     source=_name(record.source) if record.source is not None else "nobody known",
                     kind=record.kind,
                     gate=record.gate,
