@@ -13,7 +13,7 @@ from seamwork.documents.agent import AgentSpec
 from seamwork.documents.budget import BudgetSpec
 from seamwork.documents.gate import GateSpec
 from seamwork.documents.key import KeySpec
-from seamwork.documents.shape import AuthoritySpec, Metadata, VerifyingKey
+from seamwork.documents.shape import DAY_SECONDS, AuthoritySpec, Metadata, VerifyingKey
 from seamwork.grants.keys import SigningKey
 from seamwork.platform.home import PlatformHome
 
@@ -68,8 +68,9 @@ def first_documents(trust: Trust) -> tuple[AnyDocument, ...]:
         _gate("contract-validator", "validator", ("handoff", "result")),
         _gate("policy-engine", "policy", ("handoff", "result")),
         _gate("cost-cap", "cost", ("handoff",)),
-        # It judges what is held and nothing else, so it is required for nothing from the start.
-        _gate("approval-workflow", "approval", ()),
+        # It judges what is held and nothing else, so it is required for nothing from the start; and people take
+        # their time: what bounds a hold is the handoff's own deadline.
+        _gate("approval-workflow", "approval", (), deadline_seconds=DAY_SECONDS),
         Budget(
             metadata=Metadata(name=OPERATOR_BUDGET, version=_FIRST),
             spec=BudgetSpec(scope="task", limit_micro_usd=10 * _ONE_DOLLAR),
@@ -96,6 +97,6 @@ def _key(name: str, key: SigningKey, purpose: str, holder: str) -> Key:
     )
 
 
-def _gate(name: str, role: str, required_for: tuple[str, ...]) -> Gate:
-    spec = GateSpec.model_validate({"role": role, "required_for": required_for})
+def _gate(name: str, role: str, required_for: tuple[str, ...], **more: int) -> Gate:
+    spec = GateSpec.model_validate({"role": role, "required_for": required_for, **more})
     return Gate(metadata=Metadata(name=name, version=_FIRST), spec=spec)

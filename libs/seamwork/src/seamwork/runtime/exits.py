@@ -7,6 +7,7 @@ OK = 0
 BUG = 1
 OUTCOME_UNKNOWN = 70  # EX_SOFTWARE: crash-only; the next start restores and goes on
 UNREACHABLE = 69  # EX_UNAVAILABLE
+STOP_TIMEOUT = 71  # EX_OSERR: stopping did not end; nothing is lost, the journal says where to go on
 LOG_GAP = 74  # EX_IOERR: records are gone that were not read
 FENCED = 75  # EX_TEMPFAIL: another owner works; start again after a pause
 MISCONFIGURED = 78  # EX_CONFIG: starting again changes nothing

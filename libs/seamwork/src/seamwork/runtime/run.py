@@ -14,6 +14,7 @@ from seamwork.bus.kafka import KafkaLog
 from seamwork.bus.port import Log
 from seamwork.clock import SystemClock
 from seamwork.errors import MisconfiguredError
+from seamwork.runtime.bell import ring_later
 from seamwork.runtime.exits import MISCONFIGURED, exit_code
 from seamwork.runtime.frame import Frame
 from seamwork.runtime.logs import configure_logs
@@ -45,6 +46,7 @@ async def serve(service: Service[S], common: CommonSettings, settings: S) -> int
     logger = structlog.get_logger("service")
     log: KafkaLog | None = None
     frame: Frame | None = None
+    bell: asyncio.Task[None] | None = None
     error: BaseException | None = None
     try:
         log = KafkaLog(common.kafka, prefix=common.prefix, client_id=common.instance)
@@ -52,6 +54,7 @@ async def serve(service: Service[S], common: CommonSettings, settings: S) -> int
         part = service.build(settings, await _site(log, common))
         app = FastStream(new_broker(common.kafka, client_id=common.instance), logger=None)
         frame = Frame(service, part, common, log=log, clock=SystemClock(), ended=app.exit)
+        bell = asyncio.create_task(_bell(frame), name="bell")
         app.lifespan_context = frame.running  # each needs the other, so one of them comes late
         await app.run()
         error = frame.error
@@ -60,6 +63,8 @@ async def serve(service: Service[S], common: CommonSettings, settings: S) -> int
     finally:
         if log is not None:
             await log.stop()
+        if bell is not None:
+            bell.cancel()
     code, why = exit_code(error)
     if error is None:
         logger.info("ended", why=why, code=code)
@@ -67,6 +72,11 @@ async def serve(service: Service[S], common: CommonSettings, settings: S) -> int
         # What we know by name needs no trace; a bug does.
         logger.error("ended", why=why, code=code, error=str(error), exc_info=error if why == "bug" else None)
     return code
+
+
+async def _bell(frame: Frame) -> None:
+    await frame.stopping.wait()
+    ring_later()
 
 
 async def _site(log: Log, common: CommonSettings) -> Site:

@@ -1,0 +1,90 @@
+"""`seamwork up` holds what it started: nothing is left behind, however it ends."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from seamwork.platform.home import PlatformHome
+from seamwork.platform.state import RunState, is_alive, read_state
+
+UP = [sys.executable, "-m", "seamwork.cli", "up"]
+WITHIN_S = 110.0
+
+
+def until(holds: Callable[[], bool], what: str, within_s: float = WITHIN_S) -> None:
+    """Wait for something to become so."""
+    deadline = time.monotonic() + within_s
+    while not holds():
+        if time.monotonic() > deadline:
+            raise AssertionError(what)
+        time.sleep(0.05)
+
+
+def processes(state: RunState, home: PlatformHome) -> list[int]:
+    """Return every process that the platform consists of, the broker among them."""
+    broker = int((home.root / "broker" / "broker.pid").read_text())
+    return [broker, *(service.pid for service in state.services if service.pid is not None)]
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> PlatformHome:
+    """Return the folder of a platform that does not exist yet."""
+    return PlatformHome(tmp_path / "default")
+
+
+@pytest.fixture
+def up(home: PlatformHome, tmp_path: Path) -> Iterator["subprocess.Popen[bytes]"]:
+    """Run `seamwork up` in the foreground until it is ready."""
+    with (tmp_path / "up.log").open("wb") as log:
+        process = subprocess.Popen(
+            UP, stdout=log, stderr=log, env={**os.environ, "SEAMWORK_HOME": str(tmp_path)}
+        )
+
+    def ready() -> bool:
+        state = read_state(home.state_file)
+        assert process.poll() is None, (tmp_path / "up.log").read_text()
+        return state is not None and state.state == "ready"
+
+    until(ready, "the platform was not ready")
+    yield process
+    if process.poll() is None:
+        process.send_signal(signal.SIGTERM)
+        process.wait(60)
+
+
+@pytest.mark.timeout(240)
+def test_a_killed_parent_leaves_no_orphan(up: "subprocess.Popen[bytes]", home: PlatformHome) -> None:
+    """SIGKILL gives no chance to clean up; services and broker end by themselves."""
+    state = read_state(home.state_file)
+    assert state is not None
+    alive = processes(state, home)
+    assert 7 == len(alive)
+    up.kill()
+    up.wait()
+
+    until(
+        lambda: not any(is_alive(pid) for pid in alive), f"still running: {[p for p in alive if is_alive(p)]}"
+    )
+    assert None is read_state(home.state_file)
+
+
+@pytest.mark.timeout(240)
+def test_ctrl_c_stops_everything_in_order(
+    up: "subprocess.Popen[bytes]", home: PlatformHome, tmp_path: Path
+) -> None:
+    """And the exit status says that nothing went wrong."""
+    state = read_state(home.state_file)
+    assert state is not None
+    alive = processes(state, home)
+    up.send_signal(signal.SIGINT)
+
+    assert 0 == up.wait(90), (tmp_path / "up.log").read_text()
+    assert [] == [pid for pid in alive if is_alive(pid)]
+    for service in state.services:
+        assert '"why": "stopped"' in Path(service.log).read_text(), service.name
