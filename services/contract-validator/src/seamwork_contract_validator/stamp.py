@@ -4,7 +4,8 @@ from functools import lru_cache
 
 from seamwork.catalog import Context
 from seamwork.grants.stamps import StampProblem, misfit, verify_stamp
-from seamwork.records.crossing import AnyCrossing, CarriedStamp, Handoff, Progress, Usage
+from seamwork.ids import accompaniment_id, answer_id, child_id
+from seamwork.records.crossing import AnyCrossing, CarriedStamp, Handoff, Progress, Result, Usage
 from seamwork.records.envelope import AnyEnvelope, EnvelopeError, decode
 from seamwork.records.inbox import Work
 from seamwork.records.parties import Position
@@ -25,6 +26,9 @@ def stamp_of(
     problem = misfit(work, record)
     if problem is not None:
         return _denied(problem)
+    if record.id != _derived_id(record):
+        reason = "id is not the one that parent or dispatch, step and ordinal give; see the ids in wire.md"
+        return Denied("id-not-derived", reason, sender_verified=True)
     # Late usage still counts, under a dispatch that has ended too; late work does not.
     if at > work.not_after and not isinstance(record, Progress | Usage):
         return Denied(
@@ -41,6 +45,18 @@ def carried_position(stamp: CarriedStamp) -> Position | None:
     except (EnvelopeError, UnicodeEncodeError):
         return None  # the check of the stamp names it
     return work.position if isinstance(work, Work) else None
+
+
+def _derived_id(record: AnyCrossing) -> str:
+    match record:
+        case Handoff():
+            return child_id(record.parent or "", record.source.agent, record.step, record.ordinal)
+        case Result():
+            return answer_id(record.dispatch, record.ordinal)
+        case Progress():
+            return accompaniment_id(record.dispatch, "progress", record.ordinal)
+        case Usage():
+            return accompaniment_id(record.dispatch, "usage", record.ordinal)
 
 
 def _root_problem(record: AnyCrossing, context: Context) -> Denied | None:
