@@ -4,13 +4,14 @@ import json
 import urllib.error
 import urllib.request
 from typing import Any, TypeVar
+from urllib.parse import quote
 
 import msgspec
 
 from seamwork.errors import MisconfiguredError, UnprocessableError
 from seamwork.platform.door import Door
 from seamwork.platform.state import read_state
-from seamwork.platform.views import Blame, TaskLine, Trace
+from seamwork.platform.views import Blame, Summary, TaskLine, Trace
 
 T = TypeVar("T")
 _NOT_FOUND = 404
@@ -39,20 +40,31 @@ class Audit:
 
     def trace(self, task: str) -> Trace:
         """Return the tree of a task's crossings."""
-        return msgspec.convert(self._get(f"/v1/tasks/{task}/trace"), Trace)
+        return msgspec.convert(self._get(f"/v1/tasks/{quote(task, safe='')}/trace"), Trace)
 
     def blame(self, task: str) -> Blame:
         """Return what a task's outcome goes back to."""
-        return msgspec.convert(self._get(f"/v1/tasks/{task}/blame"), Blame)
+        return msgspec.convert(self._get(f"/v1/tasks/{quote(task, safe='')}/blame"), Blame)
 
     def tasks(self, limit: int) -> list[TaskLine]:
         """Return the latest tasks."""
         return msgspec.convert(self._get(f"/v1/tasks?limit={limit}"), list[TaskLine])
 
-    def summary(self) -> dict[str, Any]:
+    def summary(self) -> Summary:
         """Return what every service said so far, in numbers."""
-        found: dict[str, Any] = self._get("/v1/summary")
-        return found
+        return msgspec.convert(self._get("/v1/summary"), Summary)
+
+    def records(self, task: str) -> list[dict[str, Any]]:
+        """Return every record of a task, masked, in the order of the audit log."""
+        found: list[dict[str, Any]] = []
+        after: int | None = None
+        while True:
+            start = "" if after is None else f"&after={after}"
+            page = self._get(f"/v1/tasks/{quote(task, safe='')}/records?limit=500{start}")
+            found += page["records"]
+            after = page["next"]
+            if after is None:
+                return found
 
     def _get(self, path: str) -> Any:
         try:

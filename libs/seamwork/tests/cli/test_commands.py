@@ -1,0 +1,141 @@
+"""Every command explains itself, answers in two ways, and says what to do when it cannot."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import click
+import pytest
+from click.testing import CliRunner
+
+from seamwork.cli import COULD_NOT, NO, seamwork
+from seamwork.cli.terminal import table
+from seamwork.platform.home import PlatformHome
+from seamwork.testing.clock import SettableClock
+
+
+def leaves(group: click.Group, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], click.Command]]:
+    """Yield every command that does something."""
+    context = click.Context(group)
+    for name in group.list_commands(context):
+        command = group.get_command(context, name)
+        assert command is not None
+        if isinstance(command, click.Group):
+            yield from leaves(command, (*path, name))
+        else:
+            yield (*path, name), command
+
+
+COMMANDS = list(leaves(seamwork))
+
+
+def run(*arguments: str, home: Path) -> "subprocess.CompletedProcess[str]":
+    """Run the command as a person does."""
+    environ = {**os.environ, "SEAMWORK_HOME": str(home)}
+    return subprocess.run(
+        [sys.executable, "-m", "seamwork.cli", *arguments],
+        capture_output=True,
+        text=True,
+        env=environ,
+        check=False,
+    )
+
+
+@pytest.mark.parametrize(
+    ("path", "command"), COMMANDS, ids=lambda p: "-".join(p) if isinstance(p, tuple) else ""
+)
+def test_a_commands_help_has_an_example(path: tuple[str, ...], command: click.Command) -> None:
+    """The first thing a person looks for."""
+    found = CliRunner().invoke(seamwork, [*path, "--help"])
+
+    assert 0 == found.exit_code
+    assert f"  seamwork {' '.join(path)}" in found.output
+    assert command.help
+
+
+@pytest.mark.parametrize(
+    ("path", "command"), COMMANDS, ids=lambda p: "-".join(p) if isinstance(p, tuple) else ""
+)
+def test_every_command_answers_in_json_and_knows_platforms(
+    path: tuple[str, ...], command: click.Command
+) -> None:
+    """What a person can ask, a program can."""
+    del path
+    options = {option for parameter in command.params for option in parameter.opts}
+
+    assert {"--json", "--platform"} <= options
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["publish", "."], ["agents", "list"], ["gates", "list"], ["contracts", "list"], ["tasks"],
+        ["approvals", "list"], ["trace", "t"], ["watch", "t"],
+    ],
+    ids=" ".join,
+)  # fmt: skip
+def test_without_a_platform_a_command_says_how_to_make_one(arguments: list[str], tmp_path: Path) -> None:
+    """One line, on standard error, with the command to type; exit status 2."""
+    found = run(*arguments, home=tmp_path)
+
+    assert COULD_NOT == found.returncode
+    assert "" == found.stdout
+    assert "make it with `seamwork up`" in found.stderr
+    assert 1 == len(found.stderr.strip().splitlines())
+
+
+def test_a_platform_that_does_not_run_admits_no_work(tmp_path: Path) -> None:
+    """Status answers, in both ways, with exit status 1."""
+    PlatformHome(tmp_path / "default").ensure(SettableClock(), prefix="seamwork", partitions=4)
+    found, as_json = run("status", home=tmp_path), run("status", "--json", home=tmp_path)
+
+    assert NO == found.returncode == as_json.returncode
+    assert "start it with `seamwork up`" in found.stdout
+    assert False is json.loads(as_json.stdout)["admits_work"]
+
+
+def test_stopping_what_does_not_run_is_no_error(tmp_path: Path) -> None:
+    """Down can be said twice."""
+    found = run("down", "--json", home=tmp_path)
+
+    assert (0, {"stopped": False}) == (found.returncode, json.loads(found.stdout))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (
+            ["submit", "a@1.0.0", "-", "--intent", "x", "--to", "b", "--platform", "Lab"],
+            "cannot be called 'Lab'",
+        ),
+        (["no-such-command"], "No such command"),
+        (["up", "--port", "0"], "not in the range"),
+        (["gates", "activate", "g", "1.0.0", "--mode", "canary"], "is not one of"),
+    ],
+    ids=lambda a: " ".join(a) if isinstance(a, list) else "",
+)
+def test_a_wrong_use_is_named(arguments: list[str], said: str, tmp_path: Path) -> None:
+    """Exit status 2, and nothing on standard output."""
+    found = run(*arguments, home=tmp_path)
+
+    assert COULD_NOT == found.returncode
+    assert said in found.stderr
+    assert "" == found.stdout
+
+
+def test_help_is_quick_because_commands_are_loaded_late() -> None:
+    """Asking for help loads no Kafka client."""
+    clients = "{'aiokafka', 'confluent_kafka'}"
+    code = f"import sys; from seamwork.cli import seamwork; print(sorted({clients} & set(sys.modules)))"
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+
+    assert "[]" == found.stdout.strip()
+
+
+def test_a_table_is_columns_and_nothing_else() -> None:
+    """No colour, no trailing space, a word where there is nothing."""
+    assert "a   bb\nxx  y" == table(["a", "bb"], [["xx", "y"]])
+    assert "none" == table(["a"], [])
