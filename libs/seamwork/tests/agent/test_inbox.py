@@ -1,18 +1,27 @@
 """What an agent believes: each record here is signed by the router, and one thing about it is wrong."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 import msgspec
 import pytest
 
-from seamwork.agent.inbox import Elsewhere, Examined, Offer, Suspect, Told, examine
+from seamwork.agent.inbox import HANDOFFS, Answered, Elsewhere, Examined, Offer, Suspect, Told, examine
 from seamwork.agent.keyring import PinnedKeys
 from seamwork.ids import sha256_hex
 from seamwork.records.authority import Constraint
+from seamwork.records.crossing import Result
 from seamwork.records.inbox import Child
 from seamwork.records.parties import AgentRef
-from seamwork.records.wire import SW_CHILDREN, SW_CROSSING, Outgoing, RawRecord, compose
+from seamwork.records.wire import (
+    SW_CHILDREN,
+    SW_CROSSING,
+    SW_ENVELOPE,
+    Outgoing,
+    RawRecord,
+    compose,
+    record_digest,
+)
 from seamwork.testing.builders import PLATFORM, envelope
 from seamwork.testing.keys import key_of
 from seamwork.testing.scripted_router import ScriptedRouter
@@ -178,6 +187,25 @@ def test_a_notice_needs_nothing_but_the_signature() -> None:
 
     assert isinstance(seen(signed(notice)), Told)
     assert isinstance(seen(signed(envelope("answer", agent="extractor"))), Suspect)
+
+
+@pytest.mark.parametrize(
+    ("task", "believed"), [("t-1", True), ("another-task", False)], ids=["of this task", "of another task"]
+)
+def test_who_took_over_answers_the_handoff_that_was_made(task: str, believed: bool) -> None:  # noqa: FBT001  # an example's expectation
+    """After a transfer the result answers the handoff that took over, and the router says whose child that is."""
+    result = cast("Result", envelope("result", task=task, parent="the-transfer"))
+    carried = compose(PLATFORM, HANDOFFS, "t-1", result, payload=b"", signer=key_of("agent:compliance"))
+    data = dict(carried.headers)[SW_ENVELOPE] or b""
+    answer = envelope(
+        "answer", agent=ME.agent, task="t-1", child="what-i-asked", result=result.id,
+        digest=record_digest(PLATFORM, HANDOFFS, b"t-1", data),
+    )  # fmt: skip
+    outgoing = compose(
+        PLATFORM, "inbox.extractor.v1", "t-1", answer, payload=b"", signer=ROUTER, extra=[(SW_CROSSING, data)]
+    )
+
+    assert believed == isinstance(seen(outgoing), Answered)
 
 
 _SIGNATURE = "the signature is not that of service:router over this record"

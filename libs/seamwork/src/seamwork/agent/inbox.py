@@ -154,7 +154,8 @@ def _answered(received: Received[AnyEnvelope], answer: Answer, platform: str) ->
     crossing = _crossing(received, answer.digest, platform)
     if not isinstance(crossing, Result):
         raise _SuspectError("crossing-not-a-result", "the crossing that answers is not a result")
-    if crossing.id != answer.result or crossing.parent != answer.child:
+    # Its parent need not be the child asked for: after a transfer it answers the handoff that took over.
+    if crossing.id != answer.result or crossing.task != answer.task:
         raise _SuspectError("crossing-not-the-answer", "the answer names another result than it carries")
     _bind_payload(received, crossing.payload_sha256)
     return Answered(answer, crossing, received.payload)
