@@ -97,7 +97,7 @@ bench: setup ## Measure side by side with raw Kafka: three minutes, on a machine
 	@$(BIN)/python -m benchmarks
 
 docs: setup ## Write docs/generated/ from the code and the topic files
-	@$(BIN)/python -m seamwork.platform.pages docs/generated
+	@$(BIN)/python -m seamwork.cli.pages docs/generated
 
 clean: ## Remove the environment, tools and build products; keep the user's caches and data
 	rm -rf .venv .tools dist build .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis

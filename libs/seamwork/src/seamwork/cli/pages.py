@@ -1,0 +1,85 @@
+"""
+Write `docs/generated`: ``python -m seamwork.cli.pages FOLDER``, which `make docs` calls.
+
+This stands above the rooms that it shows; the pages themselves are made in ``seamwork.platform.pages``.
+"""
+
+import json
+import sys
+from importlib import import_module
+from importlib.metadata import entry_points, version
+from pathlib import Path
+from typing import Any
+
+import click
+from prometheus_client import Counter
+
+from seamwork.agent import meters
+from seamwork.broker.principal import SERVICES
+from seamwork.broker.topics import load_topic_specs
+from seamwork.cli import seamwork
+from seamwork.platform.asyncapi import asyncapi
+from seamwork.platform.pages import commands, metrics, rules, settings, topology
+from seamwork.platform.rulebook import Rule, rules_in
+from seamwork.platform.variables import VARIABLES
+from seamwork.runtime.metrics import METRICS, Metric
+from seamwork.runtime.spec import Service
+
+_LIBRARY = Path(__file__).parents[1]
+# Which checks several services share, and in which room they stand.
+_SHARED = {
+    "Records that cannot be read": "records",
+    "Stamps": "grants",
+    "Payloads": "contracts",
+}
+
+
+def pages() -> dict[str, str]:
+    """Return file name → content of every page."""
+    specs = load_topic_specs()
+    services = _services()
+    own = {service.name: _rules_of(service) for service in services}
+    shared = {title: rules_in([_LIBRARY / room]) for title, room in _SHARED.items()}
+    described = asyncapi(specs, services, version("seamwork"))
+    return {
+        "asyncapi.json": json.dumps(described, indent=2, ensure_ascii=False) + "\n",
+        "cli.md": commands(seamwork, "seamwork"),
+        "metrics.md": metrics(METRICS, _agent_metrics()),
+        "rules.md": rules({name: found for name, found in own.items() if found}, shared),
+        "settings.md": settings(VARIABLES, services),
+        "topology.md": topology(specs, services),
+    }
+
+
+def _services() -> list[Service[Any]]:
+    points = {point.name: point for point in entry_points(group="seamwork.services")}
+    return [points[name].load() for name in SERVICES]
+
+
+def _rules_of(service: Service[Any]) -> tuple[Rule, ...]:
+    file = import_module(service.build.__module__).__file__
+    return rules_in([Path(file).parent]) if file else ()
+
+
+def _agent_metrics() -> list[Metric]:
+    found = []
+    for counter in (meters.RECORDS, meters.DISPATCHES, meters.SUSPECTS):
+        (described,) = Counter.describe(counter)
+        labels = tuple(counter._labelnames)  # noqa: SLF001  # the client says them nowhere else
+        found.append(Metric(described.name, "counter", described.documentation + ".", labels))
+    return found
+
+
+def main() -> None:
+    """Write the pages that differ and say which."""
+    folder = Path(sys.argv[1])
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, text in pages().items():
+        path = folder / name
+        if not path.exists() or path.read_text(encoding="utf-8") != text:
+            path.write_text(text, encoding="utf-8")
+            click.echo(f"wrote {path}")
+
+
+if __name__ == "__main__":
+    main()
