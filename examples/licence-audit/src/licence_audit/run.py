@@ -64,15 +64,16 @@ async def show(screen: Screen, home: PlatformHome, limit: int) -> bool:
         write_files(folder, story, blame, found, screen.seconds)
     finally:
         await governed.end()
-    tell_next(
-        screen, home.name, second.submitted.task, folder, str(Path(sys.executable).with_name("seamwork"))
-    )
+    command = _readable(Path(sys.executable).with_name("seamwork"))
+    tell_next(screen, home.name, second.submitted.task, _readable(folder), command)
     return all(each.holds for each in found)
 
 
-def _command() -> str:
-    beside = Path(sys.executable).with_name("seamwork")
-    return str(beside.relative_to(Path.cwd()) if beside.is_relative_to(Path.cwd()) else beside)
+def _readable(path: Path) -> str:
+    """Write a path as short as it can be typed from here."""
+    if path.is_relative_to(Path.cwd()):
+        return str(path.relative_to(Path.cwd()))
+    return f"~/{path.relative_to(Path.home())}" if path.is_relative_to(Path.home()) else str(path)
 
 
 async def _prepared(screen: Screen, governed: Governed) -> Summary:

@@ -103,7 +103,7 @@ async def act_one(screen: Screen, limit: int) -> Ungoverned:
     screen.note(
         f"planner, parser, extractor {DRIFTED}, compliance, report: every call returned, every type fitted"
     )
-    screen.note(f"the report: {headline(report.counts)}. All green.")
+    screen.note(f"the report: {headline(report.counts)}. Not one check failed.")
     true = await ungoverned.audit(request, extractor.agent)
     false = ungoverned.falsehoods(report, true)
     screen.say("")
@@ -274,7 +274,7 @@ def _tell(screen: Screen, seen: Seen, rules: set[str]) -> None:
             screen.note(f"refused   {what}, from {seen.source}, by {seen.gate}: {seen.rule}")
             if seen.rule not in rules:
                 rules.add(seen.rule)
-                screen.say(f"                    {seen.reason}")
+                screen.say(f"                    {seen.reason.removeprefix(f'{seen.rule}: ')}")
         case ApprovalRequest():
             roles = ", ".join(role for each in seen.approvers for role in each.roles)
             screen.note(f"held      {seen.state} {seen.asked} Asked of: {roles}")

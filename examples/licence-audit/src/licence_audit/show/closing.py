@@ -61,7 +61,7 @@ def tell_end(
         screen.say(f"    {'yes' if each.holds else 'NO '}  {each.promise}{differs}")
 
 
-def tell_next(screen: Screen, platform: str, task: str, folder: Path, command: str) -> None:
+def tell_next(screen: Screen, platform: str, task: str, folder: str, command: str) -> None:
     """Name three commands to try next."""
     screen.act("To try next")
     for words, what in (
