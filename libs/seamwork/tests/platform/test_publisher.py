@@ -151,3 +151,19 @@ async def test_a_strangers_publisher_is_followed_by_nobody(world: World) -> None
     catalog = await world.publisher.catalog()
 
     assert None is catalog.agent(AgentRef(agent="parser", version="1.0.0"))
+
+
+async def test_the_former_version_published_again_is_in_force_again(world: World) -> None:
+    """Rolling back is an activation, and needs no command of its own."""
+    small, large = (document("Budget", "b", f"1.{n}.0", limitMicroUsd=n + 1) for n in range(2))
+    await world.publisher.publish((small,))
+    await world.publisher.publish((large,))
+
+    (back,), _ = await world.publisher.publish((small,))
+    before = world.ends()
+    (again,), _ = await world.publisher.publish((small,))
+
+    assert (False, True) == (back.written, back.activated)
+    assert (False, False) == (again.written, again.activated)
+    assert small == (await world.publisher.catalog()).budget("b", world.clock.now_ms())
+    assert before == world.ends()

@@ -26,6 +26,8 @@ from seamwork.records.wire import Outgoing, compose
 Status = Literal["draft", "active", "deprecated", "retired", "revoked"]
 Mode = Literal["enforce", "shadow"]
 _PUBLISHER = "publisher"
+# Of these one version of a name is in force, the one activated last; of the others several stand side by side.
+_ONE_IN_FORCE = {"Policy", "Budget", "Flow", "Gate", "Person"}
 
 
 class VersionConflictError(UnprocessableError):
@@ -116,6 +118,13 @@ class Publisher:
                 known is None
                 or known.status(now) != status
                 or (mode is not None and (a := known.activation(now)) is not None and a.mode != mode)
+                # Its own status says active still where another version has taken its place since: to publish the
+                # former one again is to roll back.
+                or (
+                    status == "active"
+                    and document.kind in _ONE_IN_FORCE
+                    and view.current(document.kind, document.name, now) != known
+                )
             )
             if known is None:
                 batch.append(self._document(document, mine, now))
