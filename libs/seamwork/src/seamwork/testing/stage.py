@@ -5,15 +5,19 @@ For acceptance tests: what they send goes through everything, and what became of
 """
 
 import asyncio
+import os
+import signal
 import sqlite3
 import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
 from seamwork.agent import Agent, AgentSettings, Submitted, submit
+from seamwork.broker.embedded import ensure_broker, running_broker
+from seamwork.broker.principal import user_name
 from seamwork.bus.kafka import KafkaLog
 from seamwork.bus.port import Confirmed, Partition
 from seamwork.documents import Agent as AgentDocument
@@ -22,7 +26,7 @@ from seamwork.errors import SeamworkError
 from seamwork.grants.keys import SigningKey
 from seamwork.grants.stamps import inbox_topic
 from seamwork.platform.audit import Audit
-from seamwork.platform.door import Door
+from seamwork.platform.door import REGISTRAR, Door
 from seamwork.platform.home import PlatformHome
 from seamwork.platform.members import add_agents, add_person, with_own_key
 from seamwork.platform.people import ask
@@ -314,6 +318,25 @@ class Stage:
         found = [record for topic in topics for record in await self.records(topic, key=task)]
         found.sort(key=lambda record: record.raw.appended_at)
         return _lines(found)
+
+    # ── Outages ──────────────────────────────────────────────────────────────────────────
+
+    async def kill_broker(self) -> None:
+        """End the broker's JVM as a crash would."""
+        broker = running_broker(self.door.home.root, admin=self._admin)
+        assert broker is not None, "the broker of this stage is not an embedded one"  # noqa: S101  # a test's own check
+        os.kill(broker.pid, signal.SIGKILL)
+        await asyncio.to_thread(self.running.kafka.stop)  # only waits for what is gone
+
+    async def start_broker(self) -> None:
+        """Start the broker again, on the same data and port."""
+        broker = await asyncio.to_thread(ensure_broker, self.door.home.root, admin=self._admin)
+        assert broker.bootstrap == self.door.bootstrap  # noqa: S101  # a test's own check
+        self.running.kafka = replace(self.running.kafka, stop=broker.stop)
+
+    @property
+    def _admin(self) -> str:
+        return user_name(self.door.identity.prefix, REGISTRAR)
 
     async def close(self) -> None:
         """Stop agents, connections, services, broker."""
