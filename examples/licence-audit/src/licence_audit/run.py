@@ -17,10 +17,10 @@ from typing import Never
 import msgspec
 
 from licence_audit.show.acts import (
+    AGENTS,
     EXTRACTOR,
     MENDED,
     MENDED_DOCUMENT,
-    OFFICES,
     act_one,
     act_three,
     act_two,
@@ -54,7 +54,7 @@ async def show(screen: Screen, home: PlatformHome, limit: int) -> bool:
         second, outage = await act_two(screen, governed, limit)
         screen.act("Act three. Mended: a new version joins, and only what is open is done again")
         await mend(screen, governed)
-        third, answers = await act_three(screen, governed, second.report)
+        third, answers = await act_three(screen, governed, second.report, first.true.counts.needs_approval)
         story = Story(first, second, outage, third, answers)
         blame = await asyncio.to_thread(governed.audit.blame, second.submitted.task)
         done = since(before, await _summary(governed))
@@ -83,7 +83,7 @@ async def _prepared(screen: Screen, governed: Governed) -> Summary:
     await governed.add_counsel()
     told = f"{new} new" if new else "known already, unchanged"
     screen.note(f"contracts, flow, policy, budget and agents published ({told}); a person may be asked")
-    await asyncio.gather(*(governed.start_agents(name, modules) for name, modules in OFFICES.items()))
+    await asyncio.gather(*map(governed.start_agent, AGENTS))
     return await _summary(governed)
 
 
@@ -94,12 +94,9 @@ async def _summary(governed: Governed) -> Summary:
 def _memory(governed: Governed) -> list[Memory]:
     broker = running_broker(governed.door.home.root)
     found = [Memory("Kafka", rss_mb(broker.pid))] if broker is not None else []
-    held = (governed.running.supervisor, "service"), (governed.agents, "agents")
-    for supervisor, kind in held:
-        for process in supervisor.processes.values():
-            if process.pid is not None:
-                name = process.name if kind == "service" else f"{kind} ({process.name})"
-                found.append(Memory(name, rss_mb(process.pid)))
+    for supervisor, kind in ((governed.running.supervisor, ""), (governed.agents, "agent ")):
+        running = (each for each in supervisor.processes.values() if each.pid is not None)
+        found += [Memory(f"{kind}{each.name}", rss_mb(each.pid)) for each in running]
     found.append(Memory("this program", rss_mb(os.getpid())))
     return found
 

@@ -34,13 +34,8 @@ GATE = "policy-engine"
 EXTRACTOR, DRIFTED, MENDED = "extractor", "2.0.0", "2.0.1"
 MENDED_DOCUMENT = "agent-extractor-2.0.1.yaml"
 
-# One process each where it shows something: the planner waits, the extractor is exchanged. The other agents share
-# one: every Python process more costs two seconds of a small machine and 60 MB.
-OFFICES = {
-    "planner": ("planner",),
-    "extractor-drifted": ("extractor_drifted",),
-    "others": ("parser", "compliance", "exceptions", "report"),
-}
+# The agents of act two by their modules, a process each: they share nothing but the platform.
+AGENTS = ("planner", "parser", "extractor_drifted", "compliance", "exceptions", "report")
 
 Interference = Callable[[Course], Coroutine[Any, Any, None]]
 
@@ -51,6 +46,7 @@ _QUIET_WITHIN_S = 8.0
 _LOOKED_AT_S = 2.5
 _ANSWER_AT_TERMINAL_S = 20
 _ANSWER_NOWHERE_S = 6
+_LONGEST_ANSWER_S = 60
 _AUDIT_WITHIN_S = 20.0
 _POLL_S = 0.1
 
@@ -134,15 +130,22 @@ async def act_two(screen: Screen, governed: Governed, limit: int) -> tuple[Act, 
 async def mend(screen: Screen, governed: Governed) -> None:
     """Let the mended extractor join, and take the drifted one out of force; nothing else is touched."""
     await governed.publish([document(MENDED_DOCUMENT)])
-    await governed.start_agents("extractor", ("extractor",))
+    await governed.start_agent("extractor")
     await governed.retire(EXTRACTOR, DRIFTED, "keeps only the first identifier of a compound expression")
-    await governed.agents.stop("extractor-drifted")
+    await governed.agents.stop("extractor_drifted")
     screen.note(f"extractor {MENDED} has joined, {DRIFTED} is retired; no service was restarted")
 
 
-async def act_three(screen: Screen, governed: Governed, before: AuditReport) -> tuple[Act, Answers]:
-    """Audit again just what act two left open, ask a person about copyleft, and join the two."""
-    seconds = _ANSWER_AT_TERMINAL_S if can_ask() else _ANSWER_NOWHERE_S
+async def act_three(
+    screen: Screen, governed: Governed, before: AuditReport, questions: int
+) -> tuple[Act, Answers]:
+    """
+    Audit again just what act two left open, ask a person about copyleft, and join the two.
+
+    All *questions* are open at once and somebody at a terminal answers one after the other.
+    """
+    in_turn = min(_LONGEST_ANSWER_S, _ANSWER_AT_TERMINAL_S * max(1, questions))
+    seconds = in_turn if can_ask() else _ANSWER_NOWHERE_S
     request = follow_up(before, "Mended").model_copy(update={"answer_within_s": seconds})
     screen.note(f"a new task over just the {len(request.only)} that are open: {_names(request)}")
     answers = Answers()

@@ -10,7 +10,7 @@ import os
 import secrets
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -56,7 +56,7 @@ class Governed:
 
     Attributes:
         running: Broker and services.
-        agents: The agents' processes, by the names that they were started under.
+        agents: The agents' processes, by their modules.
     """
 
     running: Running
@@ -146,8 +146,8 @@ class Governed:
 
     # ── agents ───────────────────────────────────────────────────────────────────────────
 
-    async def start_agents(self, name: str, modules: Sequence[str]) -> None:
-        """Start a process that runs the agents of these modules."""
+    async def start_agent(self, module: str) -> None:
+        """Start a process that runs the agent of this module."""
         home = self.door.home
         environ = {key: value for key, value in os.environ.items() if not key.startswith("SEAMWORK_")}
         environ |= {
@@ -156,9 +156,11 @@ class Governed:
             # Whoever interrupts the show wants it to end now.
             "SEAMWORK_AGENT_GRACE_S": "2",
         }
-        process = self.agents.add(name, "licence_audit.agents", environ, home.logs / f"agents-{name}.log", 0)
-        process.command = (*process.command, *modules)
-        await self.agents.start(name)
+        process = self.agents.add(
+            module, "licence_audit.agents", environ, home.logs / f"agent-{module}.log", 0
+        )
+        process.command = (*process.command, module)
+        await self.agents.start(module)
 
     # ── tasks ────────────────────────────────────────────────────────────────────────────
 
