@@ -1,7 +1,9 @@
 """The show of `make run`, as somebody without a terminal sees it: what it says must be so."""
 
+import contextlib
 import json
 import os
+import pty
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -19,6 +21,7 @@ pytestmark = pytest.mark.timeout(280)
 REPOSITORY = Path(__file__).parents[2]
 LABELS = REPOSITORY / "examples" / "licence-audit" / "oracle" / "hand-labels.yaml"
 LIMIT = 12  # the nine samples and three of the environment
+COMMAND = [sys.executable, "-m", "licence_audit.run", "--limit", str(LIMIT)]
 DRIFTED = {"sample-either-branch", "sample-joined-copyleft", "sample-with-exception"}
 
 
@@ -33,10 +36,18 @@ class Shown:
     home: Path
 
 
+def collected(home: Path, status: int, told: str) -> Shown:
+    """Collect what the latest run below *home* left."""
+    folders = sorted((home / "licence-audit" / "runs").glob("*"))
+    assert folders, f"the run left no report:\n{told}"
+    run = json.loads((folders[-1] / "run.json").read_text(encoding="utf-8"))
+    return Shown(status, told, run, folders[-1], home / "licence-audit")
+
+
 def shown(home: Path) -> Shown:
-    """Run the show without a terminal and collect what it leaves."""
+    """Run the show without a terminal."""
     ended = subprocess.run(
-        [sys.executable, "-m", "licence_audit.run", "--limit", str(LIMIT)],
+        COMMAND,
         cwd=REPOSITORY,
         env={**os.environ, "SEAMWORK_HOME": str(home)},
         stdin=subprocess.DEVNULL,
@@ -45,11 +56,33 @@ def shown(home: Path) -> Shown:
         timeout=270,
         check=False,
     )
-    told = f"{ended.stdout}\n{ended.stderr}"
-    folders = sorted((home / "licence-audit" / "runs").glob("*"))
-    assert folders, f"the run left no report:\n{told}"
-    run = json.loads((folders[-1] / "run.json").read_text(encoding="utf-8"))
-    return Shown(ended.returncode, told, run, folders[-1], home / "licence-audit")
+    return collected(home, ended.returncode, f"{ended.stdout}\n{ended.stderr}")
+
+
+def shown_on_a_terminal(home: Path, key: str) -> Shown:
+    """Run the show on a terminal, and type one key once it asks."""
+    ours, theirs = pty.openpty()
+    environ = {**os.environ, "SEAMWORK_HOME": str(home), "TERM": "xterm", "COLUMNS": "120"}
+    with subprocess.Popen(
+        COMMAND,
+        cwd=REPOSITORY,
+        env=environ,
+        stdin=theirs,
+        stdout=theirs,
+        stderr=theirs,
+        start_new_session=True,
+    ) as running:
+        os.close(theirs)
+        told, answered = b"", False
+        # A terminal whose other side is gone ends reading with an error on Linux, with nothing elsewhere.
+        with contextlib.suppress(OSError):
+            while piece := os.read(ours, 65_536):
+                told += piece
+                if not answered and b"answer y or n" in told:
+                    os.write(ours, key.encode())
+                    answered = True
+    os.close(ours)
+    return collected(home, running.returncode, told.decode(errors="replace"))
 
 
 @pytest.fixture(scope="module")
@@ -144,10 +177,14 @@ def test_it_leaves_its_reports_and_nothing_that_runs(show: Shown) -> None:
 
 
 @pytest.mark.slow
-def test_it_can_be_shown_again(show: Shown) -> None:
-    """The same documents are unchanged, the mended version steps back, and the story is the same."""
-    again = shown(show.home.parent)
+def test_it_can_be_shown_again_and_somebody_at_a_terminal_answers(show: Shown) -> None:
+    """The same documents are unchanged, the story is the same, and one key is the approval that was missing."""
+    again = shown_on_a_terminal(show.home.parent, "y")
 
     assert 0 == again.status, again.text
     assert "known already, unchanged" in again.text
     assert show.run["wrong"] == again.run["governed"]["incomplete"]
+    assert ["approved"] == again.run["answers"]
+    assert (
+        "allowed-by-exception" == again.run["mended"]["findings"]["samples/sample-joined-copyleft"]["status"]
+    )
