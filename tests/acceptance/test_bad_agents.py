@@ -72,7 +72,7 @@ async def ok(payload: dict[str, Any], task: Task) -> dict[str, bool]:
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
-async def ward(stage: Stage) -> Ward:
+async def ward(stage: Stage) -> AsyncIterator[Ward]:
     """Bring everybody in."""
     accepts = [{"contract": contract.split("/")[0], "versions": "*"} for contract in CONTRACTS]
     names = ("ward-faulty", "ward-helper", "ward-second", "ward-relief", "ward-crasher")
@@ -107,7 +107,8 @@ async def ward(stage: Stage) -> Ward:
         await troupe.enlist(settings[name])
     crasher = stage.door.home.agents / "ward-crasher.toml"
     faulty, relief = (Puppet(stage, settings[name]) for name in ("ward-faulty", "ward-relief"))
-    return Ward(stage, troupe, faulty, relief, crasher)
+    yield Ward(stage, troupe, faulty, relief, crasher)
+    await troupe.disband()
 
 
 # ── Garbage ──────────────────────────────────────────────────────────────────────────────

@@ -6,7 +6,7 @@ Whoever signed a bad record is told; of a record that nobody is proved to have s
 
 import base64
 import struct
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, replace
 
 import msgspec
@@ -92,7 +92,7 @@ class Cast:
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
-async def cast(stage: Stage) -> Cast:
+async def cast(stage: Stage) -> AsyncIterator[Cast]:
     """Bring the agents of this file in, all at once."""
     accepts = [{"contract": "bad-work", "versions": "*"}]
     names = ("bad-taker", "bad-holder", "bad-forger", "bad-bystander")
@@ -125,9 +125,10 @@ async def cast(stage: Stage) -> Cast:
         return payload
 
     await stage.play(taker, settings["bad-taker"])
-    return Cast(
+    yield Cast(
         stage, *(Puppet(stage, settings[name]) for name in ("bad-forger", "bad-holder", "bad-bystander"))
     )
+    await stage.leave(taker)
 
 
 Forge = Callable[[Cast], Outgoing]

@@ -27,4 +27,7 @@ async def test_an_order_comes_back_as_the_result_of_a_completed_task(stage: Stag
     await stage.play(worker, settings)
     begun = await stage.submit("first-work/1.0.0", {"number": 21}, to="first-worker")
 
-    assert "complete" == (await stage.ended(begun.task)).outcome
+    ended = await stage.ended(begun.task)
+    await stage.leave(worker)
+
+    assert "complete" == ended.outcome

@@ -44,6 +44,7 @@ async def test_agents_and_versions_join_while_everything_runs(stage: Stage) -> N
     await troupe.enlist(second, "2.0.0")
     after = await troupe.begin(play, GROWN, "grow-worker")
     ended = await asyncio.gather(*(stage.ended(one.crossing.task) for one in (*running, after)))
+    await troupe.disband()
 
     assert 6 * ["complete"] == [one.outcome for one in ended]
     assert {"grow-worker@1.0.0", "grow-worker@2.0.0"} >= set(play.seen)

@@ -1,6 +1,7 @@
 """Honest work through all six services: chains, joins, transfers, and what happens when a bound is reached."""
 
 import asyncio
+from collections.abc import AsyncIterator
 from typing import Any
 
 import msgspec
@@ -31,7 +32,7 @@ AGAIN = {"action": "retry", "attempts": 1, "backoffSeconds": 1, "otherwise": "fa
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
-async def troupe(stage: Stage) -> Troupe:
+async def troupe(stage: Stage) -> AsyncIterator[Troupe]:
     """Bring four agents and an initiator in, who may hand everything to each other."""
     accepts = [{"contract": contract.split("/")[0], "versions": "*"} for contract in CONTRACTS]
     names = ("ann", "bob", "cid", "dot")
@@ -88,7 +89,8 @@ async def troupe(stage: Stage) -> Troupe:
     for name in names:
         await troupe.enlist(settings[name])
     await stage.person("olga", "operator")
-    return troupe
+    yield troupe
+    await troupe.disband()
 
 
 async def echo(payload: dict[str, Any], task: Task) -> dict[str, Any]:

@@ -1,6 +1,7 @@
 """A gate that is down admits nothing and loses nothing; a broker that dies takes nothing with it."""
 
 import asyncio
+from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
@@ -10,7 +11,7 @@ from seamwork.agent import Task
 from seamwork.records.decision import Dispatched, Refused
 from seamwork.records.verdict import Verdict
 from seamwork.testing.documents import document
-from seamwork.testing.puppet import Puppet, Sent
+from seamwork.testing.puppet import Puppet, Sent, now_ms
 from seamwork.testing.stage import Stage
 from seamwork.testing.troupe import Troupe
 
@@ -21,7 +22,7 @@ GATE = "policy-engine"
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
-async def troupe(stage: Stage) -> Troupe:
+async def troupe(stage: Stage) -> AsyncIterator[Troupe]:
     """Bring an initiator and two agents in."""
     accepts = [{"contract": "steady", "versions": "*"}]
     authority = {"depth": 3}
@@ -41,7 +42,8 @@ async def troupe(stage: Stage) -> Troupe:
     troupe = Troupe(stage, Puppet(stage, settings["out-chief"]), [STEADY])
     for name in ("out-boss", "out-worker"):
         await troupe.enlist(settings[name])
-    return troupe
+    yield troupe
+    await troupe.disband()
 
 
 async def echo(payload: dict[str, Any], task: Task) -> dict[str, Any]:
@@ -84,6 +86,7 @@ async def test_a_gate_that_is_down_admits_nothing_and_loses_nothing(troupe: Trou
     assert [] == await stage.records("inbox.out-worker.v1", key=lost.crossing.task)
 
 
+@pytest.mark.timeout(300)
 async def test_a_broker_that_is_killed_takes_nothing_with_it(troupe: Troupe) -> None:
     """Everything that was begun is finished on the same data, each piece dispatched and counted once."""
     stage = troupe.stage
@@ -106,21 +109,23 @@ async def test_a_broker_that_is_killed_takes_nothing_with_it(troupe: Troupe) -> 
         return int(payload["n"])
 
     play = troupe.play(**{"out-boss": split, "out-worker": work})
-    sent = [await troupe.begin(play, STEADY, "out-boss") for _ in range(4)]
+    later = now_ms() + 280_000
+    sent = [await troupe.begin(play, STEADY, "out-boss", deadline_at=later) for _ in range(4)]
     await asyncio.wait_for(arrived.wait(), 20)
     pids = {name: process.pid for name, process in stage.running.supervisor.processes.items()}
     await stage.kill_broker()
     go_on.set()
     await stage.start_broker()
-    outcomes = await asyncio.gather(*(stage.ended(one.crossing.task, within_s=60) for one in sent))
+    outcomes = await asyncio.gather(*(stage.ended(one.crossing.task, within_s=240) for one in sent))
     answers = await asyncio.gather(*(troupe.answer(one.crossing.task) for one in sent))
     decisions = [one for root in sent for one in await stage.decisions(root.crossing.task)]
-    dispatched = [one.crossing for one in decisions if isinstance(one, Dispatched)]
+    # A decision may be published again when nobody knows whether it arrived; it is the same one.
+    dispatched = {(one.crossing, one.dispatch) for one in decisions if isinstance(one, Dispatched)}
     await stage.audited()
 
     assert 4 * ["complete"] == [one.outcome for one in outcomes]
     assert 4 * [[0, 1, 2]] == answers
-    assert 16 == len(dispatched) == len(set(dispatched))
+    assert 16 == len(dispatched) == len({crossing for crossing, _ in dispatched})
     assert {"repeat"} >= {one.rule for one in decisions if isinstance(one, Refused)}
     assert pids == {name: process.pid for name, process in stage.running.supervisor.processes.items()}
     assert (

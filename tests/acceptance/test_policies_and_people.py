@@ -1,5 +1,6 @@
 """What a policy asks for is done before anybody works, and only a person's own signature is that person's word."""
 
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -84,7 +85,7 @@ class Court:
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
-async def court(stage: Stage) -> Court:
+async def court(stage: Stage) -> AsyncIterator[Court]:
     """Bring everybody in, with a policy for each effect."""
     accepts = [{"contract": contract.split("/")[0], "versions": "*"} for contract in CONTRACTS]
     lawyers = {"effect": "require-approval", "when": "true", "message": "a lawyer must agree"}
@@ -122,7 +123,8 @@ async def court(stage: Stage) -> Court:
         await stage.person(person, role)
     troupe = Troupe(stage, Puppet(stage, settings["court-chief"]), CONTRACTS)
     await troupe.enlist(settings["court-worker"])
-    return Court(stage, troupe)
+    yield Court(stage, troupe)
+    await troupe.disband()
 
 
 # ── The five verdicts ────────────────────────────────────────────────────────────────────

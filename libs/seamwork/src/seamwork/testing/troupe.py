@@ -5,6 +5,7 @@ The agents join once; which function one runs follows from the play that the pay
 name the play, too: ``play.payload`` does.
 """
 
+import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -47,6 +48,7 @@ class Troupe:
         self.chief = chief
         self._contracts = contracts
         self._plays: dict[str, Play] = {}
+        self._agents: list[Agent] = []
 
     async def enlist(self, settings: AgentSettings, version: str = "1.0.0") -> Agent:
         """Start an agent of the troupe."""
@@ -59,7 +61,13 @@ class Troupe:
 
         for contract in self._contracts:
             agent.accepts(*contract.split("/"))(act)
+        self._agents.append(agent)
         return await self.stage.play(agent, replace(settings, heartbeat_ms=200))
+
+    async def disband(self) -> None:
+        """Stop the agents, so that they do not weigh on the tests that follow."""
+        await asyncio.gather(*(self.stage.leave(agent) for agent in self._agents))
+        self._agents.clear()
 
     def play(self, **parts: Part) -> Play:
         """Hand out the parts; names of agents with ``_`` for ``-``."""
