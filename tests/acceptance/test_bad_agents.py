@@ -93,7 +93,7 @@ async def ward(stage: Stage) -> AsyncIterator[Ward]:
             limits={"timeSeconds": 3},
         ),
         document("Contract", "escalated", outputs=OUT, owners={"escalation": ["the night watch"]}),
-        document("Contract", "hurried", onTimeout=retry, limits={"timeSeconds": 1}),
+        document("Contract", "hurried", onTimeout=retry, limits={"timeSeconds": 2}),
         document("Contract", "once", onTimeout=after("fail"), limits={"timeSeconds": 1}),
         document("Contract", "patient"),
         document("Contract", "easy"),

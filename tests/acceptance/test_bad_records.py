@@ -347,7 +347,7 @@ async def test_another_content_under_a_known_id_is_a_conflict(cast: Cast) -> Non
 
 async def test_a_crossing_replayed_after_its_expiry_is_refused(cast: Cast) -> None:
     """What went through once does not go through again when its time is over."""
-    record = sealed_with(cast, expires_at=now_ms() + 1_500)
+    record = sealed_with(cast, expires_at=now_ms() + 2_000)
     sent = await cast.forger.send(record)
     await cast.stage.ended(sent.crossing.task)
     while now_ms() <= crossing_of(record).expires_at:

@@ -8,6 +8,7 @@ import pytest
 import pytest_asyncio
 
 from seamwork.agent import Task
+from seamwork.documents import AnyDocument
 from seamwork.records.decision import Dispatched, Refused
 from seamwork.records.verdict import Verdict
 from seamwork.testing.documents import document
@@ -51,31 +52,39 @@ async def echo(payload: dict[str, Any], task: Task) -> dict[str, Any]:
     return payload
 
 
+def gate(version: str, deadline_s: int) -> AnyDocument:
+    """Write the gate with another deadline."""
+    return document(
+        "Gate", GATE, version, role="policy", requiredFor=["handoff", "result"], deadlineSeconds=deadline_s
+    )
+
+
 async def judged_by_the_others(stage: Stage, sent: Sent) -> None:
     """Wait until every gate that is up has voted."""
     for gate in ("contract-validator", "cost-cap"):
         await stage.said(f"verdicts.{gate}.v1", Verdict, key=sent.crossing.task)
 
 
+@pytest.mark.timeout(240)
 async def test_a_gate_that_is_down_admits_nothing_and_loses_nothing(troupe: Troupe) -> None:
     """Past its deadline the refusal names it; started again within it, what waited goes on."""
     stage, supervisor = troupe.stage, troupe.stage.running.supervisor
-    await stage.publish(
-        document("Gate", GATE, "1.1.0", role="policy", requiredFor=["handoff", "result"], deadlineSeconds=1)
-    )
+    await stage.publish(gate("1.1.0", 1))
     await supervisor.stop(GATE)
     play = troupe.play(**{"out-worker": echo})
     lost = await troupe.begin(play, STEADY, "out-worker")
     refused = await stage.refused(lost.at)
     told = await stage.told("out-chief", lost.crossing.id, "refused")
     ended = await stage.ended(lost.crossing.task)
-    async with stage.door.publisher() as publisher:
-        await publisher.activate("Gate", GATE, "1.0.0", "active", "enforce", "the usual deadline again")
-    waiting = [await troupe.begin(play, STEADY, "out-worker") for _ in range(5)]
+    await stage.publish(gate("1.2.0", 120))
+    later = now_ms() + 110_000
+    waiting = [await troupe.begin(play, STEADY, "out-worker", deadline_at=later) for _ in range(5)]
     await asyncio.gather(*(judged_by_the_others(stage, sent) for sent in waiting))
     before = [one for sent in waiting for one in await stage.decisions(sent.crossing.task)]
     await stage.running.start_services([GATE])
-    outcomes = await asyncio.gather(*(stage.ended(sent.crossing.task) for sent in waiting))
+    outcomes = await asyncio.gather(*(stage.ended(sent.crossing.task, within_s=60) for sent in waiting))
+    async with stage.door.publisher() as publisher:
+        await publisher.activate("Gate", GATE, "1.0.0", "active", "enforce", "the usual deadline again")
     await stage.audited()
 
     assert (GATE, "gate-silent") == (refused.gate, refused.rule)

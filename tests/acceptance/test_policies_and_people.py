@@ -215,7 +215,7 @@ async def test_a_question_that_nobody_answers_expires(court: Court) -> None:
     async def ask(payload: dict[str, Any], task: Task) -> dict[str, Any]:
         with pytest.raises((SenderRefused, Expired)) as late:
             await task.delegate(
-                contract=ASKED, to="court-second", payload=payload, step="may-i", timeout_s=1.5
+                contract=ASKED, to="court-second", payload=payload, step="may-i", timeout_s=2.5
             )
         return {"rule": late.value.rule}
 

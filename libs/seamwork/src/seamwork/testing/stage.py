@@ -15,7 +15,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
-from seamwork.agent import Agent, AgentSettings, Submitted, submit
+from seamwork.agent import Agent, AgentSettings, Labelled, Submitted, submit, wait
 from seamwork.broker.embedded import ensure_broker, running_broker
 from seamwork.broker.principal import user_name
 from seamwork.bus.kafka import KafkaLog
@@ -148,11 +148,18 @@ class Stage:
 
     async def submit(self, contract: str, payload: Any, **order: Any) -> Submitted:
         """Begin a task as the operator; *order* are the arguments of ``seamwork.agent.submit``."""
-        settings = AgentSettings.from_file(self.door.home.agents / f"{OPERATOR}.toml")
-        given = {"intent": "a test", "timeout_s": WITHIN_S, **order}
-        return await submit(
-            await self.log(f"agent-{OPERATOR}"), settings, contract=contract, payload=payload, **given
-        )
+        given = {"intent": "a test", "timeout_s": 60.0, **order}
+        log = await self.log(f"agent-{OPERATOR}")
+        return await submit(log, self._operator, contract=contract, payload=payload, **given)
+
+    async def wait(self, begun: Submitted, within_s: float = WITHIN_S) -> Labelled[Any]:
+        """Wait for what became of a task that the operator began, as ``seamwork.agent.wait`` tells it."""
+        async with asyncio.timeout(within_s):
+            return await wait(await self.log(f"agent-{OPERATOR}"), self._operator, begun)
+
+    @property
+    def _operator(self) -> AgentSettings:
+        return AgentSettings.from_file(self.door.home.agents / f"{OPERATOR}.toml")
 
     def key(self, agent: str) -> SigningKey:
         """Return an agent's private key, to forge with."""
