@@ -81,7 +81,14 @@ def commands(root: click.Group, name: str) -> str:
     """Write the help of every command, as the terminal shows it."""
     parts = ["# Commands", _NOTE.rstrip(), _COMMANDS_INTRO]
     for path, command in _walk(root, name):
-        context = click.Context(command, info_name=path, terminal_width=_WIDTH, max_content_width=_WIDTH)
+        # As the root's own context says it; click keeps what the first one who asks has said.
+        context = click.Context(
+            command,
+            info_name=path,
+            terminal_width=_WIDTH,
+            max_content_width=_WIDTH,
+            help_option_names=["-h", "--help"],
+        )
         parts += [f"## {path}", f"```\n{command.get_help(context)}\n```"]
     return _joined(parts)
 
