@@ -11,7 +11,7 @@ from seamwork_router.failure import Step, again, escalated, fail, next_step
 from seamwork_router.memory import Dispatch, Errand, Task
 from seamwork_router.problem import Problem
 from seamwork_router.refusing import refuse
-from seamwork_router.saying import answer, common, decided, notice
+from seamwork_router.saying import answer, common, decided, notice, refused
 from seamwork_router.scene import Scene, origin_of, waiting_for
 from seamwork_router.tally import Tally
 
@@ -85,9 +85,15 @@ def note(scene: Scene, tally: Tally) -> Iterator[ev.Event]:
     crossing = late.crossing if late is not None else "" if scene.errand is None else scene.errand.facts.id
     noted = late.noted if late is not None else {} if scene.named is None else scene.named.noted
     if facts.id in noted:
-        same = noted[facts.id] == facts.content
-        problem = Problem("repeat", "the same report came before") if same else _CONFLICT
-        yield from refuse(scene, tally, problem)
+        if noted[facts.id] != facts.content:
+            yield from refuse(scene, tally, _CONFLICT)
+            return
+        # Whoever runs again after a crash reports again; it is told, and nothing counts as refused.
+        again_said = Problem("repeat", "the same report came before")
+        yield refused(scene, tally, again_said, facts.source)
+        yield ev.CrossingClosed(offset=facts.offset, refused=False, at=scene.now)
+        if facts.source is not None:
+            yield notice(scene.context, facts.source, "refused", facts, facts.dispatch, again_said)
         return
     yield decided(
         scene,
