@@ -26,7 +26,7 @@ from seamwork.runtime.outgoing import Composer, cause_trace
 from seamwork.runtime.spec import HANDOFFS, GateSpec
 from seamwork.runtime.telling import tell
 
-_FETCH_WAIT_MS = 100
+_FETCH_WAIT_MS = 500  # a record ends it; a longer one costs an idle platform less
 _TRIES = 5
 _PAUSE_S = 0.1
 

@@ -28,7 +28,7 @@ from seamwork.runtime.owned import Feeds, Owned, Surroundings
 from seamwork.runtime.spec import HANDOFFS, MachineSpec
 
 _FETCH_RECORDS = 2000
-_FETCH_WAIT_MS = 100
+_FETCH_WAIT_MS = 500  # a record ends it; a longer one costs an idle platform less
 _TOPIC_RETRY_S = 5.0
 
 
