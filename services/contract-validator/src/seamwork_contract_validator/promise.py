@@ -1,7 +1,7 @@
 """Check what is said: the contract, the target, the payload, the outcome."""
 
 from seamwork.catalog import Context
-from seamwork.contracts import CompiledContract, Findings, compile_contract, may_produce
+from seamwork.contracts import CompiledContract, Finding, Findings, compile_contract, may_produce
 from seamwork.contracts.facts import envelope_facts, task_facts
 from seamwork.documents import Contract
 from seamwork.ids import sha256_hex
@@ -135,14 +135,19 @@ def _judged(
     also: tuple[Warned, ...],
     candidates: tuple[AgentRef, ...] | None,
 ) -> Allowed | Denied:
-    warnings = (*also, *(Warned(rule=found.rule, reason=str(found)) for found in findings.warnings))
+    warnings = (*also, *(Warned(rule=found.rule, reason=_said(found)) for found in findings.warnings))
     if findings.admitted:
         return Allowed("holds", "the schema and the rules hold", candidates, consulted, warnings)
     refusals = findings.refusals
-    told = "; ".join(str(found) for found in refusals[:_SHOWN])
+    # The verdict's own rule is the first finding's; only what follows must name its own.
+    told = "; ".join((_said(refusals[0]), *(str(found) for found in refusals[1:_SHOWN])))
     more = f"; and {len(refusals) - _SHOWN} more" if len(refusals) > _SHOWN else ""
     return Denied(refusals[0].rule, told + more, True, consulted, warnings)  # noqa: FBT003  # sender_verified
 
 
 def _denied(rule: str, reason: str, consulted: tuple[DocumentRef, ...]) -> Denied:
     return Denied(rule, reason, sender_verified=True, consulted=consulted)
+
+
+def _said(finding: Finding) -> str:
+    return f"{finding.pointer}: {finding.message}" if finding.pointer else finding.message

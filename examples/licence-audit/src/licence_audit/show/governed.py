@@ -5,18 +5,13 @@ Everything here could be typed: `seamwork up`, `publish`, `agents add`, `people 
 """
 
 import asyncio
-import json
 import os
 import secrets
-import urllib.error
-import urllib.request
 from collections.abc import Callable, Iterable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
-
-import msgspec
 
 from licence_audit.facts import AuditReport, AuditRequest
 from licence_audit.own_files import own_directory
@@ -26,12 +21,13 @@ from seamwork.bus.port import Log
 from seamwork.cli.documents import checked
 from seamwork.clock import SystemClock
 from seamwork.documents import Agent
-from seamwork.errors import MisconfiguredError, RetryableError
+from seamwork.errors import MisconfiguredError
 from seamwork.ids import uuid7
 from seamwork.platform.audit import Audit
 from seamwork.platform.door import Door
 from seamwork.platform.files import read_files
 from seamwork.platform.home import PlatformHome
+from seamwork.platform.known import lagging
 from seamwork.platform.members import add_person, write_agent_settings
 from seamwork.platform.people import ask
 from seamwork.platform.supervisor import Supervisor
@@ -44,9 +40,6 @@ PLATFORM = "licence-audit"
 OPERATOR_VERSION = "1.1.0"
 COUNSEL, COUNSEL_ROLE = "legal-counsel", "legal"
 CONTRACT = "licence-audit/1.0.0"
-
-_KNOWN_WITHIN_S = 30.0
-_POLL_S = 0.05
 
 
 @dataclass
@@ -134,15 +127,12 @@ class Governed:
         await add_person(self.door, COUNSEL, (COUNSEL_ROLE,))
 
     async def _known(self, revision: Revision) -> None:
-        # A gate that does not know a document yet would refuse by it: rightly, but that is another story.
-        deadline = asyncio.get_running_loop().time() + _KNOWN_WITHIN_S
-        for process in self.running.supervisor.processes.values():
-            while not (await asyncio.to_thread(_revision, process.http_port)).reaches(revision):
-                if asyncio.get_running_loop().time() > deadline:
-                    raise MisconfiguredError(
-                        f"{process.name} has not read the documents that were published; its log: {process.log}"
-                    )
-                await asyncio.sleep(_POLL_S)
+        behind = await lagging(self.door.home, revision)
+        if behind:
+            logs = self.door.home.logs
+            raise MisconfiguredError(
+                f"{', '.join(behind)} has not read the documents that were published; see {logs}"
+            )
 
     # ── agents ───────────────────────────────────────────────────────────────────────────
 
@@ -223,12 +213,3 @@ def documents(*, without: str = "") -> list[Path]:
 def document(name: str) -> Path:
     """Return one of the example's documents."""
     return own_directory("documents") / name
-
-
-def _revision(http_port: int) -> Revision:
-    try:
-        with urllib.request.urlopen(f"http://127.0.0.1:{http_port}/health/ready", timeout=5) as got:
-            found = json.loads(got.read())
-    except (urllib.error.URLError, OSError) as error:
-        raise RetryableError(f"a service does not answer ({error}); see its log") from error
-    return msgspec.convert(found["revision"], Revision)

@@ -9,12 +9,13 @@ import click
 import msgspec
 
 from seamwork.broker.principal import agent as agent_principal
-from seamwork.cli.terminal import answer, door_of, json_option, platform_option, running_loop, table
+from seamwork.cli.terminal import answer, door_of, json_option, platform_option, running_loop, table, tell
 from seamwork.clock import SystemClock
 from seamwork.contracts import check_contract
 from seamwork.documents import Agent, AnyDocument, Contract, DocumentError, Problem, accepts
 from seamwork.errors import UnprocessableError
 from seamwork.platform.files import read_files
+from seamwork.platform.known import lagging
 from seamwork.platform.members import write_agent_settings
 from seamwork.records.parties import ContractRef
 
@@ -50,6 +51,9 @@ async def publish(paths: tuple[Path, ...], draft: bool, mode: str | None, platfo
         )
     for agent in {a.name for a in agents}:
         write_agent_settings(door, agent)
+    behind = await lagging(door.home, revision)
+    if behind:
+        tell(f"published, but not known yet to {', '.join(behind)}; see `seamwork status`")
     value = {"published": [_public(p) for p in told], "revision": msgspec.to_builtins(revision)}
     rows = [[p.kind, p.name, p.version, _became(p.written, p.activated), p.digest[:12]] for p in told]
     answer(value, lambda: table(["kind", "name", "version", "", "digest"], rows))
@@ -220,6 +224,7 @@ async def activate_gate(name: str, version: str, mode: str, reason: str, platfor
     """
     async with door_of(platform).publisher() as publisher:
         revision = await publisher.activate("Gate", name, version, "active", mode, reason)  # type: ignore[arg-type]  # one of click's choices
+        await lagging(door_of(platform).home, revision)
     answer({"revision": msgspec.to_builtins(revision)}, lambda: f"gate {name} {version} is in {mode}")
 
 

@@ -10,6 +10,7 @@ from seamwork.clock import SystemClock
 from seamwork.documents import Agent, Person
 from seamwork.errors import UnprocessableError
 from seamwork.platform.files import read_files
+from seamwork.platform.known import lagging
 from seamwork.platform.members import add_agents, add_person
 from seamwork.records.parties import AgentRef
 
@@ -101,8 +102,10 @@ async def revoke(agent: str, reason: str, platform: str) -> None:
     name, _, version = agent.partition("@")
     if not version:
         raise UnprocessableError("name the version too, as in extractor@2.0.0")
-    async with door_of(platform).publisher() as publisher:
-        await publisher.activate("Agent", name, version, "revoked", None, reason)
+    door = door_of(platform)
+    async with door.publisher() as publisher:
+        revision = await publisher.activate("Agent", name, version, "revoked", None, reason)
+    await lagging(door.home, revision)
     ref = AgentRef(agent=name, version=version)
     answer({"revoked": f"{ref.agent}@{ref.version}"}, lambda: f"{name} {version} is revoked")
 

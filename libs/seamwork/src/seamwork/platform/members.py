@@ -20,6 +20,7 @@ from seamwork.documents.shape import Metadata, VerifyingKey
 from seamwork.errors import UnprocessableError
 from seamwork.platform.door import Door
 from seamwork.platform.home import PlatformHome
+from seamwork.platform.known import lagging
 from seamwork.platform.publisher import Published
 from seamwork.platform.trust import agent_kid, service_kid
 
@@ -73,7 +74,8 @@ async def add_agents(
     principals = {a.name: agent_principal(a.name, partitions=a.spec.inbox_partitions) for a in agents}
     await asyncio.to_thread(door.registrar().furnish, tuple(principals.values()), door.home.credentials)
     async with door.publisher() as publisher:
-        told, _ = await publisher.publish((*publish, *agents))
+        told, revision = await publisher.publish((*publish, *agents))
+    await lagging(door.home, revision)
     return [
         Joined(
             agent=agent.name,
@@ -128,5 +130,6 @@ async def add_person(
         spec=PersonSpec(roles=roles, key=VerifyingKey(kid=key.kid, public=key.public)),
     )
     async with door.publisher() as publisher:
-        (told,), _ = await publisher.publish((person,))
+        (told,), revision = await publisher.publish((person,))
+    await lagging(door.home, revision)
     return person, told
