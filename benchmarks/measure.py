@@ -12,6 +12,7 @@ from typing import Any
 from benchmarks.governed import governed_road
 from benchmarks.processes import memory_bytes, processor, taken
 from benchmarks.raw import raw_road
+from benchmarks.stages import Spent, between, spent, together
 
 from seamwork.clock import SystemClock
 from seamwork.platform.door import REGISTRAR
@@ -44,6 +45,7 @@ async def measure(folder: Path, rounds: int = ROUNDS) -> dict[str, Any]:
             raw_road(door.access(REGISTRAR), door.identity.prefix, body, PARTITIONS) as raw,
             governed_road(stage, payload, ROOT) as (governed, agent),
         ):
+            ports = {name: p.http_port for name, p in stage.running.supervisor.processes.items()}
             pids = {name: p.pid for name, p in stage.running.supervisor.processes.items() if p.pid}
             pids |= {
                 "agent": agent,
@@ -52,11 +54,14 @@ async def measure(folder: Path, rounds: int = ROUNDS) -> dict[str, Any]:
             }
             found: list[dict[str, Any]] = []
             cpu: dict[str, float] = dict.fromkeys(pids, 0.0)
+            stages: Spent = {}
             tasks = 0
             for number in range(rounds):
                 one: dict[str, Any] = {}
                 one["raw_ns"] = [await raw.carry(n) for n in range(RAW_SAMPLES)]
+                begun = await spent(ports)
                 carried = [await governed.carry() for _ in range(GOVERNED_SAMPLES)]
+                stages = together(stages, between(begun, await spent(ports)))
                 one["handed_ns"] = [c.handed for c in carried]
                 one["answered_ns"] = [c.answered for c in carried]
                 count, took = await _closed_loop(lambda: raw.carry(0), RAW_FOR_S)
@@ -94,6 +99,16 @@ async def measure(folder: Path, rounds: int = ROUNDS) -> dict[str, Any]:
             "handed": _latency([one["handed_ns"] for one in found]),
             "answered": _latency([one["answered_ns"] for one in found]),
         },
+        "stages": [
+            {
+                "service": service,
+                "stage": stage_name,
+                "ms": round(1000 * seconds / count, 2),
+                "per_crossing": round(count / (2 * rounds * GOVERNED_SAMPLES), 2),
+            }
+            for (service, stage_name), (seconds, count) in stages.items()
+            if count
+        ],
         "throughput_per_s": {
             "raw_records": _spread([one["raw_per_s"] for one in found]),
             "governed_crossings": _spread([2 * one["tasks_per_s"] for one in found]),

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from benchmarks.page import page as benchmark_page
 
 from seamwork.broker.principal import SERVICES
 from seamwork.broker.topics import load_topic_specs
@@ -37,6 +38,13 @@ def test_no_page_is_stale(made: dict[str, str]) -> None:
     ]
 
     assert [] == stale, "run `make docs` and commit what it writes"
+
+
+def test_the_benchmarks_page_shows_the_figures_that_were_kept() -> None:
+    """Whoever changes its words writes it again; the figures stay those that were measured."""
+    kept = json.loads((ROOT / "benchmarks" / "results" / "latest.json").read_text(encoding="utf-8"))
+
+    assert benchmark_page(kept) == (ROOT / "benchmarks" / "README.md").read_text(encoding="utf-8")
 
 
 def test_nothing_else_lies_among_the_pages(made: dict[str, str]) -> None:
