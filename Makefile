@@ -71,7 +71,7 @@ check: setup ## Check format, style, types and architecture
 	@$(BIN)/mypy $(CODE)
 	@for tests in $(TESTS_APART); do $(BIN)/mypy $$tests; done
 
-unit: setup ## Run the tests that need no broker: seconds
+unit: setup ## Run the tests that need no broker: under two minutes
 	@$(BIN)/python -m pytest -q -m "not kafka and not slow"
 
 test: check ## Run everything that CI runs, on a real Kafka
