@@ -7,9 +7,10 @@ thrown away and what is open is sent by a new one. And it never gives up, so the
 """
 
 import asyncio
-from collections import defaultdict
+from collections import defaultdict, deque
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Any
 
 from aiokafka import AIOKafkaProducer
@@ -28,6 +29,9 @@ NOT_AUTHORISED = Rejected("not-authorised")
 TOO_LARGE = Rejected("too-large")
 
 _DEADLINE_S = 15.0
+_AT_ONCE = 4
+"""So many callers' batches travel each for itself; what comes on top waits for a place and travels together."""
+_TOGETHER = 500
 _REQUEST_TIMEOUT_MS = 5_000
 # Below the smallest limit of a topic, which holds for a batch of records, not for one.
 _BATCH_BYTES = 512 * 1024
@@ -53,6 +57,24 @@ class _Parcel:
     answer: "asyncio.Future[Any] | None" = None
 
 
+@dataclass(slots=True, eq=False)
+class _Waiting:
+    """A caller's batch that waits for a place; its caller may have given up meanwhile."""
+
+    batch: Sequence[Outgoing]
+    answer: "asyncio.Future[Sequence[Confirmation]]"
+
+    def tell(self, answers: Sequence[Confirmation]) -> None:
+        """Answer the caller."""
+        if not self.answer.done():
+            self.answer.set_result(answers)
+
+    def fail(self, error: Exception) -> None:
+        """Let the caller see the error."""
+        if not self.answer.done():
+            self.answer.set_exception(error)
+
+
 @dataclass(slots=True)
 class _Round:
     """What is known about one batch: its answers so far, and what must be sent one by one."""
@@ -75,7 +97,13 @@ class _Round:
 
 
 class Publisher:
-    """Publishes batches; several may be on their way at the same time, each in its own order."""
+    """
+    Publishes batches; several may be on their way at the same time, each in its own order.
+
+    The client has one batch of a partition on its way at a time, so a hundred callers with a record each would wait
+    for a hundred round trips. Beyond a few, callers share one batch (group commit): they succeed or are unknown
+    together, while a refusal stays its record's own.
+    """
 
     def __init__(self, access: KafkaAccess, connection: Connection, client_id: str) -> None:
         self._access = access
@@ -84,9 +112,50 @@ class Publisher:
         self._lease: _Lease | None = None
         self._starting = asyncio.Lock()
         self._closing: set[asyncio.Task[None]] = set()
+        self._travelling = 0
+        self._waiting: deque[_Waiting] = deque()
 
     async def publish(self, batch: Sequence[Outgoing]) -> Sequence[Confirmation]:
         """Publish a batch; see the port."""
+        if self._travelling >= _AT_ONCE:
+            waiting = _Waiting(batch, asyncio.get_running_loop().create_future())
+            self._waiting.append(waiting)
+            return await waiting.answer
+        self._travelling += 1
+        try:
+            return await self._publish(batch)
+        finally:
+            self._arrived()
+
+    def _arrived(self) -> None:
+        """Give the place that became free to those who wait, if anybody does."""
+        if not self._waiting:
+            self._travelling -= 1
+            return
+        task = asyncio.create_task(self._publish_together(), name=f"{self._client_id}-together")
+        self._closing.add(task)
+        task.add_done_callback(self._closing.discard)
+
+    async def _publish_together(self) -> None:
+        if not self._waiting:
+            self._travelling -= 1  # whoever got a place a moment before took them all along
+            return
+        together = [self._waiting.popleft()]
+        count = len(together[0].batch)
+        while self._waiting and count + len(self._waiting[0].batch) <= _TOGETHER:
+            together.append(self._waiting.popleft())
+            count += len(together[-1].batch)
+        try:
+            answers = iter(await self._publish([outgoing for one in together for outgoing in one.batch]))
+            for one in together:
+                one.tell(tuple(islice(answers, len(one.batch))))
+        except Exception as error:  # noqa: BLE001  # it is each caller's, as if it had been alone
+            for one in together:
+                one.fail(error)
+        finally:
+            self._arrived()
+
+    async def _publish(self, batch: Sequence[Outgoing]) -> Sequence[Confirmation]:
         state = _Round(batch, [None] * len(batch))
         await self._place(state)
         try:
