@@ -8,7 +8,7 @@
 # what it took on an idle machine (571 in all) when this was written:
 #   set-up        60   12, most of it downloads; nothing when nothing has changed
 #   check         90   21; mypy 55 cold
-#   unit tests   150   106: cases, laws, wiring on the simulated log
+#   unit tests   150   62 on both cores: cases, laws, wiring on the simulated log
 #   Kafka        240   tests/kafka: jars 10 once, broker 5 once, half a second a platform, then the tests
 #   acceptance   240   tests/acceptance: whole platforms, `make run`, the guide typed from top to bottom
 
@@ -72,10 +72,11 @@ check: setup ## Check format, style, types and architecture
 	@for tests in $(TESTS_APART); do $(BIN)/mypy $$tests; done
 
 unit: setup ## Run the tests that need no broker: under two minutes
-	@$(BIN)/python -m pytest -q -m "not kafka and not slow"
+	@$(BIN)/python -m pytest -q -n auto -m "not kafka and not slow"
 
 test: check ## Run everything that CI runs, on a real Kafka
-	@$(BIN)/python -m pytest -q -m "not slow" --durations=10
+	@$(BIN)/python -m pytest -q -n auto -m "not kafka and not slow" --durations=5
+	@$(BIN)/python -m pytest -q -m "kafka and not slow" --durations=10
 
 test-full: check ## Run every test there is, the slow ones too
 	@$(BIN)/python -m pytest -q --durations=20

@@ -80,7 +80,7 @@ def shown() -> list[Shown]:
 def parse(words: tuple[str, ...]) -> None:
     """Parse a command as `seamwork` would, down to its options and files, without running it."""
     command: click.Command = seamwork
-    context = click.Context(command, info_name="seamwork")
+    context = click.Context(command, info_name="seamwork", **seamwork.context_settings)
     rest = list(words[1:])
     while isinstance(command, click.Group) and rest and not rest[0].startswith("-"):
         found = command.get_command(context, rest[0])
@@ -89,7 +89,7 @@ def parse(words: tuple[str, ...]) -> None:
             raise click.UsageError(message)
         command, rest = found, rest[1:]
     if not isinstance(command, click.Group):
-        with command.make_context(words[-1], rest):
+        with command.make_context(words[-1], rest, parent=context):
             pass  # files that were opened are closed
 
 
