@@ -61,7 +61,8 @@ def test_each_kind_has_its_topic() -> None:
     [
         ("Gate", "active", "shadow", None),
         ("Gate", "active", "enforce", None),
-        ("Contract", "deprecated", None, None),
+        ("Contract", "deprecated", None, "deprecated-without-end"),
+        ("Agent", "deprecated", None, None),
         ("Gate", "active", "canary", "not-built-yet"),
         ("Gate", "active", "off", "unknown-mode"),
         ("Contract", "active", "shadow", "mode-without-gate"),

@@ -113,6 +113,7 @@ def escalated(context: Context, task: Task, errand: Errand, cause: ev.Cause, pro
     """Put the handoff before its fallback owner, else before the contract's owners."""
     contract = context.catalog.contract(errand.asked.contract)
     owners = () if contract is None else (*contract.spec.owners.escalation, contract.spec.owners.contact)
+    named = handling_of(context, errand, cause).to
     decision = Escalated(
         task=task.id,
         crossing=errand.facts.id,
@@ -121,7 +122,7 @@ def escalated(context: Context, task: Task, errand: Errand, cause: ev.Cause, pro
         revision=context.catalog.revision,
         rule=problem.rule,
         reason=problem.reason,
-        to=errand.asked.fallback_owner or next(iter(owners), task.initiator.ref.agent),
+        to=errand.asked.fallback_owner or named or next(iter(owners), task.initiator.ref.agent),
         why=_WHY[cause],
     )
     return ev.Decided(decision=decision, partition=task.partition, trace_of=errand.facts.position)

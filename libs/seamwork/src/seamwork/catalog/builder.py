@@ -161,11 +161,15 @@ class CatalogBuilder:
             return Rejection(
                 raw.topic, raw.offset, "unknown-document", f"{what} was not published on {raw.topic}"
             )
-        problem = activation_problem(record.kind, record.status, record.mode)
+        problem = activation_problem(
+            record.kind, record.status, record.mode, record.ends_at, record.successor
+        )
         if problem is not None:
             return Rejection(raw.topic, raw.offset, "activation-refused", problem)
         from_at = raw.appended_at if record.from_at is None else record.from_at
-        activation = Activation(record.status, record.mode, from_at, raw.offset)
+        activation = Activation(
+            record.status, record.mode, from_at, raw.offset, record.ends_at, record.successor
+        )
         changed = Entry(entry.document, entry.digest, (*entry.activations, activation))
         versions[record.version] = changed
         document = changed.document

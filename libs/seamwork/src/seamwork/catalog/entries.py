@@ -20,13 +20,15 @@ class Activation:
     """
     One change of a version's status. It holds from *from_at* (ms) on; of several that hold the last one wins.
 
-    *order* is the activation's offset in its topic.
+    *order* is the activation's offset in its topic. A deprecated version has a *successor* and ends at *ends_at*.
     """
 
     status: Status
     mode: GateMode | None
     from_at: int
     order: int = 0
+    ends_at: int | None = None
+    successor: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

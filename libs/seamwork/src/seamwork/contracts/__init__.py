@@ -7,7 +7,7 @@ from seamwork.contracts.acceptance import (
     party_accepts,
     shared_version,
 )
-from seamwork.contracts.check import check_contract, errors
+from seamwork.contracts.check import check_contract, errors, judge_example
 from seamwork.contracts.compiled import CompiledContract, ContractError, compile_contract
 from seamwork.contracts.findings import Finding, Findings
 from seamwork.contracts.masking import Mask
@@ -24,6 +24,7 @@ __all__ = [
     "check_contract",
     "compile_contract",
     "errors",
+    "judge_example",
     "may_consume",
     "may_produce",
     "party_accepts",

@@ -22,6 +22,7 @@ from seamwork.contracts.summary import slots
 from seamwork.documents.contract import Contract, Example
 from seamwork.documents.problems import Problem, did_you_mean, json_path
 from seamwork.documents.shape import instant_ms
+from seamwork.documents.unbuilt import find_unenforced
 from seamwork.rules.ruleset import CROSSING_VARIABLES, RESULT_VARIABLES
 from seamwork.rules.typed import TypedRules
 from seamwork.rules.walk import of_entry, of_property, subschemas, together, types
@@ -35,14 +36,15 @@ def check_contract(contract: Contract) -> tuple[Problem, ...]:
     ``example-unknown-rule``, ``example-unknown-outcome``; ``masking-unknown-field``; ``summary-slot``,
     ``summary-unknown-field``; as warnings ``open-object`` and ``rule-without-example``.
     """
-    problems = list(_schemas(contract))
+    problems = tuple(_schemas(contract))
     if problems:
-        return tuple(problems)
+        return problems
     try:
         compiled = compile_contract(contract)
     except ContractError as error:
         return error.problems
     return (
+        *find_unenforced(contract),
         *_typed_rules(contract),
         *_examples(compiled),
         *_masking(contract),
@@ -97,7 +99,7 @@ def _examples(compiled: CompiledContract) -> Iterator[Problem]:
             message = f"the example {example.name!r} names a rule that there is not: {strange[0]!r}"
             yield problem("example-unknown-rule", message, did_you_mean(strange[0], names))
             continue
-        judged = _judge(compiled, example)
+        judged = judge_example(compiled, example)
         found = {finding.rule.removeprefix("rule:") for finding in judged.findings}
         if found != set(example.violates):
             message = (
@@ -106,7 +108,8 @@ def _examples(compiled: CompiledContract) -> Iterator[Problem]:
             yield problem("example-differs", message + _named(found) + _reasons(judged))
 
 
-def _judge(compiled: CompiledContract, example: Example) -> Findings:
+def judge_example(compiled: CompiledContract, example: Example) -> Findings:
+    """Judge an example as the gate would judge the crossing that it stands for."""
     payload, now_ms = orjson.dumps(example.payload), instant_ms(example.now)
     if example.on == "input":
         return compiled.judge_input(payload, envelope=example.envelope, task=example.task, now_ms=now_ms)

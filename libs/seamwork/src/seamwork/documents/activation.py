@@ -8,16 +8,29 @@ STATUSES = ("draft", "active", "deprecated", "retired", "revoked")
 MODES = ("enforce", "shadow")
 
 
-def activation_problem(kind: str, status: str = "active", mode: str | None = None) -> str | None:
+def activation_problem(
+    kind: str,
+    status: str = "active",
+    mode: str | None = None,
+    ends_at: int | None = None,
+    successor: str | None = None,
+) -> str | None:
     """
     Say why an activation of a document of *kind* is refused, or return None.
 
-    A mode is for gates alone; ``canary`` is refused as not built yet.
+    A mode is for gates alone; ``canary`` is refused as not built yet. A contract is deprecated with a date and a
+    successor, or those who rely on it would learn of its end by being refused.
     """
     if kind not in KINDS:
         return f"unknown-kind: there is no kind {kind!r}; {did_you_mean(kind, KINDS) or 'see the documents room'}"
     if status not in STATUSES:
         return f"unknown-status: there is no status {status!r}; one of {', '.join(STATUSES)}"
+    if kind == "Contract" and status == "deprecated" and (ends_at is None or successor is None):
+        return "deprecated-without-end: a contract is deprecated with the date of its end and its successor"
+    if (ends_at is not None or successor is not None) and (kind, status) != ("Contract", "deprecated"):
+        return (
+            f"end-without-deprecation: only a deprecated contract has an end and a successor, not this {kind}"
+        )
     if mode is None:
         return None
     if mode in MODES_NOT_BUILT_YET:

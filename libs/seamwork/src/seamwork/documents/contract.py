@@ -15,7 +15,9 @@ from seamwork.documents.shape import (
     RuleName,
     SemVerRange,
     Shape,
+    StringSet,
     Text,
+    Waivers,
 )
 
 MAX_PAYLOAD_BYTES = 512 * 1024
@@ -56,11 +58,21 @@ class Promise(Shape):
         return self
 
 
+class PartialPromise(Promise):
+    """
+    What an incomplete answer looks like.
+
+    *assume* says, a sentence each, what a receiver may rely on although something is missing.
+    """
+
+    assume: Annotated[tuple[Text, ...], Field(max_length=20)] = ()
+
+
 class Outputs(Shape):
     """What comes back, for each outcome there is. An outcome that is not named here is refused."""
 
     success: Promise
-    partial: Promise | None = None
+    partial: PartialPromise | None = None
     error: Promise
 
     def promise(self, outcome: str) -> Promise | None:
@@ -98,6 +110,7 @@ class Handling(Shape):
     *attempts* times, waiting *backoffSeconds*, twice as long each time, at most *maxBackoffSeconds*. When these are
     used up *otherwise* follows. ``fallback`` hands the work to the contract's fallbacks in their order, ``degrade``
     answers with a partial that is labelled as such, ``escalate`` asks the owners, ``fail`` tells whoever waits.
+    *to* names the one of the owners who is asked first; without it the escalation chain begins at its top.
     """
 
     action: Literal["correct", "retry", "fallback", "degrade", "escalate", "fail"]
@@ -105,6 +118,7 @@ class Handling(Shape):
     backoff_seconds: Annotated[int, Field(ge=0, le=3600)] = 1
     max_backoff_seconds: Annotated[int, Field(ge=0, le=3600)] = 60
     otherwise: Literal["fallback", "degrade", "escalate", "fail"] = "escalate"
+    to: Text | None = None
 
 
 class Party(Shape):
@@ -123,16 +137,65 @@ class Owners(Shape):
     ownership: Literal["downstream", "platform", "joint"] = "downstream"
 
 
+class ContextTokens(Shape):
+    """The most that one crossing may take up of its receiver's context, counted by *counter*."""
+
+    at_most: Annotated[int, Field(ge=1, le=10_000_000)]
+    counter: Name
+
+
 class Limits(Shape):
     """
     How much one crossing may be, cost and take.
 
-    *costMicroUsd* is the ceiling of a handoff that asks for none, *timeSeconds* how long a dispatch may take.
+    *costMicroUsd* is the ceiling of a handoff that asks for none, *timeSeconds* how long a dispatch may take,
+    *fanOut* how many crossings the receiver may have open below one dispatch.
     """
 
     payload_bytes: Annotated[int, Field(ge=2, le=MAX_PAYLOAD_BYTES)] = 64 * 1024
+    context_tokens: ContextTokens | None = None
+    fan_out: Annotated[int, Field(ge=1, le=1000)] | None = None
     cost_micro_usd: MicroUsd = 0
     time_seconds: Annotated[int, Field(ge=1, le=DAY_SECONDS)] = 300
+
+
+class Confidence(Shape):
+    """A number between 0 and 1 that the answer states at *field*, and below which a person is asked."""
+
+    field: Pointer
+    below: Annotated[float, Field(gt=0, le=1)]
+
+
+class PlanGrowth(Shape):
+    """How many steps may be added to the plan that the work began with."""
+
+    steps: Annotated[int, Field(ge=1, le=1000)]
+
+
+class EscalateWhen(Shape):
+    """
+    When work that holds goes to a person nevertheless.
+
+    *irreversible* are effects; whatever asks for one of them is held.
+    """
+
+    confidence: Confidence | None = None
+    plan_growth: PlanGrowth | None = None
+    irreversible: StringSet = ()
+
+    @model_validator(mode="after")
+    def _says_something(self) -> Self:
+        if self.confidence is None and self.plan_growth is None and not self.irreversible:
+            raise ValueError("escalateWhen names at least one of confidence, planGrowth and irreversible")
+        return self
+
+
+class ErrorBudget(Shape):
+    """How many refusals and late answers the seam may have in each period before its owner is called."""
+
+    per: Literal["hour", "day", "week", "month"]
+    refusals: Annotated[int, Field(ge=0, le=1_000_000)]
+    late: Annotated[int, Field(ge=0, le=1_000_000)]
 
 
 class Answers(Shape):
@@ -175,7 +238,13 @@ class Example(Shape):
 
 
 class ContractSpec(Shape):
-    """What a contract says."""
+    """
+    What a contract says.
+
+    *undeclared* says what becomes of fields that the schema does not know: refused, or stripped before the
+    receiver sees them. *leadTimeDays* is how long before a breaking version may be in force without each
+    consumer's word.
+    """
 
     purpose: Text | None = None
     input: Promise
@@ -189,10 +258,14 @@ class ContractSpec(Shape):
     consumers: Annotated[tuple[Party, ...], Field(max_length=100)] = ()
     owners: Owners
     masking: Annotated[tuple[Pointer, ...], Field(max_length=200)] = ()
-    undeclared: Literal["refuse"] = "refuse"
+    undeclared: Literal["refuse", "strip"] = "refuse"
     limits: Limits = Limits()
+    escalate_when: EscalateWhen | None = None
+    error_budget: ErrorBudget | None = None
+    lead_time_days: Annotated[int, Field(ge=0, le=365)] | None = None
     summary: Summary
     examples: Annotated[tuple[Example, ...], Field(max_length=200)] = ()
+    waivers: Waivers = ()
 
     @model_validator(mode="after")
     def _fits_together(self) -> Self:

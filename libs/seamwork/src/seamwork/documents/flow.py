@@ -4,11 +4,30 @@ from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
-from seamwork.documents.shape import Document, Name, SemVerRange, Shape, Text
+from seamwork.documents.shape import Document, Name, Outcome, SemVerRange, Shape, Text, Waivers
+
+
+class Passed(Shape):
+    """
+    Answers under a contract that are handed on as they are.
+
+    Without *outcomes* every outcome but ``error`` that the contract has may be handed on.
+    """
+
+    contract: Name
+    versions: SemVerRange = "*"
+    outcomes: Annotated[tuple[Outcome, ...], Field(max_length=3)] = ()
 
 
 class Edge(Shape):
-    """One seam: from an agent to an agent or a capability, exactly one, under a contract."""
+    """
+    One seam: from an agent to an agent or a capability, exactly one, under a contract.
+
+    *because* says what kind of reason there is for a further agent: a domain of its own, work that goes on at the
+    same time, or a boundary that compliance draws; *reason* says it in words. *atMost* bounds how often one task
+    may come this way, where edges form a cycle. *passesOn* names the answers that this edge carries unchanged,
+    *transfers* the contracts whose work is given away along it, so that its answers must satisfy them too.
+    """
 
     source: Name = Field(alias="from")
     to: Name | None = None
@@ -16,6 +35,10 @@ class Edge(Shape):
     contract: Name
     versions: SemVerRange
     reason: Text
+    because: Literal["domain", "parallel-work", "compliance-boundary"] | None = None
+    at_most: Annotated[int, Field(ge=1, le=1000)] | None = None
+    passes_on: Annotated[tuple[Passed, ...], Field(max_length=20)] = ()
+    transfers: Annotated[tuple[Name, ...], Field(max_length=20)] = ()
 
     @model_validator(mode="after")
     def _one_of(self) -> Self:
@@ -30,6 +53,7 @@ class FlowSpec(Shape):
     purpose: Text | None = None
     mode: Literal["enforce"] = "enforce"
     edges: Annotated[tuple[Edge, ...], Field(min_length=1, max_length=500)]
+    waivers: Waivers = ()
 
 
 class Flow(Document):

@@ -140,6 +140,22 @@ class ApproversSpec(Shape):
     count: Annotated[int, Field(ge=1, le=20)] = 1
 
 
+class Waiver(Shape):
+    """
+    A finding of ``seamwork contracts check`` that the author leaves standing, and why.
+
+    *finding* is its code; *at* the JSON path of the part that it is waived for, and of all below it
+    (``$.spec.input``); without it the whole document.
+    """
+
+    finding: RuleName
+    at: Annotated[str, Field(pattern=r"^\$", max_length=300)] = "$"
+    reason: Text
+
+
+Waivers = Annotated[tuple[Waiver, ...], Field(max_length=100)]
+
+
 class Document(Shape):
     """
     One version of one document, immutable once published.

@@ -2,15 +2,17 @@
 List what documents may not name yet.
 
 Naming something that is not built is an error, never a no-op: a contract that says ``undeclared: strip`` to a
-platform that does not strip would be a promise that nobody keeps. When a part is built, its line leaves this list
-and its field enters the model.
+platform that does not strip would be a promise that nobody keeps. When a part is built, its line leaves its list.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
-from seamwork.documents.problems import Problem, json_path
+from seamwork.documents.problems import Place, Problem, json_path
+from seamwork.documents.shape import Document
 from seamwork.documents.tree import Json, Tree
+
+Path = tuple[str | int, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,11 +25,6 @@ class Unbuilt:
 
 
 NOT_BUILT_YET: tuple[Unbuilt, ...] = (
-    Unbuilt("Contract", ("spec", "undeclared"), ("strip",)),
-    Unbuilt("Contract", ("spec", "limits", "contextTokens")),
-    Unbuilt("Contract", ("spec", "limits", "fanOut")),
-    Unbuilt("Contract", ("spec", "escalateWhen")),
-    Unbuilt("Contract", ("spec", "errorBudget")),
     Unbuilt("Contract", ("spec", "compatibility")),
     Unbuilt("Contract", ("spec", "compensation")),
     Unbuilt("Contract", ("spec", "payloadByReference")),
@@ -41,27 +38,55 @@ NOT_BUILT_YET: tuple[Unbuilt, ...] = (
     Unbuilt("Gate", ("spec", "canary")),
 )
 
+NOT_ENFORCED_YET: tuple[Unbuilt, ...] = (
+    Unbuilt("Contract", ("spec", "undeclared"), ("strip",)),
+    Unbuilt("Contract", ("spec", "limits", "contextTokens")),
+    Unbuilt("Contract", ("spec", "limits", "fanOut")),
+    Unbuilt("Contract", ("spec", "escalateWhen")),
+    Unbuilt("Contract", ("spec", "errorBudget")),
+    Unbuilt("Contract", ("spec", "leadTimeDays")),
+    Unbuilt("Flow", ("spec", "edges", "*", "atMost")),
+)
+"""
+Parts that are read and checked, so that documents can be written and reviewed, and that nothing obeys yet: whoever
+publishes one is refused.
+"""
+
 MODES_NOT_BUILT_YET = frozenset({"canary"})
 """Modes that an activation of a ``Gate`` may not ask for yet."""
 
 
 def find_unbuilt(kind: str, tree: Tree) -> Iterator[Problem]:
-    """Yield a problem for each part of a written document that is on the list."""
-    for entry in NOT_BUILT_YET:
+    """Yield a problem for each part of a written document that cannot even be read yet."""
+    yield from _find(NOT_BUILT_YET, kind, tree.value, tree.key_place)
+
+
+def find_unenforced(document: Document) -> Iterator[Problem]:
+    """Yield a problem for each part of a document that no service obeys yet."""
+    written: Json = document.model_dump(mode="json", by_alias=True, exclude_unset=True)
+    yield from _find(NOT_ENFORCED_YET, document.kind, written, lambda path: document.place(*path))
+
+
+def _find(
+    listed: Sequence[Unbuilt], kind: str, value: Json, place_of: Callable[[Path], Place]
+) -> Iterator[Problem]:
+    for entry in listed:
         if entry.kind != kind:
             continue
-        found, value = _look_up(tree.value, entry.path)
-        if not found or (entry.values and value not in entry.values):
-            continue
-        what = f"the value {value!r} of {entry.path[-1]!r}" if entry.values else f"{entry.path[-1]!r}"
-        message = f"{what} is not built yet, so naming it would promise what nobody keeps"
-        place = tree.key_place(entry.path)
-        yield Problem(place, json_path(entry.path), "not-built-yet", message, "leave it out")
+        for path, found in _look_up(value, entry.path):
+            if entry.values and found not in entry.values:
+                continue
+            what = f"the value {found!r} of {path[-1]!r}" if entry.values else f"{path[-1]!r}"
+            message = f"{what} is not built yet, so naming it would promise what nobody keeps"
+            yield Problem(place_of(path), json_path(path), "not-built-yet", message, "leave it out")
 
 
-def _look_up(value: Json, path: tuple[str, ...]) -> tuple[bool, Json]:
-    for part in path:
-        if not isinstance(value, dict) or part not in value:
-            return False, None
-        value = value[part]
-    return True, value
+def _look_up(value: Json, path: tuple[str, ...], above: Path = ()) -> Iterator[tuple[Path, Json]]:
+    """Yield every value at *path*, in which ``*`` stands for each entry of a list, with where it is."""
+    if not path:
+        yield above, value
+    elif path[0] == "*" and isinstance(value, list):
+        for index, entry in enumerate(value):
+            yield from _look_up(entry, path[1:], (*above, index))
+    elif isinstance(value, dict) and path[0] in value:
+        yield from _look_up(value[path[0]], path[1:], (*above, path[0]))

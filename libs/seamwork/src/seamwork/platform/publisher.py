@@ -34,6 +34,14 @@ class VersionConflictError(UnprocessableError):
     """A version exists already with other bytes; a version is immutable."""
 
 
+@dataclass(frozen=True)
+class End:
+    """From when (ms) a deprecated version cannot be counted on, and which version takes its place."""
+
+    at: int
+    successor: str
+
+
 @dataclass(frozen=True, kw_only=True)
 class Published:
     """What became of one document."""
@@ -144,13 +152,20 @@ class Publisher:
         return tuple(told), (await self._ends())
 
     async def activate(  # one argument for each thing an activation says
-        self, kind: str, name: str, version: str, status: Status, mode: Mode | None = None, reason: str = ""
+        self,
+        kind: str,
+        name: str,
+        version: str,
+        status: Status,
+        mode: Mode | None = None,
+        reason: str = "",
+        end: End | None = None,
     ) -> Revision:
         """
         Say that a version is in another status from now on.
 
         Raises:
-            UnprocessableError: There is no such version, or no such status or mode.
+            UnprocessableError: There is no such version or successor, or no such status or mode.
         """
         view = await self.catalog()
         if view.entry(kind, name, version) is None:
@@ -158,7 +173,11 @@ class Publisher:
                 ", ".join(e.document.version for e in view.entries(kind) if e.document.name == name) or "none"
             )
             raise UnprocessableError(f"{kind} {name} {version} was never published; known versions: {known}")
-        await self._append([self._activation(kind, name, version, status, mode, reason)])
+        if end is not None and view.entry(kind, name, end.successor) is None:
+            raise UnprocessableError(
+                f"{kind} {name} {end.successor} was never published; publish the successor first"
+            )
+        await self._append([self._activation(kind, name, version, status, mode, reason, end)])
         return await self._ends()
 
     async def _read(self) -> CatalogBuilder:
@@ -210,9 +229,17 @@ class Publisher:
         return self._compose(document.kind, record_key(document), record, canonical(document), signer)
 
     def _activation(  # one argument for each thing an activation says
-        self, kind: str, name: str, version: str, status: Status, mode: Mode | None, reason: str = ""
+        self,
+        kind: str,
+        name: str,
+        version: str,
+        status: Status,
+        mode: Mode | None,
+        reason: str = "",
+        end: End | None = None,
     ) -> Outgoing:
-        problem = activation_problem(kind, status, mode)
+        ends_at, successor = (None, None) if end is None else (end.at, end.successor)
+        problem = activation_problem(kind, status, mode, ends_at, successor)
         if problem is not None:
             raise UnprocessableError(problem)
         now = self._clock.now_ms()
@@ -223,6 +250,8 @@ class Publisher:
             version=version,
             status=status,
             mode=mode,
+            ends_at=ends_at,
+            successor=successor,
             published_at=now,
             publisher=_PUBLISHER,
             reason=reason,

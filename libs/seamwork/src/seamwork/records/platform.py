@@ -25,7 +25,8 @@ class ActivationRecord(Envelope, frozen=True, kw_only=True, tag="activation"):
     """
     Which version is in force, in which *status* or *mode*, from when; the last one wins. The body is empty.
 
-    *from_at* null means at once. Rolling back is another activation.
+    *from_at* null means at once. Rolling back is another activation. A deprecated contract names the version that
+    succeeds it and *ends_at*, the instant (ms) from which nobody may count on it any more.
     """
 
     id: str
@@ -35,6 +36,8 @@ class ActivationRecord(Envelope, frozen=True, kw_only=True, tag="activation"):
     status: Literal["draft", "active", "deprecated", "retired", "revoked"] = "active"
     mode: Literal["enforce", "shadow"] | None = None
     from_at: int | None = None
+    ends_at: int | None = None
+    successor: str | None = None
     published_at: int
     publisher: str
     reason: str = ""
