@@ -14,6 +14,7 @@ import click
 from seamwork.errors import MisconfiguredError, SeamworkError
 
 _COMMANDS = {
+    "init": ("init", "init"),
     "up": ("run", "up"),
     "down": ("run", "down"),
     "status": ("run", "status"),
@@ -60,6 +61,7 @@ def seamwork() -> None:
     Govern the handoffs between agents.
 
     \b
+      seamwork init word-count      begin an agent: contract, function, test
       seamwork up --detach          start Kafka and the six services
       seamwork publish contracts/   publish documents
       seamwork submit ... --wait    begin a task and wait for its result

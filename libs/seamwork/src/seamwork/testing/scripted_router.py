@@ -145,12 +145,7 @@ class ScriptedRouter:
         body = payload if isinstance(payload, bytes) else json.dumps(payload).encode()
         sent = handoff.record
         now = self._clock.now_ms()
-        result = Result(
-            id=self.new_id(), task=sent.task, source=AgentRef(agent=sent.target.agent or "any", version="1.0.0"),
-            intent=sent.intent, intent_sha256=sent.intent_sha256, payload_sha256=sha256_hex(body),
-            payload_bytes=len(body), sent_at=now, expires_at=now + _HOUR_MS, parent=sent.id,
-            dispatch=self.new_id(), contract=sent.contract, outcome=outcome,
-        )  # fmt: skip
+        result = self.result(handoff, body, outcome)
         carried = compose(
             self.platform, HANDOFFS, sent.task, result, signer=key_of(f"agent:{result.source.agent}")
         )
@@ -161,6 +156,17 @@ class ScriptedRouter:
             digest=_digest(self.platform, carried), outcome=outcome, contract=sent.contract, issued_at=now, **given,
         )  # fmt: skip
         await self.write(self.compose(answer, payload=body, carried=carried))
+
+    def result(self, handoff: Received[Handoff], body: bytes, outcome: Outcome) -> Result:
+        """Write the result by which the receiver of a handoff would answer it."""
+        sent = handoff.record
+        now = self._clock.now_ms()
+        return Result(
+            id=self.new_id(), task=sent.task, source=AgentRef(agent=sent.target.agent or "any", version="1.0.0"),
+            intent=sent.intent, intent_sha256=sent.intent_sha256, payload_sha256=sha256_hex(body),
+            payload_bytes=len(body), sent_at=now, expires_at=now + _HOUR_MS, parent=sent.id,
+            dispatch=self.new_id(), contract=sent.contract, outcome=outcome,
+        )  # fmt: skip
 
     async def tell(self, what: Any, work: Work, about: str, **fields: Any) -> None:
         """Write a notice to the agent that holds *work*."""

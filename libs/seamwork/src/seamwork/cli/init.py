@@ -1,0 +1,36 @@
+"""``seamwork init``: begin an agent."""
+
+from pathlib import Path
+
+import click
+
+from seamwork.authoring.scaffold import write_agent
+from seamwork.cli.terminal import answer, json_option
+
+
+@click.command()
+@click.argument("name")
+@click.option(
+    "--in",
+    "into",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    default=".",
+    help="The folder to make it in; this one unless given.",
+)
+@json_option
+def init(name: str, into: Path) -> None:
+    """
+    Begin an agent: a folder NAME with a contract, the function, its test and a readme. It works as it is.
+
+    \b
+      seamwork init word-count
+      cd word-count && pytest
+    """
+    files = write_agent(name, into)
+    folder = files[0].parent
+    answer(
+        {"name": name, "folder": str(folder), "files": [str(path.relative_to(folder)) for path in files]},
+        lambda: "\n".join(
+            (*(str(path) for path in files), "", f"try it: cd {folder} && pytest; then read its README.md")
+        ),
+    )
