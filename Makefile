@@ -55,9 +55,11 @@ setup: .venv/.complete ## Make the development environment, or bring it up to da
 	@touch $@
 
 lock: | $(UV) ## Compile the locks from pyproject.toml, and the list of Kafka's jars
-	@for group in dev uv jre; do \
+	@for group in dev uv jre build; do \
 		$(UV) pip compile --quiet --group pyproject.toml:$$group --universal --python-version 3.11 \
 			--generate-hashes --no-header --no-annotate -o requirements/$$group.txt; done
+	@$(UV) pip compile --quiet libs/seamwork/pyproject.toml --extra service --extra otel --universal --python-version 3.11 \
+		--generate-hashes --no-header --no-annotate -o requirements/image.txt
 	@folder=$$(mktemp -d) && $(BIN)/python -m seamwork.broker.lock $$folder; rm -rf $$folder
 
 fmt: setup ## Format the code and mend what can be mended
@@ -68,6 +70,7 @@ check: setup ## Check format, style, types and architecture
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
 	@$(BIN)/lint-imports --no-logo
+	@$(BIN)/seamwork deploy render deploy --check || { echo "run 'make docs' and commit what it writes"; exit 1; }
 	@$(BIN)/mypy $(CODE)
 	@for tests in $(TESTS_APART); do $(BIN)/mypy $$tests; done
 
@@ -99,8 +102,9 @@ chaos: ## Break a running platform and check the invariants
 bench: setup ## Measure side by side with raw Kafka: three minutes, on a machine that does nothing else
 	@$(BIN)/python -m benchmarks
 
-docs: setup ## Write docs/generated/ from the code and the topic files
+docs: setup ## Write docs/generated/ and deploy/ from the code and the topic files
 	@$(BIN)/python -m seamwork.cli.pages docs/generated
+	@$(BIN)/seamwork deploy render deploy
 
 clean: ## Remove the environment, tools and build products; keep the user's caches and data
 	rm -rf .venv .tools dist build .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis

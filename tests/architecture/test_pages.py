@@ -12,6 +12,8 @@ from benchmarks.page import page as benchmark_page
 from seamwork.broker.principal import SERVICES
 from seamwork.broker.topics import load_topic_specs
 from seamwork.cli.pages import pages
+from seamwork.deploy.files import files as deployed
+from seamwork.deploy.installation import Installation
 from seamwork.platform.rulebook import Rule, rules_in
 from seamwork.platform.variables import VARIABLES
 
@@ -38,6 +40,17 @@ def test_no_page_is_stale(made: dict[str, str]) -> None:
     ]
 
     assert [] == stale, "run `make docs` and commit what it writes"
+
+
+def test_what_is_deployed_is_what_the_code_describes() -> None:
+    """Manifests change with the topic files and with what services say of themselves."""
+    wanted = deployed(load_topic_specs(), Installation())
+    there = {
+        str(path.relative_to(ROOT / "deploy")): path.read_text(encoding="utf-8")
+        for path in (ROOT / "deploy").rglob("*.yaml")
+    }
+
+    assert wanted == there, "run `make docs` and commit what it writes"
 
 
 def test_the_benchmarks_page_shows_the_figures_that_were_kept() -> None:

@@ -3,7 +3,7 @@
 from importlib.metadata import version
 
 from seamwork.catalog import Catalog
-from seamwork.runtime import Host, LoopSpec, Service, Site
+from seamwork.runtime import Footprint, Host, LoopSpec, Service, Site
 from seamwork_audit_sink.archive import Archive
 from seamwork_audit_sink.pages import PREFIX, Pages
 from seamwork_audit_sink.settings import Settings
@@ -44,4 +44,5 @@ SERVICE = Service(
     build=build,
     reads=(*READS, LEAD),
     writes=(LEAD,),
+    footprint=Footprint(disk_gib=50),
 )

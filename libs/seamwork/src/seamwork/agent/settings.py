@@ -16,6 +16,7 @@ from typing import Any
 
 from seamwork.errors import MisconfiguredError
 from seamwork.grants.keys import SigningKey
+from seamwork.settings.environment import others_can_read
 from seamwork.settings.kafka import KafkaAccess
 
 SETTINGS_FILE = "SEAMWORK_AGENT_SETTINGS"
@@ -219,7 +220,7 @@ def read_key(kid: str, path: Path) -> SigningKey:
 
 def _private(path: Path) -> str:
     try:
-        if os.name == "posix" and path.stat().st_mode & 0o077:
+        if others_can_read(path):
             raise MisconfiguredError(f"{path} holds a secret and others can read it; run `chmod 600 {path}`")
         return path.read_text(encoding="utf-8")
     except OSError as error:

@@ -30,6 +30,7 @@ _COMMANDS = {
     "tasks": ("tasks", "tasks"),
     "cancel": ("tasks", "cancel"),
     "approvals": ("approvals", "approvals"),
+    "deploy": ("deploy", "deploy"),
 }
 
 NO = 1

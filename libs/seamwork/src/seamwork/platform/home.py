@@ -19,6 +19,7 @@ from seamwork.clock import Clock
 from seamwork.errors import MisconfiguredError
 from seamwork.grants.keys import SigningKey
 from seamwork.ids import uuid7
+from seamwork.settings.environment import others_can_read
 
 DEFAULT_NAME = "default"
 _NAME = re.compile(r"[a-z][a-z0-9-]{0,40}")
@@ -199,7 +200,7 @@ def load_key(kid: str, path: Path) -> SigningKey:
         MisconfiguredError: It is not there, others can read it, or it is no key.
     """
     try:
-        if os.name == "posix" and path.stat().st_mode & 0o077:
+        if others_can_read(path):
             raise MisconfiguredError(f"{path} holds a secret and others can read it; run `chmod 600 {path}`")
         seed = base64.b64decode(path.read_text(encoding="ascii").strip(), validate=True)
     except FileNotFoundError as error:

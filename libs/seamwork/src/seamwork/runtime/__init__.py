@@ -44,6 +44,7 @@ from seamwork.runtime.run import run, serve
 from seamwork.runtime.spec import (
     DECISIONS,
     HANDOFFS,
+    Footprint,
     GateSpec,
     Host,
     LoopSpec,
@@ -59,6 +60,7 @@ from seamwork.settings.environment import ServiceSettings
 __all__ = [
     "DECISIONS",
     "HANDOFFS",
+    "Footprint",
     "Gate",
     "GateSpec",
     "Host",

@@ -160,6 +160,26 @@ class Site:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Footprint:
+    """
+    What one instance of a service needs where it runs; manifests are made from it.
+
+    Args:
+        cpu_m: Thousandths of a processor that it is sure to have.
+        memory_mib: The memory that it is sure to have and may not exceed.
+        disk_gib: What it keeps between restarts may grow to, where it keeps a file.
+        replicas: How many run at once; null where that follows from what the service is.
+        calls_out: Whether it calls addresses that are not the platform's, such as webhooks.
+    """
+
+    cpu_m: int = 250
+    memory_mib: int = 384
+    disk_gib: int = 0
+    replicas: int | None = None
+    calls_out: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
 class Service(Generic[P]):
     """
     What the entry point ``seamwork.services`` names: how to find, set up and run one service.
@@ -170,6 +190,7 @@ class Service(Generic[P]):
         build: Makes the part from the settings and the site; touches nothing outside.
         reads, writes: Topic files by name, placeholders in braces, for the topology page and its test.
         version: The code's version, for journals and heartbeats.
+        footprint: What one instance needs where it runs.
     """
 
     name: str
@@ -178,6 +199,7 @@ class Service(Generic[P]):
     reads: tuple[str, ...]
     writes: tuple[str, ...]
     version: str
+    footprint: Footprint = Footprint()
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -25,7 +25,7 @@ from pathlib import Path
 
 from seamwork.errors import MisconfiguredError
 from seamwork.grants.keys import SigningKey
-from seamwork.settings.environment import secret_text
+from seamwork.settings.environment import others_can_read, secret_text
 from seamwork.settings.kafka import KafkaAccess
 
 LOG_LEVELS = ("debug", "info", "warning", "error")
@@ -59,7 +59,7 @@ class CommonSettings:
         path = self.signing_key_file
         if path is None:
             return None
-        if os.name == "posix" and path.exists() and path.stat().st_mode & 0o077:
+        if others_can_read(path):
             raise MisconfiguredError(f"{path} holds a secret and others can read it; run `chmod 600 {path}`")
         try:
             seed = base64.b64decode(secret_text(path, "SEAMWORK_SIGNING_KEY_FILE"), validate=True)

@@ -6,6 +6,7 @@ error with a suggestion, because a misspelt limit that counts for nothing is wor
 """
 
 import difflib
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, TypeVar
@@ -56,6 +57,19 @@ def read_settings(kind: type[S], service: str, environ: Mapping[str, str]) -> S:
         if field.encode_name in given:
             values[field.name] = _value(given[field.encode_name], field.type, name)
     return kind(**values)
+
+
+def others_can_read(path: Path) -> bool:
+    """
+    Say whether a file with a secret is open to more than those whom it is meant for.
+
+    A file of our own is for us alone. One that somebody else owns was handed to us, as a mounted secret is, which
+    root owns and our group may read; then only the rest of the world must be kept out.
+    """
+    if os.name != "posix" or not path.exists():
+        return False
+    found = path.stat()
+    return bool(found.st_mode & (0o077 if found.st_uid == os.getuid() else 0o007))
 
 
 def secret_text(path: Path, variable: str) -> str:

@@ -1,0 +1,72 @@
+"""``seamwork deploy``: what an installation past one machine is made from."""
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+
+from seamwork.cli import NO
+from seamwork.cli.terminal import answer, json_option
+
+
+@click.group()
+def deploy() -> None:
+    """Write what an installation past one machine is made from."""
+
+
+@deploy.command("render")
+@click.argument("folder", type=click.Path(file_okay=False, path_type=Path))
+@json_option
+@click.option("--check", is_flag=True, help="Write nothing; exit status 1 when something is stale.")
+@click.option(
+    "--namespace", default="seamwork", show_default=True, help="The namespace of everything, Kafka too."
+)
+@click.option("--prefix", default="seamwork", show_default=True, help="Begins topics, groups and principals.")
+@click.option("--cluster", default="seamwork", show_default=True, help="The Strimzi Kafka resource.")
+@click.option("--images", default="seamwork-", show_default=True, help="What an image's name begins with.")
+@click.option("--partitions", type=click.IntRange(1, 256), default=12, show_default=True)
+@click.option("--replication", type=click.IntRange(1, 7), default=3, show_default=True)
+@click.option("--agent", "agents", multiple=True, help="NAME or NAME:PARTITIONS; may be repeated.")
+def render(folder: Path, check: bool, agents: tuple[str, ...], **chosen: Any) -> None:
+    """
+    Write manifests from the topic files and the services.
+
+    \b
+      seamwork deploy render deploy             what this repository carries
+      seamwork deploy render deploy --check     is it fresh?
+      seamwork deploy render out --images registry.example/seamwork- --agent parser:4
+    """
+    from seamwork.broker.topics import load_topic_specs
+    from seamwork.deploy.files import NOTE, files
+    from seamwork.deploy.installation import Installation
+
+    installation = Installation(agents=tuple(_agent(one) for one in agents), **chosen)
+    wanted = files(load_topic_specs(), installation)
+    there = {
+        str(path.relative_to(folder)): path.read_text(encoding="utf-8") for path in folder.rglob("*.yaml")
+    }
+    # What somebody else wrote is theirs; what we wrote and no longer write would go on being applied.
+    left_over = sorted(name for name, text in there.items() if name not in wanted and text.startswith(NOTE))
+    stale = sorted(name for name, text in wanted.items() if there.get(name) != text)
+    if not check:
+        for name in stale:
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            (folder / name).write_text(wanted[name], encoding="utf-8")
+        for name in left_over:
+            (folder / name).unlink()
+    changed = [*stale, *left_over]
+    verb = "stale" if check else "written"
+    answer(
+        {verb: changed, "files": len(wanted)},
+        lambda: "\n".join(f"{verb}: {folder / name}" for name in changed) or f"{folder} is fresh",
+    )
+    if check and changed:
+        sys.exit(NO)
+
+
+def _agent(text: str) -> tuple[str, int]:
+    name, colon, count = text.partition(":")
+    if colon and not (count.isdecimal() and int(count) > 0):
+        raise click.BadParameter(f"{text}: NAME:PARTITIONS, such as parser:4", param_hint="--agent")
+    return name, int(count) if colon else 1

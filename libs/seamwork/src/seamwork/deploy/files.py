@@ -1,0 +1,47 @@
+"""Put an installation together as files, the same every time."""
+
+import io
+from collections.abc import Sequence
+from typing import Any
+
+from ruamel.yaml import YAML
+
+from seamwork.broker.topics import TopicSpec
+from seamwork.deploy.installation import Installation, installed
+from seamwork.deploy.kubernetes import manifests, namespace
+from seamwork.deploy.strimzi import kafka_topics, kafka_users
+from seamwork.deploy.workload import workload
+
+NOTE = "# Written by `seamwork deploy render`; do not edit.\n"
+
+
+def files(specs: Sequence[TopicSpec], installation: Installation) -> dict[str, str]:
+    """Return path → content of everything that is generated, below one folder."""
+    workloads = [workload(service, installation) for service in installed()]
+    kubernetes: dict[str, list[dict[str, Any]]] = {
+        "namespace": namespace(installation),
+        "topics": kafka_topics(specs, installation),
+        "users": kafka_users(specs, installation),
+        **{one.name: manifests(one, installation) for one in workloads},
+    }
+    kustomization = {
+        "apiVersion": "kustomize.config.k8s.io/v1beta1",
+        "kind": "Kustomization",
+        "resources": [f"{name}.yaml" for name in kubernetes],
+    }
+    written = {f"kubernetes/{name}.yaml": _yaml(objects) for name, objects in kubernetes.items()}
+    return {**written, "kubernetes/kustomization.yaml": _yaml([kustomization])}
+
+
+def _yaml(documents: Sequence[dict[str, Any]]) -> str:
+    writer = YAML()
+    writer.default_flow_style = False
+    writer.width = 4096  # a value is never folded
+    writer.indent(mapping=2, sequence=4, offset=2)
+    writer.representer.ignore_aliases = lambda _data: True
+    parts = []
+    for document in documents:
+        text = io.StringIO()
+        writer.dump(document, text)
+        parts.append(text.getvalue())
+    return NOTE + "---\n" + "---\n".join(parts)
