@@ -28,6 +28,10 @@ CODE := $(wildcard conftest.py libs tests benchmarks services/*/src examples/*/s
 # One run of mypy each: the tests of six services share their file names.
 TESTS_APART := $(wildcard services/*/tests examples/*/tests)
 
+# Tests with a broker wait more than they work: two workers, each with a broker and a platform of its own. The
+# files stay in their order, so that the longest ones begin early.
+TWO_PLATFORMS := -n 2 --dist loadfile --no-loadscope-reorder
+
 define NOT_BUILT
 @echo "make $@: this part is not built yet."; exit 2
 endef
@@ -79,7 +83,7 @@ unit: setup ## Run the tests that need no broker: under two minutes
 
 test: check ## Run everything that CI runs, on a real Kafka
 	@$(BIN)/python -m pytest -q -n auto -m "not kafka and not slow" --durations=5
-	@$(BIN)/python -m pytest -q -m "kafka and not slow" --durations=10
+	@$(BIN)/python -m pytest -q $(TWO_PLATFORMS) -m "kafka and not slow" --durations=10
 
 test-full: check ## Run every test there is, the slow ones too
 	@$(BIN)/python -m pytest -q --durations=20
