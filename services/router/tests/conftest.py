@@ -10,7 +10,7 @@ from seamwork.catalog import Catalog, Context
 from seamwork.catalog.entries import Activation
 from seamwork.decider import CatalogChanged, Decider, Forward, Input, Output, Publish, SetAside, Tick
 from seamwork.documents.kinds import AnyDocument
-from seamwork.ids import answer_id, child_id
+from seamwork.ids import answer_id, child_id, plan_id
 from seamwork.records.crossing import CarriedStamp, Handoff
 from seamwork.records.decision import AnyDecision
 from seamwork.records.envelope import AnyEnvelope, encode
@@ -125,6 +125,23 @@ class Bench:
             "contract": f"{work.contract.name}@{work.contract.version}",
         }  # fmt: skip
         return self.send("result", **{**mine, **fields})
+
+    def plan(
+        self, work: Work, *subtasks: dict[str, Any], ordinal: int = 0, **fields: Any
+    ) -> Received[AnyEnvelope]:
+        """Let the holder of *work* say what it will hand on; each subtask with what matters of it."""
+        spelled = [{"contract": "licence-facts@1.0.0", "target": "reader", **subtask} for subtask in subtasks]
+        mine = {
+            "id": plan_id(work.crossing, work.agent, ordinal), "source": f"{work.agent}@{work.version}",
+            "parent": work.crossing, "dispatch": work.dispatch, "stamp": self.stamp(work), "ordinal": ordinal,
+            "contract": f"{work.contract.name}@{work.contract.version}", "subtasks": spelled,
+            "constraints": msgspec.to_builtins(work.constraints),
+        }  # fmt: skip
+        return self.send("plan", **{**mine, **fields})
+
+    def adopt(self, work: Work, *subtasks: dict[str, Any], **fields: Any) -> None:
+        """Plan and be admitted."""
+        self.admit(self.plan(work, *subtasks, **fields))
 
     def vote(
         self,

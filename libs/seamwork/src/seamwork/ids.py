@@ -58,6 +58,11 @@ def answer_id(dispatch: str, ordinal: int) -> str:
     return derived("answer", dispatch, ordinal)
 
 
+def plan_id(parent_crossing: str, agent: str, ordinal: int) -> str:
+    """Name the plan that *agent* makes of its work on *parent_crossing*; after a refused one comes the next ordinal."""
+    return derived("plan", parent_crossing, agent, ordinal)
+
+
 def accompaniment_id(dispatch: str, kind: str, ordinal: int) -> str:
     """Name a ``progress`` or ``usage`` that accompanies the work of *dispatch*."""
     return derived(kind, dispatch, ordinal)

@@ -20,7 +20,7 @@ from seamwork.grants.action import action_sha256
 from seamwork.grants.entitlement import entitlement
 from seamwork.grants.stamps import StampProblem
 from seamwork.ids import request_id
-from seamwork.records.crossing import Handoff
+from seamwork.records.crossing import Handoff, Plan
 from seamwork.records.decision import Closed, Dispatched, Held, Refused, TaskEnded
 from seamwork.records.envelope import AnyEnvelope
 from seamwork.records.parties import DocumentRef, Position, Subject
@@ -28,6 +28,7 @@ from seamwork.records.people import ApprovalEnd, ApprovalRequest
 from seamwork.records.verdict import SignedRecord, Verdict
 from seamwork.records.wire import Malformed, Received
 from seamwork_approval_workflow import __version__
+from seamwork_approval_workflow.plans import plan_summary
 from seamwork_approval_workflow.replies import has_role, weigh
 from seamwork_approval_workflow.state import (
     HORIZON_MS,
@@ -161,14 +162,14 @@ def _question(
 ) -> ApprovalRequest | Unaskable:
     """Write what people read, or say why it cannot be written."""
     context = asking.context
-    handoff = crossing.record if isinstance(crossing, Received) else None
+    asking_for = crossing.record if isinstance(crossing, Received) else None
     if (
         not isinstance(crossing, Received)
-        or not isinstance(handoff, Handoff)
+        or not isinstance(asking_for, Handoff | Plan)
         or crossing.digest != subject.digest
     ):
         return Unaskable(
-            "crossing-changed", "the record at the subject's position is not the handoff that is held"
+            "crossing-changed", "the record at the subject's position is not the handoff or plan that is held"
         )
     if not held.approvers:
         return Unaskable("nobody-to-ask", "approvers is empty: nobody is named who could agree")
@@ -180,29 +181,32 @@ def _question(
     contract = context.catalog.contract(held.contract)
     if contract is None:
         return Unaskable("contract-unknown", "the contract whose summary people would read is not known")
-    stamp = entitlement(crossing, handoff, asking.platform, context.catalog.key)
+    stamp = entitlement(crossing, asking_for, asking.platform, context.catalog.key)
     if isinstance(stamp, StampProblem):
         return Unaskable("sender-not-proved", f"{stamp.reason} ({stamp.rule})")
-    try:
-        compiled = compile_contract(contract)
-    except ContractError:
-        return Unaskable("contract-broken", "the contract whose summary people would read cannot be used")
-    root = context.catalog.agent(handoff.source) if stamp is None else None
-    envelope = {**envelope_facts(handoff, held.authority), "receiver": held.receiver.agent}
-    readable = compiled.summary(crossing.payload, envelope, task_facts(handoff, stamp, root))
+    if isinstance(asking_for, Plan):
+        readable = plan_summary(asking_for)
+    else:
+        try:
+            compiled = compile_contract(contract)
+        except ContractError:
+            return Unaskable("contract-broken", "the contract whose summary people would read cannot be used")
+        root = context.catalog.agent(asking_for.source) if stamp is None else None
+        envelope = {**envelope_facts(asking_for, held.authority), "receiver": held.receiver.agent}
+        readable = compiled.summary(crossing.payload, envelope, task_facts(asking_for, stamp, root))
     return ApprovalRequest(
         id=request_id(subject.partition, subject.offset, held.action_sha256),
-        task=handoff.task,
-        crossing=handoff.id,
+        task=asking_for.task,
+        crossing=asking_for.id,
         subject=subject,
         action_sha256=held.action_sha256,
         approvers=held.approvers,
-        source=handoff.source,
+        source=asking_for.source,
         receiver=held.receiver,
         contract=held.contract,
         authority=held.authority,
         constraints=held.constraints,
-        intent=handoff.intent,
+        intent=asking_for.intent,
         state=readable.state,
         proposed=readable.proposed,
         asked=readable.asked,
@@ -295,7 +299,7 @@ def _withdrawn(
 
 
 def _ends(decision: Refused | Closed | Dispatched, asked: ApprovalRequest) -> bool:
-    if isinstance(decision, Refused) and decision.kind != "handoff":
+    if isinstance(decision, Refused) and decision.kind not in {"handoff", "plan"}:
         return False
     if isinstance(decision, Closed) and not decision.final:
         return False

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 
 from seamwork.catalog import Context
 from seamwork.decider import Input, Output, Publish, WithCrossing
-from seamwork.records.crossing import Handoff, Progress, Result, Usage
+from seamwork.records.crossing import AnyCrossing, Handoff, Plan, Result
 from seamwork.records.decision import JudgeAgain
 from seamwork.records.envelope import AnyEnvelope
 from seamwork.records.parties import Position, Subject
@@ -19,7 +19,7 @@ from seamwork.records.verdict import Verdict
 from seamwork.records.wire import Malformed, Received
 from seamwork_contract_validator.identity import identity_problem
 from seamwork_contract_validator.judged import Allowed, Denied, Platform
-from seamwork_contract_validator.promise import judge_handoff, judge_result
+from seamwork_contract_validator.promise import judge_handoff, judge_plan, judge_result
 from seamwork_contract_validator.stamp import carried_position, stamp_of
 
 GATE = "contract-validator"
@@ -100,8 +100,8 @@ def judge(
     if isinstance(crossing, Malformed):
         return Denied(crossing.rule, crossing.reason)
     record = crossing.record
-    if not isinstance(record, Handoff | Result | Progress | Usage):
-        return Denied("wrong-type", "handoffs carries handoffs, results, progress and usage alone")
+    if not isinstance(record, AnyCrossing):
+        return Denied("wrong-type", "handoffs carries handoffs, results, plans, progress and usage alone")
     problem = identity_problem(place, crossing, record, context)
     if problem is not None:
         return problem
@@ -117,6 +117,8 @@ def judge(
                     "stamp-missing", "a result carries the stamp it acts under", sender_verified=True
                 )
             return judge_result(crossing, record, work, request, context)
+        case Plan():
+            return judge_plan(crossing, record, work, context)
         case _:
             return Allowed("accompanies", "signature and stamp hold")
 
@@ -133,7 +135,7 @@ def _verdict(
 ) -> Verdict:
     position = crossing.position
     record = crossing.record if isinstance(crossing, Received) else None
-    said = record if isinstance(record, Handoff | Result | Progress | Usage) else None
+    said = record if isinstance(record, AnyCrossing) else None
     return Verdict(
         gate=GATE,
         gate_version=version,

@@ -1,11 +1,12 @@
-"""Check what is said: the contract, the target, the payload, the outcome."""
+"""Check what is said: the contract, the target, the payload, the outcome, the plan."""
 
 from seamwork.catalog import Context
 from seamwork.contracts import CompiledContract, Finding, Findings, compile_contract, may_produce
 from seamwork.contracts.facts import envelope_facts, task_facts
+from seamwork.contracts.plan import plan_problem
 from seamwork.documents import Contract
 from seamwork.ids import sha256_hex
-from seamwork.records.crossing import Handoff, Result
+from seamwork.records.crossing import Handoff, Plan, Result
 from seamwork.records.envelope import AnyEnvelope
 from seamwork.records.inbox import Work
 from seamwork.records.parties import AgentRef, ContractRef, DocumentRef
@@ -84,6 +85,31 @@ def judge_result(
             return judged
         warnings += judged.warnings
     return Allowed("holds", "the outcome's schema and rules hold", None, tuple(consulted), tuple(warnings))
+
+
+def judge_plan(
+    crossing: Received[AnyEnvelope], plan: Plan, work: Work | None, context: Context
+) -> Allowed | Denied:
+    """Judge whether a plan can be followed: sound in itself, every contract in force, somebody there for each part."""
+    if work is None or plan.contract != work.contract:
+        return _denied("contract-not-the-stamps", "contract is not the one that the stamp was made under", ())
+    problem = plan_problem(plan.subtasks)
+    if problem is not None:
+        return _denied(problem.rule, problem.message, ())
+    at = crossing.raw.appended_at
+    consulted: dict[DocumentRef, None] = {}
+    for number, subtask in enumerate(plan.subtasks):
+        contract = _usable(subtask.contract, context, at)
+        if isinstance(contract, Denied):
+            return _denied(contract.rule, f"subtasks[{number}]: {contract.reason}", contract.consulted)
+        consulted[context.catalog.reference(contract)] = None
+        if not may_produce(contract, plan.source.agent, plan.source.version):
+            reason = f"subtasks[{number}]: the contract does not list source among its producers"
+            return _denied("not-a-producer", reason, tuple(consulted))
+        if not context.catalog.candidates(subtask, at):
+            reason = f"subtasks[{number}]: no agent in force that target names takes this contract version"
+            return _denied("no-candidate", reason, tuple(consulted))
+    return Allowed("plan-holds", "every subtask has a contract and somebody to do it", None, tuple(consulted))
 
 
 def _usable(ref: ContractRef, context: Context, at: int) -> Contract | Denied:

@@ -4,8 +4,8 @@ from functools import lru_cache
 
 from seamwork.catalog import Context
 from seamwork.grants.stamps import StampProblem, misfit, verify_stamp
-from seamwork.ids import accompaniment_id, answer_id, child_id
-from seamwork.records.crossing import AnyCrossing, CarriedStamp, Handoff, Progress, Result, Usage
+from seamwork.ids import accompaniment_id, answer_id, child_id, plan_id
+from seamwork.records.crossing import AnyCrossing, CarriedStamp, Handoff, Plan, Progress, Result, Usage
 from seamwork.records.envelope import AnyEnvelope, EnvelopeError, decode
 from seamwork.records.inbox import Work
 from seamwork.records.parties import Position
@@ -53,6 +53,8 @@ def _derived_id(record: AnyCrossing) -> str:
             return child_id(record.parent or "", record.source.agent, record.step, record.ordinal)
         case Result():
             return answer_id(record.dispatch, record.ordinal)
+        case Plan():
+            return plan_id(record.parent, record.source.agent, record.ordinal)
         case Progress():
             return accompaniment_id(record.dispatch, "progress", record.ordinal)
         case Usage():

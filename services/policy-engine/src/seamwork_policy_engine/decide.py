@@ -1,5 +1,5 @@
 """
-Decide what the policies in force demand of a handoff or a result.
+Decide what the policies in force demand of a handoff, a result or a plan.
 
 Rule 1: deny overrides. Of all rules that apply the strictest effect is the verdict; what the others ask for
 (constraints, approvers, delays) comes with it.
@@ -13,9 +13,10 @@ Rule 5: everything is judged by what was in force when the record was appended t
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 from seamwork.catalog import Context
-from seamwork.contracts.facts import envelope_facts, task_facts
+from seamwork.contracts.facts import envelope_facts, plan_facts, task_facts
 from seamwork.contracts.payload import PayloadError, read_payload
 from seamwork.decider import Input, Output, Publish, Tick, WithCrossing
 from seamwork.documents.contract import MAX_PAYLOAD_BYTES
@@ -24,7 +25,7 @@ from seamwork.grants.authority import narrowed, one_deeper, united
 from seamwork.grants.entitlement import entitlement
 from seamwork.grants.stamps import StampProblem
 from seamwork.records.authority import Authority, Constraint
-from seamwork.records.crossing import Handoff, Result
+from seamwork.records.crossing import Handoff, Plan, Result
 from seamwork.records.decision import JudgeAgain, TaskEnded
 from seamwork.records.envelope import AnyEnvelope
 from seamwork.records.inbox import Work
@@ -57,7 +58,7 @@ class Asked:
     """One attempt of a crossing to be judged; *at* is the append time of the record that asks."""
 
     subject: Subject
-    crossing: Handoff | Result
+    crossing: Handoff | Result | Plan
     received: Received[AnyEnvelope]
     at: int
     exclude: Sequence[AgentRef] = ()
@@ -86,7 +87,7 @@ def policy_engine(platform: str) -> Callable[[Memory, Input, Context], Sequence[
 
     def decide(memory: Memory, given: Input, context: Context) -> Sequence[Event]:
         """
-        Vote on a handoff or result, or follow the end of a task.
+        Vote on a handoff, result or plan, or follow the end of a task.
 
         Returns:
             ``(Judged,)``, or ``()`` when the attempt was judged before.
@@ -94,7 +95,9 @@ def policy_engine(platform: str) -> Callable[[Memory, Input, Context], Sequence[
         match given:
             case WithCrossing(decision=Received(record=JudgeAgain() as again) as decision, crossing=crossing):
                 return tuple(_again(memory, platform, decision, again, crossing, context))
-            case Received(record=Handoff() | Result() as crossing) if given.raw.topic == "handoffs.v1":
+            case Received(record=Handoff() | Result() | Plan() as crossing) if (
+                given.raw.topic == "handoffs.v1"
+            ):
                 return tuple(_first(memory, platform, crossing, given, context))
             case Received(record=TaskEnded(task=str() as task)) if task in memory.tasks:
                 return (TaskClosed(task=task, until=context.now + HORIZON_MS),)
@@ -135,7 +138,7 @@ def outputs(event: Event) -> Sequence[Output]:
 def _first(
     memory: Memory,
     platform: str,
-    crossing: Handoff | Result,
+    crossing: Handoff | Result | Plan,
     received: Received[AnyEnvelope],
     context: Context,
 ) -> Iterator[Event]:
@@ -164,7 +167,7 @@ def _again(
     at = decision.raw.appended_at
     if (
         isinstance(crossing, Received)
-        and isinstance(record, Handoff | Result)
+        and isinstance(record, Handoff | Result | Plan)
         and crossing.digest == subject.digest
     ):
         yield _judge(memory, platform, Asked(subject, record, crossing, at, again.exclude), context)
@@ -220,7 +223,10 @@ def _demand(memory: Memory, asked: Asked, stamp: Work | None, context: Context) 
     task |= {"risk": known.risk, "crossings": known.crossings}
 
     def facts() -> Facts:
-        this = read_payload(asked.received.payload, MAX_PAYLOAD_BYTES)
+        if isinstance(crossing, Plan):
+            this: Any = plan_facts(crossing)
+        else:
+            this = read_payload(asked.received.payload, MAX_PAYLOAD_BYTES)
         return Facts(this=this, envelope=envelope_facts(crossing, authority), task=task, now_ms=asked.at)
 
     try:
@@ -323,9 +329,9 @@ def _approvers(applied: Sequence[Applied]) -> tuple[Approvers, ...]:
     return tuple(dict.fromkeys(asked))
 
 
-def _authority(crossing: Handoff | Result, stamp: Work | None, root: Authority) -> Authority:
+def _authority(crossing: Handoff | Result | Plan, stamp: Work | None, root: Authority) -> Authority:
     """Return what the crossing's authority comes to: what is asked, never more than what is held."""
-    if isinstance(crossing, Result):
+    if isinstance(crossing, Result | Plan):
         return stamp.authority if stamp is not None else Authority()
     if stamp is None:
         held = root

@@ -3,7 +3,8 @@ Find the rules that apply to one crossing.
 
 Rule 1: a policy is asked only where its ``match`` fits; of each list one entry must fit, of the lists all.
 Rule 2: a rule applies when its expression is true. One that cannot be evaluated applies as a denial.
-Rule 3: a policy that names targets speaks only of the candidates it names; every other one of all.
+Rule 3: a plan is asked only of policies that name the kind ``plan``; what was written for payloads has no say in it.
+Rule 4: a policy that names targets speaks only of the candidates it names; every other one of all.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -13,7 +14,7 @@ from seamwork.catalog import Catalog, PolicyEntry
 from seamwork.documents import Policy
 from seamwork.documents.policy import Match, PolicyRule
 from seamwork.records.authority import Authority
-from seamwork.records.crossing import Handoff, Result
+from seamwork.records.crossing import Handoff, Plan, Result
 from seamwork.records.parties import AgentRef, DocumentRef
 from seamwork.rules import CROSSING_VARIABLES, Facts, Rule, RuleError, RuleSet, Verity
 
@@ -37,7 +38,7 @@ class Applied:
 class Matter:
     """What a policy's ``match`` looks at: facts that cost nothing."""
 
-    crossing: Handoff | Result
+    crossing: Handoff | Result | Plan
     candidates: tuple[AgentRef, ...]
     tenant: str
     team: str
@@ -102,7 +103,9 @@ def _compiled(policy: Policy) -> RuleSet | RuleError:
 
 def _matches(match: Match, matter: Matter) -> bool:
     crossing = matter.crossing
-    kind = "handoff" if isinstance(crossing, Handoff) else "result"
+    kind = str(crossing.__struct_config__.tag)
+    if isinstance(crossing, Plan) and kind not in match.kinds:
+        return False
     target = crossing.target if isinstance(crossing, Handoff) else None
     named = {ref.agent for ref in matter.candidates} | ({target.agent} if target else set())
     authority = matter.authority

@@ -1,4 +1,4 @@
-"""Take what comes back: results that end a dispatch, progress and usage that accompany it."""
+"""Take what comes back: results that end a dispatch, plans that bind it, progress and usage that accompany it."""
 
 from collections.abc import Iterator
 
@@ -8,7 +8,9 @@ from seamwork.records.decision import Accepted, Noted, Overrun, TaskOutcome
 from seamwork_router import events as ev
 from seamwork_router.ending import end_task
 from seamwork_router.failure import Step, again, escalated, fail, next_step
+from seamwork_router.facts import Planned
 from seamwork_router.memory import Dispatch, Errand, Task
+from seamwork_router.plans import Joined, join
 from seamwork_router.problem import Problem
 from seamwork_router.refusing import refuse
 from seamwork_router.saying import answer, common, decided, notice, refused
@@ -24,14 +26,17 @@ def accept(scene: Scene, task: Task, errand: Errand, dispatch: Dispatch, tally: 
     if result is None:
         return
     step = next_step(scene.context, task, errand, "error") if result.outcome == "error" else None
+    joined = join(task, errand, result.outcome)
     decision = Accepted(
         **common(scene, tally),
-        rule="accepted",
+        rule="accepted" if joined.outcome == result.outcome else "accepted-in-part",
+        reason=joined.said,
         dispatch=dispatch.id,
         answers=errand.facts.id,
-        outcome=result.outcome,
+        outcome=joined.outcome,
         source=source,
         spent=facts.spent,
+        gaps=joined.gaps,
     )
     yield decided(scene, decision)
     yield ev.NoteTaken(
@@ -49,33 +54,55 @@ def accept(scene: Scene, task: Task, errand: Errand, dispatch: Dispatch, tally: 
     yield ev.CrossingClosed(offset=facts.offset, refused=False, at=scene.now)
     if over_ceiling(dispatch, facts.spent):
         yield _overrun(scene, dispatch, facts.spent)
-    yield from _pass_on(scene, task, errand, dispatch, result.outcome, step)
+    yield from _pass_on(scene, task, errand, dispatch, joined, step)
 
 
 def _pass_on(
-    scene: Scene, task: Task, errand: Errand, dispatch: Dispatch, outcome: Outcome, step: Step | None
+    scene: Scene, task: Task, errand: Errand, dispatch: Dispatch, joined: Joined, step: Step | None
 ) -> Iterator[ev.Event]:
     if step in {"retry", "fallback"}:
         yield from again(scene.context, task, errand, "error", step)
         return
     waiting = waiting_for(task, errand)
     if waiting is not None:
-        yield answer(scene, task, errand, waiting)
+        yield answer(scene, task, errand, waiting, joined)
     if step == "escalate":
         yield escalated(scene.context, task, errand, "error", Problem("error", "the result was an error"))
     origin = origin_of(task, errand)
     for place in {origin.facts.id: origin, errand.facts.id: errand}.values():
         yield ev.StepAnswered(
-            task=task.id, contract=place.asked.contract.name, step=place.asked.step, outcome=outcome
+            task=task.id, contract=place.asked.contract.name, step=place.asked.step, outcome=joined.outcome
         )
     degraded = step == "degrade"
     yield ev.ErrandEnded(task=task.id, crossing=errand.facts.id, how="answered", degraded=degraded)
     if origin.facts.id == task.root:
-        ended = _TASK_OUTCOMES[outcome]
-        if ended == "complete" and task.degraded:
-            ended = "partial"
         final = None if scene.facts.spent is None else (dispatch.id, scene.facts.spent)
-        yield from end_task(scene.context, task, ended, final=final)
+        yield from end_task(
+            scene.context, task, _TASK_OUTCOMES[joined.outcome], final=final, gaps=joined.gaps
+        )
+
+
+def adopt(scene: Scene, task: Task, errand: Errand, plan: Planned, tally: Tally) -> Iterator[ev.Event]:
+    """Let the plan at hand bind its dispatch, and tell its sender that it may go on."""
+    facts, source = scene.facts, scene.facts.source
+    if source is None or facts.dispatch is None:
+        return
+    count, critical = len(plan.subtasks), sum(subtask.critical for subtask in plan.subtasks)
+    decision = Noted(
+        **common(scene, tally),
+        rule="plan-adopted",
+        reason=f"{count} subtasks, {critical} of them critical",
+        what="plan",
+        dispatch=facts.dispatch,
+    )
+    yield decided(scene, decision)
+    yield ev.PlanAdopted(task=task.id, crossing=errand.facts.id, agent=source.agent, subtasks=plan.subtasks)
+    yield ev.CrossingClosed(offset=facts.offset, refused=False, at=scene.now)
+    adopted = Problem("plan-adopted", "the plan was adopted; what it names may be handed on")
+    yield notice(
+        scene.context, source, "accepted", facts, facts.dispatch, adopted, remember=True,
+        attempt=scene.live.attempt,
+    )  # fmt: skip
 
 
 def note(scene: Scene, tally: Tally) -> Iterator[ev.Event]:

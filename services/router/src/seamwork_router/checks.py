@@ -1,8 +1,8 @@
 """
 Check what only the owner of a task's state can: tables of checks, asked in order; the first that fails counts.
 
-``ENTRY`` is asked once the sender is proved, before a crossing gets its place in a task; ``HANDOFF`` and
-``RESULT`` when the votes are in, again at every attempt.
+``ENTRY`` is asked once the sender is proved, before a crossing gets its place in a task; ``HANDOFF``, ``RESULT``
+and ``PLAN`` when the votes are in, again at every attempt.
 """
 
 from collections.abc import Callable, Sequence
@@ -11,6 +11,14 @@ from seamwork.catalog.entries import IN_FORCE
 from seamwork.grants.authority import dropped, one_deeper, widened
 from seamwork.records.authority import Authority, Constraint
 from seamwork.records.partition import partition_of
+from seamwork_router.plans import (
+    dependency_unmet,
+    not_in_plan,
+    plan_awaited,
+    plan_differs,
+    plan_late,
+    plan_pending,
+)
 from seamwork_router.problem import Problem
 from seamwork_router.scene import Scene, terminal
 
@@ -124,15 +132,13 @@ def answer_pending(scene: Scene) -> str | None:
 
 
 def contract_changed(scene: Scene) -> str | None:
-    """A result stands under the contract that its handoff was made under."""
-    result, errand = scene.facts.result, scene.errand
-    if result is None or errand is None:
+    """A result, or a plan, stands under the contract that its handoff was made under."""
+    said, errand = scene.facts.result or scene.facts.plan, scene.errand
+    if said is None or errand is None:
         return None
-    if result.parent != errand.facts.id:
+    if said.parent != errand.facts.id:
         return "parent is not the crossing that the dispatch was made for"
-    return (
-        None if result.contract == errand.asked.contract else "contract is not that of the handoff answered"
-    )
+    return None if said.contract == errand.asked.contract else "contract is not that of the handoff answered"
 
 
 def id_taken(scene: Scene) -> str | None:
@@ -170,6 +176,7 @@ ENTRY: tuple[tuple[str, Check], ...] = (
     ("intent-changed", intent_changed),
     ("contract-changed", contract_changed),
     ("answer-pending", answer_pending),
+    ("plan-pending", plan_awaited),
     ("id-taken", id_taken),
     ("too-many-crossings", too_many_crossings),
     ("too-many-notes", too_many_notes),
@@ -235,6 +242,15 @@ def constraint_dropped(scene: Scene) -> str | None:
     return None if gone is None else f"the constraint {gone.name!r} of the stamp is missing"
 
 
+def plan_drops(scene: Scene) -> str | None:
+    """A plan stands under the constraints of its dispatch, all of them."""
+    plan, dispatch = scene.facts.plan, scene.named
+    if plan is None or dispatch is None:
+        return None
+    gone = dropped(plan.constraints, dispatch.plan.constraints)
+    return None if gone is None else f"the constraint {gone.name!r} of the stamp is missing"
+
+
 def authority_widened(scene: Scene) -> str | None:
     """Authority only shrinks."""
     asked = scene.facts.handoff
@@ -270,6 +286,10 @@ HANDOFF: tuple[tuple[str, Check], ...] = (
     ("deadline-passed", deadline_passed),
     ("contract-not-in-force", contract_not_in_force),
     ("sender-revoked", sender_revoked),
+    ("plan-pending", plan_pending),
+    ("not-in-plan", not_in_plan),
+    ("plan-differs", plan_differs),
+    ("dependency-unmet", dependency_unmet),
     ("precondition-unmet", precondition_unmet),
     ("depth", too_deep),
     ("constraint-dropped", constraint_dropped),
@@ -282,7 +302,17 @@ RESULT: tuple[tuple[str, Check], ...] = (
     ("task-over", task_over),
     ("stamp-closed", stamp_closed),
     ("sender-revoked", sender_revoked),
+    ("plan-pending", plan_pending),
     ("open-children", open_children),
+)
+
+PLAN: tuple[tuple[str, Check], ...] = (
+    ("unknown-task", unknown_task),
+    ("task-over", task_over),
+    ("stamp-closed", stamp_closed),
+    ("sender-revoked", sender_revoked),
+    ("constraint-dropped", plan_drops),
+    ("plan-late", plan_late),
 )
 
 

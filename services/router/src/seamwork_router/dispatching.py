@@ -135,6 +135,7 @@ def _answers_again(
             outcome=returned.outcome,
             contract=returned.contract,
             issued_at=scene.now,
+            gaps=returned.gaps,
         )
         yield ev.AnswerForwarded(answer=record, source=returned.position, known=child.facts.own_key)
 

@@ -5,6 +5,7 @@ from typing import Literal
 
 from seamwork.catalog import Context
 from seamwork.records.authority import Spent
+from seamwork.records.crossing import Gap
 from seamwork.records.decision import TaskOutcome, Why
 from seamwork_router import events as ev
 from seamwork_router.memory import Errand, Task
@@ -124,7 +125,8 @@ def end_task(
     *,
     refused_now: int = 0,
     final: tuple[str, Spent] | None = None,
+    gaps: tuple[Gap, ...] = (),
 ) -> Iterator[ev.Event]:
     """Say how the task ended, and let it leave memory."""
-    yield task_ended(context, task, outcome, refused_now=refused_now, final=final)
+    yield task_ended(context, task, outcome, refused_now=refused_now, final=final, gaps=gaps)
     yield ev.TaskOver(task=task.id, outcome=outcome, at=context.now)

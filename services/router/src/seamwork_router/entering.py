@@ -26,6 +26,7 @@ from seamwork_router.scene import Place, Scene, waiting_for
 from seamwork_router.state import opened
 from seamwork_router.tally import combine, counts, outcome_of
 
+_JUDGES_OF_PLANS = frozenset({"validator", "policy"})
 _PLACE = (("wrong-key", wrong_key), ("wrong-partition", wrong_partition), ("expired", expired))
 
 
@@ -33,8 +34,8 @@ def seats_for(context: Context, facts: Facts) -> tuple[ev.Seat, ...]:
     """
     Return the gates that judge a crossing, as they stood when it was appended.
 
-    Results go before the gates that are required for results; what only accompanies work, or cannot be read, before
-    the validators alone. Without a validator nobody is required, which means that we are not ready.
+    Results go before the gates that are required for results; plans before the validators and the policies; what only
+    accompanies work, or cannot be read, before the validators alone. Without a validator nobody is required, which means that we are not ready.
     """
     found = context.catalog.gates(facts.appended_at)
     kind = facts.kind
@@ -42,6 +43,8 @@ def seats_for(context: Context, facts: Facts) -> tuple[ev.Seat, ...]:
     def required(role: str, wanted: tuple[str, ...], mode: str) -> bool:
         if mode != "enforce" or role == APPROVAL:
             return False
+        if kind == "plan":
+            return role in _JUDGES_OF_PLANS
         return kind in wanted if kind in {"handoff", "result"} else role == "validator"
 
     seats = tuple(
@@ -119,10 +122,10 @@ def take_up(scene: Scene) -> Iterator[ev.Event]:
 
 
 def _take_place(scene: Scene) -> tuple[Scene, list[ev.Event], bool]:
-    """Give a handoff or result its place as soon as some vote proves its sender."""
+    """Give a handoff, result or plan its place as soon as some vote proves its sender."""
     live = scene.live
     vouching = next((vote for vote in live.votes.values() if _vouches(live, vote)), None)
-    if vouching is None or live.claimed or scene.facts.kind not in {"handoff", "result"}:
+    if vouching is None or live.claimed or scene.facts.kind not in {"handoff", "result", "plan"}:
         return scene, [], False
     return _enter(scene, vouching)
 
@@ -231,6 +234,8 @@ def _outcome(task: Task | None, facts: Facts, known: Known) -> Iterator[ev.Event
     """Send what is recorded to who waits *now*: the sender may have got the work a second time since."""
     changes: dict[str, str | None] = {}
     errand = None if task is None else task.errands.get(facts.id)
+    if facts.plan is not None and facts.source is not None:
+        changes = {"version": facts.source.version, "dispatch": facts.dispatch}
     if task is not None and errand is not None:
         waiting = waiting_for(task, errand)
         if waiting is not None:

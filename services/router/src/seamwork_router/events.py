@@ -13,7 +13,7 @@ import msgspec
 from seamwork.decider import InstanceHealth
 from seamwork.records.authority import Authority, Constraint, Spent
 from seamwork.records.base import Wire
-from seamwork.records.crossing import Mode, Outcome
+from seamwork.records.crossing import Mode, Outcome, Subtask
 from seamwork.records.decision import AnyDecision, TaskOutcome, Why
 from seamwork.records.inbox import Answer, Notice, Work
 from seamwork.records.parties import AgentRef, ContractRef, Position, Subject
@@ -217,6 +217,15 @@ class NoteTaken(Wire, frozen=True, kw_only=True, tag="note-taken"):
     spent: Spent | None = None
 
 
+class PlanAdopted(Wire, frozen=True, kw_only=True, tag="plan-adopted"):
+    """A plan was admitted: from now on it binds what its sender hands on and answers."""
+
+    task: str
+    crossing: str
+    agent: str
+    subtasks: tuple[Subtask, ...]
+
+
 class StepAnswered(Wire, frozen=True, kw_only=True, tag="step-answered"):
     """A step of the task has an accepted answer, for the preconditions of others."""
 
@@ -353,7 +362,7 @@ class RecordSetAside(Wire, frozen=True, kw_only=True, tag="record-set-aside"):
 Said = Decided | WorkIssued | AnswerForwarded | NoticeGiven | RecordSetAside
 Event = (
     CrossingSeen | SeatsTaken | VerdictKept | VerdictCounted | VerdictLate | Claimed | TaskOpened | Held | Approved
-    | Postponed | AttemptOpened | DispatchOpened | Corrected | DispatchClosed | NoteTaken | StepAnswered
+    | Postponed | AttemptOpened | DispatchOpened | Corrected | DispatchClosed | NoteTaken | PlanAdopted | StepAnswered
     | ErrandEnded | CrossingClosed | TaskOver | Requeued | Woken | TimerPassed | Forgotten | HealthTaken
     | CommandIgnored | DeliveryFailed
     | Decided | WorkIssued | AnswerForwarded | NoticeGiven | RecordSetAside

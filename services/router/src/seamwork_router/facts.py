@@ -5,13 +5,16 @@ from typing import Literal
 from seamwork.records.authority import Authority, Constraint, Spent
 from seamwork.records.base import Wire
 from seamwork.records.crossing import (
+    AnyCrossing,
     CarriedStamp,
     Crossing,
     Handoff,
     Mode,
     Outcome,
+    Plan,
     Progress,
     Result,
+    Subtask,
     Usage,
     content_digest,
 )
@@ -20,7 +23,7 @@ from seamwork.records.inbox import Work
 from seamwork.records.parties import AgentRef, ContractRef, Position, Subject, Target
 from seamwork.records.wire import Malformed, Received
 
-Kind = Literal["handoff", "result", "progress", "usage", "unreadable"]
+Kind = Literal["handoff", "result", "plan", "progress", "usage", "unreadable"]
 
 
 class Asked(Wire, frozen=True, kw_only=True):
@@ -49,13 +52,22 @@ class Answered(Wire, frozen=True, kw_only=True):
     constraints: tuple[Constraint, ...]
 
 
+class Planned(Wire, frozen=True, kw_only=True):
+    """How a dispatch means to divide its work."""
+
+    parent: str
+    contract: ContractRef
+    subtasks: tuple[Subtask, ...]
+    constraints: tuple[Constraint, ...]
+
+
 class Facts(Wire, frozen=True, kw_only=True):
     """
     One record of ``handoffs`` as the router remembers it.
 
     *id*, *task* and *source* are empty where the record could not be read. *dispatch* is the one that the carried
     stamp (or the record itself) names; nobody has verified it here. *handoff* is there for handoffs alone, *result*
-    for results alone.
+    for results alone, *plan* for plans alone.
     """
 
     kind: Kind
@@ -73,6 +85,7 @@ class Facts(Wire, frozen=True, kw_only=True):
     dispatch: str | None = None
     handoff: Asked | None = None
     result: Answered | None = None
+    plan: Planned | None = None
     note: str | None = None
     spent: Spent | None = None
 
@@ -98,9 +111,7 @@ class Facts(Wire, frozen=True, kw_only=True):
 def facts_of(received: Received[AnyEnvelope] | Malformed) -> Facts:
     """Take down what will be needed of a record in ``handoffs``; what is no crossing counts as unreadable."""
     raw = received.raw
-    if isinstance(received, Malformed) or not isinstance(
-        received.record, Handoff | Result | Progress | Usage
-    ):
+    if isinstance(received, Malformed) or not isinstance(received.record, AnyCrossing):
         key = received.key if isinstance(received, Received) else _readable(raw.key)
         return Facts(
             kind="unreadable",
@@ -127,8 +138,9 @@ def facts_of(received: Received[AnyEnvelope] | Malformed) -> Facts:
         dispatch=record.dispatch if not isinstance(record, Handoff) else _dispatch_of(record.stamp),
         handoff=_asked(record) if isinstance(record, Handoff) else None,
         result=_answered(record) if isinstance(record, Result) else None,
+        plan=_planned(record) if isinstance(record, Plan) else None,
         note=record.note if isinstance(record, Progress) else None,
-        spent=None if isinstance(record, Progress) else record.spent,
+        spent=None if isinstance(record, Plan | Progress) else record.spent,
     )
 
 
@@ -138,6 +150,8 @@ def _kind(record: Crossing) -> Kind:
             return "handoff"
         case Result():
             return "result"
+        case Plan():
+            return "plan"
         case Progress():
             return "progress"
         case _:
@@ -166,6 +180,15 @@ def _answered(record: Result) -> Answered:
         contract=record.contract,
         outcome=record.outcome,
         ordinal=record.ordinal,
+        constraints=record.constraints,
+    )
+
+
+def _planned(record: Plan) -> Planned:
+    return Planned(
+        parent=record.parent,
+        contract=record.contract,
+        subtasks=record.subtasks,
         constraints=record.constraints,
     )
 

@@ -14,13 +14,13 @@ from seamwork.records.decision import Held, JudgeAgain
 from seamwork.records.parties import AgentRef, DocumentRef
 from seamwork.records.verdict import Verdict
 from seamwork_router import events as ev
-from seamwork_router.accepting import accept, note
+from seamwork_router.accepting import accept, adopt, note
 from seamwork_router.approvals import agreed
-from seamwork_router.checks import ENTRY, HANDOFF, RESULT, first_problem
+from seamwork_router.checks import ENTRY, HANDOFF, PLAN, RESULT, first_problem
 from seamwork_router.dispatching import dispatch
 from seamwork_router.failure import fallbacks_left
 from seamwork_router.memory import APPROVAL, Agreement, Live
-from seamwork_router.pick import plan_handoff, plan_result
+from seamwork_router.pick import plan_back, plan_handoff
 from seamwork_router.problem import Problem
 from seamwork_router.refusing import refuse
 from seamwork_router.saying import common, decided
@@ -32,7 +32,7 @@ LEAST_WAIT_MS = 1000
 """A throttled crossing waits at least so long, or two services would ask each other in a loop."""
 _COST = "cost"
 _SEVERAL_VERSIONS = frozenset({"Contract", "Agent"})
-_CHECKS = {"handoff": HANDOFF, "result": RESULT, "progress": ENTRY, "usage": ENTRY}
+_CHECKS = {"handoff": HANDOFF, "result": RESULT, "plan": PLAN, "progress": ENTRY, "usage": ENTRY}
 
 
 def complete(live: Live) -> bool:
@@ -70,7 +70,7 @@ def judge(scene: Scene, silent: Sequence[str] = ()) -> Iterator[ev.Event]:
 
 def _go_on(scene: Scene, tally: Tally) -> Iterator[ev.Event]:
     handoff = scene.facts.handoff is not None
-    plan = plan_handoff(scene, tally) if handoff else plan_result(scene, tally)
+    plan = plan_handoff(scene, tally) if handoff else plan_back(scene, tally)
     if isinstance(plan, Problem):
         yield from refuse(scene, tally, plan)
         return
@@ -88,6 +88,8 @@ def _go_on(scene: Scene, tally: Tally) -> Iterator[ev.Event]:
         yield from refuse(scene, tally, Problem("unknown-task", "no task of this id was begun here"))
     elif handoff:
         yield from dispatch(scene, scene.task, scene.errand, tally, plan)
+    elif scene.facts.plan is not None:
+        yield from adopt(scene, scene.task, scene.errand, scene.facts.plan, tally)
     elif scene.named is not None:
         yield from accept(scene, scene.task, scene.errand, scene.named, tally)
 

@@ -9,7 +9,7 @@ from typing import Literal
 import msgspec
 
 from seamwork.records.authority import Spent
-from seamwork.records.crossing import Outcome
+from seamwork.records.crossing import Gap, Outcome, Subtask
 from seamwork.records.inbox import Answer, Notice
 from seamwork.records.parties import AgentRef, ContractRef, Position
 from seamwork.records.verdict import Approvers, Verdict
@@ -106,10 +106,29 @@ class Returned(msgspec.Struct):
     digest: str
     outcome: Outcome
     contract: ContractRef
+    gaps: tuple[Gap, ...] = ()
+
+
+class PlanInForce(msgspec.Struct):
+    """
+    What one agent said it would hand on: the subtasks by their names, and the crossings that they became.
+
+    *turned_away* are those that a gate refused before they had their place in the task.
+    """
+
+    agent: str
+    named: dict[str, Subtask]
+    made: dict[str, str] = {}
+    turned_away: list[str] = []
 
 
 class Errand(msgspec.Struct):
-    """One handoff, from the proof of its sender to its end."""
+    """
+    One handoff, from the proof of its sender to its end.
+
+    *planning* is the offset of a plan under judgement, *plan* the one that was adopted; *degraded* says that it was
+    given up for a partial answer.
+    """
 
     facts: Facts
     asked: Asked
@@ -123,6 +142,9 @@ class Errand(msgspec.Struct):
     ended: ev.End | None = None
     successor: str | None = None
     returned: Returned | None = None
+    planning: int | None = None
+    plan: PlanInForce | None = None
+    degraded: bool = False
 
     @property
     def dispatch(self) -> Dispatch | None:
@@ -162,7 +184,6 @@ class Task(msgspec.Struct):
     answered: list[tuple[str, str, Outcome]] = []
     crossings: int = 0
     refused: int = 0
-    degraded: bool = False
 
 
 class LateDispatch(msgspec.Struct):

@@ -79,18 +79,22 @@ def plan_handoff(scene: Scene, tally: Tally) -> Plan | Problem:
     )
 
 
-def plan_result(scene: Scene, tally: Tally) -> Plan | Problem:
-    """Return what happens if the result is accepted now: it goes to whoever waits, and grants nothing new."""
-    task, errand, result = scene.task, scene.errand, scene.facts.result
+def plan_back(scene: Scene, tally: Tally) -> Plan | Problem:
+    """
+    Return what happens if the result or plan is accepted now; neither grants anything new.
+
+    A result goes to whoever waits; a plan lets its sender go on.
+    """
+    task, errand, said = scene.task, scene.errand, scene.facts.result or scene.facts.plan
     dispatch = None if errand is None else errand.open_dispatch
-    if task is None or errand is None or dispatch is None or result is None:
+    if task is None or errand is None or dispatch is None or said is None:
         return Problem("stamp-closed", "the dispatch that the stamp names is closed")
-    waiting = waiting_for(task, errand)
+    waiting = waiting_for(task, errand) if scene.facts.plan is None else None
     receiver = dispatch.plan.receiver if waiting is None else waiting.ref
-    constraints = united(dispatch.plan.constraints, result.constraints, tally.constraints)
+    constraints = united(dispatch.plan.constraints, said.constraints, tally.constraints)
     return Plan(
         receiver=receiver,
-        contract=result.contract,
+        contract=said.contract,
         authority=dispatch.plan.authority,
         constraints=constraints,
         ceiling_micro_usd=0,

@@ -6,12 +6,14 @@ from typing import Any, Literal
 from seamwork.catalog import Context
 from seamwork.ids import derived
 from seamwork.records.authority import Spent
+from seamwork.records.crossing import Gap
 from seamwork.records.decision import Closed, Refused, TaskEnded, TaskOutcome, Why
 from seamwork.records.inbox import Answer, Notice
 from seamwork.records.parties import AgentRef, DocumentRef
 from seamwork_router import events as ev
 from seamwork_router.facts import Facts
 from seamwork_router.memory import Errand, Task
+from seamwork_router.plans import Joined
 from seamwork_router.problem import Problem
 from seamwork_router.scene import Scene, Waiting, origin_of, waiting_for
 from seamwork_router.tally import Tally
@@ -81,6 +83,7 @@ def task_ended(
     *,
     refused_now: int = 0,
     final: tuple[str, Spent] | None = None,
+    gaps: tuple[Gap, ...] = (),
 ) -> ev.Decided:
     """
     Say how the task ended.
@@ -91,6 +94,7 @@ def task_ended(
         outcome: How it ended.
         refused_now: Refusals that this very decision adds.
         final: The dispatch that ends the task with its last figure, which *task* does not know yet.
+        gaps: What its answer lacks.
     """
     spent = {
         dispatch.id: dispatch.spent.micro_usd
@@ -109,6 +113,7 @@ def task_ended(
         crossings=task.crossings,
         refused=task.refused + refused_now,
         spent_micro_usd=sum(spent.values()) if spent else None,
+        gaps=gaps,
     )
     return ev.Decided(decision=decision, partition=task.partition)
 
@@ -168,8 +173,8 @@ def tell_waiting(
         )
 
 
-def answer(scene: Scene, task: Task, errand: Errand, waiting: Waiting) -> ev.AnswerForwarded:
-    """Send the result at hand to *waiting*."""
+def answer(scene: Scene, task: Task, errand: Errand, waiting: Waiting, joined: Joined) -> ev.AnswerForwarded:
+    """Send the result at hand to *waiting*, labelled as what it counts as."""
     origin = origin_of(task, errand)
     facts, result = scene.facts, scene.facts.result
     if result is None:
@@ -186,8 +191,9 @@ def answer(scene: Scene, task: Task, errand: Errand, waiting: Waiting) -> ev.Ans
         result=facts.id,
         position=facts.position,
         digest=facts.digest,
-        outcome=result.outcome,
+        outcome=joined.outcome,
         contract=result.contract,
         issued_at=scene.now,
+        gaps=joined.gaps,
     )
     return ev.AnswerForwarded(answer=record, source=facts.position, known=origin.facts.own_key)

@@ -8,9 +8,10 @@ Rule 3: no payload is kept, only positions and digests.
 
 from typing import assert_never
 
+from seamwork.records.crossing import step_name
 from seamwork.records.parties import AgentRef
 from seamwork_router import events as ev
-from seamwork_router.facts import Facts
+from seamwork_router.facts import Asked, Facts
 from seamwork_router.memory import (
     APPROVAL,
     BREAKER_FAILURES,
@@ -28,6 +29,7 @@ from seamwork_router.memory import (
     LateDispatch,
     Live,
     Over,
+    PlanInForce,
     Returned,
     State,
     Task,
@@ -81,8 +83,8 @@ Judgement = (
     | ev.Postponed | ev.AttemptOpened | ev.CrossingClosed
 )  # fmt: skip
 Working = (
-    ev.TaskOpened | ev.DispatchOpened | ev.Corrected | ev.DispatchClosed | ev.NoteTaken | ev.StepAnswered
-    | ev.ErrandEnded | ev.Requeued | ev.TaskOver
+    ev.TaskOpened | ev.DispatchOpened | ev.Corrected | ev.DispatchClosed | ev.NoteTaken | ev.PlanAdopted
+    | ev.StepAnswered | ev.ErrandEnded | ev.Requeued | ev.TaskOver
 )  # fmt: skip
 Housekeeping = (
     ev.Woken | ev.TimerPassed | ev.Forgotten | ev.HealthTaken | ev.VerdictLate | ev.CommandIgnored
@@ -197,11 +199,20 @@ def _claim(state: State, live: Live, event: ev.Claimed) -> None:
     if facts.handoff is not None:
         task.errands[facts.id] = Errand(facts=facts, asked=facts.handoff)
         if facts.handoff.parent is not None:
-            task.errands[facts.handoff.parent].children.append(facts.id)
+            _join_parent(task.errands[facts.handoff.parent], facts.id, facts.handoff)
+    elif facts.plan is not None:
+        task.errands[facts.plan.parent].planning = facts.offset
     elif facts.result is not None and facts.dispatch is not None:
         dispatch = task.errands[facts.result.parent].dispatches[facts.dispatch]
         dispatch.answering = facts.offset
         state.timers.disarm(work_timer(task.id, facts.result.parent))
+
+
+def _join_parent(parent: Errand, crossing: str, asked: Asked) -> None:
+    parent.children.append(crossing)
+    name = step_name(asked.step, asked.ordinal)
+    if parent.plan is not None and name in parent.plan.named and asked.mode != "transfer":
+        parent.plan.made[name] = crossing
 
 
 def _known_ids(state: State, facts: Facts) -> dict[str, Known]:
@@ -218,12 +229,24 @@ def _close(state: State, event: ev.CrossingClosed) -> None:
         return
     if event.refused and live.claimed:
         task.refused += 1
+    if live.facts.plan is not None:
+        planner = task.errands.get(live.facts.plan.parent)
+        if planner is not None and planner.planning == event.offset:
+            planner.planning = None
+    if event.refused and live.facts.handoff is not None and live.facts.id not in task.errands:
+        _turn_away(task, live.facts.handoff)
     result = live.facts.result
     errand = task.errands.get(result.parent) if result is not None else None
     dispatch = errand.open_dispatch if errand is not None else None
     if errand is not None and dispatch is not None and dispatch.answering == event.offset:
         dispatch.answering = None
         state.timers.arm(work_timer(task.id, errand.facts.id), dispatch.plan.not_after)
+
+
+def _turn_away(task: Task, asked: Asked) -> None:
+    parent = task.errands.get(asked.parent or "")
+    if parent is not None and parent.plan is not None:
+        parent.plan.turned_away.append(step_name(asked.step, asked.ordinal))
 
 
 # ── Work ─────────────────────────────────────────────────────────────────────────────────
@@ -239,8 +262,8 @@ def _work(state: State, event: Working) -> None:
         case ev.StepAnswered():
             state.tasks[event.task].answered.append((event.contract, event.step, event.outcome))
         case (
-            ev.DispatchOpened() | ev.Corrected() | ev.DispatchClosed() | ev.NoteTaken() | ev.ErrandEnded()
-            | ev.Requeued()
+            ev.DispatchOpened() | ev.Corrected() | ev.DispatchClosed() | ev.NoteTaken() | ev.PlanAdopted()
+            | ev.ErrandEnded() | ev.Requeued()
         ):  # fmt: skip
             task = state.tasks.get(event.task)
             errand = task.errands.get(event.crossing) if task is not None else None
@@ -256,7 +279,15 @@ def _on_errand(
     state: State,
     task: Task,
     errand: Errand,
-    event: ev.DispatchOpened | ev.Corrected | ev.DispatchClosed | ev.NoteTaken | ev.ErrandEnded | ev.Requeued,
+    event: (
+        ev.DispatchOpened
+        | ev.Corrected
+        | ev.DispatchClosed
+        | ev.NoteTaken
+        | ev.PlanAdopted
+        | ev.ErrandEnded
+        | ev.Requeued
+    ),
 ) -> None:
     timer = work_timer(task.id, errand.facts.id)
     match event:
@@ -264,6 +295,8 @@ def _on_errand(
             errand.current = event.dispatch
             errand.dispatches[event.dispatch] = dispatched(event)
             task.by_dispatch[event.dispatch] = event.crossing
+            if errand.plan is not None and errand.plan.agent != event.plan.receiver.agent:
+                errand.plan = None  # somebody else's: whoever has the work now divides it for itself
             state.live[str(errand.facts.offset)].phase = "dispatched"
             state.timers.disarm(live_timer(errand.facts.offset))
             state.timers.arm(timer, event.plan.not_after)
@@ -279,9 +312,11 @@ def _on_errand(
             dispatch = errand.dispatches[event.dispatch]
             dispatch.noted[event.id] = event.content
             dispatch.spent = event.spent or dispatch.spent
+        case ev.PlanAdopted():
+            errand.plan = PlanInForce(event.agent, {one.name: one for one in event.subtasks})
         case ev.ErrandEnded():
             errand.ended, errand.successor = event.how, event.successor
-            task.degraded |= event.degraded
+            errand.degraded |= event.degraded
             state.live.pop(str(errand.facts.offset), None)
             state.timers.disarm(live_timer(errand.facts.offset))
             state.timers.disarm(timer)
@@ -417,5 +452,5 @@ def _returned(state: State, event: ev.AnswerForwarded) -> None:
     if errand is not None:
         answer = event.answer
         errand.returned = Returned(
-            answer.result, answer.position, answer.digest, answer.outcome, answer.contract
+            answer.result, answer.position, answer.digest, answer.outcome, answer.contract, answer.gaps
         )

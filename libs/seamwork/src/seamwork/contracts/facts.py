@@ -9,22 +9,22 @@ from typing import Any
 
 from seamwork.documents.agent import Agent
 from seamwork.records.authority import Authority
-from seamwork.records.crossing import Handoff, Result
+from seamwork.records.crossing import Handoff, Plan, Result
 from seamwork.records.inbox import Work
 
 
-def envelope_facts(crossing: Handoff | Result, authority: Authority | None = None) -> dict[str, Any]:
+def envelope_facts(crossing: Handoff | Result | Plan, authority: Authority | None = None) -> dict[str, Any]:
     """
     Return the variable ``envelope``: what the sender says of the crossing.
 
     Args:
-        crossing: The handoff or result.
+        crossing: The handoff, result or plan.
         authority: The authority that it comes to, where somebody has worked it out; else what it asks for.
     """
     facts: dict[str, Any] = {
         "id": crossing.id,
         "task": crossing.task,
-        "type": "handoff" if isinstance(crossing, Handoff) else "result",
+        "type": str(crossing.__struct_config__.tag),
         "source": crossing.source.agent,
         "source_version": crossing.source.version,
         "contract": crossing.contract.name,
@@ -33,8 +33,10 @@ def envelope_facts(crossing: Handoff | Result, authority: Authority | None = Non
         "model": crossing.model or "",
         "payload_bytes": crossing.payload_bytes,
         "constraints": {constraint.name: constraint.value for constraint in crossing.constraints},
-        "steps": [{"name": step.name, "state": step.state} for step in crossing.steps],
+        "steps": [],
     }
+    if not isinstance(crossing, Plan):
+        facts["steps"] = [{"name": step.name, "state": step.state} for step in crossing.steps]
     if isinstance(crossing, Handoff):
         held = authority or crossing.authority or Authority()
         facts |= {
@@ -47,7 +49,7 @@ def envelope_facts(crossing: Handoff | Result, authority: Authority | None = Non
         }
     else:
         held = authority or Authority()
-        facts["outcome"] = crossing.outcome
+        facts |= {"outcome": crossing.outcome} if isinstance(crossing, Result) else plan_facts(crossing)
     facts["authority"] = {
         "tools": list(held.tools),
         "data": list(held.data),
@@ -57,7 +59,27 @@ def envelope_facts(crossing: Handoff | Result, authority: Authority | None = Non
     return facts
 
 
-def task_facts(crossing: Handoff | Result, stamp: Work | None, initiator: Agent | None) -> dict[str, Any]:
+def plan_facts(plan: Plan) -> dict[str, Any]:
+    """Return what rules and people may know of a plan: what is to be done, by whom, after what."""
+    return {
+        "subtasks": [
+            {
+                "name": subtask.name,
+                "step": subtask.step,
+                "contract": subtask.contract.name,
+                "target": subtask.target.agent or "",
+                "capability": subtask.target.capability or "",
+                "after": list(subtask.after),
+                "critical": subtask.critical,
+            }
+            for subtask in plan.subtasks
+        ]
+    }
+
+
+def task_facts(
+    crossing: Handoff | Result | Plan, stamp: Work | None, initiator: Agent | None
+) -> dict[str, Any]:
     """
     Return the variable ``task``: who began it, for whom, and how deep it is by now.
 

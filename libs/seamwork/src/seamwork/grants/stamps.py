@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from seamwork.grants.keys import verifies
-from seamwork.records.crossing import AnyCrossing, CarriedStamp, Handoff, Progress, Result, Usage
+from seamwork.records.crossing import AnyCrossing, CarriedStamp, Handoff, Plan, Progress, Result, Usage
 from seamwork.records.envelope import EnvelopeError, decode
 from seamwork.records.inbox import Work
 from seamwork.records.wire import signed_bytes
@@ -104,7 +104,7 @@ def misfit(work: Work, crossing: AnyCrossing) -> StampProblem | None:
                 return StampProblem(
                     "parent-not-the-stamps", "parent is not the crossing that the stamp is for"
                 )
-        case Result():
+        case Result() | Plan():
             if crossing.parent != work.crossing:
                 return StampProblem(
                     "parent-not-the-stamps", "parent is not the crossing that the stamp is for"

@@ -1,5 +1,5 @@
 """
-Describe what agents write: handoffs and results, and the progress and usage that accompany them.
+Describe what agents write: handoffs and results, the plan of a join, and the progress and usage that accompany them.
 
 The payload is the body of the record and is not in here; ``payload_sha256`` binds it.
 """
@@ -15,6 +15,8 @@ from seamwork.records.parties import AgentRef, ContractRef, Target
 
 Outcome = Literal["success", "partial", "error"]
 Mode = Literal["delegate", "transfer"]
+Lack = Literal["missing", "partial", "error", "refused", "failed", "expired", "cancelled"]
+"""Why an answer is not whole, or none."""
 
 
 class CarriedStamp(Wire, frozen=True, kw_only=True):
@@ -69,6 +71,45 @@ class Crossing(Envelope, frozen=True, kw_only=True):
     prompt_sha256: str | None = None
 
 
+class Gap(Wire, frozen=True, kw_only=True):
+    """
+    What is missing of a whole: a step whose answer is partial, or never came, and why.
+
+    *step* is a path from the whole down (``collect/parse#3``). One that is not *critical* was skipped: the whole is
+    none the less for it, and says so.
+    """
+
+    step: str
+    why: Lack
+    critical: bool = True
+
+
+class Subtask(Wire, frozen=True, kw_only=True):
+    """
+    One piece of a plan: what is to be handed to whom under which contract.
+
+    *after* names the subtasks whose answers it needs; all others run beside it. Of one that is not *critical* the
+    whole does not depend.
+    """
+
+    step: str
+    ordinal: int = 0
+    contract: ContractRef
+    target: Target
+    after: tuple[str, ...] = ()
+    critical: bool = True
+
+    @property
+    def name(self) -> str:
+        """What other subtasks, and labels, call it."""
+        return step_name(self.step, self.ordinal)
+
+
+def step_name(step: str, ordinal: int) -> str:
+    """Return the name of one piece of a step: the step, and which of several."""
+    return step if ordinal == 0 else f"{step}#{ordinal}"
+
+
 class Handoff(Crossing, frozen=True, kw_only=True, tag="handoff"):
     """
     Work that goes out.
@@ -112,6 +153,23 @@ class Result(Crossing, frozen=True, kw_only=True, tag="result"):
     spent: Spent | None = None
 
 
+class Plan(Crossing, frozen=True, kw_only=True, tag="plan"):
+    """
+    How one dispatch means to divide its work, before it hands any of it on; its body is empty.
+
+    *parent* is the crossing worked on, *dispatch* the dispatch that the carried stamp opened, *contract* the one that
+    its work is done under. Once adopted, what the dispatch hands on must stand in it, and its result is held against
+    it. *ordinal* counts the plans of one crossing: after a refused one comes the next.
+    """
+
+    parent: str
+    dispatch: str
+    contract: ContractRef
+    ordinal: int = 0
+    subtasks: tuple[Subtask, ...]
+    constraints: tuple[Constraint, ...] = ()
+
+
 class Progress(Crossing, frozen=True, kw_only=True, tag="progress"):
     """A sign of life for one dispatch, with a note for people; its body is empty."""
 
@@ -129,7 +187,7 @@ class Usage(Crossing, frozen=True, kw_only=True, tag="usage"):
     spent: Spent
 
 
-AnyCrossing = Handoff | Result | Progress | Usage
+AnyCrossing = Handoff | Result | Plan | Progress | Usage
 
 
 def content_digest(crossing: AnyCrossing) -> str:
@@ -152,6 +210,8 @@ def content_digest(crossing: AnyCrossing) -> str:
         case Result():
             meaning += [crossing.parent, crossing.dispatch, crossing.contract, crossing.outcome]
             meaning += [crossing.constraints]
+        case Plan():
+            meaning += [crossing.parent, crossing.contract, crossing.ordinal, crossing.subtasks]
         case Progress():
             meaning += [crossing.dispatch, crossing.ordinal, crossing.note]
         case Usage():

@@ -9,7 +9,7 @@ from typing import Literal
 
 from seamwork.records.authority import Authority, Constraint, Spent
 from seamwork.records.base import Envelope, Wire
-from seamwork.records.crossing import Mode, Outcome
+from seamwork.records.crossing import Gap, Mode, Outcome
 from seamwork.records.parties import AgentRef, ContractRef, DocumentRef, Revision, Subject
 from seamwork.records.verdict import Approvers
 
@@ -86,7 +86,7 @@ class Refused(Decision, frozen=True, kw_only=True, tag="refused"):
     """
 
     gate: str
-    kind: Literal["handoff", "result", "progress", "usage", "unreadable"]
+    kind: Literal["handoff", "result", "plan", "progress", "usage", "unreadable"]
     told: AgentRef | None = None
     source: AgentRef | None = None
     dispatch: str | None = None
@@ -114,19 +114,24 @@ class JudgeAgain(Decision, frozen=True, kw_only=True, tag="judge-again"):
 
 
 class Accepted(Decision, frozen=True, kw_only=True, tag="accepted"):
-    """The result closes *dispatch* of the handoff *answers*; *spent* is its final figure."""
+    """
+    The result closes *dispatch* of the handoff *answers*; *spent* is its final figure.
+
+    *outcome* is what it counts as: a result that says ``success`` with a critical gap counts as ``partial``.
+    """
 
     dispatch: str
     answers: str
     outcome: Outcome
     source: AgentRef
     spent: Spent | None = None
+    gaps: tuple[Gap, ...] = ()
 
 
 class Noted(Decision, frozen=True, kw_only=True, tag="noted"):
-    """Progress or usage was taken down; *spent* is the cumulative amount of *dispatch*."""
+    """Progress, usage or a plan was taken down; *spent* is the cumulative amount of *dispatch*."""
 
-    what: Literal["progress", "usage"]
+    what: Literal["progress", "usage", "plan"]
     dispatch: str
     spent: Spent | None = None
     note: str | None = None
@@ -160,12 +165,17 @@ class Closed(Decision, frozen=True, kw_only=True, tag="closed"):
 
 
 class TaskEnded(Decision, frozen=True, kw_only=True, tag="task-ended"):
-    """The task is over; *spent_micro_usd* is the sum of what its dispatches reported."""
+    """
+    The task is over; *spent_micro_usd* is the sum of what its dispatches reported.
+
+    *gaps* are what its answer lacks: the labels of everything below, all the way up.
+    """
 
     outcome: TaskOutcome
     crossings: int
     refused: int
     spent_micro_usd: int | None = None
+    gaps: tuple[Gap, ...] = ()
 
 
 AnyDecision = (

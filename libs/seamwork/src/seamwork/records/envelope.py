@@ -14,7 +14,7 @@ import msgspec
 
 from seamwork.errors import UnprocessableError
 from seamwork.records.base import Envelope
-from seamwork.records.crossing import Handoff, Progress, Result, Usage
+from seamwork.records.crossing import Handoff, Plan, Progress, Result, Usage
 from seamwork.records.decision import (
     Accepted,
     Closed,
@@ -33,7 +33,7 @@ from seamwork.records.platform import ActivationRecord, DeadLetter, DocumentReco
 from seamwork.records.verdict import Verdict
 
 AnyEnvelope = (
-    Handoff | Result | Progress | Usage
+    Handoff | Result | Plan | Progress | Usage
     | Work | Answer | Notice
     | Verdict
     | Dispatched | Refused | Held | JudgeAgain | Accepted | Noted | Overrun | Escalated | Closed | TaskEnded

@@ -13,7 +13,7 @@ import msgspec
 
 from seamwork.records.authority import Authority, Constraint
 from seamwork.records.base import Envelope, Wire
-from seamwork.records.crossing import Mode, Outcome
+from seamwork.records.crossing import Gap, Mode, Outcome
 from seamwork.records.parties import AgentRef, ContractRef, DocumentRef, Position, Revision
 
 
@@ -71,6 +71,7 @@ class Answer(Envelope, frozen=True, kw_only=True, tag="answer"):
 
     *dispatch* is the waiting agent's (null for an initiator), *child* the handoff answered, *result* the crossing
     that answers it, at *position* with *digest*; its envelope and signature travel in headers, its payload as body.
+    *outcome* is what the result counts as, which may be less than it says: *gaps* are what is missing below it.
     """
 
     task: str
@@ -86,6 +87,7 @@ class Answer(Envelope, frozen=True, kw_only=True, tag="answer"):
     outcome: Outcome
     contract: ContractRef
     issued_at: int
+    gaps: tuple[Gap, ...] = ()
 
 
 class Notice(Envelope, frozen=True, kw_only=True, tag="notice"):

@@ -14,7 +14,7 @@ from typing import Generic, Protocol, TypeVar
 
 from seamwork.ids import length_prefixed, sha256_hex
 from seamwork.records.base import Envelope
-from seamwork.records.crossing import AnyCrossing, Handoff, Result
+from seamwork.records.crossing import AnyCrossing, Handoff, Plan, Result
 from seamwork.records.envelope import AnyEnvelope, EnvelopeError, decode, encode
 from seamwork.records.parties import Position
 from seamwork.records.verdict import Verdict
@@ -208,7 +208,7 @@ def cloud_event(platform: str, topic: str, key: bytes, envelope: bytes, record: 
         ("ce_type", ce_type(record).encode()),
         ("ce_subject", key),
     ]
-    if isinstance(record, Handoff | Result):
+    if isinstance(record, Handoff | Result | Plan):
         schema = f"seamwork:contract/{record.contract.name}/{record.contract.version}"
         headers.append(("ce_dataschema", schema.encode()))
         headers.append(("ce_time", rfc3339(record.sent_at).encode()))

@@ -48,6 +48,10 @@ DEFAULTS: dict[str, dict[str, Any]] = {
         **_SENT, "id": "r-1", "source": "extractor", "parent": "h-1", "dispatch": "w-1", "contract": _CONTRACT,
         "outcome": "success",
     },
+    "plan": {
+        **_SENT, "id": "pl-1", "source": "extractor", "parent": "h-1", "dispatch": "w-1", "contract": _CONTRACT,
+        "subtasks": [{"step": "read", "contract": _CONTRACT, "target": "reader"}],
+    },
     "progress": {**_SENT, "id": "p-1", "source": "extractor", "dispatch": "w-1", "ordinal": 0, "note": "working"},
     "usage": {**_SENT, "id": "u-1", "source": "extractor", "dispatch": "w-1", "ordinal": 0, "spent": {}},
     "work": {
@@ -142,7 +146,7 @@ def envelope(tag: str, /, **fields: Any) -> AnyEnvelope:
     if isinstance(fields.get("stamp"), Mapping):
         fields = {**fields, "stamp": carried(**fields["stamp"])}
     given = {**DEFAULTS[tag], **fields}
-    if tag in {"handoff", "result", "progress", "usage"}:
+    if tag in {"handoff", "result", "plan", "progress", "usage"}:
         given.setdefault("payload_sha256", sha256_hex(b""))
         given.setdefault("payload_bytes", 0)
     made: AnyEnvelope = msgspec.convert(spelled_out(AnyEnvelope, {"type": tag, **given}), AnyEnvelope)

@@ -1,0 +1,236 @@
+"""Plans that bind what is handed on, and joins that are held against them."""
+
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from seamwork.records.crossing import Gap
+from seamwork.records.decision import Accepted, TaskEnded
+from seamwork.testing.documents import document
+
+Bench = Any  # the class of conftest; importlib mode cannot import it
+
+A, B, C = {"step": "a"}, {"step": "b"}, {"step": "c"}
+
+
+def last(bench: Bench, kind: Any) -> Any:
+    """Return the last decision of a kind."""
+    return next(one for one in reversed(bench.decisions) if isinstance(one, kind))
+
+
+def deny(bench: Bench, crossing: Any, rule: str) -> None:
+    """Let the validator refuse, and the others not."""
+    bench.vote(crossing, "contract-validator", "DENY", rule=rule, sender_verified=True)
+    bench.vote(crossing, "policy-engine")
+    bench.vote(crossing, "cost-cap")
+
+
+def test_a_plan_is_adopted_and_its_sender_told(bench: Bench) -> None:
+    """Validator and policies judge it; what it names may be handed on."""
+    work = bench.begin()
+    bench.adopt(work, A, B)
+
+    assert "noted: plan-adopted" == bench.said[-1]
+    assert [("extractor", "accepted", "plan-adopted")] == bench.told
+
+
+def test_a_join_of_all_that_was_planned_is_complete(bench: Bench) -> None:
+    """Every critical child answered in full: so is the whole."""
+    work = bench.begin()
+    bench.adopt(work, A, B)
+    first, second = bench.delegate(work, "a"), bench.delegate(work, "b")
+    bench.answer(second)
+    bench.answer(first)
+    bench.answer(work)
+
+    assert ("complete", ()) == (last(bench, TaskEnded).outcome, last(bench, TaskEnded).gaps)
+    assert ["success"] * 3 == [answer.outcome for answer in bench.answers]
+
+
+@pytest.mark.parametrize("how", ["missing", "partial", "refused", "error"])
+def test_a_critical_gap_makes_the_whole_partial(bench: Bench, how: str) -> None:
+    """Whatever the result says of itself: the router holds it against the plan and labels it."""
+    work = bench.begin()
+    bench.adopt(work, A, B)
+    bench.answer(bench.delegate(work, "a"))
+    if how == "refused":
+        deny(bench, bench.child(work, "b"), "schema")
+    elif how != "missing":
+        bench.answer(bench.delegate(work, "b"), how)
+    bench.answer(work)
+    ended, answer = last(bench, TaskEnded), bench.answers[-1]
+
+    assert ("partial", (Gap(step="b", why=how),)) == (ended.outcome, ended.gaps)  # type: ignore[arg-type]  # one of them
+    assert ("partial", ended.gaps) == (answer.outcome, answer.gaps)
+    assert "accepted-in-part" == last(bench, Accepted).rule
+
+
+def test_what_is_not_critical_may_be_left_out_and_the_result_says_so(bench: Bench) -> None:
+    """The whole is complete, with the label of what is not in it."""
+    work = bench.begin()
+    bench.adopt(work, A, {**B, "critical": False})
+    bench.answer(bench.delegate(work, "a"))
+    bench.answer(work)
+
+    assert ("complete", (Gap(step="b", why="missing", critical=False),)) == (
+        last(bench, TaskEnded).outcome, last(bench, TaskEnded).gaps
+    )  # fmt: skip
+
+
+def test_labels_go_all_the_way_up(bench: Bench) -> None:
+    """A gap two levels below is named by its path in what the initiator gets."""
+    work = bench.begin()
+    bench.adopt(work, A)
+    below = bench.delegate(work, "a")
+    bench.adopt(below, {"step": "deep", "target": "backup"})
+    bench.answer(below)
+    bench.answer(work)
+
+    assert ("partial", (Gap(step="a/deep", why="missing"),)) == (
+        last(bench, TaskEnded).outcome, last(bench, TaskEnded).gaps
+    )  # fmt: skip
+
+
+def test_without_a_plan_a_part_is_labelled_all_the_same(bench: Bench) -> None:
+    """What came back as a part does not become whole by who passes it on."""
+    work = bench.begin()
+    bench.answer(bench.delegate(work, "a"), "partial")
+    bench.answer(work)
+
+    assert ("partial", (Gap(step="a", why="partial"),)) == (
+        last(bench, TaskEnded).outcome, last(bench, TaskEnded).gaps
+    )  # fmt: skip
+
+
+def test_who_takes_over_answers_for_the_plan_of_the_place(bench: Bench) -> None:
+    """A transfer does not lose what was planned and not done."""
+    work = bench.begin()
+    bench.adopt(work, A)
+    taken = bench.delegate(work, "over", mode="transfer")
+    bench.answer(taken)
+
+    assert ("partial", (Gap(step="a", why="missing"),)) == (
+        last(bench, TaskEnded).outcome, last(bench, TaskEnded).gaps
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("fields", "rule"),
+    [
+        ({"step": "x"}, "not-in-plan"),
+        ({"step": "a", "target": "backup"}, "plan-differs"),
+        ({"step": "a", "contract": "transient@1.0.0"}, "plan-differs"),
+        ({"step": "b"}, "dependency-unmet"),
+    ],
+    ids=["another-step", "another-target", "another-contract", "too-early"],
+)
+def test_what_the_plan_does_not_say_is_refused(bench: Bench, fields: dict[str, str], rule: str) -> None:
+    """Each difference by its name."""
+    work = bench.begin()
+    bench.adopt(work, A, {**B, "after": ["a"]})
+    bench.admit(bench.child(work, **fields))
+
+    assert f"refused: {rule}" == bench.said[-1]
+    assert 1 == len(bench.works)
+
+
+def test_a_subtask_begins_when_what_it_needs_is_there(bench: Bench) -> None:
+    """In order, and past what was left out."""
+    work = bench.begin()
+    bench.adopt(work, A, {**B, "critical": False}, {**C, "after": ["a", "b"]})
+    bench.answer(bench.delegate(work, "a"))
+    bench.answer(bench.delegate(work, "c"))
+    bench.answer(work)
+
+    assert "complete" == last(bench, TaskEnded).outcome
+
+
+def test_nothing_runs_before_a_held_plan_is_agreed_to(bench: Bench) -> None:
+    """While a person thinks, what the plan names is refused, and so is an answer."""
+    work = bench.begin()
+    plan = bench.plan(work, A)
+    bench.vote(plan, "contract-validator")
+    bench.vote(plan, "policy-engine", "REQUIRE_APPROVAL", approvers=[{"roles": ["lawyer"]}])
+    bench.admit(bench.child(work, "a"))
+    bench.admit(bench.result(work))
+
+    assert ["held: fits", "refused: plan-pending", "refused: plan-pending"] == bench.said[1:]
+    assert 1 == len(bench.works)
+
+
+def test_a_refused_plan_may_be_followed_by_another(bench: Bench) -> None:
+    """Its sender is told, and nothing is bound."""
+    work = bench.begin()
+    deny(bench, bench.plan(work, A), "plan-circular")
+    bench.adopt(work, B, ordinal=1)
+    bench.answer(bench.delegate(work, "b"))
+    bench.answer(work)
+
+    assert [("refused", "plan-circular"), ("accepted", "plan-adopted")] == [t[1:] for t in bench.told[:2]]
+    assert "complete" == last(bench, TaskEnded).outcome
+
+
+def test_a_plan_comes_before_the_work_and_once(bench: Bench) -> None:
+    """Neither a second one nor one for what was handed on already."""
+    work = bench.begin()
+    below = bench.delegate(work, "a")
+    bench.adopt(work, A)
+    bench.adopt(below, A)
+    bench.adopt(below, B, ordinal=1)
+
+    assert ["refused: plan-late", "noted: plan-adopted", "refused: plan-late"] == bench.said[2:]
+
+
+def test_a_plan_that_comes_again_is_answered_again(bench: Bench) -> None:
+    """Whoever runs again after a crash plans again, under the dispatch it has now."""
+    work = bench.begin()
+    bench.adopt(work, A)
+    bench.vote(bench.plan(work, A), "contract-validator")
+
+    assert "refused: repeat" == bench.said[-1]
+    assert [("extractor", "accepted", "plan-adopted")] * 2 == bench.told
+
+
+def test_another_agent_divides_the_work_for_itself(new_bench: Bench) -> None:
+    """A fallback is not bound by the plan of whom it stands in for."""
+    bench = new_bench()
+    crossing = bench.send("handoff", contract="transient")
+    bench.admit(crossing)
+    bench.adopt(bench.works[-1], A)
+    for attempt in (2, 3, 4):
+        bench.pass_time(63_000)
+        bench.vote(crossing, "cost-cap", attempt=attempt)
+    bench.answer(bench.works[-1])
+
+    assert "backup" == bench.works[-1].agent
+    assert "complete" == last(bench, TaskEnded).outcome
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.lists(
+        st.tuples(st.booleans(), st.sampled_from(["success", "partial", "error", "none"])),
+        min_size=1,
+        max_size=6,
+    )
+)
+def test_a_join_with_a_critical_gap_is_never_complete(
+    new_bench: Bench, parts: list[tuple[bool, str]]
+) -> None:
+    """Law: complete if and only if every critical subtask has a whole answer, and every gap is named."""
+    bench = new_bench([document("Budget", "unused")])
+    work = bench.begin()
+    bench.adopt(work, *({"step": f"s{n}", "critical": critical} for n, (critical, _) in enumerate(parts)))
+    for number, (_, how) in enumerate(parts):
+        if how != "none":
+            bench.answer(bench.delegate(work, f"s{number}"), how)
+    bench.answer(work)
+    ended = last(bench, TaskEnded)
+    whole = all(how == "success" for critical, how in parts if critical)
+
+    assert ("complete" if whole else "partial") == ended.outcome
+    assert {(f"s{n}", critical) for n, (critical, how) in enumerate(parts) if how != "success"} == {
+        (gap.step, gap.critical) for gap in ended.gaps
+    }
