@@ -59,7 +59,7 @@ def answer_id(dispatch: str, ordinal: int) -> str:
 
 
 def plan_id(parent_crossing: str, agent: str, ordinal: int) -> str:
-    """Name the plan that *agent* makes of its work on *parent_crossing*; after a refused one comes the next ordinal."""
+    """Name a plan that *agent* makes of its work on *parent_crossing*; the next ordinal follows a refused one."""
     return derived("plan", parent_crossing, agent, ordinal)
 
 

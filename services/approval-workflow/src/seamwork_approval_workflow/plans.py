@@ -16,8 +16,9 @@ def plan_summary(plan: Plan) -> Readable:
     count = len(plan.subtasks)
     told = "; ".join(_line(subtask) for subtask in plan.subtasks[:_SHOWN])
     more = f"; and {count - _SHOWN} more" if count > _SHOWN else ""
+    under = f"{plan.contract.name} {plan.contract.version}"
     return Readable(
-        state=f"{plan.source.agent} works under {plan.contract.name} {plan.contract.version} and has handed nothing on",
+        state=f"{plan.source.agent} works under {under} and has handed nothing on",
         proposed=f"divide it into {count} subtask{'' if count == 1 else 's'}: {told}{more}",
         asked="May the work be divided like this?",
         on_approve="the subtasks are handed on as planned, each judged by itself",

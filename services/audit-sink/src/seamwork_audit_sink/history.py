@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import cast
 
-from seamwork.records.crossing import Handoff, Progress, Result, Usage
+from seamwork.records.crossing import Handoff, Plan, Progress, Result, Usage
 from seamwork.records.decision import AnyDecision, JudgeAgain, TaskEnded
 from seamwork.records.envelope import AnyEnvelope
 from seamwork.records.parties import Position, Subject
@@ -26,13 +26,15 @@ class History:
     """
     The records of one task, in the order of the log.
 
-    *sent* are those of ``handoffs`` by position; *handoffs* and *results* by id, the first of each id first.
+    *sent* are those of ``handoffs`` by position; *handoffs*, *results* and *plans* by id, the first of each
+    first.
     """
 
     task: str
     sent: dict[Position, Kept] = field(default_factory=dict)
     handoffs: dict[str, list[Received[Handoff]]] = field(default_factory=lambda: defaultdict(list))
     results: dict[str, list[Received[Result]]] = field(default_factory=lambda: defaultdict(list))
+    plans: dict[str, list[Received[Plan]]] = field(default_factory=lambda: defaultdict(list))
     verdicts: dict[Subject, list[Received[Verdict]]] = field(default_factory=lambda: defaultdict(list))
     decisions: list[Received[AnyDecision]] = field(default_factory=list)
     commands: list[Received[Command]] = field(default_factory=list)
@@ -84,6 +86,8 @@ def history_of(task: str, records: Iterable[Kept]) -> History:
                 history.handoffs[crossing].append(cast("Received[Handoff]", kept))
             case Result(id=crossing):
                 history.results[crossing].append(cast("Received[Result]", kept))
+            case Plan(id=crossing):
+                history.plans[crossing].append(cast("Received[Plan]", kept))
             case Verdict(subject=subject):
                 history.verdicts[subject].append(cast("Received[Verdict]", kept))
             case Command():

@@ -13,12 +13,13 @@ from seamwork.platform.views import (
     CrossingView,
     DecisionView,
     DispatchView,
+    PlanView,
     ResultView,
     StrayView,
     Trace,
     VerdictView,
 )
-from seamwork.records.crossing import AnyCrossing, Handoff, Progress, Result, Usage
+from seamwork.records.crossing import AnyCrossing, Gap, Handoff, Plan, Progress, Result, Subtask, Usage
 from seamwork.records.decision import (
     Accepted,
     AnyDecision,
@@ -113,6 +114,7 @@ class _Tracing:
                 for one in history.decisions
             ),
             spent_micro_usd=self._spent_by_all(),
+            gaps=() if ended is None else tuple(map(_gap, ended.record.gaps)),
             roots=tuple(roots),
             strays=tuple(self._strays()),
             troubles=troubles_of(history),
@@ -148,7 +150,11 @@ class _Tracing:
             latency_ms=None if ended_at is None else ended_at - received.raw.appended_at,
             repeats=len(sent) - 1,
             attempts=self._attempts(sent),
+            gaps=next(
+                (_gaps(one.record) for one in reversed(decisions) if isinstance(one.record, Accepted)), ()
+            ),
             dispatches=dispatches,
+            plans=tuple(self._plan(sent) for sent in self._plans.get(record.id, ())),
             children=tuple(
                 self._crossing(child, depth + 1)
                 for child in self._children.get(record.id, ())
@@ -163,6 +169,13 @@ class _Tracing:
             if sent[0].record.parent is not None:
                 children.setdefault(sent[0].record.parent, []).append(sent[0])
         return children
+
+    @cached_property
+    def _plans(self) -> dict[str, list[list[Received[Plan]]]]:
+        plans: dict[str, list[list[Received[Plan]]]] = {}
+        for sent in self._history.plans.values():
+            plans.setdefault(sent[0].record.parent, []).append(sent)
+        return plans
 
     @cached_property
     def _answers(self) -> dict[str, list[list[Received[Result]]]]:
@@ -234,6 +247,32 @@ class _Tracing:
             results=tuple(results),
         )
 
+    def _plan(self, sent: Sequence[Received[Plan]]) -> PlanView:
+        first = sent[0]
+        record = first.record
+        self._drawn.add(record.id)
+        status = "waiting"
+        for one in self._history.about.get(record.id, ()):
+            match one.record:
+                case Noted():
+                    status = "adopted"
+                case Held():
+                    status = "held"
+                case Refused() if status != "adopted":
+                    status = "refused"
+                case _:
+                    pass
+        return PlanView(
+            id=record.id,
+            source=agent_name(record.source),
+            status=status,
+            at=first.raw.appended_at,
+            position=place(first.raw),
+            subtasks=tuple(map(_subtask, record.subtasks)),
+            repeats=len(sent) - 1,
+            attempts=self._attempts(sent),
+        )
+
     def _result(self, sent: Sequence[Received[Result]]) -> ResultView:
         first = sent[0]
         record = first.record
@@ -303,7 +342,7 @@ class _Tracing:
                 for subject in self._history.subjects.get(kept.position, ())
                 for one in self._by_subject.get(subject, ())
             )
-            is_stray = (isinstance(record, Result) and record.id not in self._drawn) or (
+            is_stray = (isinstance(record, Result | Plan) and record.id not in self._drawn) or (
                 isinstance(record, Progress | Usage) and refused
             )
             if not isinstance(record, AnyCrossing):
@@ -361,6 +400,20 @@ def _decision(received: Received[AnyDecision]) -> DecisionView:
         rule=record.rule,
         reason=record.reason,
     )
+
+
+def _gaps(accepted: Accepted) -> tuple[str, ...]:
+    return tuple(map(_gap, accepted.gaps))
+
+
+def _gap(gap: Gap) -> str:
+    return f"{gap.step} ({gap.why})" if gap.critical else f"{gap.step} (left out, {gap.why})"
+
+
+def _subtask(subtask: Subtask) -> str:
+    after = f" after {', '.join(subtask.after)}" if subtask.after else ""
+    spare = "" if subtask.critical else " (may be left out)"
+    return f"{subtask.name} → {target_name(subtask.target)}{after}{spare}"
 
 
 def _money(record: Accepted | Noted, before: int | None) -> int | None:

@@ -90,7 +90,7 @@ def judge_result(
 def judge_plan(
     crossing: Received[AnyEnvelope], plan: Plan, work: Work | None, context: Context
 ) -> Allowed | Denied:
-    """Judge whether a plan can be followed: sound in itself, every contract in force, somebody there for each part."""
+    """Judge whether a plan can be followed: sound in itself, each contract in force, somebody there for it."""
     if work is None or plan.contract != work.contract:
         return _denied("contract-not-the-stamps", "contract is not the one that the stamp was made under", ())
     problem = plan_problem(plan.subtasks)

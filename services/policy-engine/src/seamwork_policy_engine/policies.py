@@ -3,7 +3,7 @@ Find the rules that apply to one crossing.
 
 Rule 1: a policy is asked only where its ``match`` fits; of each list one entry must fit, of the lists all.
 Rule 2: a rule applies when its expression is true. One that cannot be evaluated applies as a denial.
-Rule 3: a plan is asked only of policies that name the kind ``plan``; what was written for payloads has no say in it.
+Rule 3: of a plan only policies that name the kind ``plan`` are asked; the others were written for payloads.
 Rule 4: a policy that names targets speaks only of the candidates it names; every other one of all.
 """
 

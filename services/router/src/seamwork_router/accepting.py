@@ -7,8 +7,8 @@ from seamwork.records.crossing import Outcome
 from seamwork.records.decision import Accepted, Noted, Overrun, TaskOutcome
 from seamwork_router import events as ev
 from seamwork_router.ending import end_task
-from seamwork_router.failure import Step, again, escalated, fail, next_step
 from seamwork_router.facts import Planned
+from seamwork_router.failure import Step, again, escalated, fail, next_step
 from seamwork_router.memory import Dispatch, Errand, Task
 from seamwork_router.plans import Joined, join
 from seamwork_router.problem import Problem

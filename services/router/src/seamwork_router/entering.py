@@ -34,8 +34,9 @@ def seats_for(context: Context, facts: Facts) -> tuple[ev.Seat, ...]:
     """
     Return the gates that judge a crossing, as they stood when it was appended.
 
-    Results go before the gates that are required for results; plans before the validators and the policies; what only
-    accompanies work, or cannot be read, before the validators alone. Without a validator nobody is required, which means that we are not ready.
+    Results go before the gates that are required for results; plans before validators and policies; what only
+    accompanies work, or cannot be read, before the validators alone. Without a validator nobody is required, which
+    means that we are not ready.
     """
     found = context.catalog.gates(facts.appended_at)
     kind = facts.kind

@@ -362,8 +362,8 @@ class RecordSetAside(Wire, frozen=True, kw_only=True, tag="record-set-aside"):
 Said = Decided | WorkIssued | AnswerForwarded | NoticeGiven | RecordSetAside
 Event = (
     CrossingSeen | SeatsTaken | VerdictKept | VerdictCounted | VerdictLate | Claimed | TaskOpened | Held | Approved
-    | Postponed | AttemptOpened | DispatchOpened | Corrected | DispatchClosed | NoteTaken | PlanAdopted | StepAnswered
-    | ErrandEnded | CrossingClosed | TaskOver | Requeued | Woken | TimerPassed | Forgotten | HealthTaken
-    | CommandIgnored | DeliveryFailed
+    | Postponed | AttemptOpened | DispatchOpened | Corrected | DispatchClosed | NoteTaken | PlanAdopted
+    | StepAnswered | ErrandEnded | CrossingClosed | TaskOver | Requeued | Woken | TimerPassed | Forgotten
+    | HealthTaken | CommandIgnored | DeliveryFailed
     | Decided | WorkIssued | AnswerForwarded | NoticeGiven | RecordSetAside
 )  # fmt: skip

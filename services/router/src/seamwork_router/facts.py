@@ -15,7 +15,6 @@ from seamwork.records.crossing import (
     Progress,
     Result,
     Subtask,
-    Usage,
     content_digest,
 )
 from seamwork.records.envelope import AnyEnvelope, EnvelopeError, decode

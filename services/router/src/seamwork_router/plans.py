@@ -2,8 +2,8 @@
 Hold work against its plan: what may be handed on, and whether what came back is the whole.
 
 Rule 1: a plan binds the crossing it was made for: what is not in it is not handed on, and not before what it needs.
-Rule 2: a result is complete only when every critical subtask has a whole answer; else it counts as partial, labelled.
-Rule 3: without a plan what is missing cannot be known, but what came back in part, or was degraded, is still labelled.
+Rule 2: a result is complete only when every critical subtask has a whole answer; else it counts as partial.
+Rule 3: without a plan what is missing cannot be known; what came back in part, or degraded, is labelled even so.
 Rule 4: labels go up: what was missing below a child is missing below its parent, by a longer path.
 """
 

@@ -20,6 +20,7 @@ from seamwork.agent.handler import Handler
 from seamwork.agent.initiator import Submitted, submit, wait
 from seamwork.agent.keyring import FollowedKeys, KeyRing, PinnedKeys
 from seamwork.agent.outcome import Erroneous, Labelled, Partial, Refusal, Transferred
+from seamwork.agent.planning import Join, Planned, subtask
 from seamwork.agent.settings import AgentSettings
 from seamwork.agent.task import Task
 
@@ -33,12 +34,14 @@ __all__ = [
     "FollowedKeys",
     "Handler",
     "HandoffError",
+    "Join",
     "KeyRing",
     "Labelled",
     "Partial",
     "PartialAnswer",
     "PayloadError",
     "PinnedKeys",
+    "Planned",
     "Refusal",
     "Refused",
     "Submitted",
@@ -46,5 +49,6 @@ __all__ = [
     "TaskError",
     "Transferred",
     "submit",
+    "subtask",
     "wait",
 ]

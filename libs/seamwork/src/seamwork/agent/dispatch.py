@@ -9,6 +9,7 @@ Rule 3: the dispatch is over only when the router says so, or when nothing that 
 import asyncio
 from collections.abc import Awaitable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Literal, Protocol
 
 import structlog
@@ -25,13 +26,15 @@ from seamwork.agent.seats import Seat
 from seamwork.clock import Clock
 from seamwork.errors import MisconfiguredError
 from seamwork.grants.authority import united
-from seamwork.ids import answer_id
+from seamwork.ids import answer_id, plan_id
 from seamwork.records.authority import Spent
-from seamwork.records.crossing import Outcome
+from seamwork.records.crossing import Outcome, Subtask
 from seamwork.records.inbox import Notice, Work
 from seamwork.records.parties import ContractRef
 from seamwork.records.wire import Outgoing
 
+MOST_PLANS = 8
+"""So many plans of one crossing may be refused before none is taken any more."""
 MOST_ANSWERS = 16
 """More corrections than any contract allows; answers beyond are not recognised as our own."""
 
@@ -114,6 +117,7 @@ class Dispatch:
         self._offer: Offer | None = offer
         self._office = office
         self._own = {answer_id(self.work.dispatch, ordinal): ordinal for ordinal in range(MOST_ANSWERS)}
+        self._planned = 0
         self._children: dict[str, _Child] = {}
         self._transfer: str | None = None
         self._accompanying: set[str] = set()
@@ -154,13 +158,19 @@ class Dispatch:
 
     def knows(self, crossing: str) -> bool:
         """Say whether *crossing* is one that this dispatch received or sent."""
-        return crossing == self.work.crossing or crossing in self._own or crossing in self._children
+        return (
+            crossing == self.work.crossing
+            or crossing in self._own
+            or crossing in self._children
+            or crossing in self._plans
+        )
 
     # ── What the inbox brings ────────────────────────────────────────────────────────────
 
     def take_answer(self, answered: Answered) -> None:
         """Keep the result of a handoff for whoever asks for it."""
-        self._settle(answered.answer.child, Returned(answered.answer.outcome, answered.payload))
+        answer = answered.answer
+        self._settle(answer.child, Returned(answer.outcome, answered.payload, answer.gaps))
 
     def take_notice(self, notice: Notice) -> None:
         """Act on word from the router."""
@@ -174,6 +184,8 @@ class Dispatch:
             self._log.warning(
                 "a progress or usage report was refused", rule=notice.rule, reason=notice.reason
             )
+        elif about not in self._children and about in self._plans:
+            _settle_plan(self._plans[about], notice)
         elif notice.what != "accepted":
             lost = Lost(LOST[notice.what], notice.rule or notice.what, notice.reason or "", notice.gate)
             self._settle(about, lost)
@@ -211,6 +223,12 @@ class Dispatch:
             self.end("refused")
         elif not self.is_running:
             self._office.again(self)
+
+    @cached_property
+    def _plans(self) -> dict[str, _Child]:
+        """The plans that it may make, by the ids that they have on every run."""
+        ids = (plan_id(self.work.crossing, self.work.agent, ordinal) for ordinal in range(MOST_PLANS))
+        return {name: _Child(asyncio.get_running_loop().create_future()) for name in ids}
 
     @property
     def _can_correct(self) -> bool:
@@ -261,7 +279,8 @@ class Dispatch:
         if self._task is not None:
             self._task.cancel()
         rule = "agent-stopping" if how == "left" else how
-        for child in self._children.values():
+        waiting = [*self._children.values(), *(self._plans.values() if self._planned else ())]
+        for child in waiting:
             if not child.settled.done():
                 child.settled.set_result(Lost(Cancelled, rule, "the work that it was part of is over"))
         if self._runner is not None:
@@ -401,6 +420,19 @@ class Dispatch:
                 self._settle(crossing, Lost(Refused, "too-large", str(error), "kafka"))
         return await seat.while_waiting(asyncio.shield(child.settled))
 
+    async def plan(self, parts: tuple[Subtask, ...], seat: Seat, offer: Offer) -> Settlement:
+        """Publish a plan and return whether it was adopted."""
+        if self._planned == MOST_PLANS:
+            raise MisconfiguredError(f"{MOST_PLANS} plans of this work were refused; no other one is taken")
+        number = self._planned
+        self._planned += 1
+        waiting = list(self._plans.values())[number]
+        try:
+            await self._send(Pen(self._office.author, offer).plan(parts, number, self.now()))
+        except TooLargeError as error:
+            return Lost(Refused, "too-large", str(error), "kafka")
+        return await seat.while_waiting(asyncio.shield(waiting.settled))
+
     async def note(self, note: str, offer: Offer) -> None:
         """Publish a note of progress."""
         await self._send(
@@ -433,3 +465,14 @@ class Dispatch:
     def now(self) -> int:
         """Return the time (ms)."""
         return self._office.clock.now_ms()
+
+
+def _settle_plan(plan: _Child, notice: Notice) -> None:
+    """Let the router's word on a plan stand; an adopted one that is sent again stays adopted."""
+    if plan.settled.done():
+        return
+    if notice.what == "accepted":
+        plan.settled.set_result(Returned("success", b""))
+    else:
+        what = LOST[notice.what]
+        plan.settled.set_result(Lost(what, notice.rule or notice.what, notice.reason or "", notice.gate))

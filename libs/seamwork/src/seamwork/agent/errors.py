@@ -6,6 +6,7 @@ were whole.
 """
 
 from seamwork.errors import SeamworkError, UnprocessableError
+from seamwork.records.crossing import Gap
 
 
 class HandoffError(SeamworkError):
@@ -58,16 +59,19 @@ class PartialAnswer(HandoffError):  # noqa: N818
     """
     It brought back only a part, and the caller asked for the whole.
 
-    *value* is the part; ask with ``Task.ask`` to be given it with its label instead.
+    *value* is the part, *gaps* are what is missing of it; ask with ``Task.ask`` to be given it with its
+    label instead.
     """
 
     happened = "answered in part"
 
-    def __init__(self, step: str, value: object) -> None:
+    def __init__(self, step: str, value: object, gaps: tuple[Gap, ...] = ()) -> None:
+        missing = f" without {', '.join(gap.step for gap in gaps)}" if gaps else ""
         super().__init__(
-            step, "outcome-partial", "the result's outcome is partial; Task.ask returns it labelled"
+            step, "outcome-partial", f"the result counts as partial{missing}; Task.ask returns it labelled"
         )
         self.value = value
+        self.gaps = gaps
 
 
 class TaskError(UnprocessableError):

@@ -11,7 +11,7 @@ from seamwork.agent.pen import Order
 from seamwork.agent.seats import Seat
 from seamwork.agent.task import Facts, Task
 from seamwork.records.authority import Spent
-from seamwork.records.crossing import Outcome, StepState
+from seamwork.records.crossing import Outcome, StepState, Subtask
 
 
 class Hands(Protocol):
@@ -19,6 +19,9 @@ class Hands(Protocol):
 
     async def place(self, order: Order, seat: Seat, offer: Offer) -> Settlement:
         """Hand work on and return what became of it."""
+
+    async def plan(self, parts: tuple[Subtask, ...], seat: Seat, offer: Offer) -> Settlement:
+        """Publish a plan and return whether it was adopted."""
 
     async def note(self, note: str, offer: Offer) -> None:
         """Publish a note of progress."""
@@ -59,6 +62,9 @@ class GovernedTask(Task):
                 "the function it was part of has returned; await every handoff",
             )
         return await self._hands.place(order, self._seat, self._offer)
+
+    async def _plan(self, parts: tuple[Subtask, ...]) -> Settlement:
+        return await self._hands.plan(parts, self._seat, self._offer)
 
     async def _note(self, note: str) -> None:
         await self._hands.note(note, self._offer)

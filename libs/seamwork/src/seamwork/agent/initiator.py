@@ -13,13 +13,14 @@ from typing import Any, TypeVar, overload
 
 from seamwork.agent import payload as payloads
 from seamwork.agent.dispatch import LOST
+from seamwork.agent.handing import Constraints
 from seamwork.agent.inbox import Answered, Told, examine
 from seamwork.agent.keyring import KeyRing, PinnedKeys
 from seamwork.agent.outcome import Labelled, Lost, Returned, Settlement
 from seamwork.agent.pen import Author, Order, root
 from seamwork.agent.post import post
 from seamwork.agent.settings import AgentSettings
-from seamwork.agent.task import Constraints, constraints_of, failed
+from seamwork.agent.task import constraints_of, failed
 from seamwork.bus.port import Log, Partition
 from seamwork.clock import Clock, SystemClock
 from seamwork.errors import MisconfiguredError
@@ -184,7 +185,7 @@ def _settled(
         return None  # another task's; its signature need not be checked
     match examine(raw, platform, me, ring):
         case Answered(answer=answer, payload=payload) if answer.child == submitted.crossing:
-            return Returned(answer.outcome, payload)
+            return Returned(answer.outcome, payload, answer.gaps)
         case Told(notice=notice) if notice.about == submitted.crossing and notice.what in LOST:
             lost = LOST[notice.what]
             return Lost(lost, notice.rule or notice.what, notice.reason or "", notice.gate)
@@ -197,7 +198,8 @@ def _read(settled: Settlement, submitted: Submitted, returns: Any) -> Labelled[A
         raise settled.error(submitted.step, settled.rule, settled.reason, settled.gate)
     if settled.outcome == "error":
         raise failed(submitted.step, settled.payload)
-    return Labelled(payloads.decode(settled.payload, Any if returns is None else returns), settled.outcome)
+    value = payloads.decode(settled.payload, Any if returns is None else returns)
+    return Labelled(value, settled.outcome, settled.gaps)
 
 
 async def _inbox(log: Log, agent: str) -> list[Partition]:

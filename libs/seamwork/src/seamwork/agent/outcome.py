@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Generic, Literal, TypeVar
 
 from seamwork.agent.errors import HandoffError
+from seamwork.records.crossing import Gap
 
 T_co = TypeVar("T_co", covariant=True)
 
@@ -39,10 +40,11 @@ class Transferred:
 
 @dataclass(frozen=True, slots=True)
 class Labelled(Generic[T_co]):
-    """What a handoff brought back, with its label."""
+    """What a handoff brought back, with its label; *gaps* are what is missing below it, by their path."""
 
     value: T_co
     outcome: Literal["success", "partial"]
+    gaps: tuple[Gap, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +68,7 @@ class Returned:
 
     outcome: Literal["success", "partial", "error"]
     payload: bytes
+    gaps: tuple[Gap, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,16 +11,18 @@ from dataclasses import dataclass
 from seamwork.agent.inbox import HANDOFFS, Offer
 from seamwork.agent.trace import child_of
 from seamwork.grants.authority import united
-from seamwork.ids import accompaniment_id, answer_id, child_id, sha256_hex
+from seamwork.ids import accompaniment_id, answer_id, child_id, plan_id, sha256_hex
 from seamwork.records.authority import Authority, Constraint, Spent
 from seamwork.records.base import Envelope
 from seamwork.records.crossing import (
     Handoff,
     Mode,
     Outcome,
+    Plan,
     Progress,
     Result,
     StepState,
+    Subtask,
     ToolOutput,
     Usage,
 )
@@ -156,6 +158,31 @@ class Pen:
             spent=spent,
         )
         return self._record(crossing.id, crossing, payload)
+
+    def plan(self, parts: tuple[Subtask, ...], ordinal: int, now: int) -> Outgoing:
+        """Write how the work will be divided."""
+        work = self._offer.work
+        crossing = Plan(
+            id=plan_id(work.crossing, self._author.me.agent, ordinal),
+            task=work.task,
+            source=self._author.me,
+            intent=self._offer.handoff.intent,
+            intent_sha256=work.intent_sha256,
+            payload_sha256=_EMPTY_SHA256,
+            payload_bytes=0,
+            sent_at=now,
+            expires_at=min(work.not_after, now + LIFE_MS),
+            stamp=self._offer.stamp,
+            model=self._author.model,
+            prompt_sha256=self._author.prompt_sha256,
+            parent=work.crossing,
+            dispatch=work.dispatch,
+            contract=work.contract,
+            ordinal=ordinal,
+            subtasks=parts,
+            constraints=united(work.constraints),
+        )
+        return self._record(crossing.id, crossing, b"")
 
     def progress(self, note: str, ordinal: int, now: int, *, accepted_work: bool = False) -> Outgoing:
         """Write a sign of life."""

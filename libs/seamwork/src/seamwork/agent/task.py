@@ -8,48 +8,27 @@ each other directly (``seamwork.agent.direct``).
 import asyncio
 import threading
 from abc import ABC, abstractmethod
-from collections.abc import Coroutine, Iterable, Mapping
+from collections.abc import Coroutine, Mapping
 from dataclasses import dataclass
-from typing import Any, TypedDict, TypeVar, Unpack, overload
+from typing import Any, TypeVar, Unpack, overload
 
 from seamwork.agent import payload as payloads
 from seamwork.agent.errors import Cancelled, Failed, PartialAnswer, PayloadError
+from seamwork.agent.handing import Constraints, Handing, contract_of
 from seamwork.agent.outcome import Erroneous, Labelled, Lost, Partial, Settlement, Transferred
 from seamwork.agent.pen import Order
+from seamwork.agent.planning import Planned
+from seamwork.contracts.plan import plan_problem
 from seamwork.errors import MisconfiguredError
 from seamwork.ids import derived
 from seamwork.records.authority import Authority, Constraint, Spent
-from seamwork.records.crossing import Mode, StepState, ToolOutput
+from seamwork.records.crossing import Mode, StepState, Subtask, ToolOutput, step_name
 from seamwork.records.parties import ContractRef, Target
 
 T = TypeVar("T")
 V = TypeVar("V")
 
 _MOST_STEPS = 64  # of some 80 bytes each: the envelope holds 64 KB, and the stamp lies in it too
-
-Constraints = Mapping[str, str] | Iterable[Constraint]
-
-
-class Handing(TypedDict, total=False):
-    """
-    What may be said of a handoff besides its contract, payload and step.
-
-    Exactly one of *to* (an agent's name; *versions* narrows it) and *capability* names the receiver. *ordinal*
-    tells several handoffs of one step apart. *ceiling_micro_usd* is what the receiver itself may spend.
-    *constraints* are added to those in force, *authority* narrows; null passes on what the task has, one level less
-    deep. *timeout_s* is cut to the task's own deadline.
-    """
-
-    to: str | None
-    versions: str | None
-    capability: str | None
-    ordinal: int
-    ceiling_micro_usd: int
-    constraints: Constraints
-    authority: Authority | None
-    timeout_s: float | None
-    fallback_owner: str | None
-    tool_outputs: Iterable[ToolOutput]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -203,7 +182,7 @@ class Task(ABC):
         """
         answer = await self.ask(contract=contract, payload=payload, step=step, returns=returns, **how)
         if answer.outcome == "partial":
-            raise PartialAnswer(step, answer.value)
+            raise PartialAnswer(step, answer.value, answer.gaps)
         return answer.value
 
     @overload
@@ -230,7 +209,29 @@ class Task(ABC):
         if settled.outcome == "error":
             raise failed(step, settled.payload)
         value = payloads.decode(settled.payload, Any if returns is None else returns)
-        return Labelled(value, settled.outcome)
+        return Labelled(value, settled.outcome, settled.gaps)
+
+    async def plan(self, *parts: Subtask) -> Planned:
+        """
+        Say what this work will be divided into, before any of it is handed on.
+
+        From then on only what the plan names is handed on, in its order, and the result is held against it: a part
+        that is critical and missing makes the whole partial. A policy may hold a plan for a person; this waits.
+
+        Args:
+            parts: As ``seamwork.agent.subtask`` makes them.
+
+        Raises:
+            MisconfiguredError: The plan cannot be followed; nothing was sent.
+            Refused: A gate, a person or the router said no. Another plan may follow.
+        """
+        problem = plan_problem(parts)
+        if problem is not None:
+            raise MisconfiguredError(f"the plan cannot be followed: {problem.message} ({problem.rule})")
+        settled = await self._plan(parts)
+        if isinstance(settled, Lost):
+            raise settled.error("plan", settled.rule, settled.reason, settled.gate)
+        return Planned(self, parts)
 
     async def hand_off(
         self, *, contract: str, payload: object, step: str, **how: Unpack[Handing]
@@ -286,6 +287,10 @@ class Task(ABC):
         """Hand the work on and return what became of it."""
 
     @abstractmethod
+    async def _plan(self, parts: tuple[Subtask, ...]) -> Settlement:
+        """Publish a plan and return whether it was adopted."""
+
+    @abstractmethod
     async def _note(self, note: str) -> None:
         """Publish a note of progress."""
 
@@ -301,13 +306,10 @@ class Task(ABC):
         return tuple(self._steps.values())[-_MOST_STEPS:]
 
     def _mark(self, order: Order, state: Any) -> None:
-        name = order.step if order.ordinal == 0 else f"{order.step}#{order.ordinal}"
+        name = step_name(order.step, order.ordinal)
         self._steps[name] = StepState(name=name, state=state, by=order.target.agent)
 
     def _order(self, mode: Mode, contract: str, payload: object, step: str, how: Handing) -> Order:
-        name, slash, version = contract.partition("/")
-        if not (name and slash and version):
-            raise MisconfiguredError(f"step {step}: the contract {contract!r} is not written as name/version")
         timeout_s = how.get("timeout_s")
         deadline_at = self._facts.deadline_at
         if timeout_s is not None:
@@ -316,7 +318,7 @@ class Task(ABC):
             target=Target(
                 agent=how.get("to"), versions=how.get("versions"), capability=how.get("capability")
             ),
-            contract=ContractRef(name=name, version=version),
+            contract=contract_of(contract, step),
             payload=payloads.encode(payload),
             step=step,
             ordinal=how.get("ordinal", 0),

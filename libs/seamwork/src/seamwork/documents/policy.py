@@ -27,7 +27,8 @@ class Match(Shape):
     Which crossings the policy is about, by facts that cost nothing to look at.
 
     An empty list matches everything; of a list one entry must match, of the lists all. *labels* must all be
-    those of the task. A plan is matched only where *kinds* names it. *effects*, *tools* and *data* match when the effective authority holds one of them.
+    those of the task. *effects*, *tools* and *data* match when the effective authority holds one of them. A plan is
+    matched only where *kinds* names it.
     """
 
     kinds: tuple[Literal["handoff", "result", "plan"], ...] = ()

@@ -96,8 +96,25 @@ class DispatchView(View, frozen=True, kw_only=True):
     results: tuple[ResultView, ...] = ()
 
 
+class PlanView(View, frozen=True, kw_only=True):
+    """How an agent meant to divide its work; *status* is ``adopted``, ``refused``, ``held`` or ``waiting``."""
+
+    id: str
+    source: str
+    status: str
+    at: int
+    position: str
+    subtasks: tuple[str, ...]
+    repeats: int = 0
+    attempts: tuple[AttemptView, ...] = ()
+
+
 class CrossingView(View, frozen=True, kw_only=True):
-    """One handoff with all that became of it; *children* are the handoffs made while working on it."""
+    """
+    One handoff with all that became of it; *children* are the handoffs made while working on it.
+
+    *gaps* are what its answer lacks, by the path of steps.
+    """
 
     id: str
     mode: str
@@ -115,7 +132,9 @@ class CrossingView(View, frozen=True, kw_only=True):
     latency_ms: int | None = None
     repeats: int = 0
     attempts: tuple[AttemptView, ...] = ()
+    gaps: tuple[str, ...] = ()
     dispatches: tuple[DispatchView, ...] = ()
+    plans: tuple[PlanView, ...] = ()
     children: "tuple[CrossingView, ...]" = ()
 
 
@@ -164,7 +183,8 @@ class Trace(View, frozen=True, kw_only=True):
     One task whole.
 
     *state* is ``running``, ``refused`` (its first crossing was) or how the task ended. *crossings* counts handoffs
-    and results by id, *retries* the times that something was judged again to be tried again.
+    and results by id, *retries* the times that something was judged again to be tried again. *gaps* are what its
+    answer lacks.
     """
 
     task: str
@@ -177,6 +197,7 @@ class Trace(View, frozen=True, kw_only=True):
     refused: int = 0
     retries: int = 0
     spent_micro_usd: int | None = None
+    gaps: tuple[str, ...] = ()
     roots: tuple[CrossingView, ...] = ()
     strays: tuple[StrayView, ...] = ()
     troubles: tuple[TroubleView, ...] = ()
@@ -300,6 +321,8 @@ def _trace_lines(trace: Trace, width: int) -> Iterator[str]:
         facts.insert(0, f"begun {rfc3339(trace.begun_at)}, took {_span(trace.begun_at, trace.ended_at)}")
     facts.append(f"spent {_money(trace.spent_micro_usd)}")
     yield from _wrapped(", ".join(facts), width, "  ")
+    if trace.gaps:
+        yield from _wrapped(f"without {'; '.join(trace.gaps)}", width, "  ")
     for index, root in enumerate(trace.roots):
         last = index == len(trace.roots) - 1 and not trace.strays
         yield from _branch(_crossing_lines(root, width), last, width)
@@ -319,8 +342,11 @@ def _crossing_lines(crossing: CrossingView, width: int) -> _Lines:
     seam = f"{crossing.source} → {crossing.target}{mode} [{crossing.contract}]"
     yield f"{step}: {seam} {crossing.status}{outcome}{took}"
     yield f"id {crossing.id} at {crossing.position}" + _repeats(crossing.repeats)
+    if crossing.gaps:
+        yield f"without {'; '.join(crossing.gaps)}"
     yield from _attempt_lines(crossing.attempts)
     below: list[_Lines] = [_dispatch_lines(dispatch) for dispatch in crossing.dispatches]
+    below += [_plan_lines(plan) for plan in crossing.plans]
     below += [_crossing_lines(child, width) for child in crossing.children]
     for index, node in enumerate(below):
         yield index == len(below) - 1, node
@@ -334,6 +360,14 @@ def _dispatch_lines(dispatch: DispatchView) -> _Lines:
     yield f"dispatch {dispatch.number} to {dispatch.receiver}: {dispatch.status}{outcome}{took}{spent}{notes}"
     for index, result in enumerate(dispatch.results):
         yield index == len(dispatch.results) - 1, _result_lines(result)
+
+
+def _plan_lines(plan: PlanView) -> _Lines:
+    parts = _counted(len(plan.subtasks), "subtask", "subtasks")
+    yield f"plan of {plan.source}, {parts}: {plan.status}" + _repeats(plan.repeats)
+    yield "; ".join(plan.subtasks)
+    yield f"id {plan.id} at {plan.position}"
+    yield from _attempt_lines(plan.attempts)
 
 
 def _result_lines(result: ResultView) -> _Lines:
@@ -363,9 +397,7 @@ def _attempt_lines(attempts: Sequence[AttemptView]) -> Iterator[str]:
                 yield f"  warns: {warning}"
         for decision in attempt.decisions:
             rule = f" {decision.rule}" if decision.rule else ""
-            reason = (
-                f": {decision.reason}" if decision.reason and decision.kind in {"refused", "held"} else ""
-            )
+            reason = f": {decision.reason}" if decision.reason else ""
             yield f"= {decision.kind}{rule}{reason}"
 
 

@@ -1,5 +1,5 @@
 """
-Describe what agents write: handoffs and results, the plan of a join, and the progress and usage that accompany them.
+Describe what agents write: handoffs and results, plans, and the progress and usage that accompany them.
 
 The payload is the body of the record and is not in here; ``payload_sha256`` binds it.
 """
@@ -157,9 +157,9 @@ class Plan(Crossing, frozen=True, kw_only=True, tag="plan"):
     """
     How one dispatch means to divide its work, before it hands any of it on; its body is empty.
 
-    *parent* is the crossing worked on, *dispatch* the dispatch that the carried stamp opened, *contract* the one that
-    its work is done under. Once adopted, what the dispatch hands on must stand in it, and its result is held against
-    it. *ordinal* counts the plans of one crossing: after a refused one comes the next.
+    *parent* is the crossing worked on, *dispatch* the dispatch that the carried stamp opened, *contract* the one
+    that its work is done under. Once adopted, what the dispatch hands on must stand in it, and its result is held
+    against it. *ordinal* counts the plans of one crossing: after a refused one comes the next.
     """
 
     parent: str
