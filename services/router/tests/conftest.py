@@ -32,7 +32,9 @@ def _gate(name: str, role: str, *required_for: str, seconds: int = 30) -> AnyDoc
 
 
 def _agent(name: str, version: str = "1.0.0", **spec: Any) -> AnyDocument:
-    accepts = [{"contract": "licence-facts", "versions": "*"}, {"contract": "transient", "versions": "*"}]
+    accepts = [
+        {"contract": contract, "versions": "*"} for contract in ("licence-facts", "transient", "guarded")
+    ]
     authority = {"tools": ["reader"], "effects": ["send-mail"], "depth": 4}
     return document("Agent", name, version, **{"accepts": accepts, "authority": authority, **spec})
 
@@ -51,6 +53,11 @@ def world() -> list[AnyDocument]:
             "Contract", "transient", limits={"timeSeconds": 60}, fallbacks=[{"agent": "backup"}],
             onTimeout=retry, onError=retry, onViolation={"action": "correct", "attempts": 1, "otherwise": "fail"},
         ),
+        document(
+            "Contract", "guarded", owners={"escalation": ["lawyer", "ada", "nobody"], "answerSeconds": 60},
+            limits={"timeSeconds": 60},
+        ),
+        _agent("desk", desk=True, accepts=[], authority={}),
         _agent("planner", initiator=True, budget="audit", tenant="acme", team="seams"),
         _agent("extractor", offers=["extraction"]),
         _agent("reader", offers=["reading"]),
@@ -142,6 +149,21 @@ class Bench:
     def adopt(self, work: Work, *subtasks: dict[str, Any], **fields: Any) -> None:
         """Plan and be admitted."""
         self.admit(self.plan(work, *subtasks, **fields))
+
+    def resolve(
+        self, work: Work, how: str = "retry", person: str = "ada", **fields: Any
+    ) -> Received[AnyEnvelope]:
+        """Let a person order that the work of a case is put back: *work* is what the desk got."""
+        order = {"task": work.task, "person": person, "case": work.dispatch, "how": how}
+        if how in {"skip", "fail"}:
+            steps = [{"name": "extract", "state": "skipped", "by": person}] if how == "skip" else []
+            return self.result(work, "error", order=order, steps=steps, **{"task": work.task, **fields})
+        contract = f"{work.contract.name}@{work.contract.version}"
+        target = fields.pop("target", "extractor")
+        return self.child(
+            work, "extract", task=work.task, mode="transfer", target=target, contract=contract,
+            order={**order, "target": target}, **fields,
+        )  # fmt: skip
 
     def vote(
         self,

@@ -9,8 +9,10 @@ from hypothesis import strategies as st
 
 from seamwork.decider import Forward, HealthChanged, InstanceHealth
 from seamwork.grants.authority import dropped, widened
-from seamwork.records.decision import Dispatched, TaskEnded
+from seamwork.records.decision import Accepted, Dispatched, TaskEnded
+from seamwork.records.envelope import decode
 from seamwork.records.inbox import Work
+from seamwork.records.people import Command
 from seamwork.records.wire import Received
 from seamwork.testing.builders import received
 from seamwork_router import events as ev
@@ -33,7 +35,7 @@ def _is_crossing(given: Any) -> bool:
 
 def begin(bench: Bench, n: int) -> None:
     """Begin one of three tasks, perhaps a second time."""
-    contract = ("licence-facts", "transient")[n % 2]
+    contract = ("licence-facts", "transient", "guarded")[n % 3]
     bench.send("handoff", task=TASKS[n % 3], id=f"root-{n % 4}", contract=contract)
 
 
@@ -52,6 +54,15 @@ def answer(bench: Bench, n: int) -> None:
         work = bench.works[n % len(bench.works)]
         outcome = ("success", "partial", "error")[n % 3]
         bench.result(work, outcome, n % 2, task=work.task, spent={"micro_usd": n})
+
+
+def resolve(bench: Bench, n: int) -> None:
+    """Let somebody who is asked, or somebody who is not, order what becomes of a case."""
+    cases = [work for work in bench.works if work.agent == "desk"]
+    if cases:
+        work = cases[n % len(cases)]
+        how = ("retry", "reroute", "replace", "skip", "fail")[n % 5]
+        bench.resolve(work, how, ("ada", "bob", "eve")[n % 3], ordinal=n % 2)
 
 
 def spend(bench: Bench, n: int) -> None:
@@ -109,7 +120,7 @@ def health(bench: Bench, n: int) -> None:
 
 
 ACTIONS: tuple[Callable[[Bench, int], None], ...] = (
-    begin, child, answer, spend, vote, admit, admit, admit, wait, cancel, revoke, health,
+    begin, child, answer, spend, vote, admit, admit, admit, wait, cancel, revoke, health, resolve,
 )  # fmt: skip
 scripts = st.lists(st.tuples(st.sampled_from(ACTIONS), st.integers(0, 1000)), min_size=5, max_size=60)
 law = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -119,6 +130,8 @@ def play(new_bench: Bench, script: list[tuple[Callable[[Bench, int], None], int]
     """Live through a script that begins with a task in hand."""
     bench = new_bench()
     bench.begin(contract="transient")
+    bench.answer(bench.begin(contract="guarded", task="t-2", id="root-9"), "error")
+    bench.pass_time(1)
     for act, number in script:
         act(bench, number)
     return bench
@@ -250,3 +263,43 @@ def test_every_crossing_is_decided_once_time_has_passed(new_bench: Bench, script
     decided = {one.subject.offset for one in bench.decisions if one.subject is not None}
 
     assert read == decided
+
+
+@law
+@given(scripts)
+def test_every_case_ends_in_time(new_bench: Bench, script: Any) -> None:
+    """What was opened at the desk is resolved, withdrawn or expired by the instant that the case names."""
+    bench = play(new_bench, script)
+    bench.pass_time(30 * 3_600_000)
+    cases = [one for one in bench.events if isinstance(one, ev.DispatchOpened) and one.case is not None]
+    closed = {one.dispatch: one for one in bench.events if isinstance(one, ev.DispatchClosed)}
+    held_up = {one.crossing.dispatch for one in bench.events if isinstance(one, ev.CrossingSeen)}
+
+    assert all(one.case is not None and one.case.expires_at <= one.plan.not_after for one in cases)
+    assert all(one.dispatch in closed for one in cases)
+    for one in cases:
+        # An order that is being judged at that instant is decided first.
+        if one.dispatch not in held_up and one.case is not None:
+            assert closed[one.dispatch].at <= one.case.expires_at
+
+
+@law
+@given(scripts)
+def test_a_desk_puts_work_back_only_with_the_order_of_somebody_who_is_asked(
+    new_bench: Bench, script: Any
+) -> None:
+    """Whatever is dispatched or accepted from a desk carries the signature of a person of the chain."""
+    bench = play(new_bench, script)
+    for decision in bench.decisions:
+        if not isinstance(decision, Dispatched | Accepted) or decision.source.agent != "desk":
+            continue
+        (order,) = (
+            one.crossing.order
+            for one in bench.events
+            if isinstance(one, ev.CrossingSeen)
+            and decision.subject is not None
+            and one.crossing.offset == decision.subject.offset
+        )
+        command = decode(order.envelope.encode())
+        assert isinstance(command, Command)
+        assert command.person in {"ada", "bob"}

@@ -5,6 +5,7 @@ from seamwork.contracts import CompiledContract, Finding, Findings, compile_cont
 from seamwork.contracts.facts import envelope_facts, task_facts
 from seamwork.contracts.plan import plan_problem
 from seamwork.documents import Contract
+from seamwork.grants.stamps import seam_sender
 from seamwork.ids import sha256_hex
 from seamwork.records.crossing import Handoff, Plan, Result
 from seamwork.records.envelope import AnyEnvelope
@@ -31,7 +32,8 @@ def judge_handoff(
         return _denied("ambiguous-target", "target names an agent and a capability; name one", consulted)
     if target.agent is None and target.capability is None:
         return _denied("empty-target", "target names neither an agent nor a capability", consulted)
-    if not may_produce(contract, handoff.source.agent, handoff.source.version):
+    sender = seam_sender(handoff, work)
+    if not may_produce(contract, sender.agent, sender.version):
         return _denied("not-a-producer", "the contract does not list source among its producers", consulted)
     candidates = context.catalog.candidates(handoff, at)
     if not candidates:

@@ -23,7 +23,7 @@ from seamwork.documents.contract import MAX_PAYLOAD_BYTES
 from seamwork.documents.shape import AuthoritySpec
 from seamwork.grants.authority import narrowed, one_deeper, united
 from seamwork.grants.entitlement import entitlement
-from seamwork.grants.stamps import StampProblem
+from seamwork.grants.stamps import StampProblem, seam_sender
 from seamwork.records.authority import Authority, Constraint
 from seamwork.records.crossing import Handoff, Plan, Result
 from seamwork.records.decision import JudgeAgain, TaskEnded
@@ -211,7 +211,7 @@ def _demand(memory: Memory, asked: Asked, stamp: Work | None, context: Context) 
     candidates: tuple[AgentRef, ...] = ()
     consulted: tuple[DocumentRef, ...] = ()
     if isinstance(crossing, Handoff):
-        found = _led_to(asked, crossing, context)
+        found = _led_to(asked, crossing, seam_sender(crossing, stamp), context)
         if isinstance(found, Demand):
             return found
         candidates, consulted = found
@@ -250,7 +250,7 @@ def _demand(memory: Memory, asked: Asked, stamp: Work | None, context: Context) 
 
 
 def _led_to(
-    asked: Asked, handoff: Handoff, context: Context
+    asked: Asked, handoff: Handoff, sender: AgentRef, context: Context
 ) -> tuple[tuple[AgentRef, ...], tuple[DocumentRef, ...]] | Demand:
     """Return the candidates that a flow leads to, and the flows; or why there are none."""
     catalog = context.catalog
@@ -262,7 +262,7 @@ def _led_to(
     candidates = [ref for ref in catalog.candidates(handoff, asked.at) if ref not in asked.exclude]
     if not candidates:
         return Demand("DENY", "no-candidate", "nobody in force may take the handoff")
-    led = drawn(catalog, flows, handoff, candidates, asked.at)
+    led = drawn(catalog, flows, handoff, sender, candidates, asked.at)
     if not led.candidates:
         reason = "no Flow in force has an edge from source to the target under this contract and version"
         return Demand("DENY", "no-flow-edge", reason, consulted=tuple(map(catalog.reference, flows)))

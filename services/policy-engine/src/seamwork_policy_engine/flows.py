@@ -24,15 +24,20 @@ class Drawn:
 
 
 def drawn(
-    catalog: Catalog, flows: Sequence[Flow], handoff: Handoff, candidates: Sequence[AgentRef], at: int
+    catalog: Catalog,
+    flows: Sequence[Flow],
+    handoff: Handoff,
+    sender: AgentRef,
+    candidates: Sequence[AgentRef],
+    at: int,
 ) -> Drawn:
     """
-    Return which candidates an edge leads to.
+    Return which candidates an edge leads *sender* to, whose seam the handoff crosses.
 
     A fallback stands in for somebody: the contract names it, so it needs no edge of its own where one leads to any
     of those whom the handoff is meant for.
     """
-    edges = [(flow, edge) for flow in flows for edge in flow.spec.edges if _fits(edge, handoff)]
+    edges = [(flow, edge) for flow in flows for edge in flow.spec.edges if _fits(edge, handoff, sender)]
     primary = set(catalog.primary(handoff, at))
     led: set[AgentRef] = set()
     consulted: dict[DocumentRef, None] = {}
@@ -46,8 +51,8 @@ def drawn(
     return Drawn(tuple(ref for ref in candidates if ref in led), tuple(consulted))
 
 
-def _fits(edge: Edge, handoff: Handoff) -> bool:
-    if edge.source != handoff.source.agent or edge.contract != handoff.contract.name:
+def _fits(edge: Edge, handoff: Handoff, sender: AgentRef) -> bool:
+    if edge.source != sender.agent or edge.contract != handoff.contract.name:
         return False
     try:
         return accepts(edge.versions, handoff.contract.version)

@@ -6,9 +6,10 @@ from seamwork.records.authority import Spent
 from seamwork.records.crossing import Outcome
 from seamwork.records.decision import Accepted, Noted, Overrun, TaskOutcome
 from seamwork_router import events as ev
+from seamwork_router.cases import announce, raised, resolution
 from seamwork_router.ending import end_task
 from seamwork_router.facts import Planned
-from seamwork_router.failure import Step, again, escalated, fail, next_step
+from seamwork_router.failure import Step, again, escalated, fail, handling_of, next_step
 from seamwork_router.memory import Dispatch, Errand, Task
 from seamwork_router.plans import Joined, join
 from seamwork_router.problem import Problem
@@ -27,10 +28,12 @@ def accept(scene: Scene, task: Task, errand: Errand, dispatch: Dispatch, tally: 
         return
     step = next_step(scene.context, task, errand, "error") if result.outcome == "error" else None
     joined = join(task, errand, result.outcome)
+    ordered = None if dispatch.case is None else resolution(facts)
+    rule = "accepted" if joined.outcome == result.outcome else "accepted-in-part"
     decision = Accepted(
         **common(scene, tally),
-        rule="accepted" if joined.outcome == result.outcome else "accepted-in-part",
-        reason=joined.said,
+        rule=rule if ordered is None else ordered.rule,
+        reason=joined.said if ordered is None else ordered.reason,
         dispatch=dispatch.id,
         answers=errand.facts.id,
         outcome=joined.outcome,
@@ -63,6 +66,13 @@ def _pass_on(
     if step in {"retry", "fallback"}:
         yield from again(scene.context, task, errand, "error", step)
         return
+    if step == "escalate":
+        said = Problem("error", "the result was an error")
+        first = handling_of(scene.context, errand, "error").to
+        case = raised(scene.context, task, errand, "error", said, first)
+        if case is not None:
+            yield from announce(scene.context, errand, case)
+            return
     waiting = waiting_for(task, errand)
     if waiting is not None:
         yield answer(scene, task, errand, waiting, joined)
@@ -73,7 +83,8 @@ def _pass_on(
         yield ev.StepAnswered(
             task=task.id, contract=place.asked.contract.name, step=place.asked.step, outcome=joined.outcome
         )
-    degraded = step == "degrade"
+    skipped = scene.facts.result is not None and scene.facts.result.skipped
+    degraded = step == "degrade" or (skipped and dispatch.case is not None)
     yield ev.ErrandEnded(task=task.id, crossing=errand.facts.id, how="answered", degraded=degraded)
     if origin.facts.id == task.root:
         final = None if scene.facts.spent is None else (dispatch.id, scene.facts.spent)

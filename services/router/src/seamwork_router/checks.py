@@ -11,6 +11,7 @@ from seamwork.catalog.entries import IN_FORCE
 from seamwork.grants.authority import dropped, one_deeper, widened
 from seamwork.records.authority import Authority, Constraint
 from seamwork.records.partition import partition_of
+from seamwork_router.cases import order_problem
 from seamwork_router.plans import (
     dependency_unmet,
     not_in_plan,
@@ -178,6 +179,7 @@ ENTRY: tuple[tuple[str, Check], ...] = (
     ("answer-pending", answer_pending),
     ("plan-pending", plan_awaited),
     ("id-taken", id_taken),
+    ("order-invalid", order_problem),
     ("too-many-crossings", too_many_crossings),
     ("too-many-notes", too_many_notes),
 )

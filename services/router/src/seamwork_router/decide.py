@@ -25,6 +25,7 @@ from seamwork.records.people import Command
 from seamwork.records.verdict import Verdict
 from seamwork.records.wire import Malformed, Received
 from seamwork_router import events as ev
+from seamwork_router.cases import climb
 from seamwork_router.ending import stop_task
 from seamwork_router.entering import count, late, scene_of, seats_for, take_up
 from seamwork_router.facts import facts_of
@@ -198,6 +199,8 @@ def _overdue(context: Context, task: Task, errand: Errand) -> Iterator[ev.Event]
     if context.catalog.agent_status(dispatch.plan.receiver, context.now) == "revoked":
         problem = Problem("revoked", "the agent version that held it was revoked")
         yield from fail(context, task, errand, "revoked", problem)
+    elif dispatch.case is not None:
+        yield from climb(context, task, errand, dispatch)
     elif context.now >= dispatch.plan.not_after:
         problem = Problem("timeout", "no result was accepted before not_after")
         yield from fail(context, task, errand, "timeout", problem)

@@ -6,15 +6,17 @@ import msgspec
 
 from seamwork.ids import dispatch_id, sha256_hex
 from seamwork.records.decision import Dispatched
-from seamwork.records.inbox import Answer, Child, Work
+from seamwork.records.inbox import Answer, Child
 from seamwork.records.parties import ContractRef
 from seamwork_router import events as ev
+from seamwork_router.cases import resolution
 from seamwork_router.ending import stop_children
 from seamwork_router.memory import Errand, Task
 from seamwork_router.pick import lineage_of
 from seamwork_router.problem import Problem
 from seamwork_router.saying import closed, common, decided, notice
 from seamwork_router.scene import Scene
+from seamwork_router.stamping import stamp
 from seamwork_router.tally import Tally
 
 
@@ -46,39 +48,15 @@ def dispatch(scene: Scene, task: Task, errand: Errand, tally: Tally, plan: ev.Pl
         constraints=plan.constraints,
     )
     yield decided(scene, decision)
-    yield ev.DispatchOpened(
+    opened = ev.DispatchOpened(
         task=task.id, crossing=facts.id, dispatch=identity, number=number, attempt=scene.live.attempt, plan=plan,
         mode=asked.mode, return_contracts=returns, lineage=lineage, at=scene.now,
     )  # fmt: skip
+    yield opened
     children = _finished(task, errand)
     text = msgspec.json.encode(children).decode() if children else None
-    work = Work(
-        platform=scene.place.platform,
-        task=task.id,
-        crossing=facts.id,
-        position=facts.position,
-        digest=facts.digest,
-        dispatch=identity,
-        attempt=scene.live.attempt,
-        mode=asked.mode,
-        agent=plan.receiver.agent,
-        version=plan.receiver.version,
-        contract=plan.contract,
-        return_contracts=returns,
-        authority=plan.authority,
-        constraints=plan.constraints,
-        ceiling_micro_usd=plan.ceiling_micro_usd,
-        issued_at=scene.now,
-        not_after=plan.not_after,
-        intent_sha256=task.intent_sha256,
-        parent=asked.parent,
-        initiator=task.initiator.ref,
-        lineage=lineage,
-        tenant=task.initiator.tenant,
-        team=task.initiator.team,
-        labels=task.initiator.labels,
-        budgets=task.initiator.budgets,
-        children_sha256=None if text is None else sha256_hex(text.encode()),
+    work = stamp(
+        scene, task, errand, opened, children_sha256=None if text is None else sha256_hex(text.encode())
     )
     yield ev.WorkIssued(work=work, source=facts.position, children=text)
     yield from _answers_again(scene, task, errand, plan, identity)
@@ -151,7 +129,7 @@ def _take_over(scene: Scene, task: Task, errand: Errand) -> Iterator[ev.Event]:
             task=task.id, crossing=parent.facts.id, dispatch=given_up.id, id=errand.facts.id,
             content=errand.facts.content, spent=scene.facts.spent,
         )  # fmt: skip
-    gone = Problem("transferred", "another agent took over its place")
+    gone = resolution(scene.facts) or Problem("transferred", "another agent took over its place")
     yield closed(scene.context, task, parent, "transferred", gone, final=True)
     yield ev.DispatchClosed(
         task=task.id, crossing=parent.facts.id, dispatch=given_up.id, receiver=source, why="transferred",

@@ -28,8 +28,8 @@ Barred = Literal["nobody", "holder", "all-but-fallbacks"]
 """Who does not get a handoff again."""
 Again = Literal["retry", "reroute", "throttle", "requeue", "release"]
 """Why a crossing is judged again."""
-Then = Literal["dispatch", "throttle", "retry", "reroute"]
-"""What a crossing waits for: to be decided with the votes there are, or to be judged again for this reason."""
+Then = Literal["dispatch", "throttle", "retry", "reroute", "case"]
+"""What a crossing waits for: to be decided with the votes there are, to be judged again, to be put to people."""
 
 
 class Seat(Wire, frozen=True, kw_only=True):
@@ -171,8 +171,40 @@ class AttemptOpened(Wire, frozen=True, kw_only=True, tag="attempt-opened"):
     at: int
 
 
+class CaseRaised(Wire, frozen=True, kw_only=True, tag="case-raised"):
+    """Work could not be done as agreed and will be put before the people of *chain*, at *desk*."""
+
+    task: str
+    crossing: str
+    why: Why
+    rule: str
+    reason: str
+    desk: AgentRef
+    chain: tuple[str, ...]
+    answer_ms: int
+    at: int
+
+
+class CaseTerms(Wire, frozen=True, kw_only=True):
+    """How far up the chain a case has come, when the next one is asked, and when it ends unanswered."""
+
+    raised: CaseRaised
+    level: int
+    answer_by: int
+    expires_at: int
+
+
+class CaseClimbed(Wire, frozen=True, kw_only=True, tag="case-climbed"):
+    """Whoever was asked did not answer in time; the next of the chain is asked as well."""
+
+    task: str
+    crossing: str
+    dispatch: str
+    terms: CaseTerms
+
+
 class DispatchOpened(Wire, frozen=True, kw_only=True, tag="dispatch-opened"):
-    """An agent got work and may act under its stamp."""
+    """An agent got work and may act under its stamp; with *case* it is a desk, which only puts the work back."""
 
     task: str
     crossing: str
@@ -183,6 +215,7 @@ class DispatchOpened(Wire, frozen=True, kw_only=True, tag="dispatch-opened"):
     mode: Mode
     return_contracts: tuple[ContractRef, ...] = ()
     lineage: tuple[str, ...]
+    case: CaseTerms | None = None
     at: int
 
 
@@ -363,7 +396,7 @@ Said = Decided | WorkIssued | AnswerForwarded | NoticeGiven | RecordSetAside
 Event = (
     CrossingSeen | SeatsTaken | VerdictKept | VerdictCounted | VerdictLate | Claimed | TaskOpened | Held | Approved
     | Postponed | AttemptOpened | DispatchOpened | Corrected | DispatchClosed | NoteTaken | PlanAdopted
-    | StepAnswered | ErrandEnded | CrossingClosed | TaskOver | Requeued | Woken | TimerPassed | Forgotten
-    | HealthTaken | CommandIgnored | DeliveryFailed
+    | StepAnswered | ErrandEnded | CaseRaised | CaseClimbed | CrossingClosed | TaskOver | Requeued | Woken
+    | TimerPassed | Forgotten | HealthTaken | CommandIgnored | DeliveryFailed
     | Decided | WorkIssued | AnswerForwarded | NoticeGiven | RecordSetAside
 )  # fmt: skip

@@ -20,6 +20,7 @@ from seamwork.records.crossing import (
 from seamwork.records.envelope import AnyEnvelope, EnvelopeError, decode
 from seamwork.records.inbox import Work
 from seamwork.records.parties import AgentRef, ContractRef, Position, Subject, Target
+from seamwork.records.verdict import SignedRecord
 from seamwork.records.wire import Malformed, Received
 
 Kind = Literal["handoff", "result", "plan", "progress", "usage", "unreadable"]
@@ -42,13 +43,14 @@ class Asked(Wire, frozen=True, kw_only=True):
 
 
 class Answered(Wire, frozen=True, kw_only=True):
-    """What a result answers."""
+    """What a result answers; *skipped* where it says that the step was left out."""
 
     parent: str
     contract: ContractRef
     outcome: Outcome
     ordinal: int
     constraints: tuple[Constraint, ...]
+    skipped: bool = False
 
 
 class Planned(Wire, frozen=True, kw_only=True):
@@ -66,7 +68,8 @@ class Facts(Wire, frozen=True, kw_only=True):
 
     *id*, *task* and *source* are empty where the record could not be read. *dispatch* is the one that the carried
     stamp (or the record itself) names; nobody has verified it here. *handoff* is there for handoffs alone, *result*
-    for results alone, *plan* for plans alone.
+    for results alone, *plan* for plans alone. *order* is the person's word that a desk carries, with the payload
+    that it must be about.
     """
 
     kind: Kind
@@ -87,6 +90,8 @@ class Facts(Wire, frozen=True, kw_only=True):
     plan: Planned | None = None
     note: str | None = None
     spent: Spent | None = None
+    order: SignedRecord | None = None
+    payload_sha256: str | None = None
 
     @property
     def position(self) -> Position:
@@ -140,6 +145,10 @@ def facts_of(received: Received[AnyEnvelope] | Malformed) -> Facts:
         plan=_planned(record) if isinstance(record, Plan) else None,
         note=record.note if isinstance(record, Progress) else None,
         spent=None if isinstance(record, Plan | Progress) else record.spent,
+        order=record.order if isinstance(record, Handoff | Result) else None,
+        payload_sha256=record.payload_sha256
+        if isinstance(record, Handoff | Result) and record.order is not None
+        else None,
     )
 
 
@@ -180,6 +189,7 @@ def _answered(record: Result) -> Answered:
         outcome=record.outcome,
         ordinal=record.ordinal,
         constraints=record.constraints,
+        skipped=any(step.state == "skipped" for step in record.steps),
     )
 
 

@@ -14,6 +14,7 @@ from seamwork.documents.contract import Handling
 from seamwork.records.decision import Escalated, Why
 from seamwork.records.parties import AgentRef
 from seamwork_router import events as ev
+from seamwork_router.cases import announce, raised
 from seamwork_router.ending import conclude, release, stop_children
 from seamwork_router.memory import Errand, Task
 from seamwork_router.problem import Problem
@@ -42,7 +43,9 @@ def handling_of(context: Context, errand: Errand, cause: ev.Cause) -> Handling:
 
 
 def next_step(context: Context, task: Task, errand: Errand, cause: ev.Cause) -> Step:
-    """Return what is to be done now, with what is used up taken into account."""
+    """Return what is to be done now, with what is used up taken into account; what people gave up has failed."""
+    if errand.dispatch is not None and errand.dispatch.case is not None:
+        return "fail"
     handling = handling_of(context, errand, cause)
     step: Step = handling.action
     if not _possible(context, task, errand, handling, step):
@@ -88,6 +91,14 @@ def fail(
         yield from again(context, task, errand, cause, step)
         return
     if step == "escalate":
+        first = handling_of(context, errand, cause).to
+        case = raised(context, task, errand, why, problem, first)
+        if case is not None:
+            yield closed(context, task, errand, why, problem, final=False)
+            yield from release(context, task, errand, why, problem, told=told)
+            yield from stop_children(context, task, errand, "rerouted", "the handoff above was escalated")
+            yield from announce(context, errand, case)
+            return
         yield escalated(context, task, errand, cause, problem)
     yield from conclude(context, task, errand, why, problem, told=told, degraded=step == "degrade")
 
@@ -110,7 +121,7 @@ def backoff_ms(handling: Handling, errand: Errand) -> int:
 
 
 def escalated(context: Context, task: Task, errand: Errand, cause: ev.Cause, problem: Problem) -> ev.Decided:
-    """Put the handoff before its fallback owner, else before the contract's owners."""
+    """Say to whom the handoff, which has failed, is put: its fallback owner, else the contract's owners."""
     contract = context.catalog.contract(errand.asked.contract)
     owners = () if contract is None else (*contract.spec.owners.escalation, contract.spec.owners.contact)
     named = handling_of(context, errand, cause).to

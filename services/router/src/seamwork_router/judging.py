@@ -16,6 +16,7 @@ from seamwork.records.verdict import Verdict
 from seamwork_router import events as ev
 from seamwork_router.accepting import accept, adopt, note
 from seamwork_router.approvals import agreed
+from seamwork_router.cases import open_case
 from seamwork_router.checks import ENTRY, HANDOFF, PLAN, RESULT, first_problem
 from seamwork_router.dispatching import dispatch
 from seamwork_router.failure import fallbacks_left
@@ -222,6 +223,8 @@ def _waited(scene: Scene) -> Iterator[ev.Event]:
             yield from ask_again(scene, "retry", (), () if errand is None else errand.excluded)
         case "reroute":
             yield from _reroute(scene)
+        case "case":
+            yield from open_case(scene)
 
 
 def _reroute(scene: Scene) -> Iterator[ev.Event]:

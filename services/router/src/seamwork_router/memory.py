@@ -10,6 +10,7 @@ import msgspec
 
 from seamwork.records.authority import Spent
 from seamwork.records.crossing import Gap, Outcome, Subtask
+from seamwork.records.decision import Why
 from seamwork.records.inbox import Answer, Notice
 from seamwork.records.parties import AgentRef, ContractRef, Position
 from seamwork.records.verdict import Approvers, Verdict
@@ -84,7 +85,11 @@ class Live(msgspec.Struct):
 
 
 class Dispatch(msgspec.Struct):
-    """One time that a handoff was given to an agent. *answering* is the offset of a result under judgement."""
+    """
+    One time that a handoff was given to an agent, or with *case* to a desk.
+
+    *answering* is the offset of a result under judgement; *why* says what ended it.
+    """
 
     id: str
     number: int
@@ -96,6 +101,13 @@ class Dispatch(msgspec.Struct):
     answering: int | None = None
     spent: Spent | None = None
     noted: dict[str, str] = {}
+    case: ev.CaseTerms | None = None
+    why: Why | None = None
+
+    @property
+    def due(self) -> int:
+        """When it is to be looked at: at its end, or when the next of a case's chain is to be asked."""
+        return self.plan.not_after if self.case is None else self.case.answer_by
 
 
 class Returned(msgspec.Struct):
@@ -145,6 +157,7 @@ class Errand(msgspec.Struct):
     planning: int | None = None
     plan: PlanInForce | None = None
     degraded: bool = False
+    raised: ev.CaseRaised | None = None
 
     @property
     def dispatch(self) -> Dispatch | None:

@@ -37,7 +37,8 @@ def order(
         case "requeue":
             yield from _requeue(place, state, context, task, command)
         case "resolve":
-            yield _ignored(command, "not-built-yet")
+            # It travels in the crossing that it orders; alone it orders nothing.
+            yield _ignored(command, "order-without-crossing")
 
 
 def _objection(

@@ -105,6 +105,10 @@ def _violation(  # one argument for each part of the notice
     if problem.rule in NO_VIOLATION:
         yield _tell(scene, told, tally, problem, max(1, left))
         return
+    if errand.dispatch is not None and errand.dispatch.case is not None:
+        # People may try something else for as long as their case is open.
+        yield _tell(scene, told, tally, problem, 1)
+        return
     yield _tell(scene, told, tally, problem, left)
     if left > 0:
         yield ev.Corrected(task=task.id, crossing=errand.facts.id, rule=problem.rule)

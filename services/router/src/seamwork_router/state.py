@@ -84,7 +84,11 @@ Judgement = (
 )  # fmt: skip
 Working = (
     ev.TaskOpened | ev.DispatchOpened | ev.Corrected | ev.DispatchClosed | ev.NoteTaken | ev.PlanAdopted
-    | ev.StepAnswered | ev.ErrandEnded | ev.Requeued | ev.TaskOver
+    | ev.StepAnswered | ev.ErrandEnded | ev.Requeued | ev.CaseRaised | ev.CaseClimbed | ev.TaskOver
+)  # fmt: skip
+OnErrand = (
+    ev.DispatchOpened | ev.Corrected | ev.DispatchClosed | ev.NoteTaken | ev.PlanAdopted | ev.ErrandEnded
+    | ev.Requeued | ev.CaseRaised | ev.CaseClimbed
 )  # fmt: skip
 Housekeeping = (
     ev.Woken | ev.TimerPassed | ev.Forgotten | ev.HealthTaken | ev.VerdictLate | ev.CommandIgnored
@@ -240,7 +244,7 @@ def _close(state: State, event: ev.CrossingClosed) -> None:
     dispatch = errand.open_dispatch if errand is not None else None
     if errand is not None and dispatch is not None and dispatch.answering == event.offset:
         dispatch.answering = None
-        state.timers.arm(work_timer(task.id, errand.facts.id), dispatch.plan.not_after)
+        state.timers.arm(work_timer(task.id, errand.facts.id), dispatch.due)
 
 
 def _turn_away(task: Task, asked: Asked) -> None:
@@ -263,7 +267,7 @@ def _work(state: State, event: Working) -> None:
             state.tasks[event.task].answered.append((event.contract, event.step, event.outcome))
         case (
             ev.DispatchOpened() | ev.Corrected() | ev.DispatchClosed() | ev.NoteTaken() | ev.PlanAdopted()
-            | ev.ErrandEnded() | ev.Requeued()
+            | ev.ErrandEnded() | ev.Requeued() | ev.CaseRaised() | ev.CaseClimbed()
         ):  # fmt: skip
             task = state.tasks.get(event.task)
             errand = task.errands.get(event.crossing) if task is not None else None
@@ -279,15 +283,7 @@ def _on_errand(
     state: State,
     task: Task,
     errand: Errand,
-    event: (
-        ev.DispatchOpened
-        | ev.Corrected
-        | ev.DispatchClosed
-        | ev.NoteTaken
-        | ev.PlanAdopted
-        | ev.ErrandEnded
-        | ev.Requeued
-    ),
+    event: OnErrand,
 ) -> None:
     timer = work_timer(task.id, errand.facts.id)
     match event:
@@ -299,15 +295,21 @@ def _on_errand(
                 errand.plan = None  # somebody else's: whoever has the work now divides it for itself
             state.live[str(errand.facts.offset)].phase = "dispatched"
             state.timers.disarm(live_timer(errand.facts.offset))
-            state.timers.arm(timer, event.plan.not_after)
+            state.timers.arm(timer, errand.dispatches[event.dispatch].due)
         case ev.Corrected():
             errand.corrections += 1
         case ev.DispatchClosed():
             errand.dispatches[event.dispatch].is_open = False
+            errand.dispatches[event.dispatch].why = event.why
             errand.excluded += () if event.barred == "nobody" else (event.receiver,)
             errand.fallback_only |= event.barred == "all-but-fallbacks"
             state.timers.disarm(timer)
             _fared(state, event)
+        case ev.CaseRaised():
+            errand.raised = event
+        case ev.CaseClimbed():
+            errand.dispatches[event.dispatch].case = event.terms
+            state.timers.arm(timer, event.terms.answer_by)
         case ev.NoteTaken():
             dispatch = errand.dispatches[event.dispatch]
             dispatch.noted[event.id] = event.content
@@ -338,6 +340,7 @@ def dispatched(event: ev.DispatchOpened) -> Dispatch:
         plan=event.plan,
         return_contracts=event.return_contracts,
         lineage=event.lineage,
+        case=event.case,
     )
 
 
@@ -417,7 +420,7 @@ def _rest(state: State, timer: str) -> None:
         errand = state.tasks[task].errands.get(crossing) if task in state.tasks else None
         dispatch = errand.open_dispatch if errand is not None else None
         if dispatch is not None and dispatch.answering is None:
-            state.timers.arm(timer, dispatch.plan.not_after)
+            state.timers.arm(timer, dispatch.due)
 
 
 # ── What was said ────────────────────────────────────────────────────────────────────────

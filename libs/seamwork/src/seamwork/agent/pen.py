@@ -27,6 +27,7 @@ from seamwork.records.crossing import (
     Usage,
 )
 from seamwork.records.parties import AgentRef, ContractRef, Target
+from seamwork.records.verdict import SignedRecord
 from seamwork.records.wire import Outgoing, Signer, compose
 
 HOUR_MS = 3_600_000
@@ -54,6 +55,7 @@ class Order:
     steps: tuple[StepState, ...] = ()
     tool_outputs: tuple[ToolOutput, ...] = ()
     spent: Spent | None = None
+    order: SignedRecord | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +123,7 @@ class Pen:
             fallback_owner=order.fallback_owner,
             deadline_at=order.deadline_at,
             spent=order.spent,
+            order=order.order,
         )
         return self._record(crossing.id, crossing, order.payload)
 
@@ -132,6 +135,7 @@ class Pen:
         now: int,
         spent: Spent | None,
         steps: Iterable[StepState],
+        order: SignedRecord | None = None,
     ) -> Outgoing:
         """Write the result of the dispatch."""
         work = self._offer.work
@@ -156,6 +160,7 @@ class Pen:
             steps=tuple(steps),
             constraints=united(work.constraints),
             spent=spent,
+            order=order,
         )
         return self._record(crossing.id, crossing, payload)
 

@@ -152,6 +152,19 @@ class Catalog:
         """Return the names of all agents that were ever published, in order."""
         return tuple(name for name, _ in self._named("Agent"))
 
+    def desk(self, team: str, at: int) -> AgentRef | None:
+        """Return where people take work: the team's own desk, else the first by name; None where there is none."""
+        desks = [entry for entry in self.agents(at) if entry.document.spec.desk]
+        own = [entry for entry in desks if entry.document.spec.team == team]
+        return next((entry.ref for entry in (*own, *desks)), None)
+
+    def asked_as(self, name: str, at: int) -> tuple[str, ...]:
+        """Return the people whom *name* means: the person of that name, else everybody with that role."""
+        person = self.person(name, at)
+        if person is not None:
+            return (person.name,)
+        return tuple(entry.document.name for entry in self.persons_with(name, at))
+
     def primary(self, handoff: Aimed, at: int) -> tuple[AgentRef, ...]:
         """
         Return whom the handoff is meant for: the named agent, or every agent offering the capability.

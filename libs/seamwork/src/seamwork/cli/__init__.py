@@ -30,6 +30,7 @@ _COMMANDS = {
     "tasks": ("tasks", "tasks"),
     "cancel": ("tasks", "cancel"),
     "approvals": ("approvals", "approvals"),
+    "cases": ("cases", "cases"),
     "deploy": ("deploy", "deploy"),
 }
 

@@ -27,7 +27,8 @@ class AgentSpec(Shape):
     What the platform knows of an agent.
 
     *initiator* may begin tasks; their tenant, team, labels, authority and budget come from here, never from what
-    it sends. *authority* is the most it may ever hold. *concurrency* is how many crossings one instance works on.
+    it sends. *desk* is where people take work: what is escalated is put there, and nothing else. *authority* is the
+    most it may ever hold. *concurrency* is how many crossings one instance works on.
     """
 
     purpose: Text | None = None
@@ -36,6 +37,7 @@ class AgentSpec(Shape):
     team: Name | None = None
     tenant: Name | None = None
     initiator: bool = False
+    desk: bool = False
     authority: AuthoritySpec = AuthoritySpec()
     keys: Annotated[tuple[VerifyingKey, ...], Field(min_length=1, max_length=10)]
     inbox_partitions: Annotated[int, Field(ge=1, le=64)] = 1

@@ -129,11 +129,17 @@ class Party(Shape):
 
 
 class Owners(Shape):
-    """Who answers for the seam at two in the morning; *escalation* is asked in its order."""
+    """
+    Who answers for the seam at two in the morning.
+
+    *escalation* is asked in its order: each names a person or a role, and has *answerSeconds* before the next one
+    is asked as well.
+    """
 
     team: Name
     contact: Text
     escalation: Annotated[tuple[Text, ...], Field(max_length=10)] = ()
+    answer_seconds: Annotated[int, Field(ge=1, le=DAY_SECONDS)] = 900
     ownership: Literal["downstream", "platform", "joint"] = "downstream"
 
 

@@ -14,6 +14,7 @@ from seamwork.grants.keys import verifies
 from seamwork.records.crossing import AnyCrossing, CarriedStamp, Handoff, Plan, Progress, Result, Usage
 from seamwork.records.envelope import EnvelopeError, decode
 from seamwork.records.inbox import Work
+from seamwork.records.parties import AgentRef
 from seamwork.records.wire import signed_bytes
 
 ROUTER = "service:router"
@@ -86,6 +87,11 @@ def verify_stamp(
     if work.platform != platform:
         return StampProblem("stamp-of-another-platform", "the stamp was made for another platform")
     return work
+
+
+def seam_sender(handoff: Handoff, work: Work | None) -> AgentRef:
+    """Return whose seam a handoff crosses: its sender's, or that of whose work a desk puts back."""
+    return handoff.source if work is None or work.in_place_of is None else work.in_place_of
 
 
 def misfit(work: Work, crossing: AnyCrossing) -> StampProblem | None:

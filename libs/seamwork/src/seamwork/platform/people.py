@@ -7,7 +7,7 @@ from seamwork.errors import MisconfiguredError, RetryableError, UnprocessableErr
 from seamwork.platform.door import Door
 from seamwork.platform.members import person_kid
 from seamwork.records.base import Envelope
-from seamwork.records.wire import compose
+from seamwork.records.wire import Outgoing, compose
 
 _PREFIX, _SUFFIX = "person-", "-1"
 
@@ -35,6 +35,23 @@ async def ask(
         UnprocessableError: Nobody, or nobody by this name, has a key here, or several have and none was named.
         RetryableError: The log did not take it.
     """
+    person, outgoing = signed(door, person, topic, task, record)
+    async with door.log("people") as log:
+        (confirmation,) = await log.publish([outgoing])
+    if not isinstance(confirmation, Confirmed):
+        raise RetryableError(f"{topic} did not take it ({confirmation.error}); say it again")
+    return person
+
+
+def signed(
+    door: Door, person: str | None, topic: str, task: str, record: Callable[[str], Envelope]
+) -> tuple[str, Outgoing]:
+    """
+    Return who speaks, and what they say, signed with their key; the arguments and errors are those of ``ask``.
+
+    Raises:
+        UnprocessableError: Nobody, or nobody by this name, has a key here, or several have and none was named.
+    """
     here = people_here(door)
     if person is None:
         if len(here) != 1:
@@ -48,9 +65,4 @@ async def ask(
             f"the key of {person} is not kept on this machine; answer from where it is, or `seamwork people add`"
         )
     key = door.home.key(person_kid(person))
-    outgoing = compose(door.identity.id, topic, task, record(person), signer=key)
-    async with door.log("people") as log:
-        (confirmation,) = await log.publish([outgoing])
-    if not isinstance(confirmation, Confirmed):
-        raise RetryableError(f"{topic} did not take it ({confirmation.error}); say it again")
-    return person
+    return person, compose(door.identity.id, topic, task, record(person), signer=key)

@@ -1,8 +1,9 @@
 """
 Begin a platform's chain of trust: the root makes a publisher and the services' keys known, the publisher the rest.
 
-What stands here is what every platform needs before the first document of its own: keys, the four gates, and the
-initiator ``operator`` in whose name ``seamwork submit`` begins tasks.
+What stands here is what every platform needs before the first document of its own: keys, the four gates, the
+initiator ``operator`` in whose name ``seamwork submit`` begins tasks, and the ``desk`` at which people take up work
+that was escalated.
 """
 
 from dataclasses import dataclass
@@ -20,6 +21,7 @@ from seamwork.platform.home import PlatformHome
 ROOT = "root"
 PUBLISHER = "publisher-1"
 OPERATOR = "operator"
+DESK = "desk"
 OPERATOR_BUDGET = "operator-task"
 _ONE_DOLLAR = 1_000_000
 _FIRST = "1.0.0"
@@ -33,6 +35,7 @@ class Trust:
     publisher: SigningKey
     services: dict[str, SigningKey]
     operator: SigningKey
+    desk: SigningKey
 
 
 def service_kid(service: str) -> str:
@@ -52,6 +55,7 @@ def ensure_trust(home: PlatformHome) -> Trust:
         publisher=home.ensure_key(PUBLISHER),
         services={name: home.ensure_key(service_kid(name)) for name in SERVICES},
         operator=home.ensure_key(agent_kid(OPERATOR)),
+        desk=home.ensure_key(agent_kid(DESK)),
     )
 
 
@@ -63,7 +67,7 @@ def key_documents(trust: Trust) -> tuple[AnyDocument, ...]:
 
 
 def first_documents(trust: Trust) -> tuple[AnyDocument, ...]:
-    """Return what the publisher signs before anybody's own documents: gates, the operator and its budget."""
+    """Return what the publisher signs before anybody's own documents: gates, the operator, its budget, the desk."""
     return (
         _gate("contract-validator", "validator", ("handoff", "result")),
         _gate("policy-engine", "policy", ("handoff", "result")),
@@ -83,6 +87,14 @@ def first_documents(trust: Trust) -> tuple[AnyDocument, ...]:
                 authority=AuthoritySpec(depth=8),
                 keys=(VerifyingKey(kid=trust.operator.kid, public=trust.operator.public),),
                 budget=OPERATOR_BUDGET,
+            ),
+        ),
+        Agent(
+            metadata=Metadata(name=DESK, version=_FIRST),
+            spec=AgentSpec(
+                purpose="Where people take up work that was escalated: `seamwork cases`.",
+                desk=True,
+                keys=(VerifyingKey(kid=trust.desk.kid, public=trust.desk.public),),
             ),
         ),
     )

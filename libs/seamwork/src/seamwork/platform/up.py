@@ -22,7 +22,7 @@ from seamwork.platform.members import write_agent_settings
 from seamwork.platform.services import service_environ
 from seamwork.platform.state import KafkaState, RunState, ServiceState, write_state
 from seamwork.platform.supervisor import Supervisor, free_ports, service_modules
-from seamwork.platform.trust import OPERATOR, ensure_trust, first_documents, key_documents
+from seamwork.platform.trust import DESK, OPERATOR, ensure_trust, first_documents, key_documents
 
 READY_WITHIN_S = 60.0
 DEFAULT_PREFIX = "seamwork"
@@ -151,7 +151,7 @@ async def bring_up(  # what an operator may choose
     try:
         running.note("starting")
         tell("furnishing topics, rights and credentials")
-        principals = (*standing(), agent_principal(OPERATOR))
+        principals = (*standing(), agent_principal(OPERATOR), agent_principal(DESK))
         await asyncio.to_thread(door.registrar().furnish, principals, home.credentials)
         done("topics")
         tell("publishing keys, gates and the operator")
@@ -181,6 +181,7 @@ async def _publish_first(door: Door, home: PlatformHome) -> None:
         missing = [d for d in first_documents(trust) if known.entry(d.kind, d.name, d.version) is None]
         await publisher.publish(missing)
     write_agent_settings(door, OPERATOR)
+    write_agent_settings(door, DESK)
 
 
 def _describe(running: Running, services: Sequence[str] | None) -> list[str]:

@@ -12,6 +12,7 @@ from seamwork.ids import length_prefixed, sha256_hex
 from seamwork.records.authority import Authority, Constraint, Spent
 from seamwork.records.base import Envelope, Wire
 from seamwork.records.parties import AgentRef, ContractRef, Target
+from seamwork.records.verdict import SignedRecord
 
 Outcome = Literal["success", "partial", "error"]
 Mode = Literal["delegate", "transfer"]
@@ -116,7 +117,8 @@ class Handoff(Crossing, frozen=True, kw_only=True, tag="handoff"):
 
     *parent* is the crossing whose dispatch the sender works on, null on a root. ``delegate`` expects the result
     back; ``transfer`` hands the sender's own place to the receiver. *authority* null asks for all that the stamp
-    gives, with one level of depth less. *spent* is the final figure of a sender that transfers.
+    gives, with one level of depth less. *spent* is the final figure of a sender that transfers. *order* is the
+    signed word of the person who puts work back that was escalated; a desk's crossings carry one, no others.
     """
 
     mode: Mode = "delegate"
@@ -133,13 +135,15 @@ class Handoff(Crossing, frozen=True, kw_only=True, tag="handoff"):
     fallback_owner: str | None = None
     deadline_at: int
     spent: Spent | None = None
+    order: SignedRecord | None = None
 
 
 class Result(Crossing, frozen=True, kw_only=True, tag="result"):
     """
     What comes back for one dispatch, under the contract it was dispatched with.
 
-    *parent* is the crossing answered, *dispatch* the dispatch that the carried stamp opened.
+    *parent* is the crossing answered, *dispatch* the dispatch that the carried stamp opened. *order* is as in a
+    handoff: the signed word of the person who skips or fails escalated work.
     """
 
     parent: str
@@ -151,6 +155,7 @@ class Result(Crossing, frozen=True, kw_only=True, tag="result"):
     tool_outputs: tuple[ToolOutput, ...] = ()
     constraints: tuple[Constraint, ...] = ()
     spent: Spent | None = None
+    order: SignedRecord | None = None
 
 
 class Plan(Crossing, frozen=True, kw_only=True, tag="plan"):

@@ -145,11 +145,34 @@ class Overrun(Decision, frozen=True, kw_only=True, tag="overrun"):
     spent: Spent
 
 
+class Tried(Wire, frozen=True, kw_only=True):
+    """One dispatch of a handoff that brought nothing back, and why it ended."""
+
+    dispatch: str
+    receiver: AgentRef
+    why: Why | None = None
+
+
 class Escalated(Decision, frozen=True, kw_only=True, tag="escalated"):
-    """The work could not be done as agreed and is put before *to*."""
+    """
+    The work could not be done as agreed and is put before *to*.
+
+    Where somebody of *chain* is known to the platform, it opens a **case**: *case* is the dispatch made to *desk*,
+    under which the work is put back. The same case is announced again for each *level* of the chain that is asked.
+    *answer_by* is when the next one is asked, *expires_at* when the case ends unanswered; *tried* says what was
+    done before. Without a case these are null or empty, and the handoff has failed.
+    """
 
     to: str
     why: Why
+    case: str | None = None
+    desk: AgentRef | None = None
+    level: int = 0
+    chain: tuple[str, ...] = ()
+    tried: tuple[Tried, ...] = ()
+    opened_at: int | None = None
+    answer_by: int | None = None
+    expires_at: int | None = None
 
 
 class Closed(Decision, frozen=True, kw_only=True, tag="closed"):

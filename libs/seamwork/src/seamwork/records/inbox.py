@@ -34,7 +34,8 @@ class Work(Envelope, frozen=True, kw_only=True, tag="work"):
     *position* and *digest* are those of the crossing in ``handoffs``. *contract* judges what the receiver sends
     back; *return_contracts* are those of the places it took over by transfers, which its result must satisfy too.
     *lineage* holds the agents above it, the initiator first. *tenant*, *team*, *labels* and *budgets* come from the
-    initiator's document. *children_sha256* binds the list in the header ``sw_children``, null where there is none.
+    initiator's document. *in_place_of* is the sender of escalated work that a desk got, in whose place it puts the
+    work back. *children_sha256* binds the list in the header ``sw_children``, null where there is none.
     """
 
     platform: str
@@ -62,6 +63,7 @@ class Work(Envelope, frozen=True, kw_only=True, tag="work"):
     team: str | None = None
     labels: dict[str, str] = msgspec.field(default_factory=dict)
     budgets: tuple[str, ...] = ()
+    in_place_of: AgentRef | None = None
     children_sha256: str | None = None
 
 

@@ -4,7 +4,7 @@ from typing import Literal
 
 from seamwork.records.authority import Authority, Constraint
 from seamwork.records.base import Envelope
-from seamwork.records.parties import AgentRef, ContractRef, Subject
+from seamwork.records.parties import AgentRef, ContractRef, Subject, Target
 from seamwork.records.verdict import Approvers
 
 
@@ -60,8 +60,17 @@ class Reply(Envelope, frozen=True, kw_only=True, tag="reply"):
     answered_at: int
 
 
+How = Literal["retry", "replace", "reroute", "skip", "fail"]
+"""How a person resolves a case."""
+
+
 class Command(Envelope, frozen=True, kw_only=True, tag="command"):
-    """What a person orders for one task: cancel it, resolve a case, or have a crossing judged again."""
+    """
+    What a person orders for one task: cancel it, resolve a case, or have a crossing judged again.
+
+    A ``resolve`` travels inside the crossing that it orders (its field *order*), never alone: *case* and *how* say
+    what is resolved and in which way, *target* whom the work goes to, *payload_sha256* binds what it carries.
+    """
 
     id: str
     task: str
@@ -69,4 +78,8 @@ class Command(Envelope, frozen=True, kw_only=True, tag="command"):
     action: Literal["cancel", "resolve", "requeue"]
     crossing: str | None = None
     reason: str = ""
+    case: str | None = None
+    how: How | None = None
+    target: Target | None = None
+    payload_sha256: str | None = None
     ordered_at: int

@@ -20,7 +20,7 @@ from seamwork.records.decision import AnyDecision
 from seamwork.records.envelope import AnyEnvelope, encode
 from seamwork.records.inbox import Work
 from seamwork.records.people import Command, Reply
-from seamwork.records.verdict import Verdict
+from seamwork.records.verdict import SignedRecord, Verdict
 from seamwork.records.wire import Malformed, RawRecord, Received, compose, record_digest, signed_bytes
 from seamwork.testing.keys import key_of
 from seamwork.testing.shorthand import digest_at, place_of, spelled_out
@@ -138,13 +138,16 @@ def envelope(tag: str, /, **fields: Any) -> AnyEnvelope:
     """
     Make the envelope with this *tag*; *fields* stand over the defaults.
 
-    The ``stamp`` of a crossing may be given as a mapping: the fields of the ``work`` record it carries.
+    The ``stamp`` of a crossing may be given as a mapping: the fields of the ``work`` record it carries. So may its
+    ``order``: those of the person's command.
     """
     if tag not in DEFAULTS:
         message = f"no record has the tag {tag!r}; there are {', '.join(DEFAULTS)}"
         raise ValueError(message)
     if isinstance(fields.get("stamp"), Mapping):
         fields = {**fields, "stamp": carried(**fields["stamp"])}
+    if isinstance(fields.get("order"), Mapping):
+        fields = {**fields, "order": ordered(**fields["order"])}
     given = {**DEFAULTS[tag], **fields}
     if tag in {"handoff", "result", "plan", "progress", "usage"}:
         given.setdefault("payload_sha256", sha256_hex(b""))
@@ -160,6 +163,18 @@ def carried(**fields: Any) -> CarriedStamp:
     router = key_of("service:router")
     signature = router.sign(signed_bytes(PLATFORM, f"inbox.{work.agent}.v1", work.task.encode(), data))
     return CarriedStamp(envelope=data.decode("ascii"), kid=router.kid, sig=signature)
+
+
+def ordered(**fields: Any) -> SignedRecord:
+    """Return a person's command to resolve a case, signed, as a desk's crossing carries it."""
+    resolving = {"action": "resolve", "how": "retry", "payload_sha256": sha256_hex(b"")}
+    command = cast("Command", envelope("command", **{**resolving, **fields}))
+    data = encode(command)
+    person = key_of(f"person:{command.person}")
+    signature = person.sign(signed_bytes(PLATFORM, "commands.v1", command.task.encode(), data))
+    return SignedRecord(
+        topic="commands.v1", key=command.task, envelope=data.decode("ascii"), kid=person.kid, sig=signature
+    )
 
 
 def received(  # one argument for each part of a record

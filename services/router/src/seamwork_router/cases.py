@@ -1,0 +1,244 @@
+"""
+Put escalated work before people: open a case at a desk, ask up the contract's chain, end what nobody answers.
+
+Rule 1: a case is a dispatch to a desk. What the desk sends is a crossing like any other, signed and judged.
+Rule 2: a desk's crossing counts only with the signed order of somebody whom the chain names.
+Rule 3: who was asked stays asked; each level that does not answer in time adds the next one.
+Rule 4: a case that nobody answers ends as expired, in time for whoever waits. It never stays open for ever.
+Rule 5: where no desk is in force, or nobody of the chain is known, there is no case: the work fails at once.
+"""
+
+from collections.abc import Iterator
+
+from seamwork.catalog import Context
+from seamwork.grants.action import action_sha256
+from seamwork.grants.keys import verifies
+from seamwork.ids import derived
+from seamwork.records.decision import Escalated, Tried, Why
+from seamwork.records.envelope import EnvelopeError, decode
+from seamwork.records.parties import AgentRef
+from seamwork.records.people import Command
+from seamwork.records.verdict import SignedRecord
+from seamwork.records.wire import signed_bytes
+from seamwork_router import events as ev
+from seamwork_router.ending import conclude
+from seamwork_router.facts import Facts
+from seamwork_router.memory import Dispatch, Errand, Task
+from seamwork_router.problem import Problem
+from seamwork_router.scene import Scene, waiting_for
+from seamwork_router.stamping import stamp
+
+COMMANDS = "commands.v1"
+_SENDS_ON = frozenset({"retry", "replace", "reroute"})
+
+
+def chain_of(context: Context, errand: Errand, first: str | None) -> tuple[str, ...]:
+    """Return who is asked, in order, *first* first, as far as the platform knows anybody by that name or role."""
+    contract = context.catalog.contract(errand.asked.contract)
+    owners = () if contract is None else contract.spec.owners.escalation
+    if first in owners:
+        owners = owners[owners.index(first) :]
+    named = (errand.asked.fallback_owner, first, *owners)
+    return tuple(dict.fromkeys(one for one in named if one and context.catalog.asked_as(one, context.now)))
+
+
+def raised(
+    context: Context, task: Task, errand: Errand, why: Why, problem: Problem, first: str | None
+) -> ev.CaseRaised | None:
+    """
+    Say what people will be asked, or return None where nobody can be: then the work fails.
+
+    Args:
+        context: The instant and the documents.
+        task: The task in hand.
+        errand: The handoff that could not be done as agreed.
+        why: What ended its dispatch.
+        problem: What was wrong, and who found it.
+        first: Whom the contract names to be asked first for this sort of failure.
+    """
+    contract = context.catalog.contract(errand.asked.contract)
+    last = errand.dispatch
+    if contract is None or last is None or last.case is not None or context.now >= _ends(task, errand):
+        return None
+    owners = contract.spec.owners
+    desk, chain = context.catalog.desk(owners.team, context.now), chain_of(context, errand, first)
+    if desk is None or not chain:
+        return None
+    return ev.CaseRaised(
+        task=task.id, crossing=errand.facts.id, why=why, rule=problem.rule, reason=problem.reason, desk=desk,
+        chain=chain, answer_ms=owners.answer_seconds * 1000, at=context.now,
+    )  # fmt: skip
+
+
+def announce(context: Context, errand: Errand, case: ev.CaseRaised) -> Iterator[ev.Event]:
+    """Let the case be opened with the next tick: whatever else this decision does to the task stands by then."""
+    yield case
+    yield ev.Postponed(offset=errand.facts.offset, until=context.now, then="case")
+
+
+def open_case(scene: Scene) -> Iterator[ev.Event]:
+    """Give escalated work to the desk, and ask the first of the chain."""
+    task, errand = scene.task, scene.errand
+    case, last = (None, None) if errand is None else (errand.raised, errand.dispatch)
+    if task is None or errand is None or case is None or last is None:
+        return
+    ends = _ends(task, errand)
+    each = min(case.answer_ms, (ends - scene.now) // len(case.chain))
+    if each <= 0:
+        problem = Problem(case.rule, f"no time is left to ask anybody: {case.reason}")
+        yield from conclude(scene.context, task, errand, case.why, problem)
+        return
+    plan = ev.Plan(
+        receiver=case.desk,
+        contract=errand.asked.contract,
+        authority=last.plan.authority,
+        constraints=last.plan.constraints,
+        ceiling_micro_usd=0,
+        not_after=ends,
+        action_sha256=action_sha256(
+            errand.facts.digest, case.desk, last.plan.authority, last.plan.constraints
+        ),
+    )
+    terms = ev.CaseTerms(
+        raised=case, level=0, answer_by=scene.now + each, expires_at=scene.now + each * len(case.chain)
+    )
+    opened = ev.DispatchOpened(
+        task=task.id,
+        crossing=errand.facts.id,
+        dispatch=derived("case", errand.facts.id, len(errand.dispatches)),
+        number=len(errand.dispatches) + 1,
+        attempt=errand.attempt,
+        plan=plan,
+        mode=errand.asked.mode,
+        return_contracts=last.return_contracts,
+        lineage=last.lineage,
+        case=terms,
+        at=scene.now,
+    )
+    yield _said(scene.context, task, errand, opened.dispatch, terms)
+    yield opened
+    work = stamp(scene, task, errand, opened, in_place_of=_sender(task, errand))
+    yield ev.WorkIssued(work=work, source=errand.facts.position)
+
+
+def climb(context: Context, task: Task, errand: Errand, dispatch: Dispatch) -> Iterator[ev.Event]:
+    """Ask the next of the chain, or end the case where everybody was asked."""
+    case = dispatch.case
+    if case is None or context.now < case.answer_by:
+        return
+    if context.now >= case.expires_at or case.level + 1 >= len(case.raised.chain):
+        asked = ", then ".join(case.raised.chain)
+        problem = Problem("case-expired", f"nobody resolved the case in time; asked were {asked}")
+        yield from conclude(context, task, errand, "expired", problem)
+        return
+    each = (case.expires_at - case.answer_by) // (len(case.raised.chain) - case.level - 1)
+    terms = ev.CaseTerms(
+        raised=case.raised,
+        level=case.level + 1,
+        answer_by=case.answer_by + each,
+        expires_at=case.expires_at,
+    )
+    yield _said(context, task, errand, dispatch.id, terms)
+    yield ev.CaseClimbed(task=task.id, crossing=errand.facts.id, dispatch=dispatch.id, terms=terms)
+
+
+def order_problem(scene: Scene) -> str | None:
+    """What a desk sends was ordered by somebody who was to be asked, and is exactly what was ordered."""
+    dispatch = scene.named
+    if dispatch is None or dispatch.case is None or scene.facts.kind in {"progress", "usage"}:
+        return None
+    order = scene.facts.order
+    if order is None:
+        return "work of a case is put back only with the order of a person, and there is none"
+    command = _command(scene, order)
+    return command if isinstance(command, str) else _misfit(scene, dispatch, command)
+
+
+def resolution(facts: Facts) -> Problem | None:
+    """Say who ordered what, where a desk's crossing was ordered; ``order_problem`` has verified it."""
+    try:
+        command = None if facts.order is None else decode(facts.order.envelope.encode("ascii"))
+    except (EnvelopeError, UnicodeEncodeError):
+        return None  # refused on entry
+    if not isinstance(command, Command):
+        return None
+    return Problem("case-resolved", f"{command.person} ordered {command.how}")
+
+
+def _command(scene: Scene, order: SignedRecord) -> Command | str:
+    try:
+        envelope = order.envelope.encode("ascii")
+        command = decode(envelope)
+    except (EnvelopeError, UnicodeEncodeError):
+        return "order.envelope cannot be read"
+    if not isinstance(command, Command) or order.topic != COMMANDS or command.action != "resolve":
+        return "order is not a command that resolves a case"
+    at = scene.facts.appended_at
+    public = scene.catalog.public_of(order.kid, f"person:{command.person}", at)
+    if public is None:
+        return "the key of the order is not that person's, or does not count any more"
+    data = signed_bytes(scene.place.platform, order.topic, order.key.encode(), envelope)
+    return command if verifies(public, data, order.sig) else "the signature of the order does not verify"
+
+
+def _misfit(scene: Scene, dispatch: Dispatch, command: Command) -> str | None:
+    facts, case = scene.facts, dispatch.case
+    if command.case != dispatch.id or command.task != facts.task:
+        return "the order is about another case"
+    chain = () if case is None else case.raised.chain
+    if not any(command.person in scene.catalog.asked_as(one, facts.appended_at) for one in chain):
+        return f"the order is of somebody whom the case does not ask; it asks {', '.join(chain)}"
+    if command.payload_sha256 != facts.payload_sha256:
+        return "the payload is not the one that was ordered"
+    if facts.handoff is not None:
+        if command.how not in _SENDS_ON or facts.handoff.mode != "transfer":
+            return "a case is put back by a transfer, ordered as retry, replace or reroute"
+        return None if command.target == facts.handoff.target else "target is not the one that was ordered"
+    return "a case is ended by a result, ordered as skip or fail" if command.how in _SENDS_ON else None
+
+
+def _ends(task: Task, errand: Errand) -> int:
+    """Return until when whoever waits still waits."""
+    waiting = waiting_for(task, errand)
+    above = [
+        dispatch.plan.not_after
+        for each in task.errands.values()
+        for dispatch in each.dispatches.values()
+        if waiting is not None and dispatch.id == waiting.dispatch
+    ]
+    return min([errand.asked.deadline_at, task.deadline_at, *above])
+
+
+def _sender(task: Task, errand: Errand) -> AgentRef | None:
+    """Return whose work it is, past every desk that has put it back before."""
+    while errand.asked.mode == "transfer" and errand.asked.parent is not None:
+        above = task.errands[errand.asked.parent]
+        if above.dispatch is None or above.dispatch.case is None:
+            break
+        errand = above
+    return errand.facts.source
+
+
+def _said(context: Context, task: Task, errand: Errand, dispatch: str, terms: ev.CaseTerms) -> ev.Decided:
+    case = terms.raised
+    before = (each for each in errand.dispatches.values() if each.case is None)
+    decision = Escalated(
+        task=task.id,
+        crossing=errand.facts.id,
+        subject=errand.facts.subject(errand.attempt),
+        decided_at=context.now,
+        revision=context.catalog.revision,
+        rule=case.rule,
+        reason=case.reason,
+        to=case.chain[terms.level],
+        why=case.why,
+        case=dispatch,
+        desk=case.desk,
+        level=terms.level,
+        chain=case.chain,
+        tried=tuple(Tried(dispatch=each.id, receiver=each.plan.receiver, why=each.why) for each in before),
+        opened_at=case.at,
+        answer_by=terms.answer_by,
+        expires_at=terms.expires_at,
+    )
+    return ev.Decided(decision=decision, partition=task.partition, trace_of=errand.facts.position)
