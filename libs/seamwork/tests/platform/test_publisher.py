@@ -24,6 +24,7 @@ TRUST = Trust(
         name: SigningKey(f"{name}-1", name.encode().ljust(32, b".")) for name in ("router", "audit-sink")
     },
     operator=SigningKey("agent-operator-1", b"o" * 32),
+    desk=SigningKey("agent-desk-1", b"d" * 32),
 )
 
 
