@@ -300,6 +300,7 @@ def test_a_desk_puts_work_back_only_with_the_order_of_somebody_who_is_asked(
             and decision.subject is not None
             and one.crossing.offset == decision.subject.offset
         )
+        assert order is not None
         command = decode(order.envelope.encode())
         assert isinstance(command, Command)
         assert command.person in {"ada", "bob"}
