@@ -28,15 +28,20 @@ from seamwork.records.inbox import Answer, Notice, Work
 from seamwork.records.parties import AgentRef, ContractRef, Position, Revision, Subject, Target
 from seamwork.records.partition import partition_of
 from seamwork.records.people import Reply
+from seamwork.records.platform import Heartbeat
 from seamwork.records.verdict import Verdict
-from seamwork.records.wire import Outgoing, compose, record_digest
+from seamwork.records.wire import Outgoing, base64_text, compose, record_digest
 
 PLATFORM = "01936f2e-0000-7000-8000-000000000001"
 TASK = "01936f2e-0000-7000-8000-0000000000aa"
 ROOT = "01936f2e-0000-7000-8000-0000000000ab"
-AGENT = SigningKey("agent-planner-1", bytes(range(32)))
-ROUTER = SigningKey("router-1", bytes(range(32, 64)))
-PERSON = SigningKey("person-ada-1", bytes(range(64, 96)))
+# Seeds that open nothing stand in the vectors too: whoever signs with them must get these very signatures.
+SEEDS = {
+    "agent-planner-1": bytes(range(32)),
+    "router-1": bytes(range(32, 64)),
+    "person-ada-1": bytes(range(64, 96)),
+}
+AGENT, ROUTER, PERSON = (SigningKey(kid, seed) for kid, seed in SEEDS.items())
 INTENT = "Prüfe die Lizenzen — “all of them” 🧾"
 NOW = 1_767_225_600_000
 PARTS = ContractRef(name="parse-metadata", version="1.0.0")
@@ -47,7 +52,10 @@ def main(path: Path) -> None:
     """Write the vectors to *path*."""
     vectors = {
         "about": "Byte-exact records; every text is UTF-8 of what travels, signatures and keys are base64.",
-        "keys": {key.kid: {"public": key.public} for key in (AGENT, ROUTER, PERSON)},
+        "keys": {
+            key.kid: {"public": key.public, "seed": base64_text(SEEDS[key.kid])}
+            for key in (AGENT, ROUTER, PERSON)
+        },
         "partitions": [
             {"key": key, "of_4": partition_of(key.encode(), 4), "of_12": partition_of(key.encode(), 12)}
             for key in ("", "a", "ab", "abc", "abcd", "21", "foobar", TASK, "ключ", "x" * 37)
@@ -104,13 +112,8 @@ def _records() -> list[tuple[str, SigningKey | None, Outgoing]]:
         initiator=AgentRef(agent="operator", version="1.0.0"), lineage=("operator",), tenant="acme",
         team="platform", labels={"stage": "test"}, budgets=("audit-task",),
     )  # fmt: skip
-    crossing_headers = (
-        ("sw_crossing", _header(out_root, "sw_envelope")),
-        ("sw_crossing_sig", _header(out_root, "sw_sig")),
-        ("sw_crossing_kid", _header(out_root, "sw_kid")),
-    )
     out_work = compose(
-        PLATFORM, "inbox.planner.v1", TASK, work, payload=body, signer=ROUTER, extra=crossing_headers
+        PLATFORM, "inbox.planner.v1", TASK, work, payload=body, signer=ROUTER, extra=_beside(out_root)
     )
     stamp = CarriedStamp(
         envelope=_header(out_work, "sw_envelope").decode(),
@@ -134,6 +137,8 @@ def _records() -> list[tuple[str, SigningKey | None, Outgoing]]:
         contract=ContractRef(name="audit", version="1.0.0"), outcome="partial",
         constraints=(Constraint(name="region", value="eu"),), spent=Spent(micro_usd=None, requests=3),
     )  # fmt: skip
+    out_result = compose(PLATFORM, "handoffs.v1", TASK, result, payload=answer_body, signer=AGENT)
+    result_digest = record_digest(PLATFORM, "handoffs.v1", TASK.encode(), _header(out_result, "sw_envelope"))
     empty = sha256_hex(b"")
     progress = Progress(
         id=accompaniment_id(dispatch, "progress", 0), task=TASK, source=PLANNER, intent=INTENT,
@@ -154,7 +159,7 @@ def _records() -> list[tuple[str, SigningKey | None, Outgoing]]:
     )  # fmt: skip
     answer = Answer(
         task=TASK, agent="operator", version="1.0.0", child=ROOT, step="root", ordinal=0, result=result.id,
-        position=Position(partition=1, offset=50), digest="cd" * 32, outcome="partial",
+        position=Position(partition=1, offset=50), digest=result_digest, outcome="partial",
         contract=ContractRef(name="audit", version="1.0.0"), issued_at=NOW + 100,
     )  # fmt: skip
     notice = Notice(
@@ -167,6 +172,22 @@ def _records() -> list[tuple[str, SigningKey | None, Outgoing]]:
         answer="approve", note="seen", answered_at=NOW + 70,
     )  # fmt: skip
 
+    out_answer = compose(
+        PLATFORM,
+        "inbox.operator.v1",
+        TASK,
+        answer,
+        payload=answer_body,
+        signer=ROUTER,
+        extra=_beside(out_result),
+    )
+    instance = "planner-1.0.0-host-4711"
+    heartbeat = Heartbeat(
+        instance=instance, name="planner", kind="agent", version="1.0.0", state="ready", sent_at=NOW + 5_000,
+        every_ms=5_000, in_flight=1, partitions=(0,),
+    )  # fmt: skip
+    out_heartbeat = compose(PLATFORM, "heartbeats.v1", instance, heartbeat, signer=AGENT)
+
     def made(topic: str, record: Envelope, payload: bytes, signer: SigningKey | None) -> Outgoing:
         return compose(PLATFORM, topic, TASK, record, payload=payload, signer=signer)
 
@@ -174,14 +195,21 @@ def _records() -> list[tuple[str, SigningKey | None, Outgoing]]:
         ("a root handoff", AGENT, out_root),
         ("the work it becomes, whose envelope is the stamp", ROUTER, out_work),
         ("a child handoff that carries the stamp", AGENT, made("handoffs.v1", child, body, AGENT)),
-        ("a partial result", AGENT, made("handoffs.v1", result, answer_body, AGENT)),
+        ("a partial result", AGENT, out_result),
         ("progress", AGENT, made("handoffs.v1", progress, b"", AGENT)),
         ("usage", AGENT, made("handoffs.v1", usage, b"", AGENT)),
         ("a verdict", None, made("verdicts.contract-validator.v1", verdict, b"", None)),
-        ("an answer", ROUTER, made("inbox.operator.v1", answer, answer_body, ROUTER)),
+        ("an answer", ROUTER, out_answer),
         ("a notice", ROUTER, made("inbox.planner.v1", notice, b"", ROUTER)),
         ("a person's reply", PERSON, made("answers.v1", reply, b"", PERSON)),
+        ("a heartbeat", AGENT, out_heartbeat),
     ]
+
+
+def _beside(crossing: Outgoing) -> tuple[tuple[str, bytes], ...]:
+    """Return the headers in which a crossing travels beside a record of the router's."""
+    named = (("sw_crossing", "sw_envelope"), ("sw_crossing_sig", "sw_sig"), ("sw_crossing_kid", "sw_kid"))
+    return tuple((name, _header(crossing, source)) for name, source in named)
 
 
 def _header(outgoing: Outgoing, name: str) -> bytes:

@@ -131,9 +131,19 @@ class Task(ABC):
         return Erroneous(kind, message)
 
     def spend(
-        self, *, micro_usd: int = 0, input_tokens: int = 0, output_tokens: int = 0, requests: int = 0
+        self,
+        *,
+        micro_usd: int | None = None,
+        input_tokens: int | None = None,
+        output_tokens: int | None = None,
+        requests: int | None = None,
     ) -> None:
-        """Add to what this work has spent. It is reported with the heartbeats and with the result."""
+        """
+        Add to what this work has spent. It is reported with the heartbeats and with the result.
+
+        What is left out stays as it was, and what was never named stays unknown: a dispatch whose *micro_usd* is
+        unknown is charged its whole ceiling. Name 0 where it is known that nothing was spent.
+        """
         with self._lock:
             before = self._spent
             self._spent = Spent(
@@ -352,11 +362,13 @@ def constraints_of(given: Constraints) -> tuple[Constraint, ...]:
     return tuple(given)
 
 
-def _sum(before: int | None, more: int) -> int | None:
+def _sum(before: int | None, more: int | None) -> int | None:
+    if more is None:
+        return before
     if more < 0:
         message = "what was spent cannot become less"
         raise ValueError(message)
-    return before if more == 0 else (before or 0) + more
+    return (before or 0) + more
 
 
 def failed(step: str, payload: bytes) -> Failed:
