@@ -23,7 +23,7 @@ from seamwork.runtime.outgoing import Composer
 from seamwork.runtime.owned import Owned, Surroundings
 from seamwork.testing.builders import PLATFORM, envelope
 from seamwork.testing.clock import SettableClock
-from seamwork.testing.counter import WITH_TIMER, counter
+from seamwork.testing.counter import QUIET, WITH_TIMER, counter
 from seamwork.testing.journal_check import folded, violations
 from seamwork.testing.simlog import Fault, SimBroker, SimCrash, SimLog
 
@@ -46,16 +46,18 @@ class World:
         self.broker = SimBroker(self.clock)
         for partition in (JOURNAL, SNAPSHOTS, VERDICTS, HANDOFFS):
             self.broker.create_topic(partition.topic)
-        self.spec = MachineSpec(decider=COUNTER, max_batch=3, snapshot_every=snapshot_every)
+        # Nothing but an output, a full batch or a tick ends the wait: histories do not look at the clock.
+        self.spec = MachineSpec(decider=COUNTER, max_batch=3, snapshot_every=snapshot_every, hold_s=3600.0)
         self.checks = checks
         self.republishes = republishes
         self.written = 0
 
     def write(self, count: int) -> None:
-        """Let agents write handoffs, some of which ring later."""
+        """Let agents write handoffs, some of which ring later, and some of which nobody answers."""
         for _ in range(count):
             number = self.written
             fields = {"step": WITH_TIMER, "deadline_at": self.clock.now_ms() + 500} if number % 4 == 3 else {}
+            fields |= {"step": QUIET} if number % 4 == 2 else {}
             record = envelope("handoff", id=f"h-{number}", task=f"t-{number % 5}", **fields)
             out = compose(PLATFORM, HANDOFFS.topic, f"t-{number % 5}", record)
             self.broker.write(HANDOFFS, out.key, out.value, out.headers)
@@ -93,7 +95,7 @@ class World:
 
     async def drain(self, owned: Owned) -> None:
         """Step until nothing is left and no timer is due."""
-        while await self.step(owned):
+        while await self.step(owned) or await owned.settle():
             pass
 
     def wrong(self) -> list[str]:

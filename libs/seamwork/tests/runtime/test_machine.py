@@ -37,7 +37,7 @@ from seamwork.runtime import Machine, MachineSpec
 from seamwork.runtime.machine import Identity
 from seamwork.testing.builders import PLATFORM, envelope
 from seamwork.testing.clock import SettableClock
-from seamwork.testing.counter import WITH_TIMER, Counts, counter
+from seamwork.testing.counter import QUIET, WITH_TIMER, Counts, counter
 from seamwork.testing.journal_check import commits, folded, violations
 from seamwork.testing.keys import key_of
 from seamwork.testing.simlog import Fault, SimBroker, SimCrash, SimLog
@@ -199,6 +199,56 @@ async def test_a_record_that_cannot_be_read_is_an_input_too(bench: Bench) -> Non
         await bench.until(lambda: ["malformed"] == machine.owned[0].journal.state.seen)
 
     assert {f"{HANDOFFS}/0": 1} == bench.commits()[-1].positions
+
+
+async def test_what_leads_to_no_output_shares_the_append_of_what_comes_next(bench: Bench) -> None:
+    """Nobody waits for it; leaving commits it, and the time and catalog of the batch are one."""
+    async with bench.running(MachineSpec(decider=witness(), hold_s=3600.0)) as machine:
+        bench.write(envelope("handoff", id="h-0"))
+        await bench.until(lambda: 1 == len(machine.owned[0].journal.state.seen))
+        bench.write(envelope("handoff", id="h-1"))
+        await bench.until(lambda: 2 == len(machine.owned[0].journal.state.seen))
+        assert [] == bench.commits()
+
+    assert [[0, 1]] == [[taken.offset for taken in commit.inputs] for commit in bench.commits()]
+
+
+async def test_what_leads_to_no_output_is_committed_in_a_moment(bench: Bench) -> None:
+    """It waits for company, not for ever."""
+    async with bench.running(MachineSpec(decider=witness(), hold_s=0.001)):
+        bench.write(envelope("handoff"))
+        await bench.until(lambda: 1 == len(bench.commits()))
+
+
+async def test_a_batch_that_waits_ends_with_its_catalog(bench: Bench) -> None:
+    """What was decided by one revision is not committed under another."""
+    async with bench.running(MachineSpec(decider=witness(), hold_s=3600.0)) as machine:
+        bench.write(envelope("handoff"))
+        await bench.until(lambda: 1 == len(machine.owned[0].journal.state.seen))
+        bench.follower.move(Revision(registry=3))
+        await bench.until(lambda: 2 == len(bench.commits()))
+
+    assert [Revision(), Revision(registry=3)] == [commit.catalog for commit in bench.commits()]
+
+
+async def test_a_crash_while_a_batch_waits_loses_nothing(bench: Bench) -> None:
+    """Its inputs are read again by whoever comes next."""
+    decider = counter("router")
+    crashing = bench.machine(MachineSpec(decider=decider, hold_s=3600.0))
+    await crashing.start()
+    await bench.until(lambda: bool(crashing.owned))
+    bench.write(envelope("handoff", step=QUIET))
+    await bench.until(lambda: bool(crashing.owned[0].journal.state.tasks))
+    for task in (*crashing._lives.values(), *crashing._helpers):
+        task.cancel()  # the process is gone
+    await bench.broker.expel(bench.broker.group("router").members[0])
+    async with bench.running(MachineSpec(decider=decider), "heir"):
+        bench.write(envelope("handoff", id="h-2"))
+        await bench.until(lambda: 2 == len(bench.inputs()))
+    journal = bench.broker.records(Partition("journal.router.v1", 0))
+
+    assert Counts(tasks={"t-1": 2}) == folded(decider, journal)
+    assert [] == violations(journal, [bench.broker.records(Partition("verdicts.router.v1", 0))])
 
 
 async def test_a_timer_fires_after_everything_before_it_was_read(bench: Bench) -> None:

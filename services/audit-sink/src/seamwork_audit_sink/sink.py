@@ -25,6 +25,7 @@ from seamwork_audit_sink.store import Store
 from seamwork_audit_sink.topics import LEAD, topics_of
 
 _WAIT_MS = 250
+_GATHER_S = 0.05  # nobody waits for the audit: fifty milliseconds of everything are one transaction
 _LOOK_AGAIN_MS = 5_000
 _UUID_RANDOM_BYTES = 10
 _HEADS_LOOKED_AT = 100
@@ -150,6 +151,8 @@ class Sink:
                     ahead = {**self._positions, **ahead}
                 await self._measure_lag()
                 await self._publish_head()
+                if 0 < sum(map(len, found.values())) < self._settings.batch_records:
+                    await asyncio.sleep(_GATHER_S)
         finally:
             if kept is not None:
                 # Never let go of a transaction that runs: the next owner would meet it half-way.

@@ -132,6 +132,21 @@ class Connection:
             grouped[leaders[partition.partition]].append(partition)
         return grouped
 
+    def known_leaders(self, partitions: Collection[Partition]) -> dict[int, list[Partition]] | None:
+        """Group partitions by the broker that leads them, or return None if that must be asked first."""
+        grouped: dict[int, list[Partition]] = {}
+        known = self._leaders
+        for partition in partitions:
+            leaders = known.get(partition.topic)
+            if leaders is None or (node := leaders.get(partition.partition)) is None:
+                return None
+            group = grouped.get(node)
+            if group is None:
+                grouped[node] = [partition]
+            else:
+                group.append(partition)
+        return grouped
+
     async def send(self, node: int, request: Any, *, aside: bool = False) -> Any:
         """Send one request; *aside* uses a second connection, so that it does not wait behind a long fetch."""
         group = ConnectionGroup.COORDINATION if aside else ConnectionGroup.DEFAULT

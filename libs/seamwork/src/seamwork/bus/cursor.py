@@ -2,23 +2,19 @@
 
 import asyncio
 import time
-from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from aiokafka import errors as kafka_errors
-from aiokafka.protocol.fetch import FetchRequest
 
 from seamwork.bus.batches import unpack
-from seamwork.bus.connection import EARLIEST, LATEST, PATIENCE_S, READ_UNCOMMITTED, Connection
+from seamwork.bus.connection import EARLIEST, LATEST, PATIENCE_S, Connection
+from seamwork.bus.fetching import FetchAnswer, Session, SessionLostError, single
 from seamwork.bus.limits import is_compacted
 from seamwork.bus.port import LogGapError, Partition
 from seamwork.errors import RetryableError
 from seamwork.records.wire import RawRecord
 
-# What one answer may weigh. A single record batch larger than this still comes, alone.
-_ANSWER_BYTES = 8 * 1024 * 1024
-_PARTITION_BYTES = 1024 * 1024
 _BACKOFF_S = 0.1
 _LEADERS_S = 2.0  # to ask who leads what; longer than a new topic is waited for
 
@@ -38,42 +34,72 @@ class Page:
 
 
 async def fetch_pages(
-    connection: Connection, node: int, wanted: Sequence[tuple[Partition, int]], *, max_wait_ms: int
+    connection: Connection,
+    node: int,
+    wanted: Sequence[tuple[Partition, int]],
+    *,
+    max_wait_ms: int,
+    session: Session | None = None,
 ) -> dict[Partition, Page]:
     """
     Ask one broker once; partitions that it does not lead any more are left out, and forgotten.
+
+    Within a *session* those of which there is nothing to say are left out too.
 
     Raises:
         LogGapError: A partition starts after the position, or ends before it.
         NotAuthorisedError: The principal may not read a topic.
         KafkaError: The broker did not answer.
     """
-    topics: dict[str, list[tuple[int, int, int]]] = defaultdict(list)
-    for (topic, number), position in wanted:
-        topics[connection.wire(topic)].append((number, position, _PARTITION_BYTES))
-    request = FetchRequest(
-        max_wait_ms, min(1, max_wait_ms), _ANSWER_BYTES, READ_UNCOMMITTED, list(topics.items())
-    )
-    answer = await connection.send(node, request)
+    answer = await _answer(connection, node, wanted, max_wait_ms, session)
     positions = dict(wanted)
     pages: dict[Partition, Page] = {}
     moved: set[str] = set()
-    for name, answers in answer.topics:
-        for number, code, end, _, start, *_, message_set in answers:
-            partition = Partition(connection.logical(name), number)
-            position = positions[partition]
+    for name, number, code, end, start, records in answer:
+        partition = Partition(connection.logical(name), number)
+        position = positions.get(partition)
+        if position is None:
+            continue  # forgotten by us a moment ago
+        if code:
             error = kafka_errors.for_code(code)
+            if session is not None:
+                session.again(partition)
             if error is kafka_errors.OffsetOutOfRangeError:
                 await _explain_out_of_range(connection, partition, position)
-            elif error is not kafka_errors.NoError and error.retriable:
+            elif error.retriable:
                 moved.add(partition.topic)
             else:
                 connection.check(code, partition, "read")
-                pages[partition] = _page(partition, position, (start, end), message_set or b"")
+        else:
+            pages[partition] = _page(partition, position, (start, end), records)
     if moved:
         connection.forget(moved)
         await asyncio.sleep(_BACKOFF_S)  # an election takes its time
     return pages
+
+
+async def _answer(
+    connection: Connection,
+    node: int,
+    wanted: Sequence[tuple[Partition, int]],
+    max_wait_ms: int,
+    session: Session | None,
+) -> FetchAnswer:
+    if session is None:
+        answer: FetchAnswer = await connection.send(node, single(connection.wire, wanted, max_wait_ms))
+        if answer.code:
+            raise kafka_errors.for_code(answer.code)
+        return answer
+    while True:
+        try:
+            answer = await connection.send(node, session.request(wanted, max_wait_ms))
+            session.take(answer)
+        except SessionLostError:
+            continue
+        except BaseException:
+            session.forget()  # the broker may have taken a step that we did not
+            raise
+        return answer
 
 
 def _page(partition: Partition, position: int, bounds: tuple[int, int], message_set: bytes) -> Page:
@@ -116,6 +142,7 @@ class KafkaReader:
         self._connection = connection
         self._pages: dict[Partition, Page] = {}
         self._asking: dict[int, asyncio.Task[dict[Partition, Page]]] = {}
+        self._sessions: dict[int, Session] = {}
         # Transaction markers and compacted batches: nothing at the first offset, go on at the second.
         self._detours: dict[Partition, tuple[int, int]] = {}
         self._first: list[Partition] = []
@@ -164,8 +191,11 @@ class KafkaReader:
 
     async def _fill(self, positions: Mapping[Partition, int], wait_ms: int) -> None:
         try:
-            async with asyncio.timeout(max(_LEADERS_S, wait_ms / 1000)):
-                await self._ask_leaders(positions, wait_ms)
+            leaders = self._connection.known_leaders(positions)
+            if leaders is None:
+                async with asyncio.timeout(max(_LEADERS_S, wait_ms / 1000)):
+                    leaders = await self._connection.by_leader(positions.keys())
+            self._ask_leaders(leaders, positions, wait_ms)
         except (kafka_errors.KafkaError, TimeoutError) as error:
             self._note_failure(error)
             await asyncio.sleep(min(_BACKOFF_S, wait_ms / 1000))
@@ -189,18 +219,23 @@ class KafkaReader:
         elif failed is not None:
             raise failed
 
-    async def _ask_leaders(self, positions: Mapping[Partition, int], wait_ms: int) -> None:
-        for node, group in (await self._connection.by_leader(positions.keys())).items():
+    def _ask_leaders(
+        self, leaders: Mapping[int, Sequence[Partition]], positions: Mapping[Partition, int], wait_ms: int
+    ) -> None:
+        for node, group in leaders.items():
             if node not in self._asking:
                 wanted = [
                     (partition, self._detour(partition, positions)) for partition in self._ordered(group)
                 ]
+                session = self._sessions.setdefault(node, Session(self._connection.wire))
                 self._asking[node] = asyncio.create_task(
-                    fetch_pages(self._connection, node, wanted, max_wait_ms=wait_ms), name=f"fetch-{node}"
+                    fetch_pages(self._connection, node, wanted, max_wait_ms=wait_ms, session=session),
+                    name="fetch",
                 )
 
     def _ordered(self, group: Sequence[Partition]) -> list[Partition]:
         # The broker fills its answer from the front: what came back empty-handed goes first, then each in turn.
+        # (Within a session it takes turns by itself.)
         self._turn = (self._turn + 1) % len(group)
         turned = [*group[self._turn :], *group[: self._turn]]
         first = [partition for partition in self._first if partition in turned]

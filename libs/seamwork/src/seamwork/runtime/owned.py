@@ -1,10 +1,12 @@
 """
-Run one owned partition: gather inputs, decide, append, publish; one step is one commit.
+Run one owned partition: gather inputs, decide, append, publish; one batch is one commit.
 
-Rule 1: a step's inputs, time and catalog are fixed before the core sees the first of them.
+Rule 1: a batch's time and catalog are fixed before the core sees the first of its inputs.
 Rule 2: nothing new is read before everything that the journal promised is published.
 Rule 3: what can never be published is the core's business (``Undeliverable``), unless the topic is one that the
         platform itself needs; then we are set up wrongly, and stop.
+Rule 4: a batch from which nothing is to be published stays open for a moment, so that what comes next shares its
+        append. Nobody has heard of it: a crash means that its inputs are read and decided again.
 """
 
 import asyncio
@@ -44,6 +46,7 @@ SOFT_BYTES = 2 * 1024 * 1024  # a batch ends with the input that passes this; th
 _TRIES = 5
 _PAUSE_S = 0.1
 _IDLE_S = 1.0
+_POSITIONS_ONLY_S = 1.0  # as lazily as a group's offsets: nothing is lost but reading again
 _STUCK_TIMER_S = 1.0
 _INBOX = "inbox."
 _MAX_BOUNCES = 20
@@ -64,14 +67,32 @@ class Given:
 
 
 @dataclass(slots=True)
-class Outcome:
-    """What a batch led to."""
+class Batch:
+    """What will be one commit: inputs, in the order in which they were decided, and what they led to."""
 
-    inputs: list[Taken] = field(default_factory=list)
+    context: Context
+    begun: float
+    positions: dict[Partition, int]
+    given: list[Given] = field(default_factory=list)
     events: list[msgspec.Raw] = field(default_factory=list)
     outputs: list[Emitted] = field(default_factory=list)
     records: list[Envelope | None] = field(default_factory=list)
     size: int = 0
+    decide_s: float = 0.0
+
+    def may_wait(self, hold_s: float, max_inputs: int) -> bool:
+        """Whether nobody waits for it: it publishes nothing, and is neither large nor of the platform's own."""
+        return (
+            hold_s > 0
+            and not self.outputs
+            and len(self.given) < max_inputs
+            and self.size <= SOFT_BYTES
+            and all(one.source is not None for one in self.given)
+        )
+
+    def until(self, hold_s: float) -> float:
+        """Return the instant (monotonic) up to which it may wait for company."""
+        return self.begun + (hold_s if self.events else _POSITIONS_ONLY_S)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -106,6 +127,7 @@ class Owned:
         self._buffers: dict[Partition, deque[RawRecord]] = {}
         self._positions = {_partition(name): at for name, at in journal.positions.items()}
         self._fetched: dict[Partition, int] = {}
+        self._open: Batch | None = None
         self._undeliverable: list[Undeliverable] = []
         self._unmarked = journal.published
         self._bounces = 0
@@ -201,46 +223,88 @@ class Owned:
                     await self._wake.wait()
             except TimeoutError:
                 pass  # a timer may be due
+        await self.settle()
 
     async def step(self) -> bool:
-        """Make at most one commit; say whether there was one."""
+        """Take what is there and make at most one commit; say whether anything was done."""
         catalog = self._around.catalog()
         now = max(self._around.clock.now_ms(), self.journal.now)
         await self._begin_tick(now)
-        given = self._tick(now)
-        ticking = bool(given)
+        tick = self._tick(now)
+        if (tick is not None or self._must_close(catalog)) and await self.settle():
+            return True
+        if tick is not None:
+            return await self._ring(tick, Context(now, catalog))
+        batch = self._open or Batch(Context(now, catalog), time.monotonic(), dict(self._positions))
+        given = await self._gather(batch)
+        self.last_progress = time.monotonic()
         if not given:
-            given = await self._gather(catalog)
-        if not given:
-            self.last_progress = time.monotonic()
             return False
-        started = time.perf_counter()
-        outcome = self._decide(given, Context(now, catalog), len(self._undeliverable))
+        if not batch.events:
+            # What led to nothing is bound to no instant; what comes now is decided by the present one.
+            batch.context = Context(now, catalog)
+        quiet = not batch.events
+        self._decide(batch, given, len(self._undeliverable))
+        if quiet and batch.events:
+            batch.begun = time.monotonic()
+        if batch.may_wait(self.spec.hold_s, self.spec.max_batch):
+            self._open = batch
+        else:
+            self._open = None
+            await self._finish(batch)
+        return True
+
+    async def settle(self) -> bool:
+        """Commit what is held open; say whether there was anything."""
+        batch, self._open = self._open, None
+        if batch is None:
+            return False
+        await self._finish(batch)
+        return True
+
+    def _must_close(self, catalog: Catalog) -> bool:
+        batch = self._open
+        if batch is None:
+            return False
+        return (
+            catalog.revision != batch.context.catalog.revision
+            or time.monotonic() >= batch.until(self.spec.hold_s)
+            or bool(self._undeliverable)
+            or self._health is not None
+        )
+
+    async def _ring(self, tick: Given, context: Context) -> bool:
+        batch = Batch(context, time.monotonic(), dict(self._positions))
+        self._decide(batch, [tick], 0)
+        self._tick_ends = None
+        if not batch.events:
+            self._logger.warning("timer-stuck", due=self._decider.timer(self.journal.state))
+            self._tick_not_before = time.monotonic() + _STUCK_TIMER_S
+            return False
+        self._around.metrics.count("seamwork_ticks")
+        await self._finish(batch)
+        return True
+
+    async def _finish(self, batch: Batch) -> None:
         decided = time.perf_counter()
-        if ticking:
-            self._tick_ends = None
-            if not outcome.events:
-                self._logger.warning("timer-stuck", due=self._decider.timer(self.journal.state))
-                self._tick_not_before = time.monotonic() + _STUCK_TIMER_S
-                return False
-            self._around.metrics.count("seamwork_ticks")
-        commit = await self._commit(given, outcome, now, catalog)
+        commit = await self._commit(batch)
         committed = time.perf_counter()
-        await self._publish(commit, outcome.records)
-        for record in outcome.records:
+        await self._publish(commit, batch.records)
+        for record in batch.records:
             tell(self._logger, record)
-        self._measure(given[: len(outcome.inputs)], commit, outcome, (started, decided, committed))
+        self._measure(batch, commit, (decided, committed))
         await self._snapshot()
         self.last_progress = time.monotonic()
-        return True
 
     # ── Inputs ───────────────────────────────────────────────────────────────────────────
 
-    async def _gather(self, catalog: Catalog) -> list[Given]:
+    async def _gather(self, batch: Batch) -> list[Given]:
         given = [Given(input=one, taken=_taken_body(one)) for one in self._undeliverable]
-        if catalog.revision != self.journal.catalog:
+        revision = batch.context.catalog.revision
+        if self._open is None and revision != self.journal.catalog:
             await self.open_feeds()
-            changed = CatalogChanged(revision=catalog.revision)
+            batch.positions = dict(self._positions)
+            changed = CatalogChanged(revision=revision)
             given.append(Given(input=changed, taken=_taken_body(changed)))
         if self._health is not None:
             given.append(Given(input=self._health, taken=_taken_body(self._health)))
@@ -252,7 +316,7 @@ class Owned:
         # A share for each partition that has something, so that a busy topic starves no other; within a partition
         # the log's order, across them that of the spec, and the commit says which it was.
         ready = [(at, buffer) for at, buffer in self._buffers.items() if buffer]
-        room = self.spec.max_batch
+        room = self.spec.max_batch - (0 if self._open is None else len(self._open.given))
         for left, (at, buffer) in zip(range(len(ready), 0, -1), ready, strict=True):
             share = min(len(buffer), max(1, room // left))
             room -= share
@@ -280,78 +344,83 @@ class Owned:
             # Read after the timer fell due: no deadline fires over a record that lies unread.
             self._tick_ends = await self._around.log.end_offsets(list(self._fetched))
 
-    def _tick(self, now: int) -> list[Given]:
+    def _tick(self, now: int) -> Given | None:
         ends = self._tick_ends
-        if ends is None or self._undeliverable or any(self._positions[at] < end for at, end in ends.items()):
-            return []
+        taken = self._positions if self._open is None else self._open.positions
+        if ends is None or self._undeliverable or any(taken.get(at, 0) < end for at, end in ends.items()):
+            return None
         due = self._decider.timer(self.journal.state)
         if due is None or due > now:
             self._tick_ends = None  # what was read meanwhile settled it
-            return []
+            return None
         tick = Tick(read_to={_name(at): end for at, end in ends.items()})
-        return [Given(input=tick, taken=_taken_body(tick))]
+        return Given(input=tick, taken=_taken_body(tick))
 
     def _idle_s(self) -> float:
+        most_s = _IDLE_S
+        if self._open is not None:
+            most_s = max(0.0, self._open.until(self.spec.hold_s) - time.monotonic())
         due = self._decider.timer(self.journal.state)
         if due is None or self._tick_ends is not None:
-            return _IDLE_S
+            return most_s
         wait_s = max((due - self._around.clock.now_ms()) / 1000, self._tick_not_before - time.monotonic())
-        return min(_IDLE_S, max(0.0, wait_s))
+        return min(most_s, max(0.0, wait_s))
 
     # ── The core ─────────────────────────────────────────────────────────────────────────
 
-    def _decide(self, given: list[Given], context: Context, at_least: int) -> Outcome:
-        decider, composer, outcome = self._decider, self._around.composer, Outcome()
+    def _decide(self, batch: Batch, given: list[Given], at_least: int) -> None:
+        started = time.perf_counter()
+        decider, composer = self._decider, self._around.composer
         state = self.journal.state
         for number, one in enumerate(given):
-            if outcome.size > SOFT_BYTES and number >= at_least:
+            if batch.size > SOFT_BYTES and number >= at_least:
                 break
-            outcome.inputs.append(one.taken)
+            self._take(batch, one)
+            events = tuple(decider.decide(state, one.input, batch.context))
+            if not events:
+                continue
             trace = cause_trace(one.input)
-            events = tuple(decider.decide(state, one.input, context))
             for event in events:
                 encoded = _encoder.encode(event)
-                outcome.events.append(msgspec.Raw(encoded))
-                outcome.size += len(encoded)
+                batch.events.append(msgspec.Raw(encoded))
+                batch.size += len(encoded)
                 for output in decider.outputs(event):
                     emitted = composer.resolve(output, trace)
-                    outcome.outputs.append(emitted)
-                    outcome.records.append(getattr(output, "record", None))
-                    outcome.size += len(emitted.envelope) + len(emitted.payload) + 300
+                    batch.outputs.append(emitted)
+                    batch.records.append(getattr(output, "record", None))
+                    batch.size += len(emitted.envelope) + len(emitted.payload) + 300
                 state = decider.evolve(state, event)
         self.journal.state = state
-        return outcome
+        batch.decide_s += time.perf_counter() - started
+
+    def _take(self, batch: Batch, one: Given) -> None:
+        batch.given.append(one)
+        if one.source is not None:
+            batch.positions[one.source] = one.taken.offset + 1
+            self._buffers[one.source].popleft()
+        elif self._health is one.input:
+            self._health = None
 
     # ── The journal ──────────────────────────────────────────────────────────────────────
 
-    async def _commit(self, given: list[Given], outcome: Outcome, now: int, catalog: Catalog) -> Commit:
-        taken = given[: len(outcome.inputs)]
-        positions = dict(self._positions)
-        for one in taken:
-            if one.source is not None:
-                positions[one.source] = one.taken.offset + 1
+    async def _commit(self, batch: Batch) -> Commit:
         if self._undeliverable:
             self.journal.published = self._unmarked  # these inputs stand in for what could not be published
         commit = await self.journal.commit(
-            now=now,
-            catalog=catalog.revision,
-            inputs=outcome.inputs,
-            positions={_name(at): position for at, position in positions.items()},
-            events=outcome.events,
-            outputs=outcome.outputs,
+            now=batch.context.now,
+            catalog=batch.context.catalog.revision,
+            inputs=[one.taken for one in batch.given],
+            positions={_name(at): position for at, position in batch.positions.items()},
+            events=batch.events,
+            outputs=batch.outputs,
         )
-        self._positions = positions
-        for one in taken:
-            match one.input:
-                case Undeliverable():
-                    self._undeliverable.remove(one.input)
-                case HealthChanged() if self._health is one.input:
-                    self._health = None
-            if one.source is not None:
-                self._buffers[one.source].popleft()
+        self._positions = batch.positions
+        for one in batch.given:
+            if isinstance(one.input, Undeliverable):
+                self._undeliverable.remove(one.input)
         if self.spec.lead is not None:
             at = Partition(self.spec.lead, self.journal.place.number)
-            self._around.note_position(at, positions.get(at, 0))
+            self._around.note_position(at, batch.positions.get(at, 0))
         return commit
 
     async def _publish(self, commit: Commit, records: Sequence[Envelope | None]) -> None:
@@ -426,29 +495,27 @@ class Owned:
         else:
             self._around.metrics.count("seamwork_snapshots")
 
-    def _measure(
-        self, taken: list[Given], commit: Commit, outcome: Outcome, at: tuple[float, float, float]
-    ) -> None:
+    def _measure(self, batch: Batch, commit: Commit, at: tuple[float, float]) -> None:
         metrics = self._around.metrics
-        started, decided, committed = at
+        decided, committed = at
         published = time.perf_counter()
-        metrics.observe("seamwork_stage_seconds", decided - started, "decide")
+        metrics.observe("seamwork_stage_seconds", batch.decide_s, "decide")
         metrics.observe("seamwork_stage_seconds", committed - decided, "append")
         metrics.observe("seamwork_stage_seconds", published - committed, "publish")
-        metrics.observe("seamwork_batch_inputs", len(taken))
-        metrics.observe("seamwork_commit_bytes", outcome.size)
+        metrics.observe("seamwork_batch_inputs", len(batch.given))
+        metrics.observe("seamwork_commit_bytes", batch.size)
         metrics.set("seamwork_lag_records", self.backlog, str(self.journal.place.number))
         now = self._around.clock.now_ms()
         kinds: dict[tuple[str, str], int] = {}
-        for one in taken:
+        for one in batch.given:
             kind = (one.taken.topic, _kind(one.input))
             kinds[kind] = kinds.get(kind, 0) + 1
         for (topic, name), count in kinds.items():
             metrics.count("seamwork_crossings", topic, name, by=count)
-        oldest = min((one.appended_at for one in taken if one.appended_at is not None), default=None)
+        oldest = min((one.appended_at for one in batch.given if one.appended_at is not None), default=None)
         if oldest is not None:
             metrics.observe("seamwork_input_age_seconds", max(0, now - oldest) / 1000)
-        self._logger.debug("committed", seq=commit.seq, inputs=len(taken), outputs=len(commit.outputs))
+        self._logger.debug("committed", seq=commit.seq, inputs=len(batch.given), outputs=len(commit.outputs))
 
 
 def _kind(given: Input) -> str:

@@ -29,6 +29,9 @@ from seamwork.settings.environment import ServiceSettings
 HANDOFFS = "handoffs.v1"
 DECISIONS = "decisions.v1"
 
+HOLD_S = 0.03
+"""Longer than gates take to answer, shorter than anybody's deadline: the batch's time stands still meanwhile."""
+
 NeedsCrossing = Callable[[Received[AnyEnvelope]], Position | None]
 """
 Names the crossing in ``handoffs`` that a record speaks of and that the core wants to see beside it.
@@ -67,6 +70,8 @@ class MachineSpec:
         health: The core wants ``HealthChanged``.
         max_batch: Inputs in one commit at most.
         snapshot_every: Commits between two snapshots.
+        hold_s: For how long events without outputs may wait for company before they are appended; 0 for not at
+            all. Nobody has heard of them, and a crash only means that they are decided again.
     """
 
     decider: Decider[Any, Input, Any, Context]
@@ -77,6 +82,7 @@ class MachineSpec:
     health: bool = False
     max_batch: int = 500
     snapshot_every: int = 1000
+    hold_s: float = HOLD_S
 
     def __post_init__(self) -> None:
         """Refuse options that contradict each other."""

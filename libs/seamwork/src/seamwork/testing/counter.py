@@ -19,6 +19,8 @@ from seamwork.records.wire import Received
 
 WITH_TIMER = "timer"
 """The step of handoffs that ring at their ``deadline_at``."""
+QUIET = "quiet"
+"""The step of handoffs that are counted and not answered."""
 
 
 class Event(msgspec.Struct, frozen=True, kw_only=True):
@@ -31,9 +33,10 @@ class Event(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Counted(Event, frozen=True, kw_only=True, tag="counted"):
-    """A handoff of the task was read; *due* is when it rings, null for never."""
+    """A handoff of the task was read; *due* is when it rings, null for never; a *quiet* one is not answered."""
 
     due: int | None = None
+    quiet: bool = False
 
 
 class Rang(Event, frozen=True, kw_only=True, tag="rang"):
@@ -69,7 +72,7 @@ def counter(name: str, verdicts: str | None = None) -> Decider[Counts, Input, An
     topic = f"verdicts.{name}.v1" if verdicts is None else verdicts
 
     def outputs(event: AnyEvent) -> Sequence[Output]:
-        if isinstance(event, Bounced):
+        if isinstance(event, Bounced) or (isinstance(event, Counted) and event.quiet):
             return ()
         contracts, registry, policies = event.revision
         verdict = Verdict(
@@ -106,7 +109,17 @@ def _decide(counts: Counts, given: Input, context: Context) -> Sequence[AnyEvent
         case Received(record=Handoff() as handoff):
             subject = _subject(given)
             due = handoff.deadline_at if handoff.step == WITH_TIMER else None
-            return (Counted(task=handoff.task, subject=subject, at=context.now, revision=revision, due=due),)
+            quiet = handoff.step == QUIET
+            return (
+                Counted(
+                    task=handoff.task,
+                    subject=subject,
+                    at=context.now,
+                    revision=revision,
+                    due=due,
+                    quiet=quiet,
+                ),
+            )
         case Tick():
             due_now = [ring for ring in counts.timers.values() if ring.at <= context.now]
             return sorted(due_now, key=lambda ring: (ring.at, ring.task))

@@ -1,0 +1,111 @@
+"""What is asked within a session: only what moved, and everything again when the broker has forgotten."""
+
+import io
+import struct
+
+import pytest
+from aiokafka import errors as kafka_errors
+from aiokafka.protocol.fetch import FetchRequest_v11
+
+from seamwork.bus.fetching import FetchAnswer, FetchRequest, Session, SessionLostError, single
+from seamwork.bus.port import Partition
+
+A, B = Partition("a.v1", 0), Partition("a.v1", 3)
+C = Partition("c.v1", 1)
+
+
+def wire(topic: str) -> str:
+    """Put a prefix on, as a platform does."""
+    return f"p.{topic}"
+
+
+def answer(code: int = 0, session: int = 7, *found: tuple[str, int, int, bytes | None]) -> FetchAnswer:
+    """Write an answer as a broker does: topic, number, error, records."""
+    data = struct.pack(">ihii", 0, code, session, len(found))
+    for topic, number, error, records in found:
+        name = topic.encode()
+        data += struct.pack(">h", len(name)) + name + struct.pack(">i", 1)
+        data += struct.pack(">ihqqqi", number, error, 9, 9, 2, 1) + struct.pack(">qq", 1, 1)
+        data += struct.pack(">ii", -1, -1 if records is None else len(records)) + (records or b"")
+    return FetchAnswer.decode(io.BytesIO(data))
+
+
+def asked(request: FetchRequest) -> tuple[tuple[int, int], dict[str, dict[int, int]], dict[str, list[int]]]:
+    """Read a request by aiokafka's own schema: session, positions asked for, partitions forgotten."""
+    read = FetchRequest_v11.decode(request.encode())
+    positions = {name: {number: at for number, _, at, *_ in rest} for name, rest in read.topics}
+    return (read.session_id, read.session_epoch), positions, dict(read.forgotten_topics_data)
+
+
+def test_a_session_names_what_moved() -> None:
+    """First everything; then what moved, what is new, and what is wanted no more."""
+    session = Session(wire)
+    first = session.request([(A, 0), (B, 5), (C, 1)], 500)
+    session.take(answer())
+    second = session.request([(A, 0), (B, 6), (C, 1)], 500)
+    session.take(answer())
+    third = session.request([(A, 0), (B, 6)], 500)
+    session.take(answer())
+    fourth = session.request([(A, 0), (B, 6)], 500)
+
+    assert ((0, 0), {"p.a.v1": {0: 0, 3: 5}, "p.c.v1": {1: 1}}, {}) == asked(first)
+    assert ((7, 1), {"p.a.v1": {3: 6}}, {}) == asked(second)
+    assert ((7, 2), {}, {"p.c.v1": [1]}) == asked(third)
+    assert ((7, 3), {}, {}) == asked(fourth)
+
+
+def test_a_partition_with_an_error_is_named_again() -> None:
+    """The broker may have dropped it."""
+    session = Session(wire)
+    session.request([(A, 0), (B, 5)], 500)
+    session.take(answer())
+    session.again(B)
+
+    assert ((7, 1), {"p.a.v1": {3: 5}}, {}) == asked(session.request([(A, 0), (B, 5)], 500))
+
+
+@pytest.mark.parametrize("code", [70, 71])
+def test_a_session_that_the_broker_forgot_is_begun_anew(code: int) -> None:
+    """It says so, and the next request names everything."""
+    session = Session(wire)
+    session.request([(A, 0)], 500)
+    session.take(answer())
+    session.request([(A, 0)], 500)
+    with pytest.raises(SessionLostError):
+        session.take(answer(code, 0))
+
+    assert ((0, 0), {"p.a.v1": {0: 0}}, {}) == asked(session.request([(A, 0)], 500))
+
+
+def test_a_broker_without_room_for_sessions_is_asked_in_full() -> None:
+    """Each time."""
+    session = Session(wire)
+    for _ in range(2):
+        assert ((0, 0), {"p.a.v1": {0: 0}}, {}) == asked(session.request([(A, 0)], 500))
+        session.take(answer(0, 0))
+
+
+def test_an_error_of_the_whole_answer_is_raised() -> None:
+    """And the session is over."""
+    session = Session(wire)
+    session.request([(A, 0)], 500)
+    with pytest.raises(kafka_errors.UnknownError):
+        session.take(answer(-1))
+
+
+def test_one_question_begins_no_session() -> None:
+    """Epoch -1 says so."""
+    assert ((0, -1), {"p.a.v1": {0: 4}}, {}) == asked(single(wire, [(A, 4)], 0))
+
+
+def test_an_answer_is_read_partition_by_partition() -> None:
+    """With or without records, errors, aborted transactions."""
+    found = list(answer(0, 7, ("p.a.v1", 3, 0, b"records"), ("p.c.v1", 1, 6, None)))
+
+    assert [("p.a.v1", 3, 0, 9, 2, b"records"), ("p.c.v1", 1, 6, 9, 2, b"")] == found
+
+
+def test_a_broker_too_old_for_this_is_named() -> None:
+    """Instead of being asked what it cannot read."""
+    with pytest.raises(kafka_errors.IncompatibleBrokerVersion, match="versions 0 to 10, not by 11"):
+        single(wire, [(A, 0)], 0).prepare({1: (0, 10)})
