@@ -3,7 +3,8 @@ Ask one broker for what is new, over and over, without saying each time what it 
 
 A full request names every partition, and the broker answers for every one of them. In a session both sides
 remember: a request names what moved, an answer what there is. Who follows sixty partitions then pays for the two
-that have something. The bytes are written and read here because aiokafka knows no sessions; its connections carry them.
+that have something. The bytes are written and read here because aiokafka knows no sessions; its connections carry
+them.
 """
 
 import io
