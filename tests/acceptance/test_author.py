@@ -72,10 +72,16 @@ def typed(readme: Path) -> str:
 
 @pytest.mark.timeout(WITHIN_S + 30)
 def test_an_agent_that_was_begun_works_at_once(outside: Session) -> None:
-    """`init`, and then what its readme says, line by line: tested in memory, published, run, governed."""
+    """`init`, and then what its readme says: tested in memory, rehearsed, published, run, governed."""
     outside.type("seamwork init tally-words")
 
     said = outside.type(f"cd tally-words\n{typed(outside.folder / 'tally-words' / 'README.md')}")
 
-    for sentence in (" passed", "Contract  tally-words", '"words": 6', "complete"):
+    for sentence in (
+        " passed",
+        "3 of 3 scenes came out as the contracts say",
+        "Contract  tally-words",
+        '"words": 6',
+        "complete",
+    ):
         assert sentence in said

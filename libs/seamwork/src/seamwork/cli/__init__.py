@@ -15,6 +15,7 @@ from seamwork.errors import MisconfiguredError, SeamworkError
 
 _COMMANDS = {
     "init": ("init", "init"),
+    "rehearse": ("rehearse", "rehearse_flow"),
     "up": ("run", "up"),
     "down": ("run", "down"),
     "status": ("run", "status"),
