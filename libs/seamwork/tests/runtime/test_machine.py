@@ -332,6 +332,30 @@ async def test_a_decision_comes_with_the_crossing_it_speaks_of(bench: Bench) -> 
     assert [Position(partition=0, offset=0), None, None] == [taken.crossing for taken in bench.inputs()]
 
 
+async def test_records_may_come_in_while_a_crossing_is_read_again(bench: Bench) -> None:
+    """The batch is what lay there when it was begun; what comes meanwhile is the next one's."""
+    written = []
+
+    async def others_go_first(call: str) -> None:
+        if call == "partitions-of" and len(written) < 3:
+            written.append(bench.write(envelope("judge-again", subject="0/9#2"), DECISIONS))
+        for _ in range(20):
+            await asyncio.sleep(0)
+
+    def needs(received: Received[AnyEnvelope]) -> Position | None:
+        return Position(partition=0, offset=9)
+
+    spec = MachineSpec(decider=witness(), lead=DECISIONS, needs_crossing=needs)
+    for _ in range(3):
+        bench.write(envelope("judge-again", subject="0/9#2"), DECISIONS)
+    async with bench.running(spec):
+        bench.broker.step = others_go_first
+        bench.write(envelope("judge-again", subject="0/9#2"), DECISIONS)
+        await bench.until(lambda: 4 + len(written) == len(bench.inputs()))
+
+    assert 3 == len(written)
+
+
 async def test_health_reaches_every_partition(bench: Bench) -> None:
     """Also one that is restored later."""
     spec = MachineSpec(decider=witness())

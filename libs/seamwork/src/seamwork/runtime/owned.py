@@ -308,7 +308,8 @@ class Owned:
             given.append(Given(input=changed, taken=_taken_body(changed)))
         if self._health is not None:
             given.append(Given(input=self._health, taken=_taken_body(self._health)))
-        for at, raw in self._records():
+        # The whole batch first: while a crossing is read again, more records come into the buffers.
+        for at, raw in tuple(self._records()):
             given.append(await self._read(at, raw))
         return given
 
