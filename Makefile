@@ -97,8 +97,11 @@ up: setup ## Start broker and services and keep them running
 down: setup ## Stop them
 	@$(BIN)/seamwork down
 
-simulate: ## Run all services in the deterministic simulator
-	$(NOT_BUILT)
+SEEDS ?= 200
+FROM ?= 0
+
+simulate: setup ## Run all services in the deterministic simulator: make simulate SEEDS=1000 FROM=0
+	@$(BIN)/python -m seamwork.testing.simulation --seeds $(SEEDS) --from $(FROM) --keep tests/simulation/regressions
 
 chaos: ## Break a running platform and check the invariants
 	$(NOT_BUILT)

@@ -1,0 +1,321 @@
+"""
+Play the agents and people of a simulation: the shipped SDK under functions that do what a script says.
+
+What an agent of the SDK never does, ``Rogue`` does: answer twice, differently; answer for somebody else.
+"""
+
+import asyncio
+import json
+from collections.abc import Callable
+from typing import Any
+
+from seamwork.agent import Agent, AgentSettings, Task
+from seamwork.agent.errors import HandoffError
+from seamwork.agent.inbox import HANDOFFS, Offer, examine
+from seamwork.agent.keyring import PinnedKeys
+from seamwork.agent.pen import Author, Order, Pen, root
+from seamwork.agent.post import post
+from seamwork.bus.port import Log, Partition
+from seamwork.clock import Clock
+from seamwork.grants.stamps import inbox_topic
+from seamwork.ids import derived
+from seamwork.records.envelope import AnyEnvelope
+from seamwork.records.parties import AgentRef, ContractRef, Target
+from seamwork.records.people import ApprovalRequest, Command, Reply
+from seamwork.records.wire import Outgoing, Received, compose, read
+from seamwork.settings.kafka import KafkaAccess
+from seamwork.testing.keys import key_of
+from seamwork.testing.simulation.dice import Dice
+from seamwork.testing.simulation.plan import Root
+from seamwork.testing.simulation.scenery import CONTRACTS, OPERATOR
+
+PLATFORM = "simulated"
+HEARTBEAT_MS = 5_000
+_GRACE_S = 2.0
+_NOWHERE = KafkaAccess("simulated:0", "nobody", "none")
+
+
+def settings_of(name: str) -> AgentSettings:
+    """Return the settings of an agent."""
+    router = key_of("service:router")
+    return AgentSettings(
+        name=name,
+        platform=PLATFORM,
+        key=key_of(f"agent:{name}"),
+        kafka=_NOWHERE,
+        router_keys={router.kid: router.public},
+        concurrency=4,
+        heartbeat_ms=HEARTBEAT_MS,
+        grace_s=_GRACE_S,
+    )
+
+
+class Player:
+    """
+    One instance of one agent of the SDK.
+
+    Args:
+        name, version: Whose.
+        log: The log, as its process sees it.
+        clock: Its machine's clock.
+        crash: Ends the process.
+        ran: Told whenever a function begins: dispatch, agent.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        version: str,
+        log: Log,
+        clock: Clock,
+        crash: Callable[[], None],
+        crashed: set[str],
+    ) -> None:
+        self._agent = Agent(name, version)
+        self._log = log
+        self._clock = clock
+        self._crash = crash
+        self._crashed = crashed
+        for contract in CONTRACTS:
+            handler = self._agent.accepts(*contract.split("/"))(self._act)
+            handler.on_refused(self._mend)
+
+    async def run(self) -> None:
+        """Work until something ends it."""
+        await self._agent.start(settings=settings_of(self._agent.name), log=self._log, clock=self._clock)
+        await self._agent.wait_broken()
+
+    async def _mend(self, payload: dict[str, Any], refusal: object) -> Any:
+        del payload, refusal
+        return {"value": "mended"}
+
+    async def _act(self, payload: dict[str, Any], task: Task) -> Any:
+        script = payload.get("script", {})
+        match script.get("do"):
+            case "plan":
+                return await self._plan(script["steps"], task)
+            case "partial":
+                return task.partial({"value": "half"})
+            case "error":
+                return task.error("unable", "it cannot be done")
+            case "never":
+                await asyncio.sleep(10_000)
+            case "slow":
+                await asyncio.sleep(script["seconds"])
+            case "flaw":
+                return {"flaw": True}
+            case "spend":
+                task.spend(micro_usd=7)
+                await asyncio.sleep(script["seconds"])
+            case "crash" if task.facts.dispatch not in self._crashed:
+                self._crashed.add(task.facts.dispatch)
+                self._crash()
+                await asyncio.sleep(0)
+            case _:
+                await task.progress("working")
+        return {"value": task.facts.step}
+
+    async def _plan(self, steps: list[dict[str, Any]], task: Task) -> Any:
+        done = []
+        for number, step in enumerate(steps):
+            how: dict[str, Any] = {"capability": "able"} if step["to"] == "able" else {"to": step["to"]}
+            if "ceiling" in step:
+                how["ceiling_micro_usd"] = step["ceiling"]
+            ask = task.hand_off if step.get("mode") == "transfer" else task.delegate
+            try:
+                found: Any = await ask(
+                    contract=step["contract"],
+                    payload={"script": step["script"]},
+                    step=f"step-{number}",
+                    **how,
+                )
+            except HandoffError as error:
+                done.append(type(error).__name__)
+                continue
+            if step.get("mode") == "transfer":
+                return found
+            done.append("done")
+        return {"value": done} if "done" in done or not done else task.partial({"value": done})
+
+
+class Initiator:
+    """
+    Whoever begins tasks: sends roots when they are due, as often as the plan says, and cancels some.
+
+    Args:
+        log: The log, as its process sees it.
+        clock: Its clock.
+        roots: What to send, in order of time.
+        sent: Which were sent already, over all its lives.
+    """
+
+    def __init__(self, log: Log, clock: Clock, roots: tuple[Root, ...], sent: set[int]) -> None:
+        self._log = log
+        self._clock = clock
+        self._roots = roots
+        self._sent = sent
+        self._author = Author(
+            AgentRef(agent=OPERATOR, version="1.0.0"), PLATFORM, key_of(f"agent:{OPERATOR}")
+        )
+
+    async def run(self) -> None:
+        """Send, then wait for ever."""
+        loop = asyncio.get_running_loop()
+        for one in sorted(self._roots, key=lambda one: one.at_s):
+            await asyncio.sleep(max(0.0, one.at_s - loop.time()))
+            if one.number in self._sent:
+                continue
+            record = self.record(one)
+            for _ in range(1 + one.again):
+                await post(self._log, record)
+            if one.conflict:
+                await post(self._log, self.record(one, payload=b'{"script":{"do":"error"}}'))
+            self._sent.add(one.number)
+        await asyncio.sleep(100_000)
+
+    def record(self, one: Root, payload: bytes | None = None) -> Outgoing:
+        """Write a root; the same one gives the same bytes."""
+        name, _, version = one.contract.partition("/")
+        at = START + int(one.at_s * 1000)
+        order = Order(
+            target=Target(agent=one.to),
+            contract=ContractRef(name=name, version=version),
+            payload=json.dumps({"script": one.script}).encode() if payload is None else payload,
+            step="root",
+            ceiling_micro_usd=one.ceiling_micro_usd,
+            deadline_at=at + int(one.deadline_s * 1000),
+        )
+        return root(
+            self._author, order, task=task_of(one.number), crossing=derived("sim-root", one.number),
+            intent=f"simulate task {one.number}", now=at,
+        )  # fmt: skip
+
+
+START = 1_767_225_600_000
+
+
+def task_of(number: int) -> str:
+    """Name a task."""
+    return derived("sim-task", number)
+
+
+class Rogue:
+    """
+    An agent that reads the inbox of ``worker`` and writes what no SDK would.
+
+    It answers for a dispatch that is the worker's with its own key, answers a second time with other content, and
+    answers late.
+
+    Args:
+        log: The log, as its process sees it.
+        clock: Its clock.
+        dice: Say what it does.
+    """
+
+    def __init__(self, log: Log, clock: Clock, dice: Dice) -> None:
+        self._log = log
+        self._clock = clock
+        self._dice = dice
+
+    async def run(self) -> None:
+        """Read and misbehave."""
+        reader = await self._log.reader()
+        place = Partition(inbox_topic("worker"), 0)
+        position = 0
+        router = key_of("service:router")
+        ring = PinnedKeys({router.kid: router.public})
+        me = AgentRef(agent="worker", version="1.0.0")
+        while True:
+            found = await reader.fetch({place: position}, max_records=50, max_wait_ms=2_000)
+            for raw in found.get(place, ()):
+                position = raw.offset + 1
+                offer = examine(raw, PLATFORM, me, ring)
+                if isinstance(offer, Offer) and self._wants(offer):
+                    await self._misbehave(offer)
+
+    def _wants(self, offer: Offer) -> bool:
+        return b'"twice"' in offer.payload or self._dice.random() < 0.1  # noqa: PLR2004
+
+    async def _misbehave(self, offer: Offer) -> None:
+        luck = self._dice.random()
+        signer = "rogue" if luck < 0.4 else "worker"  # noqa: PLR2004
+        author = Author(AgentRef(agent=signer, version="1.0.0"), PLATFORM, key_of(f"agent:{signer}"))
+        if 0.7 < luck:  # noqa: PLR2004, SIM300
+            await asyncio.sleep(10 * self._dice.random())
+        pen = Pen(author, offer)
+        body = json.dumps({"value": f"rogue-{luck:.3f}"}).encode()
+        ordinal = 0 if luck < 0.9 else 1  # noqa: PLR2004
+        await post(self._log, pen.result("success", body, ordinal, self._clock.now_ms(), None, ()))
+
+
+class Person:
+    """
+    Somebody who answers what is asked, or not, or twice; and cancels tasks.
+
+    Args:
+        name: Who.
+        log: The log, as the tools of people see it.
+        clock: Their clock.
+        dice: Say what they do.
+        roots: Tasks, some of which are to be cancelled.
+    """
+
+    def __init__(self, name: str, log: Log, clock: Clock, dice: Dice, roots: tuple[Root, ...]) -> None:
+        self._name = name
+        self._log = log
+        self._clock = clock
+        self._dice = dice
+        self._roots = roots
+
+    async def run(self) -> None:
+        """Read requests and answer; cancel what the plan says."""
+        reader = await self._log.reader()
+        count = await self._log.partitions_of("approvals.v1") or 0
+        positions = {Partition("approvals.v1", number): 0 for number in range(count)}
+        for one in self._roots:
+            if one.cancel_at_s is not None:
+                asyncio.get_running_loop().create_task(self._cancel(one, one.cancel_at_s))
+        while True:
+            found = await reader.fetch(positions, max_records=50, max_wait_ms=2_000)
+            for place, records in found.items():
+                for raw in records:
+                    positions[place] = raw.offset + 1
+                    received = read(raw, PLATFORM)
+                    if isinstance(received, Received) and isinstance(received.record, ApprovalRequest):
+                        await self._answer(received.record)
+
+    async def _answer(self, request: ApprovalRequest) -> None:
+        luck = self._dice.random()
+        if luck < 0.15:  # noqa: PLR2004
+            return
+        await asyncio.sleep(self._dice.random() * 4)
+        answer = "reject" if luck < 0.3 else "approve"  # noqa: PLR2004
+        digest = request.action_sha256 if luck < 0.95 else "0" * 64  # noqa: PLR2004
+        for number in range(2 if luck > 0.85 else 1):  # noqa: PLR2004
+            reply = Reply(
+                id=derived("reply", request.id, self._name, number),
+                request=request.id,
+                task=request.task,
+                action_sha256=digest,
+                person=self._name,
+                answer=answer,  # type: ignore[arg-type]  # one of the two
+                answered_at=self._clock.now_ms(),
+            )
+            await self._say("answers.v1", request.task, reply)
+
+    async def _cancel(self, one: Root, at_s: float) -> None:
+        await asyncio.sleep(max(0.0, at_s - asyncio.get_running_loop().time()))
+        command = Command(
+            id=derived("cancel", one.number),
+            task=task_of(one.number),
+            person=self._name,
+            action="cancel",
+            ordered_at=self._clock.now_ms(),
+        )
+        await self._say("commands.v1", command.task, command)
+
+    async def _say(self, topic: str, key: str, record: AnyEnvelope) -> None:
+        await post(self._log, compose(PLATFORM, topic, key, record, signer=key_of(f"person:{self._name}")))
+
+
+__all__ = ["HANDOFFS", "Initiator", "Person", "Player", "Rogue", "settings_of", "task_of"]

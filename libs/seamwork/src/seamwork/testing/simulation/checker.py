@@ -1,0 +1,142 @@
+"""Watch everything that is written, and say what is wrong with it as soon as it is."""
+
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from seamwork.bus.port import Partition
+from seamwork.decider import Decider
+from seamwork.records.wire import RawRecord
+from seamwork.testing.simulation.evidence import envelope_of, header
+from seamwork.testing.simulation.journals import Committed, Journals
+from seamwork.testing.simulation.seams import Seams
+
+TAIL = 80
+
+
+@dataclass(frozen=True)
+class Violation:
+    """Something that may never be."""
+
+    invariant: str
+    message: str
+    at_s: float
+
+
+class Checker:
+    """
+    The observer of one simulation.
+
+    Args:
+        deciders: The machines' cores.
+        now_s: The simulated time.
+        partitions: How many partitions ``handoffs`` has.
+    """
+
+    def __init__(self, deciders: dict[str, Decider[Any, Any, Any, Any]], now_s: Callable[[], float]) -> None:
+        self.violations: list[Violation] = []
+        self.tail: deque[tuple[float, RawRecord | str]] = deque(maxlen=TAIL)
+        self.halt: Callable[[], None] = lambda: None
+        self._now_s = now_s
+        self._records: dict[Partition, list[RawRecord]] = {}
+        self.seams = Seams(self.complain)
+        self.journals = Journals(deciders, self.complain, self._committed, self.record_at)
+        self._validated: dict[Partition, int] = {}
+
+    def complain(self, invariant: str, message: str) -> None:
+        """Take down a violation, and stop the simulation: what follows from one says nothing more."""
+        self.violations.append(Violation(invariant, message, round(self._now_s(), 3)))
+        self.halt()
+
+    def happened(self, what: str) -> None:
+        """Keep an event for the trace."""
+        self.tail.append((self._now_s(), what))
+
+    def record_at(self, at: Partition, offset: int) -> RawRecord | None:
+        """Return a record that was written, trimmed or not."""
+        records = self._records.get(at, [])
+        return records[offset] if offset < len(records) else None
+
+    def written(self, record: RawRecord) -> None:
+        """Take a record."""
+        topic = record.topic
+        if topic == "heartbeats.v1":
+            return
+        self.tail.append((self._now_s(), record))
+        self._records.setdefault(Partition(topic, record.partition), []).append(record)
+        if topic.startswith("journal."):
+            self.journals.appended(record)
+        elif topic.startswith("snapshots."):
+            self.journals.snapshot(record)
+        elif topic == "handoffs.v1":
+            self.seams.crossed(record)
+        else:
+            self._output(record)
+
+    def _output(self, record: RawRecord) -> None:
+        src = header(record, "sw_src")
+        if src is not None:
+            self.journals.published(record, src.decode("ascii"))
+        elif record.topic in ("decisions.v1", "dead-letters.v1") or record.topic.startswith("inbox."):
+            self.complain("admission", f"{record.topic}@{record.offset} comes from no journal")
+        if record.topic.startswith("verdicts."):
+            self.seams.voted(record)
+        elif record.topic == "answers.v1":
+            self.seams.answered(record)
+
+    def _committed(self, machine: str, commit: Committed) -> None:
+        if machine == "router":
+            self.seams.committed(commit)
+
+    def noted(self, group: str, partition: Partition, position: int) -> None:
+        """Take a group's committed position."""
+        self.journals.noted(group, partition, position)
+        if group.startswith("contract-validator"):
+            self._require_verdicts(partition, position)
+
+    def _require_verdicts(self, at: Partition, position: int) -> None:
+        """Hold a gate without a journal to its promise: an offset follows the confirmed verdicts (I8)."""
+        for offset in range(self._validated.get(at, 0), position):
+            raw = self.record_at(at, offset)
+            if raw is None:
+                self.complain("I8", f"contract-validator committed {position} of {at}, which ends before")
+            elif at.topic == "handoffs.v1":
+                self._require_verdict(at.partition, offset, 1)
+            elif (said := envelope_of(raw)).get("type") == "judge-again" and "contract-validator" in said[
+                "gates"
+            ]:
+                subject = said["subject"]
+                self._require_verdict(subject["partition"], subject["offset"], subject.get("attempt", 1))
+        self._validated[at] = max(position, self._validated.get(at, 0))
+
+    def _require_verdict(self, partition: int, offset: int, attempt: int) -> None:
+        votes = self.seams.verdicts.get(("contract-validator", partition, offset), ())
+        if not any(vote["subject"].get("attempt", 1) == attempt for vote in votes):
+            self.complain(
+                "I8",
+                f"contract-validator passed handoffs {partition}/{offset} by, attempt {attempt}, unjudged",
+            )
+
+    def unfinished(self) -> list[str]:
+        """Name what is in flight."""
+        return [*self.seams.unfinished(), *self.journals.unpublished()]
+
+    def trace(self) -> list[str]:
+        """Return the last things that happened, one line each."""
+        return [f"{at:9.3f} {what if isinstance(what, str) else _line(what)}" for at, what in self.tail]
+
+
+def _line(raw: RawRecord) -> str:
+    place = f"{raw.topic}/{raw.partition}@{raw.offset}"
+    if raw.topic.startswith("journal."):
+        text = (raw.value or b"")[:90].decode("utf-8", "replace")
+        return f"{place} {text}"
+    said = envelope_of(raw)
+    words = [str(said.get("type", "?"))]
+    named = ("crossing", "id", "dispatch", "outcome", "rule", "what")
+    words += [f"{name}={said[name]}" for name in named if said.get(name)]
+    subject = said.get("subject")
+    if subject:
+        words.append(f"subject={subject['partition']}/{subject['offset']}#{subject.get('attempt', 1)}")
+    return f"{place} {' '.join(words)}"

@@ -1,0 +1,241 @@
+"""
+An event loop without sockets, threads or waiting: time is a number, and dice say whose turn it is.
+
+Every simulated process has its callbacks in a line of its own, kept in order as asyncio keeps them; which process
+goes next is drawn. When nobody can go, time jumps to the next timer. A process that is paused is passed over until
+it is resumed, as SIGSTOP does it; one that is dead runs only what its cancellation runs, and its log answers it no
+more. Computing takes no time; what takes time are the answers of the simulated log.
+"""
+
+import asyncio
+import heapq
+import itertools
+from collections import deque
+from collections.abc import Callable, Coroutine
+from contextvars import Context, ContextVar, copy_context
+from typing import Any, TypeVar
+
+from seamwork.testing.simulation.dice import Dice
+
+T = TypeVar("T")
+
+_PUT_AWAY_ROUNDS = 20
+
+
+class Lane:
+    """The callbacks of one process that are ready, in their order."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.ready: deque[asyncio.Handle] = deque()
+        self.paused = False
+        self.listed = False
+        self.tasks: dict[asyncio.Task[Any], None] = {}  # ordered, unlike a set
+        self.context = Context()
+        self.context.run(LANE.set, self)
+
+
+LANE: ContextVar[Lane | None] = ContextVar("simulated_process", default=None)
+"""Whose code runs; null is the world outside: the broker, the network, the operators."""
+
+
+class DeadlockError(Exception):
+    """Nothing can happen any more, and the simulation has not ended."""
+
+
+class SimLoop(asyncio.AbstractEventLoop):
+    """
+    The loop of one simulation.
+
+    Args:
+        dice: Say who goes next.
+    """
+
+    def __init__(self, dice: Dice) -> None:
+        self._dice = dice
+        self._now = 0.0
+        self._world = Lane("world")
+        self._runnable: list[Lane] = []
+        self._timers: list[tuple[float, int, asyncio.TimerHandle]] = []
+        self._numbers = itertools.count()
+        self._running = False
+        self._closed = False
+        self._halted = False
+        self._lanes: list[Lane] = [self._world]
+        self.steps = 0
+        self.failures: list[dict[str, Any]] = []
+
+    # ── Time and turns ───────────────────────────────────────────────────────────────────
+
+    def time(self) -> float:
+        """Return the simulated seconds since the start."""
+        return self._now
+
+    def run_until_complete(self, future: Any) -> Any:
+        """Run until *future* is done and return its result."""
+        task = asyncio.ensure_future(future, loop=self)
+        self._running = True
+        asyncio.events._set_running_loop(self)  # noqa: SLF001  # what every loop of one's own must do
+        try:
+            while not (task.done() or self._halted):
+                self._turn()
+        finally:
+            self._running = False
+            asyncio.events._set_running_loop(None)  # noqa: SLF001
+        return None if self._halted else task.result()
+
+    def halt(self) -> None:
+        """Stop: somebody has seen enough."""
+        self._halted = True
+
+    def put_away(self) -> None:
+        """Cancel whatever is left, so that nothing of this simulation lives on."""
+        self._halted = False
+        self._running = True
+        asyncio.events._set_running_loop(self)  # noqa: SLF001
+        try:
+            for _ in range(_PUT_AWAY_ROUNDS):
+                left = [task for lane in self._lanes for task in lane.tasks]
+                if not left:
+                    break
+                for task in left:
+                    task.cancel()
+                while self._runnable:
+                    self._turn()
+        finally:
+            self._running = False
+            asyncio.events._set_running_loop(None)  # noqa: SLF001
+            self.close()
+
+    def _turn(self) -> None:
+        runnable = self._runnable
+        if not runnable:
+            self._advance()
+            return
+        at = 0 if len(runnable) == 1 else self._dice.randrange(len(runnable))
+        lane = runnable[at]
+        handle = lane.ready.popleft()
+        if not lane.ready:
+            runnable[at] = runnable[-1]
+            runnable.pop()
+            lane.listed = False
+        if not handle.cancelled():
+            self.steps += 1
+            handle._run()  # noqa: SLF001  # a loop's only way to run what it was given
+
+    def _advance(self) -> None:
+        timers = self._timers
+        while timers and timers[0][2].cancelled():
+            heapq.heappop(timers)
+        if not timers:
+            raise DeadlockError("nothing is ready and no timer is set")
+        self._now = max(self._now, timers[0][0])
+        while timers and timers[0][0] <= self._now:
+            self._list(heapq.heappop(timers)[2])
+
+    def _list(self, handle: asyncio.Handle) -> None:
+        if handle.cancelled():
+            return
+        lane = handle._context.get(LANE) or self._world  # type: ignore[attr-defined]  # noqa: SLF001
+        lane.ready.append(handle)
+        if not lane.listed and not lane.paused:
+            lane.listed = True
+            self._runnable.append(lane)
+
+    def add(self, lane: Lane) -> None:
+        """Take a process in."""
+        self._lanes.append(lane)
+
+    def pause(self, lane: Lane) -> None:
+        """Let a process stand still."""
+        lane.paused = True
+        if lane.listed:
+            self._runnable.remove(lane)
+            lane.listed = False
+
+    def resume(self, lane: Lane) -> None:
+        """Let it go on."""
+        lane.paused = False
+        if lane.ready and not lane.listed:
+            lane.listed = True
+            self._runnable.append(lane)
+
+    # ── What asyncio asks of a loop ──────────────────────────────────────────────────────
+
+    def call_soon(  # type: ignore[override]  # any arguments
+        self, callback: Callable[..., Any], *args: Any, context: Context | None = None
+    ) -> asyncio.Handle:
+        """Run *callback* in its process's turn."""
+        handle = asyncio.Handle(callback, args, self, copy_context() if context is None else context)
+        self._list(handle)
+        return handle
+
+    def call_later(  # type: ignore[override]  # any arguments
+        self, delay: float, callback: Callable[..., Any], *args: Any, context: Context | None = None
+    ) -> asyncio.TimerHandle:
+        """Run *callback* after *delay* simulated seconds."""
+        return self.call_at(self._now + delay, callback, *args, context=context)
+
+    def call_at(  # type: ignore[override]  # any arguments
+        self, when: float, callback: Callable[..., Any], *args: Any, context: Context | None = None
+    ) -> asyncio.TimerHandle:
+        """Run *callback* at *when*."""
+        handle = asyncio.TimerHandle(
+            when, callback, args, self, copy_context() if context is None else context
+        )
+        heapq.heappush(self._timers, (when, next(self._numbers), handle))
+        return handle
+
+    def create_future(self) -> asyncio.Future[Any]:
+        """Make a future of this loop."""
+        return asyncio.Future(loop=self)
+
+    def create_task(  # type: ignore[override]  # any keywords
+        self, coro: Coroutine[Any, Any, T], *, name: object = None, context: Context | None = None, **_: Any
+    ) -> asyncio.Task[T]:
+        """Make a task, known to its process."""
+        own = copy_context() if context is None else context
+        task: asyncio.Task[T] = asyncio.Task(
+            coro, loop=self, name=None if name is None else str(name), context=own
+        )
+        lane = own.get(LANE) or self._world
+        lane.tasks[task] = None
+        task.add_done_callback(lambda done: lane.tasks.pop(done, None), context=own)
+        return task
+
+    def run_in_executor(  # type: ignore[override]  # any arguments
+        self, executor: Any, func: Callable[..., T], *args: Any
+    ) -> asyncio.Future[T]:
+        """Run *func* at once: what a thread does, nobody sees half of."""
+        del executor
+        future: asyncio.Future[T] = self.create_future()
+        try:
+            future.set_result(func(*args))
+        except Exception as error:  # noqa: BLE001  # the caller's future has it
+            future.set_exception(error)
+        return future
+
+    def call_exception_handler(self, context: dict[str, Any]) -> None:
+        """Keep what asyncio complains of; the simulation looks at it."""
+        self.failures.append(context)
+
+    def get_debug(self) -> bool:
+        """Say no."""
+        return False
+
+    def is_running(self) -> bool:
+        """Say whether it runs."""
+        return self._running
+
+    def is_closed(self) -> bool:
+        """Say whether it was closed."""
+        return self._closed
+
+    def close(self) -> None:
+        """Let go of everything."""
+        self._closed = True
+        self._timers.clear()
+        self._runnable.clear()
+
+    def _timer_handle_cancelled(self, handle: asyncio.TimerHandle) -> None:
+        """Nothing: it is passed over when its time comes."""

@@ -1,0 +1,173 @@
+"""
+Write down one history before it happens: the work that comes, and everything that goes wrong.
+
+A plan is drawn from a seed, can be written as YAML, and can be made smaller by leaving things out: that is what
+shrinking does. How long each message takes is drawn from the same seed while the history runs.
+"""
+
+from typing import Any, Literal
+
+import msgspec
+
+from seamwork.testing.simulation.dice import Dice, dice_of
+
+Effect = Literal[
+    "crash-before", "crash-sent", "crash-after", "lost-ack", "lost-write", "late", "twice", "pause-before"
+]
+What = Literal[
+    "kill", "pause", "hush", "stall", "restart-broker", "rebalance", "clock", "document", "trim", "forge"
+]
+
+SERVICES = ("contract-validator", "policy-engine", "cost-cap", "approval-workflow", "router", "audit-sink")
+AGENTS = ("planner", "worker", "helper")
+DOCUMENTS = (
+    "policy-2", "policy-1", "flow-2", "budget-small", "budget-1", "worker-2-revoked", "worker-2", "gate-slow",
+    "shadow-gate", "contract-2",
+)  # fmt: skip
+_EFFECTS: tuple[Effect, ...] = (
+    "crash-before", "crash-sent", "crash-after", "lost-ack", "lost-write", "late", "twice", "pause-before",
+)  # fmt: skip
+_WORK = ("answer", "answer", "answer", "partial", "error", "never", "slow", "flaw", "spend", "crash", "twice")
+FAULTS_UNTIL_S = 60.0
+
+
+class OpFault(msgspec.Struct, frozen=True, kw_only=True, tag="call", omit_defaults=True):
+    """The *nth* *call* of *actor* goes wrong; *seconds* is how late, or how long."""
+
+    actor: str
+    call: Literal["append", "publish"]
+    nth: int
+    effect: Effect
+    seconds: float = 0.0
+
+
+class TimedFault(msgspec.Struct, frozen=True, kw_only=True, tag="event", omit_defaults=True):
+    """Something happens to *whom* at *at_s*; *seconds* is how long, *ms* how wrong a clock is from then on."""
+
+    at_s: float
+    what: What
+    whom: str = ""
+    seconds: float = 0.0
+    ms: int = 0
+
+
+class Root(msgspec.Struct, frozen=True, kw_only=True, tag="root", omit_defaults=True):
+    """
+    The initiator begins a task at *at_s*; *script* says what its agents do.
+
+    *again* is how often the same record is sent once more, *conflict* whether another content follows under its id.
+    """
+
+    number: int
+    at_s: float
+    contract: str
+    to: str
+    script: dict[str, Any]
+    deadline_s: float = 30.0
+    ceiling_micro_usd: int = 0
+    again: int = 0
+    conflict: bool = False
+    cancel_at_s: float | None = None
+
+
+class Plan(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One history."""
+
+    seed: int
+    roots: tuple[Root, ...] = ()
+    faults: tuple[OpFault | TimedFault, ...] = ()
+    partitions: int = 2
+    snapshot_every: int = 8
+    max_batch: int = 20
+
+    @property
+    def size(self) -> int:
+        """How many things it says."""
+        return len(self.roots) + len(self.faults)
+
+
+def plan_of(seed: int) -> Plan:
+    """Draw the plan of a seed."""
+    dice = dice_of("plan", seed)
+    roots = tuple(_root(dice, number) for number in range(dice.randint(2, 6)))
+    faults = tuple(_fault(dice) for _ in range(dice.randint(0, 14)))
+    return Plan(
+        seed=seed,
+        roots=roots,
+        faults=faults,
+        snapshot_every=dice.choice((3, 8, 1000)),
+        max_batch=dice.choice((1, 4, 20)),
+    )
+
+
+def _root(dice: Dice, number: int) -> Root:
+    return Root(
+        number=number,
+        at_s=round(dice.uniform(0.5, 25.0), 3),
+        contract=dice.choice(("plan-work/1.0.0", "plan-work/1.0.0", "do-work/1.0.0", "risky-work/1.0.0")),
+        to=dice.choice(("planner", "planner", "planner", "worker")),
+        script=_script(dice, 0),
+        deadline_s=dice.choice((8.0, 25.0, 40.0)),
+        ceiling_micro_usd=dice.choice((0, 10, 1_000)),
+        again=dice.choice((0, 0, 0, 1, 2)),
+        conflict=dice.random() < 0.1,  # noqa: PLR2004
+        cancel_at_s=round(dice.uniform(1.0, 30.0), 3) if dice.random() < 0.1 else None,  # noqa: PLR2004
+    )
+
+
+def _script(dice: Dice, depth: int) -> dict[str, Any]:
+    if depth < 2 and dice.random() < (0.75, 0.15)[depth]:  # noqa: PLR2004
+        steps = []
+        for _ in range(dice.randint(1, 3)):
+            to = dice.choice(("worker", "worker", "helper", "able"))
+            contract = dice.choice(("do-work/1.0.0", "do-work/1.0.0", "risky-work/1.0.0"))
+            step: dict[str, Any] = {"to": to, "contract": contract, "script": _script(dice, depth + 1)}
+            if dice.random() < 0.3:  # noqa: PLR2004
+                step["ceiling"] = dice.choice((5, 100, 2_000_000))
+            if dice.random() < 0.15:  # noqa: PLR2004
+                step["mode"] = "transfer"
+            steps.append(step)
+        return {"do": "plan", "steps": steps}
+    return {"do": dice.choice(_WORK), "seconds": round(dice.uniform(0.05, 6.0), 3)}
+
+
+def _fault(dice: Dice) -> OpFault | TimedFault:
+    if dice.random() < 0.55:  # noqa: PLR2004
+        service = dice.choice(("router", "router", *SERVICES[:5], "worker", "planner", "operator"))
+        effect = dice.choice(_EFFECTS)
+        return OpFault(
+            actor=f"{service}.{dice.choice((1, 2))}",
+            call=dice.choice(("append", "publish")),
+            nth=1 + int(dice.expovariate(1 / 8)),
+            effect=effect,
+            seconds=round(dice.choice((0.5, 3.0, 14.0)) * dice.random(), 3)
+            if effect in ("late", "pause-before")
+            else 0.0,
+        )
+    what: What = dice.choice(
+        ("kill", "kill", "kill", "pause", "pause", "hush", "stall", "restart-broker", "rebalance", "clock",
+         "document", "document", "trim", "forge")
+    )  # fmt: skip
+    whom, seconds, ms = "", 0.0, 0
+    match what:
+        case "kill" | "pause":
+            whom = f"{dice.choice((*SERVICES, 'router', *AGENTS))}.{dice.choice((1, 2))}"
+            seconds = round(dice.choice((0.5, 5.0, 20.0)) * dice.random(), 3)
+        case "hush":
+            whom, seconds = dice.choice(SERVICES[:4]), round(20 * dice.random(), 3)
+        case "stall" | "restart-broker":
+            seconds = round(dice.choice((0.3, 3.0, 18.0)) * dice.random(), 3)
+        case "rebalance":
+            whom = dice.choice((*SERVICES[:5], "agent-worker.1-0-0"))
+        case "clock":
+            whom = f"{dice.choice(SERVICES)}.{dice.choice((1, 2))}"
+            ms = dice.choice((-4_000, -500, 500, 4_000, 9_000, -9_000))
+        case "document":
+            whom = dice.choice(DOCUMENTS)
+        case "trim":
+            whom = dice.choice(SERVICES[1:5])
+        case "forge":
+            whom = dice.choice(SERVICES[:3])
+    return TimedFault(
+        at_s=round(dice.uniform(0.5, FAULTS_UNTIL_S * 0.7), 3), what=what, whom=whom, seconds=seconds, ms=ms
+    )

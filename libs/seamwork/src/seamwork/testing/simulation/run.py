@@ -1,0 +1,362 @@
+"""Let one plan happen, and watch it to its end."""
+
+import asyncio
+import hashlib
+import os
+import secrets
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from seamwork.bus.port import Partition
+from seamwork.errors import SeamworkError
+from seamwork.grants import keys
+from seamwork.journal import Place, trim
+from seamwork.records.parties import Revision, Subject
+from seamwork.records.verdict import Verdict
+from seamwork.records.wire import RawRecord, compose
+from seamwork.runtime import MachineSpec, Site
+from seamwork.testing.simulation.cast import PLATFORM
+from seamwork.testing.simulation.checker import Checker, Violation
+from seamwork.testing.simulation.cluster import Cluster, Counts
+from seamwork.testing.simulation.dice import Dice, dice_of
+from seamwork.testing.simulation.loop import DeadlockError, SimLoop
+from seamwork.testing.simulation.plan import OpFault, Plan, TimedFault
+from seamwork.testing.simulation.process import LoopClock, Process
+from seamwork.testing.simulation.town import Town, services
+from seamwork.testing.simulation.wire import Wire
+
+_GOOD_EXITS = {"stopped", "fenced", "outcome-unknown", "unreachable"}
+_WITHIN_S = 200.0  # of simulated time: more than every deadline that a plan can set
+_LOOK_EVERY_S = 1.0
+_QUIET_S = 2.0
+
+
+class _Watch:
+    """The observer that hashes what the checker sees."""
+
+    def __init__(self, checker: Checker) -> None:
+        self._checker = checker
+        self._digest = hashlib.sha256()
+        self.records = 0
+
+    def written(self, record: RawRecord) -> None:
+        self.records += 1
+        place = f"{record.topic}/{record.partition}/{record.offset}/{record.appended_at}"
+        self._digest.update(repr((place, record.key, record.value, record.headers)).encode())
+        self._checker.written(record)
+
+    def noted(self, group: str, partition: Partition, position: int) -> None:
+        self._checker.noted(group, partition, position)
+
+    @property
+    def sha256(self) -> str:
+        return self._digest.hexdigest()
+
+
+@dataclass
+class Report:
+    """What became of one plan."""
+
+    plan: Plan
+    log_sha256: str = ""
+    records: int = 0
+    simulated_s: float = 0.0
+    violations: list[Violation] = field(default_factory=list)
+    counts: Counts = field(default_factory=Counts)
+    outcomes: dict[str, int] = field(default_factory=dict)
+    ends: dict[str, int] = field(default_factory=dict)
+    exits: dict[str, int] = field(default_factory=dict)
+    trace: list[str] = field(default_factory=list)
+    snapshots: int = 0
+    commits: int = 0
+
+
+def simulate(plan: Plan) -> Report:
+    """Run *plan* to its end and return what was found."""
+    with tempfile.TemporaryDirectory(prefix="seamwork-simulation-", dir=_memory()) as folder:
+        return _simulate(plan, Path(folder) / "audit.db")
+
+
+def _memory() -> str | None:
+    """Return a folder in memory where the machine has one: the audit sink's database is thrown away anyway."""
+    return "/dev/shm" if os.access("/dev/shm", os.W_OK) else None  # noqa: S108  # in a folder of our own in it
+
+
+def _simulate(plan: Plan, database: Path) -> Report:
+    loop = SimLoop(dice_of("turns", plan.seed))  # type: ignore[abstract]  # sockets and processes are for others
+    checker = Checker(deciders(plan.partitions), loop.time)
+    checker.halt = loop.halt
+    watch = _Watch(checker)
+    report = Report(plan)
+    with _remembered(), _drawn_secrets(dice_of("secrets", plan.seed)):
+        cluster = Cluster(loop, dice_of("network", plan.seed), watch)
+        town = Town(plan, loop, cluster, database)
+        history = History(town, checker)
+        try:
+            loop.run_until_complete(history.run())
+        except DeadlockError as error:
+            checker.complain("I10", str(error))
+        finally:
+            history.look_at_exits()
+            loop.put_away()
+    report.log_sha256, report.records, report.simulated_s = watch.sha256, watch.records, loop.time()
+    report.violations, report.counts, report.trace = checker.violations, cluster.counts, checker.trace()
+    report.counts.duplicates += checker.journals.duplicates
+    report.outcomes = dict(checker.seams.outcomes)
+    for task in checker.seams.tasks.values():
+        ended = task.ended or "open"
+        report.ends[ended] = report.ends.get(ended, 0) + 1
+    for one in town.ended:
+        report.exits[one.why] = report.exits.get(one.why, 0) + 1
+    report.snapshots = checker.journals.snapshots
+    report.commits = sum(len(journal.commits) for journal in checker.journals.all.values())
+    return report
+
+
+def deciders(partitions: int) -> dict[str, Any]:
+    """Return the cores of all machines, by name."""
+    found = {}
+    for name, service in services().items():
+        if name != "audit-sink":
+            part = service.build(service.settings(), Site(platform=PLATFORM, partitions=partitions))
+            if isinstance(part, MachineSpec):
+                found[name] = part.decider
+    return found
+
+
+class History:
+    """
+    One history: the faults when they are due, then calm, then the end.
+
+    Args:
+        town: The platform.
+        checker: Who watches.
+    """
+
+    def __init__(self, town: Town, checker: Checker) -> None:
+        self._town = town
+        self._checker = checker
+        self._cluster = town.cluster
+        self._loop = town.loop
+        self._clocks_touched: set[str] = set()
+
+    async def run(self) -> None:
+        """Live through it."""
+        plan, town = self._town.plan, self._town
+        await town.set_up()
+        self._cluster.plan([one for one in plan.faults if isinstance(one, OpFault)])
+        timed = [one for one in plan.faults if isinstance(one, TimedFault)]
+        for one in timed:
+            self._cluster.later(max(0.0, one.at_s - self._loop.time()), lambda one=one: self._happen(one))  # type: ignore[misc]
+        last = max((one.at_s + one.seconds for one in timed), default=0.0)
+        works = max((max(one.at_s, one.cancel_at_s or 0.0) + 3.0 for one in plan.roots), default=0.0)
+        await asyncio.sleep(max(1.0, last + 0.5, works) - self._loop.time())
+        self._calm_down()
+        await self._settle()
+        self._look_at_states()
+
+    def _happen(self, one: TimedFault) -> None:
+        cluster, town = self._cluster, self._town
+        self._checker.happened(f"-- {one.what} {one.whom} {one.seconds or one.ms or ''}")
+        cluster.counts.count(one.what)
+        program = town.programs.get(one.whom)
+        process = None if program is None else program.process
+        match one.what:
+            case "kill" if program is not None and process is not None:
+                program.held_back = self._loop.time() + one.seconds
+                town.crash(process)
+            case "pause" if process is not None:
+                cluster.stand_still(process, one.seconds)
+            case "hush":
+                for number in (1, 2):
+                    sleeping = town.programs[f"{one.whom}.{number}"].process
+                    if sleeping is not None:
+                        cluster.stand_still(sleeping, one.seconds)
+            case "stall" | "restart-broker":
+                cluster.stall()
+                cluster.later(one.seconds, lambda: self._go_on(anew=one.what == "restart-broker"))
+            case "rebalance":
+                cluster.coordinator.rebalance(one.whom)
+            case "clock" if program is not None:
+                program.clock.wrong_ms += one.ms
+                self._clocks_touched.add(one.whom)
+            case "document":
+                self._outside(town.change(one.whom))
+            case "trim":
+                self._outside(self._trim(one.whom))
+            case "forge":
+                self._forge(one.whom)
+
+    def _outside(self, work: Any) -> None:
+        self._loop.create_task(work, context=self._cluster.outside)
+
+    def _go_on(self, *, anew: bool) -> None:
+        self._cluster.go_on()
+        if anew:
+            for group in self._cluster.coordinator.groups:
+                self._cluster.coordinator.rebalance(group)
+
+    async def _trim(self, machine: str) -> None:
+        """Trim as the janitor does; the audit sink, where there is one, must have read what goes."""
+        decider = deciders(self._town.plan.partitions).get(machine)
+        if decider is None or self._town.database is not None:
+            return
+        log = Wire(self._cluster, Process("janitor", 0, self._loop, LoopClock(self._loop)))
+        for number in range(self._cluster.count(f"journal.{machine}.v1") or 0):
+            try:
+                await trim(log, decider, Place(f"journal.{machine}.v1", f"snapshots.{machine}.v1", number))
+            except SeamworkError as error:
+                if "nothing was trimmed" in str(error):
+                    self._checker.complain("I3", str(error))
+
+    def _forge(self, gate: str) -> None:
+        """Let a gate vote on the next records before they are there, with a digest that none of them will have."""
+        for number in range(self._town.plan.partitions):
+            _, end = self._cluster.bounds(Partition("handoffs.v1", number))
+            for offset in range(end, end + 4):
+                subject = Subject(partition=number, offset=offset, digest="0" * 64)
+                verdict = Verdict(
+                    gate=gate, gate_version="0", subject=subject, outcome="ALLOW", rule="forged", reason="forged",
+                    revision=Revision(), judged_at=0,
+                )  # fmt: skip
+                out = compose(PLATFORM, f"verdicts.{gate}.v1", "forged", verdict, partition=number)
+                self._cluster.write(Partition(out.topic, number), out.key, out.value, out.headers)
+
+    # ── The end ──────────────────────────────────────────────────────────────────────────
+
+    def _calm_down(self) -> None:
+        """Let nothing go wrong any more."""
+        self._checker.happened("-- calm")
+        self._cluster.calm = True
+        self._cluster.go_on()
+        for program in self._town.programs.values():
+            program.held_back = 0.0
+            program.clock.wrong_ms = 0
+            if program.process is not None and program.process.paused:
+                self._cluster.wake(program.process)
+
+    async def _settle(self) -> None:
+        """Wait until all that is in flight has ended (I10)."""
+        until = self._loop.time() + _WITHIN_S
+        quiet = 0.0
+        left: list[str] = []
+        while self._loop.time() < until:
+            await asyncio.sleep(_LOOK_EVERY_S)
+            left = [*self._checker.unfinished(), *self._lag(), *self._unsent()]
+            quiet = 0.0 if left else quiet + _LOOK_EVERY_S
+            if quiet >= _QUIET_S:
+                return
+        for one in left[:5]:
+            self._checker.complain("I10", f"{one}, {_WITHIN_S:.0f} s after the last fault")
+
+    def _unsent(self) -> list[str]:
+        return [
+            f"root {root.number} was not sent"
+            for root in self._town.plan.roots
+            if root.number not in self._town.sent
+        ]
+
+    def _lag(self) -> list[str]:
+        found = []
+        for place, journal in self._checker.journals.all.items():
+            for name, position in journal.positions.items():
+                topic, _, number = name.rpartition("/")
+                _, end = self._cluster.bounds(Partition(topic, int(number)))
+                if end > position:
+                    found.append(
+                        f"{place.topic}/{place.partition} has not read {name} from {position} to {end}"
+                    )
+        return found
+
+    def _look_at_states(self) -> None:
+        """Compare the live states with the fold of the journals (I3)."""
+        for program in self._town.programs.values():
+            machine = program.machine
+            if machine is None or program.process is None or not program.process.alive:
+                continue
+            for number, owned in machine.owned.items():
+                journal = self._checker.journals.all.get(Partition(machine.spec.journal, number))
+                if journal is None or (owned.journal.epoch, owned.journal.seq) != journal.mark:
+                    continue
+                live, folded = (
+                    msgspec.json.encode(one, order="deterministic")
+                    for one in (owned.journal.state, journal.state)
+                )
+                if live != folded:
+                    self._checker.complain(
+                        "I3", f"the live state of {machine.name}/{number} is not its journal's fold"
+                    )
+
+    def look_at_exits(self) -> None:
+        """Hold every end that nobody caused from outside against the ends there are."""
+        for one in self._town.ended:
+            name = one.instance.rpartition("-")[0]
+            if one.why in _GOOD_EXITS or (one.why == "misconfigured" and name in self._clocks_touched):
+                continue
+            kind = type(one.error).__name__
+            self._checker.violations.append(
+                Violation("exit", f"{one.instance} ended: {one.why} ({kind}: {one.error})", self._loop.time())
+            )
+
+
+# ── What makes it repeatable, and quick ──────────────────────────────────────────────────
+
+
+@contextmanager
+def _drawn_secrets(dice: Dice) -> Iterator[None]:
+    """Let what the shipped code draws from the system's randomness come from the seed, too."""
+    before = (secrets.token_hex, secrets.token_bytes)
+    secrets.token_hex = lambda nbytes=None: dice.randbytes(nbytes or 32).hex()
+    secrets.token_bytes = lambda nbytes=None: dice.randbytes(nbytes or 32)
+    try:
+        yield
+    finally:
+        secrets.token_hex, secrets.token_bytes = before
+
+
+_public_key = keys._public_key  # noqa: SLF001  # wrapped below
+
+
+class _Remembering:
+    """A public key that verifies each signature once, and not in each of twenty processes: it is dear."""
+
+    def __init__(self, public: str) -> None:
+        self._verify: Callable[[bytes, bytes], BaseException | None] = lru_cache(maxsize=20_000)(
+            self._verified
+        )
+        self._key = _public_key(public)
+
+    def verify(self, signature: bytes, data: bytes) -> None:
+        """Verify as the key does."""
+        error = self._verify(signature, data)
+        if error is not None:
+            raise error
+
+    def _verified(self, signature: bytes, data: bytes) -> BaseException | None:
+        assert self._key is not None  # noqa: S101  # test keys are sound
+        try:
+            self._key.verify(signature, data)
+        except Exception as error:  # noqa: BLE001  # raised again each time
+            return error
+        return None
+
+
+@contextmanager
+def _remembered() -> Iterator[None]:
+    """Do once what is pure and dear: verifying a signature."""
+    keys._public_key = lru_cache(maxsize=100)(_Remembering)  # type: ignore[arg-type]  # noqa: SLF001
+
+    try:
+        yield
+    finally:
+        keys._public_key = _public_key  # noqa: SLF001
+
+
+__all__ = ["History", "Report", "replace", "simulate"]

@@ -1,0 +1,189 @@
+"""
+Write the documents of the simulated platform: contracts with every kind of failure handling, and what changes.
+
+``first`` is there from the start; ``change`` is what a plan may publish or activate while work is on its way.
+"""
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from seamwork.broker.principal import SERVICES
+from seamwork.documents import AnyDocument
+from seamwork.platform.trust import Trust, first_documents, key_documents
+from seamwork.testing.documents import document
+from seamwork.testing.keys import key_of
+
+PLAN_WORK, DO_WORK, RISKY_WORK = "plan-work/1.0.0", "do-work/1.0.0", "risky-work/1.0.0"
+CONTRACTS = (PLAN_WORK, DO_WORK, RISKY_WORK)
+OPERATOR, PEOPLE = "operator", ("ada", "bob")
+BOTH = ["handoff", "result"]
+_OBJECT: dict[str, Any] = {"type": "object"}
+_ANSWER: dict[str, Any] = {
+    "schema": {"type": "object", "properties": {"flaw": {"type": "boolean"}, "value": {}}},
+    "rules": [
+        {"name": "no-flaw", "expr": "!has(this.flaw)", "message": "the answer says itself that it is flawed"}
+    ],
+}
+_OUTPUTS = {"success": _ANSWER, "partial": _ANSWER, "error": {"schema": _OBJECT}}
+_INPUT = {"schema": {"type": "object", "properties": {"script": _OBJECT}}}
+SERVICE_GATES = ("contract-validator", "policy-engine", "cost-cap", "approval-workflow")
+
+
+@dataclass(frozen=True)
+class Change:
+    """What a plan's ``document`` does: publish, or activate what was published."""
+
+    documents: tuple[AnyDocument, ...] = ()
+    kind: str = ""
+    name: str = ""
+    version: str = ""
+    status: Literal["active", "revoked", "retired", "deprecated"] = "active"
+    mode: Literal["enforce", "shadow"] | None = None
+
+
+def trust() -> Trust:
+    """Return the keys of the simulated platform, the same on every run."""
+    return Trust(
+        root=key_of("root"),
+        publisher=key_of("publisher"),
+        services={name: key_of(f"service:{name}") for name in SERVICES},
+        operator=key_of(f"agent:{OPERATOR}"),
+    )
+
+
+def keys() -> tuple[AnyDocument, ...]:
+    """Return what the root signs."""
+    return key_documents(trust())
+
+
+def first() -> tuple[AnyDocument, ...]:
+    """Return the documents that are in force from the start."""
+    return (
+        *_standing(),
+        *contracts("1.0.0"),
+        _agent("planner", ()),
+        _agent("worker", ("able",)),
+        _agent("worker", ("able",), "2.0.0"),
+        _agent("helper", ("able",)),
+        _agent("rogue", ()),
+        *(document("Person", name, roles=["lawyer"]) for name in PEOPLE),
+        flow("1.0.0"),
+        policy("1.0.0"),
+        document("Budget", "planner-money", scope="agent", holder="planner", limitMicroUsd=2_000),
+        document("Budget", "worker-money", scope="agent", holder="worker", limitMicroUsd=1_000_000),
+    )
+
+
+def _standing() -> tuple[AnyDocument, ...]:
+    # Deadlines of seconds, so that a history of a minute sees them all.
+    gates = (
+        document("Gate", "contract-validator", role="validator", requiredFor=BOTH, deadlineSeconds=6),
+        document("Gate", "policy-engine", role="policy", requiredFor=BOTH, deadlineSeconds=6),
+        document("Gate", "cost-cap", role="cost", requiredFor=["handoff"], deadlineSeconds=6),
+        document("Gate", "approval-workflow", role="approval", requiredFor=[], deadlineSeconds=20),
+    )  # fmt: skip
+    return (*gates, *(one for one in first_documents(trust()) if one.kind != "Gate"))
+
+
+def contracts(version: str) -> tuple[AnyDocument, ...]:
+    """Return the three contracts."""
+    plan = {"action": "retry", "attempts": 2, "backoffSeconds": 1, "otherwise": "degrade"}
+    return (
+        document(
+            "Contract", "plan-work", version, input=_INPUT, outputs=_OUTPUTS,
+            onViolation={"action": "correct", "attempts": 1, "otherwise": "fail"},
+            onTimeout=plan, onError={"action": "fail"},
+            limits={"timeSeconds": 25, "costMicroUsd": 10},
+        ),
+        document(
+            "Contract", "do-work", version, input=_INPUT, outputs=_OUTPUTS,
+            onViolation={"action": "correct", "attempts": 2, "otherwise": "fallback"},
+            onTimeout={"action": "retry", "attempts": 2, "backoffSeconds": 1, "otherwise": "fallback"},
+            onError={"action": "fallback", "otherwise": "escalate"},
+            fallbacks=[{"agent": "helper"}],
+            limits={"timeSeconds": 7, "costMicroUsd": 100},
+        ),
+        document(
+            "Contract", "risky-work", version, input=_INPUT, outputs=_OUTPUTS,
+            onViolation={"action": "escalate"}, onTimeout={"action": "degrade"}, onError={"action": "fail"},
+            limits={"timeSeconds": 12, "costMicroUsd": 50},
+        ),
+    )  # fmt: skip
+
+
+def _agent(name: str, offers: tuple[str, ...], version: str = "1.0.0") -> AnyDocument:
+    accepts = [{"contract": one.partition("/")[0], "versions": "*"} for one in CONTRACTS]
+    return document("Agent", name, version, accepts=accepts, offers=list(offers), authority={"depth": 6})
+
+
+def flow(version: str, *, without: str = "") -> AnyDocument:
+    """Return who may hand what to whom; *without* leaves one receiver out."""
+    edges = [
+        {"from": source, **to, "contract": contract.partition("/")[0]}
+        for source in (OPERATOR, "planner", "worker", "helper", "rogue")
+        for to in ({"to": "planner"}, {"to": "worker"}, {"to": "helper"}, {"capability": "able"})
+        for contract in CONTRACTS
+        if to.get("to") != without
+    ]
+    return document("Flow", "everything", version, edges=edges)
+
+
+def policy(version: str) -> AnyDocument:
+    """Return the policy: what is risky needs a lawyer, and its second version slows planning down, too."""
+    risky = {
+        "name": "risky-needs-a-lawyer",
+        "when": 'envelope.contract == "risky-work"',
+        "effect": "require-approval",
+        "message": "risky work needs a lawyer",
+        "approvers": {"roles": ["lawyer"], "count": 1},
+    }
+    slow = {
+        "name": "plan-slowly",
+        "when": 'envelope.contract == "plan-work"',
+        "effect": "throttle",
+        "message": "planning is slow today",
+        "delaySeconds": 2,
+    }
+    rules = [risky] if version == "1.0.0" else [risky, slow]
+    return document("Policy", "prudence", version, match={"kinds": ["handoff"]}, rules=rules)
+
+
+def change(name: str) -> Change:
+    """Return what a plan means by *name*."""
+    match name:
+        case "policy-2":
+            return Change((policy("2.0.0"),))
+        case "policy-1":
+            return Change(kind="Policy", name="prudence", version="1.0.0")
+        case "flow-2":
+            return Change((flow("2.0.0", without="helper"),))
+        case "budget-small":
+            small = document(
+                "Budget", "planner-money", "2.0.0", scope="agent", holder="planner", limitMicroUsd=15
+            )
+            return Change((small,))
+        case "budget-1":
+            return Change(kind="Budget", name="planner-money", version="1.0.0")
+        case "worker-2-revoked":
+            return Change(kind="Agent", name="worker", version="2.0.0", status="revoked")
+        case "worker-2":
+            return Change(kind="Agent", name="worker", version="2.0.0")
+        case "gate-slow":
+            slow = document(
+                "Gate",
+                "policy-engine",
+                "2.0.0",
+                role="policy",
+                requiredFor=["handoff", "result"],
+                deadlineSeconds=3,
+            )
+            return Change((slow,))
+        case "shadow-gate":
+            return Change(
+                (document("Gate", "onlooker", role="policy", requiredFor=["handoff"]),), mode="shadow"
+            )
+        case "contract-2":
+            return Change(contracts("2.0.0"))
+        case _:
+            message = f"no change is called {name}"
+            raise ValueError(message)

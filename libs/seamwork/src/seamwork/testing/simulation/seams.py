@@ -1,0 +1,367 @@
+"""
+Hold what the router decides against what lies in the log: decision by decision, as each is committed.
+
+Nothing of the services is asked. No dispatch without every required verdict on the same subject, none before its
+approval (I5); authority never grows and constraints never shrink; an id's first content wins; no result counts but
+that of whom the work was given to; each crossing has one terminal decision (I1), each dispatch one end.
+"""
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import msgspec
+
+from seamwork.grants.action import action_sha256
+from seamwork.records.authority import Authority, Constraint
+from seamwork.records.parties import AgentRef
+from seamwork.records.wire import RawRecord
+from seamwork.testing.simulation.evidence import digest_of, envelope_of, holds, signer_of
+from seamwork.testing.simulation.journals import Committed, Complain
+
+HANDOFF_GATES = ("contract-validator", "policy-engine", "cost-cap")
+RESULT_GATES = ("contract-validator", "policy-engine")
+_ERROR = "accepted error"
+_YES = ("ALLOW", "ALLOW_WITH_CONSTRAINTS")
+Place = tuple[int, int]
+
+
+@dataclass(slots=True)
+class Crossing:
+    """One record of ``handoffs``."""
+
+    raw: RawRecord
+    said: dict[str, Any]
+    digest: str
+    signer: str | None
+    ends: list[str] = field(default_factory=list)
+
+    @property
+    def kind(self) -> str:
+        """What it is."""
+        return str(self.said.get("type", "unreadable"))
+
+
+@dataclass(slots=True)
+class Dispatch:
+    """Work that went out."""
+
+    id: str
+    crossing: str
+    receiver: str
+    stamp: dict[str, Any]
+    ends: list[str] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class Task:
+    """One task, as the decisions have it."""
+
+    ended: str | None = None
+
+
+@dataclass
+class Seams:
+    """
+    All that crossed.
+
+    Attributes:
+        complain: Told of every violation.
+        now: Gives the simulated time, for what is said at the end.
+    """
+
+    complain: Complain
+    crossings: dict[Place, Crossing] = field(default_factory=dict)
+    verdicts: dict[tuple[str, int, int], list[dict[str, Any]]] = field(default_factory=dict)
+    dispatches: dict[str, Dispatch] = field(default_factory=dict)
+    subjects: dict[str, tuple[int, int, str]] = field(default_factory=dict)
+    finished: dict[str, str] = field(default_factory=dict)
+    tasks: dict[str, Task] = field(default_factory=dict)
+    answers: set[tuple[str, str]] = field(default_factory=set)
+    outcomes: dict[str, int] = field(default_factory=dict)
+    asked: dict[tuple[int, int, int], tuple[str, ...]] = field(default_factory=dict)
+
+    # ── Records ──────────────────────────────────────────────────────────────────────────
+
+    def crossed(self, raw: RawRecord) -> None:
+        """Take a record of ``handoffs``."""
+        said = envelope_of(raw)
+        self.crossings[raw.partition, raw.offset] = Crossing(raw, said, digest_of(raw), signer_of(raw))
+
+    def voted(self, raw: RawRecord) -> None:
+        """Take a verdict."""
+        said = envelope_of(raw)
+        subject = said["subject"]
+        key = (raw.topic.split(".")[1], subject["partition"], subject["offset"])
+        self.verdicts.setdefault(key, []).append(said)
+
+    def answered(self, raw: RawRecord) -> None:
+        """Take a person's answer."""
+        kid = signer_of(raw)
+        envelope = dict(raw.headers).get("sw_envelope") or b""
+        if kid is not None:
+            self.answers.add((kid, envelope.decode("ascii")))
+
+    # ── Decisions ────────────────────────────────────────────────────────────────────────
+
+    def committed(self, commit: Committed) -> None:
+        """Take a commit of the router's."""
+        works: dict[str, dict[str, Any]] = {}
+        for emitted in commit.body.get("outputs", ()):
+            if emitted["topic"].startswith("inbox.") and emitted.get("envelope"):
+                said = json.loads(emitted["envelope"])
+                if said["type"] == "work":
+                    works[said["dispatch"]] = said
+        decided: set[str] = set()
+        for emitted in commit.body.get("outputs", ()):
+            if emitted["topic"] != "decisions.v1":
+                continue
+            said = json.loads(emitted["envelope"])
+            if said["type"] == "dispatched":
+                decided.add(said["dispatch"])
+            self._decided(said, works, commit)
+        for stray in set(works) - decided:
+            self._wrong("admission", f"work {stray} goes out without a decision", commit)
+
+    def _decided(self, said: dict[str, Any], works: dict[str, dict[str, Any]], commit: Committed) -> None:
+        kind = said["type"]
+        self.outcomes[kind] = self.outcomes.get(kind, 0) + 1
+        on: dict[str, Callable[[dict[str, Any], Committed], None]] = {
+            "accepted": self._accepted,
+            "closed": self._closed,
+            "refused": self._refused,
+            "noted": self._noted,
+            "task-ended": self._task_ended,
+        }
+        if kind == "dispatched":
+            self._dispatched(said, works.get(said["dispatch"]), commit)
+        elif kind == "judge-again":
+            subject = said["subject"]
+            self.asked[subject["partition"], subject["offset"], subject.get("attempt", 1)] = tuple(
+                said["gates"]
+            )
+            self._taken_up_again(said["crossing"])
+        elif kind in on:
+            on[kind](said, commit)
+
+    def _dispatched(self, said: dict[str, Any], work: dict[str, Any] | None, commit: Committed) -> None:
+        name, subject = said["crossing"], said["subject"]
+        place = (subject["partition"], subject["offset"])
+        crossing = self.crossings.get(place)
+        if work is None:
+            self._wrong("admission", f"dispatch {said['dispatch']} has no work record", commit)
+            return
+        if crossing is None or crossing.digest != subject["digest"] or crossing.said.get("id") != name:
+            self._wrong("admission", f"{name} was dispatched as what does not lie at {place}", commit)
+            return
+        first = self.subjects.setdefault(name, (*place, subject["digest"]))
+        if first != (*place, subject["digest"]):
+            self._wrong(
+                "first-content", f"{name} was dispatched from {place}, first from {first[:2]}", commit
+            )
+        if said["dispatch"] in self.dispatches:
+            self._wrong("I2", f"dispatch {said['dispatch']} was opened twice", commit)
+        task = self.tasks.setdefault(said["task"], Task())
+        if task.ended is not None:
+            self._wrong("I1", f"{name} was dispatched after its task had ended", commit)
+        if name in self.finished:
+            self._wrong("I1", f"{name} was dispatched after it had ended: {self.finished[name]}", commit)
+        receiver = said["receiver"]
+        self._require_votes(HANDOFF_GATES, said, crossing, receiver, commit)
+        self._require_narrowing(work, crossing, commit)
+        self.dispatches[said["dispatch"]] = Dispatch(said["dispatch"], name, receiver["agent"], work)
+
+    def _taken_up_again(self, name: str) -> None:
+        """An error that was accepted may be followed by another try, as the contract says; nothing else may."""
+        if self.finished.get(name) == _ERROR:
+            del self.finished[name]
+
+    def _require_votes(
+        self,
+        gates: tuple[str, ...],
+        said: dict[str, Any],
+        crossing: Crossing,
+        receiver: dict[str, Any] | None,
+        commit: Committed,
+    ) -> None:
+        subject = said["subject"]
+        wanted: list[dict[str, Any]] | None = None
+        for gate in gates:
+            vote = self._vote(gate, subject)
+            if vote is None:
+                self._wrong("votes", f"{said['type']} {said['crossing']} without a verdict of {gate}", commit)
+                continue
+            outcome = vote["outcome"]
+            if outcome == "REQUIRE_APPROVAL":
+                wanted = [*(wanted or ()), *vote.get("approvers", ())]
+            if outcome not in (*_YES, "REQUIRE_APPROVAL", "THROTTLE"):
+                self._wrong(
+                    "votes", f"{said['type']} {said['crossing']} against {gate}: {vote['rule']}", commit
+                )
+            if outcome == "THROTTLE" and commit.body["now"] < (vote.get("not_before") or 0):
+                self._wrong("votes", f"{said['crossing']} went on before {gate} allowed", commit)
+            listed = vote.get("candidates")
+            if receiver is not None and listed is not None and receiver not in listed:
+                self._wrong("votes", f"{said['crossing']} went to one whom {gate} does not admit", commit)
+        if wanted is not None and receiver is not None:
+            self._require_approval(said, wanted, commit)
+        if crossing.signer is None:
+            self._wrong("admission", f"{said['crossing']} is not signed by its sender", commit)
+
+    def _vote(self, gate: str, subject: dict[str, Any]) -> dict[str, Any] | None:
+        """Return the verdict that counts: the first of the latest attempt for which the gate was asked."""
+        attempt, place = subject.get("attempt", 1), (subject["partition"], subject["offset"])
+        while attempt > 1 and gate not in self.asked.get((*place, attempt), ()):
+            attempt -= 1
+        for vote in self.verdicts.get((gate, *place), ()):
+            of = vote["subject"]
+            if of["digest"] == subject["digest"] and of.get("attempt", 1) == attempt:
+                return vote
+        return None
+
+    def _require_approval(
+        self, said: dict[str, Any], wanted: list[dict[str, Any]], commit: Committed
+    ) -> None:
+        """Want the signed answers of enough people to exactly this action."""
+        subject = said["subject"]
+        action = action_sha256(
+            subject["digest"],
+            msgspec.convert(said["receiver"], AgentRef),
+            msgspec.convert(said["authority"], Authority),
+            msgspec.convert(said.get("constraints", ()), tuple[Constraint, ...]),
+        )
+        good = {
+            person
+            for vote in self.verdicts.get(("approval-workflow", subject["partition"], subject["offset"]), ())
+            if vote["outcome"] in _YES and vote["subject"]["digest"] == subject["digest"]
+            for one in vote.get("evidence", ())
+            if (person := self._said_yes(one, action)) is not None
+        }
+        if len(good) < max((one.get("count", 1) for one in wanted), default=1):
+            self._wrong("I5", f"{said['crossing']} was dispatched on the approval of {sorted(good)}", commit)
+
+    def _said_yes(self, evidence: dict[str, Any], action: str) -> str | None:
+        """Return who approved the action by this answer, signed and in the log."""
+        reply = json.loads(evidence["envelope"])
+        if (reply["answer"], reply["action_sha256"]) != ("approve", action):
+            return None
+        parts = (evidence["topic"], evidence["key"].encode(), evidence["envelope"].encode(), evidence["sig"])
+        person = str(reply["person"])
+        sound = evidence["kid"] == f"person:{person}" and holds(evidence["kid"], *parts)
+        return person if sound and (evidence["kid"], evidence["envelope"]) in self.answers else None
+
+    def _require_narrowing(self, work: dict[str, Any], crossing: Crossing, commit: Committed) -> None:
+        stamp = crossing.said.get("stamp")
+        if stamp is None:
+            return
+        above = json.loads(stamp["envelope"])
+        topic, key = f"inbox.{above['agent']}.v1", above["task"].encode()
+        if not holds("service:router", topic, key, stamp["envelope"].encode(), stamp["sig"]):
+            self._wrong(
+                "admission", f"{work['crossing']} was sent under a stamp that is not the router's", commit
+            )
+        if crossing.signer != f"agent:{above['agent']}":
+            self._wrong("admission", f"{work['crossing']} was sent under somebody else's stamp", commit)
+        mine, theirs = work["authority"], above["authority"]
+        for part in ("tools", "data", "effects"):
+            if not set(mine.get(part, ())) <= set(theirs.get(part, ())):
+                self._wrong("authority", f"{work['crossing']} has more {part} than its sender", commit)
+        deepest = theirs.get("depth", 0) - (0 if work["mode"] == "transfer" else 1)
+        if mine.get("depth", 0) > max(0, deepest):
+            self._wrong("authority", f"{work['crossing']} may go deeper than its sender", commit)
+        kept = {(one["name"], one["value"]) for one in work.get("constraints", ())}
+        if not {(one["name"], one["value"]) for one in above.get("constraints", ())} <= kept:
+            self._wrong("authority", f"{work['crossing']} lost a constraint of its sender", commit)
+        if work["not_after"] > above["not_after"]:
+            self._wrong("authority", f"{work['crossing']} may take longer than its sender", commit)
+
+    def _accepted(self, said: dict[str, Any], commit: Committed) -> None:
+        subject = said["subject"]
+        crossing = self.crossings.get((subject["partition"], subject["offset"]))
+        dispatch = self.dispatches.get(said["dispatch"])
+        if dispatch is None or crossing is None or crossing.digest != subject["digest"]:
+            self._wrong(
+                "admission", f"a result was accepted for {said['dispatch']}, which nobody holds", commit
+            )
+            return
+        if crossing.signer != f"agent:{dispatch.receiver}" or crossing.said["dispatch"] != dispatch.id:
+            self._wrong("signer", f"a result for {dispatch.id} was accepted that is not its holder's", commit)
+        self._require_votes(RESULT_GATES, said, crossing, None, commit)
+        self._end_record(crossing, "accepted", commit)
+        self._end_dispatch(dispatch, "accepted", commit)
+        self._end_handoff(said["answers"], _ERROR if said["outcome"] == "error" else "accepted", commit)
+
+    def _closed(self, said: dict[str, Any], commit: Committed) -> None:
+        name = said.get("dispatch")
+        if name is not None:
+            dispatch = self.dispatches.get(name)
+            if dispatch is None:
+                self._wrong("I1", f"dispatch {name} was closed and never opened", commit)
+            elif not (dispatch.ends and said["final"]):
+                self._end_dispatch(dispatch, said["why"], commit)
+        if said["final"] and said.get("crossing"):
+            self._end_handoff(said["crossing"], f"closed {said['why']}", commit)
+
+    def _refused(self, said: dict[str, Any], commit: Committed) -> None:
+        subject = said.get("subject")
+        if subject is None:
+            return
+        crossing = self.crossings.get((subject["partition"], subject["offset"]))
+        if crossing is None:
+            self._wrong("admission", "something was refused that does not lie there", commit)
+            return
+        self._end_record(crossing, "refused", commit)
+
+    def _noted(self, said: dict[str, Any], commit: Committed) -> None:
+        subject = said.get("subject")
+        crossing = None if subject is None else self.crossings.get((subject["partition"], subject["offset"]))
+        if crossing is not None:
+            self._end_record(crossing, "noted", commit)
+
+    def _task_ended(self, said: dict[str, Any], commit: Committed) -> None:
+        task = self.tasks.setdefault(said["task"], Task())
+        if task.ended is not None:
+            # Two denied roots under one task's id each end a task; the roadmap says so.
+            if task.ended == "failed" and said["outcome"] == "failed":
+                return
+            self._wrong("I1", f"task {said['task']} ended twice: {task.ended}, {said['outcome']}", commit)
+        task.ended = said["outcome"]
+
+    def _end_record(self, crossing: Crossing, how: str, commit: Committed) -> None:
+        crossing.ends.append(how)
+        if len(crossing.ends) > 1:
+            at = f"{crossing.raw.partition}/{crossing.raw.offset}"
+            self._wrong("I1", f"the {crossing.kind} at {at} was decided twice: {crossing.ends}", commit)
+
+    def _end_dispatch(self, dispatch: Dispatch, how: str, commit: Committed) -> None:
+        dispatch.ends.append(how)
+        if len(dispatch.ends) > 1:
+            self._wrong("I1", f"dispatch {dispatch.id} ended twice: {dispatch.ends}", commit)
+
+    def _end_handoff(self, name: str, how: str, commit: Committed) -> None:
+        before = self.finished.get(name)
+        if before is not None:
+            self._wrong("I1", f"{name} ended twice: {before}, {how}", commit)
+        self.finished[name] = how
+
+    def _wrong(self, invariant: str, message: str, commit: Committed) -> None:
+        self.complain(invariant, f"router/{commit.place.partition} {commit.mark}: {message}")
+
+    # ── At the end ───────────────────────────────────────────────────────────────────────
+
+    def unfinished(self) -> list[str]:
+        """Name what has no terminal decision yet (I1, I10)."""
+        found = []
+        for place, crossing in self.crossings.items():
+            if crossing.ends:
+                continue
+            name = crossing.said.get("id")
+            if crossing.kind == "handoff" and name in self.finished:
+                continue
+            found.append(f"the {crossing.kind} {name} at {place} has no terminal decision")
+        found += [
+            f"dispatch {one.id} of {one.crossing} is open" for one in self.dispatches.values() if not one.ends
+        ]
+        found += [f"task {name} has not ended" for name, task in self.tasks.items() if task.ended is None]
+        return found
