@@ -334,7 +334,7 @@ async def test_a_decision_comes_with_the_crossing_it_speaks_of(bench: Bench) -> 
 
 async def test_records_may_come_in_while_a_crossing_is_read_again(bench: Bench) -> None:
     """The batch is what lay there when it was begun; what comes meanwhile is the next one's."""
-    written = []
+    written: list[object] = []
 
     async def others_go_first(call: str) -> None:
         if call == "partitions-of" and len(written) < 3:

@@ -48,6 +48,7 @@ def trust() -> Trust:
         publisher=key_of("publisher"),
         services={name: key_of(f"service:{name}") for name in SERVICES},
         operator=key_of(f"agent:{OPERATOR}"),
+        desk=key_of("agent:desk"),
     )
 
 

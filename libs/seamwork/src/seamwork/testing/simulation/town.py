@@ -40,7 +40,7 @@ from seamwork.testing.simulation.wire import Wire
 
 _PREFIX = "sim"
 _FIRST_PAUSE_S = 0.5
-_INBOXES = ("operator", "planner", "worker", "helper", "rogue")
+_INBOXES = ("operator", "desk", "planner", "worker", "helper", "rogue")
 
 
 @lru_cache(maxsize=1)
