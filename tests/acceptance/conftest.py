@@ -1,11 +1,12 @@
 """One whole platform for all tests of this folder: six services on a real Kafka of their own."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
 import pytest_asyncio
 
+from seamwork.testing.collector import TestCollector
 from seamwork.testing.documents import document
 from seamwork.testing.stage import Stage, staged
 
@@ -19,10 +20,20 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.kafka)
 
 
+@pytest.fixture(scope="session")
+def collector() -> Iterator[TestCollector]:
+    """Lend a collector of traces, which is told of everything that happens on the stage."""
+    with TestCollector() as made:
+        yield made
+
+
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
-async def stage(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Stage]:
+async def stage(tmp_path_factory: pytest.TempPathFactory, collector: TestCollector) -> AsyncIterator[Stage]:
     """Start the platform once; a test plays on it with agents and contracts of its own names."""
+    told = pytest.MonkeyPatch()
+    told.setenv("SEAMWORK_AUDIT_SINK_OTLP_ENDPOINT", collector.endpoint)
     async with staged(tmp_path_factory.mktemp("acceptance") / "stage") as made:
+        told.undo()
         # Nothing is admitted where no policy is in force: the gate fails closed.
         await made.publish(document("Policy", "permissive"))
         yield made

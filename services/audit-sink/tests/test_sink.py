@@ -1,9 +1,12 @@
 """The loop keeps every record of every topic once, whatever stops it and whenever."""
 
 import asyncio
+import builtins
+import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
@@ -15,6 +18,7 @@ from seamwork.bus.port import LogGapError, Partition
 from seamwork.catalog.follower import CatalogFollower
 from seamwork.errors import MisconfiguredError
 from seamwork.grants.keys import verifies
+from seamwork.ids import span_id
 from seamwork.platform.publisher import Publisher
 from seamwork.records.platform import TreeHead
 from seamwork.records.wire import RawRecord, Received, read, signed_bytes
@@ -24,9 +28,11 @@ from seamwork.settings.common import CommonSettings
 from seamwork.settings.kafka import KafkaAccess
 from seamwork.testing.builders import PLATFORM, received
 from seamwork.testing.clock import SettableClock
+from seamwork.testing.collector import TestCollector
 from seamwork.testing.documents import document
 from seamwork.testing.keys import key_of
 from seamwork.testing.simlog import SimBroker, SimCrash, SimLog
+from seamwork.testing.story import ROOT_TRACE, STORY
 from seamwork_audit_sink.archive import Archive
 from seamwork_audit_sink.rows import raw_of
 from seamwork_audit_sink.settings import Settings
@@ -398,3 +404,87 @@ def test_what_is_read_is_what_the_topic_files_grant() -> None:
 
     assert {"audit.v1", "heartbeats.v1", "snapshots.{machine}.v1"} == names - set(READS)
     assert set(READS) <= names
+
+
+def spans_of(world: World, fate: str) -> float:
+    """Return how many spans went that way."""
+    labels = {"service": "audit-sink", "fate": fate}
+    return world.metrics.registry.get_sample_value("seamwork_spans_total", labels) or 0
+
+
+def write_story(world: World) -> None:
+    """Write the story of one crossing to the topics of a platform."""
+    for topic in ("inbox.extractor.v1", "inbox.planner.v1"):
+        if world.broker.count(topic) is None:
+            world.broker.create_topic(topic)
+    for found in STORY:
+        raw = found.raw
+        world.broker.write(Partition(raw.topic, 0), raw.key, raw.value, raw.headers)
+        world.clock.advance(2)
+
+
+async def test_what_is_kept_is_seen_by_the_collector(settings: Settings) -> None:
+    """From a topic to a database, and from there over HTTP, with the ids that the records carry."""
+    world = World()
+    write_story(world)
+    with TestCollector() as collector:
+        traced = msgspec.structs.replace(settings, otlp_endpoint=collector.endpoint)
+        async with running(world, traced) as process:
+            await process.caught_up()
+        seen = collector.wait_for(lambda spans: span_id("h-1") in {span.id for span in spans})
+
+    by_id = {span.id: span for span in seen}
+    root = by_id[span_id("h-1")]
+    assert ROOT_TRACE.split("-")[1:3] == [root.trace, root.id]
+    assert "" == root.parent
+    assert ("planner", "client", "seamwork") == (root.service, root.kind, root.resource["service.namespace"])
+    assert {"contract-validator", "cost-cap", "router", "planner"} <= {span.service for span in seen}
+    assert all(span.begun <= span.ended for span in seen)
+    assert kept(settings.database)
+
+
+async def test_a_collector_that_is_gone_holds_nothing_up(settings: Settings) -> None:
+    """The sink keeps everything and stops in time; what could not be sent is counted."""
+    traced = msgspec.structs.replace(settings, otlp_endpoint="http://127.0.0.1:9/v1/traces")
+    world = World()
+    world.fill(5)
+    write_story(world)
+    async with running(world, traced) as process:
+        await process.caught_up()
+        assert sum(map(len, kept(settings.database).values())) > len(STORY)
+        await process.stop()
+
+    assert spans_of(world, "made") > 0
+    assert 0 == spans_of(world, "sent")
+
+
+async def test_no_collector_is_no_library_and_no_work(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where nobody asks for traces, nothing that makes them is even imported."""
+
+    def refuse(name: str, *args: Any, **kwargs: Any) -> Any:
+        assert not name.startswith("opentelemetry"), name
+        assert name != "seamwork_audit_sink.otlp"
+        return original(name, *args, **kwargs)
+
+    original = builtins.__import__
+    monkeypatch.setattr(builtins, "__import__", refuse)
+    world = World()
+    write_story(world)
+    async with running(world, settings) as process:
+        await process.caught_up()
+
+    assert 0 == spans_of(world, "made")
+
+
+async def test_a_collector_without_the_libraries_is_said_at_the_start(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And not at the first record."""
+    monkeypatch.setitem(sys.modules, "seamwork_audit_sink.otlp", None)
+    traced = msgspec.structs.replace(settings, otlp_endpoint="http://127.0.0.1:9/v1/traces")
+
+    with pytest.raises(MisconfiguredError, match=r"install seamwork\[otel\]"):
+        async with running(World(), traced):
+            pass

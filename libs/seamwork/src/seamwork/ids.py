@@ -82,3 +82,23 @@ def _stamped(raw: bytearray, version: int) -> str:
     raw[6] = (raw[6] & 0x0F) | (version << 4)
     raw[8] = (raw[8] & 0x3F) | 0x80
     return str(uuid.UUID(bytes=bytes(raw)))
+
+
+def trace_id(begins_with: str) -> str:
+    """Name the trace that begins with a crossing (W3C Trace Context: 32 hexadecimal digits, not all zero)."""
+    return _hexadecimal("trace", begins_with)
+
+
+def span_id(*of: str | int) -> str:
+    """
+    Name the span of a crossing, of a dispatch, or of one stage of either: 16 hexadecimal digits, not all zero.
+
+    Whatever is sent, read or replayed again is the same span.
+    """
+    return _hexadecimal("span", *of)[:16]
+
+
+def _hexadecimal(purpose: str, *of: str | int) -> str:
+    # The version bits of the UUID keep either id from being all zeros, which the standard forbids; for the span
+    # they lie in the first half.
+    return derived(purpose, *of).replace("-", "")

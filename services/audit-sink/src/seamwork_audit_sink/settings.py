@@ -35,3 +35,18 @@ class Settings(ServiceSettings, frozen=True, kw_only=True):
             "missing; otherwise a trimmed start stops the service."
         ),
     ] = False
+    otlp_endpoint: Annotated[
+        str,
+        Meta(
+            pattern=r"^(https?://\S+)?$",
+            description="Where a collector takes traces (OTLP over HTTP), such as "
+            "`http://collector:4318/v1/traces`; empty: no traces. `OTEL_EXPORTER_OTLP_CERTIFICATE` and its like "
+            "hold for the connection.",
+        ),
+    ] = ""
+    otlp_headers_file: Annotated[
+        Path | None,
+        Meta(
+            description="What is sent along, such as a token: one `name: value` a line, for its owner's eyes only."
+        ),
+    ] = None

@@ -23,6 +23,7 @@ from seamwork.runtime import Host
 from seamwork_audit_sink.settings import Settings
 from seamwork_audit_sink.store import Store
 from seamwork_audit_sink.topics import LEAD, topics_of
+from seamwork_audit_sink.tracing import tracing
 
 _WAIT_MS = 250
 _GATHER_S = 0.05  # nobody waits for the audit: fifty milliseconds of everything are one transaction
@@ -54,6 +55,7 @@ class Sink:
         self._measured_at = 0
         self._missing: frozenset[str] = frozenset()
         self._head = (0, 0)
+        self._tracing = tracing(settings, host)
 
     async def run(self) -> None:
         """Join, read while the partition is ours, leave when the host stops; an error of the turn is ours."""
@@ -83,6 +85,8 @@ class Sink:
             await asyncio.gather(*helpers, return_exceptions=True)
             await self._end_turn()
             self._thread.shutdown()
+            if self._tracing is not None:
+                await asyncio.to_thread(self._tracing.stop)
         if self._ended.done():
             self._ended.result()
 
@@ -163,7 +167,11 @@ class Sink:
     async def _keep(self, found: Mapping[Partition, Sequence[RawRecord]]) -> None:
         runs, metrics = list(found.values()), self._host.metrics
         begun = time.perf_counter()
-        taken = await self._on_thread(lambda: self._store.append(runs, self._settings.keep_value_bytes))
+        keep_bytes, follow = (
+            self._settings.keep_value_bytes,
+            None if self._tracing is None else self._tracing.follow,
+        )
+        taken = await self._on_thread(lambda: self._store.append(runs, keep_bytes, follow))
         metrics.observe("seamwork_stage_seconds", time.perf_counter() - begun, "write")
         metrics.observe("seamwork_batch_inputs", taken.total())
         for (topic, kind), number in taken.items():

@@ -9,14 +9,15 @@ Rule 3: a record that comes twice, or out of turn, is an error and never passed 
 import os
 import sqlite3
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 from seamwork.bus.port import LogGapError, Partition
 from seamwork.errors import FencedError, MisconfiguredError, SeamworkError
-from seamwork.records.wire import RawRecord
+from seamwork.records.envelope import AnyEnvelope
+from seamwork.records.wire import RawRecord, Received
 from seamwork_audit_sink.counts import Counted, count
 from seamwork_audit_sink.merkle import Frontier, leaf_hash
 from seamwork_audit_sink.order import in_order
@@ -104,13 +105,19 @@ class Store:
                 if start:
                     self._db.execute("INSERT INTO gaps VALUES (?, ?, 0, ?, ?)", (*at, start, noted_at))
 
-    def append(self, batch: Iterable[Sequence[RawRecord]], keep_value_bytes: int) -> Counter[tuple[str, str]]:
+    def append(
+        self,
+        batch: Iterable[Sequence[RawRecord]],
+        keep_value_bytes: int,
+        follow: Callable[[Sequence[Received[AnyEnvelope]]], None] | None = None,
+    ) -> Counter[tuple[str, str]]:
         """
         Take in records, whole partitions' runs at a time, all or none.
 
         Args:
             batch: For each partition its records from its position on, without a hole.
             keep_value_bytes: Larger bodies are kept as a digest alone.
+            follow: Given the readable ones in the order in which they are kept, once they are.
 
         Returns:
             How many there were, by topic and type.
@@ -123,10 +130,13 @@ class Store:
         runs = [run for run in batch if run]
         counted: Counter[Counted] = Counter()
         rows: list[Row] = []
+        readable: list[Received[AnyEnvelope]] = []
         for raw in in_order(runs):
             row, found = row_of(raw, self._platform, keep_value_bytes)
             count(counted, row, found)
             rows.append(row)
+            if follow is not None and isinstance(found, Received):
+                readable.append(found)
         size = self._tree.size
         tree = self._tree.extended(leaf_hash(entry_of(row)) for row in rows)
         with _Transaction(self._db):
@@ -143,6 +153,8 @@ class Store:
             self._db.executemany(_COUNT, ((*name, number) for name, number in counted.items()))
             self._db.execute("UPDATE tree SET size = ?, peaks = ?", (tree.size, tree.packed()))
         self._tree = tree
+        if follow is not None:
+            follow(readable)
         return Counter((row.topic, row.type) for row in rows)
 
     def published(self, size: int, root_sha256: str, signed_at: int) -> None:

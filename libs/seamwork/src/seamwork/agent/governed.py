@@ -92,6 +92,7 @@ def _facts(offer: Offer) -> Facts:
         steps=offer.handoff.steps,
         tool_outputs=offer.handoff.tool_outputs,
         labels=work.labels,
+        traceparent=offer.traceparent,
     )
 
 

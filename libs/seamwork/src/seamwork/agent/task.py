@@ -18,6 +18,7 @@ from seamwork.agent.handing import Constraints, Handing, contract_of
 from seamwork.agent.outcome import Erroneous, Labelled, Lost, Partial, Settlement, Transferred
 from seamwork.agent.pen import Order
 from seamwork.agent.planning import Planned
+from seamwork.agent.trace import child_of
 from seamwork.contracts.plan import plan_problem
 from seamwork.errors import MisconfiguredError
 from seamwork.ids import derived
@@ -51,6 +52,7 @@ class Facts:
     steps: tuple[StepState, ...] = ()
     tool_outputs: tuple[ToolOutput, ...] = ()
     labels: Mapping[str, str]
+    traceparent: str | None = None
 
 
 class Task(ABC):
@@ -101,6 +103,15 @@ class Task(ABC):
     def deadline_at(self) -> int:
         """When an answer comes too late (ms since 1970)."""
         return self._facts.deadline_at
+
+    @property
+    def traceparent(self) -> str:
+        """
+        The trace context (W3C) of this run: what an author's own spans hang under.
+
+        With OpenTelemetry: ``TraceContextTextMapPropagator().extract({"traceparent": task.traceparent})``.
+        """
+        return child_of(self._facts.traceparent, self._facts.dispatch)
 
     @property
     def cancelled(self) -> bool:

@@ -6,7 +6,7 @@ Written out here, so that an agent needs no tracing library; one that has one se
 
 import re
 
-from seamwork.ids import derived
+from seamwork.ids import span_id, trace_id
 
 _TRACEPARENT = re.compile(r"00-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})")
 _SAMPLED = "01"
@@ -19,15 +19,9 @@ def child_of(traceparent: str | None, crossing: str) -> str:
     The span id follows from the crossing's id, so a crossing sent again is the same span. Without a parent, or
     with one that is not a traceparent, a new trace begins, named by the crossing.
     """
-    span = _hex("span", crossing)[:16]
+    span = span_id(crossing)
     match = _TRACEPARENT.fullmatch(traceparent or "")
     if match is None:
-        return f"00-{_hex('trace', crossing)}-{span}-{_SAMPLED}"
+        return f"00-{trace_id(crossing)}-{span}-{_SAMPLED}"
     trace, _, flags = match.groups()
     return f"00-{trace}-{span}-{flags}"
-
-
-def _hex(purpose: str, crossing: str) -> str:
-    # The version bits of the UUID keep either id from being all zeros, which the standard forbids;
-    # for the span they lie in the first half.
-    return derived(purpose, crossing).replace("-", "")

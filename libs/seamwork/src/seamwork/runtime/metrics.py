@@ -48,6 +48,12 @@ METRICS: tuple[Metric, ...] = (
     Metric("seamwork_snapshots", "counter", "Snapshots written."),
     Metric("seamwork_owned_partitions", "gauge", "Partitions owned and restored."),
     Metric("seamwork_catalog_offset", "gauge", "The catalog's revision, by topic.", ("service", "topic")),
+    Metric(
+        "seamwork_spans",
+        "counter",
+        "Spans for a collector: made, sent, lost on the way to it.",
+        ("service", "fate"),
+    ),
     Metric("seamwork_documents_rejected", "gauge", "Records of the document topics that did not count."),
 )
 
