@@ -85,7 +85,9 @@ def _pass_on(
         )
     skipped = scene.facts.result is not None and scene.facts.result.skipped
     degraded = step == "degrade" or (skipped and dispatch.case is not None)
-    yield ev.ErrandEnded(task=task.id, crossing=errand.facts.id, how="answered", degraded=degraded)
+    yield ev.ErrandEnded(
+        task=task.id, crossing=errand.facts.id, how="answered", outcome=joined.outcome, degraded=degraded
+    )
     if origin.facts.id == task.root:
         final = None if scene.facts.spent is None else (dispatch.id, scene.facts.spent)
         yield from end_task(

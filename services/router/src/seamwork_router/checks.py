@@ -12,6 +12,7 @@ from seamwork.grants.authority import dropped, one_deeper, widened
 from seamwork.records.authority import Authority, Constraint
 from seamwork.records.partition import partition_of
 from seamwork_router.cases import order_problem
+from seamwork_router.limits import fanned_out, halted
 from seamwork_router.plans import (
     dependency_unmet,
     not_in_plan,
@@ -288,6 +289,8 @@ HANDOFF: tuple[tuple[str, Check], ...] = (
     ("deadline-passed", deadline_passed),
     ("contract-not-in-force", contract_not_in_force),
     ("sender-revoked", sender_revoked),
+    ("too-many-failures", halted),
+    ("fan-out", fanned_out),
     ("plan-pending", plan_pending),
     ("not-in-plan", not_in_plan),
     ("plan-differs", plan_differs),

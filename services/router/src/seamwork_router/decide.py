@@ -29,8 +29,9 @@ from seamwork_router.cases import climb
 from seamwork_router.ending import stop_task
 from seamwork_router.entering import count, late, scene_of, seats_for, take_up
 from seamwork_router.facts import facts_of
-from seamwork_router.failure import fail
+from seamwork_router.failure import fail, halt
 from seamwork_router.judging import complete, reached
+from seamwork_router.limits import spread
 from seamwork_router.memory import Errand, State, Task
 from seamwork_router.outputs import outputs
 from seamwork_router.people import order
@@ -187,7 +188,10 @@ def _ring(place: Place, state: State, timer: str, context: Context) -> Iterator[
             task = state.tasks[task_id]
             yield from _overdue(context, task, task.errands[crossing])
         case "task":
-            yield from stop_task(context, state.tasks[name], "expired", "the task's deadline has passed")
+            if spread(state.tasks[name]):
+                yield from halt(context, state.tasks[name])
+            else:
+                yield from stop_task(context, state.tasks[name], "expired", "the task's deadline has passed")
         case _:
             yield ev.Forgotten(timer=timer)
 

@@ -198,6 +198,7 @@ def _opening(scene: Scene) -> ev.TaskOpened | Problem:
             team=spec.team,
             labels=dict(agent.metadata.labels),
             budgets=() if spec.budget is None else (spec.budget,),
+            limits=ev.TaskLimits(**spec.limits.model_dump(by_alias=False)),
         ),
         deadline_at=asked.deadline_at,
         at=scene.now,

@@ -59,6 +59,16 @@ class Plan(Wire, frozen=True, kw_only=True):
     action_sha256: str
 
 
+class TaskLimits(Wire, frozen=True, kw_only=True):
+    """How far a task may spread, and how often go round; ``documents.agent.TaskLimits`` says what each means."""
+
+    agents: int = 32
+    fan_out: int = 1000
+    failures: int = 100
+    unchanged_hops: int = 5
+    fruitless: int = 5
+
+
 class Initiator(Wire, frozen=True, kw_only=True):
     """What the document of a task's initiator says; it holds for the whole task."""
 
@@ -68,6 +78,7 @@ class Initiator(Wire, frozen=True, kw_only=True):
     team: str | None = None
     labels: dict[str, str] = msgspec.field(default_factory=dict)
     budgets: tuple[str, ...] = ()
+    limits: TaskLimits = TaskLimits()
 
 
 # ── What the router remembers ────────────────────────────────────────────────────────────
@@ -269,12 +280,13 @@ class StepAnswered(Wire, frozen=True, kw_only=True, tag="step-answered"):
 
 
 class ErrandEnded(Wire, frozen=True, kw_only=True, tag="errand-ended"):
-    """The life of a handoff is over; *successor* took its place by a transfer."""
+    """The life of a handoff is over; *successor* took its place by a transfer, *outcome* is what its answer is."""
 
     task: str
     crossing: str
     how: End
     successor: str | None = None
+    outcome: Outcome | None = None
     degraded: bool = False
 
 

@@ -40,6 +40,7 @@ class Asked(Wire, frozen=True, kw_only=True):
     ceiling_micro_usd: int
     fallback_owner: str | None
     deadline_at: int
+    payload_sha256: str = ""
 
 
 class Answered(Wire, frozen=True, kw_only=True):
@@ -179,6 +180,7 @@ def _asked(record: Handoff) -> Asked:
         ceiling_micro_usd=record.ceiling_micro_usd,
         fallback_owner=record.fallback_owner,
         deadline_at=record.deadline_at,
+        payload_sha256=record.payload_sha256,
     )
 
 

@@ -15,16 +15,17 @@ from seamwork.records.decision import Escalated, Why
 from seamwork.records.parties import AgentRef
 from seamwork_router import events as ev
 from seamwork_router.cases import announce, raised
-from seamwork_router.ending import conclude, release, stop_children
+from seamwork_router.ending import conclude, end_task, release, stop, stop_children
 from seamwork_router.memory import Errand, Task
 from seamwork_router.problem import Problem
-from seamwork_router.saying import closed
+from seamwork_router.saying import closed, tell_waiting
 
 Step = Literal["correct", "retry", "fallback", "degrade", "escalate", "fail"]
 _WHY: dict[ev.Cause, Why] = {
     "timeout": "timeout", "error": "error", "violation": "violation", "revoked": "revoked",
     "undeliverable": "failed", "overrun": "overrun",
 }  # fmt: skip
+_NAMED = 5
 _NOBODY_TO_ASK = Handling(action="fail", otherwise="fail")
 
 
@@ -118,6 +119,36 @@ def backoff_ms(handling: Handling, errand: Errand) -> int:
     """Return how long a retry waits: twice as long each time, up to the contract's bound."""
     doubled: int = handling.backoff_seconds << max(0, len(errand.dispatches) - 1)
     return min(doubled, handling.max_backoff_seconds) * 1000
+
+
+def halt(context: Context, task: Task) -> Iterator[ev.Event]:
+    """Stop a task in which more has failed than may, before it spreads further, and put it before its owners."""
+    root, limit = task.errands[task.root], task.initiator.limits.failures
+    while root.successor is not None:
+        root = task.errands[root.successor]
+    lost = ", ".join(_places(task))
+    problem = Problem(
+        "too-many-failures", f"{task.failures} handoffs of this task failed, {limit} may; among them {lost}"
+    )
+    case = raised(context, task, root, "failed", problem, None)
+    if case is not None:
+        yield closed(context, task, root, "failed", problem, final=False)
+        yield from release(context, task, root, "failed", problem)
+        yield from stop_children(context, task, root, "cancelled", problem.reason)
+        yield from announce(context, root, case)
+        return
+    yield escalated(context, task, root, "undeliverable", problem)
+    yield from tell_waiting(context, task, root, "failed", problem)
+    yield from stop(context, task, root, "failed", problem.reason)
+    yield from end_task(context, task, "failed")
+
+
+def _places(task: Task) -> Iterator[str]:
+    """Name some of the ways on which nothing came back, the worst first."""
+    worst = sorted(task.hops.items(), key=lambda item: (-sum(item[1].asked.values()), item[0]))
+    for name, hop in worst[:_NAMED]:
+        if hop.asked:
+            yield f"{name}: {sum(hop.asked.values())}"
 
 
 def escalated(context: Context, task: Task, errand: Errand, cause: ev.Cause, problem: Problem) -> ev.Decided:

@@ -139,7 +139,7 @@ class Errand(msgspec.Struct):
     One handoff, from the proof of its sender to its end.
 
     *planning* is the offset of a plan under judgement, *plan* the one that was adopted; *degraded* says that it was
-    given up for a partial answer.
+    given up for a partial answer; *open_children* counts the handoffs below that are not over.
     """
 
     facts: Facts
@@ -156,6 +156,7 @@ class Errand(msgspec.Struct):
     returned: Returned | None = None
     planning: int | None = None
     plan: PlanInForce | None = None
+    open_children: int = 0
     degraded: bool = False
     raised: ev.CaseRaised | None = None
 
@@ -182,8 +183,24 @@ class Known(msgspec.Struct):
     notice: Notice | None = None
 
 
+class Hop(msgspec.Struct):
+    """
+    How often a task went one way between two agents.
+
+    *crossed* counts handoffs, *asked* by payload how often the same one went and brought no whole answer.
+    """
+
+    crossed: int = 0
+    asked: dict[str, int] = {}
+
+
 class Task(msgspec.Struct):
-    """One task in hand; its handoffs are a tree below *root*."""
+    """
+    One task in hand; its handoffs are a tree below *root*.
+
+    *touched* are the agents that had work of it, *failures* counts handoffs that brought nothing or an error,
+    *hops*, by the name of the way, how often it was gone.
+    """
 
     id: str
     root: str
@@ -197,6 +214,9 @@ class Task(msgspec.Struct):
     answered: list[tuple[str, str, Outcome]] = []
     crossings: int = 0
     refused: int = 0
+    touched: list[str] = []
+    failures: int = 0
+    hops: dict[str, Hop] = {}
 
 
 class LateDispatch(msgspec.Struct):

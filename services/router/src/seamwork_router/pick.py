@@ -4,6 +4,7 @@ Choose who gets a handoff, with what authority and for how long.
 Rule 1: only whom every gate admits, who is in force now, and who does not stand above in the chain (no cycles).
 Rule 2: among those, somebody alive whose breaker is closed; nobody such, then the first of all.
 Rule 3: whom the handoff is meant for comes before the contract's fallbacks.
+Rule 4: nobody gets what would take the task past one of its limits.
 """
 
 from seamwork.catalog.entries import IN_FORCE
@@ -13,6 +14,7 @@ from seamwork.records.authority import Authority
 from seamwork.records.parties import AgentRef
 from seamwork_router.checks import held_authority
 from seamwork_router.events import Plan
+from seamwork_router.limits import stays_within
 from seamwork_router.memory import version_key
 from seamwork_router.problem import Problem
 from seamwork_router.scene import Scene, waiting_for
@@ -47,10 +49,11 @@ def pick(scene: Scene, tally: Tally) -> AgentRef | Problem:
         return Problem(
             "no-candidate", "no agent that target names is in force, takes the contract and is admitted"
         )
-    chain = set(lineage_of(scene))
+    chain = lineage_of(scene)
     acyclic = [ref for ref in fitting if ref.agent not in chain]
     if not acyclic:
-        return Problem("cycle", "every candidate stands above in the chain of this handoff already")
+        loop = " → ".join((*chain, fitting[0].agent))
+        return Problem("cycle", f"every candidate stands above in the chain of this handoff already: {loop}")
     return min(acyclic, key=lambda ref: (_resting(scene, ref), not _alive(scene, ref)))
 
 
@@ -62,6 +65,9 @@ def plan_handoff(scene: Scene, tally: Tally) -> Plan | Problem:
     receiver = pick(scene, tally)
     if isinstance(receiver, Problem):
         return receiver
+    over = stays_within(scene, receiver, lineage_of(scene))
+    if over is not None:
+        return over
     above = None if scene.parent is None else scene.parent.dispatch
     grants = [held_authority(scene), asked.authority, tally.authority, _most(scene, receiver)]
     authority = narrowed(*(grant for grant in grants if grant is not None))

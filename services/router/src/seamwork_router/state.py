@@ -12,6 +12,7 @@ from seamwork.records.crossing import step_name
 from seamwork.records.parties import AgentRef
 from seamwork_router import events as ev
 from seamwork_router.facts import Asked, Facts
+from seamwork_router.limits import count_dispatch, count_end, spread
 from seamwork_router.memory import (
     APPROVAL,
     BREAKER_FAILURES,
@@ -214,6 +215,7 @@ def _claim(state: State, live: Live, event: ev.Claimed) -> None:
 
 def _join_parent(parent: Errand, crossing: str, asked: Asked) -> None:
     parent.children.append(crossing)
+    parent.open_children += 1
     name = step_name(asked.step, asked.ordinal)
     if parent.plan is not None and name in parent.plan.named and asked.mode != "transfer":
         parent.plan.made[name] = crossing
@@ -239,6 +241,7 @@ def _close(state: State, event: ev.CrossingClosed) -> None:
             planner.planning = None
     if event.refused and live.facts.handoff is not None and live.facts.id not in task.errands:
         _turn_away(task, live.facts.handoff)
+        _halt_if_spread(state, task)
     result = live.facts.result
     errand = task.errands.get(result.parent) if result is not None else None
     dispatch = errand.open_dispatch if errand is not None else None
@@ -247,7 +250,14 @@ def _close(state: State, event: ev.CrossingClosed) -> None:
         state.timers.arm(work_timer(task.id, errand.facts.id), dispatch.due)
 
 
+def _halt_if_spread(state: State, task: Task) -> None:
+    """Let the task's timer ring at once where more has failed than may: the tick then finds all of it settled."""
+    if spread(task):
+        state.timers.arm(task_timer(task.id), 0)
+
+
 def _turn_away(task: Task, asked: Asked) -> None:
+    task.failures += 1
     parent = task.errands.get(asked.parent or "")
     if parent is not None and parent.plan is not None:
         parent.plan.turned_away.append(step_name(asked.step, asked.ordinal))
@@ -291,7 +301,9 @@ def _on_errand(
             errand.current = event.dispatch
             errand.dispatches[event.dispatch] = dispatched(event)
             task.by_dispatch[event.dispatch] = event.crossing
-            if errand.plan is not None and errand.plan.agent != event.plan.receiver.agent:
+            if event.case is None:
+                count_dispatch(task, errand, event.plan.receiver)
+            if event.case is None and errand.plan is not None and errand.plan.agent != event.plan.receiver.agent:
                 errand.plan = None  # somebody else's: whoever has the work now divides it for itself
             state.live[str(errand.facts.offset)].phase = "dispatched"
             state.timers.disarm(live_timer(errand.facts.offset))
@@ -307,6 +319,10 @@ def _on_errand(
             _fared(state, event)
         case ev.CaseRaised():
             errand.raised = event
+            if spread(task):
+                # People decide now; what they put back may fail as often again.
+                task.failures = 0
+                state.timers.arm(task_timer(task.id), task.deadline_at)
         case ev.CaseClimbed():
             errand.dispatches[event.dispatch].case = event.terms
             state.timers.arm(timer, event.terms.answer_by)
@@ -317,6 +333,9 @@ def _on_errand(
         case ev.PlanAdopted():
             errand.plan = PlanInForce(event.agent, {one.name: one for one in event.subtasks})
         case ev.ErrandEnded():
+            if errand.ended is None:
+                count_end(task, errand, event.how, event.outcome)
+                _halt_if_spread(state, task)
             errand.ended, errand.successor = event.how, event.successor
             errand.degraded |= event.degraded
             state.live.pop(str(errand.facts.offset), None)
@@ -324,6 +343,9 @@ def _on_errand(
             state.timers.disarm(timer)
         case ev.Requeued():
             errand.ended, errand.excluded, errand.fallback_only = None, (), False
+            above = task.errands.get(errand.asked.parent or "")
+            if above is not None:
+                above.open_children += 1
             live = Live(facts=errand.facts, seats=event.seats, seen_at=event.at, attempt=errand.attempt)
             live.claimed = True
             state.live[str(errand.facts.offset)] = live

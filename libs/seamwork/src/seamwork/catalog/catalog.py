@@ -273,6 +273,26 @@ class Catalog:
         found = [self._current("Flow", name, at) for name, _ in self._named("Flow")]
         return tuple(cast("Flow", entry.document) for entry in found if entry is not None)
 
+    def at_most(self, source: str, receiver: AgentRef, contract: ContractRef, at: int) -> int | None:
+        """Return how often one task may come from *source* to *receiver* under *contract*, None where unbounded."""
+        if (source, contract.name) not in self._bounded:
+            return None
+        agent = self.agent(receiver)
+        offers = agent.spec.offers if agent is not None else ()
+        bounds = [
+            edge.at_most
+            for flow in self.flows(at)
+            for edge in flow.spec.edges
+            if (edge.source, edge.contract) == (source, contract.name)
+            and _accepts(edge.versions, contract.version)
+            and (edge.to == receiver.agent or edge.capability in offers)
+        ]
+        return (
+            max((bound for bound in bounds if bound is not None), default=None)
+            if None not in bounds
+            else None
+        )
+
     # ── any document ─────────────────────────────────────────────────────────────────
 
     def reference(self, document: AnyDocument) -> DocumentRef:
@@ -321,6 +341,16 @@ class Catalog:
                 for capability in cast("Agent", entry.document).spec.offers:
                     found.setdefault(capability, set()).add(name)
         return {capability: tuple(sorted(names)) for capability, names in found.items()}
+
+    @cached_property
+    def _bounded(self) -> frozenset[tuple[str, str]]:
+        """Sources and contracts of the edges that say ``atMost``, so that all others cost nothing to ask about."""
+        return frozenset(
+            (edge.source, edge.contract)
+            for entry in self.entries("Flow")
+            for edge in cast("Flow", entry.document).spec.edges
+            if edge.at_most is not None
+        )
 
     @cached_property
     def _keys(self) -> dict[str, KeyEntry]:

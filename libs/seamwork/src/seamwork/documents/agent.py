@@ -1,8 +1,8 @@
 """Describe an agent: what it takes, what it offers, and the most it may ever do."""
 
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, ClassVar, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from seamwork.documents.shape import (
     AuthoritySpec,
@@ -22,13 +22,29 @@ class Accepts(Shape):
     versions: SemVerRange
 
 
+class TaskLimits(Shape):
+    """
+    How far a task of this initiator may spread, besides depth, cycles and money.
+
+    *agents* may have work of it; *fanOut* handoffs may be open at once below one dispatch, whatever its contract
+    allows; after more than *failures* the task halts and is put before its owner. The same payload may go down
+    *unchangedHops* hops under one contract, and *fruitless* times the same way without a whole answer.
+    """
+
+    agents: Annotated[int, Field(ge=1, le=1000)] = 32
+    fan_out: Annotated[int, Field(ge=1, le=10_000)] = 1000
+    failures: Annotated[int, Field(ge=0, le=10_000)] = 100
+    unchanged_hops: Annotated[int, Field(ge=1, le=64)] = 5
+    fruitless: Annotated[int, Field(ge=1, le=1000)] = 5
+
+
 class AgentSpec(Shape):
     """
     What the platform knows of an agent.
 
-    *initiator* may begin tasks; their tenant, team, labels, authority and budget come from here, never from what
-    it sends. *desk* is where people take work: what is escalated is put there, and nothing else. *authority* is the
-    most it may ever hold. *concurrency* is how many crossings one instance works on.
+    *initiator* may begin tasks; their tenant, team, labels, authority, budget and *limits* come from here, never
+    from what it sends. *desk* is where people take work: what is escalated is put there, and nothing else.
+    *authority* is the most it may ever hold. *concurrency* is how many crossings one instance works on.
     """
 
     purpose: Text | None = None
@@ -38,12 +54,19 @@ class AgentSpec(Shape):
     tenant: Name | None = None
     initiator: bool = False
     desk: bool = False
+    limits: TaskLimits = TaskLimits()
     authority: AuthoritySpec = AuthoritySpec()
     keys: Annotated[tuple[VerifyingKey, ...], Field(min_length=1, max_length=10)]
     inbox_partitions: Annotated[int, Field(ge=1, le=64)] = 1
     budget: Name | None = None
     model: Text | None = None
     concurrency: Annotated[int, Field(ge=1, le=1000)] = 1
+
+    @model_validator(mode="after")
+    def _limits_its_tasks(self) -> Self:
+        if "limits" in self.model_fields_set and not self.initiator:
+            raise ValueError("'limits' bound the tasks of an initiator; this agent is none")
+        return self
 
 
 class Agent(Document):

@@ -41,11 +41,9 @@ NOT_BUILT_YET: tuple[Unbuilt, ...] = (
 NOT_ENFORCED_YET: tuple[Unbuilt, ...] = (
     Unbuilt("Contract", ("spec", "undeclared"), ("strip",)),
     Unbuilt("Contract", ("spec", "limits", "contextTokens")),
-    Unbuilt("Contract", ("spec", "limits", "fanOut")),
     Unbuilt("Contract", ("spec", "escalateWhen")),
     Unbuilt("Contract", ("spec", "errorBudget")),
     Unbuilt("Contract", ("spec", "leadTimeDays")),
-    Unbuilt("Flow", ("spec", "edges", "*", "atMost")),
 )
 """
 Parts that are read and checked, so that documents can be written and reviewed, and that nothing obeys yet: whoever

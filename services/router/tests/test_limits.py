@@ -1,0 +1,188 @@
+"""How far a task may spread, and how long it may go round."""
+
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from seamwork.records.decision import Closed, Escalated, Refused, TaskEnded
+from seamwork.testing.documents import document
+from seamwork_router.scene import terminal
+
+Bench = Any  # the class of conftest; importlib mode cannot import it
+
+
+def limited(new_bench: Bench, *documents: Any, **limits: int) -> Bench:
+    """Return a platform whose initiator's tasks have these limits."""
+    accepts = [{"contract": name, "versions": "*"} for name in ("licence-facts", "transient")]
+    authority = {"tools": ["reader"], "effects": ["send-mail"], "depth": 9}
+    planner = document(
+        "Agent",
+        "planner",
+        initiator=True,
+        budget="audit",
+        accepts=accepts,
+        authority=authority,
+        limits=limits,
+    )
+    bench = new_bench([planner, *documents])
+    bench.documents = [one for one in bench.documents if one.name != "planner" or one is planner]
+    bench.publish()
+    return bench
+
+
+def refusal(bench: Bench) -> Refused:
+    """Return the last refusal."""
+    found = next(one for one in reversed(bench.decisions) if isinstance(one, Refused))
+    assert isinstance(found, Refused)
+    return found
+
+
+def test_a_task_touches_so_many_agents_and_no_more(new_bench: Bench) -> None:
+    """Whoever had work of it may get more; a further one may not."""
+    bench = limited(new_bench, agents=2)
+    work = bench.begin()
+    bench.answer(bench.delegate(work, "a"))
+    bench.admit(bench.child(work, "b", target="backup"))
+    bench.answer(bench.delegate(work, "c"))
+
+    assert "too-many-agents" == refusal(bench).rule
+    assert "planner → extractor → backup" in refusal(bench).reason
+    assert ["extractor", "reader", "reader"] == [one.agent for one in bench.works]
+
+
+@pytest.mark.parametrize("where", ["contract", "initiator"])
+def test_so_much_may_be_open_below_one_dispatch(new_bench: Bench, where: str) -> None:
+    """What is answered makes room again."""
+    contract = document("Contract", "licence-facts", "2.0.0", limits={"fanOut": 2})
+    bench = limited(new_bench, contract) if where == "contract" else limited(new_bench, fanOut=2)
+    work = bench.begin(contract="licence-facts@2.0.0" if where == "contract" else "licence-facts@1.0.0")
+    first = bench.delegate(work, "a")
+    bench.delegate(work, "b")
+    bench.admit(bench.child(work, "c"))
+    bench.answer(first)
+    bench.delegate(work, "d")
+
+    assert "fan-out" == refusal(bench).rule
+    assert 4 == len(bench.works)
+
+
+def test_the_same_payload_goes_down_unchanged_only_so_far(new_bench: Bench) -> None:
+    """Agents that hand a hot potato on are stopped, and the way is shown."""
+    bench = limited(new_bench, unchangedHops=2)
+    work = bench.begin()
+    below = bench.delegate(work, "a")
+    bench.admit(bench.child(below, "b", target="backup"))
+
+    assert "no-progress" == refusal(bench).rule
+    assert "planner → extractor → reader → backup" in refusal(bench).reason
+
+
+def test_the_same_question_without_an_answer_ends(new_bench: Bench) -> None:
+    """Asked again and again, nothing whole comes back: the way is closed for that payload alone."""
+    bench = limited(new_bench, fruitless=2)
+    work = bench.begin()
+    for step in ("a", "b"):
+        bench.answer(bench.delegate(work, step), "partial")
+    bench.admit(bench.child(work, "c"))
+    bench.delegate(work, "d", payload_sha256="of something else")
+
+    assert "no-progress" == refusal(bench).rule
+    assert ["extractor", "reader", "reader", "reader"] == [one.agent for one in bench.works]
+
+
+def test_a_whole_answer_is_progress(new_bench: Bench) -> None:
+    """It sets the count back."""
+    bench = limited(new_bench, fruitless=2)
+    work = bench.begin()
+    for step, outcome in (("a", "error"), ("b", "success"), ("c", "error"), ("d", "success")):
+        bench.answer(bench.delegate(work, step), outcome)
+
+    assert 5 == len(bench.works)
+
+
+def test_an_edge_is_gone_so_often(new_bench: Bench) -> None:
+    """A flow bounds how often one task may come an edge."""
+    flow = document("Flow", "line", edges=[{"from": "extractor", "to": "reader", "atMost": 1}])
+    bench = limited(new_bench, flow)
+    work = bench.begin()
+    bench.answer(bench.delegate(work, "a"))
+    bench.admit(bench.child(work, "b"))
+    bench.delegate(work, "c", target="backup")
+
+    assert "edge-at-most" == refusal(bench).rule
+    assert ["extractor", "reader", "backup"] == [one.agent for one in bench.works]
+
+
+def test_a_task_that_fails_too_often_halts_and_escalates(new_bench: Bench) -> None:
+    """What is open is stopped, its owner is asked, and the reason names where it went wrong."""
+    bench = limited(new_bench, failures=2)
+    work = bench.begin()
+    bench.delegate(work, "open")
+    for step in ("a", "b", "c"):
+        bench.answer(bench.delegate(work, step), "error")
+    bench.pass_time(0)
+    escalated = next(one for one in bench.decisions if isinstance(one, Escalated) and one.crossing == "h-1")
+    ended = bench.decisions[-1]
+
+    assert ("too-many-failures", "seams@example.org") == (escalated.rule, escalated.to)
+    assert "extractor > reader > licence-facts: 3" in escalated.reason
+    assert isinstance(ended, TaskEnded)
+    assert "failed" == ended.outcome
+    assert 2 == sum(isinstance(one, Closed) and one.final for one in bench.decisions)
+    assert ("planner", "failed", "too-many-failures") in bench.told
+
+
+def test_a_loop_of_refused_handoffs_ends_too(new_bench: Bench) -> None:
+    """What its gates refuse never has its place in the task, and counts all the same."""
+    bench = limited(new_bench, failures=2)
+    work = bench.begin()
+    for number in range(3):
+        crossing = bench.child(work, "again", ordinal=number)
+        bench.vote(crossing, "contract-validator", "DENY", rule="schema", sender_verified=True)
+        bench.vote(crossing, "policy-engine")
+        bench.vote(crossing, "cost-cap")
+    bench.pass_time(0)
+
+    assert "task-ended: task-failed" == bench.said[-1]
+
+
+def test_a_cycle_shows_the_loop(bench: Bench) -> None:
+    """The refusal names the way round."""
+    work = bench.begin()
+    bench.admit(bench.child(bench.delegate(work), "back", target="extractor"))
+
+    assert "planner → extractor → reader → extractor" in refusal(bench).reason
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    st.lists(
+        st.tuples(st.integers(0, 3), st.sampled_from(["down", "success", "error", "over", "wait"])),
+        max_size=14,
+    )
+)
+def test_what_is_counted_is_what_is_there(new_bench: Bench, moves: list[tuple[int, str]]) -> None:
+    """Law: the count of open children is that of the tree, and no count goes past its bound."""
+    bench = limited(new_bench, fanOut=3, agents=3, failures=3)
+    bench.begin()
+    for number, (which, move) in enumerate(moves):
+        work = bench.works[which % len(bench.works)]
+        match move:
+            case "down":
+                bench.admit(bench.child(work, f"s{number}", target=("reader", "backup")[which % 2]))
+            case "over":
+                bench.admit(bench.child(work, f"s{number}", target="backup", mode="transfer"))
+            case "wait":
+                bench.pass_time(20_000)
+            case outcome:
+                bench.answer(work, outcome, ordinal=number % 3)
+        for task in bench.state.tasks.values():
+            for errand in task.errands.values():
+                delegated = [task.errands[name] for name in errand.children]
+                still = sum(not terminal(task, child) for child in delegated)
+                if errand.ended is None:
+                    assert still == errand.open_children
+            assert len(task.touched) <= 3
+            assert task.failures <= task.initiator.limits.failures + len(task.errands)
