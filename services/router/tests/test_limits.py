@@ -134,6 +134,25 @@ def test_a_task_that_fails_too_often_halts_and_escalates(new_bench: Bench) -> No
     assert ("planner", "failed", "too-many-failures") in bench.told
 
 
+def test_a_halted_task_is_put_before_people_where_there_is_a_desk(new_bench: Bench) -> None:
+    """It does not end: what they put back may fail as often again."""
+    owners = {"team": "seams", "contact": "seams@example.org", "escalation": ["lawyer"]}
+    desk = document("Agent", "desk", desk=True, team="seams")
+    contract = document("Contract", "licence-facts", "1.1.0", owners=owners)
+    bench = limited(new_bench, desk, contract, failures=1)
+    work = bench.begin(contract="licence-facts@1.1.0")
+    for step in ("a", "b"):
+        bench.answer(bench.delegate(work, step), "error")
+    bench.pass_time(0)
+    case = bench.works[-1]
+    bench.admit(bench.resolve(case))
+    bench.answer(bench.works[-1])
+
+    assert "desk" == case.agent
+    assert ("extractor", "cancelled", "too-many-failures") in bench.told
+    assert "task-ended: task-complete" == bench.said[-1]
+
+
 def test_a_loop_of_refused_handoffs_ends_too(new_bench: Bench) -> None:
     """What its gates refuse never has its place in the task, and counts all the same."""
     bench = limited(new_bench, failures=2)

@@ -154,7 +154,7 @@ def _labels(task: Task, child: Errand, *, critical: bool) -> list[Gap]:
     name = step_name(child.asked.step, child.asked.ordinal)
     below = () if child.returned is None else child.returned.gaps
     told = [Gap(step=f"{name}/{gap.step}", why=gap.why, critical=critical and gap.critical) for gap in below]
-    why = _end_of(task, child)
+    why = _end_of(task, child) or ("missing" if _last(task, child).degraded else None)
     if why is None or (why == "partial" and any(gap.critical for gap in below)):
         return told
     return [Gap(step=name, why=why, critical=critical), *told]

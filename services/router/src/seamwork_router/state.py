@@ -289,25 +289,11 @@ def _work(state: State, event: Working) -> None:
             assert_never(event)
 
 
-def _on_errand(
-    state: State,
-    task: Task,
-    errand: Errand,
-    event: OnErrand,
-) -> None:
+def _on_errand(state: State, task: Task, errand: Errand, event: OnErrand) -> None:
     timer = work_timer(task.id, errand.facts.id)
     match event:
         case ev.DispatchOpened():
-            errand.current = event.dispatch
-            errand.dispatches[event.dispatch] = dispatched(event)
-            task.by_dispatch[event.dispatch] = event.crossing
-            if event.case is None:
-                count_dispatch(task, errand, event.plan.receiver)
-            if event.case is None and errand.plan is not None and errand.plan.agent != event.plan.receiver.agent:
-                errand.plan = None  # somebody else's: whoever has the work now divides it for itself
-            state.live[str(errand.facts.offset)].phase = "dispatched"
-            state.timers.disarm(live_timer(errand.facts.offset))
-            state.timers.arm(timer, errand.dispatches[event.dispatch].due)
+            _open(state, task, errand, event)
         case ev.Corrected():
             errand.corrections += 1
         case ev.DispatchClosed():
@@ -319,10 +305,7 @@ def _on_errand(
             _fared(state, event)
         case ev.CaseRaised():
             errand.raised = event
-            if spread(task):
-                # People decide now; what they put back may fail as often again.
-                task.failures = 0
-                state.timers.arm(task_timer(task.id), task.deadline_at)
+            _ask_people(state, task)
         case ev.CaseClimbed():
             errand.dispatches[event.dispatch].case = event.terms
             state.timers.arm(timer, event.terms.answer_by)
@@ -333,24 +316,53 @@ def _on_errand(
         case ev.PlanAdopted():
             errand.plan = PlanInForce(event.agent, {one.name: one for one in event.subtasks})
         case ev.ErrandEnded():
-            if errand.ended is None:
-                count_end(task, errand, event.how, event.outcome)
-                _halt_if_spread(state, task)
-            errand.ended, errand.successor = event.how, event.successor
-            errand.degraded |= event.degraded
-            state.live.pop(str(errand.facts.offset), None)
-            state.timers.disarm(live_timer(errand.facts.offset))
-            state.timers.disarm(timer)
+            _end(state, task, errand, event)
         case ev.Requeued():
-            errand.ended, errand.excluded, errand.fallback_only = None, (), False
-            above = task.errands.get(errand.asked.parent or "")
-            if above is not None:
-                above.open_children += 1
-            live = Live(facts=errand.facts, seats=event.seats, seen_at=event.at, attempt=errand.attempt)
-            live.claimed = True
-            state.live[str(errand.facts.offset)] = live
+            _requeue(state, task, errand, event)
         case _:
             assert_never(event)
+
+
+def _open(state: State, task: Task, errand: Errand, event: ev.DispatchOpened) -> None:
+    errand.current = event.dispatch
+    errand.dispatches[event.dispatch] = dispatched(event)
+    task.by_dispatch[event.dispatch] = event.crossing
+    receiver = event.plan.receiver
+    if event.case is None:
+        count_dispatch(task, errand, receiver)
+        if errand.plan is not None and errand.plan.agent != receiver.agent:
+            errand.plan = None  # somebody else's: whoever has the work now divides it for itself
+    state.live[str(errand.facts.offset)].phase = "dispatched"
+    state.timers.disarm(live_timer(errand.facts.offset))
+    state.timers.arm(work_timer(task.id, errand.facts.id), errand.dispatches[event.dispatch].due)
+
+
+def _end(state: State, task: Task, errand: Errand, event: ev.ErrandEnded) -> None:
+    if errand.ended is None:
+        count_end(task, errand, event.how, event.outcome)
+        _halt_if_spread(state, task)
+    errand.ended, errand.successor = event.how, event.successor
+    errand.degraded |= event.degraded
+    state.live.pop(str(errand.facts.offset), None)
+    state.timers.disarm(live_timer(errand.facts.offset))
+    state.timers.disarm(work_timer(task.id, errand.facts.id))
+
+
+def _requeue(state: State, task: Task, errand: Errand, event: ev.Requeued) -> None:
+    errand.ended, errand.excluded, errand.fallback_only = None, (), False
+    above = task.errands.get(errand.asked.parent or "")
+    if above is not None:
+        above.open_children += 1
+    live = Live(facts=errand.facts, seats=event.seats, seen_at=event.at, attempt=errand.attempt)
+    live.claimed = True
+    state.live[str(errand.facts.offset)] = live
+
+
+def _ask_people(state: State, task: Task) -> None:
+    """Let a task that halted go on: people decide now, and what they put back may fail as often again."""
+    if spread(task):
+        task.failures = 0
+        state.timers.arm(task_timer(task.id), task.deadline_at)
 
 
 def dispatched(event: ev.DispatchOpened) -> Dispatch:
