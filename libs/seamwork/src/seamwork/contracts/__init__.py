@@ -7,8 +7,9 @@ from seamwork.contracts.acceptance import (
     party_accepts,
     shared_version,
 )
-from seamwork.contracts.check import check_contract, errors, judge_example
+from seamwork.contracts.check import check_contract, checked_contract, errors, faults
 from seamwork.contracts.compiled import CompiledContract, ContractError, compile_contract
+from seamwork.contracts.examples import judge_example
 from seamwork.contracts.findings import Finding, Findings
 from seamwork.contracts.masking import Mask
 from seamwork.contracts.summary import Readable
@@ -22,8 +23,10 @@ __all__ = [
     "Readable",
     "accepts_version",
     "check_contract",
+    "checked_contract",
     "compile_contract",
     "errors",
+    "faults",
     "judge_example",
     "may_consume",
     "may_produce",

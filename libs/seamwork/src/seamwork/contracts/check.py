@@ -7,8 +7,7 @@ What the check lets through compiles, means what its examples say, and shows no 
 from collections.abc import Iterator
 from typing import Any
 
-import orjson
-
+from seamwork.contracts.codes import CODES, found
 from seamwork.contracts.compiled import (
     CompiledContract,
     ContractError,
@@ -16,26 +15,40 @@ from seamwork.contracts.compiled import (
     promise_path,
     promises,
 )
+from seamwork.contracts.counters import COUNTERS
+from seamwork.contracts.examples import judge_example
 from seamwork.contracts.findings import Findings
+from seamwork.contracts.loops import Loops
 from seamwork.contracts.schema import schema_problems
 from seamwork.contracts.summary import slots
-from seamwork.documents.contract import Contract, Example
+from seamwork.contracts.vague import vague
+from seamwork.contracts.waivers import Checked, waive
+from seamwork.documents.contract import Contract
 from seamwork.documents.problems import Problem, did_you_mean, json_path
-from seamwork.documents.shape import instant_ms
 from seamwork.documents.unbuilt import find_unenforced
+from seamwork.rules.cel import environment
 from seamwork.rules.ruleset import CROSSING_VARIABLES, RESULT_VARIABLES
 from seamwork.rules.typed import TypedRules
-from seamwork.rules.walk import of_entry, of_property, subschemas, together, types
+from seamwork.rules.walk import Schema, of_entry, of_property, together, types
+
+_LEAVE_IT_USABLE = frozenset({"not-built-yet", "example-differs", "unknown-owner", "unknown-counter"})
+"""Errors beside which it is still worth saying what a contract leaves open."""
 
 
 def check_contract(contract: Contract) -> tuple[Problem, ...]:
-    """
-    Return everything that is wrong with *contract*; warnings stop nothing.
+    """Return everything that is wrong with *contract* and not waived; warnings stop nothing."""
+    return checked_contract(contract).problems
 
-    Codes: those of ``schema_problems``; ``rule-does-not-compile``, ``rule-type``; ``example-differs``,
-    ``example-unknown-rule``, ``example-unknown-outcome``; ``masking-unknown-field``; ``summary-slot``,
-    ``summary-unknown-field``; as warnings ``open-object`` and ``rule-without-example``.
-    """
+
+def checked_contract(contract: Contract) -> Checked:
+    """Return what is wrong with *contract*, and what its author waived."""
+    problems = faults(contract)
+    usable = all(problem.code in _LEAVE_IT_USABLE for problem in problems)
+    return waive(contract, (*problems, *(vague(contract) if usable else ())), complete=usable)
+
+
+def faults(contract: Contract) -> tuple[Problem, ...]:
+    """Return what keeps *contract* from being published; the topics' readers refuse it for the same."""
     problems = tuple(_schemas(contract))
     if problems:
         return problems
@@ -49,8 +62,8 @@ def check_contract(contract: Contract) -> tuple[Problem, ...]:
         *_examples(compiled),
         *_masking(contract),
         *_summary(contract),
-        *_open_objects(contract),
-        *_untried_rules(contract),
+        *_people(contract),
+        *_thresholds(contract),
     )
 
 
@@ -69,15 +82,16 @@ def _typed_rules(contract: Contract) -> Iterator[Problem]:
     for on, promise in promises(contract).items():
         if not promise.rules:
             continue
-        this = {"this": promise.json_schema}
-        seen = (
-            TypedRules(this, CROSSING_VARIABLES)
-            if on == "input"
-            else TypedRules(this | request, RESULT_VARIABLES)
-        )
+        schemas = {"this": promise.json_schema} | ({} if on == "input" else request)
+        variables = CROSSING_VARIABLES if on == "input" else RESULT_VARIABLES
+        seen, loops = TypedRules(schemas, variables), Loops(schemas, environment(variables))
         for index, rule in enumerate(promise.rules):
             path: tuple[str | int, ...] = (*promise_path(on), "rules", index, "expr")
-            yield from seen.problems(rule.name, rule.expr, contract.place(*path), json_path(path))
+            place = contract.place(*path)
+            yield from seen.problems(rule.name, rule.expr, place, json_path(path))
+            for code, message, (line, column) in loops.faults(rule.expr):
+                at = place.inside(line, column)
+                yield Problem(at, json_path(path), code, f"rule {rule.name}: {message}", CODES[code].mend)
 
 
 def _examples(compiled: CompiledContract) -> Iterator[Problem]:
@@ -108,21 +122,6 @@ def _examples(compiled: CompiledContract) -> Iterator[Problem]:
             yield problem("example-differs", message + _named(found) + _reasons(judged))
 
 
-def judge_example(compiled: CompiledContract, example: Example) -> Findings:
-    """Judge an example as the gate would judge the crossing that it stands for."""
-    payload, now_ms = orjson.dumps(example.payload), instant_ms(example.now)
-    if example.on == "input":
-        return compiled.judge_input(payload, envelope=example.envelope, task=example.task, now_ms=now_ms)
-    return compiled.judge_output(
-        example.on,
-        payload,
-        request=None if example.request is None else orjson.dumps(example.request),
-        envelope=example.envelope,
-        task=example.task,
-        now_ms=now_ms,
-    )
-
-
 def _named(rules: set[str]) -> str:
     return ", ".join(sorted(rules)) or "nothing"
 
@@ -136,8 +135,7 @@ def _reasons(judged: Findings) -> str:
 def _masking(contract: Contract) -> Iterator[Problem]:
     schemas = [promise.json_schema for promise in promises(contract).values()]
     for index, pointer in enumerate(contract.spec.masking):
-        parts = [part.replace("~1", "/").replace("~0", "~") for part in pointer.split("/")[1:]]
-        if not any(_declares(schema, parts) for schema in schemas):
+        if not any(_at(schema, pointer_parts(pointer)) is not None for schema in schemas):
             path = ("spec", "masking", index)
             message = f"no schema of this contract has a field {pointer}, so the mark would hide nothing"
             yield Problem(contract.place(*path), json_path(path), "masking-unknown-field", message)
@@ -151,14 +149,15 @@ def _summary(contract: Contract) -> Iterator[Problem]:
         if parts is None:
             mend = "write {{ this.field }}, {{ envelope.field }} or {{ task.field }}"
             yield Problem(place, json_path(path), "summary-slot", f"the slot {slot!r} cannot be read", mend)
-        elif parts[0] == "this" and not _declares(schema, list(parts[1:])):
+        elif parts[0] == "this" and _at(schema, list(parts[1:])) is None:
             known = sorted(_names(schema))
             message = f"the input has no field {'.'.join(parts[1:])!r}"
             mend = did_you_mean(parts[1], known)
             yield Problem(place, json_path(path), "summary-unknown-field", message, mend)
 
 
-def _declares(schema: Any, parts: list[str]) -> bool:
+def _at(schema: Any, parts: list[str]) -> list[Schema] | None:
+    """Return what describes the value at *parts*, or None where no schema declares it."""
     current = together(schema, [schema])
     for part in parts:
         below = of_property(current, part)
@@ -166,9 +165,9 @@ def _declares(schema: Any, parts: list[str]) -> bool:
             below = below + of_entry(current, int(part) if part.isdigit() else 0)
             below += [s for one in current for s in _values(one)] if part == "*" else []
         if not below:
-            return False
+            return None
         current = together(schema, below)
-    return True
+    return current
 
 
 def _values(schema: dict[str, Any]) -> list[Any]:
@@ -181,31 +180,42 @@ def _names(schema: Any) -> set[str]:
     return {name for properties in found if isinstance(properties, dict) for name in properties}
 
 
-def _open_objects(contract: Contract) -> Iterator[Problem]:
-    for on, promise in promises(contract).items():
-        for at, schema in subschemas(promise.json_schema):
-            object_like = "object" in types(schema) or "properties" in schema
-            closed = "additionalProperties" in schema or "unevaluatedProperties" in schema
-            if object_like and not closed and "x-open" not in schema and not _inside_combination(at):
-                path = (*promise_path(on), "schema", *at)
-                message = "this object is open: fields that nobody declared may cross"
-                mend = "say additionalProperties: false, or x-open with the reason"
-                yield Problem(contract.place(*path), json_path(path), "open-object", message, mend, "warning")
+def _people(contract: Contract) -> Iterator[Problem]:
+    owners = contract.spec.owners
+    known = (*owners.escalation, owners.contact)
+    handlings = (
+        ("onViolation", contract.spec.on_violation),
+        ("onTimeout", contract.spec.on_timeout),
+        ("onError", contract.spec.on_error),
+    )
+    for name, handling in handlings:
+        if handling.to is not None and handling.to not in known:
+            yield found(
+                contract, ("spec", name, "to"), "unknown-owner", "nobody of that name owns this contract"
+            )
 
 
-def _inside_combination(path: tuple[str | int, ...]) -> bool:
-    """Say whether a schema only adds to another one, which is where it would be closed."""
-    return any(part in {"allOf", "if", "then", "else", "not", "dependentSchemas"} for part in path)
+def _thresholds(contract: Contract) -> Iterator[Problem]:
+    tokens = contract.spec.limits.context_tokens
+    if tokens is not None and tokens.counter not in COUNTERS:
+        path = ("spec", "limits", "contextTokens", "counter")
+        mend = did_you_mean(tokens.counter, COUNTERS) or f"there are {', '.join(COUNTERS)}"
+        yield found(contract, path, "unknown-counter", f"there is no counter {tokens.counter!r}", mend)
+    when = contract.spec.escalate_when
+    if when is not None and when.confidence is not None:
+        parts = pointer_parts(when.confidence.field)
+        outputs = (contract.spec.outputs.success, contract.spec.outputs.partial)
+        if not any(_is_number(promise.json_schema, parts) for promise in outputs if promise is not None):
+            path = ("spec", "escalateWhen", "confidence", "field")
+            message = f"no outcome has a number at {when.confidence.field}"
+            yield found(contract, path, "escalation-unknown-field", message)
 
 
-def _untried_rules(contract: Contract) -> Iterator[Problem]:
-    for on, promise in promises(contract).items():
-        tried = {name for example in contract.spec.examples if example.on == on for name in example.violates}
-        for index, rule in enumerate(promise.rules):
-            if rule.name not in tried:
-                path: tuple[str | int, ...] = (*promise_path(on), "rules", index)
-                message = f"no example violates the rule {rule.name!r}, so nobody has seen it refuse anything"
-                mend = "add an example that names it in 'violates'"
-                yield Problem(
-                    contract.place(*path), json_path(path), "rule-without-example", message, mend, "warning"
-                )
+def _is_number(schema: Any, parts: list[str]) -> bool:
+    found_there = _at(schema, parts)
+    return any({"number", "integer"} & set(types(one)) for one in found_there or ())
+
+
+def pointer_parts(pointer: str) -> list[str]:
+    """Return the steps of a JSON pointer."""
+    return [part.replace("~1", "/").replace("~0", "~") for part in pointer.split("/")[1:]]

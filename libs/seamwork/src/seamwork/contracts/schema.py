@@ -5,6 +5,7 @@ Nothing is fetched, formats are checked, patterns run in linear time (look-aroun
 texts, which quote values, are not used: a finding is made from the schema's side of each error alone.
 """
 
+import re
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -33,7 +34,15 @@ _WORDS = (
 KEYWORDS = frozenset({*_ASSERTIONS, *_WORDS, *MAPS, *LISTS, *SINGLES})
 """Keywords that are read. ``x-…`` is free for marks; everything else is a slip of the pen or another dialect."""
 
+MAX_PARTS = 5000
+"""Schemas inside of one schema; the largest that anybody has to review has some hundreds."""
+MAX_PATTERNS = 200
+"""Different patterns; each may cost 6 ms and 1 MB until it is compiled or refused."""
+PATTERNS = jsonschema_rs.RegexOptions(size_limit=1_000_000, dfa_size_limit=1_000_000)
+"""Patterns run in linear time, and the compiled form of one is bounded (by default it is 10 MB)."""
+
 PlaceOf = Callable[..., Place]
+_NOT_LINEAR = re.compile(r"\(\?(?:[=!]|<[=!])|\\[1-9]|\\k<|\(\?P=")
 
 
 class Checker:
@@ -48,8 +57,12 @@ class Checker:
             ignore_unknown_formats=False,
             offline=True,
             mask=MASK,
-            pattern_options=jsonschema_rs.RegexOptions(),
+            pattern_options=PATTERNS,
         )
+
+    def fits(self, value: Any) -> bool:
+        """Say whether nothing in *value* is against the schema."""
+        return bool(self._validator.is_valid(value))
 
     def findings(self, value: Any) -> tuple[Finding, ...]:
         """Return what in *value* does not fit, at most 20 findings."""
@@ -73,6 +86,12 @@ def schema_problems(schema: Schema, path: tuple[str | int, ...], place_of: Place
         path: Its path in the document.
         place_of: Finds the place of a path (``Document.place``).
     """
+    too_large = _too_large(schema)
+    if too_large:
+        yield Problem(
+            place_of(*path), json_path(path), "schema-too-large", too_large, "split it, or say less"
+        )
+        return
     faulty = False
     for problem in _structure(schema, path, place_of):
         faulty = True
@@ -88,8 +107,22 @@ def schema_problems(schema: Schema, path: tuple[str | int, ...], place_of: Place
         Checker(schema)
     except (jsonschema_rs.ValidationError, jsonschema_rs.ReferencingError, ValueError) as error:
         where = tuple(getattr(error, "instance_path", ()))
-        message = _build_message(error)
-        yield Problem(place_of(*path, *where), json_path((*path, *where)), "schema-invalid", message)
+        code, message = _build_problem(error)
+        yield Problem(place_of(*path, *where), json_path((*path, *where)), code, message)
+
+
+def _too_large(schema: Schema) -> str:
+    patterns: set[str] = set()
+    for count, (_, part) in enumerate(subschemas(schema), start=1):
+        written = part.get("pattern")
+        patterns |= {written} if isinstance(written, str) else set()
+        named = part.get("patternProperties")
+        patterns |= named.keys() if isinstance(named, dict) else set()
+        if count > MAX_PARTS:
+            return f"the schema has more than {MAX_PARTS} parts"
+        if len(patterns) > MAX_PATTERNS:
+            return f"the schema has more than {MAX_PATTERNS} different patterns"
+    return ""
 
 
 def _structure(schema: Schema, path: tuple[str | int, ...], place_of: PlaceOf) -> Iterator[Problem]:
@@ -147,13 +180,25 @@ def _on_same_value(root: Schema, schema: Schema) -> list[Schema]:
     return [entry for entry in below if isinstance(entry, dict)]
 
 
-def _build_message(error: Exception) -> str:
+def _build_problem(error: Exception) -> tuple[str, str]:
     text = str(getattr(error, "message", error)).splitlines()[0]
     if text.startswith("Unknown format"):
-        return "the format is not known, so it would check nothing"
+        return "unknown-format", "the format is not known, so it would check nothing"
     if '"regex"' in text:
-        return "the pattern is no regular expression that runs in linear time; look-around is refused"
-    return f"this is no valid JSON Schema: {text}"
+        pattern = getattr(error, "instance", "")
+        if _NOT_LINEAR.search(str(pattern)):
+            return "pattern-not-linear", "the pattern looks around or back, which can take exponential time"
+        if _is_pattern(str(pattern)):
+            return "pattern-too-large", "the pattern takes more than 1 MB once it is compiled"
+    return "schema-invalid", f"this is no valid JSON Schema: {text[:200]}"
+
+
+def _is_pattern(text: str) -> bool:
+    try:
+        re.compile(text)
+    except (re.error, OverflowError, RecursionError):
+        return False
+    return True
 
 
 def _findings(error: jsonschema_rs.ValidationError) -> list[Finding]:

@@ -76,6 +76,17 @@ class Environment:
         bound(expression)
         return Compiled(checked(self._env, expression))
 
+    def tree(self, expression: str) -> bytes:
+        """
+        Return the expression as the engine reads it, for ``seamwork.rules.tree``.
+
+        Raises:
+            ExpressionError: It does not compile.
+        """
+        bound(expression)
+        serialized: bytes = checked(self._env, expression).serialize()
+        return serialized
+
     def compile_joined(self, conditions: Sequence[str]) -> "Compiled | None":
         """Compile the conjunction of conditions that compile alone; None where together they are too deep."""
         try:

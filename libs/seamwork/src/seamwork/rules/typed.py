@@ -89,7 +89,7 @@ class TypedRules:
                     continue
                 message = f"rule {rule}: {_readable(complaint.message)}"
                 at = place.inside(complaint.line, complaint.column)
-                yield Problem(at, path, "rule-type", message, self._mend(complaint.message))
+                yield Problem(at, path, _code(complaint.message), message, self._mend(complaint.message))
 
     def _counts(self, message: str) -> bool:
         if _UNDEFINED.search(message):
@@ -210,6 +210,12 @@ def _reader() -> Any:
 
 def _never(_value: Any) -> Any:
     raise NotImplementedError("expressions are only compiled here, never evaluated")
+
+
+def _code(message: str) -> str:
+    if _UNDEFINED.search(message):
+        return "rule-unknown-field"
+    return "rule-dates-as-text" if _DATE_TIME in message else "rule-type"
 
 
 def _readable(message: str) -> str:

@@ -1,0 +1,117 @@
+"""
+Say whether everything that one schema allows is allowed by another; nothing else here asks the library that knows.
+
+Rule 1: *yes* only where the library proves it and no example to the contrary is found.
+Rule 2: what it cannot decide, does not support, or stumbles over is *unknown*, and unknown is never compatible.
+Rule 3: *no* comes with a document that the one allows and the other refuses, where one can be made.
+
+The library's containment is exact for most of JSON Schema, and gives up on patterns, for instance. It is young, so
+its version is pinned, its answers are kept as a table of cases, and each *yes* is tried with documents made from
+the schema and with the author's own examples.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import Any, Literal
+
+import jsonschema_rs
+import orjson
+from jsonschema_rs import canonical
+
+from seamwork.contracts.samples import samples
+from seamwork.contracts.schema import PATTERNS, Checker
+from seamwork.rules.walk import Schema, subschemas
+
+Answer = Literal["yes", "no", "unknown"]
+
+MAX_PARTS = 2000
+"""Schemas inside of one schema; deciding takes time that grows with the product of two."""
+_TRIED = 300
+# The library's own errors are ValueErrors.
+_STUMBLES = (jsonschema_rs.ReferencingError, jsonschema_rs.ValidationError, RecursionError, ValueError)
+NOTHING = object()
+"""Stands for an example that there is not; None is a document."""
+
+
+@dataclass(frozen=True, slots=True)
+class Coverage:
+    """Whether a reader takes all that a writer may write; *refused* is a document that it would not take."""
+
+    answer: Answer
+    refused: Any = field(default=NOTHING)
+
+    @property
+    def known(self) -> bool | None:
+        """The answer as true, false or null."""
+        return {"yes": True, "no": False, "unknown": None}[self.answer]
+
+
+def covers(reader: Schema, writer: Schema, examples: Iterable[Any] = ()) -> Coverage:
+    """
+    Say whether a payload that *writer* allows is always one that *reader* allows.
+
+    Args:
+        reader: The schema of whoever receives.
+        writer: The schema of whoever sends.
+        examples: Payloads that are known to be sent; those that *writer* does not allow are left aside.
+    """
+    if orjson.dumps(reader) == orjson.dumps(writer):
+        return Coverage("yes")
+    answer, difference = _decide(reader, writer)
+    if answer == "no" and difference is not None:
+        witness = _witness(reader, writer, samples(difference, _TRIED))
+        if witness is not NOTHING:
+            return Coverage("no", witness)
+    witness = _witness(reader, writer, [*examples, *samples(writer, _TRIED)])
+    if witness is not NOTHING:
+        return Coverage("no", witness)
+    return Coverage(answer)
+
+
+def _decide(reader: Schema, writer: Schema) -> tuple[Answer, Schema | None]:
+    if _parts(reader) > MAX_PARTS or _parts(writer) > MAX_PARTS:
+        return "unknown", None
+    try:
+        wide, narrow = _canonical(reader), _canonical(writer)
+        contained = wide.covers(narrow)
+    except _STUMBLES:
+        return "unknown", None
+    # By identity: the enumeration's members are all true, and none of them equals a text.
+    if contained is canonical.Containment.YES:
+        return "yes", None
+    answer: Answer = "no" if contained is canonical.Containment.NO else "unknown"
+    try:
+        difference = narrow.subtract(wide).to_json_schema()
+    except _STUMBLES:
+        return answer, None
+    return answer, difference if isinstance(difference, dict) else None
+
+
+def _witness(reader: Schema, writer: Schema, tried: Iterable[Any]) -> Any:
+    takes, sends = _checker(orjson.dumps(reader)), _checker(orjson.dumps(writer))
+    if takes is None or sends is None:
+        return NOTHING
+    return next((value for value in tried if sends.fits(value) and not takes.fits(value)), NOTHING)
+
+
+@lru_cache(maxsize=64)
+def _checker(schema: bytes) -> Checker | None:
+    try:
+        return Checker(orjson.loads(schema))
+    except _STUMBLES:
+        return None
+
+
+def _canonical(schema: Schema) -> jsonschema_rs.CanonicalSchema:
+    return jsonschema_rs.canonicalize(
+        schema,
+        draft=jsonschema_rs.Draft202012,
+        validate_formats=True,
+        offline=True,
+        pattern_options=PATTERNS,
+    )
+
+
+def _parts(schema: Schema) -> int:
+    return sum(1 for _ in subschemas(schema))

@@ -1,0 +1,244 @@
+"""
+Say what a change of a contract means for those who rely on it.
+
+*Backward*: whoever reads by the new version understands what was written by the old one. *Forward*: whoever reads
+by the old version understands what is written by the new one. Both are asked of the input and of each outcome,
+because they are written by different sides: producers write inputs, consumers write outcomes.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from seamwork.contracts.compare import NOTHING, Answer, Coverage, covers
+from seamwork.contracts.compiled import CompiledContract, ContractError, compile_contract, promises
+from seamwork.contracts.examples import judge_example
+from seamwork.documents.contract import Contract, Example, Promise, RuleSpec
+from seamwork.documents.versions import parse_version
+from seamwork.rules.walk import Schema
+
+Bump = Literal["none", "patch", "minor", "major"]
+_WORST: tuple[Answer, ...] = ("no", "unknown", "yes")
+
+
+@dataclass(frozen=True, slots=True)
+class Way:
+    """Compatibility in one direction: the answer, why it is not *yes*, and a document that is newly refused."""
+
+    answer: Answer = "yes"
+    reasons: tuple[str, ...] = ()
+    refused: Any = field(default=NOTHING)
+
+    @property
+    def known(self) -> bool | None:
+        """The answer as true, false or null."""
+        return {"yes": True, "no": False, "unknown": None}[self.answer]
+
+    def joined(self, other: "Way") -> "Way":
+        """Return both as one: the worse answer, every reason, the first document."""
+        worse = min(self.answer, other.answer, key=_WORST.index)
+        refused = other.refused if self.refused is NOTHING else self.refused
+        return Way(worse, (*self.reasons, *other.reasons), refused)
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """What became of the input, or of one outcome."""
+
+    on: str
+    backward: Way
+    forward: Way
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """What became of a contract, or of a schema."""
+
+    old: str
+    new: str
+    parts: tuple[Part, ...]
+    changed: bool
+
+    @property
+    def backward(self) -> Way:
+        """All parts together."""
+        return _all(part.backward for part in self.parts)
+
+    @property
+    def forward(self) -> Way:
+        """All parts together."""
+        return _all(part.forward for part in self.parts)
+
+    @property
+    def verdict(self) -> Literal["both", "backward", "forward", "neither"]:
+        """In which directions the change is proved to be compatible."""
+        match self.backward.answer == "yes", self.forward.answer == "yes":
+            case True, True:
+                return "both"
+            case True, False:
+                return "backward"
+            case False, True:
+                return "forward"
+            case _:
+                return "neither"
+
+    @property
+    def bump(self) -> Bump:
+        """
+        The smallest step of the version that is honest.
+
+        A *minor* one lets everybody who works with the old version go on: the new one takes every old input, and
+        none of its outcomes surprises an old reader. A *patch* changes nothing about what may cross.
+        """
+        if not self.changed:
+            return "none"
+        if self.verdict == "both":
+            return "patch"
+        kept = [p.backward if p.on in {"input", "schema"} else p.forward for p in self.parts]
+        return "minor" if all(way.answer == "yes" for way in kept) else "major"
+
+    @property
+    def breaking(self) -> Way:
+        """What keeps the change from being a minor one."""
+        return _all(p.backward if p.on in {"input", "schema"} else p.forward for p in self.parts)
+
+
+def compare_schemas(old: Schema, new: Schema, names: tuple[str, str] = ("old", "new")) -> Difference:
+    """Compare two bare schemas."""
+    backward, forward = _way(covers(new, old)), _way(covers(old, new))
+    return Difference(*names, (Part("schema", backward, forward),), old != new)
+
+
+def compare_contracts(old: Contract, new: Contract) -> Difference:
+    """Compare two versions of a contract, or two contracts."""
+    before, after = promises(old), promises(new)
+    parts = []
+    for on in dict.fromkeys([*before, *after]):
+        if on not in after:
+            reason = f"the outcome {on!r} is gone, so what was sent under it is refused"
+            parts.append(Part(on, Way("no", (reason,)), Way()))
+        elif on not in before:
+            reason = f"the outcome {on!r} is new, and nobody who reads by the old version knows it"
+            parts.append(Part(on, Way(), Way("no", (reason,))))
+        else:
+            parts.append(_part(on, old, new))
+    written = [c.model_dump(mode="json", by_alias=True, exclude={"metadata"}) for c in (old, new)]
+    return Difference(old.title, new.title, tuple(parts), written[0] != written[1])
+
+
+def bumped(old: str, new: str) -> Bump:
+    """
+    Say which step leads from version *old* to version *new*.
+
+    Before 1.0.0 the second number counts as the first one does later, as people use it.
+    """
+    before, after = parse_version(old), parse_version(new)
+    if before.triple == after.triple:
+        return "none" if before.pre == after.pre else "patch"
+    if before.major != after.major:
+        return "major"
+    if before.minor != after.minor:
+        return "major" if before.major == 0 else "minor"
+    return "minor" if before.major == 0 else "patch"
+
+
+def _part(on: str, old: Contract, new: Contract) -> Part:
+    before, after = promises(old)[on], promises(new)[on]
+    shown = [e.payload for c in (old, new) for e in c.spec.examples if e.on == on and not e.violates]
+    backward = _way(covers(after.json_schema, before.json_schema, shown))
+    forward = _way(covers(before.json_schema, after.json_schema, shown))
+    backward = backward.joined(_rules(on, before, after, old, new)).joined(_terms(on, old, new))
+    forward = forward.joined(_rules(on, after, before, new, old)).joined(_terms(on, new, old))
+    return Part(on, backward, forward, tuple(_notes(before, after)))
+
+
+def _way(coverage: Coverage) -> Way:
+    match coverage.answer:
+        case "yes":
+            return Way()
+        case "no":
+            return Way("no", ("the schema refuses what the other allows",), coverage.refused)
+        case _:
+            return Way("unknown", ("whether the schema takes all that the other allows cannot be decided",))
+
+
+def _rules(on: str, writer: Promise, reader: Promise, wrote: Contract, reads: Contract) -> Way:
+    """Say whether the reader's rules may refuse what the writer's rules let through."""
+    known = {(rule.name, rule.expr) for rule in _refusing(writer)}
+    further = [rule for rule in _refusing(reader) if (rule.name, rule.expr) not in known]
+    if not further:
+        return Way()
+    reasons = tuple(f"the rule {rule.name!r} is new or says something else" for rule in further)
+    witness = _refused_example(on, wrote, reads, {f"rule:{rule.name}" for rule in further})
+    return Way("unknown" if witness is NOTHING else "no", reasons, witness)
+
+
+def _refusing(promise: Promise) -> list[RuleSpec]:
+    return [rule for rule in promise.rules if rule.severity == "deny"]
+
+
+def _refused_example(on: str, wrote: Contract, reads: Contract, rules: set[str]) -> Any:
+    """Return a payload that the writer's own examples admit and one of the reader's *rules* refuses."""
+    try:
+        reader = compile_contract(reads)
+    except ContractError:
+        return NOTHING
+    for example in wrote.spec.examples:
+        if example.on == on and not example.violates and _refuses(reader, example, rules):
+            return example.payload
+    return NOTHING
+
+
+def _refuses(reader: CompiledContract, example: Example, rules: set[str]) -> bool:
+    judged = judge_example(reader, example)
+    return bool(rules & {finding.rule for finding in judged.refusals})
+
+
+def _terms(on: str, wrote: Contract, reads: Contract) -> Way:
+    """Say whether the reader's other terms may refuse what the writer's let through."""
+    way = Way()
+    before, after = wrote.spec, reads.spec
+    if after.limits.payload_bytes < before.limits.payload_bytes:
+        reason = f"payloads of more than {after.limits.payload_bytes} bytes are refused"
+        way = way.joined(Way("no", (reason,)))
+    if before.undeclared == "strip" and after.undeclared == "refuse":
+        way = way.joined(Way("no", ("fields that were stripped are refused",)))
+    if on != "input":
+        return way
+    known = {condition.model_dump_json() for condition in before.preconditions}
+    if any(condition.model_dump_json() not in known for condition in after.preconditions):
+        way = way.joined(Way("no", ("a precondition is new or says something else",)))
+    tokens = after.limits.context_tokens
+    if tokens is not None and tokens != before.limits.context_tokens:
+        former = before.limits.context_tokens
+        if former is None or former.counter != tokens.counter or former.at_most > tokens.at_most:
+            way = way.joined(
+                Way("no", (f"crossings of more than {tokens.at_most} context tokens are refused",))
+            )
+    for name in ("producers", "consumers"):
+        here, there = getattr(before, name), getattr(after, name)
+        if there and (not here or any(party not in there for party in here)):
+            way = way.joined(Way("no", (f"a party is no longer among the {name}",)))
+    return way
+
+
+def _notes(before: Promise, after: Promise) -> Iterator[str]:
+    old = {rule.name: rule for rule in before.rules}
+    new = {rule.name: rule for rule in after.rules}
+    for name in dict.fromkeys([*old, *new]):
+        if name not in new:
+            yield f"rule {name!r} is gone"
+        elif name not in old:
+            yield f"rule {name!r} is new"
+        elif old[name].expr != new[name].expr:
+            yield f"rule {name!r} says something else"
+        elif old[name].severity != new[name].severity:
+            yield f"rule {name!r} is now {new[name].severity}"
+
+
+def _all(ways: Any) -> Way:
+    whole = Way()
+    for way in ways:
+        whole = whole.joined(way)
+    return whole
