@@ -116,6 +116,12 @@ def judge_plan(
 
 def _usable(ref: ContractRef, context: Context, at: int) -> Contract | Denied:
     contract = context.catalog.contract(ref)
+    fault = context.catalog.contract_fault(ref)
+    if fault is not None:
+        reason = (
+            f"the contract was published, and is refused by all who read it: {fault.code} at {fault.path}"
+        )
+        return _denied("contract-refused", reason, ())
     if contract is None:
         known = ", ".join(context.catalog.contract_versions(ref.name)) or "none"
         return _denied(

@@ -5,6 +5,7 @@ Rule 1: a record counts only if a publisher's key, or the pinned root, signed it
 Rule 2: keys of publishers and services count only if the root signed them.
 Rule 3: of two records of one version the first wins; another with other bytes is set aside with an alarm.
 Rule 4: an activation of what is not known is set aside; the last of those that hold wins.
+Rule 5: a contract that its publisher's check refuses is known and never handed out (``Catalog.contract_fault``).
 
 What is set aside is kept as ``Rejection`` (bounded), for metrics and the log; a bad document never takes a running
 service down.
@@ -16,12 +17,14 @@ from types import MappingProxyType
 
 from seamwork.catalog.catalog import Catalog, Name
 from seamwork.catalog.entries import Activation, Entry
+from seamwork.catalog.soundness import first_fault
 from seamwork.documents.activation import activation_problem
+from seamwork.documents.contract import Contract
 from seamwork.documents.key import Key
 from seamwork.documents.kinds import TOPICS
+from seamwork.documents.problems import DocumentError
 from seamwork.documents.reading import from_canonical
 from seamwork.documents.shape import instant_ms
-from seamwork.errors import UnprocessableError
 from seamwork.grants.keys import record_verifies
 from seamwork.ids import sha256_hex
 from seamwork.records.parties import Revision
@@ -90,15 +93,31 @@ class CatalogBuilder:
         received = read(raw, self._platform)
         return isinstance(received, Received) and received.kid not in {None, ROOT_KID, *self._publishers}
 
-    def apply(self, raw: RawRecord) -> Rejection | None:
-        """Fold one record in; return why it does not count, or None if it does (or repeats what is known)."""
+    def apply(self, raw: RawRecord, *, examine: bool = False) -> Rejection | None:
+        """
+        Fold one record in; return why it does not count, or None if it does (or repeats what is known).
+
+        Args:
+            raw: The record.
+            examine: Say at once, and not only when it is needed, that a contract cannot be relied on. It keeps its
+                version all the same, so that every reader agrees on what came first.
+        """
         self._positions[raw.topic] = max(self._positions[raw.topic], raw.offset + 1)
         self._view = None
-        rejection = self._fold(raw)
+        rejection = self._fold(raw) or (self._fault(raw) if examine else None)
         if rejection is not None:
             self.rejected += 1
             self.rejections.append(rejection)
         return rejection
+
+    def _fault(self, raw: RawRecord) -> Rejection | None:
+        received = read(raw, self._platform)
+        record = received.record if isinstance(received, Received) else None
+        if not isinstance(record, DocumentRecord) or record.kind != "Contract":
+            return None
+        entry = self._entries[(record.kind, record.name)][record.version]
+        fault = first_fault(entry.document, entry.digest) if isinstance(entry.document, Contract) else None
+        return None if fault is None else Rejection(raw.topic, raw.offset, fault.code, str(fault))
 
     def _fold(self, raw: RawRecord) -> Rejection | None:
         received = read(raw, self._platform)
@@ -127,8 +146,8 @@ class CatalogBuilder:
             )
         try:
             document = from_canonical(body)
-        except UnprocessableError as error:
-            return Rejection(raw.topic, raw.offset, "document-malformed", str(error))
+        except DocumentError as error:
+            return Rejection(raw.topic, raw.offset, error.problems[0].code, str(error))
         if (document.kind, document.name, document.version) != (record.kind, record.name, record.version):
             return Rejection(raw.topic, raw.offset, "misnamed", "envelope and body name different documents")
         if TOPICS[document.kind] != raw.topic:

@@ -20,6 +20,7 @@ from seamwork.catalog.entries import (
     PolicyEntry,
     Status,
 )
+from seamwork.catalog.soundness import first_fault
 from seamwork.documents.agent import Agent
 from seamwork.documents.budget import Budget
 from seamwork.documents.canonical import digest
@@ -30,6 +31,7 @@ from seamwork.documents.key import Key
 from seamwork.documents.kinds import AnyDocument
 from seamwork.documents.person import Person
 from seamwork.documents.policy import Policy
+from seamwork.documents.problems import Problem
 from seamwork.documents.shape import instant_ms
 from seamwork.documents.versions import VersionError, accepts, parse_version
 from seamwork.records.parties import AgentRef, ContractRef, DocumentRef, Revision, Target
@@ -102,9 +104,20 @@ class Catalog:
     # ── contracts ────────────────────────────────────────────────────────────────────
 
     def contract(self, ref: ContractRef) -> Contract | None:
-        """Return the contract of this name and version, in whatever status, or None."""
+        """
+        Return the contract of this name and version, in whatever status, or None.
+
+        One that should never have been published (``contract_fault``) is as good as none.
+        """
         entry = self._entry("Contract", ref.name, ref.version)
-        return cast("Contract", entry.document) if entry else None
+        if entry is None or self.contract_fault(ref) is not None:
+            return None
+        return cast("Contract", entry.document)
+
+    def contract_fault(self, ref: ContractRef) -> Problem | None:
+        """Return what forbids to use a contract that was published all the same; None also where there is none."""
+        entry = self._entry("Contract", ref.name, ref.version)
+        return None if entry is None else first_fault(cast("Contract", entry.document), entry.digest)
 
     def contract_status(self, ref: ContractRef, at: int) -> Status | None:
         """Return the contract's status at *at* (ms), None where it is unknown or was never activated."""
@@ -301,6 +314,10 @@ class Catalog:
         if entry is None:
             return DocumentRef(kind=document.kind, name=document.name, version=document.version)
         return entry.ref
+
+    def documents(self) -> tuple[AnyDocument, ...]:
+        """Return every version of every document, in whatever status."""
+        return tuple(entry.document for versions in self._entries.values() for entry in versions.values())
 
     def entries(self, kind: str) -> tuple[Entry, ...]:
         """Return every version of every document of *kind*, by name and version."""

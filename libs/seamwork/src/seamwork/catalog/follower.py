@@ -12,11 +12,13 @@ import structlog
 from seamwork.bus.port import Log, Partition, Reader
 from seamwork.catalog.builder import DOCUMENT_TOPICS, CatalogBuilder
 from seamwork.catalog.catalog import Catalog
+from seamwork.catalog.soundness import examine
 from seamwork.errors import SeamworkError
 from seamwork.records.parties import Revision
 from seamwork.records.wire import RawRecord
 
 _REGISTRY = "registry.v1"
+_CONTRACTS = "contracts.v1"
 _BATCH = 500
 _WAIT_MS = 500
 
@@ -104,13 +106,13 @@ class CatalogFollower:
             found = await self._reader.fetch(wanted, max_records=_BATCH, max_wait_ms=_WAIT_MS)
             registry = found.pop(Partition(_REGISTRY, 0), ())
             for raw in registry:
-                self._apply(raw)
+                await self._apply_live(raw)
             for records in found.values():
                 for raw in records:
                     if self._builder.lacks_key(raw):
                         end = await self._log.end_offsets([Partition(_REGISTRY, 0)])
                         await self._read_to(_REGISTRY, end[Partition(_REGISTRY, 0)])
-                    self._apply(raw)
+                    await self._apply_live(raw)
             if registry or any(found.values()):
                 self._changed.set()
 
@@ -119,8 +121,14 @@ class CatalogFollower:
             for raw in await self._log.read(Partition(topic, 0), start, min(end, start + _BATCH)):
                 self._apply(raw)
 
-    def _apply(self, raw: RawRecord) -> None:
-        rejection = self._builder.apply(raw)
+    async def _apply_live(self, raw: RawRecord) -> None:
+        if raw.topic == _CONTRACTS and raw.value:
+            # Checking takes tens of milliseconds; done beside the loop, it pauses nobody's work.
+            await asyncio.to_thread(examine, raw.value)
+        self._apply(raw, examine=True)
+
+    def _apply(self, raw: RawRecord, *, examine: bool = False) -> None:
+        rejection = self._builder.apply(raw, examine=examine)
         if rejection is not None:
             self._logger.error(
                 "document-rejected",

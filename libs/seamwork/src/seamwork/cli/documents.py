@@ -9,10 +9,13 @@ import click
 import msgspec
 
 from seamwork.broker.principal import agent as agent_principal
+from seamwork.cli.contracts import check, deprecate, diff, retire
 from seamwork.cli.terminal import answer, door_of, json_option, platform_option, running_loop, table, tell
 from seamwork.clock import SystemClock
-from seamwork.contracts import check_contract
-from seamwork.documents import Agent, AnyDocument, Contract, DocumentError, Problem, accepts
+from seamwork.contracts.against import bump_problems
+from seamwork.contracts.report import ordered
+from seamwork.contracts.together import check_documents
+from seamwork.documents import Agent, AnyDocument, Contract, DocumentError, accepts
 from seamwork.errors import UnprocessableError
 from seamwork.platform.files import read_files
 from seamwork.platform.known import lagging
@@ -38,7 +41,10 @@ async def publish(paths: tuple[Path, ...], draft: bool, mode: str | None, platfo
       seamwork publish policy.yaml --draft
     """
     door = door_of(platform)
-    documents = checked(read_files(paths, door.home))
+    documents: tuple[AnyDocument, ...] = read_files(paths, door.home)
+    async with door.publisher() as publisher:
+        catalog = await publisher.catalog()
+    documents = checked(documents, catalog.documents())
     agents = [document for document in documents if isinstance(document, Agent)]
     if agents:
         principals = [agent_principal(a.name, partitions=a.spec.inbox_partitions) for a in agents]
@@ -59,19 +65,25 @@ async def publish(paths: tuple[Path, ...], draft: bool, mode: str | None, platfo
     answer(value, lambda: table(["kind", "name", "version", "", "digest"], rows))
 
 
-def checked(documents: Sequence[AnyDocument]) -> tuple[AnyDocument, ...]:
+def checked(
+    documents: Sequence[AnyDocument], published: Sequence[AnyDocument] = ()
+) -> tuple[AnyDocument, ...]:
     """
-    Return *documents* in the order to publish them, contracts checked.
+    Return *documents* in the order to publish them, checked together; warnings are told.
+
+    Args:
+        documents: What is to be published.
+        published: What is there already; versions must say how large a change is since then.
 
     Raises:
         DocumentError: With everything that is wrong in any of them.
     """
-    problems: list[Problem] = []
-    for document in documents:
-        if isinstance(document, Contract):
-            problems += [p for p in check_contract(document) if p.severity == "error"]
+    found = check_documents(documents, published)
+    problems = (*found.errors, *bump_problems(documents, published))
     if problems:
-        raise DocumentError(problems)
+        raise DocumentError(ordered(problems))
+    for problem in ordered(found.warnings):
+        tell(f"warning: {problem}")
     rank = {"Contract": 0, "Budget": 1, "Policy": 2, "Person": 3, "Agent": 4, "Flow": 5, "Gate": 6, "Key": 7}
     return tuple(sorted(documents, key=lambda d: rank[d.kind]))
 
@@ -91,7 +103,11 @@ def _public(published: Any) -> dict[str, Any]:
 
 @click.group()
 def contracts() -> None:
-    """Look at the contracts of the platform, the agreements of its seams."""
+    """Check and compare contracts, the agreements of seams, and look at those of the platform."""
+
+
+for _command in (check, diff, deprecate, retire):
+    contracts.add_command(_command)
 
 
 @contracts.command("list")

@@ -18,6 +18,7 @@ from seamwork.agent import meters
 from seamwork.broker.principal import SERVICES
 from seamwork.broker.topics import load_topic_specs
 from seamwork.cli import seamwork
+from seamwork.contracts.report import page as findings_page
 from seamwork.platform.asyncapi import asyncapi
 from seamwork.platform.pages import commands, metrics, rules, settings, topology
 from seamwork.platform.rulebook import Rule, rules_in
@@ -44,6 +45,7 @@ def pages() -> dict[str, str]:
     return {
         "asyncapi.json": json.dumps(described, indent=2, ensure_ascii=False) + "\n",
         "cli.md": commands(seamwork, "seamwork"),
+        "findings.md": findings_page(),
         "metrics.md": metrics(METRICS, _agent_metrics()),
         "rules.md": rules({name: found for name, found in own.items() if found}, shared),
         "settings.md": settings(VARIABLES, services),

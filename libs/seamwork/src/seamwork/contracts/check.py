@@ -49,6 +49,13 @@ def checked_contract(contract: Contract) -> Checked:
 
 def faults(contract: Contract) -> tuple[Problem, ...]:
     """Return what keeps *contract* from being published; the topics' readers refuse it for the same."""
+    try:
+        return _faults(contract)
+    except Exception as error:  # noqa: BLE001  # whatever a contract does to its check, it is refused and a gate goes on
+        return (found(contract, ("spec",), "check-failed", f"the check ended in {type(error).__name__}"),)
+
+
+def _faults(contract: Contract) -> tuple[Problem, ...]:
     problems = tuple(_schemas(contract))
     if problems:
         return problems

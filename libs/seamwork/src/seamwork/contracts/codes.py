@@ -33,7 +33,6 @@ def _listed(severity: Severity, *codes: tuple[str, str, str]) -> list[Code]:
 CHAPTERS: dict[str, list[Code]] = {
     "Texts that are no documents": _listed(
         "error",
-        ("not-found", "The path leads nowhere.", "Correct the path."),
         ("not-utf-8", "Two readers would see two texts.", "Save the file as UTF-8."),
         ("not-yaml", "Nothing in the file can be relied on.", "Correct the YAML at the place that is named."),
         ("not-json", "What is published is JSON; these bytes are none.", "Publish with `seamwork publish`."),
@@ -143,20 +142,29 @@ CHAPTERS: dict[str, list[Code]] = {
         ),
         (
             "rule-unbounded",
-            "It goes through a list without a bound; a rule that is not done after 10,000 steps "
-            "refuses, and nobody knows which crossing will be the first.",
+            (
+                "It goes through a list without a bound; a rule that is not done after 10,000 steps "
+                "refuses, and nobody knows which crossing will be the first."
+            ),
             "Give the array a `maxItems`.",
         ),
         (
             "rule-too-long",
-            "In the worst case that the schema allows it takes more than 10,000 steps, and refuses "
-            "crossings that are right.",
+            (
+                "In the worst case that the schema allows it takes more than 10,000 steps, and refuses "
+                "crossings that are right."
+            ),
             "Lower `maxItems`, or compare without nesting.",
         ),
     ),
     "What a contract says of itself": [
         *_listed(
             "error",
+            (
+                "check-failed",
+                "The check itself stumbled over it, and what cannot be checked is refused.",
+                "Write it in a plainer way, and report it.",
+            ),
             (
                 "example-differs",
                 "The contract does not mean what its author thinks.",
@@ -240,45 +248,63 @@ CHAPTERS: dict[str, list[Code]] = {
             ),
         ),
     ],
-    "Documents that go together": _listed(
-        "error",
-        (
-            "version-conflict",
-            "One version with two contents: whoever relies on it relies on one of two.",
-            "Raise `metadata.version`.",
+    "Documents that go together": [
+        *_listed(
+            "error",
+            (
+                "version-conflict",
+                "One version with two contents: whoever relies on it relies on one of two.",
+                "Raise `metadata.version`.",
+            ),
+            (
+                "precondition-unknown-outcome",
+                "The condition waits for an outcome that the contract does not have.",
+                "Name an outcome that it has.",
+            ),
         ),
-        (
-            "unknown-contract",
-            "The document names a contract that is not there.",
-            "Correct the name, or add the contract.",
+        # Warnings, for what is missing may be published next.
+        *_listed(
+            "warning",
+            (
+                "unknown-contract",
+                "The document names a contract that is not there.",
+                "Correct the name, or add the contract.",
+            ),
+            ("no-such-version", "No version that is there lies in the range.", "Correct the range."),
+            (
+                "unknown-agent",
+                "The document names an agent that is not there.",
+                "Correct the name, or add the agent.",
+            ),
+            (
+                "unknown-capability",
+                "No agent offers it.",
+                "Correct the name, or let an agent offer it.",
+            ),
+            (
+                "unknown-budget",
+                "The agent draws on a budget that is not there.",
+                "Correct the name, or add the budget.",
+            ),
+            ("unknown-gate", "The gate is to take the place of one that is not there.", "Correct the name."),
+            (
+                "approvers-missing",
+                "Fewer people hold the role than must say yes, so nothing would ever be approved.",
+                "Give people the role, or ask fewer.",
+            ),
         ),
-        ("no-such-version", "No version that is there lies in the range.", "Correct the range."),
-        (
-            "unknown-agent",
-            "The document names an agent that is not there.",
-            "Correct the name, or add the agent.",
-        ),
-        ("unknown-capability", "No agent offers it.", "Correct the name, or let an agent offer it."),
-        (
-            "unknown-budget",
-            "The agent draws on a budget that is not there.",
-            "Correct the name, or add the budget.",
-        ),
-        ("unknown-gate", "The gate is to take the place of one that is not there.", "Correct the name."),
-        (
-            "approvers-missing",
-            "Fewer people hold the role than must say yes, so nothing would ever be approved.",
-            "Give people the role, or ask fewer.",
-        ),
-        (
-            "precondition-unknown-outcome",
-            "The condition waits for an outcome that the contract does not have.",
-            "Name an outcome that it has.",
-        ),
-    ),
+    ],
     "Flows": [
         *_listed(
             "error",
+            (
+                "edge-does-not-fit",
+                "What is sent may be something that its receiver refuses.",
+                "Narrow the producer's schema, or widen the consumer's.",
+            ),
+        ),
+        *_listed(
+            "warning",
             (
                 "edge-not-a-producer",
                 "The contract refuses everything from this agent.",
@@ -294,14 +320,6 @@ CHAPTERS: dict[str, list[Code]] = {
                 "The producer may send a version that no receiver accepts.",
                 "Narrow the edge's `versions`, or widen what the receiver accepts.",
             ),
-            (
-                "edge-does-not-fit",
-                "What is sent may be something that its receiver refuses.",
-                "Narrow the producer's schema, or widen the consumer's.",
-            ),
-        ),
-        *_listed(
-            "warning",
             (
                 "edge-owner-differs",
                 "The seam is said to be owned downstream, and its owner is not the receiver's team.",
@@ -322,7 +340,11 @@ CHAPTERS: dict[str, list[Code]] = {
                 "When the receiver is down, so is the flow.",
                 "Name `fallbacks`, or waive it with the reason why nobody else can do it.",
             ),
-            ("edge-without-escalation", "When all else fails nobody is called.", "Say `owners.escalation`."),
+            (
+                "edge-without-escalation",
+                "When all else fails nobody is called.",
+                "Say `owners.escalation`.",
+            ),
             (
                 "cycle-without-bound",
                 "Work may go round until money or time are used up.",

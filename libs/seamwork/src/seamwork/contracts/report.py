@@ -29,7 +29,7 @@ def as_text(checked: Checked, documents: int) -> str:
     return "\n".join(lines)
 
 
-def as_json(checked: Checked, documents: int) -> dict[str, Any]:
+def check_as_json(checked: Checked, documents: int) -> dict[str, Any]:
     """Return the findings and what was waived, as JSON."""
     return {
         "documents": documents,
@@ -68,7 +68,8 @@ def page() -> str:
         "<!-- Written by `make docs` from seamwork.contracts.codes. -->",
         "",
         "An error keeps a document from being published, and the topic's readers refuse it alike. A warning stops",
-        "nothing; leave one standing with `waivers: [{finding: CODE, at: $.PATH, reason: ...}]` in the document's `spec`.",
+        "nothing; leave one standing with `waivers: [{finding: CODE, at: $.PATH, reason: ...}]` in the `spec` of the",
+        "contract or the flow.",
     ]
     for title, codes in CHAPTERS.items():
         lines += ["", f"## {title}", "", "| code | severity | why | mend |", "|---|---|---|---|"]

@@ -1,6 +1,7 @@
 """Read documents from files and folders, agents with the keys that this machine keeps for them."""
 
-from collections.abc import Iterable
+import base64
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from seamwork.documents import AnyDocument, DocumentError, Place, Problem, parse_documents
@@ -9,6 +10,9 @@ from seamwork.platform.home import PlatformHome
 from seamwork.platform.members import with_own_key
 
 _SUFFIXES = (".yaml", ".yml")
+
+
+Completing = Callable[[Json], Json]
 
 
 def read_files(paths: Iterable[Path], home: PlatformHome) -> tuple[AnyDocument, ...]:
@@ -28,9 +32,30 @@ def read_files(paths: Iterable[Path], home: PlatformHome) -> tuple[AnyDocument, 
             return with_own_key(home, value)
         return value
 
+    documents, problems = gather(paths, complete)
+    if problems:
+        raise DocumentError(problems)
+    return documents
+
+
+def gather(
+    paths: Iterable[Path], complete: Completing | None = None
+) -> tuple[tuple[AnyDocument, ...], tuple[Problem, ...]]:
+    """
+    Read what can be read of the files and folders.
+
+    Returns:
+        The documents of the files that are in order, and the problems of the others.
+    """
     documents: list[AnyDocument] = []
     problems: list[Problem] = []
-    for path in _files(paths):
+    files: list[Path] = []
+    for path in paths:
+        try:
+            files += _files([path])
+        except DocumentError as error:
+            problems += error.problems
+    for path in files:
         try:
             documents += parse_documents(path.read_text(encoding="utf-8"), str(path), complete)
         except UnicodeDecodeError:
@@ -39,9 +64,22 @@ def read_files(paths: Iterable[Path], home: PlatformHome) -> tuple[AnyDocument, 
             )
         except DocumentError as error:
             problems += error.problems
-    if problems:
-        raise DocumentError(problems)
-    return tuple(documents)
+    return tuple(documents), tuple(problems)
+
+
+def with_any_key(value: Json) -> Json:
+    """
+    Give an agent's document that names no key the public half of one that nobody has.
+
+    A document is committed without a key, and is checked without the machine that will keep it.
+    """
+    if not isinstance(value, dict) or value.get("kind") != "Agent":
+        return value
+    spec = value.get("spec")
+    if not isinstance(spec, dict) or "keys" in spec:
+        return value
+    nobodys: Json = {"kid": "not-known-here", "public": base64.b64encode(bytes(32)).decode()}
+    return {**value, "spec": {**spec, "keys": [nobodys]}}
 
 
 def _files(paths: Iterable[Path]) -> list[Path]:
