@@ -1,4 +1,4 @@
-"""``seamwork contracts check``, ``diff``, ``deprecate`` and ``retire``: whether contracts hold, and how they change."""
+"""``seamwork contracts check``, ``diff``, ``deprecate``, ``retire``: do contracts hold, how do they change."""
 
 import asyncio
 import json
@@ -21,6 +21,7 @@ from seamwork.contracts.waivers import Checked
 from seamwork.documents import AnyDocument, Contract, DocumentError, Place, Problem, parse_documents
 from seamwork.documents.shape import instant_ms
 from seamwork.documents.yaml_text import read_yaml
+from seamwork.errors import UnprocessableError
 from seamwork.platform.files import gather, with_any_key
 from seamwork.platform.known import lagging
 from seamwork.platform.publisher import End
@@ -110,7 +111,7 @@ async def _live(platform: str) -> tuple[AnyDocument, ...]:
 @json_option
 def diff(old: str, new: str, platform: str) -> None:
     """
-    Say whether NEW is compatible with OLD: two contracts, or two JSON Schemas, in files; or NAME@VERSION, published.
+    Say whether NEW is compatible with OLD: contracts or JSON Schemas in files, or NAME@VERSION as published.
 
     Backward: who reads by NEW takes what was written by OLD. Forward: who reads by OLD takes what is written by
     NEW. Each is true, false (with a document that is newly refused, where one can be made) or unknown, which counts

@@ -68,8 +68,8 @@ def page() -> str:
         "<!-- Written by `make docs` from seamwork.contracts.codes. -->",
         "",
         "An error keeps a document from being published, and the topic's readers refuse it alike. A warning stops",
-        "nothing; leave one standing with `waivers: [{finding: CODE, at: $.PATH, reason: ...}]` in the `spec` of the",
-        "contract or the flow.",
+        "nothing; leave one standing with `waivers: [{finding: CODE, at: $.PATH, reason: ...}]` in the `spec` of",
+        "the contract or the flow.",
     ]
     for title, codes in CHAPTERS.items():
         lines += ["", f"## {title}", "", "| code | severity | why | mend |", "|---|---|---|---|"]
