@@ -58,8 +58,18 @@ setup: .venv/.complete ## Make the development environment, or bring it up to da
 		$(UV) pip install --quiet --python $(BIN)/python --require-hashes -r requirements/jre.txt; }
 	@touch $@
 
+.tools/lint/.complete: requirements/lint.txt | $(UV)
+	@test -x .tools/lint/bin/python || $(UV) venv --quiet --python '>=3.11,<3.15' .tools/lint
+	@$(UV) pip install --quiet --python .tools/lint/bin/python --require-hashes -r requirements/lint.txt
+	@touch $@
+
+# Ten seconds, so only when something of deploy/ has changed.
+.tools/lint/.checked: .tools/lint/.complete $(shell find deploy -type f)
+	@.tools/lint/bin/python -m checkov.main --config-file deploy/checkov.yaml --directory deploy
+	@touch $@
+
 lock: | $(UV) ## Compile the locks from pyproject.toml, and the list of Kafka's jars
-	@for group in dev uv jre build; do \
+	@for group in dev uv jre build lint; do \
 		$(UV) pip compile --quiet --group pyproject.toml:$$group --universal --python-version 3.11 \
 			--generate-hashes --no-header --no-annotate -o requirements/$$group.txt; done
 	@$(UV) pip compile --quiet libs/seamwork/pyproject.toml --extra service --extra otel --universal --python-version 3.11 \
@@ -70,7 +80,7 @@ fmt: setup ## Format the code and mend what can be mended
 	@$(BIN)/ruff format .
 	@$(BIN)/ruff check --fix .
 
-check: setup ## Check format, style, types and architecture
+check: setup .tools/lint/.checked ## Check format, style, types and architecture
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
 	@$(BIN)/lint-imports --no-logo
