@@ -135,7 +135,10 @@ async def test_work_that_lies_there_makes_the_service_dead(
     async with framed(tmp_path, never_done) as (frame, _):
         while not frame.ready:  # noqa: ASYNC110  # the test's own deadline holds
             await asyncio.sleep(0)
-        assert 503 == (await page(frame, "/health/live"))[0]
+        status, said = await page(frame, "/health/live")
+
+    assert 503 == status
+    assert b"nothing has come of it" in said
 
 
 @pytest.mark.parametrize(

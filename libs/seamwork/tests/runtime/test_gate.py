@@ -1,7 +1,7 @@
 """A gate without state: verdicts are confirmed before its group's offsets follow."""
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 
 import pytest
 
@@ -72,8 +72,9 @@ SPEC = GateSpec(name=NAME, decide=judge, needs_crossing=needs)
 class Bench:
     """A broker with the gate's topics."""
 
-    def __init__(self) -> None:
-        self.broker = SimBroker(SettableClock())
+    def __init__(self, step: Callable[[str], Awaitable[None]] | None = None) -> None:
+        clock = SettableClock()
+        self.broker = SimBroker(clock) if step is None else SimBroker(clock, step=step)
         for topic in (HANDOFFS, DECISIONS, VERDICTS):
             self.broker.create_topic(topic, 2)
 
@@ -163,3 +164,20 @@ async def test_a_verdict_that_cannot_be_written_stops_the_gate(bench: Bench) -> 
         with pytest.raises(MisconfiguredError, match=r"cannot write to verdicts\.contract-validator"):
             await gate.wait()
     assert {} == bench.committed()
+
+
+async def test_a_gate_whose_question_to_the_log_is_lost_makes_no_progress() -> None:
+    """An idle one does: the log answers with nothing, twice a second."""
+    lost = asyncio.Event()
+
+    async def step(call: str) -> None:
+        if call == "fetch":
+            lost.set()
+            await asyncio.Event().wait()
+
+    bench = Bench(step)
+    bench.write(envelope("handoff"))
+    async with bench.gate().running() as gate:
+        await bench.until(lost.is_set)
+        before = gate.stalled_s
+        await bench.until(lambda: gate.stalled_s > before)

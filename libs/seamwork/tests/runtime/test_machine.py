@@ -579,3 +579,23 @@ async def test_a_busy_topic_starves_no_other(bench: Bench) -> None:
     assert DECISIONS in [taken.topic for taken in bench.commits()[1].inputs] + [
         t.topic for t in bench.commits()[0].inputs
     ]
+
+
+async def test_a_machine_whose_question_to_the_log_is_lost_makes_no_progress(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No backlog shows it: what was never answered is in no buffer."""
+    async with bench.running(MachineSpec(decider=witness())) as machine:
+        lost = asyncio.Event()
+
+        async def step(call: str) -> None:
+            if call == "fetch":
+                lost.set()
+                await asyncio.Event().wait()
+
+        monkeypatch.setattr(bench.broker, "step", step)
+        await bench.until(lost.is_set)
+        before = machine.stalled_s
+        await bench.until(lambda: machine.stalled_s > before)
+
+        assert 0 == sum(owned.backlog for owned in machine.owned.values())

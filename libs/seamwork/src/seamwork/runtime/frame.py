@@ -90,10 +90,18 @@ class Frame:
     @property
     def alive(self) -> bool:
         """Whether it makes progress wherever there is something to do."""
-        if time.monotonic() - self._loop_seen > _LOOP_S:
-            return False
-        # A gate only ever waits for the log, whose calls end by themselves.
-        return self._running is None or isinstance(self._running, Gate) or self._running.stalled_s < STALLED_S
+        return self.stuck is None
+
+    @property
+    def stuck(self) -> str | None:
+        """What has not gone on for so long that only another process helps; null while all goes on."""
+        stood_s = time.monotonic() - self._loop_seen
+        if stood_s > _LOOP_S:
+            return f"the event loop has stood still for {stood_s:.0f} s"
+        waited_s = 0.0 if self._running is None else self._running.stalled_s
+        if waited_s < STALLED_S:
+            return None
+        return f"work was there, or was asked for, and nothing has come of it for {waited_s:.0f} s"
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
@@ -207,7 +215,8 @@ class Frame:
         }
 
     def _live_page(self, _request: Request) -> Response:
-        return _page(self.alive, {"alive": self.alive})
+        stuck = self.stuck
+        return _page(stuck is None, {"alive": True} if stuck is None else {"alive": False, "why": stuck})
 
     def _ready_page(self, _request: Request) -> Response:
         facts = {"ready": self.ready, "state": self._state, "revision": self._follower.catalog.revision}

@@ -73,6 +73,17 @@ class Gate:
         return bool(self._subscriptions) and all(one.assigned for one in self._subscriptions)
 
     @property
+    def stalled_s(self) -> float:
+        """
+        For how long a topic has been asked for more without an answer.
+
+        The log answers in half a second, with nothing if need be, even when the broker is away: what has got no
+        answer for a minute will get none, however much work lies there.
+        """
+        asked = [one.asked_at for one in self._subscriptions if one.asked_at is not None]
+        return time.monotonic() - min(asked) if asked else 0.0
+
+    @property
     def partitions(self) -> tuple[int, ...]:
         """The owned partitions of the first topic."""
         return tuple(sorted(at.partition for one in self._subscriptions[:1] for at in one.positions))
@@ -178,6 +189,7 @@ class _Subscription:
     def __init__(self, gate: Gate, group: str, topic: str) -> None:
         self.assigned = False
         self.positions: dict[Partition, int] = {}
+        self.asked_at: float | None = None
         self._gate = gate
         self._log = gate.log
         self._group = group
@@ -229,9 +241,11 @@ class _Subscription:
             if not self.positions:
                 self._some.clear()
                 await self._some.wait()
+            self.asked_at = time.monotonic()
             found = await self._reader.fetch(
                 dict(self.positions), max_records=self._gate.spec.max_batch, max_wait_ms=_FETCH_WAIT_MS
             )
+            self.asked_at = None
             async with self._lock:
                 if self._stopping:
                     return

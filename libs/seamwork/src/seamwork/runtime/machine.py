@@ -118,6 +118,7 @@ class Machine:
         self._failed: asyncio.Future[None] | None = None
         self._health: HealthChanged | None = None
         self._assigned_once = False
+        self._asked_at: float | None = None
         self._missing: frozenset[str] = frozenset()
         self._logger = structlog.get_logger("machine").bind(machine=self.name)
 
@@ -134,12 +135,14 @@ class Machine:
     @property
     def stalled_s(self) -> float:
         """
-        For how long the slowest partition with something to do has begun nothing; 0 when all goes on.
+        For how long the slowest partition with work has begun nothing, or the log was asked and has not answered.
 
         A step that waits for the broker is none: a broker that is away must not restart the fleet, and the log's
-        calls end by themselves.
+        calls end by themselves. Asked for more it answers in half a second, with nothing if need be.
         """
         waiting = [one.last_progress for one in self._owned.values() if one.backlog and not one.stepping]
+        if self._asked_at is not None:
+            waiting.append(self._asked_at)
         return time.monotonic() - min(waiting) if waiting else 0.0
 
     @asynccontextmanager
@@ -316,7 +319,9 @@ class Machine:
             if not wanted:
                 await self._hungry.wait()
                 continue
+            self._asked_at = time.monotonic()
             found = await self._reader.fetch(wanted, max_records=_FETCH_RECORDS, max_wait_ms=_FETCH_WAIT_MS)
+            self._asked_at = None
             for at, records in found.items():
                 if records:
                     homes[at].offer(at, records)
