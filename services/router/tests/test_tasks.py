@@ -7,7 +7,6 @@ from seamwork.records.authority import Spent
 from seamwork.records.decision import Accepted, Dispatched, TaskEnded
 from seamwork.records.parties import AgentRef
 from seamwork.testing.builders import received
-from seamwork.testing.documents import document
 from seamwork_router.checks import MAX_CROSSINGS
 
 Bench = Any  # the class of conftest; importlib mode cannot import it
@@ -195,17 +194,6 @@ def test_late_usage_still_counts_after_the_task(bench: Bench) -> None:
     bench.vote(crossing, "contract-validator")
 
     assert "noted: noted" == bench.said[-1]
-
-
-def test_an_agent_that_keeps_failing_rests(new_bench: Bench) -> None:
-    """After five failures in a row work for the capability goes to somebody else."""
-    bench = new_bench()
-    bench.publish(document("Agent", "extractor-two", offers=["extraction"]))
-    for number in range(6):
-        bench.begin(task=f"t-{number}", id=f"h-{number}", target={"capability": "extraction"})
-        bench.pass_time(60_000 if number < 4 else 60_001)
-
-    assert ["extractor"] * 5 + ["extractor-two"] == [work.agent for work in bench.works]
 
 
 def test_every_accepted_answer_names_the_final_figure(bench: Bench) -> None:

@@ -48,7 +48,7 @@ def accept(scene: Scene, task: Task, errand: Errand, dispatch: Dispatch, tally: 
     )  # fmt: skip
     yield ev.DispatchClosed(
         task=task.id, crossing=errand.facts.id, dispatch=dispatch.id, receiver=source, why="accepted",
-        barred="all-but-fallbacks" if step == "fallback" else "nobody", at=scene.now,
+        outcome=result.outcome, barred="all-but-fallbacks" if step == "fallback" else "nobody", at=scene.now,
     )  # fmt: skip
     yield notice(
         scene.context, source, "accepted", facts, dispatch.id, Problem("accepted", "the result was accepted"),

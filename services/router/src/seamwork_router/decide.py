@@ -25,6 +25,7 @@ from seamwork.records.people import Command
 from seamwork.records.verdict import Verdict
 from seamwork.records.wire import Malformed, Received
 from seamwork_router import events as ev
+from seamwork_router.breakers import follow
 from seamwork_router.cases import climb
 from seamwork_router.ending import stop_task
 from seamwork_router.entering import count, late, scene_of, seats_for, take_up
@@ -57,7 +58,8 @@ def router(partitions: int, platform: str) -> Decider[State, Input, ev.Event, Co
     place = Place(platform, partitions)
 
     def decide(state: State, given: Input, context: Context) -> Sequence[ev.Event]:
-        return tuple(_decide(place, state, given, context))
+        events = tuple(_decide(place, state, given, context))
+        return (*events, *follow(state, context, events))
 
     return Decider(
         name="router",

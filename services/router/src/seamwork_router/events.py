@@ -28,6 +28,8 @@ Barred = Literal["nobody", "holder", "all-but-fallbacks"]
 """Who does not get a handoff again."""
 Again = Literal["retry", "reroute", "throttle", "requeue", "release"]
 """Why a crossing is judged again."""
+Phase = Literal["closed", "half-open", "open"]
+"""Where the breaker of an agent version stands."""
 Then = Literal["dispatch", "throttle", "retry", "reroute", "case"]
 """What a crossing waits for: to be decided with the votes there are, to be judged again, to be put to people."""
 
@@ -57,6 +59,21 @@ class Plan(Wire, frozen=True, kw_only=True):
     ceiling_micro_usd: int
     not_after: int
     action_sha256: str
+
+
+class Breaker(Wire, frozen=True, kw_only=True):
+    """
+    How an agent version fared last in this partition.
+
+    *failures* counts those in a row; it rests until *open_until* (0: it is closed), and after that *probes* are the
+    dispatches that try it, *passed* those that were answered. *said* is the last phase that was told.
+    """
+
+    failures: int = 0
+    open_until: int = 0
+    probes: tuple[str, ...] = ()
+    passed: int = 0
+    said: Phase = "closed"
 
 
 class TaskLimits(Wire, frozen=True, kw_only=True):
@@ -246,8 +263,16 @@ class DispatchClosed(Wire, frozen=True, kw_only=True, tag="dispatch-closed"):
     dispatch: str
     receiver: AgentRef
     why: Why
+    outcome: Outcome | None = None
     barred: Barred = "nobody"
     at: int
+
+
+class BreakerCounted(Wire, frozen=True, kw_only=True, tag="breaker-counted"):
+    """What a dispatch that opened or closed did to the breaker of its receiver."""
+
+    agent: AgentRef
+    breaker: Breaker
 
 
 class NoteTaken(Wire, frozen=True, kw_only=True, tag="note-taken"):
@@ -409,6 +434,6 @@ Event = (
     CrossingSeen | SeatsTaken | VerdictKept | VerdictCounted | VerdictLate | Claimed | TaskOpened | Held | Approved
     | Postponed | AttemptOpened | DispatchOpened | Corrected | DispatchClosed | NoteTaken | PlanAdopted
     | StepAnswered | ErrandEnded | CaseRaised | CaseClimbed | CrossingClosed | TaskOver | Requeued | Woken
-    | TimerPassed | Forgotten | HealthTaken | CommandIgnored | DeliveryFailed
+    | TimerPassed | Forgotten | HealthTaken | BreakerCounted | CommandIgnored | DeliveryFailed
     | Decided | WorkIssued | AnswerForwarded | NoticeGiven | RecordSetAside
 )  # fmt: skip

@@ -26,11 +26,6 @@ NOT_READY_MS = 30_000
 """How long a crossing waits for gates where the catalog has none."""
 HOLD_GRACE_MS = 30_000
 """How long after a hold's expiry the approval workflow may take to say that it expired."""
-BREAKER_FAILURES = 5
-"""So many failures in a row, and an agent version gets work only where nobody else can take it."""
-BREAKER_REST_MS = 30_000
-FAILURES = frozenset({"timeout", "violation", "failed"})
-"""What counts against an agent version; a typed error is an answer and does not."""
 
 
 class Holding(msgspec.Struct):
@@ -234,13 +229,6 @@ class Over(msgspec.Struct):
     dispatches: dict[str, LateDispatch]
 
 
-class Breaker(msgspec.Struct):
-    """How an agent version fared last; ``open_until`` lies ahead while it rests."""
-
-    failures: int = 0
-    open_until: int = 0
-
-
 class State(msgspec.Struct):
     """Everything the router remembers of one partition; *live* and *early* by their offset, as text."""
 
@@ -252,7 +240,7 @@ class State(msgspec.Struct):
     strays: dict[str, Known] = {}
     timers: Timers = msgspec.field(default_factory=Timers)
     alive: dict[str, int] = {}
-    breakers: dict[str, Breaker] = {}
+    breakers: dict[str, ev.Breaker] = {}
 
 
 def version_key(ref: AgentRef) -> str:

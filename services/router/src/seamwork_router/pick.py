@@ -2,7 +2,7 @@
 Choose who gets a handoff, with what authority and for how long.
 
 Rule 1: only whom every gate admits, who is in force now, and who does not stand above in the chain (no cycles).
-Rule 2: among those, somebody alive whose breaker is closed; nobody such, then the first of all.
+Rule 2: among those, somebody whose breaker lets work through, alive before others.
 Rule 3: whom the handoff is meant for comes before the contract's fallbacks.
 Rule 4: nobody gets what would take the task past one of its limits.
 """
@@ -12,6 +12,7 @@ from seamwork.grants.action import action_sha256
 from seamwork.grants.authority import narrowed, united
 from seamwork.records.authority import Authority
 from seamwork.records.parties import AgentRef
+from seamwork_router.breakers import lets_through
 from seamwork_router.checks import held_authority
 from seamwork_router.events import Plan
 from seamwork_router.limits import stays_within
@@ -54,7 +55,11 @@ def pick(scene: Scene, tally: Tally) -> AgentRef | Problem:
     if not acyclic:
         loop = " → ".join((*chain, fitting[0].agent))
         return Problem("cycle", f"every candidate stands above in the chain of this handoff already: {loop}")
-    return min(acyclic, key=lambda ref: (_resting(scene, ref), not _alive(scene, ref)))
+    rested = [ref for ref in acyclic if lets_through(scene.state, scene.context, ref)]
+    if not rested:
+        names = ", ".join(map(version_key, acyclic))
+        return Problem("breaker-open", f"the breaker of every candidate is open: {names}")
+    return min(rested, key=lambda ref: not _alive(scene, ref))
 
 
 def plan_handoff(scene: Scene, tally: Tally) -> Plan | Problem:
@@ -116,11 +121,6 @@ def _most(scene: Scene, receiver: AgentRef) -> Authority | None:
         return None
     stated = agent.spec.authority
     return Authority(tools=stated.tools, data=stated.data, effects=stated.effects, depth=stated.depth)
-
-
-def _resting(scene: Scene, ref: AgentRef) -> bool:
-    breaker = scene.state.breakers.get(version_key(ref))
-    return breaker is not None and breaker.open_until > scene.now
 
 
 def _alive(scene: Scene, ref: AgentRef) -> bool:

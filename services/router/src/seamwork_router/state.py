@@ -15,14 +15,10 @@ from seamwork_router.facts import Asked, Facts
 from seamwork_router.limits import count_dispatch, count_end, spread
 from seamwork_router.memory import (
     APPROVAL,
-    BREAKER_FAILURES,
-    BREAKER_REST_MS,
-    FAILURES,
     HOLD_GRACE_MS,
     HORIZON_MS,
     NOT_READY_MS,
     Agreement,
-    Breaker,
     Dispatch,
     Errand,
     Holding,
@@ -93,7 +89,7 @@ OnErrand = (
 )  # fmt: skip
 Housekeeping = (
     ev.Woken | ev.TimerPassed | ev.Forgotten | ev.HealthTaken | ev.VerdictLate | ev.CommandIgnored
-    | ev.DeliveryFailed
+    | ev.DeliveryFailed | ev.BreakerCounted
 )  # fmt: skip
 
 
@@ -302,7 +298,6 @@ def _on_errand(state: State, task: Task, errand: Errand, event: OnErrand) -> Non
             errand.excluded += () if event.barred == "nobody" else (event.receiver,)
             errand.fallback_only |= event.barred == "all-but-fallbacks"
             state.timers.disarm(timer)
-            _fared(state, event)
         case ev.CaseRaised():
             errand.raised = event
             _ask_people(state, task)
@@ -378,18 +373,6 @@ def dispatched(event: ev.DispatchOpened) -> Dispatch:
     )
 
 
-def _fared(state: State, event: ev.DispatchClosed) -> None:
-    """Count towards the breaker: failures in a row open it for a while, a success closes it."""
-    key = version_key(event.receiver)
-    if event.why in {"accepted", "transferred"}:
-        state.breakers.pop(key, None)
-    elif event.why in FAILURES:
-        breaker = state.breakers.setdefault(key, Breaker())
-        breaker.failures += 1
-        if breaker.failures >= BREAKER_FAILURES:
-            breaker.open_until = event.at + BREAKER_REST_MS
-
-
 def _late(state: State, event: Working) -> None:
     """Take down what still comes for a task that is over: its last usage."""
     if isinstance(event, ev.NoteTaken) and event.task in state.over:
@@ -439,10 +422,20 @@ def _keep_house(state: State, event: Housekeeping) -> None:
                     state.alive[key] = one.alive
                 else:
                     state.alive.pop(key, None)
+        case ev.BreakerCounted():
+            _count_breaker(state, event)
         case ev.VerdictLate() | ev.CommandIgnored() | ev.DeliveryFailed():
             return
         case _:
             assert_never(event)
+
+
+def _count_breaker(state: State, event: ev.BreakerCounted) -> None:
+    key = version_key(event.agent)
+    if event.breaker == ev.Breaker():
+        state.breakers.pop(key, None)
+    else:
+        state.breakers[key] = event.breaker
 
 
 def _rest(state: State, timer: str) -> None:

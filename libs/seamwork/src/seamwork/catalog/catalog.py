@@ -8,13 +8,14 @@ version of a name is in force: the one that was activated last.
 from collections.abc import Callable, Iterable, Mapping
 from functools import cached_property
 from types import MappingProxyType
-from typing import Protocol, TypeVar, cast
+from typing import Literal, Protocol, TypeVar, cast
 
 from seamwork.catalog.entries import (
     Activation,
     AgentEntry,
     Entry,
     GateInForce,
+    GateMode,
     KeyEntry,
     PersonEntry,
     PolicyEntry,
@@ -149,6 +150,18 @@ class Catalog:
         entry = self._entry("Agent", ref.agent, ref.version)
         return entry.status(at) if entry else None
 
+    def agent_breaker(self, ref: AgentRef, at: int) -> Literal["open", "closed"] | None:
+        """Return how a person has set the breaker of an agent version, None where it is left to what is counted."""
+        entry = self._entry("Agent", ref.agent, ref.version)
+        activation = entry.activation(at) if entry else None
+        match activation.mode if activation else None:
+            case "breaker-open":
+                return "open"
+            case "breaker-closed":
+                return "closed"
+            case _:
+                return None
+
     def agents(self, at: int) -> tuple[AgentEntry, ...]:
         """Return every agent version in force, by name, the highest version first."""
         found = [
@@ -249,7 +262,7 @@ class Catalog:
             if entry is None:
                 continue
             gate, activation = cast("Gate", entry.document), entry.activation(at)
-            mode = "enforce" if activation is None or activation.mode is None else activation.mode
+            mode: GateMode = "shadow" if activation is not None and activation.mode == "shadow" else "enforce"
             if mode == "enforce" and gate.spec.replaces is not None:
                 replaced.add(gate.spec.replaces)
             found.append(

@@ -11,6 +11,8 @@ from seamwork.records.parties import AgentRef, DocumentRef
 
 Status = Literal["draft", "active", "deprecated", "retired", "revoked"]
 GateMode = Literal["enforce", "shadow"]
+Mode = Literal["enforce", "shadow", "breaker-open", "breaker-closed"]
+"""What an activation sets besides the status: of a gate how it counts, of an agent version its breaker by hand."""
 IN_FORCE: frozenset[str] = frozenset({"active", "deprecated"})
 """The statuses in which a version may be used; a deprecated one is announced besides."""
 
@@ -24,7 +26,7 @@ class Activation:
     """
 
     status: Status
-    mode: GateMode | None
+    mode: Mode | None
     from_at: int
     order: int = 0
     ends_at: int | None = None

@@ -5,7 +5,8 @@ from seamwork.documents.problems import did_you_mean
 from seamwork.documents.unbuilt import MODES_NOT_BUILT_YET
 
 STATUSES = ("draft", "active", "deprecated", "retired", "revoked")
-MODES = ("enforce", "shadow")
+MODES = {"Gate": ("enforce", "shadow"), "Agent": ("breaker-open", "breaker-closed")}
+"""What an activation may set besides the status: how a gate counts, and the breaker of an agent version by hand."""
 
 
 def activation_problem(
@@ -18,8 +19,8 @@ def activation_problem(
     """
     Say why an activation of a document of *kind* is refused, or return None.
 
-    A mode is for gates alone; ``canary`` is refused as not built yet. A contract is deprecated with a date and a
-    successor, or those who rely on it would learn of its end by being refused.
+    A mode is for gates, and for the breakers of agents; ``canary`` is refused as not built yet. A contract is
+    deprecated with a date and a successor, or those who rely on it would learn of its end by being refused.
     """
     if kind not in KINDS:
         return f"unknown-kind: there is no kind {kind!r}; {did_you_mean(kind, KINDS) or 'see the documents room'}"
@@ -34,9 +35,10 @@ def activation_problem(
     if mode is None:
         return None
     if mode in MODES_NOT_BUILT_YET:
-        return f"not-built-yet: the mode {mode!r} is not built yet; one of {', '.join(MODES)}"
-    if mode not in MODES:
-        return f"unknown-mode: there is no mode {mode!r}; one of {', '.join(MODES)}"
-    if kind != "Gate":
-        return f"mode-without-gate: only a Gate has a mode, this is a {kind}"
+        return f"not-built-yet: the mode {mode!r} is not built yet; one of {', '.join(MODES['Gate'])}"
+    known = MODES.get(kind)
+    if known is None:
+        return f"mode-without-gate: only a Gate or an Agent has a mode, this is a {kind}"
+    if mode not in known:
+        return f"unknown-mode: a {kind} has no mode {mode!r}; one of {', '.join(known)}"
     return None

@@ -22,6 +22,18 @@ class Accepts(Shape):
     versions: SemVerRange
 
 
+class BreakerTerms(Shape):
+    """
+    When the agent gets no more work for a while: after *failures* in a row, for *restSeconds*.
+
+    Then *probes* handoffs at once try it: so many that are answered close it, one that fails opens it again.
+    """
+
+    failures: Annotated[int, Field(ge=1, le=1000)] = 10
+    rest_seconds: Annotated[int, Field(ge=1, le=86_400)] = 30
+    probes: Annotated[int, Field(ge=1, le=100)] = 2
+
+
 class TaskLimits(Shape):
     """
     How far a task of this initiator may spread, besides depth, cycles and money.
@@ -57,6 +69,7 @@ class AgentSpec(Shape):
     limits: TaskLimits = TaskLimits()
     authority: AuthoritySpec = AuthoritySpec()
     keys: Annotated[tuple[VerifyingKey, ...], Field(min_length=1, max_length=10)]
+    breaker: BreakerTerms = BreakerTerms()
     inbox_partitions: Annotated[int, Field(ge=1, le=64)] = 1
     budget: Name | None = None
     model: Text | None = None

@@ -13,6 +13,7 @@ from typing import Literal
 from seamwork.bus.port import Confirmed, Log, Partition
 from seamwork.catalog import Catalog, CatalogBuilder
 from seamwork.catalog.builder import DOCUMENT_TOPICS
+from seamwork.catalog.entries import Mode
 from seamwork.clock import Clock
 from seamwork.documents import TOPICS, AnyDocument, Key, activation_problem, canonical, digest, record_key
 from seamwork.errors import MisconfiguredError, RetryableError, UnprocessableError
@@ -24,7 +25,6 @@ from seamwork.records.platform import ActivationRecord, DocumentRecord
 from seamwork.records.wire import Outgoing, compose
 
 Status = Literal["draft", "active", "deprecated", "retired", "revoked"]
-Mode = Literal["enforce", "shadow"]
 _PUBLISHER = "publisher"
 # Of these one version of a name is in force, the one activated last; of the others several stand side by side.
 _ONE_IN_FORCE = {"Policy", "Budget", "Flow", "Gate", "Person"}
@@ -100,7 +100,7 @@ class Publisher:
         Args:
             documents: Already checked (``contracts.check_contract``).
             status: What the activation says; null publishes without activating.
-            mode: For gates.
+            mode: For gates, and the breakers of agents.
 
         Returns:
             What became of each document, and the revision at which all of it is known.

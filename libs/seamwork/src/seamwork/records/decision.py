@@ -201,6 +201,30 @@ class TaskEnded(Decision, frozen=True, kw_only=True, tag="task-ended"):
     gaps: tuple[Gap, ...] = ()
 
 
+class BreakerMoved(Decision, frozen=True, kw_only=True, tag="breaker-moved"):
+    """
+    The breaker of *agent* stands otherwise, in this *partition* of the router's work.
+
+    *failures* counts those in a row; an open one stays so until *open_until*.
+    """
+
+    agent: AgentRef
+    state: Literal["closed", "half-open", "open"]
+    failures: int = 0
+    open_until: int | None = None
+    partition: int
+
+
 AnyDecision = (
-    Dispatched | Refused | Held | JudgeAgain | Accepted | Noted | Overrun | Escalated | Closed | TaskEnded
+    Dispatched
+    | Refused
+    | Held
+    | JudgeAgain
+    | Accepted
+    | Noted
+    | Overrun
+    | Escalated
+    | Closed
+    | TaskEnded
+    | BreakerMoved
 )

@@ -17,6 +17,7 @@ from seamwork.records.base import Envelope
 from seamwork.records.crossing import Handoff, Plan, Progress, Result, Usage
 from seamwork.records.decision import (
     Accepted,
+    BreakerMoved,
     Closed,
     Dispatched,
     Escalated,
@@ -37,6 +38,7 @@ AnyEnvelope = (
     | Work | Answer | Notice
     | Verdict
     | Dispatched | Refused | Held | JudgeAgain | Accepted | Noted | Overrun | Escalated | Closed | TaskEnded
+    | BreakerMoved
     | ApprovalRequest | ApprovalEnd | Reply | Command
     | DocumentRecord | ActivationRecord | Heartbeat | DeadLetter | TreeHead
 )  # fmt: skip

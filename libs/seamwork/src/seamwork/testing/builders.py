@@ -93,6 +93,10 @@ DEFAULTS: dict[str, dict[str, Any]] = {
     "overrun": {**_DECIDED, "dispatch": "w-1", "ceiling_micro_usd": 0, "spent": {"micro_usd": 1}},
     "escalated": {**_DECIDED, "to": "owner", "why": "failed"},
     "closed": {**_DECIDED, "why": "failed", "final": True},
+    "breaker-moved": {
+        **_DECIDED, "task": None, "crossing": None, "subject": None, "agent": "extractor", "state": "open",
+        "partition": 0,
+    },
     "task-ended": {
         **_DECIDED, "crossing": None, "subject": None, "outcome": "complete", "crossings": 1, "refused": 0,
     },
