@@ -10,6 +10,7 @@ import pytest_asyncio
 
 from seamwork.agent import Refused, Task, subtask
 from seamwork.records.crossing import Gap
+from seamwork.records.decision import Refused as RefusedDecision
 from seamwork.records.inbox import Answer
 from seamwork.records.people import ApprovalRequest, Reply
 from seamwork.testing.documents import document
@@ -39,7 +40,7 @@ async def troupe(stage: Stage) -> AsyncIterator[Troupe]:
             },
         },
         document("Budget", "tree-budget", limitMicroUsd=1000),
-        document("Contract", "tree-work", onError=FAIL, onTimeout=FAIL),
+        document("Contract", "tree-work", onError=FAIL, onTimeout=FAIL, limits={"fanOut": 3}),
         document(
             "Flow",
             "tree",
@@ -173,3 +174,40 @@ async def test_what_was_not_planned_is_not_handed_on(troupe: Troupe) -> None:
     root = await troupe.begin(troupe.play(supervisor=supervise, reader=echo), WORK, "supervisor")
 
     assert {"rule": "not-in-plan"} == await troupe.answer(root.crossing.task)
+
+
+async def test_an_overwhelmed_supervisor_is_bounded_and_what_it_lost_is_labelled(troupe: Troupe) -> None:
+    """Five at once where three may be open: two are refused by name, and the whole is no more than a part."""
+    go = asyncio.Event()
+
+    async def supervise(payload: dict[str, Any], task: Task) -> Any:
+        plan = await task.plan(*(subtask("read", contract=WORK, to="reader", ordinal=n) for n in range(5)))
+        join = await plan.run({part.name: payload for part in plan.parts})
+        return {"lost": sorted({error.rule for error in join.lost.values()}), "whole": join.complete}
+
+    async def wait(payload: dict[str, Any], task: Task) -> Any:
+        await go.wait()
+        return payload
+
+    root = await troupe.begin(troupe.play(supervisor=supervise, reader=wait), WORK, "supervisor")
+    task = root.crossing.task
+    refused = await troupe.stage.decided(task, RefusedDecision, lambda one: one.rule == "fan-out")
+    go.set()
+    ended = await troupe.stage.ended(task)
+
+    assert "3 handoffs are open below this dispatch, 3 may be at once" == refused.reason
+    assert ("partial", {"refused"}) == (ended.outcome, {gap.why for gap in ended.gaps})
+    assert {"lost": ["fan-out"], "whole": False} == await troupe.answer(task)
+
+
+async def test_a_supervisor_that_paces_itself_is_not_overwhelmed(troupe: Troupe) -> None:
+    """Three at a time all five go through."""
+
+    async def supervise(payload: dict[str, Any], task: Task) -> Any:
+        plan = await task.plan(*(subtask("read", contract=WORK, to="reader", ordinal=n) for n in range(5)))
+        join = await plan.run({part.name: payload for part in plan.parts}, at_once=3)
+        return join.label({"whole": join.complete})
+
+    ended = await troupe.whole(troupe.play(supervisor=supervise, reader=echo), WORK, "supervisor")
+
+    assert ("complete", ()) == (ended.outcome, ended.gaps)

@@ -182,6 +182,7 @@ ENTRY: tuple[tuple[str, Check], ...] = (
     ("id-taken", id_taken),
     ("order-invalid", order_problem),
     ("too-many-crossings", too_many_crossings),
+    ("fan-out", fanned_out),
     ("too-many-notes", too_many_notes),
 )
 
@@ -290,7 +291,6 @@ HANDOFF: tuple[tuple[str, Check], ...] = (
     ("contract-not-in-force", contract_not_in_force),
     ("sender-revoked", sender_revoked),
     ("too-many-failures", halted),
-    ("fan-out", fanned_out),
     ("plan-pending", plan_pending),
     ("not-in-plan", not_in_plan),
     ("plan-differs", plan_differs),

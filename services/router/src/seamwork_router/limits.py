@@ -39,10 +39,9 @@ def fanned_out(scene: Scene) -> str | None:
     contract = scene.catalog.contract(parent.asked.contract)
     agreed = None if contract is None else contract.spec.limits.fan_out
     most = min(task.initiator.limits.fan_out, agreed or task.initiator.limits.fan_out)
-    # The handoff at hand has its place already and is counted.
-    if parent.open_children <= most:
+    if parent.open_children < most:
         return None
-    return f"{parent.open_children - 1} handoffs are open below this dispatch, {most} may be at once"
+    return f"{parent.open_children} handoffs are open below this dispatch, {most} may be at once"
 
 
 def stays_within(scene: Scene, receiver: AgentRef, chain: tuple[str, ...]) -> Problem | None:

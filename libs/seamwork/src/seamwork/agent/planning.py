@@ -131,6 +131,7 @@ class Planned:
         *,
         returns: Mapping[str, Any] | None = None,
         how: Mapping[str, Handing] | None = None,
+        at_once: int | None = None,
     ) -> Join:
         """
         Run the whole plan: what needs nothing at once and beside each other, the rest as its answers come.
@@ -143,6 +144,7 @@ class Planned:
                 part that is not critical may be left out.
             returns: The types of the answers' payloads, where they matter.
             how: What else is to be said of a part's handoff.
+            at_once: How many parts may be open at a time, where the contract's ``fanOut`` bounds it.
 
         Raises:
             MisconfiguredError: A critical part has no payload.
@@ -152,15 +154,16 @@ class Planned:
             raise MisconfiguredError(f"the critical parts {', '.join(without)} of the plan have no payload")
         join = Join(self.parts)
         over = {part.name: asyncio.Event() for part in self.parts}
+        room = asyncio.Semaphore(at_once or len(self.parts))
 
         async def one(part: Subtask) -> None:
             try:
                 for name in part.after:
                     await over[name].wait()
                 if part.name in payloads and not self._barred(part, join):
-                    await self._one(
-                        part, payloads[part.name], join, (returns or {}).get(part.name), (how or {})
-                    )
+                    async with room:
+                        given, kind = payloads[part.name], (returns or {}).get(part.name)
+                        await self._one(part, given, join, kind, how or {})
             finally:
                 over[part.name].set()
 
