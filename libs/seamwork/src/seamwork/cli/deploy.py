@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from seamwork.cli import NO
-from seamwork.cli.terminal import answer, json_option
+from seamwork.cli.terminal import answer, home_of, json_option, platform_option, running_loop
 
 
 @click.group()
@@ -70,3 +70,58 @@ def _agent(text: str) -> tuple[str, int]:
     if colon and not (count.isdecimal() and int(count) > 0):
         raise click.BadParameter(f"{text}: NAME:PARTITIONS, such as parser:4", param_hint="--agent")
     return name, int(count) if colon else 1
+
+
+@deploy.command("identity")
+@click.argument("folder", type=click.Path(file_okay=False, path_type=Path))
+@platform_option
+@json_option
+@click.option("--namespace", default="seamwork", show_default=True, help="The Kubernetes namespace.")
+@click.option("--prefix", default="seamwork", show_default=True, help="Begins topics, groups and principals.")
+@click.option("--partitions", type=click.IntRange(1, 256), default=12, show_default=True)
+def identity(folder: Path, platform: str, namespace: str, prefix: str, partitions: int) -> None:
+    """
+    Write an installation's identity and keys, which no repository may hold.
+
+    The root's private key stays in the platform's folder on this machine.
+
+    \b
+      seamwork deploy identity private --platform prod
+    """
+    from seamwork.clock import SystemClock
+    from seamwork.deploy.private import write_identity
+
+    home = home_of(platform)
+    home.ensure(SystemClock(), prefix=prefix, partitions=partitions)
+    written = write_identity(home, folder, namespace)
+    answer([str(path) for path in written], lambda: "\n".join(f"written: {path}" for path in written))
+
+
+@deploy.command("found")
+@click.argument("folder", type=click.Path(file_okay=False, exists=True, path_type=Path))
+@platform_option
+@json_option
+@click.option(
+    "--furnish/--no-furnish", default=True, help="Whether topics, rights and users are ours to make."
+)
+@click.option("--replication", type=click.IntRange(1, 7), default=3, show_default=True)
+@running_loop
+async def found(folder: Path, platform: str, furnish: bool, replication: int) -> None:
+    """
+    Make an installation at the Kafka that the variables name, once `identity` was written.
+
+    As its registrar it makes topics, rights, users and their passwords, then publishes keys, gates and the first
+    agents. Where Strimzi makes the former, `--no-furnish`; then the variables are the publisher's.
+
+    \b
+      seamwork deploy found private --platform prod
+    """
+    from seamwork.deploy.founding import found as made
+
+    written = await made(home_of(platform), folder, furnish=furnish, replication=replication)
+    answer(
+        {"written": [str(path) for path in written]},
+        lambda: "\n".join(
+            [*(f"written: {path}" for path in written), "keys, gates and first agents are known"]
+        ),
+    )

@@ -7,6 +7,7 @@ from typing import Any
 from ruamel.yaml import YAML
 
 from seamwork.broker.topics import TopicSpec
+from seamwork.deploy.compose import compose
 from seamwork.deploy.installation import Installation, installed
 from seamwork.deploy.kubernetes import manifests, namespace
 from seamwork.deploy.strimzi import kafka_topics, kafka_users
@@ -29,11 +30,16 @@ def files(specs: Sequence[TopicSpec], installation: Installation) -> dict[str, s
         "kind": "Kustomization",
         "resources": [f"{name}.yaml" for name in kubernetes],
     }
-    written = {f"kubernetes/{name}.yaml": _yaml(objects) for name, objects in kubernetes.items()}
-    return {**written, "kubernetes/kustomization.yaml": _yaml([kustomization])}
+    written = {f"kubernetes/{name}.yaml": as_yaml(objects) for name, objects in kubernetes.items()}
+    return {
+        **written,
+        "kubernetes/kustomization.yaml": as_yaml([kustomization]),
+        "compose.yaml": as_yaml([compose(workloads, installation)]),
+    }
 
 
-def _yaml(documents: Sequence[dict[str, Any]]) -> str:
+def as_yaml(documents: Sequence[dict[str, Any]], note: str = NOTE) -> str:
+    """Write documents as one YAML file, the same every time."""
     writer = YAML()
     writer.default_flow_style = False
     writer.width = 4096  # a value is never folded
@@ -44,4 +50,4 @@ def _yaml(documents: Sequence[dict[str, Any]]) -> str:
         text = io.StringIO()
         writer.dump(document, text)
         parts.append(text.getvalue())
-    return NOTE + "---\n" + "---\n".join(parts)
+    return note + "---\n" + "---\n".join(parts)

@@ -6,10 +6,8 @@ from typing import Any
 
 from seamwork.broker.principal import SERVICES, Principal, agent, service, standing
 from seamwork.broker.topics import Sizing
+from seamwork.platform.trust import FIRST_AGENTS
 from seamwork.runtime.spec import Service
-
-OPERATOR = "operator"
-"""The initiator whom every platform has, so that `seamwork submit` can begin a task."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,7 +22,7 @@ class Installation:
         images: What an image's name begins with; the service's name and the release follow.
         partitions: Of the topics of the path of work; never changed later.
         replication: Copies of every topic.
-        agents: Agents with the partitions of their inboxes, beside the operator.
+        agents: Agents with the partitions of their inboxes, beside those that every platform has.
     """
 
     namespace: str = "seamwork"
@@ -53,7 +51,10 @@ class Installation:
         """Return everybody who has topics, rights and credentials."""
         known = standing()
         services = (service(one.name) for one in installed())
-        agents = (agent(name, partitions=count) for name, count in ((OPERATOR, 1), *self.agents))
+        agents = (
+            agent(name, partitions=count)
+            for name, count in (*((first, 1) for first in FIRST_AGENTS), *self.agents)
+        )
         return tuple(dict.fromkeys((*known, *services, *agents)))
 
 

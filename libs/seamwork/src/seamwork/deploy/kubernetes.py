@@ -13,13 +13,13 @@ from seamwork.deploy.workload import CA, HTTP_PORT, KEEPS, PASSWORD, SECRETS, SI
 Manifest = dict[str, Any]
 
 PLATFORM = "seamwork-platform"
-"""The ConfigMap that says what the platform is; the guide says how it is made."""
+"""The ConfigMap that says what the platform is; `seamwork deploy identity` writes it."""
 
 READS_PAGES = "seamwork.dev/reads-pages"
 """The label of pods that may ask a service for its pages: a person's tools, a dashboard."""
 
 _PART_OF = "seamwork"
-_KEY = "signing.key"
+KEY_FILE = "signing.key"
 _GRACE_S = 60  # the batch in hand, its outputs, the group's goodbye: 25 s at most, and slack
 _START_EVERY_S = 5
 _START_TRIES = 120  # ten minutes: a journal is restored, and a Kafka that is away comes back
@@ -250,7 +250,7 @@ def _secrets(workload: Workload, installation: Installation) -> Manifest:
             "defaultMode": 0o440,
             "sources": [
                 taken(workload.user, "password", PASSWORD),
-                taken(f"{workload.name}-signing-key", _KEY, SIGNING_KEY),
+                taken(f"{workload.name}-signing-key", KEY_FILE, SIGNING_KEY),
                 taken(f"{installation.cluster}-cluster-ca-cert", "ca.crt", CA),
             ],
         },

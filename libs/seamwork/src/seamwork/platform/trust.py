@@ -22,6 +22,9 @@ ROOT = "root"
 PUBLISHER = "publisher-1"
 OPERATOR = "operator"
 DESK = "desk"
+FIRST_AGENTS = (OPERATOR, DESK)
+"""The agents that every platform has."""
+
 OPERATOR_BUDGET = "operator-task"
 _ONE_DOLLAR = 1_000_000
 _FIRST = "1.0.0"

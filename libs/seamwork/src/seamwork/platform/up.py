@@ -17,12 +17,13 @@ from seamwork.broker.principal import agent as agent_principal
 from seamwork.broker.principal import standing, user_name
 from seamwork.clock import SystemClock
 from seamwork.platform.door import REGISTRAR, Door
+from seamwork.platform.first import publish_first
 from seamwork.platform.home import PlatformHome
 from seamwork.platform.members import write_agent_settings
 from seamwork.platform.services import service_environ
 from seamwork.platform.state import KafkaState, RunState, ServiceState, write_state
 from seamwork.platform.supervisor import Supervisor, free_ports, service_modules
-from seamwork.platform.trust import DESK, OPERATOR, ensure_trust, first_documents, key_documents
+from seamwork.platform.trust import FIRST_AGENTS
 
 READY_WITHIN_S = 60.0
 DEFAULT_PREFIX = "seamwork"
@@ -151,7 +152,7 @@ async def bring_up(  # what an operator may choose
     try:
         running.note("starting")
         tell("furnishing topics, rights and credentials")
-        principals = (*standing(), agent_principal(OPERATOR), agent_principal(DESK))
+        principals = (*standing(), *map(agent_principal, FIRST_AGENTS))
         await asyncio.to_thread(door.registrar().furnish, principals, home.credentials)
         done("topics")
         tell("publishing keys, gates and the operator")
@@ -173,15 +174,10 @@ async def bring_up(  # what an operator may choose
 
 
 async def _publish_first(door: Door, home: PlatformHome) -> None:
-    trust = ensure_trust(home)
     async with door.publisher() as publisher:
-        known = await publisher.catalog()
-        await publisher.publish(key_documents(trust))
-        # Whoever has published an operator or gates of their own keeps them in force over a restart.
-        missing = [d for d in first_documents(trust) if known.entry(d.kind, d.name, d.version) is None]
-        await publisher.publish(missing)
-    write_agent_settings(door, OPERATOR)
-    write_agent_settings(door, DESK)
+        await publish_first(publisher, home)
+    for name in FIRST_AGENTS:
+        write_agent_settings(door, name)
 
 
 def _describe(running: Running, services: Sequence[str] | None) -> list[str]:

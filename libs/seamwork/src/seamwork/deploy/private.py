@@ -1,0 +1,94 @@
+"""
+Write what makes an installation itself, and what no repository may hold: its identity, its keys, its passwords.
+
+The root's private key, which vouches for all others, stays in the platform's folder on this machine.
+"""
+
+import base64
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from seamwork.broker.principal import user_name
+from seamwork.broker.secret import Credential, write_private
+from seamwork.deploy.files import as_yaml
+from seamwork.deploy.installation import installed
+from seamwork.deploy.kubernetes import KEY_FILE, PLATFORM, Manifest
+from seamwork.platform.home import Identity, PlatformHome
+from seamwork.platform.trust import service_kid
+
+NOTE = "# Written by `seamwork deploy identity`. It holds private keys: keep it out of every repository.\n"
+
+
+def write_identity(home: PlatformHome, folder: Path, namespace: str) -> Sequence[Path]:
+    """
+    Write the identity of the platform of *home*, for Kubernetes and for Compose, making what is missing.
+
+    Returns:
+        The files, each readable by its owner only.
+    """
+    identity = home.identity()
+    names = [service.name for service in installed()]
+    keys = {name: home.ensure_key(service_kid(name)) for name in names}
+    seeds = {name: home.key_file(keys[name].kid).read_text(encoding="ascii") for name in names}
+    written = {
+        "identity.yaml": as_yaml(_objects(identity, seeds, namespace), NOTE),
+        "platform.env": _variables(identity, folder),
+        **{f"{name}.key": seed for name, seed in seeds.items()},
+    }
+    for name, text in written.items():
+        write_private(folder / name, text)
+    for name in names:
+        # What a service keeps; only some keep anything, and an empty folder does no harm.
+        (folder / name).mkdir(mode=0o700, exist_ok=True)
+    return [folder / name for name in written]
+
+
+def write_passwords(credentials: Mapping[str, Credential], folder: Path, prefix: str) -> Sequence[Path]:
+    """Write the password of each service's principal; for Compose, where no operator keeps them."""
+    by_user = {credential.username: credential.password for credential in credentials.values()}
+    written = []
+    for service in installed():
+        path = folder / f"{service.name}.password"
+        write_private(path, by_user[user_name(prefix, service.name)] + "\n")
+        written.append(path)
+    return written
+
+
+def _objects(identity: Identity, seeds: Mapping[str, str], namespace: str) -> list[Manifest]:
+    def meta(name: str) -> Manifest:
+        return {"name": name, "namespace": namespace, "labels": {"app.kubernetes.io/part-of": "seamwork"}}
+
+    about = {"SEAMWORK_PLATFORM_ID": identity.id, "SEAMWORK_ROOT_PUBLIC_KEY": identity.root_public}
+    objects: list[Manifest] = [
+        {
+            "apiVersion": "v1",
+            "kind": "ConfigMap",
+            "metadata": meta(PLATFORM),
+            "data": about,
+            "immutable": True,
+        }
+    ]
+    for name, seed in seeds.items():
+        objects.append(
+            {
+                "apiVersion": "v1",
+                "kind": "Secret",
+                "metadata": meta(f"{name}-signing-key"),
+                "type": "Opaque",
+                "data": {KEY_FILE: base64.b64encode(seed.encode("ascii")).decode("ascii")},
+            }
+        )
+    return objects
+
+
+def _variables(identity: Identity, folder: Path) -> str:
+    told = {
+        "SEAMWORK_PLATFORM_ID": identity.id,
+        "SEAMWORK_ROOT_PUBLIC_KEY": identity.root_public,
+        "SEAMWORK_PREFIX": identity.prefix,
+        "SEAMWORK_PRIVATE": str(folder.resolve()),
+        # Whoever may read the files runs the containers.
+        "SEAMWORK_USER": f"{os.getuid()}:{os.getgid()}",
+    }
+    return "".join(f"{name}={value}\n" for name, value in told.items())

@@ -1,0 +1,60 @@
+"""What makes an installation itself is written for its operator's eyes only, and fits the manifests."""
+
+import base64
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import kubernetes_validate
+from ruamel.yaml import YAML
+
+from seamwork.clock import SystemClock
+from seamwork.deploy.private import write_identity
+from seamwork.platform.home import PlatformHome
+
+Manifest = dict[str, Any]
+
+
+def test_the_identity_fits_what_the_pods_ask_for(
+    of_kind: Callable[[str], dict[str, Manifest]], tmp_path: Path
+) -> None:
+    """Every ConfigMap and every Secret that a pod names and no operator makes is there."""
+    home = PlatformHome(tmp_path / "prod")
+    home.ensure(SystemClock(), prefix="seamwork", partitions=12)
+    files = write_identity(home, tmp_path / "private", "seamwork")
+    text = (tmp_path / "private" / "identity.yaml").read_text(encoding="utf-8")
+    written = {
+        (one["kind"], one["metadata"]["name"]): one for one in YAML(typ="safe", pure=True).load_all(text)
+    }
+    made_by_strimzi = {*of_kind("KafkaUser"), "seamwork-cluster-ca-cert"}
+    asked = set()
+    for pod in (*of_kind("Deployment").values(), *of_kind("StatefulSet").values()):
+        spec = pod["spec"]["template"]["spec"]
+        asked |= {("ConfigMap", one["configMapRef"]["name"]) for one in spec["containers"][0]["envFrom"]}
+        sources = [
+            one for volume in spec["volumes"] for one in volume.get("projected", {}).get("sources", ())
+        ]
+        asked |= {("Secret", one["secret"]["name"]) for one in sources}
+    asked = {(kind, name) for kind, name in asked if name not in made_by_strimzi}
+
+    assert asked == set(written)
+    for one in written.values():
+        kubernetes_validate.validate(one, "1.37", strict=True)
+    assert home.identity().id == written["ConfigMap", "seamwork-platform"]["data"]["SEAMWORK_PLATFORM_ID"]
+    seed = base64.b64decode(written["Secret", "router-signing-key"]["data"]["signing.key"])
+    assert home.key_file("router-1").read_bytes() == seed
+    assert {0o600} == {path.stat().st_mode & 0o777 for path in files}
+
+
+def test_the_roots_key_goes_nowhere(tmp_path: Path) -> None:
+    """Nor does the publisher's: both are needed here and by no service."""
+    home = PlatformHome(tmp_path / "prod")
+    home.ensure(SystemClock(), prefix="seamwork", partitions=12)
+    home.ensure_key("publisher-1")
+    files = write_identity(home, tmp_path / "private", "seamwork")
+    said = "".join(path.read_text(encoding="utf-8") for path in files)
+
+    for kid in ("root", "publisher-1"):
+        seed = home.key_file(kid).read_text(encoding="ascii").strip()
+        assert seed not in said
+        assert base64.b64encode(seed.encode()).decode() not in said
