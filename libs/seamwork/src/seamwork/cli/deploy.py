@@ -98,7 +98,7 @@ def identity(folder: Path, platform: str, namespace: str, prefix: str, partition
 
 
 @deploy.command("found")
-@click.argument("folder", type=click.Path(file_okay=False, exists=True, path_type=Path))
+@click.argument("folder", type=click.Path(file_okay=False, path_type=Path))
 @platform_option
 @json_option
 @click.option(

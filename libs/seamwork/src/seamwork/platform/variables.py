@@ -10,6 +10,7 @@ _EVERY_SERVICE = "Every service"
 _KAFKA = "The way to Kafka"
 _HERE = "This machine: `seamwork` and `make`"
 _AGENT = "An agent"
+_COMPOSE = "`deploy/compose.yaml`, from `platform.env`"
 
 
 @dataclass(frozen=True)
@@ -58,4 +59,6 @@ VARIABLES: tuple[Variable, ...] = (
     Variable(_AGENT, "SEAMWORK_AGENT_CONCURRENCY", "16", "how many functions may compute at once"),
     Variable(_AGENT, "SEAMWORK_AGENT_HEARTBEAT_MS", "5,000", "how often the agent says that it lives"),
     Variable(_AGENT, "SEAMWORK_AGENT_GRACE_S", "20", "how long its functions may finish when it is told to stop"),
+    Variable(_COMPOSE, "SEAMWORK_PRIVATE", "must be set", "the folder that `seamwork deploy identity` wrote"),
+    Variable(_COMPOSE, "SEAMWORK_USER", "must be set", "who runs the containers: `uid:gid` of its owner"),
 )  # fmt: skip
