@@ -1,5 +1,6 @@
 """A service's own settings: strict names, converted values, secrets by file."""
 
+import os
 from pathlib import Path
 from typing import Annotated
 
@@ -7,7 +8,7 @@ import pytest
 from msgspec import Meta
 
 from seamwork.errors import MisconfiguredError
-from seamwork.settings.environment import ServiceSettings, read_settings, secret_text
+from seamwork.settings.environment import ServiceSettings, others_can_read, read_settings, secret_text
 
 
 class Settings(ServiceSettings, frozen=True, kw_only=True):
@@ -73,3 +74,20 @@ def test_a_secret_is_read_from_its_file(tmp_path: Path) -> None:
     assert "s3cret" == secret_text(tmp_path / "secret", "SEAMWORK_X_FILE")
     with pytest.raises(MisconfiguredError, match=r"SEAMWORK_X_FILE cannot be read \(No such file"):
         secret_text(tmp_path / "none", "SEAMWORK_X_FILE")
+
+
+@pytest.mark.parametrize(
+    ("mode", "ours", "handed"), [(0o600, False, False), (0o640, True, False), (0o604, True, True)]
+)
+def test_a_secret_that_was_handed_to_us_may_be_our_groups_and_never_everybodys(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, mode: int, *, ours: bool, handed: bool
+) -> None:
+    """Kubernetes mounts a secret as root's, for the group of a process that is not root."""
+    secret = tmp_path / "signing.key"
+    secret.write_text("canary", encoding="ascii")
+    secret.chmod(mode)
+    owner = secret.stat().st_uid
+
+    assert ours == others_can_read(secret)
+    monkeypatch.setattr(os, "getuid", lambda: owner + 1)
+    assert handed == others_can_read(secret)
