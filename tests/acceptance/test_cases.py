@@ -1,7 +1,9 @@
 """What could not be done as agreed is put before people, and comes back as a crossing like any other."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from http import HTTPStatus
 from typing import Any
 
 import msgspec
@@ -9,9 +11,13 @@ import pytest
 import pytest_asyncio
 
 from seamwork.agent import Failed, Task
+from seamwork.broker.secret import write_private
 from seamwork.cli.cases import text_of
 from seamwork.errors import UnprocessableError
+from seamwork.grants.webhooks import webhook_secret
 from seamwork.platform.cases import Case, cases_of, resolve, work_of
+from seamwork.platform.receiver import Receiver
+from seamwork.platform.teams import add_team
 from seamwork.records.decision import Closed, Dispatched, Escalated, Refused
 from seamwork.records.parties import Target
 from seamwork.testing.documents import document
@@ -32,6 +38,16 @@ class Watch:
 
     stage: Stage
     troupe: Troupe
+    heard: list[dict[str, Any]]
+
+    async def told(self, sent: Sent, *kinds: str) -> list[dict[str, Any]]:
+        """Wait until the team's webhook has heard all these *kinds* of a task, and return what it heard."""
+        async with asyncio.timeout(30):
+            while True:
+                found = [one for one in self.heard if one["data"].get("task") == sent.crossing.task]
+                if {f"seamwork.{kind}" for kind in kinds} <= {one["type"] for one in found}:
+                    return found
+                await asyncio.sleep(0.02)
 
     def play(self, **parts: Any) -> Play:
         """Let ``watch-first`` fail unless the test says otherwise."""
@@ -63,14 +79,16 @@ async def working(payload: dict[str, Any], task: Task) -> dict[str, Any]:
 async def watch(stage: Stage) -> AsyncIterator[Watch]:
     """Bring everybody in."""
     accepts = [{"contract": contract.split("/")[0], "versions": "*"} for contract in (GUARDED, BRIEF)]
-    owners = {"escalation": ["nobody we know", "wanda", "night-shift"]}
+    owners = {"team": "watch", "escalation": ["nobody we know", "wanda", "night-shift"]}
     inputs = {"schema": {"type": "object", "properties": {
         "play": {}, "n": {"type": "integer", "maximum": 9}, "secret": {"x-sensitive": True}}}}  # fmt: skip
     settings = await stage.cast(
         {
             "watch-first": {"accepts": accepts},
-            "watch-second": {"accepts": accepts, "offers": ["watching"]},
-            "watch-chief": {"accepts": accepts, "initiator": True, "budget": "watch-budget"},
+            "watch-second": {"accepts": accepts, "offers": ["watching"], "authority": {"depth": 2}},
+            "watch-chief": {
+                "accepts": accepts, "initiator": True, "budget": "watch-budget", "authority": {"depth": 3}
+            },
         },
         document("Budget", "watch-budget"),
         document(
@@ -85,10 +103,20 @@ async def watch(stage: Stage) -> AsyncIterator[Watch]:
     )  # fmt: skip
     for person, role in (("wanda", "day-shift"), ("nils", "night-shift"), ("otto", "cook")):
         await stage.person(person, role)
+    heard: list[dict[str, Any]] = []
+    answers = iter([HTTPStatus.SERVICE_UNAVAILABLE])
+    # The address is known before the secret, and the secret before anything is signed with it.
+    secrets = [webhook_secret(b"w" * 32)]
+    receiver = Receiver(
+        secrets, lambda _, said: heard.append(said), lambda: next(answers, HTTPStatus.NO_CONTENT)
+    )
     troupe = Troupe(stage, Puppet(stage, settings["watch-chief"]), (GUARDED, BRIEF))
     for name in ("watch-first", "watch-second"):
         await troupe.enlist(settings[name])
-    yield Watch(stage, troupe)
+    with receiver.listening() as url:
+        write_private(stage.door.home.webhooks / "watch", secrets[0])
+        await add_team(stage.door, "watch", ("wanda",), url)
+        yield Watch(stage, troupe, heard)
     await troupe.disband()
 
 
@@ -130,6 +158,7 @@ async def test_a_case_says_who_is_asked_why_and_what_was_tried_and_shows_no_mask
     assert case.opened_at < case.answer_by < case.expires_at
     assert (3, "***") == (work.payload["n"], work.payload["secret"])
     assert CANARY not in seen
+    assert CANARY not in msgspec.json.encode(await watch.told(sent, "refused", "case")).decode()
     assert CANARY not in "".join(path.read_text() for path in watch.stage.door.home.logs.glob("*.log"))
     await resolve(watch.stage.door, case, "fail", person="nils", reason="nobody needs it")
     assert "failed" == await watch.outcome(sent)
@@ -202,7 +231,11 @@ async def test_a_case_that_nobody_answers_climbs_and_expires(watch: Watch) -> No
     first, second = await watch.case(sent), await watch.case(sent, level=1)
     told = await watch.stage.told("watch-chief", sent.crossing.id, "failed")
     over = (await cases_of(watch.stage.door))[first.id]
+    heard = await watch.told(sent, "refused", "case", "case-expired")
 
+    assert ["case", "case", "case-expired"] == [
+        one["type"].removeprefix("seamwork.") for one in heard if one["data"].get("case") == first.id
+    ]
     assert (first.id, "night-shift", ("wanda", "night-shift")) == (second.id, second.owner, second.asked)
     assert "case-expired" == told.rule
     assert "expired" == over.state

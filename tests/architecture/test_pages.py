@@ -23,7 +23,11 @@ GENERATED = ROOT / "docs" / "generated"
 LIBRARY = ROOT / "libs" / "seamwork" / "src" / "seamwork"
 VARIABLE = re.compile(r"(SEAMWORK_[A-Z_]*[A-Z]|KAFKA_BOOTSTRAP_SERVERS)")
 # `up` sets it for the one service whose setting it is; the service's own table shows it.
-A_SERVICES_OWN = {"SEAMWORK_AUDIT_SINK_DATABASE"}
+A_SERVICES_OWN = {
+    "SEAMWORK_AUDIT_SINK_DATABASE",
+    "SEAMWORK_NOTIFIER_DATABASE",
+    "SEAMWORK_NOTIFIER_SECRETS_DIR",
+}
 
 
 @pytest.fixture(scope="module")

@@ -75,7 +75,7 @@ def test_every_installed_service_has_its_six_objects(of_kind: OfKind) -> None:
 
 def test_what_keeps_a_file_is_a_stateful_set_of_one_with_a_volume(of_kind: OfKind) -> None:
     """Everybody else's state is a journal in Kafka."""
-    assert {"audit-sink"} == set(of_kind("StatefulSet"))
+    assert {"audit-sink", "notifier"} == set(of_kind("StatefulSet"))
     sink = of_kind("StatefulSet")["audit-sink"]["spec"]
     mounts = sink["template"]["spec"]["containers"][0]["volumeMounts"]
 
@@ -140,7 +140,9 @@ def test_doors_are_closed_unless_they_are_said_to_be_open(of_kind: OfKind) -> No
     assert not {"ingress", "egress"} & set(closed)
     for name in SERVICES:
         spec = policies[name]["spec"]
-        assert [53, 53, 9093, 4318] == [port["port"] for rule in spec["egress"] for port in rule["ports"]]
+        inside = [rule for rule in spec["egress"] if not any("ipBlock" in to for to in rule["to"])]
+        assert (name == "notifier") == (inside != spec["egress"])
+        assert [53, 53, 9093, 4318] == [port["port"] for rule in inside for port in rule["ports"]]
         (rule,) = spec["ingress"]
         assert [8080] == [port["port"] for port in rule["ports"]]
         assert all(peer["podSelector"]["matchLabels"] for peer in rule["from"])

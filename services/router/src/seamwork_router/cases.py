@@ -240,5 +240,6 @@ def _said(context: Context, task: Task, errand: Errand, dispatch: str, terms: ev
         opened_at=case.at,
         answer_by=terms.answer_by,
         expires_at=terms.expires_at,
+        contract=errand.asked.contract,
     )
     return ev.Decided(decision=decision, partition=task.partition, trace_of=errand.facts.position)

@@ -9,7 +9,7 @@ from seamwork.records.authority import Spent
 from seamwork.records.crossing import Gap
 from seamwork.records.decision import Closed, Refused, TaskEnded, TaskOutcome, Why
 from seamwork.records.inbox import Answer, Notice
-from seamwork.records.parties import AgentRef, DocumentRef
+from seamwork.records.parties import AgentRef, ContractRef, DocumentRef
 from seamwork_router import events as ev
 from seamwork_router.facts import Facts
 from seamwork_router.memory import Errand, Task
@@ -52,8 +52,18 @@ def refused(scene: Scene, tally: Tally | None, problem: Problem, told: AgentRef 
         told=told,
         source=facts.source,
         dispatch=facts.dispatch,
+        contract=contract_of(scene),
     )
     return decided(scene, decision)
+
+
+def contract_of(scene: Scene) -> ContractRef | None:
+    """Return the contract of the seam that the crossing at hand is about, where one is named."""
+    facts = scene.facts
+    named = facts.handoff or facts.result or facts.plan
+    if named is not None:
+        return named.contract
+    return None if scene.errand is None else scene.errand.asked.contract
 
 
 def closed(
@@ -72,6 +82,7 @@ def closed(
         dispatch=None if dispatch is None else dispatch.id,
         why=why,
         final=final,
+        contract=errand.asked.contract,
     )
     return ev.Decided(decision=decision, partition=task.partition, trace_of=errand.facts.position)
 

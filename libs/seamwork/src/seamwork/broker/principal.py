@@ -11,8 +11,16 @@ from dataclasses import dataclass
 
 from seamwork.errors import UnprocessableError
 
-#: The six services, in the order in which a crossing meets them.
-SERVICES = ("contract-validator", "policy-engine", "cost-cap", "approval-workflow", "router", "audit-sink")
+#: The services, in the order in which a crossing meets them.
+SERVICES = (
+    "contract-validator",
+    "policy-engine",
+    "cost-cap",
+    "approval-workflow",
+    "router",
+    "audit-sink",
+    "notifier",
+)
 GATES = ("contract-validator", "policy-engine", "cost-cap", "approval-workflow")
 MACHINES = ("policy-engine", "cost-cap", "approval-workflow", "router")
 
@@ -70,9 +78,9 @@ def agent_name(agent: str) -> str:
 
 
 def service(name: str) -> Principal:
-    """Return one of the six services."""
+    """Return one of the services."""
     if name not in SERVICES:
-        raise UnprocessableError(f"there is no service {name}; the six are {', '.join(SERVICES)}")
+        raise UnprocessableError(f"there is no service {name}; there are {', '.join(SERVICES)}")
     roles = {name, "service"}
     if name in GATES:
         roles.add(f"gate:{name}")

@@ -34,6 +34,7 @@ from seamwork.documents.person import Person
 from seamwork.documents.policy import Policy
 from seamwork.documents.problems import Problem
 from seamwork.documents.shape import instant_ms
+from seamwork.documents.team import Team
 from seamwork.documents.versions import VersionError, accepts, parse_version
 from seamwork.records.parties import AgentRef, ContractRef, DocumentRef, Revision, Target
 
@@ -185,10 +186,13 @@ class Catalog:
         return next((entry.ref for entry in (*own, *desks)), None)
 
     def asked_as(self, name: str, at: int) -> tuple[str, ...]:
-        """Return the people whom *name* means: the person of that name, else everybody with that role."""
+        """Return the people whom *name* means: that person, else the team's members, else all with that role."""
         person = self.person(name, at)
         if person is not None:
             return (person.name,)
+        team = self.team(name, at)
+        if team is not None:
+            return tuple(one for one in team.spec.members if self.person(one, at) is not None)
         return tuple(entry.document.name for entry in self.persons_with(name, at))
 
     def primary(self, handoff: Aimed, at: int) -> tuple[AgentRef, ...]:
@@ -226,6 +230,11 @@ class Catalog:
         """Return the person as the version in force at *at* (ms; null: the last one) has them, or None."""
         entry = self._current("Person", name, at)
         return cast("Person", entry.document) if entry else None
+
+    def team(self, name: str, at: int) -> Team | None:
+        """Return the team as the version in force at *at* (ms) has it, or None."""
+        entry = self._current("Team", name, at)
+        return cast("Team", entry.document) if entry else None
 
     def persons_with(self, role: str, at: int) -> tuple[PersonEntry, ...]:
         """Return everybody who has *role* at *at*, by name."""

@@ -32,6 +32,8 @@ _COMMANDS = {
     "cancel": ("tasks", "cancel"),
     "approvals": ("approvals", "approvals"),
     "cases": ("cases", "cases"),
+    "teams": ("teams", "teams"),
+    "webhooks": ("teams", "webhooks"),
     "deploy": ("deploy", "deploy"),
 }
 
@@ -65,7 +67,7 @@ def seamwork() -> None:
 
     \b
       seamwork init word-count      begin an agent: contract, function, test
-      seamwork up --detach          start Kafka and the six services
+      seamwork up --detach          start Kafka and the services
       seamwork publish contracts/   publish documents
       seamwork submit ... --wait    begin a task and wait for its result
       seamwork blame TASK           who, at which seam, and why

@@ -38,7 +38,7 @@ async def up(
     platform: str, detach: bool, port: int | None, prefix: str | None, partitions: int | None
 ) -> None:  # click's own form
     """
-    Start Kafka and the six services, and wait until they are ready.
+    Start Kafka and the services, and wait until they are ready.
 
     \b
       seamwork up                  stay in the foreground; Ctrl-C stops everything

@@ -9,8 +9,9 @@ from seamwork.documents.key import Key
 from seamwork.documents.person import Person
 from seamwork.documents.policy import Policy
 from seamwork.documents.shape import Document
+from seamwork.documents.team import Team
 
-AnyDocument = Contract | Agent | Person | Key | Flow | Policy | Budget | Gate
+AnyDocument = Contract | Agent | Person | Key | Flow | Policy | Budget | Gate | Team
 
 KINDS: dict[str, type[AnyDocument]] = {
     "Contract": Contract,
@@ -21,6 +22,7 @@ KINDS: dict[str, type[AnyDocument]] = {
     "Policy": Policy,
     "Budget": Budget,
     "Gate": Gate,
+    "Team": Team,
 }
 
 TOPICS: dict[str, str] = {kind: model.TOPIC for kind, model in KINDS.items()}

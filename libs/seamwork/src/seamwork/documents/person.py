@@ -5,13 +5,15 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import Field
 
 from seamwork.documents.shape import Document, Name, Shape, VerifyingKey
+from seamwork.documents.webhook import Webhook
 
 
 class PersonSpec(Shape):
-    """What the person may be asked as, and the key that the person alone holds."""
+    """What the person may be asked as, the key that the person alone holds, and where to tell them."""
 
     roles: Annotated[tuple[Name, ...], Field(min_length=1, max_length=50)]
     key: VerifyingKey
+    webhook: Webhook | None = None
 
 
 class Person(Document):

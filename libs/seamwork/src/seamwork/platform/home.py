@@ -101,6 +101,16 @@ class PlatformHome:
         return self.run / "state.json"
 
     @property
+    def notifications(self) -> Path:
+        """Where the notifier keeps what waits to be told."""
+        return self.root / "notifier" / "notifier.db"
+
+    @property
+    def webhooks(self) -> Path:
+        """The secrets of webhooks, a file each."""
+        return self.root / "webhooks"
+
+    @property
     def audit(self) -> Path:
         """The audit sink's database."""
         return self.root / "audit" / "audit.db"

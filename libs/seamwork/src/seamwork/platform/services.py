@@ -42,4 +42,7 @@ def service_environ(door: Door, name: str, http_port: int) -> dict[str, str]:
         told["SEAMWORK_KAFKA_CA_FILE"] = str(access.ca_file)
     if name == "audit-sink":
         told["SEAMWORK_AUDIT_SINK_DATABASE"] = str(home.audit)
+    if name == "notifier":
+        told["SEAMWORK_NOTIFIER_DATABASE"] = str(home.notifications)
+        told["SEAMWORK_NOTIFIER_SECRETS_DIR"] = str(home.webhooks)
     return {**passed, **told}

@@ -90,6 +90,7 @@ class Refused(Decision, frozen=True, kw_only=True, tag="refused"):
     told: AgentRef | None = None
     source: AgentRef | None = None
     dispatch: str | None = None
+    contract: ContractRef | None = None
 
 
 class Held(Decision, frozen=True, kw_only=True, tag="held"):
@@ -173,6 +174,7 @@ class Escalated(Decision, frozen=True, kw_only=True, tag="escalated"):
     opened_at: int | None = None
     answer_by: int | None = None
     expires_at: int | None = None
+    contract: ContractRef | None = None
 
 
 class Closed(Decision, frozen=True, kw_only=True, tag="closed"):
@@ -185,6 +187,7 @@ class Closed(Decision, frozen=True, kw_only=True, tag="closed"):
     dispatch: str | None = None
     why: Why
     final: bool
+    contract: ContractRef | None = None
 
 
 class TaskEnded(Decision, frozen=True, kw_only=True, tag="task-ended"):

@@ -54,6 +54,24 @@ METRICS: tuple[Metric, ...] = (
         "Spans for a collector: made, sent, lost on the way to it.",
         ("service", "fate"),
     ),
+    Metric(
+        "seamwork_notifications",
+        "counter",
+        "What owners were told of, by kind.",
+        ("service", "kind", "owner"),
+    ),
+    Metric(
+        "seamwork_deliveries",
+        "counter",
+        "Tries to deliver to a webhook: delivered, failed, given-up.",
+        ("service", "owner", "outcome"),
+    ),
+    Metric(
+        "seamwork_notifications_pending",
+        "gauge",
+        "Notifications that wait for a webhook.",
+        ("service", "owner"),
+    ),
     Metric("seamwork_documents_rejected", "gauge", "Records of the document topics that did not count."),
 )
 

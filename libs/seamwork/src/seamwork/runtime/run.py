@@ -18,7 +18,7 @@ from seamwork.runtime.bell import ring_later
 from seamwork.runtime.exits import MISCONFIGURED, exit_code
 from seamwork.runtime.frame import Frame
 from seamwork.runtime.logs import configure_logs
-from seamwork.runtime.spec import HANDOFFS, Service, Site
+from seamwork.runtime.spec import DECISIONS, HANDOFFS, Service, Site
 from seamwork.settings.common import CommonSettings
 from seamwork.settings.environment import ServiceSettings, read_settings
 
@@ -51,7 +51,7 @@ async def serve(service: Service[S], common: CommonSettings, settings: S) -> int
     try:
         log = KafkaLog(common.kafka, prefix=common.prefix, client_id=common.instance)
         await log.start()
-        part = service.build(settings, await _site(log, common))
+        part = service.build(settings, await _site(service, log, common))
         app = FastStream(new_broker(common.kafka, client_id=common.instance), logger=None)
         frame = Frame(service, part, common, log=log, clock=SystemClock(), ended=app.exit)
         bell = asyncio.create_task(_bell(frame), name="bell")
@@ -79,11 +79,13 @@ async def _bell(frame: Frame) -> None:
     ring_later()
 
 
-async def _site(log: Log, common: CommonSettings) -> Site:
-    partitions = await log.partitions_of(HANDOFFS)
+async def _site(service: Service[Any], log: Log, common: CommonSettings) -> Site:
+    # Decisions have the partitions of handoffs; not everybody may see those.
+    topic = HANDOFFS if HANDOFFS in service.reads else DECISIONS
+    partitions = await log.partitions_of(topic)
     if partitions is None:
         raise MisconfiguredError(
-            f"{common.kafka.username} sees no topic {HANDOFFS} with the prefix {common.prefix}; the registrar "
+            f"{common.kafka.username} sees no topic {topic} with the prefix {common.prefix}; the registrar "
             "makes topics and rights: run `seamwork up`"
         )
     return Site(platform=common.platform, partitions=partitions)

@@ -34,6 +34,7 @@ _SPECS: dict[str, dict[str, Any]] = {
     "Person": {"roles": ["lawyer"]},
     "Key": {"purpose": "service"},
     "Flow": {},
+    "Team": {},
     "Policy": {"rules": [{"name": "marks", "when": "true", "effect": "warn", "message": "seen"}]},
     "Budget": {"scope": "task", "limitMicroUsd": 1_000_000},
     "Gate": {"role": "policy", "requiredFor": ["handoff"]},

@@ -1,0 +1,34 @@
+"""Bring a team in: its people, and where it wants to be told."""
+
+import secrets
+
+from seamwork.broker.secret import write_private
+from seamwork.documents.shape import Metadata
+from seamwork.documents.team import Team, TeamSpec
+from seamwork.documents.webhook import Webhook
+from seamwork.grants.webhooks import webhook_secret
+from seamwork.platform.door import Door
+from seamwork.platform.known import lagging
+from seamwork.platform.publisher import Published
+
+
+async def add_team(
+    door: Door, name: str, members: tuple[str, ...], url: str | None = None, version: str = "1.0.0"
+) -> tuple[Team, Published]:
+    """
+    Publish a team; for a webhook the secret is made here, in the folder that this machine's notifier reads.
+
+    Raises:
+        VersionConflictError: The team is known in this version with other content.
+    """
+    webhook = None if url is None else Webhook(url=url, secret=name)
+    team = Team(
+        metadata=Metadata(name=name, version=version), spec=TeamSpec(members=members, webhook=webhook)
+    )
+    path = door.home.webhooks / name
+    if webhook is not None and not path.exists():
+        write_private(path, webhook_secret(secrets.token_bytes(32)) + "\n")
+    async with door.publisher() as publisher:
+        (told,), revision = await publisher.publish((team,))
+    await lagging(door.home, revision)
+    return team, told

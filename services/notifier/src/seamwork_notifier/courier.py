@@ -1,0 +1,178 @@
+"""
+Carry notifications to webhooks: one courier for each owner, so that a dead webhook holds up its own alone.
+
+The form is that of Standard Webhooks 1.0: the headers ``webhook-id``, ``webhook-timestamp`` and
+``webhook-signature``. A redirect is a failure: what is signed goes where the document says, and nowhere else.
+"""
+
+import asyncio
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import msgspec
+import structlog
+import urllib3
+
+from seamwork.documents.webhook import Webhook
+from seamwork.errors import MisconfiguredError
+from seamwork.grants.webhooks import SIGNED_HEADERS, WebhookSecretError, sign_webhook
+from seamwork.records.wire import rfc3339
+from seamwork.settings.environment import others_can_read, secret_text
+from seamwork_notifier.settings import Settings
+from seamwork_notifier.state import Notified
+from seamwork_notifier.store import Store, Waiting
+
+_OK = range(200, 300)
+_GONE = 410
+_LOOK_AGAIN_S = 30.0
+_DOUBLINGS = 30
+_AT_ONCE = 64
+"""So many webhooks may be waited for at once."""
+
+
+class NotDeliveredError(Exception):
+    """A webhook did not take what it was sent; caught in this file. *gone* says that it never will."""
+
+    def __init__(self, reason: str, *, gone: bool = False) -> None:
+        super().__init__(reason)
+        self.gone = gone
+
+
+class Couriers:
+    """
+    Everybody who delivers.
+
+    Args:
+        settings: How long, how often, with which secrets.
+        store: Where notifications wait.
+        webhook_of: Finds an owner's webhook as the documents have it now.
+        now_ms: Tells the time.
+        counted: Is told (owner, outcome) of each try.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        store: Store,
+        webhook_of: Callable[[str], Webhook | None],
+        now_ms: Callable[[], int],
+        counted: Callable[[str, str], None],
+    ) -> None:
+        self._settings = settings
+        self._store = store
+        self._webhook_of = webhook_of
+        self._now_ms = now_ms
+        self._counted = counted
+        self._threads = ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="webhook")
+        self._pool = urllib3.PoolManager(retries=False, maxsize=1, timeout=float(settings.timeout_s))
+        self._bells: dict[str, asyncio.Event] = {}
+        self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._logger = structlog.get_logger("courier")
+        self.broken: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    def wake(self, owner: str) -> None:
+        """Let an owner's courier look whether there is something to deliver."""
+        if owner not in self._tasks:
+            self._bells[owner] = asyncio.Event()
+            self._tasks[owner] = asyncio.create_task(self._deliver(owner), name=f"courier-{owner}")
+            self._tasks[owner].add_done_callback(self._ended)
+        self._bells[owner].set()
+
+    async def stop(self) -> None:
+        """Stop; what is on its way may arrive and will be sent again."""
+        for task in self._tasks.values():
+            task.cancel()
+        await asyncio.gather(*self._tasks.values(), return_exceptions=True)
+        self._threads.shutdown(wait=False, cancel_futures=True)
+        self.broken.cancel()
+
+    def _ended(self, task: "asyncio.Task[None]") -> None:
+        if not task.cancelled() and (error := task.exception()) is not None and not self.broken.done():
+            self.broken.set_exception(error)
+
+    async def _deliver(self, owner: str) -> None:
+        bell = self._bells[owner]
+        while True:
+            bell.clear()
+            waiting = self._store.next_of(owner)
+            wait_s = _LOOK_AGAIN_S if waiting is None else (waiting.next_at - self._now_ms()) / 1000
+            if waiting is not None and wait_s <= 0:
+                await self._try(owner, waiting)
+                continue
+            try:
+                # What comes new is due before what waits for another try.
+                async with asyncio.timeout(min(wait_s, _LOOK_AGAIN_S)):
+                    await bell.wait()
+            except TimeoutError:
+                continue
+
+    async def _try(self, owner: str, waiting: Waiting) -> None:
+        notified, now = waiting.notified, self._now_ms()
+        try:
+            await self._send(owner, notified)
+        except NotDeliveredError as error:
+            over = error.gone or now - waiting.since >= self._settings.give_up_s * 1000
+            self._counted(owner, "given-up" if over else "failed")
+            say = self._logger.error if over else self._logger.warning
+            say(
+                "a notification was given up" if over else "a notification was not taken; it is tried again",
+                owner=owner, id=notified.id, kind=notified.kind, tries=waiting.tries + 1, error=str(error),
+            )  # fmt: skip
+            if over:
+                self._store.done(notified.id)
+            else:
+                self._store.again(notified.id, now + self._wait_ms(waiting), str(error))
+        else:
+            self._counted(owner, "delivered")
+            self._store.done(notified.id)
+
+    def _wait_ms(self, waiting: Waiting) -> int:
+        doubled = self._settings.first_retry_ms << min(waiting.tries, _DOUBLINGS)
+        # Up to a fifth more, by the id, so that what failed together does not come back together.
+        spread = int(waiting.notified.id[-2:], 16)
+        return min(doubled, self._settings.longest_retry_ms) * (1280 + spread) // 1280
+
+    async def _send(self, owner: str, notified: Notified) -> None:
+        webhook = self._webhook_of(owner)
+        if webhook is None:
+            raise NotDeliveredError("its document names no webhook any more", gone=True)
+        body = body_of(notified)
+        headers = {"content-type": "application/json", "user-agent": "seamwork-notifier"}
+        headers |= self._signed(webhook, notified.id, body)
+        running = asyncio.get_running_loop()
+        await running.run_in_executor(self._threads, self._post, webhook.url, body, headers)
+
+    def _signed(self, webhook: Webhook, identity: str, body: bytes) -> dict[str, str]:
+        folder = self._settings.secrets_dir
+        path = None if folder is None else Path(folder) / webhook.secret
+        if path is None or not path.is_file():
+            raise NotDeliveredError(f"there is no file {webhook.secret} in SEAMWORK_NOTIFIER_SECRETS_DIR")
+        if others_can_read(path):
+            raise NotDeliveredError(f"others can read the secret {webhook.secret}; run chmod 600")
+        try:
+            secrets = secret_text(path, "SEAMWORK_NOTIFIER_SECRETS_DIR").split()
+            signed = sign_webhook(secrets, identity, self._now_ms() // 1000, body)
+        except (MisconfiguredError, WebhookSecretError) as error:
+            raise NotDeliveredError(str(error)) from error
+        return dict(zip(SIGNED_HEADERS, signed, strict=True))
+
+    def _post(self, url: str, body: bytes, headers: dict[str, str]) -> None:
+        try:
+            answer = self._pool.request(
+                "POST", url, body=body, headers=headers, redirect=False, retries=False
+            )
+        except urllib3.exceptions.HTTPError as error:
+            raise NotDeliveredError(f"it could not be reached ({type(error).__name__})") from error
+        if answer.status not in _OK:
+            raise NotDeliveredError(f"it answered {answer.status}", gone=answer.status == _GONE)
+
+
+def body_of(notified: Notified) -> bytes:
+    """Write what a webhook is sent: type, timestamp and data, as Standard Webhooks advises."""
+    data = {
+        name: value for name, value in msgspec.to_builtins(notified).items() if name not in {"type", "at"}
+    }
+    return msgspec.json.encode(
+        {"type": f"seamwork.{notified.kind}", "timestamp": rfc3339(notified.at), "data": data}
+    )

@@ -1,0 +1,135 @@
+"""
+Follow what was decided and set aside, and keep what somebody must be told.
+
+It stands beside the path of work: it reads, and nothing waits for it. The database decides how far was read.
+"""
+
+import asyncio
+from collections.abc import Sequence
+from typing import Any
+
+from seamwork.bus.port import Partition
+from seamwork.catalog import Context
+from seamwork.documents.webhook import Webhook
+from seamwork.errors import MisconfiguredError
+from seamwork.records.wire import Received, read
+from seamwork.runtime import Host
+from seamwork_notifier.courier import Couriers
+from seamwork_notifier.decide import decider
+from seamwork_notifier.settings import Settings
+from seamwork_notifier.state import Nothing, Notified
+from seamwork_notifier.store import Store
+
+READS = ("decisions.v1", "dead-letters.v1")
+_BATCH = 500
+_WAIT_MS = 250
+_NOTHING = Nothing()
+
+
+class Loop:
+    """
+    The life of one process.
+
+    Args:
+        settings: Where notifications wait.
+        host: What the runtime lends.
+    """
+
+    def __init__(self, settings: Settings, host: Host) -> None:
+        self._settings = settings
+        self._host = host
+        self._decide = decider(settings.platform_team)
+        self._pending: set[str] = set()
+
+    async def run(self) -> None:
+        """Read and deliver until the host stops."""
+        host = self._host
+        with Store(self._settings.database, host.platform, host.clock.now_ms()) as store:
+            couriers = Couriers(
+                self._settings, store, self._webhook_of, host.clock.now_ms,
+                lambda owner, outcome: host.metrics.count("seamwork_deliveries", owner, outcome),
+            )  # fmt: skip
+            reading = asyncio.create_task(self._read(store, couriers), name="notifier-read")
+            stopping = asyncio.create_task(host.stopping.wait(), name="notifier-stopping")
+            watched: list[asyncio.Future[Any]] = [reading, stopping, couriers.broken]
+            try:
+                await asyncio.wait(watched, return_when=asyncio.FIRST_COMPLETED)
+                for one in watched:
+                    if one.done():
+                        one.result()
+            finally:
+                reading.cancel()
+                stopping.cancel()
+                await asyncio.gather(reading, stopping, return_exceptions=True)
+                await couriers.stop()
+
+    async def _read(self, store: Store, couriers: Couriers) -> None:
+        host = self._host
+        positions = await self._positions(store)
+        for owner in store.owners():
+            couriers.wake(owner)
+        reader = await host.log.reader()
+        host.ready()
+        try:
+            while True:
+                found = await reader.fetch(positions, max_records=_BATCH, max_wait_ms=_WAIT_MS)
+                records = [raw for batch in found.values() for raw in batch]
+                told = [one for raw in records for one in self._judge(read(raw, host.platform), store)]
+                moved = {at: batch[-1].offset + 1 for at, batch in found.items() if batch}
+                if moved:
+                    keep = [one for one in told if self._webhook_of(one.owner) is not None]
+                    store.take(keep, moved, host.clock.now_ms())
+                    positions |= moved
+                    self._say(told)
+                    for owner in {one.owner for one in keep}:
+                        couriers.wake(owner)
+                self._measure(store)
+                host.progressed(len(records))
+        finally:
+            await reader.stop()
+
+    def _judge(self, received: object, store: Store) -> Sequence[Notified]:
+        if not isinstance(received, Received):
+            return ()  # a decision that cannot be read stops machines; nobody is told by us
+        if received.raw.appended_at < store.begun_at - self._settings.oldest_s * 1000:
+            return ()
+        context = Context(now=self._host.clock.now_ms(), catalog=self._host.catalog.catalog)
+        return self._decide(_NOTHING, received, context)
+
+    async def _positions(self, store: Store) -> dict[Partition, int]:
+        log, places = self._host.log, []
+        for topic in READS:
+            count = await log.partitions_of(topic)
+            if count is None:
+                raise MisconfiguredError(
+                    f"there is no topic {topic}; the registrar makes it: run `seamwork up`"
+                )
+            places += [Partition(topic, number) for number in range(count)]
+        kept, starts = store.positions(), await log.start_offsets(places)
+        for at, start in starts.items():
+            if kept.get(at, start) < start:
+                self._host.logger.error(
+                    "records were trimmed before anybody was told of them",
+                    topic=at.topic, partition=at.partition, missed=start - kept[at],
+                )  # fmt: skip
+        return {at: max(kept.get(at, start), start) for at, start in starts.items()}
+
+    def _webhook_of(self, owner: str) -> Webhook | None:
+        kind, _, name = owner.partition(":")
+        catalog, now = self._host.catalog.catalog, self._host.clock.now_ms()
+        document = catalog.team(name, now) if kind == "team" else catalog.person(name, now)
+        return None if document is None else document.spec.webhook
+
+    def _say(self, told: Sequence[Notified]) -> None:
+        for one in told:
+            self._host.metrics.count("seamwork_notifications", one.kind, one.owner)
+            self._host.logger.info(
+                one.kind, owner=one.owner, task=one.task, crossing=one.crossing, rule=one.rule, case=one.case,
+                notification=one.id,
+            )  # fmt: skip
+
+    def _measure(self, store: Store) -> None:
+        waiting = store.owners()
+        for owner in self._pending | set(waiting):
+            self._host.metrics.set("seamwork_notifications_pending", waiting.get(owner, 0), owner)
+        self._pending = set(waiting)

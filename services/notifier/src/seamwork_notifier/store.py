@@ -1,0 +1,130 @@
+"""
+Keep what has to be told until it was told, in SQLite.
+
+Rule 1: notifications and the positions they come from change in one transaction, so each record is taken in once.
+Rule 2: a notification leaves only when its receiver took it or it was given up; it may be sent twice, never lost.
+"""
+
+import sqlite3
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import msgspec
+
+from seamwork.bus.port import Partition
+from seamwork.errors import MisconfiguredError
+from seamwork_notifier.state import Notified
+
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS about (name TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT;
+CREATE TABLE IF NOT EXISTS positions (
+    topic TEXT NOT NULL, "partition" INTEGER NOT NULL, next INTEGER NOT NULL, PRIMARY KEY (topic, "partition")
+) STRICT;
+CREATE TABLE IF NOT EXISTS waiting (
+    id TEXT PRIMARY KEY, owner TEXT NOT NULL, body TEXT NOT NULL, since INTEGER NOT NULL,
+    tries INTEGER NOT NULL DEFAULT 0, next_at INTEGER NOT NULL, error TEXT
+) STRICT;
+CREATE INDEX IF NOT EXISTS by_owner ON waiting (owner, next_at, since);
+"""
+_LOCK_S = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """A notification that waits, since *since*, for its next try at *next_at* (ms)."""
+
+    notified: Notified
+    since: int
+    tries: int
+    next_at: int
+
+
+class Store:
+    """
+    The notifications of one platform that wait.
+
+    Args:
+        path: The file; it and its folder are made for the owner's eyes only.
+        platform: The platform's id; a database belongs to one platform.
+        now: When it is made, if it is not there (ms).
+    """
+
+    def __init__(self, path: Path, platform: str, now: int) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        path.touch(mode=0o600)
+        try:
+            self._db = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=_LOCK_S)
+            self._db.execute("PRAGMA journal_mode = WAL")
+            self._db.executescript(_SCHEMA)
+            self._db.execute("INSERT OR IGNORE INTO about VALUES ('platform', ?)", (platform,))
+            self._db.execute("INSERT OR IGNORE INTO about VALUES ('since', ?)", (str(now),))
+        except sqlite3.DatabaseError as error:
+            raise MisconfiguredError(
+                f"{path} cannot be used as a database ({error}); restore or remove it"
+            ) from error
+        if self._about("platform") != platform:
+            self._db.close()
+            raise MisconfiguredError(f"{path} holds the notifications of another platform; name another file")
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._db.close()
+
+    @property
+    def begun_at(self) -> int:
+        """When this database was made (ms)."""
+        return int(self._about("since"))
+
+    def positions(self) -> dict[Partition, int]:
+        """Return how far each partition was read."""
+        rows = self._db.execute('SELECT topic, "partition", next FROM positions')
+        return {Partition(topic, number): position for topic, number, position in rows}
+
+    def take(self, notified: Sequence[Notified], positions: Mapping[Partition, int], now: int) -> None:
+        """Keep what is to be delivered, and how far was read."""
+        with self._db:
+            self._db.execute("BEGIN IMMEDIATE")
+            self._db.executemany(
+                "INSERT OR IGNORE INTO waiting (id, owner, body, since, next_at) VALUES (?, ?, ?, ?, ?)",
+                [(one.id, one.owner, msgspec.json.encode(one).decode(), now, now) for one in notified],
+            )
+            self._db.executemany(
+                "INSERT INTO positions VALUES (?, ?, ?) "
+                'ON CONFLICT (topic, "partition") DO UPDATE SET next = excluded.next',
+                [(at.topic, at.partition, position) for at, position in positions.items()],
+            )
+
+    def next_of(self, owner: str) -> Waiting | None:
+        """Return what *owner* is to be told next, whether its time has come or not."""
+        row = self._db.execute(
+            "SELECT body, since, tries, next_at FROM waiting WHERE owner = ? "
+            "ORDER BY next_at, since, rowid LIMIT 1",
+            (owner,),
+        ).fetchone()
+        return None if row is None else Waiting(msgspec.json.decode(row[0], type=Notified), *row[1:])
+
+    def owners(self) -> dict[str, int]:
+        """Return who is to be told something, and of how much."""
+        return dict(self._db.execute("SELECT owner, count(*) FROM waiting GROUP BY owner"))
+
+    def again(self, identity: str, next_at: int, error: str) -> None:
+        """Try it again at *next_at*."""
+        self._db.execute(
+            "UPDATE waiting SET tries = tries + 1, next_at = ?, error = ? WHERE id = ?",
+            (next_at, error, identity),
+        )
+
+    def done(self, identity: str) -> None:
+        """Forget what was told or given up."""
+        self._db.execute("DELETE FROM waiting WHERE id = ?", (identity,))
+
+    def _about(self, name: str) -> str:
+        (value,) = self._db.execute("SELECT value FROM about WHERE name = ?", (name,)).fetchone()
+        return str(value)

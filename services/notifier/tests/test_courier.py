@@ -1,0 +1,204 @@
+"""Notifications arrive signed, once for whoever looks at their id, and a dead webhook holds up its own alone."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from http import HTTPStatus
+from pathlib import Path
+from typing import Any
+
+import pytest
+import standardwebhooks
+
+from seamwork.bus.port import Partition
+from seamwork.clock import SystemClock
+from seamwork.documents.webhook import Webhook
+from seamwork.grants.webhooks import sign_webhook, webhook_secret, webhook_verifies
+from seamwork.platform.receiver import Receiver
+from seamwork_notifier.courier import Couriers, body_of
+from seamwork_notifier.settings import Settings
+from seamwork_notifier.state import Notified
+from seamwork_notifier.store import Store
+
+SECRET, OTHER = webhook_secret(b"s" * 32), webhook_secret(b"o" * 32)
+NOTHING_LISTENS = "http://127.0.0.1:9/"
+
+
+def notified(number: int, owner: str = "team:seams") -> Notified:
+    """Return a notification; its reason names a field."""
+    return Notified(
+        id=f"00000000-0000-8000-8000-0000000000{number:02x}", owner=owner, kind="refused", at=1_000,
+        topic="decisions.v1", partition=0, offset=number, rule="schema", reason="a field is missing",
+    )  # fmt: skip
+
+
+class Post:
+    """A notifier's database and couriers, and a webhook that may fail."""
+
+    def __init__(self, folder: Path) -> None:
+        self.settings = Settings(
+            database=folder / "n.db", secrets_dir=folder / "secrets", first_retry_ms=10, longest_retry_ms=50
+        )
+        (folder / "secrets").mkdir()
+        secret = folder / "secrets" / "seams"
+        secret.write_text(SECRET + "\n")
+        secret.chmod(0o600)
+        self.secret_file = secret
+        self.webhooks: dict[str, Webhook] = {}
+        self.got: list[str] = []
+        self.outcomes: list[tuple[str, str]] = []
+        self.failures = 0
+
+    def answer(self) -> HTTPStatus:
+        """Fail as often as the test wants."""
+        self.failures -= 1
+        return HTTPStatus.SERVICE_UNAVAILABLE if self.failures >= 0 else HTTPStatus.NO_CONTENT
+
+    @contextmanager
+    def receiving(self) -> Iterator[None]:
+        """Let the team's webhook listen."""
+        with Receiver(
+            [SECRET], lambda identity, _: self.got.append(identity), self.answer
+        ).listening() as url:
+            self.webhooks["team:seams"] = Webhook(url=url, secret="seams")
+            yield
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[tuple[Store, Couriers]]:
+        """Run the couriers, as a process does from its start to its end."""
+        with Store(self.settings.database, "p", 0) as store:
+            couriers = Couriers(
+                self.settings, store, self.webhooks.get, SystemClock().now_ms,
+                lambda owner, outcome: self.outcomes.append((owner, outcome)),
+            )  # fmt: skip
+            for owner in store.owners():
+                couriers.wake(owner)
+            try:
+                yield store, couriers
+            finally:
+                await couriers.stop()
+
+    async def until(self, holds: Callable[[], bool]) -> None:
+        """Wait until it holds."""
+        async with asyncio.timeout(10):
+            while not holds():  # noqa: ASYNC110  # it waits for SQLite, which rings no bell
+                await asyncio.sleep(0.005)
+
+
+@pytest.fixture
+def post(tmp_path: Path) -> Post:
+    """Return a database, a folder of secrets, and nobody who listens yet."""
+    return Post(tmp_path)
+
+
+def take(store: Store, couriers: Couriers, *told: Notified, at: int | None = None) -> None:
+    """Do what the loop does with what it decided."""
+    now = SystemClock().now_ms() if at is None else at
+    store.take(told, {Partition("decisions.v1", 0): told[-1].offset + 1}, now)
+    for one in told:
+        couriers.wake(one.owner)
+
+
+async def test_what_a_webhook_does_not_take_is_sent_again_under_its_id(post: Post) -> None:
+    """Until it takes it; then nothing waits any more."""
+    post.failures = 2
+    with post.receiving():
+        async with post.running() as (store, couriers):
+            take(store, couriers, notified(1))
+            await post.until(lambda: not store.owners())
+
+    assert [notified(1).id] == post.got
+    assert ["failed", "failed", "delivered"] == [outcome for _, outcome in post.outcomes]
+
+
+async def test_what_waits_survives_a_restart(post: Post) -> None:
+    """Another process on the same database goes on where the first one was."""
+    post.webhooks["team:seams"] = Webhook(url=NOTHING_LISTENS, secret="seams")
+    async with post.running() as (store, couriers):
+        take(store, couriers, notified(1), notified(2))
+        await post.until(lambda: len(post.outcomes) > 1)
+    with post.receiving():
+        async with post.running() as (store, _):
+            await post.until(lambda: not store.owners())
+            assert {Partition("decisions.v1", 0): 3} == store.positions()
+
+    assert {notified(1).id, notified(2).id} == set(post.got)
+
+
+async def test_a_dead_webhook_holds_up_its_own_alone(post: Post) -> None:
+    """Others hear at once."""
+    post.webhooks["team:dead"] = Webhook(url=NOTHING_LISTENS, secret="seams")
+    with post.receiving():
+        async with post.running() as (store, couriers):
+            take(store, couriers, notified(1, "team:dead"), notified(2))
+            await post.until(lambda: "team:seams" not in store.owners())
+            assert {"team:dead": 1} == store.owners()
+
+    assert [notified(2).id] == post.got
+
+
+async def test_a_record_that_is_read_again_is_told_once(post: Post) -> None:
+    """The id is that of the record and its owner."""
+    post.webhooks["team:seams"] = Webhook(url=NOTHING_LISTENS, secret="seams")
+    async with post.running() as (store, couriers):
+        take(store, couriers, notified(1))
+        take(store, couriers, notified(1))
+
+        assert {"team:seams": 1} == store.owners()
+
+
+async def test_what_nobody_takes_for_too_long_is_given_up(post: Post) -> None:
+    """Loudly, and what came later still has its time."""
+    post.webhooks["team:seams"] = Webhook(url=NOTHING_LISTENS, secret="seams")
+    async with post.running() as (store, couriers):
+        take(store, couriers, notified(1), at=0)
+        await post.until(lambda: ("team:seams", "given-up") in post.outcomes)
+
+        assert {} == store.owners()
+
+
+async def test_nothing_is_sent_unsigned(post: Post) -> None:
+    """A secret that is not there, or that others can read, lets notifications wait."""
+    with post.receiving():
+        post.secret_file.chmod(0o644)
+        async with post.running() as (store, couriers):
+            store.take([notified(1)], {}, SystemClock().now_ms())
+            couriers.wake("team:seams")
+            await post.until(lambda: ("team:seams", "failed") in post.outcomes)
+            assert [] == post.got
+            post.secret_file.chmod(0o600)
+            await post.until(lambda: not store.owners())
+
+    assert [notified(1).id] == post.got
+
+
+def test_another_implementation_verifies_what_is_signed() -> None:
+    """The form is that of Standard Webhooks, so any receiver's library can."""
+    now, body = SystemClock().now_ms() // 1000, body_of(notified(1))
+    headers = dict(zip(("webhook-id", "webhook-timestamp", "webhook-signature"),
+                       sign_webhook([SECRET], notified(1).id, now, body), strict=True))  # fmt: skip
+    said: dict[str, Any] = standardwebhooks.Webhook(SECRET).verify(body.decode(), headers)
+
+    assert ("seamwork.refused", "a field is missing") == (said["type"], said["data"]["reason"])
+
+
+@pytest.mark.parametrize(
+    ("secrets", "body", "later"),
+    [([OTHER], b"{}", 0), ([SECRET], b"{} ", 0), ([SECRET], b"{}", 301), ([SECRET], b"{}", -301)],
+    ids=["another secret", "another body", "too late", "from the future"],
+)  # fmt: skip
+def test_a_receiver_does_not_believe_anything_else(secrets: list[str], body: bytes, later: int) -> None:
+    """A signature is over id, time and body, and does not hold for ever."""
+    identity, timestamp, signatures = sign_webhook([SECRET], "n-1", 1_000, b"{}")
+
+    assert webhook_verifies([SECRET], identity, timestamp, signatures, b"{}", now_s=1_000)
+    assert not webhook_verifies(secrets, identity, timestamp, signatures, body, now_s=1_000 + later)
+
+
+def test_a_secret_is_replaced_without_a_gap() -> None:
+    """Two secrets sign both, and a receiver with either believes."""
+    other = webhook_secret(b"o" * 32)
+    identity, timestamp, signatures = sign_webhook([SECRET, other], "n-1", 1_000, b"{}")
+
+    assert webhook_verifies([SECRET], identity, timestamp, signatures, b"{}", now_s=1_000)
+    assert webhook_verifies([other], identity, timestamp, signatures, b"{}", now_s=1_000)
