@@ -1,0 +1,217 @@
+"""
+Make payloads from a schema with Hypothesis: those at its edges, which it allows, and those one step past them.
+
+The schema's own checker has the last word on what is allowed, so a keyword that is not understood here costs
+examples and never a wrong one.
+"""
+
+import json
+import re
+from typing import Any
+
+from hypothesis import strategies as st
+
+from seamwork.contracts.samples import samples
+from seamwork.contracts.schema import Checker
+from seamwork.rules.walk import Schema, resolve, types
+
+_DEEPEST = 5
+_LONGEST = 40  # beyond it only the limit itself is tried
+_LONG = 2000  # a text of its greatest length is tried up to here
+_MOST_ENTRIES = 3
+_MATCHES = 8
+_INT64 = (1 << 63) - 1
+_FORMATS: dict[str, st.SearchStrategy[str]] = {
+    "date-time": st.sampled_from(
+        ["2026-03-01T09:00:00Z", "1970-01-01T00:00:00+14:00", "2024-02-29T23:59:59.999-12:00"]
+    ),
+    "date": st.sampled_from(["2026-03-01", "2024-02-29", "0001-01-01"]),
+    "time": st.sampled_from(["09:00:00Z", "23:59:59.5+02:00"]),
+    "duration": st.sampled_from(["P1D", "PT0S", "P1Y2M3DT4H5M6S"]),
+    "email": st.sampled_from(["ada@example.org", "a.b+c@example.org"]),
+    "hostname": st.sampled_from(["example.org", "a"]),
+    "ipv4": st.sampled_from(["192.0.2.1", "255.255.255.255"]),
+    "ipv6": st.sampled_from(["2001:db8::1", "::"]),
+    "uri": st.sampled_from(["https://example.org/a?b=c", "urn:x:y"]),
+    "uuid": st.uuids().map(str),
+}  # fmt: skip
+_LEAVES = st.one_of(st.none(), st.booleans(), st.integers(-9, 9), st.text(max_size=3))
+
+
+def allowed(schema: Any) -> st.SearchStrategy[Any]:
+    """Return payloads that *schema* allows, its edges among the first."""
+    checker = Checker(schema if isinstance(schema, dict) else {})
+    return _Maker(schema).values(schema, 0).filter(lambda value: not checker.findings(value))
+
+
+def broken(schema: Any) -> st.SearchStrategy[Any]:
+    """Return payloads that *schema* allows but for one change."""
+    checker = Checker(schema if isinstance(schema, dict) else {})
+    made = st.tuples(allowed(schema), st.integers(0, _INT64)).map(lambda both: _changed(*both))
+    return made.filter(lambda value: bool(checker.findings(value)))
+
+
+class _Maker:
+    def __init__(self, root: Any) -> None:
+        self._root = root
+
+    def values(self, schema: Any, depth: int) -> st.SearchStrategy[Any]:
+        if not isinstance(schema, dict) or not schema or depth > _DEEPEST:
+            return _LEAVES if schema is not False else st.nothing()
+        if isinstance(schema.get("$ref"), str):
+            rest = {name: value for name, value in schema.items() if name != "$ref"}
+            return self.values(_both(rest, resolve(self._root, schema["$ref"])), depth + 1)
+        if "const" in schema:
+            return st.just(schema["const"])
+        if isinstance(schema.get("enum"), list):
+            return st.sampled_from(schema["enum"])
+        for keyword in ("anyOf", "oneOf"):
+            if isinstance(schema.get(keyword), list):
+                rest = {name: value for name, value in schema.items() if name != keyword}
+                return st.one_of([self.values(_both(rest, one), depth + 1) for one in schema[keyword]])
+        if isinstance(schema.get("allOf"), list):
+            whole = {name: value for name, value in schema.items() if name != "allOf"}
+            for one in schema["allOf"]:
+                whole = _both(whole, one)
+            return self.values(whole, depth + 1)
+        named = types(schema) or _implied(schema)
+        if not named:
+            return _LEAVES
+        return st.one_of([self._typed(name, schema, depth) for name in named])
+
+    def _typed(self, name: str, schema: Schema, depth: int) -> st.SearchStrategy[Any]:
+        match name:
+            case "object":
+                return self._objects(schema, depth)
+            case "array":
+                return self._arrays(schema, depth)
+            case "string":
+                return _texts(schema)
+            case "integer":
+                return _integers(schema)
+            case "number":
+                return st.one_of(_integers(schema), _numbers(schema))
+            case "boolean":
+                return st.booleans()
+            case _:
+                return st.none()
+
+    def _objects(self, schema: Schema, depth: int) -> st.SearchStrategy[Any]:
+        declared = schema.get("properties")
+        fields: dict[str, Any] = declared if isinstance(declared, dict) else {}
+        needed = [name for name in schema.get("required", []) if isinstance(name, str)]
+        made = {
+            name: self.values(fields.get(name, {}), depth + 1) for name in dict.fromkeys((*needed, *fields))
+        }
+        optional = {name: made[name] for name in made if name not in needed}
+        return st.fixed_dictionaries({name: made[name] for name in needed}, optional=optional)
+
+    def _arrays(self, schema: Schema, depth: int) -> st.SearchStrategy[Any]:
+        least, most = int(schema.get("minItems", 0)), int(schema.get("maxItems", _MOST_ENTRIES))
+        first = schema.get("prefixItems")
+        head = [self.values(one, depth + 1) for one in first] if isinstance(first, list) else []
+        entries = self.values(schema.get("items", {}), depth + 1)
+        unique = json.dumps if schema.get("uniqueItems") is True else None
+        size = min(most, max(least, _MOST_ENTRIES))
+        rest = st.lists(
+            entries, min_size=max(0, least - len(head)), max_size=max(0, size - len(head)), unique_by=unique
+        )
+        if not head:
+            return rest
+        return st.tuples(st.tuples(*head), rest).map(lambda both: [*both[0], *both[1]])
+
+
+def _texts(schema: Schema) -> st.SearchStrategy[str]:
+    if isinstance(schema.get("format"), str) and schema["format"] in _FORMATS:
+        return _FORMATS[schema["format"]]
+    least = int(schema.get("minLength", 0))
+    most = int(schema.get("maxLength", least + _LONGEST))
+    if isinstance(schema.get("pattern"), str):
+        # Made once: to walk through an expression for every payload takes most of a minute.
+        made = samples(schema, _MATCHES)
+        matching: st.SearchStrategy[str] = st.from_regex(re.compile(schema["pattern"]))
+        return st.sampled_from(made) if made else matching
+    short = st.text(st.characters(codec="utf-8"), min_size=least, max_size=min(most, least + _LONGEST))
+    limits = ["a" * least, "é" * most] if most <= _LONG else ["a" * least]
+    return st.one_of(st.sampled_from(limits), short) if most > 0 else st.just("")
+
+
+def _integers(schema: Schema) -> st.SearchStrategy[int]:
+    least, most = _bounds(schema)
+    low, high = max(-_INT64 - 1, int(-(-least // 1))), min(_INT64, int(most // 1))
+    if low > high:
+        return st.nothing()
+    step = schema.get("multipleOf")
+    inside = st.integers(low, high)
+    if isinstance(step, int) and step > 1:
+        return st.integers(-(-low // step), high // step).map(lambda number: number * step)
+    return st.one_of(st.sampled_from([low, high]), inside)
+
+
+def _numbers(schema: Schema) -> st.SearchStrategy[float]:
+    least, most = _bounds(schema)
+    return st.floats(least, most, allow_nan=False, allow_infinity=False, width=64)
+
+
+def _bounds(schema: Schema) -> tuple[float, float]:
+    least = max(schema.get("minimum", -1e9), schema.get("exclusiveMinimum", -1e9))
+    most = min(schema.get("maximum", 1e9), schema.get("exclusiveMaximum", 1e9))
+    if "minimum" not in schema and "exclusiveMinimum" not in schema:
+        least = min(least, most)
+    return least, max(most, least)
+
+
+def _implied(schema: Schema) -> list[str]:
+    if "properties" in schema or "required" in schema:
+        return ["object"]
+    if "items" in schema or "prefixItems" in schema:
+        return ["array"]
+    return ["string"] if {"pattern", "format", "maxLength", "minLength"} & schema.keys() else []
+
+
+def _both(first: Schema, second: Any) -> Schema:
+    """Return one schema for two that must both hold, as far as a proposal needs it."""
+    if not isinstance(second, dict):
+        return first
+    merged = {**first, **second}
+    for keyword in ("properties", "required"):
+        one, other = first.get(keyword), second.get(keyword)
+        if isinstance(one, dict) and isinstance(other, dict):
+            merged[keyword] = {**one, **other}
+        elif isinstance(one, list) and isinstance(other, list):
+            merged[keyword] = [*one, *other]
+    return merged
+
+
+def _changed(value: Any, pick: int) -> Any:
+    """Return *value* with one thing changed somewhere in it; *pick* says which and how."""
+    here = [None, [value], *_others(value)]
+    below: list[str | int] = []
+    if isinstance(value, dict):
+        below = list(value)
+    elif isinstance(value, list):
+        below = list(range(min(len(value), _MOST_ENTRIES)))
+    rest, chosen = divmod(pick, len(here) + len(below))
+    if chosen < len(here):
+        return here[chosen]
+    at = below[chosen - len(here)]
+    if isinstance(value, list):
+        return [_changed(entry, rest) if index == at else entry for index, entry in enumerate(value)]
+    return {name: _changed(entry, rest) if name == at else entry for name, entry in value.items()}
+
+
+def _others(value: Any) -> list[Any]:
+    match value:
+        case dict():
+            lacking = [{key: entry for key, entry in value.items() if key != name} for name in value]
+            return [*lacking, {**value, "undeclared-by-anybody": 1}]
+        case list():
+            return [[*value, *value[:1]], [None]]
+        case bool():
+            return [int(value)]
+        case int() | float():
+            return [str(value), -_INT64, _INT64, value + 0.5]
+        case str():
+            return [f"{value}\x00", f"{value}{'x' * 5000}", 0]
+        case _:
+            return [0]

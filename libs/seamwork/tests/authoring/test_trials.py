@@ -1,0 +1,184 @@
+"""What a team's CI asks of its contracts, by the command and by the plugin."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner
+from hypothesis import given
+from hypothesis import strategies as st
+
+from seamwork.authoring.edges import allowed, broken
+from seamwork.authoring.trials import Trial, TrialFailedError, trials
+from seamwork.cli import seamwork
+from seamwork.contracts.schema import Checker
+from seamwork.documents import AnyDocument
+from seamwork.testing.documents import document
+
+ROOT = Path(__file__).parents[4]
+NUMBER: dict[str, Any] = {
+    "type": "object",
+    "properties": {"n": {"type": "integer", "minimum": 0, "maximum": 99}, "note": {"type": "string"}},
+    "required": ["n"],
+    "additionalProperties": False,
+}
+ONE = {"name": "one", "payload": {"n": 1}}
+
+
+def contract(version: str = "1.0.0", rule: str = "this.n < 100", **spec: Any) -> AnyDocument:
+    """Return a contract of one number, with one rule on it."""
+    rules = [{"name": "rule", "expr": rule, "message": "It does not hold."}]
+    whole: dict[str, Any] = {"input": {"schema": NUMBER, "rules": rules}, "examples": [ONE], **spec}
+    return document("Contract", "numbers", version, **whole)
+
+
+def failures(*documents: AnyDocument, examples: int = 20) -> dict[str, str]:
+    """Return what fails, by what was tried."""
+    found = {}
+    for trial in trials(documents, examples):
+        try:
+            trial.run()
+        except TrialFailedError as error:
+            found[str(trial)] = str(error)
+    return found
+
+
+def test_a_contract_that_is_what_it_says_passes() -> None:
+    """Its examples, what its schemas allow, and what they do not."""
+    tried = list(trials([contract()], 20))
+
+    assert {} == failures(contract())
+    assert {"example": 1, "edges": 4, "breaks": 4} == {
+        kind: sum(trial.kind == kind for trial in tried) for kind in ("example", "edges", "breaks")
+    }
+
+
+def test_an_example_that_comes_out_otherwise_fails() -> None:
+    """Which rules it names, and which it breaks."""
+    wrong = {"name": "wrong", "payload": {"n": 1}, "violates": ["schema"]}
+
+    assert {
+        "numbers/1.0.0: wrong is refused": "the example wrong should violate schema, it violates nothing"
+    } == failures(contract(examples=[ONE, wrong]))
+
+
+@pytest.mark.parametrize("rule", ["this.note != 'x'", "100 / this.n > 0"])
+def test_a_rule_that_cannot_be_evaluated_on_an_allowed_payload_fails(rule: str) -> None:
+    """A field that may be missing, and a number that may be zero: found without anybody thinking of them."""
+    found = failures(contract(rule=rule))
+    told = found["numbers/1.0.0: every rule of input can be evaluated on what its schema allows"]
+
+    assert told.startswith('rule:rule cannot be evaluated on what the schema of input allows: {"n":0')
+
+
+def test_a_minor_version_that_refuses_what_the_last_one_admitted_fails() -> None:
+    """A major one may; whoever has examples of both finds out."""
+    stricter: dict[str, Any] = {"rule": "this.n > 1", "examples": [{"name": "two", "payload": {"n": 2}}]}
+
+    (told,) = failures(contract(), contract("1.1.0", **stricter), examples=0).values()
+
+    assert told.startswith("numbers/1.1.0 refuses the example one that 1.0.0 admits: rule:rule: ")
+    assert {} == failures(contract(), contract("2.0.0", **stricter), examples=0)
+
+
+@pytest.mark.parametrize(
+    ("versions", "says"),
+    [(">=1 <2", None), (">=2 <3", "every crossing between them would be refused"), ("*", "has no upper end")],
+)
+def test_an_agent_must_take_a_version_that_there_is(versions: str, says: str | None) -> None:
+    """And none that nobody has thought of yet."""
+    agent = document("Agent", "adder", accepts=[{"contract": "numbers", "versions": versions}])
+    told = list(failures(contract(), agent, examples=0).values())
+
+    assert [says] == [says if says and says in one else one for one in told] if says else [] == told
+
+
+def test_an_edge_must_allow_a_version_that_there_is() -> None:
+    """Else nothing ever crosses there."""
+    flow = document(
+        "Flow", "sums", edges=[{"from": "a", "to": "b", "contract": "numbers", "versions": ">=2 <3"}]
+    )
+
+    assert ["the edge allows numbers in >=2 <3, and there are 1.0.0"] == list(
+        failures(contract(), flow, examples=0).values()
+    )
+
+
+SCHEMAS = [
+    NUMBER,
+    {
+        "$ref": "#/$defs/line",
+        "$defs": {"line": {"type": "array", "items": NUMBER, "minItems": 2, "maxItems": 9}},
+    },
+    {"type": ["string", "null"], "maxLength": 3},
+    {"anyOf": [{"type": "integer", "multipleOf": 7, "minimum": 1}, {"const": "none"}]},
+    {"type": "string", "format": "date-time"},
+    {"type": "string", "pattern": "^e[1-9][0-9]?$", "maxLength": 3},
+    {"allOf": [NUMBER, {"required": ["note"]}]},
+    {
+        "type": "array",
+        "prefixItems": [{"type": "boolean"}],
+        "items": {"enum": ["a", "b"]},
+        "uniqueItems": True,
+    },
+    {"type": "number", "exclusiveMinimum": 0, "maximum": 1},
+]
+
+
+@given(st.data())
+def test_what_is_made_is_allowed_or_broken_as_it_says(data: st.DataObject) -> None:
+    """For every kind of schema there are payloads on both sides of its edge."""
+    schema = data.draw(st.sampled_from(SCHEMAS))
+
+    assert () == Checker(schema).findings(data.draw(allowed(schema)))
+    assert () != Checker(schema).findings(data.draw(broken(schema)))
+
+
+def test_the_command_answers_for_people_and_programs(tmp_path: Path) -> None:
+    """Exit status 0 for a sound contract, 1 for one that is not, 2 where there is none."""
+    sound = str(ROOT / "docs" / "guide" / "greeter" / "contract.yaml")
+    text = Path(sound).read_text(encoding="utf-8")
+    (tmp_path / "wrong.yaml").write_text(text.replace("violates: [names-the-guest]", ""))
+    (tmp_path / "none").mkdir()
+    run = CliRunner().invoke
+
+    passed = run(seamwork, ["contracts", "test", sound, "--examples", "10", "--json"])
+    failed = run(seamwork, ["contracts", "test", str(tmp_path / "wrong.yaml"), "--examples", "0"])
+    none = run(seamwork, ["contracts", "test", str(tmp_path / "none")])
+
+    assert (0, True) == (passed.exit_code, json.loads(passed.output)["passed"])
+    assert 1 == failed.exit_code
+    assert "FAILED  greeting/1.0.0: greeted-in-general is admitted" in failed.output
+    assert "2 of 3 trials passed" in failed.output
+    assert none.exit_code != 0
+
+
+def test_a_trial_is_named_as_a_test(tmp_path: Path) -> None:
+    """So that it can be selected."""
+    trial = Trial("a/1.0.0", "example", "one is admitted", "a.yaml", lambda: None)
+
+    assert "a/1.0.0: one is admitted" == str(trial)
+
+
+pytest_plugins = ["pytester"]
+
+
+def test_pytest_collects_contracts_where_it_is_asked_to(pytester: pytest.Pytester) -> None:
+    """One test an example, edge case and pair of versions; elsewhere nothing is collected."""
+    text = (ROOT / "docs" / "guide" / "greeter" / "contract.yaml").read_text(encoding="utf-8")
+    wrong = text.replace("violates: [names-the-guest]", "").replace("greeting, version", "parting, version")
+    for folder in ("documents", "others"):
+        (pytester.mkdir(folder) / "contract.yaml").write_text(text)
+    (pytester.path / "documents" / "parting.yaml").write_text(wrong)
+
+    pytester.makepyprojecttoml(
+        '[tool.pytest.ini_options]\nseamwork_contracts = ["documents"]\nseamwork_examples = "5"\n'
+    )
+    asked = pytester.runpytest_subprocess("-p", "no:cacheprovider", "-v")
+
+    asked.assert_outcomes(passed=17, failed=1)
+    asked.stdout.fnmatch_lines(
+        ["*the example greeted-in-general should violate nothing, it violates names-the-guest*"]
+    )
+    assert "others" not in asked.stdout.str()
