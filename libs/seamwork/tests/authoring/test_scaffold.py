@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from seamwork.authoring.folder import contracts_of, read_folder
+from seamwork.authoring.folder import read_folder
 from seamwork.authoring.scaffold import module_of, write_agent
-from seamwork.contracts import check_contract
+from seamwork.contracts.together import check_documents
 from seamwork.documents import Agent, Flow, Policy
 from seamwork.errors import UnprocessableError
 
@@ -26,12 +26,11 @@ def test_an_agent_is_begun_with_everything_that_it_needs(tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize("name", ["a", "word-count", "class", "x" * 41])
-def test_the_contract_that_it_begins_with_has_nothing_to_mend(name: str, tmp_path: Path) -> None:
-    """The check that `publish` runs has no remark, not even a warning, whatever the agent is called."""
+def test_what_it_begins_with_has_nothing_to_mend(name: str, tmp_path: Path) -> None:
+    """`contracts check` has no remark, not even a warning, whatever the agent is called."""
     write_agent(name, tmp_path)
 
-    (contract,) = contracts_of(read_folder(tmp_path / name))
-    assert () == check_contract(contract)
+    assert () == check_documents(read_folder(tmp_path / name)).problems
 
 
 @pytest.mark.parametrize(
