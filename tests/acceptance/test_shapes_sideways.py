@@ -8,6 +8,7 @@ import pytest
 import pytest_asyncio
 
 from seamwork.agent import Refused, Task, subtask
+from seamwork.platform.breakers import breakers_of, set_breaker
 from seamwork.records.crossing import Gap
 from seamwork.records.decision import BreakerMoved, Dispatched, Escalated
 from seamwork.records.decision import Refused as RefusedDecision
@@ -192,6 +193,32 @@ async def test_one_bad_stage_is_taken_out_and_the_pipeline_goes_on(troupe: Troup
     assert ["complete"] * 3 == outcomes
     assert ("shape", "open", 2) == (moved.agent.agent, moved.state, moved.failures)
     assert ["intake", "spare", "store"] == third
+    await troupe.stage.audited()
+    shown = (await breakers_of(troupe.stage.door)).counted
+    assert [("shape", "1.0.0", 0, "open")] == [
+        (one.agent, one.version, one.partition, one.state) for one in shown
+    ]
+
+
+async def test_a_breaker_is_set_by_hand_and_left_to_itself_again(troupe: Troupe) -> None:
+    """Open by hand nothing goes to the scout, though it never failed; then all is as before."""
+
+    async def lead(payload: dict[str, Any], task: Task) -> Any:
+        try:
+            return await task.delegate(contract=TEAM, to="scout", payload=payload, step="scout")
+        except Refused as refused:
+            return {"rule": refused.rule}
+
+    play = troupe.play(lead=lead, scout=echo)
+    answers = []
+    for how in ("open", "auto"):
+        await set_breaker(troupe.stage.door, "scout", how, "a drill")
+        root = await troupe.begin(play, TEAM, "lead")
+        await troupe.stage.ended(root.crossing.task)
+        answers.append(await troupe.answer(root.crossing.task))
+
+    assert {"rule": "breaker-open"} == answers[0]
+    assert "rule" not in answers[1]
 
 
 async def test_failures_that_spread_halt_the_task(troupe: Troupe) -> None:

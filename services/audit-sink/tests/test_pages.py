@@ -227,3 +227,28 @@ def test_an_id_may_hold_anything(database: Path) -> None:
     path = f"/v1/tasks/{task}/trace".encode().decode("latin-1")
 
     assert task == asked(Pages(Archive(database), lambda: None), path)["task"]
+
+
+def test_the_breakers_that_are_not_closed_are_shown_as_they_were_left(database: Path) -> None:
+    """The last move counts, of each agent version in each partition."""
+    moves = [
+        ("extractor", "open", 0), ("reader", "open", 0), ("extractor", "half-open", 0), ("reader", "closed", 0),
+        ("reader", "open", 1),
+    ]  # fmt: skip
+    write(
+        database,
+        raws(
+            *(
+                (
+                    "breaker-moved",
+                    {"at": f"{place}/{number}", "agent": who, "state": state, "partition": place},
+                )
+                for number, (who, state, place) in enumerate(moves)
+            )
+        ),
+    )
+    shown = asked(Pages(Archive(database), lambda: None), "/v1/breakers")
+
+    assert [("extractor", "half-open", 0), ("reader", "open", 1)] == [
+        (one["agent"], one["state"], one["partition"]) for one in shown
+    ]

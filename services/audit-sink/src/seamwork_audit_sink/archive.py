@@ -68,6 +68,12 @@ class Archive:
             row = db.execute(query, (crossing,)).fetchone()
             return None if row is None else Row(*row)
 
+    def breaker_moves(self, limit: int) -> list[Row]:
+        """Return the last moves of breakers, the newest first."""
+        query = f"SELECT {_LEAN} FROM records WHERE type = 'breaker-moved' ORDER BY leaf DESC LIMIT ?"  # noqa: S608
+        with self._reading() as db:
+            return [Row(*row) for row in db.execute(query, (limit,))]
+
     def counts(self) -> list[tuple[str, str, str, int]]:
         """Return what was counted: what, by which name, divided by which detail, how many."""
         with self._reading() as db:

@@ -7,6 +7,7 @@ Answer questions over HTTP, as JSON and read-only.
 | ``/v1/tasks/ID/trace`` | ``Trace`` |
 | ``/v1/tasks/ID/blame`` | ``Blame`` |
 | ``/v1/tasks/ID/records?limit=&after=`` | ``{"task", "records": […], "next"}``, masked, in the order of taking in |
+| ``/v1/breakers`` | ``[BreakerLine, …]``: the breakers that are not closed |
 | ``/v1/summary`` | ``Summary`` |
 | ``/v1/positions`` | ``{"topic/partition": next offset}``: what lies before is kept |
 | ``/v1/tree`` | ``{"log", "size", "root_sha256"}`` |
@@ -74,6 +75,8 @@ class Pages:
                 if state is not None and state not in STATES:
                     raise _AskedError("400 Bad Request", f"a state is one of {', '.join(STATES)}")
                 return self._queries.tasks(_number(query, "limit", 20, _MOST_TASKS), state)
+            case ("breakers",):
+                return self._queries.breakers()
             case ("summary",):
                 return self._queries.summary()
             case ("positions",):

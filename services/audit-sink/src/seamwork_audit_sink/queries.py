@@ -2,7 +2,9 @@
 
 from itertools import islice
 
-from seamwork.platform.views import Blame, Summary, Tally, TaskLine, Trace
+from seamwork.platform.views import Blame, BreakerLine, Summary, Tally, TaskLine, Trace
+from seamwork.records.decision import BreakerMoved
+from seamwork.records.wire import Received
 from seamwork_audit_sink.archive import Archive
 from seamwork_audit_sink.blame import blame
 from seamwork_audit_sink.rows import record_of
@@ -47,6 +49,26 @@ class Queries:
         """Return what explains the outcome of a task, or None where nothing of it was ever recorded."""
         found = self.trace(task)
         return None if found is None else blame(found)
+
+    def breakers(self) -> tuple[BreakerLine, ...]:
+        """Return the breakers that are not closed, as their last moves left them."""
+        last: dict[tuple[str, str, int], BreakerLine] = {}
+        for row in self._archive.breaker_moves(LOOKED_AT):
+            received = record_of(row)
+            move = received.record if isinstance(received, Received) else None
+            if not isinstance(move, BreakerMoved):
+                continue
+            line = BreakerLine(
+                agent=move.agent.agent,
+                version=move.agent.version,
+                partition=move.partition,
+                state=move.state,
+                failures=move.failures,
+                since=move.decided_at,
+                open_until=move.open_until,
+            )
+            last.setdefault((line.agent, line.version, line.partition), line)
+        return tuple(line for _, line in sorted(last.items()) if line.state != "closed")
 
     def summary(self) -> Summary:
         """Return what the platform has done, in numbers."""

@@ -66,3 +66,6 @@ CREATE TABLE heads (size INTEGER PRIMARY KEY, root_sha256 TEXT NOT NULL, signed_
 
 INSERT INTO tree VALUES (1, 0, x'');
 """
+
+ADDED = "CREATE INDEX IF NOT EXISTS breaker_moves ON records (leaf) WHERE type = 'breaker-moved'"
+"""What came later and changes nothing of what is there: made whenever the database is opened."""

@@ -22,7 +22,7 @@ from seamwork_audit_sink.counts import Counted, count
 from seamwork_audit_sink.merkle import Frontier, leaf_hash
 from seamwork_audit_sink.order import in_order
 from seamwork_audit_sink.rows import Row, entry_of, row_of
-from seamwork_audit_sink.schema import SCHEMA, VERSION
+from seamwork_audit_sink.schema import ADDED, SCHEMA, VERSION
 
 _INSERT = f"INSERT INTO records VALUES ({', '.join('?' * (1 + len(Row._fields)))})"  # noqa: S608  # places alone
 _MOVE = 'UPDATE positions SET next = ? WHERE topic = ? AND "partition" = ? AND next = ?'
@@ -229,6 +229,7 @@ class Store:
                     f"{self._path} has the layout {version}, this release knows {VERSION}; start the release that "
                     "made it"
                 )
+            self._db.execute(ADDED)
         if self._about("platform") != self._platform:
             raise MisconfiguredError(
                 f"{self._path} holds the records of another platform; set SEAMWORK_AUDIT_SINK_DATABASE to a "

@@ -34,6 +34,7 @@ _COMMANDS = {
     "cases": ("cases", "cases"),
     "teams": ("teams", "teams"),
     "webhooks": ("teams", "webhooks"),
+    "breakers": ("breakers", "breakers"),
     "deploy": ("deploy", "deploy"),
 }
 

@@ -9,17 +9,20 @@ import sys
 import time
 import urllib.error
 import urllib.request
+from collections.abc import Sequence
 from pathlib import Path
 
 import click
 
 from seamwork.cli import NO
 from seamwork.cli.terminal import answer, home_of, json_option, platform_option, running_loop, table, tell
-from seamwork.errors import MisconfiguredError
+from seamwork.errors import MisconfiguredError, UnprocessableError
+from seamwork.platform.audit import Audit
 from seamwork.platform.home import PlatformHome
 from seamwork.platform.state import RunState, ServiceState, is_alive, read_state
 from seamwork.platform.supervisor import last_words
 from seamwork.platform.up import DEFAULT_PARTITIONS, DEFAULT_PREFIX, bring_up
+from seamwork.platform.views import BreakerLine
 
 _READY_WITHIN_S = 180.0
 _GONE_WITHIN_S = 90.0
@@ -126,6 +129,7 @@ def status(platform: str) -> None:
     lacking = [str(service["name"]) for service in services if not service["ready"]]
     admits = state.state == "ready" and not lacking
     why = "" if admits else (f"not ready: {', '.join(lacking)}" if lacking else f"it is {state.state}")
+    resting = _resting(state)
     value = {
         "platform": platform,
         "admits_work": admits,
@@ -134,10 +138,25 @@ def status(platform: str) -> None:
         "bootstrap": state.kafka.bootstrap if state.kafka else None,
         "home": str(home.root),
         "services": services,
+        "breakers": resting,
     }
-    answer(value, lambda: _screen(platform, home, state, services, admits=admits, why=why))
+    answer(value, lambda: _screen(platform, home, state, services, admits=admits, why=why) + _rests(resting))
     if not admits:
         sys.exit(NO)
+
+
+def _resting(state: RunState) -> list[BreakerLine] | None:
+    """Return the breakers that are not closed, or None where the record cannot be asked now."""
+    sink = state.service("audit-sink")
+    try:
+        return None if sink is None else Audit(f"http://127.0.0.1:{sink.http_port}").breakers()
+    except (MisconfiguredError, UnprocessableError):
+        return None
+
+
+def _rests(resting: Sequence[BreakerLine] | None) -> str:
+    names = sorted({f"{one.agent}@{one.version}" for one in resting or ()})
+    return f"\nbreakers not closed: {', '.join(names)}; see `seamwork breakers list`" if names else ""
 
 
 def _detached(home: PlatformHome, port: int | None, prefix: str | None, partitions: int | None) -> None:

@@ -11,7 +11,7 @@ import msgspec
 from seamwork.errors import MisconfiguredError, UnprocessableError
 from seamwork.platform.door import Door
 from seamwork.platform.state import read_state
-from seamwork.platform.views import Blame, Summary, TaskLine, Trace
+from seamwork.platform.views import Blame, BreakerLine, Summary, TaskLine, Trace
 
 T = TypeVar("T")
 _NOT_FOUND = 404
@@ -49,6 +49,10 @@ class Audit:
     def tasks(self, limit: int) -> list[TaskLine]:
         """Return the latest tasks."""
         return msgspec.convert(self._get(f"/v1/tasks?limit={limit}"), list[TaskLine])
+
+    def breakers(self) -> list[BreakerLine]:
+        """Return the breakers that are not closed."""
+        return msgspec.convert(self._get("/v1/breakers"), list[BreakerLine])
 
     def summary(self) -> Summary:
         """Return what every service said so far, in numbers."""

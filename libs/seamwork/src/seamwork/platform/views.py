@@ -7,6 +7,7 @@ contracts are named as ``name@version``, places as ``topic partition/offset``, i
 
 import textwrap
 from collections.abc import Iterator, Sequence
+from typing import Literal
 
 import msgspec
 
@@ -229,6 +230,18 @@ class TaskLine(View, frozen=True, kw_only=True):
     crossings: int | None = None
     refused: int | None = None
     spent_micro_usd: int | None = None
+
+
+class BreakerLine(View, frozen=True, kw_only=True):
+    """Where the breaker of one agent version stands in one partition, since its last move (ms)."""
+
+    agent: str
+    version: str
+    partition: int
+    state: Literal["closed", "half-open", "open"]
+    failures: int
+    since: int
+    open_until: int | None = None
 
 
 class Tally(View, frozen=True, kw_only=True):
