@@ -232,8 +232,8 @@ def test_an_id_may_hold_anything(database: Path) -> None:
 def test_the_breakers_that_are_not_closed_are_shown_as_they_were_left(database: Path) -> None:
     """The last move counts, of each agent version in each partition."""
     moves = [
-        ("extractor", "open", 0), ("reader", "open", 0), ("extractor", "half-open", 0), ("reader", "closed", 0),
-        ("reader", "open", 1),
+        ("extractor", "open", "0/0"), ("reader", "open", "0/1"), ("extractor", "half-open", "0/2"),
+        ("reader", "closed", "0/3"), ("reader", "open", "1/0"),
     ]  # fmt: skip
     write(
         database,
@@ -241,9 +241,9 @@ def test_the_breakers_that_are_not_closed_are_shown_as_they_were_left(database: 
             *(
                 (
                     "breaker-moved",
-                    {"at": f"{place}/{number}", "agent": who, "state": state, "partition": place},
+                    {"at": at, "agent": who, "state": state, "partition": int(at[0])},
                 )
-                for number, (who, state, place) in enumerate(moves)
+                for who, state, at in moves
             )
         ),
     )
