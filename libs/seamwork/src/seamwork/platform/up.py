@@ -23,7 +23,7 @@ from seamwork.platform.members import write_agent_settings
 from seamwork.platform.services import service_environ
 from seamwork.platform.state import KafkaState, RunState, ServiceState, write_state
 from seamwork.platform.supervisor import Supervisor, free_ports, service_modules
-from seamwork.platform.trust import FIRST_AGENTS
+from seamwork.platform.trust import FIRST_AGENTS, ensure_trust
 
 READY_WITHIN_S = 60.0
 DEFAULT_PREFIX = "seamwork"
@@ -174,8 +174,9 @@ async def bring_up(  # what an operator may choose
 
 
 async def _publish_first(door: Door, home: PlatformHome) -> None:
+    trust = ensure_trust(home)  # makes the publisher's key, without which there is no publisher
     async with door.publisher() as publisher:
-        await publish_first(publisher, home)
+        await publish_first(publisher, trust)
     for name in FIRST_AGENTS:
         write_agent_settings(door, name)
 
