@@ -15,7 +15,7 @@ from seamwork.errors import MisconfiguredError
 from seamwork.platform.first import publish_first
 from seamwork.platform.home import Identity, PlatformHome
 from seamwork.platform.publisher import Publisher
-from seamwork.platform.trust import FIRST_AGENTS, PUBLISHER, ROOT
+from seamwork.platform.trust import FIRST_AGENTS, ensure_trust
 from seamwork.settings.kafka import KafkaAccess
 
 
@@ -41,10 +41,12 @@ async def found(home: PlatformHome, folder: Path, *, furnish: bool, replication:
     written: tuple[Path, ...] = ()
     if furnish:
         publisher, written = await asyncio.to_thread(_furnish, home, identity, access, folder, replication)
-    home.ensure_key(PUBLISHER)
+    trust = ensure_trust(home)
     async with KafkaLog(publisher, identity.prefix, client_id=f"{identity.prefix}-founding") as log:
-        key, root = home.key(PUBLISHER), home.key(ROOT)
-        await publish_first(Publisher(log, identity.id, identity.root_public, key, SystemClock(), root), home)
+        signing = Publisher(
+            log, identity.id, identity.root_public, trust.publisher, SystemClock(), trust.root
+        )
+        await publish_first(signing, trust)
     return written
 
 
