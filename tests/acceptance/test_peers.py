@@ -1,4 +1,4 @@
-"""Agents of other makes take part in a governed flow: one in Go, that has only the wire's pages to go by."""
+"""Agents of other makes take part in one governed flow: one in Go, and one of the OpenAI Agents SDK."""
 
 import asyncio
 import json
@@ -12,22 +12,27 @@ from typing import Any
 
 import pytest
 import pytest_asyncio
+from openai import AsyncOpenAI
 
 from code_review import adviser
-from seamwork.agent import AgentSettings, Submitted
+from code_review.reviewer import member
+from seamwork.agent import AgentSettings, Refused, Submitted
 from seamwork.bus.port import Partition
 from seamwork.documents import Agent as AgentDocument
 from seamwork.grants.keys import record_verifies
 from seamwork.ids import accompaniment_id
 from seamwork.platform.files import read_files
 from seamwork.platform.members import add_agents
-from seamwork.records.crossing import Progress, Result
+from seamwork.records.authority import Spent
+from seamwork.records.crossing import Handoff, Progress, Result
 from seamwork.records.decision import Accepted, Dispatched
+from seamwork.records.decision import Refused as RefusedDecision
 from seamwork.records.inbox import Work
 from seamwork.records.people import Command
 from seamwork.records.platform import Heartbeat
 from seamwork.records.wire import Outgoing, RawRecord, Received, read
 from seamwork.testing.puppet import new_id, now_ms
+from seamwork.testing.scripted_model import ScriptedModel, Turn, says
 from seamwork.testing.stage import Stage
 
 # The first to ask waits for the Go compiler: a minute and more where nothing of it is cached.
@@ -143,6 +148,65 @@ async def test_an_agent_in_go_takes_part_in_a_governed_flow(
     assert mine[2].spent is not None
     assert 0 == mine[2].spent.micro_usd
     assert 4 == len([d for d in await stage.decisions(begun.task) if isinstance(d, Accepted | Dispatched)])
+
+
+async def test_an_agent_of_a_framework_joins_and_its_tools_are_handoffs(
+    stage: Stage, settings: dict[str, Path], advised: None, program: Program
+) -> None:
+    """
+    A model reviews two files: it asks the agent in Go, which asks the adviser, and its budget pays for it.
+
+    The first answer leaves a file out, is refused by the contract, and is mended by the model itself.
+    """
+    found = {"file": "pool.go", "note": "example.org/fast/ring is not known to the team"}
+    review = {"verdict": "change", "summary": "One module is new.", "findings": [found]}
+    asks = (
+        ("survey_go", {"name": "pool.go", "source": POOL}),
+        ("survey_go", {"name": "plain.go", "source": PLAIN}),
+    )
+    script = (
+        Turn(calls=asks, input_tokens=2_000, output_tokens=100),
+        says({**review, "surveyed": ["pool.go"]}, input_tokens=3_000, cached_tokens=2_000, output_tokens=100),
+        says({**review, "surveyed": ["pool.go", "plain.go"]}, input_tokens=2_000, output_tokens=100),
+    )
+    # 500 + 200, 250 + 50 + 200, 500 + 200 micro-USD by code_review/prices.toml
+    cost = 1_900
+    with ScriptedModel(script) as model:
+        async with AsyncOpenAI(base_url=model.url, api_key="none", max_retries=0) as client:
+            reviewer = member(client)
+            await stage.play(reviewer, AgentSettings.from_file(settings["reviewer"]))
+            files = [{"name": "pool.go", "source": POOL}, {"name": "plain.go", "source": PLAIN}]
+            request = {"title": "A pool", "files": files}
+
+            begun = await stage.submit(
+                "code-review/1.0.0", request, capability="review-code", ceiling_micro_usd=5_000
+            )
+            answer = await stage.wait(begun)
+            # What the budget of 20,000 has left is 20,000 less what was used, and not less what was reserved.
+            dear = await stage.submit(
+                "code-review/1.0.0", request, capability="review-code", ceiling_micro_usd=18_101
+            )
+            with pytest.raises(Refused, match="asks 18101 micro-USD, 18100 are left of Budget reviewer"):
+                await stage.wait(dear)
+            await stage.leave(reviewer)
+
+            shown = [m["content"] for m in model.requests[1]["messages"] if m["role"] == "tool"]
+    assert {**review, "surveyed": ["pool.go", "plain.go"]} == answer.value
+    assert ["pool", "plain"] == [json.loads(text)["value"]["declares"] for text in shown]
+    handoffs = [
+        r.record for r in await stage.records("handoffs.v1", key=begun.task) if isinstance(r.record, Handoff)
+    ]
+    assert {
+        ("operator", "code-review"), ("reviewer", "go-survey"), ("surveyor", "module-advice"),
+    } == {(h.source.agent, h.contract.name) for h in handoffs}  # fmt: skip
+    assert 4 == len(handoffs)
+    results = [
+        r.record for r in await stage.records("handoffs.v1", key=begun.task) if isinstance(r.record, Result)
+    ]
+    final = [r.spent for r in results if r.source.agent == "reviewer"][-1]
+    assert Spent(micro_usd=cost, input_tokens=7_000, output_tokens=300, requests=3) == final
+    (refused,) = [d for d in await stage.decisions(begun.task) if isinstance(d, RefusedDecision)]
+    assert "rule:every-file-was-surveyed" == refused.rule
 
 
 async def test_it_is_alive_for_the_platform(

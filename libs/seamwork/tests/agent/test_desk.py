@@ -706,6 +706,52 @@ async def test_a_refused_answer_can_be_mended(stage: Stage) -> None:
     assert [("every-licence", 0)] == [(refusal.rule, refusal.ordinal) for refusal in refusals]
 
 
+async def test_what_a_correction_costs_is_added_to_what_was_spent_before(stage: Stage) -> None:
+    """The account belongs to the dispatch: the second answer names both."""
+    agent = Agent("extractor", "1.0.0")
+
+    @agent.accepts("licence-facts", "1.0.0")
+    async def extract(parsed: Parsed, task: Task) -> Facts:
+        task.spend(micro_usd=30, requests=1)
+        return Facts(parsed.name)
+
+    @extract.on_refused
+    async def mend(parsed: Parsed, refusal: Refusal, task: Task) -> Facts:
+        task.spend(micro_usd=12, requests=1)
+        return Facts(parsed.name)
+
+    await stage.start(agent)
+    work = await stage.router.dispatch("extractor", {"name": "mortar"})
+    first = await stage.router.next(Result)
+    await stage.router.tell("refused", work, first.record.id, rule="every-licence", corrections_left=1)
+    second = await stage.router.next(Result)
+
+    assert Spent(micro_usd=30, requests=1) == first.record.spent
+    assert Spent(micro_usd=42, requests=2) == second.record.spent
+
+
+async def test_nothing_spent_and_nobody_knows_are_two_things(stage: Stage) -> None:
+    """A cost of nothing is said as such; one that is not known any more stays unknown, whatever is added."""
+    agent = Agent("extractor", "1.0.0")
+
+    @agent.accepts("licence-facts", "1.0.0")
+    async def extract(parsed: Parsed, task: Task) -> Facts:
+        task.spend(micro_usd=0)
+        if parsed.name == "unknown":
+            task.spent_unknown()
+            task.spend(micro_usd=5, requests=1)
+        return Facts(parsed.name)
+
+    await stage.start(agent)
+    await stage.router.dispatch("extractor", {"name": "free"})
+    free = await stage.router.next(Result)
+    await stage.router.dispatch("extractor", {"name": "unknown"})
+    unknown = await stage.router.next(Result)
+
+    assert Spent(micro_usd=0) == free.record.spent
+    assert Spent(requests=1) == unknown.record.spent
+
+
 async def test_a_refusal_that_came_while_the_agent_was_away_is_mended_at_the_start(stage: Stage) -> None:
     """The function itself is not run again: its answer was judged already."""
     agent, runs = Agent("extractor", "1.0.0"), list[str]()

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from seamwork.broker.configuration import HOST
-from seamwork.broker.folder import Folder
+from seamwork.broker.folder import Folder, cluster_id
 from seamwork.errors import MisconfiguredError
 
 
@@ -27,6 +27,14 @@ def test_the_folder_is_its_owners(folder: Folder) -> None:
 def test_ports_and_passwords_are_remembered(folder: Folder) -> None:
     """The second start is the first one again."""
     assert folder.node("admin", None) == folder.node("admin", None)
+
+
+def test_no_cluster_id_reads_as_an_option() -> None:
+    """Of random ids one in 64 would begin with a hyphen, and its platform could not be made."""
+    ids = [cluster_id(bytes([first]) + bytes(15)) for first in range(256)]
+
+    assert not [each for each in ids if each.startswith("-")]
+    assert {22} == {len(each) for each in ids}
 
 
 def test_a_port_can_be_asked_for(folder: Folder) -> None:

@@ -289,7 +289,8 @@ class Dispatch:
     async def _run(self, seat: Seat, started: Started) -> None:
         try:
             offer = self._offer = self._offer or await self._office.fetch(self)
-            self._task = task = GovernedTask(self, offer, seat)
+            # What is corrected is paid for twice: the account of a dispatch goes on from answer to answer.
+            self._task = task = GovernedTask(self, offer, seat, before=self._task)
             refusal = self._refusal
             if refusal is None:
                 await self._send(

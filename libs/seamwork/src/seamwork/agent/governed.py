@@ -33,8 +33,10 @@ class Hands(Protocol):
 class GovernedTask(Task):
     """The task of a function that the router stands behind."""
 
-    def __init__(self, hands: Hands, offer: Offer, seat: Seat) -> None:
+    def __init__(self, hands: Hands, offer: Offer, seat: Seat, before: "GovernedTask | None" = None) -> None:
         super().__init__(_facts(offer), asyncio.get_running_loop())
+        if before is not None:
+            self._spent, self._cost_known = before._spent, before._cost_known  # noqa: SLF001  # one of its own kind
         self._hands = hands
         self._offer = offer
         self._seat = seat

@@ -12,6 +12,8 @@ from collections.abc import Coroutine, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar, Unpack, overload
 
+import msgspec
+
 from seamwork.agent import payload as payloads
 from seamwork.agent.errors import Cancelled, Failed, PartialAnswer, PayloadError
 from seamwork.agent.handing import Constraints, Handing, contract_of
@@ -65,6 +67,7 @@ class Task(ABC):
         self._cancelled = threading.Event()
         self._lock = threading.Lock()
         self._spent = Spent()
+        self._cost_known = True
         self._steps = {state.name: state for state in facts.steps}
 
     # ── What is known ────────────────────────────────────────────────────────────────────
@@ -158,11 +161,17 @@ class Task(ABC):
         with self._lock:
             before = self._spent
             self._spent = Spent(
-                micro_usd=_sum(before.micro_usd, micro_usd),
+                micro_usd=_sum(before.micro_usd, micro_usd) if self._cost_known else None,
                 input_tokens=_sum(before.input_tokens, input_tokens),
                 output_tokens=_sum(before.output_tokens, output_tokens),
                 requests=_sum(before.requests, requests),
             )
+
+    def spent_unknown(self) -> None:
+        """Say that what this work has cost is not known any more; from now on its whole ceiling is charged."""
+        with self._lock:
+            self._cost_known = False
+            self._spent = msgspec.structs.replace(self._spent, micro_usd=None)
 
     async def progress(self, note: str) -> None:
         """Tell people where this work stands."""

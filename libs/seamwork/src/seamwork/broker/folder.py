@@ -167,7 +167,7 @@ class Folder:
 
     def write_format(self, node: Node, classpath: str, *, seen_at: Path | None = None) -> Path:
         """Write the launcher's arguments that format the data folder, passwords included; remove them after."""
-        cluster = base64.urlsafe_b64encode(secrets.token_bytes(16)).decode("ascii").rstrip("=")
+        cluster = cluster_id(secrets.token_bytes(16))
         arguments = [
             *jvm_options(heap_mb=_FORMAT_HEAP_MB),
             "-cp",
@@ -203,6 +203,15 @@ class Folder:
         note = json.dumps({"client": client, "controller": controller}) + "\n"
         self.ports.write_text(note, encoding="ascii")
         return Ports(client, controller)
+
+
+def cluster_id(random: bytes) -> str:
+    """
+    Name a cluster, as Kafka writes its ids: 16 bytes in base64 for URLs, without padding.
+
+    The first bit is cleared, so that no id begins with a hyphen, which the format tool takes for another option.
+    """
+    return base64.urlsafe_b64encode(bytes([random[0] & 0x7F]) + random[1:]).decode("ascii").rstrip("=")
 
 
 def _is_free(port: int) -> bool:
