@@ -46,4 +46,4 @@ def test_a_secret_is_a_file_and_only_its_owner_gets_it(composed: dict[str, Any],
     assert {f"{name}-key", f"{name}-password", "kafka-ca"} == sources
     assert sources <= set(composed["secrets"])
     assert not any("PASSWORD" in key and not key.endswith("_FILE") for key in service["environment"])
-    assert ("volumes" in service) == (name == "audit-sink")
+    assert ("volumes" in service) == (name in {"audit-sink", "notifier"})
