@@ -7,7 +7,7 @@ Whoever signed a bad record is told; of a record that nobody is proved to have s
 import base64
 import struct
 from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import msgspec
 import pytest
@@ -15,6 +15,7 @@ import pytest_asyncio
 from aiokafka.protocol.produce import ProduceRequest
 from aiokafka.record.default_records import DefaultRecordBatchBuilder
 from aiokafka.record.util import calc_crc32c
+from msgspec.structs import replace
 
 from seamwork.agent import Agent
 from seamwork.bus.connection import Connection

@@ -157,9 +157,11 @@ async def test_a_restarted_broker_is_found_again(own_broker: KafkaTestbed, tmp_p
         answers = await log.publish([outgoing(1)])
         found = await fetch(reader, {Partition(WORK, 0): 1})
         journal = await log.read(Partition(JOURNAL, 0), 0, 100)
+        async with asyncio.timeout(30):  # the group's coordinator may come back last
+            while not (committed := await log.committed(GROUP, [Partition(WORK, 0)])):
+                await asyncio.sleep(0.1)
         await place.stop()
         await place.wait()
-        committed = await log.committed(GROUP, [Partition(WORK, 0)])
         await reader.stop()
 
     assert [b"before", b"after"] == list(dict.fromkeys(values(journal)))

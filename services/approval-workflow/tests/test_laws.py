@@ -1,13 +1,13 @@
 """Hold the workflow to its laws over questions and answers that nobody thought of."""
 
 from collections.abc import Iterator
-from dataclasses import replace
 from functools import cache
 from typing import Any
 
 import msgspec
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from seamwork.catalog import Catalog, Context
 from seamwork.catalog.entries import Activation

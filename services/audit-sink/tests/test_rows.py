@@ -1,11 +1,11 @@
 """A row holds a record whole."""
 
-from dataclasses import replace
 from typing import Any
 
 import hypothesis
 import pytest
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from seamwork.records.wire import RawRecord, Received, read
 from seamwork.testing.builders import DEFAULTS, PLATFORM, received

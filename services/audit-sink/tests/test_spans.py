@@ -1,10 +1,9 @@
 """The record tells one trace a task: a span for each crossing and for each stage that it went through."""
 
-from dataclasses import replace
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from seamwork.agent.trace import child_of
 from seamwork.ids import span_id

@@ -7,7 +7,6 @@ lists of parts can share an encoding.
 """
 
 import hashlib
-import uuid
 
 _RANDOM_BYTES = 10
 
@@ -19,7 +18,7 @@ def length_prefixed(*parts: bytes) -> bytes:
     The form is the pre-authentication encoding of DSSE (``DSSEv1``, then length, space, bytes for each part),
     with as many parts as given where DSSE has two.
     """
-    return b"DSSEv1" + b"".join(b" %d %b" % (len(part), part) for part in parts)
+    return b"DSSEv1" + b"".join([b" %d %b" % (len(part), part) for part in parts])
 
 
 def sha256_hex(data: bytes) -> str:
@@ -81,7 +80,8 @@ def request_id(partition: int, offset: int, action_sha256: str) -> str:
 def _stamped(raw: bytearray, version: int) -> str:
     raw[6] = (raw[6] & 0x0F) | (version << 4)
     raw[8] = (raw[8] & 0x3F) | 0x80
-    return str(uuid.UUID(bytes=bytes(raw)))
+    text = raw.hex()
+    return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
 
 
 def trace_id(begins_with: str) -> str:

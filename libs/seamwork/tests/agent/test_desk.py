@@ -7,6 +7,7 @@ import threading
 from collections.abc import AsyncIterator, Callable
 from typing import Any
 
+import msgspec
 import pytest
 from pydantic import BaseModel, ConfigDict
 
@@ -994,7 +995,7 @@ def _asking_agent() -> Agent:
 
 
 def _with(outgoing: Any, **parts: Any) -> Any:
-    return dataclasses.replace(outgoing, **parts)
+    return msgspec.structs.replace(outgoing, **parts)
 
 
 def _with_header(outgoing: Any, name: str, value: bytes) -> Any:

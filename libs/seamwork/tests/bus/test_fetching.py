@@ -1,14 +1,14 @@
 """What is asked within a session: only what moved, and everything again when the broker has forgotten."""
 
-import io
 import struct
 
 import pytest
 from aiokafka import errors as kafka_errors
 from aiokafka.protocol.fetch import FetchRequest_v11
 
-from seamwork.bus.fetching import FetchAnswer, FetchRequest, Session, SessionLostError, single
+from seamwork.bus.fetching import FetchAnswer, Session, SessionLostError, single
 from seamwork.bus.port import Partition
+from seamwork.bus.requests import Request
 
 A, B = Partition("a.v1", 0), Partition("a.v1", 3)
 C = Partition("c.v1", 1)
@@ -27,10 +27,12 @@ def answer(code: int = 0, session: int = 7, *found: tuple[str, int, int, bytes |
         data += struct.pack(">h", len(name)) + name + struct.pack(">i", 1)
         data += struct.pack(">ihqqqi", number, error, 9, 9, 2, 1) + struct.pack(">qq", 1, 1)
         data += struct.pack(">ii", -1, -1 if records is None else len(records)) + (records or b"")
-    return FetchAnswer.decode(io.BytesIO(data))
+    return FetchAnswer(memoryview(data))
 
 
-def asked(request: FetchRequest) -> tuple[tuple[int, int], dict[str, dict[int, int]], dict[str, list[int]]]:
+def asked(
+    request: Request[FetchAnswer],
+) -> tuple[tuple[int, int], dict[str, dict[int, int]], dict[str, list[int]]]:
     """Read a request by aiokafka's own schema: session, positions asked for, partitions forgotten."""
     read = FetchRequest_v11.decode(request.encode())
     positions = {name: {number: at for number, _, at, *_ in rest} for name, rest in read.topics}
@@ -107,5 +109,5 @@ def test_an_answer_is_read_partition_by_partition() -> None:
 
 def test_a_broker_too_old_for_this_is_named() -> None:
     """Instead of being asked what it cannot read."""
-    with pytest.raises(kafka_errors.IncompatibleBrokerVersion, match="versions 0 to 10, not by 11"):
+    with pytest.raises(kafka_errors.IncompatibleBrokerVersion, match="versions 0 to 10 of request 1, not 11"):
         single(wire, [(A, 0)], 0).prepare({1: (0, 10)})

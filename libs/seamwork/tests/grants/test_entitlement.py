@@ -1,7 +1,7 @@
-from dataclasses import replace
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from seamwork.catalog import Catalog
 from seamwork.grants.entitlement import entitlement

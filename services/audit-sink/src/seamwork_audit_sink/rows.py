@@ -10,6 +10,7 @@ from typing import Any, Literal, NamedTuple
 import msgspec
 
 from seamwork.ids import sha256_hex
+from seamwork.records.base import tag_of
 from seamwork.records.crossing import AnyCrossing, Handoff
 from seamwork.records.envelope import AnyEnvelope, decode
 from seamwork.records.inbox import Answer, Notice
@@ -166,7 +167,7 @@ def _facts(found: Received[AnyEnvelope] | Malformed) -> dict[str, Any]:
         }
     record = found.record
     return {
-        "type": str(record.__struct_config__.tag),
+        "type": tag_of(record),
         "task": getattr(record, "task", None) or _task_by_key(found.raw),
         "crossing": _crossing(record),
         "dispatch": getattr(record, "dispatch", None),

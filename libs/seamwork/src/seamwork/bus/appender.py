@@ -7,31 +7,26 @@ and a commit already carries what recognises a repeat: its epoch and its number.
 
 import asyncio
 
-from aiokafka import AIOKafkaProducer
 from aiokafka import errors as kafka_errors
 
-from seamwork.bus.connection import Connection, not_authorised, unknown_topic, unreachable
+from seamwork.bus.connection import Connection, not_authorised, unknown_topic
 from seamwork.bus.limits import limit_of, record_bytes
 from seamwork.bus.port import Appended, Partition
+from seamwork.bus.producing import Batch, Producer
 from seamwork.errors import MisconfiguredError, OutcomeUnknownError, UnprocessableError
-from seamwork.settings.kafka import KafkaAccess
 
 _TIMEOUT_MS = 5_000
 # A batch's life, then one last request that was sent just before its end.
 _DEADLINE_S = 2 * _TIMEOUT_MS / 1000 + 1
-_LOG_APPEND_TIME = 1
-_LARGEST_REQUEST = 64 * 1024 * 1024  # limits are the topics', checked before
+_ANY_SIZE = 2**31 - 1  # limits are the topics', checked before
 
 
 class Appender:
     """Appends to whichever partition it is told; one in flight for each partition is the caller's duty."""
 
-    def __init__(self, access: KafkaAccess, connection: Connection, client_id: str) -> None:
-        self._access = access
+    def __init__(self, connection: Connection) -> None:
         self._connection = connection
-        self._client_id = client_id
-        self._producer: AIOKafkaProducer | None = None
-        self._starting = asyncio.Lock()
+        self._producer = Producer(connection, "append", idempotent=False, timeout_ms=_TIMEOUT_MS)
 
     async def append(self, partition: Partition, value: bytes, key: bytes | None) -> Appended:
         """Append one record and wait for all replicas; see the port."""
@@ -42,27 +37,28 @@ class Appender:
                 f"a record of {size} bytes is too large for topic {topic}, which takes {limit_of(topic)}; "
                 "nothing was sent"
             )
-        leaders = await self._connection.patiently(lambda: self._connection.leaders(topic), {topic})
-        if leaders is None or number not in leaders:
+        count = self._connection.count_of(topic)
+        if count is None:
+            leaders = await self._connection.patiently(lambda: self._connection.leaders(topic), {topic})
+            count = 0 if leaders is None else len(leaders)
+        if number >= count:
             raise unknown_topic(partition)
-        producer = await self._started()
+        batch = Batch(_ANY_SIZE)
+        batch.append(key, value)
         try:
             async with asyncio.timeout(_DEADLINE_S):
-                metadata = await producer.send_and_wait(
-                    self._connection.wire(topic), value=value, key=key, partition=number
-                )
+                placed = await self._producer.post(partition, batch)
         except (kafka_errors.KafkaError, TimeoutError) as error:
             raise self._explained(error, partition) from error
-        if metadata.timestamp_type != _LOG_APPEND_TIME:
+        if placed.appended_at < 0:
             raise MisconfiguredError(
                 f"topic {topic} does not keep the broker's append time; set message.timestamp.type=LogAppendTime"
             )
-        return Appended(metadata.offset, metadata.timestamp)
+        return Appended(placed.offset, placed.appended_at)
 
     async def stop(self) -> None:
-        """Close the connection; what is still in flight is waited for."""
-        if self._producer is not None:
-            await self._producer.stop()
+        """Wait for what is still in flight."""
+        await self._producer.stop()
 
     def _explained(self, error: Exception, partition: Partition) -> Exception:
         match error:
@@ -79,21 +75,3 @@ class Appender:
                     f"an append to topic {partition.topic}, partition {partition.partition} was not answered "
                     f"({type(error).__name__}); append the same bytes again, or stop"
                 )
-
-    async def _started(self) -> AIOKafkaProducer:
-        async with self._starting:
-            if self._producer is None:
-                producer = AIOKafkaProducer(
-                    **self._access.aiokafka(),
-                    client_id=f"{self._client_id}-append",
-                    acks="all",
-                    request_timeout_ms=_TIMEOUT_MS,
-                    max_request_size=_LARGEST_REQUEST,
-                )
-                try:
-                    await producer.start()
-                except kafka_errors.KafkaError as error:
-                    await producer.stop()
-                    raise unreachable(self._access) from error
-                self._producer = producer
-            return self._producer

@@ -147,10 +147,19 @@ class Connection:
                 group.append(partition)
         return grouped
 
-    async def send(self, node: int, request: Any, *, aside: bool = False) -> Any:
-        """Send one request; *aside* uses a second connection, so that it does not wait behind a long fetch."""
+    def count_of(self, topic: str) -> int | None:
+        """Return how many partitions *topic* has, as far as is known without asking."""
+        leaders = self._leaders.get(topic)
+        return None if leaders is None else len(leaders)
+
+    async def send(self, node: int, request: Any, *, aside: bool = False, lane: str | None = None) -> Any:
+        """
+        Send one request.
+
+        *aside* uses a second connection, so that it does not wait behind a long fetch; a *lane* one of its own.
+        """
         group = ConnectionGroup.COORDINATION if aside else ConnectionGroup.DEFAULT
-        return await self._client.send(node, request, group=group)
+        return await self._client.send(node, request, group=group if lane is None else lane)
 
     async def offsets(self, partitions: Sequence[Partition], which: int) -> dict[Partition, int]:
         """Return the first (``EARLIEST``) or the next (``LATEST``) offset of each partition."""

@@ -3,11 +3,9 @@ Ask one broker for what is new, over and over, without saying each time what it 
 
 A full request names every partition, and the broker answers for every one of them. In a session both sides
 remember: a request names what moved, an answer what there is. Who follows sixty partitions then pays for the two
-that have something. The bytes are written and read here because aiokafka knows no sessions; its connections carry
-them.
+that have something. aiokafka knows no sessions, so the bytes are written and read here.
 """
 
-import io
 import struct
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
@@ -16,6 +14,7 @@ from typing import NamedTuple
 from aiokafka import errors as kafka_errors
 
 from seamwork.bus.port import Partition
+from seamwork.bus.requests import Request
 
 # What one answer may weigh. A single record batch larger than this still comes, alone.
 _ANSWER_BYTES = 8 * 1024 * 1024
@@ -29,7 +28,6 @@ _UNKNOWN_SESSION, _WRONG_EPOCH = 70, 71
 _REQUEST = struct.Struct(">iiiibii")
 # Number, leader epoch, offset, start of the log, most bytes.
 _ASKED = struct.Struct(">iiqqi")
-_HEADER = struct.Struct(">hhih")
 _COUNT = struct.Struct(">i")
 _LENGTH = struct.Struct(">h")
 # Throttle time, error, session, number of topics.
@@ -70,7 +68,7 @@ class Session:
         self._epoch = _FIRST
         self._asked: dict[Partition, int] = {}
 
-    def request(self, wanted: Sequence[tuple[Partition, int]], max_wait_ms: int) -> "FetchRequest":
+    def request(self, wanted: Sequence[tuple[Partition, int]], max_wait_ms: int) -> "Request[FetchAnswer]":
         """Ask for *wanted*, in this order of preference where the broker does not know it yet."""
         if self._id == _NO_SESSION:
             moved, gone = wanted, []
@@ -81,8 +79,9 @@ class Session:
                 list(asked.keys() - {at for at, _ in wanted}) if len(asked) + len(moved) > len(wanted) else []
             )
         self._asked = dict(wanted)
-        body = self._body(moved, gone, max_wait_ms, (self._id, self._epoch))
-        return FetchRequest(body)
+        return Request(
+            _API, _VERSION, self._body(moved, gone, max_wait_ms, (self._id, self._epoch)), FetchAnswer
+        )
 
     def take(self, answer: "FetchAnswer") -> None:
         """
@@ -142,57 +141,6 @@ class Session:
             yield from entries
 
 
-class FetchRequest:
-    """
-    A request as aiokafka's connection sends it: it is asked for its bytes, and for what reads the answer.
-
-    Args:
-        body: Everything behind the header.
-    """
-
-    def __init__(self, body: bytes) -> None:
-        self._body = body
-
-    @property
-    def RESPONSE_TYPE(self) -> "type[FetchAnswer]":  # noqa: N802  # aiokafka's name for it
-        """What reads the answer."""
-        return FetchAnswer
-
-    def prepare(self, versions: dict[int, tuple[int, int]]) -> "FetchRequest":
-        """
-        See that the broker speaks this version.
-
-        Raises:
-            IncompatibleBrokerVersion: It does not; Kafka has since 2.3.
-        """
-        least, most = versions.get(_API, (0, 0))
-        if not least <= _VERSION <= most:
-            message = f"the broker fetches by versions {least} to {most}, not by {_VERSION}"
-            raise kafka_errors.IncompatibleBrokerVersion(message)
-        return self
-
-    def build_request_header(self, correlation_id: int, client_id: str) -> "_Header":
-        """Return what goes before the body."""
-        return _Header(correlation_id, client_id)
-
-    def encode(self) -> bytes:
-        """Return the body."""
-        return self._body
-
-    def parse_response_header(self, answer: io.BytesIO) -> "_Header":
-        """Read which request is answered."""
-        return _Header(_COUNT.unpack(answer.read(_COUNT.size))[0], "")
-
-
-class _Header(NamedTuple):
-    correlation_id: int
-    client_id: str
-
-    def encode(self) -> bytes:
-        name = self.client_id.encode()
-        return _HEADER.pack(_API, _VERSION, self.correlation_id, len(name)) + name
-
-
 class FetchAnswer:
     """
     An answer, still in bytes.
@@ -205,11 +153,6 @@ class FetchAnswer:
     def __init__(self, data: memoryview) -> None:
         _, self.code, self.session, self._topics = _ANSWER.unpack_from(data)
         self._data = data
-
-    @classmethod
-    def decode(cls, data: io.BytesIO) -> "FetchAnswer":
-        """Take what follows the header."""
-        return cls(data.getbuffer()[data.tell() :])
 
     def __iter__(self) -> Iterator[Found]:
         """Go through the partitions; topics by their names on the wire."""
@@ -232,7 +175,7 @@ class FetchAnswer:
 
 def single(
     wire: Callable[[str], str], wanted: Sequence[tuple[Partition, int]], max_wait_ms: int
-) -> FetchRequest:
+) -> "Request[FetchAnswer]":
     """Ask once, without beginning a session."""
     session = Session(wire)
     session._epoch = _LAST  # noqa: SLF001  # of this module

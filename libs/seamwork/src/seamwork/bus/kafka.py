@@ -47,8 +47,8 @@ class KafkaLog:
         self._client_id = client_id
         self._session_timeout_ms = session_timeout_ms
         self._connection = Connection(access, prefix, client_id)
-        self._appender = Appender(access, self._connection, client_id)
-        self._publisher = Publisher(access, self._connection, client_id)
+        self._appender = Appender(self._connection)
+        self._publisher = Publisher(self._connection)
 
     async def __aenter__(self) -> Self:
         await self.start()

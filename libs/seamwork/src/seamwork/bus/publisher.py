@@ -8,21 +8,19 @@ thrown away and what is open is sent by a new one. And it never gives up, so the
 
 import asyncio
 from collections import defaultdict, deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import islice
-from typing import Any
 
-from aiokafka import AIOKafkaProducer
 from aiokafka import errors as kafka_errors
 
-from seamwork.bus.connection import Connection, unreachable
+from seamwork.bus.connection import Connection
 from seamwork.bus.limits import limit_of, record_bytes
 from seamwork.bus.port import Confirmation, Confirmed, NotAuthorisedError, Partition, Rejected
+from seamwork.bus.producing import Batch, Placed, Producer
 from seamwork.errors import OutcomeUnknownError
 from seamwork.records.partition import partition_of
 from seamwork.records.wire import Outgoing
-from seamwork.settings.kafka import KafkaAccess
 
 UNKNOWN_TOPIC = Rejected("unknown-topic")
 NOT_AUTHORISED = Rejected("not-authorised")
@@ -35,14 +33,13 @@ _TOGETHER = 500
 _REQUEST_TIMEOUT_MS = 5_000
 # Below the smallest limit of a topic, which holds for a batch of records, not for one.
 _BATCH_BYTES = 512 * 1024
-_LARGEST_REQUEST = 64 * 1024 * 1024
 
 
 @dataclass(slots=True, eq=False)
 class _Lease:
     """A producer, and how many batches are using it; one that is *broken* is closed by the last of them."""
 
-    producer: AIOKafkaProducer
+    producer: Producer
     users: int = 0
     broken: bool = False
 
@@ -53,8 +50,8 @@ class _Parcel:
 
     partition: Partition
     indexes: list[int]
-    builder: Any
-    answer: "asyncio.Future[Any] | None" = None
+    records: Batch
+    answer: "asyncio.Future[Placed] | None" = None
 
 
 @dataclass(slots=True, eq=False)
@@ -105,10 +102,8 @@ class Publisher:
     together, while a refusal stays its record's own.
     """
 
-    def __init__(self, access: KafkaAccess, connection: Connection, client_id: str) -> None:
-        self._access = access
+    def __init__(self, connection: Connection) -> None:
         self._connection = connection
-        self._client_id = f"{client_id}-publish"
         self._lease: _Lease | None = None
         self._starting = asyncio.Lock()
         self._closing: set[asyncio.Task[None]] = set()
@@ -132,7 +127,7 @@ class Publisher:
         if not self._waiting:
             self._travelling -= 1
             return
-        task = asyncio.create_task(self._publish_together(), name=f"{self._client_id}-together")
+        task = asyncio.create_task(self._publish_together(), name="publish-together")
         self._closing.add(task)
         task.add_done_callback(self._closing.discard)
 
@@ -172,16 +167,17 @@ class Publisher:
         return [answer for answer in state.answers if answer is not None]
 
     async def stop(self) -> None:
-        """Close the connections."""
+        """Wait for what is on its way."""
         if self._lease is not None:
             await self._lease.producer.stop()
             self._lease = None
         await asyncio.gather(*self._closing)
 
     async def _place(self, state: _Round) -> None:
-        topics = list({outgoing.topic for outgoing in state.batch})
-        found = await asyncio.gather(*(self._partitions(topic) for topic in topics))
-        counts: dict[str, int | Rejected] = dict(zip(topics, found, strict=True))
+        counts: dict[str, int | Rejected] = {}
+        for topic in {outgoing.topic for outgoing in state.batch}:
+            known = self._connection.count_of(topic)
+            counts[topic] = await self._partitions(topic) if known is None else known
         for index, outgoing in enumerate(state.batch):
             count = counts[outgoing.topic]
             if isinstance(count, Rejected):
@@ -208,30 +204,16 @@ class Publisher:
         sent: list[_Parcel] = []
         failed = True
         try:
-            parcels = _parcels(lease.producer, state)
-            await asyncio.gather(*(self._post(lease.producer, line, sent) for line in parcels.values()))
+            for line in _parcels(state).values():
+                for parcel in line:
+                    parcel.answer = lease.producer.post(parcel.partition, parcel.records)
+                    sent.append(parcel)
             await asyncio.wait([parcel.answer for parcel in sent if parcel.answer is not None])
             settled = [self._settled(state, parcel) for parcel in sent]
             failed = not all(settled)
         finally:
             lease.broken = lease.broken or failed
             self._give_back(lease)
-
-    async def _post(self, producer: AIOKafkaProducer, line: Iterable[_Parcel], sent: list[_Parcel]) -> None:
-        for parcel in line:
-            topic, number = parcel.partition
-            # Waits until the parcel before it is on its way, and raises if that one failed: then the rest of the
-            # line stays open, and the next round sends it.
-            try:
-                parcel.answer = await producer.send_batch(
-                    parcel.builder, self._connection.wire(topic), partition=number
-                )
-            except kafka_errors.KafkaError:
-                if not sent:
-                    raise
-                return
-            parcel.answer.add_done_callback(_take_notice)
-            sent.append(parcel)
 
     def _settled(self, state: _Round, parcel: _Parcel) -> bool:
         """Note the answer to a parcel; false if it means that the producer is spent."""
@@ -265,23 +247,9 @@ class Publisher:
             self._lease.users += 1
             return self._lease
 
-    async def _new_producer(self) -> AIOKafkaProducer:
-        producer = AIOKafkaProducer(
-            **self._access.aiokafka(),
-            client_id=self._client_id,
-            enable_idempotence=True,
-            request_timeout_ms=_REQUEST_TIMEOUT_MS,
-            max_batch_size=_BATCH_BYTES,
-            max_request_size=_LARGEST_REQUEST,
-        )
-        try:
-            await producer.start()
-        except kafka_errors.KafkaError as error:
-            await producer.stop()
-            raise unreachable(self._access) from error
-        except asyncio.CancelledError:
-            await _discard(producer)
-            raise
+    async def _new_producer(self) -> Producer:
+        producer = Producer(self._connection, "publish", idempotent=True, timeout_ms=_REQUEST_TIMEOUT_MS)
+        await producer.start()
         return producer
 
     def _give_back(self, lease: _Lease) -> None:
@@ -290,47 +258,23 @@ class Publisher:
             if self._lease is lease:
                 self._lease = None
             if lease.users == 0:
-                task = asyncio.create_task(_discard(lease.producer), name="discard-producer")
-                self._closing.add(task)
-                task.add_done_callback(self._closing.discard)
+                lease.producer.abort()
 
 
-def _parcels(producer: AIOKafkaProducer, state: _Round) -> dict[Partition, list[_Parcel]]:
+def _parcels(state: _Round) -> dict[Partition, list[_Parcel]]:
     lines: dict[Partition, list[_Parcel]] = defaultdict(list)
     for index in state.open:
         outgoing, partition = state.batch[index], state.placed[index]
         line = lines[partition]
         if not line or partition in state.singly or not _fits(line[-1], index, outgoing):
-            parcel = _Parcel(partition, [], producer.create_batch())
+            parcel = _Parcel(partition, [], Batch(_BATCH_BYTES))
             line.append(parcel)
             _fits(parcel, index, outgoing)  # the first always does
-    for line in lines.values():
-        for parcel in line:
-            parcel.builder.close()
     return lines
 
 
 def _fits(parcel: _Parcel, index: int, outgoing: Outgoing) -> bool:
-    added = parcel.builder.append(
-        timestamp=None, key=outgoing.key, value=outgoing.value, headers=list(outgoing.headers)
-    )
-    if added is None:
+    if not parcel.records.append(outgoing.key, outgoing.value, outgoing.headers):
         return False
     parcel.indexes.append(index)
     return True
-
-
-def _take_notice(answer: "asyncio.Future[Any]") -> None:
-    if answer.done() and not answer.cancelled():
-        answer.exception()
-
-
-async def _discard(producer: AIOKafkaProducer) -> None:
-    # ``stop`` alone would first deliver everything, for ever. aiokafka has no public way to give up.
-    sender, accumulator = producer._sender, producer._message_accumulator  # noqa: SLF001
-    await sender.close()
-    waiting = [batch for batches in accumulator._batches.values() for batch in batches]  # noqa: SLF001
-    accumulator.fail_all(kafka_errors.ProducerClosed())
-    for batch in waiting:
-        _take_notice(batch._drain_waiter)  # noqa: SLF001  # nobody else will
-    await producer.stop()

@@ -5,6 +5,7 @@ Contracts and agents live side by side in several versions. Of policies, budgets
 version of a name is in force: the one that was activated last.
 """
 
+from bisect import bisect_right
 from collections.abc import Callable, Iterable, Mapping
 from functools import cached_property
 from types import MappingProxyType
@@ -39,6 +40,7 @@ from seamwork.documents.versions import VersionError, accepts, parse_version
 from seamwork.records.parties import AgentRef, ContractRef, DocumentRef, Revision, Target
 
 MAX_CANDIDATES = 32
+_MOST_KNOWN = 10_000  # answers kept; what is asked is what agents write, so there is an end to it
 
 Name = tuple[str, str]
 """Kind and name of a document."""
@@ -79,7 +81,7 @@ class Catalog:
         self.revision = revision
         self._entries = entries
         self._compiled: dict[tuple[str, str], object] = {} if compiled is None else compiled
-        self._gates: dict[int, tuple[GateInForce, ...]] = {}
+        self._known: dict[tuple[object, ...], object] = {}
 
     @classmethod
     def of(
@@ -165,6 +167,9 @@ class Catalog:
 
     def agents(self, at: int) -> tuple[AgentEntry, ...]:
         """Return every agent version in force, by name, the highest version first."""
+        return self._once(("agents",), at, lambda: self._agents(at))
+
+    def _agents(self, at: int) -> tuple[AgentEntry, ...]:
         found = [
             AgentEntry(AgentRef(agent=name, version=version), cast("Agent", entry.document), entry.digest)
             for name, versions in self._named("Agent")
@@ -264,6 +269,9 @@ class Catalog:
 
         A gate in ``enforce`` that replaces another retires it.
         """
+        return self._once(("gates",), at, lambda: self._gates(at))
+
+    def _gates(self, at: int) -> tuple[GateInForce, ...]:
         found: list[GateInForce] = []
         replaced: set[str] = set()
         for name, _ in self._named("Gate"):
@@ -293,6 +301,9 @@ class Catalog:
 
     def policies(self, at: int) -> tuple[PolicyEntry, ...]:
         """Return the policies in force at *at*, by name."""
+        return self._once(("policies",), at, lambda: self._policies(at))
+
+    def _policies(self, at: int) -> tuple[PolicyEntry, ...]:
         found = [self._current("Policy", name, at) for name, _ in self._named("Policy")]
         return tuple(
             PolicyEntry(cast("Policy", entry.document), entry.ref) for entry in found if entry is not None
@@ -305,6 +316,9 @@ class Catalog:
 
     def flows(self, at: int) -> tuple[Flow, ...]:
         """Return the flows in force at *at*, by name."""
+        return self._once(("flows",), at, lambda: self._flows(at))
+
+    def _flows(self, at: int) -> tuple[Flow, ...]:
         found = [self._current("Flow", name, at) for name, _ in self._named("Flow")]
         return tuple(cast("Flow", entry.document) for entry in found if entry is not None)
 
@@ -358,6 +372,31 @@ class Catalog:
         return self._entry(kind, name, version)
 
     # ── how it is looked up ──────────────────────────────────────────────────────────
+
+    def _once(self, what: tuple[object, ...], at: int, find: Callable[[], T]) -> T:
+        """Return what *find* finds for *at*, found once for as long as no activation begins."""
+        key = (*what, bisect_right(self._turns, at))
+        try:
+            return cast("T", self._known[key])
+        except KeyError:
+            pass
+        if len(self._known) >= _MOST_KNOWN:
+            self._known.clear()
+        found = find()
+        self._known[key] = found
+        return found
+
+    @cached_property
+    def _turns(self) -> list[int]:
+        """The instants at which an activation begins: between two of them nothing changes."""
+        return sorted(
+            {
+                activation.from_at
+                for versions in self._entries.values()
+                for entry in versions.values()
+                for activation in entry.activations
+            }
+        )
 
     def _entry(self, kind: str, name: str, version: str) -> Entry | None:
         return self._entries.get((kind, name), {}).get(version)
@@ -454,6 +493,11 @@ class Catalog:
 
     def _best(self, name: str, versions: str | None, contract: ContractRef, at: int) -> AgentRef | None:
         """Return the highest version of the agent *name* that may take *contract*, or None."""
+        return self._once(
+            ("best", name, versions, contract), at, lambda: self._highest(name, versions, contract, at)
+        )
+
+    def _highest(self, name: str, versions: str | None, contract: ContractRef, at: int) -> AgentRef | None:
         document = self.contract(contract)
         fitting: list[str] = []
         for version, entry in self._entries.get(("Agent", name), {}).items():

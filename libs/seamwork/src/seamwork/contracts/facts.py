@@ -9,6 +9,7 @@ from typing import Any
 
 from seamwork.documents.agent import Agent
 from seamwork.records.authority import Authority
+from seamwork.records.base import tag_of
 from seamwork.records.crossing import Handoff, Plan, Result
 from seamwork.records.inbox import Work
 
@@ -24,7 +25,7 @@ def envelope_facts(crossing: Handoff | Result | Plan, authority: Authority | Non
     facts: dict[str, Any] = {
         "id": crossing.id,
         "task": crossing.task,
-        "type": str(crossing.__struct_config__.tag),
+        "type": tag_of(crossing),
         "source": crossing.source.agent,
         "source_version": crossing.source.version,
         "contract": crossing.contract.name,

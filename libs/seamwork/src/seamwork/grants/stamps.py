@@ -8,6 +8,7 @@ another inbox or task does not verify.
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Protocol
 
 from seamwork.grants.keys import verifies
@@ -74,6 +75,11 @@ def verify_stamp(
         return StampProblem(
             "stamp-key-not-valid", f"the router's key {stamp.kid} was not valid at append time"
         )
+    return _issued(stamp, platform, key.public)
+
+
+@lru_cache(maxsize=2048)  # whatever accompanies a piece of work carries the same stamp, and its result does
+def _issued(stamp: CarriedStamp, platform: str, public: str) -> Work | StampProblem:
     try:
         envelope = stamp.envelope.encode("ascii")
         work = decode(envelope)
@@ -82,7 +88,7 @@ def verify_stamp(
     if not isinstance(work, Work):
         return StampProblem("stamp-unreadable", "stamp.envelope is not that of a work record")
     data = signed_bytes(platform, inbox_topic(work.agent), work.task.encode(), envelope)
-    if not verifies(key.public, data, stamp.sig):
+    if not verifies(public, data, stamp.sig):
         return StampProblem("stamp-forged", "stamp.sig is not the router's signature over stamp.envelope")
     if work.platform != platform:
         return StampProblem("stamp-of-another-platform", "the stamp was made for another platform")

@@ -7,6 +7,8 @@ milliseconds since 1970 (UTC) and end in ``_at``; money is whole micro-USD; dige
 hexadecimal.
 """
 
+from functools import lru_cache
+
 import msgspec
 
 
@@ -16,3 +18,13 @@ class Wire(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
 
 class Envelope(Wire, frozen=True, kw_only=True, tag_field="type"):
     """A whole envelope: what the header ``sw_envelope`` of one record holds."""
+
+
+def tag_of(struct: msgspec.Struct) -> str:
+    """Return the tag by which JSON tells the kind of a struct: ``handoff``, ``dispatched``."""
+    return _tag(type(struct))
+
+
+@lru_cache(maxsize=512)  # msgspec describes a struct anew each time it is asked
+def _tag(kind: type[msgspec.Struct]) -> str:
+    return str(kind.__struct_config__.tag)

@@ -4,6 +4,8 @@ Choose a record's partition as Java's default partitioner does, whatever the cli
 murmur2 as in Apache Kafka's ``Utils.murmur2`` (seed 0x9747b28c, 32 bit), then the positive remainder.
 """
 
+from functools import lru_cache
+
 _MASK = 0xFFFFFFFF
 _M = 0x5BD1E995
 
@@ -25,6 +27,7 @@ def murmur2(data: bytes) -> int:
     return h ^ (h >> 15)
 
 
+@lru_cache(maxsize=8192)  # the records of a task come close together, and all have its key
 def partition_of(key: bytes, partitions: int) -> int:
     """Return the partition of *key* in a topic of *partitions* partitions."""
     return (murmur2(key) & 0x7FFFFFFF) % partitions

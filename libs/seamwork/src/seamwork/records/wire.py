@@ -8,9 +8,11 @@ can answer it by its position. ``compose`` is its inverse. Topics are named with
 
 import base64
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from typing import Generic, Protocol, TypeVar
+
+import msgspec
 
 from seamwork.ids import length_prefixed, sha256_hex
 from seamwork.records.base import Envelope
@@ -34,8 +36,7 @@ Header = tuple[str, bytes | None]
 R_co = TypeVar("R_co", bound=Envelope, covariant=True)
 
 
-@dataclass(frozen=True, slots=True)
-class RawRecord:
+class RawRecord(msgspec.Struct, frozen=True, gc=False):
     """
     A record as the log holds it; nothing of it is decoded.
 
@@ -56,8 +57,7 @@ class RawRecord:
         return Position(partition=self.partition, offset=self.offset)
 
 
-@dataclass(frozen=True, slots=True)
-class Outgoing:
+class Outgoing(msgspec.Struct, frozen=True, gc=False):
     """A record to be published. *partition* null means that the key decides."""
 
     topic: str
@@ -67,8 +67,7 @@ class Outgoing:
     partition: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Received(Generic[R_co]):
+class Received(msgspec.Struct, Generic[R_co], frozen=True):
     """
     A record that could be read. Nothing is verified yet: not the signature, not the payload's digest.
 
@@ -95,8 +94,7 @@ class Received(Generic[R_co]):
         return self.raw.position
 
 
-@dataclass(frozen=True, slots=True)
-class Malformed:
+class Malformed(msgspec.Struct, frozen=True):
     """A record that could not be read, with the stable name of why. Its digest covers what there was."""
 
     raw: RawRecord
@@ -131,7 +129,12 @@ def signed_bytes(platform: str, topic: str, key: bytes, envelope: bytes) -> byte
         key: The record's key.
         envelope: The exact bytes of ``sw_envelope``; they hold the payload's SHA-256.
     """
-    return length_prefixed(RECORD_TYPE, platform.encode(), topic.encode(), key, envelope)
+    return _signed_stem(platform, topic) + b" %d %b %d %b" % (len(key), key, len(envelope), envelope)
+
+
+@lru_cache(maxsize=1024)
+def _signed_stem(platform: str, topic: str) -> bytes:
+    return length_prefixed(RECORD_TYPE, platform.encode(), topic.encode())
 
 
 def record_digest(platform: str, topic: str, key: bytes, envelope: bytes) -> str:
@@ -141,13 +144,11 @@ def record_digest(platform: str, topic: str, key: bytes, envelope: bytes) -> str
 
 def read(raw: RawRecord, platform: str) -> "Received[AnyEnvelope] | Malformed":
     """Read one record; what is wrong with it is part of the answer, never an exception."""
-    found: dict[str, bytes | None] = {}
+    found = dict(raw.headers)
     envelope = b""
     try:
-        for name, value in raw.headers:
-            if name in found:
-                raise EnvelopeError("duplicate-header", f"the header {name!r} stands twice")
-            found[name] = value
+        if len(found) != len(raw.headers):
+            raise EnvelopeError("duplicate-header", f"the header {_twice(raw.headers)!r} stands twice")
         envelope = found.get(SW_ENVELOPE) or b""
         if raw.key is None:
             raise EnvelopeError("no-key", "the record has no key; the key is the task's id")
@@ -166,6 +167,11 @@ def read(raw: RawRecord, platform: str) -> "Received[AnyEnvelope] | Malformed":
     except EnvelopeError as error:
         digest = record_digest(platform, raw.topic, raw.key or b"", envelope)
         return Malformed(raw=raw, digest=digest, rule=error.rule, reason=str(error))
+
+
+def _twice(headers: Iterable[Header]) -> str:
+    seen: set[str] = set()
+    return next(name for name, _ in headers if name in seen or seen.add(name))  # type: ignore[func-returns-value]
 
 
 def compose(  # noqa: PLR0913  # one argument for each part of a record
@@ -205,7 +211,7 @@ def cloud_event(platform: str, topic: str, key: bytes, envelope: bytes, record: 
         ("ce_specversion", b"1.0"),
         ("ce_id", identity.encode()),
         ("ce_source", _source(record).encode()),
-        ("ce_type", ce_type(record).encode()),
+        ("ce_type", _ce_type(type(record))),
         ("ce_subject", key),
     ]
     if isinstance(record, Handoff | Result | Plan):
@@ -230,13 +236,24 @@ def cloud_event_difference(received: Received[AnyCrossing]) -> str | None:
 
 def ce_type(record: Envelope) -> str:
     """Return the CloudEvents type of a record: reverse DNS, the envelope's own type, the wire's version."""
-    return f"dev.seamwork.{record.__struct_config__.tag}.v1"
+    return _ce_type(type(record)).decode()
+
+
+@lru_cache(maxsize=128)
+def _ce_type(kind: type[Envelope]) -> bytes:
+    return f"dev.seamwork.{kind.__struct_config__.tag}.v1".encode()
 
 
 def rfc3339(unix_ms: int) -> str:
     """Write an instant as RFC 3339 in UTC with milliseconds."""
-    instant = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(milliseconds=unix_ms)
-    return instant.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    seconds, ms = divmod(unix_ms, 1000)
+    return f"{_to_the_second(seconds)}.{ms:03d}Z"
+
+
+@lru_cache(maxsize=64)
+def _to_the_second(unix_s: int) -> str:
+    instant = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(seconds=unix_s)
+    return instant.isoformat().replace("+00:00", "")
 
 
 def _source(record: Envelope) -> str:

@@ -17,7 +17,7 @@ from seamwork.catalog import Context
 from seamwork.clock import Clock
 from seamwork.decider import Input, WithCrossing
 from seamwork.errors import MisconfiguredError, OutcomeUnknownError
-from seamwork.records.base import Envelope
+from seamwork.records.base import Envelope, tag_of
 from seamwork.records.wire import Outgoing, RawRecord, Received, read
 from seamwork.runtime.cache import RecordCache
 from seamwork.runtime.machine import Following, Identity
@@ -156,8 +156,8 @@ class Gate:
 
     async def _given(self, raw: RawRecord) -> Input:
         received = read(raw, self._platform)
-        kind = received.record.__struct_config__.tag if isinstance(received, Received) else "malformed"
-        self._metrics.count("seamwork_crossings", raw.topic, str(kind))
+        kind = tag_of(received.record) if isinstance(received, Received) else "malformed"
+        self._metrics.count("seamwork_crossings", raw.topic, kind)
         if self.spec.needs_crossing is None or not isinstance(received, Received):
             return received
         position = self.spec.needs_crossing(received)

@@ -33,7 +33,7 @@ from seamwork.decider import (
 )
 from seamwork.errors import MisconfiguredError, OutcomeUnknownError, SeamworkError
 from seamwork.journal import Commit, Emitted, Journal, Taken
-from seamwork.records.base import Envelope
+from seamwork.records.base import Envelope, tag_of
 from seamwork.records.envelope import decode
 from seamwork.records.wire import Malformed, Outgoing, RawRecord, Received, read
 from seamwork.runtime.cache import RecordCache
@@ -524,11 +524,11 @@ def _kind(given: Input) -> str:
         case WithCrossing():
             return _kind(given.decision)
         case Received():
-            return str(given.record.__struct_config__.tag)
+            return tag_of(given.record)
         case Malformed():
             return "malformed"
         case _:
-            return str(given.__struct_config__.tag)
+            return tag_of(given)
 
 
 def _taken_body(body: Tick | CatalogChanged | HealthChanged | Undeliverable) -> Taken:

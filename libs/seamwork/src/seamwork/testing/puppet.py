@@ -5,7 +5,7 @@ The SDK writes nothing that does not hold; a puppet does.
 """
 
 import secrets
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import msgspec
@@ -153,12 +153,12 @@ def changed(record: Outgoing, **changes: Any) -> Any:
 def with_header(record: Outgoing, name: str, value: bytes | None) -> Outgoing:
     """Return the record with another value in a header, or with the header if it had none."""
     rest = [(known, kept) for known, kept in record.headers if known != name]
-    return replace(record, headers=(*rest, (name, value)))
+    return msgspec.structs.replace(record, headers=(*rest, (name, value)))
 
 
 def without_header(record: Outgoing, *names: str) -> Outgoing:
     """Return the record without these headers."""
-    return replace(
+    return msgspec.structs.replace(
         record, headers=tuple((known, kept) for known, kept in record.headers if known not in names)
     )
 

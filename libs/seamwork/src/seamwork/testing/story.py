@@ -1,7 +1,8 @@
 """One handoff as the log has it: delegated, judged, done and accepted, record by record."""
 
-from dataclasses import replace
 from typing import Any
+
+from msgspec.structs import replace
 
 from seamwork.agent.trace import child_of
 from seamwork.records.envelope import AnyEnvelope
