@@ -158,8 +158,8 @@ async def test_a_restarted_broker_is_found_again(own_broker: KafkaTestbed, tmp_p
         found = await fetch(reader, {Partition(WORK, 0): 1})
         journal = await log.read(Partition(JOURNAL, 0), 0, 100)
         async with asyncio.timeout(30):  # the group's coordinator may come back last
-            while not (committed := await log.committed(GROUP, [Partition(WORK, 0)])):
-                await asyncio.sleep(0.1)
+            while not (committed := await log.committed(GROUP, [Partition(WORK, 0)])):  # noqa: ASYNC110
+                await asyncio.sleep(0.1)  # nobody tells when it has been
         await place.stop()
         await place.wait()
         await reader.stop()

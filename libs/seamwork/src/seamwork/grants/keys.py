@@ -63,10 +63,15 @@ def verifies(public: str, data: bytes, sig: str) -> bool:
         return False
     try:
         signature = base64.b64decode(sig, validate=True)
-        if len(signature) != _SIGNATURE_BYTES:
-            return False
+    except (ValueError, binascii.Error):
+        return False
+    return len(signature) == _SIGNATURE_BYTES and _sound(key, signature, data)
+
+
+def _sound(key: bytes, signature: bytes, data: bytes) -> bool:
+    try:
         sodium.crypto_sign_open(signature + data, key)
-    except (BadSignatureError, ValueError, binascii.Error):
+    except (BadSignatureError, ValueError):
         return False
     return True
 

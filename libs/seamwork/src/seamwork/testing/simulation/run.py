@@ -5,7 +5,7 @@ import hashlib
 import os
 import secrets
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
@@ -321,42 +321,17 @@ def _drawn_secrets(dice: Dice) -> Iterator[None]:
         secrets.token_hex, secrets.token_bytes = before
 
 
-_public_key = keys._public_key  # noqa: SLF001  # wrapped below
-
-
-class _Remembering:
-    """A public key that verifies each signature once, and not in each of twenty processes: it is dear."""
-
-    def __init__(self, public: str) -> None:
-        self._verify: Callable[[bytes, bytes], BaseException | None] = lru_cache(maxsize=20_000)(
-            self._verified
-        )
-        self._key = _public_key(public)
-
-    def verify(self, signature: bytes, data: bytes) -> None:
-        """Verify as the key does."""
-        error = self._verify(signature, data)
-        if error is not None:
-            raise error
-
-    def _verified(self, signature: bytes, data: bytes) -> BaseException | None:
-        assert self._key is not None  # noqa: S101  # test keys are sound
-        try:
-            self._key.verify(signature, data)
-        except Exception as error:  # noqa: BLE001  # raised again each time
-            return error
-        return None
+_sound = keys._sound  # noqa: SLF001  # wrapped below
 
 
 @contextmanager
 def _remembered() -> Iterator[None]:
     """Do once what is pure and dear: verifying a signature."""
-    keys._public_key = lru_cache(maxsize=100)(_Remembering)  # type: ignore[arg-type]  # noqa: SLF001
-
+    keys._sound = lru_cache(maxsize=20_000)(_sound)  # noqa: SLF001
     try:
         yield
     finally:
-        keys._public_key = _public_key  # noqa: SLF001
+        keys._sound = _sound  # noqa: SLF001
 
 
 __all__ = ["History", "Report", "replace", "simulate"]
