@@ -91,7 +91,7 @@ class Batch:
         )
 
     def until(self, hold_s: float) -> float:
-        """Return the instant (monotonic) up to which it may wait for company."""
+        """Return the instant (the event loop's) up to which it may wait for company."""
         return self.begun + (hold_s if self.events else _POSITIONS_ONLY_S)
 
 
@@ -235,7 +235,7 @@ class Owned:
             return True
         if tick is not None:
             return await self._ring(tick, Context(now, catalog))
-        batch = self._open or Batch(Context(now, catalog), time.monotonic(), dict(self._positions))
+        batch = self._open or Batch(Context(now, catalog), _loop_s(), dict(self._positions))
         given = await self._gather(batch)
         self.last_progress = time.monotonic()
         if not given:
@@ -246,7 +246,7 @@ class Owned:
         quiet = not batch.events
         self._decide(batch, given, len(self._undeliverable))
         if quiet and batch.events:
-            batch.begun = time.monotonic()
+            batch.begun = _loop_s()
         if batch.may_wait(self.spec.hold_s, self.spec.max_batch):
             self._open = batch
         else:
@@ -268,13 +268,13 @@ class Owned:
             return False
         return (
             catalog.revision != batch.context.catalog.revision
-            or time.monotonic() >= batch.until(self.spec.hold_s)
+            or _loop_s() >= batch.until(self.spec.hold_s)
             or bool(self._undeliverable)
             or self._health is not None
         )
 
     async def _ring(self, tick: Given, context: Context) -> bool:
-        batch = Batch(context, time.monotonic(), dict(self._positions))
+        batch = Batch(context, _loop_s(), dict(self._positions))
         self._decide(batch, [tick], 0)
         self._tick_ends = None
         if not batch.events:
@@ -360,7 +360,7 @@ class Owned:
     def _idle_s(self) -> float:
         most_s = _IDLE_S
         if self._open is not None:
-            most_s = max(0.0, self._open.until(self.spec.hold_s) - time.monotonic())
+            most_s = max(0.0, self._open.until(self.spec.hold_s) - _loop_s())
         due = self._decider.timer(self.journal.state)
         if due is None or self._tick_ends is not None:
             return most_s
@@ -517,6 +517,10 @@ class Owned:
         if oldest is not None:
             metrics.observe("seamwork_input_age_seconds", max(0, now - oldest) / 1000)
         self._logger.debug("committed", seq=commit.seq, inputs=len(batch.given), outputs=len(commit.outputs))
+
+
+def _loop_s() -> float:
+    return asyncio.get_running_loop().time()  # by which it sleeps, too
 
 
 def _kind(given: Input) -> str:

@@ -14,7 +14,7 @@ from typing import Any
 
 import structlog
 
-from seamwork.broker.principal import SERVICES, agent, gate, standing
+from seamwork.broker.principal import agent, gate, standing
 from seamwork.broker.topics import Sizing, TopicSpec, load_topic_specs, topics
 from seamwork.catalog.follower import CatalogFollower
 from seamwork.errors import SeamworkError
@@ -34,7 +34,7 @@ from seamwork.testing.simulation.cast import PLATFORM, Initiator, Person, Player
 from seamwork.testing.simulation.cluster import Cluster
 from seamwork.testing.simulation.dice import dice_of
 from seamwork.testing.simulation.loop import SimLoop
-from seamwork.testing.simulation.plan import Plan
+from seamwork.testing.simulation.plan import SERVICES, Plan
 from seamwork.testing.simulation.process import LoopClock, Process
 from seamwork.testing.simulation.wire import Wire
 
