@@ -7,6 +7,7 @@ from seamwork.records.authority import Spent
 from seamwork.records.decision import Accepted, Dispatched, TaskEnded
 from seamwork.records.parties import AgentRef
 from seamwork.testing.builders import received
+from seamwork.testing.documents import document
 from seamwork_router.checks import MAX_CROSSINGS
 
 Bench = Any  # the class of conftest; importlib mode cannot import it
@@ -194,6 +195,24 @@ def test_late_usage_still_counts_after_the_task(bench: Bench) -> None:
     bench.vote(crossing, "contract-validator")
 
     assert "noted: noted" == bench.said[-1]
+
+
+def test_an_answer_that_comes_between_two_dispatches_waits_for_the_next(new_bench: Bench) -> None:
+    """Whoever asked was revoked; the version that goes on gets the answer with its work."""
+    bench = new_bench()
+    accepts = [{"contract": name, "versions": "*"} for name in ("licence-facts", "transient")]
+    bench.publish(document("Agent", "extractor", "1.0.1", accepts=accepts, authority={"depth": 4}))
+    crossing = bench.send("handoff", contract="transient")
+    bench.admit(crossing)
+    child = bench.delegate(bench.works[-1])
+    bench.publish(revoke=("Agent", "extractor", "1.0.1"))
+    bench.pass_time(0)
+    bench.answer(child)
+    bench.pass_time(1_000)
+    bench.vote(crossing, "cost-cap", attempt=2)
+
+    assert "extractor@1.0.0" == f"{bench.works[-1].agent}@{bench.works[-1].version}"
+    assert [("1.0.0", child.crossing)] == [(one.version, one.child) for one in bench.answers]
 
 
 def test_every_accepted_answer_names_the_final_figure(bench: Bench) -> None:

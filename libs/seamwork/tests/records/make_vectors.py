@@ -17,13 +17,24 @@ from seamwork.ids import (
     child_id,
     derived,
     dispatch_id,
+    plan_id,
     request_id,
     sha256_hex,
     uuid7,
 )
 from seamwork.records.authority import Authority, Constraint, Spent
 from seamwork.records.base import Envelope
-from seamwork.records.crossing import CarriedStamp, Handoff, Progress, Result, StepState, ToolOutput, Usage
+from seamwork.records.crossing import (
+    CarriedStamp,
+    Handoff,
+    Plan,
+    Progress,
+    Result,
+    StepState,
+    Subtask,
+    ToolOutput,
+    Usage,
+)
 from seamwork.records.inbox import Answer, Notice, Work
 from seamwork.records.parties import AgentRef, ContractRef, Position, Revision, Subject, Target
 from seamwork.records.partition import partition_of
@@ -80,6 +91,7 @@ def _ids() -> list[dict[str, Any]]:
             "is": child_id(ROOT, "planner", "parse", 3),
         },
         {"make": "answer_id", "from": ["dispatch", 1], "is": answer_id("dispatch", 1)},
+        {"make": "plan_id", "from": [ROOT, "planner", 0], "is": plan_id(ROOT, "planner", 0)},
         {
             "make": "accompaniment_id",
             "from": ["dispatch", "usage", 2],
@@ -140,6 +152,16 @@ def _records() -> list[tuple[str, SigningKey | None, Outgoing]]:
     out_result = compose(PLATFORM, "handoffs.v1", TASK, result, payload=answer_body, signer=AGENT)
     result_digest = record_digest(PLATFORM, "handoffs.v1", TASK.encode(), _header(out_result, "sw_envelope"))
     empty = sha256_hex(b"")
+    plan = Plan(
+        id=plan_id(ROOT, "planner", 0), task=TASK, source=PLANNER, intent=INTENT,
+        intent_sha256=root.intent_sha256, payload_sha256=empty, payload_bytes=0, sent_at=NOW + 10,
+        expires_at=NOW + 600_000, stamp=stamp, parent=ROOT, dispatch=dispatch,
+        contract=ContractRef(name="audit", version="1.0.0"), constraints=(Constraint(name="region", value="eu"),),
+        subtasks=(
+            Subtask(step="parse", contract=PARTS, target=Target(capability="parse")),
+            Subtask(step="sum", contract=PARTS, target=Target(agent="adder"), after=("parse",), critical=False),
+        ),
+    )  # fmt: skip
     progress = Progress(
         id=accompaniment_id(dispatch, "progress", 0), task=TASK, source=PLANNER, intent=INTENT,
         intent_sha256=root.intent_sha256, payload_sha256=empty, payload_bytes=0, sent_at=NOW + 30,
@@ -196,6 +218,7 @@ def _records() -> list[tuple[str, SigningKey | None, Outgoing]]:
         ("the work it becomes, whose envelope is the stamp", ROUTER, out_work),
         ("a child handoff that carries the stamp", AGENT, made("handoffs.v1", child, body, AGENT)),
         ("a partial result", AGENT, out_result),
+        ("a plan", AGENT, made("handoffs.v1", plan, b"", AGENT)),
         ("progress", AGENT, made("handoffs.v1", progress, b"", AGENT)),
         ("usage", AGENT, made("handoffs.v1", usage, b"", AGENT)),
         ("a verdict", None, made("verdicts.contract-validator.v1", verdict, b"", None)),

@@ -14,7 +14,7 @@ from seamwork_router.memory import Dispatch, Errand, Task
 from seamwork_router.plans import Joined, join
 from seamwork_router.problem import Problem
 from seamwork_router.refusing import refuse
-from seamwork_router.saying import answer, common, decided, notice, refused
+from seamwork_router.saying import answer, common, decided, kept, notice, refused
 from seamwork_router.scene import Scene, origin_of, waiting_for
 from seamwork_router.tally import Tally
 
@@ -76,6 +76,8 @@ def _pass_on(
     waiting = waiting_for(task, errand)
     if waiting is not None:
         yield answer(scene, task, errand, waiting, joined)
+    else:
+        yield from kept(scene, task, errand, joined)
     if step == "escalate":
         yield escalated(scene.context, task, errand, "error", Problem("error", "the result was an error"))
     origin = origin_of(task, errand)

@@ -409,6 +409,14 @@ class AnswerForwarded(Wire, frozen=True, kw_only=True, tag="answer-forwarded"):
     known: str | None = None
 
 
+class AnswerKept(Wire, frozen=True, kw_only=True, tag="answer-kept"):
+    """A result came while nobody works on what waits for it: the next dispatch gets it."""
+
+    answer: Answer
+    source: Position
+    known: str | None = None
+
+
 class NoticeGiven(Wire, frozen=True, kw_only=True, tag="notice-given"):
     """Word for an agent. *known* is the id whose outcome this is from now on."""
 
@@ -434,6 +442,6 @@ Event = (
     CrossingSeen | SeatsTaken | VerdictKept | VerdictCounted | VerdictLate | Claimed | TaskOpened | Held | Approved
     | Postponed | AttemptOpened | DispatchOpened | Corrected | DispatchClosed | NoteTaken | PlanAdopted
     | StepAnswered | ErrandEnded | CaseRaised | CaseClimbed | CrossingClosed | TaskOver | Requeued | Woken
-    | TimerPassed | Forgotten | HealthTaken | BreakerCounted | CommandIgnored | DeliveryFailed
+    | TimerPassed | Forgotten | HealthTaken | BreakerCounted | AnswerKept | CommandIgnored | DeliveryFailed
     | Decided | WorkIssued | AnswerForwarded | NoticeGiven | RecordSetAside
 )  # fmt: skip

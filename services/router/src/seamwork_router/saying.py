@@ -184,6 +184,15 @@ def tell_waiting(
         )
 
 
+def kept(scene: Scene, task: Task, errand: Errand, joined: Joined) -> Iterator[ev.AnswerKept]:
+    """Keep the result at hand for who gets the work above next, where that is between two dispatches now."""
+    parent = task.errands.get(origin_of(task, errand).asked.parent or "")
+    last = None if parent is None or parent.ended is not None else parent.dispatch
+    if last is not None:
+        said = answer(scene, task, errand, Waiting(last.plan.receiver, last.id), joined)
+        yield ev.AnswerKept(answer=said.answer, source=said.source, known=said.known)
+
+
 def answer(scene: Scene, task: Task, errand: Errand, waiting: Waiting, joined: Joined) -> ev.AnswerForwarded:
     """Send the result at hand to *waiting*, labelled as what it counts as."""
     origin = origin_of(task, errand)

@@ -89,7 +89,7 @@ OnErrand = (
 )  # fmt: skip
 Housekeeping = (
     ev.Woken | ev.TimerPassed | ev.Forgotten | ev.HealthTaken | ev.VerdictLate | ev.CommandIgnored
-    | ev.DeliveryFailed | ev.BreakerCounted
+    | ev.DeliveryFailed | ev.BreakerCounted | ev.AnswerKept
 )  # fmt: skip
 
 
@@ -422,6 +422,8 @@ def _keep_house(state: State, event: Housekeeping) -> None:
                     state.alive[key] = one.alive
                 else:
                     state.alive.pop(key, None)
+        case ev.AnswerKept():
+            _answered(state, event)
         case ev.BreakerCounted():
             _count_breaker(state, event)
         case ev.VerdictLate() | ev.CommandIgnored() | ev.DeliveryFailed():
@@ -455,11 +457,8 @@ def _rest(state: State, timer: str) -> None:
 
 def _say(state: State, event: ev.Said) -> None:
     match event:
-        case ev.AnswerForwarded(known=str() as key):
-            known = _recall(state, event.answer.task, key)
-            if known is not None:
-                known.answer, known.source, known.notice = event.answer, event.source, None
-            _returned(state, event)
+        case ev.AnswerForwarded():
+            _answered(state, event)
         case ev.NoticeGiven(known=str() as key):
             known = _recall(state, event.notice.task, key)
             if known is not None:
@@ -476,7 +475,12 @@ def _recall(state: State, task: str, key: str) -> Known | None:
     return state.strays.get(key)
 
 
-def _returned(state: State, event: ev.AnswerForwarded) -> None:
+def _answered(state: State, event: ev.AnswerForwarded | ev.AnswerKept) -> None:
+    if event.known is None:
+        return
+    known = _recall(state, event.answer.task, event.known)
+    if known is not None:
+        known.answer, known.source, known.notice = event.answer, event.source, None
     task = state.tasks.get(event.answer.task)
     errand = task.errands.get(event.answer.child) if task is not None else None
     if errand is not None:

@@ -13,7 +13,7 @@ from seamwork.agent import AgentSettings, HandoffError, wait
 from seamwork.agent import submit as begin
 from seamwork.bus.port import Log, Partition
 from seamwork.cli import NO
-from seamwork.cli.terminal import answer, as_json, door_of, json_option, platform_option, running_loop
+from seamwork.cli.terminal import answer, as_json, door_of, json_option, platform_option, running_loop, tell
 from seamwork.clock import SystemClock
 from seamwork.documents import parse_version
 from seamwork.errors import MisconfiguredError, UnprocessableError
@@ -105,7 +105,15 @@ async def submit(  # noqa: PLR0913, PLR0917  # a task has that many parts
             raise MisconfiguredError(
                 f"nothing was heard of task {submitted.task}; is the router up? See `seamwork status`"
             ) from error
-    told_result = {"task": submitted.task, "outcome": labelled.outcome, "result": labelled.value}
+    if labelled.outcome == "partial":
+        missing = "; ".join(f"{gap.step} ({gap.why})" for gap in labelled.gaps if gap.critical)
+        tell(f"this is only a part{f', without {missing}' if missing else ''}")
+    told_result = {
+        "task": submitted.task,
+        "outcome": labelled.outcome,
+        "gaps": msgspec.to_builtins(labelled.gaps),
+        "result": labelled.value,
+    }
     answer(told_result, lambda: json.dumps(labelled.value, indent=2, ensure_ascii=False))
 
 
