@@ -31,7 +31,7 @@ from seamwork.rules.ruleset import CROSSING_VARIABLES, RESULT_VARIABLES
 from seamwork.rules.typed import TypedRules
 from seamwork.rules.walk import Schema, of_entry, of_property, together, types
 
-_LEAVE_IT_USABLE = frozenset({"not-built-yet", "example-differs", "unknown-owner", "unknown-counter"})
+_LEAVE_IT_USABLE = frozenset({"not-built-yet", "unknown-owner", "unknown-counter"})
 """Errors beside which it is still worth saying what a contract leaves open."""
 
 
@@ -63,10 +63,11 @@ def _faults(contract: Contract) -> tuple[Problem, ...]:
         compiled = compile_contract(contract)
     except ContractError as error:
         return error.problems
+    rules = tuple(_typed_rules(contract))
     return (
         *find_unenforced(contract),
-        *_typed_rules(contract),
-        *_examples(compiled),
+        *rules,
+        *(() if rules else _examples(compiled)),  # where a rule is at fault, examples differ for nothing
         *_masking(contract),
         *_summary(contract),
         *_people(contract),
@@ -95,7 +96,10 @@ def _typed_rules(contract: Contract) -> Iterator[Problem]:
         for index, rule in enumerate(promise.rules):
             path: tuple[str | int, ...] = (*promise_path(on), "rules", index, "expr")
             place = contract.place(*path)
-            yield from seen.problems(rule.name, rule.expr, place, json_path(path))
+            slips = tuple(seen.problems(rule.name, rule.expr, place, json_path(path)))
+            yield from slips
+            if slips:
+                continue
             for code, message, (line, column) in loops.faults(rule.expr):
                 at = place.inside(line, column)
                 yield Problem(at, json_path(path), code, f"rule {rule.name}: {message}", CODES[code].mend)

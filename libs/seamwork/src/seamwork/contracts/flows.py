@@ -141,7 +141,9 @@ class _Seam:
     def _passing(self, passed: Passed, *at: str | int) -> Iterator[Problem]:
         sources = self._shelf.contracts(passed.contract, passed.versions)
         if not sources and self._shelf.has(Contract):
-            yield self._found("unknown-contract", f"there is no {passed.contract} in this range", *at)
+            known = self._shelf.contracts(passed.contract)
+            code, rest = ("no-such-version", " in this range") if known else ("unknown-contract", "")
+            yield self._found(code, f"there is no contract {passed.contract!r}{rest}", *at)
         for source in sources:
             outcomes = passed.outcomes or tuple(o for o in _outcomes(source) if o != "error")
             for outcome in outcomes:

@@ -1,0 +1,216 @@
+"""Compatibility is never claimed where it is not there."""
+
+from pathlib import Path
+from typing import Any
+
+import jsonschema_rs
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from seamwork.contracts.compare import NOTHING, covers
+from seamwork.contracts.difference import Way, bumped, compare_contracts, compare_schemas
+from seamwork.contracts.samples import samples
+from seamwork.documents import Contract, parse_documents
+from seamwork.documents.yaml_text import read_yaml
+
+HERE = Path(__file__).parent
+TABLE: list[dict[str, Any]] = read_yaml(
+    (HERE / "compatibility.yaml").read_text(encoding="utf-8"), "compatibility.yaml"
+)[0].value  # type: ignore[assignment]  # a list of cases
+REFUND = (HERE / "refund-request.yaml").read_text(encoding="utf-8")
+ANSWERS = {True: "yes", False: "no", "unknown": "unknown"}
+
+
+def valid(schema: Any, value: Any) -> bool:
+    """Ask the validator itself, not through anything of ours."""
+    return bool(
+        jsonschema_rs.Draft202012Validator(schema, validate_formats=True, offline=True).is_valid(value)
+    )
+
+
+def contract(*changes: tuple[str, str]) -> Contract:
+    """Read the refund contract with parts of its text replaced."""
+    text = REFUND
+    for old, new in changes:
+        assert old in text
+        text = text.replace(old, new)
+    (read,) = parse_documents(text, "refund.yaml")
+    assert isinstance(read, Contract)
+    return read
+
+
+@pytest.mark.parametrize("case", TABLE, ids=lambda case: case["name"])
+def test_case(case: dict[str, Any]) -> None:
+    """The change from *old* to *new* is compatible as the table says, and a no shows what is refused."""
+    difference = compare_schemas(case["old"], case["new"])
+
+    assert ANSWERS[case["backward"]] == difference.backward.answer
+    assert ANSWERS[case["forward"]] == difference.forward.answer
+    for way, writer, reader in (
+        (difference.backward, case["old"], case["new"]),
+        (difference.forward, case["new"], case["old"]),
+    ):
+        if way.refused is not NOTHING:
+            assert valid(writer, way.refused)
+            assert not valid(reader, way.refused)
+
+
+def test_the_table_is_large_and_rarely_undecided() -> None:
+    """What a person knows and the library does not is unknown, and never the contrary."""
+    answers = [(case[way], case.get("truth", case)[way]) for case in TABLE for way in ("backward", "forward")]
+
+    assert len(TABLE) >= 80
+    assert [] == [(said, true) for said, true in answers if said not in {true, "unknown"}]
+    assert sum(said == "unknown" for said, _ in answers) <= 9
+
+
+NAMES = st.sampled_from(["a", "b"])
+SCALARS = st.sampled_from([None, True, 0, 1, 2, 0.5, "", "a", "bb", "2026-03-01"])
+VALUES = st.recursive(
+    SCALARS,
+    lambda below: st.lists(below, max_size=3) | st.dictionaries(NAMES, below, max_size=2),
+    max_leaves=5,
+)
+LEAVES = st.one_of(
+    st.sampled_from([{}, {"type": "string"}, {"type": "integer"}, {"type": "number"}, {"type": "boolean"}]),
+    st.sampled_from([{"type": ["string", "null"]}, {"type": "string", "format": "date"}]),
+    st.builds(lambda n: {"type": "string", "maxLength": n}, st.integers(0, 2)),
+    st.builds(lambda n: {"type": "string", "pattern": n}, st.sampled_from(["^a", "^a*$", "^(a|bb)$"])),
+    st.builds(lambda n: {"type": "integer", "minimum": n}, st.integers(0, 2)),
+    st.builds(lambda n: {"exclusiveMaximum": n}, st.integers(0, 2)),
+    st.builds(lambda v: {"enum": v}, st.lists(SCALARS, min_size=1, max_size=3)),
+    st.builds(lambda v: {"const": v}, SCALARS),
+)
+
+
+def objects(below: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
+    """Make schemas of objects."""
+    return st.fixed_dictionaries(
+        {"type": st.just("object"), "properties": st.dictionaries(NAMES, below, max_size=2)},
+        optional={
+            "required": st.lists(NAMES, unique=True, max_size=2),
+            "additionalProperties": st.just(False) | below,
+            "maxProperties": st.integers(0, 2),
+            "dependentRequired": st.just({"a": ["b"]}),
+        },
+    )
+
+
+SCHEMAS = st.recursive(
+    LEAVES,
+    lambda below: (
+        objects(below)
+        | st.fixed_dictionaries(
+            {"type": st.just("array"), "items": below},
+            optional={
+                "maxItems": st.integers(0, 2),
+                "minItems": st.integers(0, 2),
+                "uniqueItems": st.booleans(),
+            },
+        )
+        | st.builds(lambda one, two: {"anyOf": [one, two]}, below, below)
+        | st.builds(lambda one, two: {"oneOf": [one, two]}, below, below)
+        | st.builds(lambda one, two: {"allOf": [one, two]}, below, below)
+        | st.builds(lambda one: {"not": one}, below)
+        | st.builds(lambda one, two: {"if": one, "then": two}, below, below)
+    ),
+    max_leaves=4,
+)
+
+
+@settings(deadline=None, max_examples=150, derandomize=True)
+@given(SCHEMAS, SCHEMAS, st.lists(VALUES, min_size=10, max_size=30))
+def test_nothing_that_a_writer_may_send_refutes_a_yes(writer: Any, reader: Any, values: list[Any]) -> None:
+    """A document that the writer's schema allows and the reader's refuses would make the answer a lie."""
+    coverage = covers(reader, writer)
+
+    if coverage.answer == "yes":
+        assert [] == [v for v in (*values, *samples(writer, 50)) if valid(writer, v) and not valid(reader, v)]
+    if coverage.refused is not NOTHING:
+        assert "no" == coverage.answer
+        assert valid(writer, coverage.refused)
+        assert not valid(reader, coverage.refused)
+
+
+@settings(deadline=None, max_examples=100, derandomize=True)
+@given(SCHEMAS, SCHEMAS)
+def test_a_schema_covers_itself_and_what_it_is_narrowed_to(schema: Any, further: Any) -> None:
+    """Adding a demand never lets a reader of the old schema be surprised; where it is decided at all."""
+    assert "yes" == covers(schema, schema).answer
+    assert "no" != covers(schema, {"allOf": [schema, further]}).answer
+
+
+@pytest.mark.parametrize(
+    ("schema", "least"),
+    [
+        ({"type": "string", "pattern": "^[a-z]{2,4}-\\d+$"}, 3),
+        ({"type": "object", "required": ["a"], "properties": {"a": {"type": "integer", "minimum": 3}}}, 3),
+        ({"type": "array", "minItems": 2, "items": {"enum": ["x", "y"]}}, 2),
+        ({"$ref": "#/$defs/n", "$defs": {"n": {"allOf": [{"type": "integer"}, {"multipleOf": 7}]}}}, 2),
+    ],
+)
+def test_samples_fit_their_schema(schema: Any, least: int) -> None:
+    """Proposals that nobody can use explain nothing."""
+    fitting = [value for value in samples(schema, 100) if valid(schema, value)]
+
+    assert len(fitting) >= least
+
+
+@pytest.mark.parametrize(
+    ("changes", "backward", "forward", "bump"),
+    [
+        ((), True, True, "none"),
+        ((("Pay it out", "Give it"),), True, True, "patch"),
+        ((("maxLength: 400", "maxLength: 500"),), True, False, "minor"),
+        ((("maxLength: 400", "maxLength: 300"),), False, True, "major"),
+        ((("maxLength: 200", "maxLength: 100"),), False, True, "minor"),
+        ((("maxLength: 200", "maxLength: 300"),), True, False, "major"),
+        ((("message: many lines", "message: too many lines"),), True, True, "patch"),
+        ((("size(this.lines) <= 20", "size(this.lines) <= 21"),), True, True, "patch"),  # it only warns
+        ((("severity: warn, ", ""), ("&good\n", "\n")), None, True, "major"),
+        ((("this.paid_minor == request", "this.paid_minor <= request"),), None, None, "major"),
+        (
+            (("severity: warn, ", ""), ("size(this.lines) <= 20", "size(this.lines) < 1")),
+            False, True, "major",
+        ),
+        ((("owners:", "limits: {payloadBytes: 100}\n  owners:"),), False, True, "major"),
+        ((("owners:", "preconditions: [{step: asked}]\n  owners:"),), False, True, "major"),
+        ((("owners:", "producers: [{agent: care}]\n  owners:"),), False, True, "major"),
+        ((("    error:\n", "    partial: {schema: {type: object}}\n    error:\n"),), True, False, "major"),
+    ],
+)  # fmt: skip
+def test_a_contract_is_compared_as_a_whole(
+    changes: tuple[tuple[str, str], ...], backward: bool | None, forward: bool | None, bump: str
+) -> None:
+    """Schemas in both directions, rules, outcomes and terms; a changed rule counts, and unknown is no yes."""
+    difference = compare_contracts(contract(), contract(*changes))
+
+    assert (backward, forward, bump) == (difference.backward.known, difference.forward.known, difference.bump)
+    assert ("both" == difference.verdict) is (
+        difference.backward.answer == difference.forward.answer == "yes"
+    )
+
+
+def test_a_rule_that_refuses_an_old_example_shows_it() -> None:
+    """The newly refused document is one that the old contract called good."""
+    difference = compare_contracts(
+        contract(), contract(("severity: warn, ", ""), ("size(this.lines) <= 20", "size(this.lines) < 1"))
+    )
+    way: Way = difference.parts[0].backward
+
+    assert 900 == way.refused["refund_minor"]
+    assert way.reasons == ("the rule 'small-basket' is new or says something else",)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "step"),
+    [
+        ("1.0.0", "1.0.1", "patch"), ("1.0.0", "1.1.0", "minor"), ("1.0.0", "2.0.0", "major"),
+        ("0.3.0", "0.3.1", "minor"), ("0.3.0", "0.4.0", "major"), ("1.0.0-rc.1", "1.0.0", "patch"),
+        ("1.0.0", "1.0.0", "none"),
+    ],
+)  # fmt: skip
+def test_before_1_0_0_the_second_number_breaks(old: str, new: str, step: str) -> None:
+    """As people use it."""
+    assert step == bumped(old, new)
