@@ -8,7 +8,7 @@ from seamwork.catalog import CatalogBuilder
 from seamwork.documents import TOPICS, Document, canonical, parse_documents, record_key
 from seamwork.grants.keys import SigningKey
 from seamwork.ids import sha256_hex
-from seamwork.records.parties import AgentRef, Revision
+from seamwork.records.parties import AgentRef, ContractRef, Revision
 from seamwork.records.platform import ActivationRecord, DocumentRecord
 from seamwork.records.wire import RawRecord, compose
 
@@ -231,3 +231,86 @@ def test_a_view_never_changes(topics: Topics) -> None:
 
     assert None is before.agent(PARSER)
     assert topics.builder.view() is topics.builder.view()
+
+
+CONTRACT = """
+apiVersion: seamwork.dev/v1
+kind: Contract
+metadata: {name: greeting, version: VERSION}
+spec:
+  owners: {team: front-desk, contact: the desk}
+  summary: {state: x, proposedAction: x, asks: x, answers: {approve: x, reject: x}}
+  input:
+    schema: {type: object, additionalProperties: false, properties: {name: {type: string, maxLength: 9}}}
+    rules: [{name: named, expr: "has(this.name)", message: nobody to greet}]
+  outputs:
+    success: {schema: {type: object, additionalProperties: false}}
+    error: {schema: {type: object, additionalProperties: false}}
+  examples: [{name: nobody, payload: {}, violates: [named]}]
+"""
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "code"),
+    [
+        ("has(this.name)", "has(this.nam)", "rule-unknown-field"),
+        ("has(this.name)", "this.name < 5", "rule-type"),
+        ("violates: [named]", "violates: []", "example-differs"),
+        ("maxLength: 9", "patern: x", "unknown-keyword"),
+        ("maxLength: 9", "format: e-mail", "unknown-format"),
+        ("maxLength: 9", "pattern: '^(?=a)(a+)+$'", "pattern-not-linear"),
+        ("maxLength: 9", "pattern: '(a{1,1000}){1,1000}'", "pattern-too-large"),
+        ("{type: string, maxLength: 9}", "{$ref: 'https://example.org/x.json'}", "remote-reference"),
+        ("{type: string, maxLength: 9}", "{$ref: '#/properties/name'}", "endless-reference"),
+        (
+            "{type: string, maxLength: 9}",
+            "{properties: {a: {allOf: [{$ref: '#/properties/name'}, {$ref: '#/properties/name'}]}}}",
+            "schema-tangled",
+        ),
+        (
+            "has(this.name)",
+            "[1, 2, 3].all(a, [1, 2, 3].all(b, envelope.steps.all(c, envelope.steps.all(d, true))))",
+            "rule-too-long",
+        ),
+        ("  summary:", "  errorBudget: {per: day, refusals: 1, late: 1}\n  summary:", "not-built-yet"),
+    ],
+)
+def test_a_contract_that_its_publisher_never_checked_is_never_handed_out(
+    topics: Topics, old: str, new: str, code: str
+) -> None:
+    """The topic's readers run the publisher's check; the version is taken all the same, and the others go on."""
+    text = CONTRACT.replace("VERSION", "1.0.0")
+    assert old in text
+    topics.publish(text.replace(old, new))
+    topics.publish(CONTRACT.replace("VERSION", "1.1.0"))
+    ref = ContractRef(name="greeting", version="1.0.0")
+    catalog = topics.builder.view()
+    fault = catalog.contract_fault(ref)
+
+    assert fault is not None
+    assert code == fault.code
+    assert catalog.contract(ref) is None
+    assert catalog.contract(ContractRef(name="greeting", version="1.1.0")) is not None
+    assert "version-conflict" == topics.publish(text)
+
+
+def test_what_is_published_while_a_service_runs_is_alarmed_at_once(topics: Topics) -> None:
+    """Whoever watches the readers' alarms hears of it before the first crossing is refused."""
+    document = only(CONTRACT.replace("VERSION", "1.0.0").replace("has(this.name)", "has(this.nam)"))
+    body = canonical(document)
+    record = DocumentRecord(
+        kind="Contract", name="greeting", version="1.0.0", payload_sha256=sha256_hex(body), published_at=1,
+        publisher="publisher",
+    )  # fmt: skip
+    out = compose(PLATFORM, "contracts.v1", record_key(document), record, payload=body, signer=PUBLISHER)
+    raw = RawRecord("contracts.v1", 0, 0, 1000, out.key, out.value, out.headers)
+    rejection = topics.builder.apply(raw, examine=True)
+
+    assert rejection is not None
+    assert "rule-unknown-field" == rejection.rule
+
+
+def test_a_deprecation_names_its_end_and_its_successor(topics: Topics) -> None:
+    """Those who rely on a version learn of its end before they are refused."""
+    topics.publish(CONTRACT.replace("VERSION", "1.0.0"))
+    assert "activation-refused" == topics.activate("Contract", "greeting", "1.0.0", "deprecated")

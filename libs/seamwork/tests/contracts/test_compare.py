@@ -90,7 +90,7 @@ def objects(below: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
         {"type": st.just("object"), "properties": st.dictionaries(NAMES, below, max_size=2)},
         optional={
             "required": st.lists(NAMES, unique=True, max_size=2),
-            "additionalProperties": st.just(False) | below,
+            "additionalProperties": st.just(value=False) | below,
             "maxProperties": st.integers(0, 2),
             "dependentRequired": st.just({"a": ["b"]}),
         },
@@ -181,7 +181,7 @@ def test_samples_fit_their_schema(schema: Any, least: int) -> None:
     ],
 )  # fmt: skip
 def test_a_contract_is_compared_as_a_whole(
-    changes: tuple[tuple[str, str], ...], backward: bool | None, forward: bool | None, bump: str
+    changes: tuple[tuple[str, str], ...], *, backward: bool | None, forward: bool | None, bump: str
 ) -> None:
     """Schemas in both directions, rules, outcomes and terms; a changed rule counts, and unknown is no yes."""
     difference = compare_contracts(contract(), contract(*changes))

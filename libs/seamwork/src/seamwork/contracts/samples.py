@@ -112,7 +112,7 @@ class _Maker:
         assert isinstance(declared, dict)  # noqa: S101  # for the type checker
         needed = [name for name in schema.get("required", []) if isinstance(name, str)]
         further = schema.get("additionalProperties", schema.get("unevaluatedProperties", {}))
-        made = {name: list(islice(self.values(s, depth + 1), _FEW * 4)) for name, s in declared.items()}
+        made = {name: list(islice(self.values(s, depth + 1), _FEW * 6)) for name, s in declared.items()}
         for name in needed:
             if name not in made:
                 made[name] = list(islice(self.values(self._undeclared(schema, name, further), depth + 1), 1))
@@ -122,10 +122,13 @@ class _Maker:
         yield plain
         full = plain | {name: values[0] for name, values in made.items() if values}
         yield full
-        for name, values in made.items():
-            for value in values:
-                yield plain | {name: value}
-                yield full | {name: value}
+        # In turns, so that no field's many values keep the others from being tried.
+        for rank in range(max(map(len, made.values()), default=0)):
+            for name, values in made.items():
+                if rank < len(values):
+                    yield plain | {name: values[rank]}
+                    yield full | {name: values[rank]}
+        for name in made:
             yield {key: value for key, value in full.items() if key != name}
         yield from self._larger(schema, plain, further, depth)
 
@@ -164,7 +167,7 @@ class _Maker:
         assert isinstance(first, list)  # noqa: S101  # for the type checker
         below = schema.get("items", schema.get("unevaluatedItems", {}))
         contained = schema.get("contains")
-        entries = list(islice(self.values(below, depth + 1), _FEW * 2))
+        entries = list(islice(self.values(below, depth + 1), _FEW * 5))
         if contained is not None:
             entries = [*islice(self.values(contained, depth + 1), _FEW), *entries]
         head = [next(self.values(one, depth + 1), None) for one in first]
