@@ -116,7 +116,8 @@ simulate: setup ## Run all services in the deterministic simulator: make simulat
 chaos: ## Break a running platform and check the invariants
 	$(NOT_BUILT)
 
-bench: setup ## Measure side by side with raw Kafka: three minutes, on a machine that does nothing else
+bench: setup ## Measure judging, and crossings side by side with raw Kafka: three minutes, on a machine that does nothing else
+	@$(BIN)/python -m benchmarks.contracts
 	@$(BIN)/python -m benchmarks
 
 docs: setup ## Write docs/generated/ and deploy/ from the code and the topic files
