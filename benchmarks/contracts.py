@@ -267,9 +267,9 @@ def page(found: dict[str, Any]) -> str:
         "|---|---|",
         *rows,
         "",
-        f"A catalog of {loaded['versions']:,} versions of contracts, each with its activation, was read and verified",
-        f"in {loaded['seconds']} s and takes {loaded['MB more']} MB. A view of it after one more record is made",
-        f"in {loaded['ms for a view after one more record']} ms.",
+        f"A catalog of {loaded['versions']:,} versions of contracts, each with its activation, was read and",
+        f"verified in {loaded['seconds']} s and takes {loaded['MB more']} MB. A view of it after one more record is",
+        f"made in {loaded['ms for a view after one more record']} ms.",
     ]
     return "\n".join(lines) + "\n"
 
