@@ -268,8 +268,8 @@ def page(found: dict[str, Any]) -> str:
         *rows,
         "",
         f"A catalog of {loaded['versions']:,} versions of contracts, each with its activation, was read and",
-        f"verified in {loaded['seconds']} s and takes {loaded['MB more']} MB. A view of it after one more record is",
-        f"made in {loaded['ms for a view after one more record']} ms.",
+        f"verified in {loaded['seconds']} s and takes {loaded['MB more']} MB. A view of it after one more record",
+        f"is made in {loaded['ms for a view after one more record']} ms.",
     ]
     return "\n".join(lines) + "\n"
 
