@@ -9,7 +9,9 @@ import click
 import msgspec
 
 from seamwork.broker.principal import agent as agent_principal
+from seamwork.cli.contract_new import new
 from seamwork.cli.contract_tests import test_contracts
+from seamwork.cli.contract_types import types
 from seamwork.cli.contracts import check, deprecate, diff, retire
 from seamwork.cli.terminal import answer, door_of, json_option, platform_option, running_loop, table, tell
 from seamwork.clock import SystemClock
@@ -107,7 +109,7 @@ def contracts() -> None:
     """Check and compare contracts, the agreements of seams, and look at those of the platform."""
 
 
-for _command in (check, diff, test_contracts, deprecate, retire):
+for _command in (check, diff, new, types, test_contracts, deprecate, retire):
     contracts.add_command(_command)
 
 

@@ -1,0 +1,129 @@
+"""Draft a contract from what is there: samples, a model, or what crossed before. Its author goes on from it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from io import StringIO
+from typing import Any
+
+from pydantic import BaseModel
+from ruamel.yaml import YAML
+
+from seamwork.authoring.inferred import schema_of
+from seamwork.contracts import compile_contract, judge_example
+from seamwork.contracts.samples import samples
+from seamwork.contracts.schema import Checker
+from seamwork.documents import Contract, parse_documents
+from seamwork.errors import UnprocessableError
+
+_MOST_MADE = 50
+_ERROR = {
+    "type": "object",
+    "properties": {
+        "error": {
+            "type": "object",
+            "properties": {
+                "type": {"type": "string", "maxLength": 200},
+                "message": {"type": "string", "maxLength": 2000},
+            },
+            "required": ["type", "message"],
+            "additionalProperties": False,
+        }
+    },
+    "required": ["error"],
+    "additionalProperties": False,
+}  # fmt: skip
+_HEAD = """\
+# A draft. Say in it what samples cannot: who answers for the seam, what may never cross although it is well-formed
+# (rules, on an answer with `request`), and what follows when it does. Then: contracts check, and contracts test.
+"""
+
+
+@dataclass(frozen=True)
+class Side:
+    """One side of a draft: a schema, and payloads that it admits."""
+
+    json_schema: dict[str, Any]
+    payloads: Sequence[Any] = field(default_factory=tuple)
+
+
+def side_of_samples(payloads: Sequence[Any]) -> Side:
+    """Return the side that admits these payloads and little else."""
+    return Side(schema_of(payloads), payloads)
+
+
+def side_of_model(model: Any, name: str) -> Side:
+    """
+    Return the side that a pydantic model describes, with the plainest payload that it admits.
+
+    Raises:
+        UnprocessableError: It is no pydantic model.
+    """
+    if not (isinstance(model, type) and issubclass(model, BaseModel)):
+        raise UnprocessableError(f"{name} is no pydantic model")
+    schema = model.model_json_schema(mode="validation")
+    if schema.get("type") == "object":
+        schema.setdefault("additionalProperties", False)
+    checker = Checker(schema)
+    made = [value for value in samples(schema, _MOST_MADE) if not checker.findings(value)]
+    return Side(schema, made[:1])
+
+
+def draft(name: str, asked: Side, answered: Side | None) -> str:
+    """
+    Return a contract's YAML, version 0.1.0: no error in it, and a warning for what it leaves open.
+
+    Args:
+        name: The contract's name.
+        asked: What is handed over.
+        answered: What comes back; without it an empty object, which the author fills in.
+
+    Raises:
+        UnprocessableError: A payload is not admitted by its own schema, so that there is nothing to go on from.
+        DocumentError: The name is no name, or a schema cannot be used in a contract.
+    """
+    nothing = {"type": "object", "properties": {}, "additionalProperties": False}
+    back = answered or Side(nothing, ({},))
+    examples: list[dict[str, Any]] = [
+        {"name": f"asked-{number}", "payload": payload}
+        for number, payload in enumerate(asked.payloads, start=1)
+    ]
+    for number, payload in enumerate(back.payloads, start=1):
+        request = asked.payloads[min(number, len(asked.payloads)) - 1] if asked.payloads else None
+        with_request = {} if request is None else {"request": request}
+        examples.append({"name": f"answered-{number}", "on": "success", **with_request, "payload": payload})
+    written = {
+        "apiVersion": "seamwork.dev/v1",
+        "kind": "Contract",
+        "metadata": {"name": name, "version": "0.1.0"},
+        "spec": {
+            "purpose": "Say in one sentence what is asked of the receiver.",
+            "owners": {"team": "nobody-yet", "contact": "say who answers for this seam"},
+            "limits": {"payloadBytes": 65536, "timeSeconds": 60},
+            "onViolation": {"action": "fail"},
+            "onTimeout": {"action": "retry", "attempts": 2, "otherwise": "fail"},
+            "onError": {"action": "fail"},
+            "summary": {
+                "state": "Say where the work stands.",
+                "proposedAction": "Say what the receiver would do.",
+                "asks": "May it be done?",
+                "answers": {"approve": "It is done.", "reject": "Nothing is done."},
+            },
+            "input": {"schema": asked.json_schema},
+            "outputs": {"success": {"schema": back.json_schema}, "error": {"schema": _ERROR}},
+            "examples": examples,
+        },
+    }
+    yaml = YAML()
+    yaml.width = 110
+    yaml.representer.ignore_aliases = lambda _: True
+    text = StringIO()
+    yaml.dump(written, text)
+    whole = _HEAD + text.getvalue()
+    (contract,) = parse_documents(whole, f"{name}.yaml")
+    assert isinstance(contract, Contract)  # noqa: S101  # as written above
+    compiled = compile_contract(contract)
+    for example in contract.spec.examples:
+        judged = judge_example(compiled, example)
+        if not judged.admitted:
+            raise UnprocessableError(f"{example.name} is not what its schema says: {judged.refusals[0]}")
+    return whole

@@ -1,0 +1,97 @@
+"""
+Propose a schema from samples: closed, bounded, and no wider than a contract should be.
+
+Pure. Bounds are a guess that its author looks at: each is a round number above what was seen.
+"""
+
+import re
+from collections.abc import Sequence
+from typing import Any
+
+from seamwork.contracts.schema import Checker
+
+_FORMATS = ("date-time", "date", "uuid", "email", "ipv4")
+_ROOM = 2
+"""How much more than what was seen a text or a list may hold."""
+_LEAST_TEXT, _LEAST_LIST = 100, 10
+
+
+def schema_of(samples: Sequence[Any]) -> dict[str, Any]:
+    """
+    Return a schema that admits every one of *samples*.
+
+    Args:
+        samples: JSON values, at least one. A field that one of them lacks is optional.
+    """
+    kinds = sorted({_kind(sample) for sample in samples})
+    if kinds == ["integer", "number"]:
+        kinds = ["number"]
+    if len(kinds) > 1:
+        return {"anyOf": [_of(kind, [s for s in samples if _fits(kind, s)]) for kind in kinds]}
+    return _of(kinds[0], samples)
+
+
+def _kind(sample: Any) -> str:
+    match sample:
+        case None:
+            return "null"
+        case bool():
+            return "boolean"
+        case int():
+            return "integer"
+        case float():
+            return "number"
+        case str():
+            return "string"
+        case list():
+            return "array"
+        case _:
+            return "object"
+
+
+def _fits(kind: str, sample: Any) -> bool:
+    found = _kind(sample)
+    return found == kind or (kind == "number" and found == "integer")
+
+
+def _of(kind: str, samples: Sequence[Any]) -> dict[str, Any]:
+    match kind:
+        case "object":
+            names = dict.fromkeys(name for sample in samples for name in sample)
+            return {
+                "type": "object",
+                "properties": {name: schema_of([s[name] for s in samples if name in s]) for name in names},
+                "required": [name for name in names if all(name in sample for sample in samples)],
+                "additionalProperties": False,
+            }
+        case "array":
+            entries = [entry for sample in samples for entry in sample]
+            items = {"items": schema_of(entries)} if entries else {"items": False}
+            longest = max(len(sample) for sample in samples)
+            return {"type": "array", **items, "maxItems": _round(longest, _LEAST_LIST)}
+        case "string":
+            shaped = next((f for f in _FORMATS if all(_has(f, text) for text in samples)), None)
+            if shaped is not None:
+                return {"type": "string", "format": shaped, "maxLength": 100}
+            longest = max(len(text) for text in samples)
+            return {"type": "string", "maxLength": _round(longest, _LEAST_TEXT)}
+        case "integer" | "number":
+            most = _round(max(abs(number) for number in samples), 1000)
+            least = 0 if all(number >= 0 for number in samples) else -most
+            return {"type": kind, "minimum": least, "maximum": most}
+        case other:
+            return {"type": other}
+
+
+def _has(shape: str, text: str) -> bool:
+    if shape == "date" and re.fullmatch(r"\d{4}-\d\d-\d\d", text) is None:
+        return False
+    return not Checker({"type": "string", "format": shape}).findings(text)
+
+
+def _round(seen: float, least: int) -> int:
+    """Return the next power of ten that leaves room above what was seen."""
+    bound = least
+    while bound < seen * _ROOM:
+        bound *= 10
+    return bound

@@ -1,0 +1,45 @@
+"""Read from a platform what crossed before, as the samples of a contract to be."""
+
+import json
+from typing import Any
+
+from seamwork.bus.port import Partition
+from seamwork.errors import UnprocessableError
+from seamwork.platform.door import Door
+from seamwork.records.crossing import Handoff, Result
+from seamwork.records.partition import partition_of
+from seamwork.records.wire import Received, read
+
+_READER = "audit-sink"  # it may read every topic; what it reads here is shown to nobody but the author
+
+
+async def recorded(door: Door, task: str, step: str) -> tuple[Any, Any | None]:
+    """
+    Return the payload of a task's handoff, and of its last successful answer where there is one.
+
+    Raises:
+        UnprocessableError: The log has no handoff of this task and step, or its payload is not JSON.
+    """
+    place = Partition("handoffs.v1", partition_of(task.encode(), door.identity.partitions))
+    asked: Received[Any] | None = None
+    answered: Received[Any] | None = None
+    steps: set[str] = set()
+    async with door.log(_READER) as log:
+        starts, ends = await log.start_offsets([place]), await log.end_offsets([place])
+        for raw in await log.read(place, starts[place], ends[place]):
+            received = read(raw, door.identity.id)
+            if not isinstance(received, Received) or received.key != task:
+                continue
+            match received.record:
+                case Handoff() as handoff:
+                    steps.add(handoff.step)
+                    asked = received if handoff.step == step else asked
+                case Result(outcome="success") as result if asked and result.parent == asked.record.id:
+                    answered = received
+    if asked is None:
+        known = ", ".join(sorted(steps)) or "none; is the task's id right?"
+        raise UnprocessableError(f"task {task} has no handoff of the step {step}; its steps: {known}")
+    try:
+        return json.loads(asked.payload), None if answered is None else json.loads(answered.payload)
+    except ValueError as error:
+        raise UnprocessableError(f"what crossed in step {step} of task {task} is not JSON") from error
