@@ -485,3 +485,21 @@ async def test_the_sdk_believes_no_work_that_the_router_did_not_sign(cast: Cast)
 
     assert decode(dict(record.headers)[SW_ENVELOPE] or b"") == forged
     assert [] == await cast.stage.records("handoffs.v1", key=task)
+
+
+async def test_a_contract_that_nobody_checked_takes_no_gate_down(cast: Cast) -> None:
+    """Published past the command's check, it is refused by name when work names it, and honest work goes on."""
+    await cast.stage.publish(
+        document("Contract", "bad-unchecked", input={"schema": {"type": "object", "patern": "x"}}),
+        document(
+            "Flow",
+            "bad-unchecked",
+            edges=[{"from": "bad-forger", "to": "bad-taker", "contract": "bad-unchecked"}],
+        ),
+    )
+    sent = await cast.forger.send(cast.forger.root("bad-unchecked/1.0.0", "bad-taker"))
+    refused = await cast.stage.refused(sent.at)
+
+    assert "contract-refused" == refused.rule
+    assert "unknown-keyword" in refused.reason
+    await cast.good_beside(sent)

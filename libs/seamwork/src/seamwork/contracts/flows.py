@@ -22,6 +22,7 @@ from seamwork.documents.problems import Problem, did_you_mean
 from seamwork.documents.shape import Outcome
 
 _SHOWN = 300
+_MADE_BY_EVERY_PLATFORM = "operator"
 
 
 def flow_problems(flow: Flow, shelf: Shelf) -> Iterator[Problem]:
@@ -69,7 +70,7 @@ class _Seam:
         if not shelf.has(Agent):
             return
         for field, name in (("from", edge.source), ("to", edge.to)):
-            if name is not None and not shelf.agents(name):
+            if name is not None and name != _MADE_BY_EVERY_PLATFORM and not shelf.agents(name):
                 mend = did_you_mean(name, shelf.names(Agent)) or None
                 yield self._found("unknown-agent", f"there is no agent {name!r}", field, mend=mend)
         if edge.capability is not None and not self._receivers:
