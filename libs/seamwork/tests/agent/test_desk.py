@@ -23,6 +23,7 @@ from seamwork.agent import (
     Task,
     TaskError,
     Transferred,
+    subtask,
 )
 from seamwork.agent.meters import RECORDS
 from seamwork.bus.port import LogGapError, Partition
@@ -30,9 +31,9 @@ from seamwork.catalog import KeyEntry
 from seamwork.clock import SystemClock
 from seamwork.errors import MisconfiguredError
 from seamwork.grants.stamps import ROUTER, misfit, verify_stamp
-from seamwork.ids import answer_id, child_id
+from seamwork.ids import answer_id, child_id, plan_id
 from seamwork.records.authority import Authority, Constraint, Spent
-from seamwork.records.crossing import AnyCrossing, Handoff, Progress, Result, Usage
+from seamwork.records.crossing import AnyCrossing, Handoff, Plan, Progress, Result, Usage
 from seamwork.records.wire import Received, cloud_event_difference
 from seamwork.settings.kafka import KafkaAccess
 from seamwork.testing.builders import PLATFORM
@@ -287,6 +288,51 @@ async def test_a_dispatch_is_run_once_however_often_it_is_read(stage: Stage) -> 
     last = await router.next(Result)
 
     assert {"licence": "licence of last"} == body(last)
+
+
+async def test_a_plan_is_asked_for_and_its_parts_are_handed_on(stage: Stage) -> None:
+    """Nothing goes out before the router's word; a plan it refused may be followed by another."""
+    agent, told = Agent("planner", "1.0.0"), list[str]()
+
+    @agent.accepts("licence-facts", "1.0.0")
+    async def divide(parsed: Parsed, task: Task) -> Any:
+        try:
+            await task.plan(subtask("never", contract=CONTRACT, to="extractor"))
+        except Refused as refused:
+            told.append(refused.rule)
+        plan = await task.plan(subtask("read", contract=CONTRACT, to="extractor"))
+        return await plan.ask("read", {"name": parsed.name})
+
+    await stage.start(agent)
+    work = await stage.router.dispatch("planner", {"name": "mortar"})
+    first = await stage.router.next(Plan)
+    await stage.router.tell("refused", work, first.record.id, rule="not-today")
+    second = await stage.router.next(Plan)
+    await stage.router.tell("accepted", work, second.record.id)
+    handoff = await stage.router.next(Handoff)
+
+    assert ["not-today"] == told
+    assert [plan_id(work.crossing, "planner", ordinal) for ordinal in (0, 1)] == [
+        first.record.id,
+        second.record.id,
+    ]
+    assert ("read", "extractor") == (handoff.record.step, handoff.record.target.agent)
+
+
+async def test_word_of_a_plan_from_an_earlier_run_does_not_end_the_work(stage: Stage) -> None:
+    """After a crash the adoption comes before the function asks for it again; it goes on."""
+    agent = Agent("planner", "1.0.0")
+
+    @agent.accepts("licence-facts", "1.0.0")
+    async def divide(parsed: Parsed, task: Task) -> Any:
+        plan = await task.plan(subtask("read", contract=CONTRACT, to="extractor"))
+        return (await plan.ask("read", {"name": parsed.name})).value
+
+    work = await stage.router.dispatch("planner", {"name": "mortar"})
+    await stage.router.tell("accepted", work, plan_id(work.crossing, "planner", 0))
+    await stage.start(agent)
+
+    assert "read" == (await stage.router.next(Handoff)).record.step
 
 
 async def test_only_finished_work_is_committed(stage: Stage) -> None:
