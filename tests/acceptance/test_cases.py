@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from http import HTTPStatus
 from typing import Any
 
@@ -16,8 +16,10 @@ from seamwork.cli.cases import text_of
 from seamwork.errors import UnprocessableError
 from seamwork.grants.webhooks import webhook_secret
 from seamwork.platform.cases import Case, cases_of, resolve, work_of
+from seamwork.platform.letters import letters_of, requeue
 from seamwork.platform.receiver import Receiver
 from seamwork.platform.teams import add_team
+from seamwork.platform.trust import agent_kid
 from seamwork.records.decision import Closed, Dispatched, Escalated, Refused
 from seamwork.records.parties import Target
 from seamwork.testing.documents import document
@@ -242,3 +244,22 @@ async def test_a_case_that_nobody_answers_climbs_and_expires(watch: Watch) -> No
     assert "failed" == await watch.outcome(sent)
     with pytest.raises(UnprocessableError, match="expired"):
         await resolve(watch.stage.door, over, "retry", person="wanda")
+
+
+async def test_a_dead_letter_is_put_back_once_its_cause_is_mended(watch: Watch) -> None:
+    """Nobody knew its sender; when somebody does, the same bytes are admitted."""
+    stage, key = watch.stage, watch.stage.door.home.ensure_key(agent_kid("watch-late"))
+    late = Puppet(stage, replace(watch.troupe.chief.settings, name="watch-late", key=key))
+    late.principal = watch.troupe.chief.principal
+    payload = msgspec.json.encode(watch.play(**{"watch-second": working}).payload())
+    sent = await late.send(late.root(BRIEF, "watch-second", payload))
+    await stage.set_aside(sent.at)
+    (letter,) = [one for one in await letters_of(stage.door) if one.record.position == sent.at]
+    accepts = [{"contract": "brief", "versions": "*"}]
+    await stage.cast(
+        {"watch-late": {"accepts": accepts, "initiator": True, "budget": "watch-budget"}},
+        document("Flow", "watch-late", edges=[{"from": "watch-late", "to": "watch-second", "contract": "brief"}]),
+    )  # fmt: skip
+    await requeue(stage.door, letter)
+
+    assert "complete" == await watch.outcome(sent)

@@ -32,6 +32,7 @@ _COMMANDS = {
     "cancel": ("tasks", "cancel"),
     "approvals": ("approvals", "approvals"),
     "cases": ("cases", "cases"),
+    "dead-letters": ("letters", "dead_letters"),
     "teams": ("teams", "teams"),
     "webhooks": ("teams", "webhooks"),
     "breakers": ("breakers", "breakers"),
