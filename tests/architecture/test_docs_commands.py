@@ -111,7 +111,7 @@ def test_a_command_in_a_sentence_exists() -> None:
     missing = []
     for page in pages():
         for text in INLINE.findall(page.read_text(encoding="utf-8")):
-            words = [word for word in text.split()[1:] if re.fullmatch(r"[a-z]+", word)]
+            words = [word for word in text.split()[1:] if re.fullmatch(r"[a-z]+(-[a-z]+)*", word)]
             command: click.Command | None = seamwork
             for word in words:
                 if not isinstance(command, click.Group):
