@@ -14,7 +14,9 @@ import pytest
 from seamwork.testing.stage import Stage
 
 BLOCKS = re.compile(r"^```sh\n(.*?)^```", re.MULTILINE | re.DOTALL)
-WITHIN_S = 120
+WITHIN_S = (
+    420  # ten commands, each a process of its own, and a second platform: half a minute on a free machine
+)
 
 
 @pytest.fixture
@@ -52,7 +54,11 @@ class Session:
                 stderr=subprocess.STDOUT, start_new_session=True,
             )  # fmt: skip
             self._groups.append(shell.pid)
-            code = shell.wait(WITHIN_S)
+            try:
+                code = shell.wait(WITHIN_S)
+            except subprocess.TimeoutExpired:
+                self.close()
+                code = shell.wait()
         said = out.read_text(encoding="utf-8", errors="replace")
 
         assert 0 == code, said
@@ -70,7 +76,7 @@ def typed(readme: Path) -> str:
     return "".join(BLOCKS.findall(readme.read_text(encoding="utf-8")))
 
 
-@pytest.mark.timeout(WITHIN_S + 30)
+@pytest.mark.timeout(WITHIN_S + 120)
 def test_an_agent_that_was_begun_works_at_once(outside: Session) -> None:
     """`init`, and then what its readme says: tested in memory, rehearsed, published, run, governed."""
     outside.type("seamwork init tally-words")
