@@ -23,8 +23,10 @@ from seamwork.bus.port import Log, Partition
 from seamwork.clock import SystemClock
 from seamwork.documents import Agent, AnyDocument, Budget, Contract, Person, Policy, from_canonical
 from seamwork.documents.canonical import canonical, canonical_json
+from seamwork.errors import RetryableError
 from seamwork.ids import child_id, uuid7
 from seamwork.platform.door import Door
+from seamwork.platform.known import lagging
 from seamwork.platform.members import add_agents, add_person, with_own_key
 from seamwork.platform.people import ask
 from seamwork.platform.trust import OPERATOR
@@ -33,6 +35,7 @@ from seamwork.records.people import ApprovalRequest, Reply
 from seamwork.records.wire import Received, read
 
 WITHIN_S = 60.0
+_KNOWN_WITHIN_S = 120.0
 _AT_ONCE = 8  # scenes
 _BATCH, _WAIT_MS = 500, 250
 
@@ -158,6 +161,7 @@ class _Company:
         self._helpers = await self._people(policies)
         if self._helpers:
             notes.append("where people are asked, stand-ins with every role say yes")
+        await self._known()
         for name in self._layout.parts:
             self._settings[name] = AgentSettings.from_file(self._door.home.agents / f"{name}.toml")
         for name, part in self._layout.parts.items():
@@ -172,6 +176,17 @@ class _Company:
         self._reader = asyncio.create_task(self._follow(log, ends), name="rehearsal-decisions")
         stack.push_async_callback(self._stop_reader)
         return tuple(notes)
+
+    async def _known(self) -> None:
+        """Wait until every gate knows what was published: what it does not know yet it refuses."""
+        async with self._door.publisher() as publisher:
+            revision = (await publisher.catalog()).revision
+        behind = await lagging(self._door.home, revision, _KNOWN_WITHIN_S)
+        if behind:
+            raise RetryableError(
+                f"{', '.join(behind)} had not read the flow's documents within {_KNOWN_WITHIN_S:.0f} s; "
+                "rehearse again"
+            )
 
     def _with_key(self, document: Agent) -> Agent:
         written = json.loads(canonical(document))
