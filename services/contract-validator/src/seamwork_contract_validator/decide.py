@@ -148,6 +148,7 @@ def _verdict(
         rule=found.rule,
         reason=found.reason,
         candidates=found.candidates if isinstance(found, Allowed) else None,
+        contract=found.contract,
         warnings=found.warnings,
         consulted=found.consulted,
         revision=context.catalog.revision,

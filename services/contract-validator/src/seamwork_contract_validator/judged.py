@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from seamwork.records.parties import AgentRef, DocumentRef
+from seamwork.records.parties import AgentRef, ContractRef, DocumentRef
 from seamwork.records.verdict import Warned
 
 
@@ -27,14 +27,20 @@ class Denied:
     sender_verified: bool = False
     consulted: tuple[DocumentRef, ...] = ()
     warnings: tuple[Warned, ...] = ()
+    contract: ContractRef | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Allowed:
-    """All checks hold. *candidates* are those that may get a handoff, null for everything else."""
+    """
+    All checks hold. *candidates* are those that may get a handoff, null for everything else.
+
+    *contract* is the version judged by, where the sender left a choice.
+    """
 
     rule: str
     reason: str
     candidates: tuple[AgentRef, ...] | None = None
     consulted: tuple[DocumentRef, ...] = ()
     warnings: tuple[Warned, ...] = ()
+    contract: ContractRef | None = None

@@ -1,6 +1,8 @@
 """Check what is said: the contract, the target, the payload, the outcome, the plan."""
 
-from seamwork.catalog import Context
+from dataclasses import replace
+
+from seamwork.catalog import Context, range_problem, settled, settled_on
 from seamwork.contracts import CompiledContract, Finding, Findings, compile_contract, may_produce
 from seamwork.contracts.facts import envelope_facts, task_facts
 from seamwork.contracts.plan import plan_problem
@@ -12,7 +14,7 @@ from seamwork.records.envelope import AnyEnvelope
 from seamwork.records.inbox import Work
 from seamwork.records.parties import AgentRef, ContractRef, DocumentRef
 from seamwork.records.verdict import Warned
-from seamwork.records.wire import Malformed, Received
+from seamwork.records.wire import Malformed, Received, rfc3339
 from seamwork_contract_validator.judged import Allowed, Denied
 
 _SHOWN = 5
@@ -22,6 +24,17 @@ def judge_handoff(
     crossing: Received[AnyEnvelope], handoff: Handoff, work: Work | None, context: Context
 ) -> Allowed | Denied:
     """Judge whether the contract is in force, the target can take it, and the payload is what it promises."""
+    at = crossing.raw.appended_at
+    problem = range_problem(handoff)
+    if problem is not None:
+        return _denied("contract-versions", problem, ())
+    handoff = settled(context.catalog, handoff, at)
+    return replace(_judge_settled(crossing, handoff, work, context), contract=settled_on(handoff))
+
+
+def _judge_settled(
+    crossing: Received[AnyEnvelope], handoff: Handoff, work: Work | None, context: Context
+) -> Allowed | Denied:
     at = crossing.raw.appended_at
     contract = _usable(handoff.contract, context, at)
     if isinstance(contract, Denied):
@@ -130,6 +143,10 @@ def _usable(ref: ContractRef, context: Context, at: int) -> Contract | Denied:
     status = context.catalog.contract_status(ref, at)
     if status not in {"active", "deprecated"}:
         consulted = (context.catalog.reference(contract),)
+        if status == "retired":
+            instead = context.catalog.successor(ref, at)
+            hint = f"; its successor is {ref.name} {instead}" if instead else "; it named no successor"
+            return _denied("contract-retired", f"the contract version is retired{hint}", consulted)
         return _denied(
             "contract-not-active", f"the contract version is {status or 'not activated'}", consulted
         )
@@ -153,14 +170,15 @@ def _compiled(contract: Contract, context: Context) -> CompiledContract:
 
 
 def _deprecation(contract: Contract, context: Context, at: int) -> tuple[Warned, ...]:
-    ref = ContractRef(name=contract.name, version=contract.version)
-    if context.catalog.contract_status(ref, at) != "deprecated":
+    entry = context.catalog.entry("Contract", contract.name, contract.version)
+    told = None if entry is None else entry.activation(at)
+    if told is None or told.status != "deprecated":
         return ()
-    return (
-        Warned(
-            rule="contract-deprecated", reason="the contract version is deprecated; move to its successor"
-        ),
+    ends = "" if told.ends_at is None else f" and ends {rfc3339(told.ends_at)}"
+    reason = (
+        f"the contract version is deprecated{ends}; move to {contract.name} {told.successor or '(unnamed)'}"
     )
+    return (Warned(rule="contract-deprecated", reason=reason),)
 
 
 def _judged(

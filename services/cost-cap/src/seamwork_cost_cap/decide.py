@@ -12,9 +12,11 @@ Rule 6: for a crossing whose sender or stamp is not proved nothing is reserved.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
-from seamwork.catalog import Context
+import msgspec
+
+from seamwork.catalog import Context, settled, settled_on
 from seamwork.decider import Input, Output, Publish, Tick, WithCrossing
 from seamwork.grants.entitlement import entitlement
 from seamwork.grants.stamps import StampProblem
@@ -214,6 +216,7 @@ def _judge(ledger: Ledger, platform: str, asked: Asked, context: Context) -> Ite
         reason = f"nothing is reserved for it: {stamp.reason} ({stamp.rule})"
         yield _judged(asked, Denied("sender-not-proved", reason), context)
         return
+    asked = replace(asked, handoff=settled(context.catalog, handoff, asked.received.raw.appended_at))
     found = _cover(ledger, asked, stamp, context)
     if isinstance(found, Covered):
         yield Reserved(
@@ -311,6 +314,7 @@ def ceiling_of(handoff: Handoff, context: Context) -> int:
 
 def _judged(asked: Asked, found: Covered | Denied, context: Context) -> Judged:
     verdict = _verdict(asked.subject, asked.handoff.task, asked.handoff.id, found, context)
+    verdict = msgspec.structs.replace(verdict, contract=settled_on(asked.handoff))
     return Judged(verdict=verdict, until=_until(asked))
 
 

@@ -6,6 +6,7 @@ is the platform's own team's.
 Rule 2: the owner of a seam is the team that its contract names; who is asked is told besides.
 Rule 3: a repeat that was answered with its recorded outcome is no trouble, and nobody is told.
 Rule 4: nothing of a payload is ever told.
+Rule 5: who still uses a deprecated contract is told once a day, on both sides of the seam, and so is its owner.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -15,7 +16,7 @@ from msgspec.structs import replace
 from seamwork.catalog import Catalog, Context
 from seamwork.decider import Decider, Input
 from seamwork.ids import derived
-from seamwork.records.decision import Closed, Escalated, Held, Refused
+from seamwork.records.decision import Closed, Dispatched, Escalated, Held, Refused
 from seamwork.records.envelope import AnyEnvelope
 from seamwork.records.parties import AgentRef, ContractRef
 from seamwork.records.platform import DeadLetter
@@ -24,6 +25,7 @@ from seamwork_notifier.state import Kind, Nothing, Notified, evolve
 
 REPEAT = "repeat"
 EXPIRED = "case-expired"
+_DAY_MS = 86_400_000
 
 
 def notifier(platform_team: str) -> Decider[Nothing, Input, Notified, Context]:
@@ -49,16 +51,21 @@ def decider(platform_team: str) -> Callable[[Nothing, Input, Context], Sequence[
         if not isinstance(given, Received):
             return ()
         owners = tuple(dict.fromkeys(_owners(given.record, context.catalog, given.raw.appended_at)))
-        kind = _kind(given.record)
+        kind = _kind(given.record, context.catalog, given.raw.appended_at)
         if kind is None:
             return ()
-        return tuple(_told(given, kind, owner) for owner in owners or (f"team:{platform_team}",))
+        told = tuple(_told(given, kind, owner) for owner in owners or (f"team:{platform_team}",))
+        return (
+            tuple(_once_a_day(one, given, context.catalog) for one in told) if kind == "deprecated" else told
+        )
 
     return decide
 
 
-def _kind(record: AnyEnvelope) -> Kind | None:
+def _kind(record: AnyEnvelope, catalog: Catalog, at: int) -> Kind | None:
     match record:
+        case Dispatched(contract=contract) if catalog.contract_status(contract, at) == "deprecated":
+            return "deprecated"
         case Refused() if record.rule != REPEAT:
             return "refused"
         case Held():
@@ -75,6 +82,10 @@ def _kind(record: AnyEnvelope) -> Kind | None:
 
 def _owners(record: AnyEnvelope, catalog: Catalog, at: int) -> Iterator[str]:
     match record:
+        case Dispatched():
+            yield from _team(catalog, record.contract, None)
+            yield from _team(catalog, None, record.source)
+            yield from _team(catalog, None, record.receiver)
         case Refused():
             yield from _team(catalog, record.contract, record.source)
         case Held():
@@ -128,7 +139,7 @@ def _told(given: Received[AnyEnvelope], kind: Kind, owner: str) -> Notified:
     match given.record:
         case DeadLetter() as letter:
             return replace(told, gate=letter.gate, rule=letter.rule, reason=letter.reason)
-        case (Refused() | Held() | Escalated() | Closed()) as said:
+        case (Dispatched() | Refused() | Held() | Escalated() | Closed()) as said:
             told = replace(
                 told,
                 task=said.task,
@@ -148,3 +159,28 @@ def _told(given: Received[AnyEnvelope], kind: Kind, owner: str) -> Notified:
             return replace(told, case=case)
         case _:
             return told
+
+
+def _once_a_day(told: Notified, given: Received[AnyEnvelope], catalog: Catalog) -> Notified:
+    """Say what a deprecated contract is to be replaced by; the same two agents are named once a day."""
+    record, at = given.record, given.raw.appended_at
+    if not isinstance(record, Dispatched):
+        return told
+    ref = record.contract
+    entry = catalog.entry("Contract", ref.name, ref.version)
+    said = None if entry is None else entry.activation(at)
+    instead = None if said is None else said.successor
+    name = derived(
+        "deprecated",
+        ref.name,
+        ref.version,
+        record.source.agent,
+        record.receiver.agent,
+        at // _DAY_MS,
+        told.owner,
+    )
+    reason = (
+        f"{record.source.agent} hands work to {record.receiver.agent} under it; move to {ref.name} {instead}"
+    )
+    until = None if said is None else said.ends_at
+    return replace(told, id=name, once=name, rule="contract-deprecated", reason=reason, until=until)

@@ -5,7 +5,7 @@ It stands beside the path of work: it reads, and nothing waits for it. The datab
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from seamwork.bus.port import Partition
@@ -14,11 +14,12 @@ from seamwork.documents.webhook import Webhook
 from seamwork.errors import MisconfiguredError
 from seamwork.records.wire import Received, read
 from seamwork.runtime import Host
+from seamwork_notifier.budgets import burn_of, pages
 from seamwork_notifier.courier import Couriers
 from seamwork_notifier.decide import decider
 from seamwork_notifier.settings import Settings
 from seamwork_notifier.state import Nothing, Notified
-from seamwork_notifier.store import Store
+from seamwork_notifier.store import Account, Store
 
 READS = ("decisions.v1", "dead-letters.v1")
 _BATCH = 500
@@ -74,11 +75,19 @@ class Loop:
             while True:
                 found = await reader.fetch(positions, max_records=_BATCH, max_wait_ms=_WAIT_MS)
                 records = [raw for batch in found.values() for raw in batch]
-                told = [one for raw in records for one in self._judge(read(raw, host.platform), store)]
+                readable = [read(raw, host.platform) for raw in records]
+                burned: dict[Account, int] = {}
+                told = []
+                once: set[str] = set()
+                for received in readable:
+                    for one in (*self._judge(received, store), *self._burn(received, store, burned)):
+                        if one.once is None or not (one.once in once or store.was_told(one.once)):
+                            told.append(one)
+                            once |= {one.once} if one.once else set()
                 moved = {at: batch[-1].offset + 1 for at, batch in found.items() if batch}
                 if moved:
                     keep = [one for one in told if self._webhook_of(one.owner) is not None]
-                    store.take(keep, moved, host.clock.now_ms())
+                    store.take(keep, moved, host.clock.now_ms(), once=once, burned=burned)
                     positions |= moved
                     self._say(told)
                     for owner in {one.owner for one in keep}:
@@ -95,6 +104,23 @@ class Loop:
             return ()
         context = Context(now=self._host.clock.now_ms(), catalog=self._host.catalog.catalog)
         return self._decide(_NOTHING, received, context)
+
+    def _burn(self, received: object, store: Store, burned: dict[Account, int]) -> Iterator[Notified]:
+        """Take what a decision costs from its seam's error budget; page the owner where it is used up."""
+        if not isinstance(received, Received):
+            return
+        catalog = self._host.catalog.catalog
+        burn = burn_of(received.record, catalog, received.raw.appended_at)
+        if burn is None:
+            return
+        account = burn.account
+        burned[account] = used = burned.get(account, store.burned(account)) + 1
+        self._host.metrics.count("seamwork_error_budget_burned", burn.contract.name, burn.what)
+        self._host.metrics.set(
+            "seamwork_error_budget_left", burn.allowed - used, burn.contract.name, burn.what
+        )
+        if used > burn.allowed:
+            yield from pages(received, burn, catalog)
 
     async def _positions(self, store: Store) -> dict[Partition, int]:
         log, places = self._host.log, []
@@ -122,6 +148,10 @@ class Loop:
 
     def _say(self, told: Sequence[Notified]) -> None:
         for one in told:
+            if one.kind == "deprecated" and one.contract is not None:
+                self._host.metrics.count(
+                    "seamwork_deprecated_seams", one.contract.name, one.contract.version, one.owner
+                )
             self._host.metrics.count("seamwork_notifications", one.kind, one.owner)
             self._host.logger.info(
                 one.kind, owner=one.owner, task=one.task, crossing=one.crossing, rule=one.rule, case=one.case,

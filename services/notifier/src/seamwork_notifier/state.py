@@ -7,7 +7,9 @@ import msgspec
 from seamwork.records.base import Wire
 from seamwork.records.parties import ContractRef
 
-Kind = Literal["refused", "held", "case", "escalated", "case-expired", "dead-letter"]
+Kind = Literal[
+    "refused", "held", "case", "escalated", "case-expired", "dead-letter", "deprecated", "budget-spent"
+]
 
 
 class Notified(Wire, frozen=True, kw_only=True, tag="notified"):
@@ -15,7 +17,8 @@ class Notified(Wire, frozen=True, kw_only=True, tag="notified"):
     One *owner* (``team:seams``, ``person:ada``) is told of one record.
 
     *id* follows from the record's place and the owner, so that whoever gets it twice can tell. No payload and
-    nothing of one is in here: rules and reasons name fields, never values.
+    nothing of one is in here: rules and reasons name fields, never values. What has *once* is told once under that
+    name, however often it happens.
     """
 
     id: str
@@ -34,6 +37,7 @@ class Notified(Wire, frozen=True, kw_only=True, tag="notified"):
     case: str | None = None
     asked: str | None = None
     until: int | None = None
+    once: str | None = None
 
 
 class Nothing(msgspec.Struct):

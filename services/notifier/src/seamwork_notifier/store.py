@@ -6,7 +6,7 @@ Rule 2: a notification leaves only when its receiver took it or it was given up;
 """
 
 import sqlite3
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -27,9 +27,19 @@ CREATE TABLE IF NOT EXISTS waiting (
     id TEXT PRIMARY KEY, owner TEXT NOT NULL, body TEXT NOT NULL, since INTEGER NOT NULL,
     tries INTEGER NOT NULL DEFAULT 0, next_at INTEGER NOT NULL, error TEXT
 ) STRICT;
+CREATE TABLE IF NOT EXISTS told_once (name TEXT PRIMARY KEY, at INTEGER NOT NULL) STRICT;
+CREATE TABLE IF NOT EXISTS burned (
+    contract TEXT NOT NULL, what TEXT NOT NULL, since INTEGER NOT NULL, count INTEGER NOT NULL,
+    PRIMARY KEY (contract, what, since)
+) STRICT;
 CREATE INDEX IF NOT EXISTS by_owner ON waiting (owner, next_at, since);
 """
 _LOCK_S = 5.0
+_KEPT_MS = 40 * 86_400_000
+"""Longer than a month, the longest period of an error budget."""
+
+Account = tuple[str, str, int]
+"""The contract's name, what is counted, and since when (ms)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,8 +97,36 @@ class Store:
         rows = self._db.execute('SELECT topic, "partition", next FROM positions')
         return {Partition(topic, number): position for topic, number, position in rows}
 
-    def take(self, notified: Sequence[Notified], positions: Mapping[Partition, int], now: int) -> None:
-        """Keep what is to be delivered, and how far was read."""
+    def was_told(self, name: str) -> bool:
+        """Say whether what is told once under *name* was told."""
+        return self._db.execute("SELECT 1 FROM told_once WHERE name = ?", (name,)).fetchone() is not None
+
+    def burned(self, account: Account) -> int:
+        """Return how much of an error budget is used up."""
+        row = self._db.execute(
+            "SELECT count FROM burned WHERE contract = ? AND what = ? AND since = ?", account
+        ).fetchone()
+        return 0 if row is None else int(row[0])
+
+    def take(
+        self,
+        notified: Sequence[Notified],
+        positions: Mapping[Partition, int],
+        now: int,
+        *,
+        once: Iterable[str] = (),
+        burned: Mapping[Account, int] | None = None,
+    ) -> None:
+        """
+        Keep what is to be delivered, and how far was read.
+
+        Args:
+            notified: What is to be delivered.
+            positions: How far was read.
+            now: The time (ms).
+            once: Names of what is not told again.
+            burned: How much of each error budget is used up by now.
+        """
         with self._db:
             self._db.execute("BEGIN IMMEDIATE")
             self._db.executemany(
@@ -100,6 +138,15 @@ class Store:
                 'ON CONFLICT (topic, "partition") DO UPDATE SET next = excluded.next',
                 [(at.topic, at.partition, position) for at, position in positions.items()],
             )
+            self._db.executemany(
+                "INSERT OR IGNORE INTO told_once VALUES (?, ?)", [(name, now) for name in once]
+            )
+            self._db.execute("DELETE FROM told_once WHERE at < ?", (now - _KEPT_MS,))
+            self._db.executemany(
+                "INSERT OR REPLACE INTO burned VALUES (?, ?, ?, ?)",
+                [(*account, count) for account, count in (burned or {}).items()],
+            )
+            self._db.execute("DELETE FROM burned WHERE since < ?", (now - _KEPT_MS,))
 
     def next_of(self, owner: str) -> Waiting | None:
         """Return what *owner* is to be told next, whether its time has come or not."""

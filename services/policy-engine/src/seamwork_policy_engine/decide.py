@@ -15,7 +15,9 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from seamwork.catalog import Context
+import msgspec
+
+from seamwork.catalog import Context, settled, settled_on
 from seamwork.contracts.facts import envelope_facts, plan_facts, task_facts
 from seamwork.contracts.payload import PayloadError, read_payload
 from seamwork.decider import Input, Output, Publish, Tick, WithCrossing
@@ -189,11 +191,17 @@ def _judge(memory: Memory, platform: str, asked: Asked, context: Context) -> Jud
         )
         verdict = _verdict(asked.subject, crossing.task, crossing.id, denied, 0, context)
         return Judged(verdict=verdict, task=None, until=until)
+    if isinstance(crossing, Handoff):
+        appended_at = asked.received.raw.appended_at
+        asked = replace(asked, crossing=settled(context.catalog, crossing, appended_at))
     demand = _demand(memory, asked, stamp, context)
     seen = memory.seen.get(place_key(asked.subject.partition, asked.subject.offset))
     before = memory.tasks.get(crossing.task, TaskRisk()).risk - (seen.risk if seen else 0)
     return Judged(
-        verdict=_verdict(asked.subject, crossing.task, crossing.id, demand, before + demand.risk, context),
+        verdict=msgspec.structs.replace(
+            _verdict(asked.subject, crossing.task, crossing.id, demand, before + demand.risk, context),
+            contract=settled_on(asked.crossing),
+        ),
         task=crossing.task,
         risk=demand.risk,
         throttled=dict(demand.throttled),

@@ -13,6 +13,7 @@ import msgspec
 
 from seamwork.catalog import Context
 from seamwork.records.authority import Authority
+from seamwork.records.parties import ContractRef
 from seamwork.records.verdict import Verdict
 from seamwork_router import events as ev
 from seamwork_router.checks import ENTRY, expired, first_problem, is_root, wrong_key, wrong_partition
@@ -23,7 +24,7 @@ from seamwork_router.problem import Problem
 from seamwork_router.refusing import refuse
 from seamwork_router.saying import refused
 from seamwork_router.scene import Place, Scene, waiting_for
-from seamwork_router.state import opened
+from seamwork_router.state import opened, settle
 from seamwork_router.tally import combine, counts, outcome_of
 
 _JUDGES_OF_PLANS = frozenset({"validator", "policy"})
@@ -104,12 +105,25 @@ def count(scene: Scene, verdict: Verdict, at: int) -> tuple[Scene, list[ev.Event
     if seat is not None and seat.role == APPROVAL:
         events += answered_by_people(scene, verdict, at) if counts(seat) else ()
         return scene, events, len(events) > 1
+    chosen = _chosen(scene, verdict)
+    if chosen is not None:
+        events.append(ev.ContractSettled(offset=scene.facts.offset, contract=chosen))
+        settle(ahead, chosen)
     scene, more, done = _take_place(scene)
     events += more
     if done:
         return scene, events, True
     follows = list(judge(scene)) if ahead.phase == "judging" else []
     return scene, events + follows, bool(follows)
+
+
+def _chosen(scene: Scene, verdict: Verdict) -> ContractRef | None:
+    """Return the version that a required validator settled a handoff on which left it open, where that is new."""
+    asked, seat = scene.facts.handoff, scene.live.seat(verdict.gate)
+    if asked is None or asked.contract_versions is None or verdict.contract in {None, asked.contract}:
+        return None
+    counted = seat is not None and seat.required and seat.role == "validator"
+    return verdict.contract if counted else None
 
 
 def take_up(scene: Scene) -> Iterator[ev.Event]:

@@ -162,6 +162,13 @@ class TaskOpened(Wire, frozen=True, kw_only=True, tag="task-opened"):
     at: int
 
 
+class ContractSettled(Wire, frozen=True, kw_only=True, tag="contract-settled"):
+    """A handoff that left the version of its contract open goes under this one, by which its gates judged it."""
+
+    offset: int
+    contract: ContractRef
+
+
 class Held(Wire, frozen=True, kw_only=True, tag="held"):
     """A crossing waits for people."""
 
@@ -439,9 +446,9 @@ class RecordSetAside(Wire, frozen=True, kw_only=True, tag="record-set-aside"):
 
 Said = Decided | WorkIssued | AnswerForwarded | NoticeGiven | RecordSetAside
 Event = (
-    CrossingSeen | SeatsTaken | VerdictKept | VerdictCounted | VerdictLate | Claimed | TaskOpened | Held | Approved
-    | Postponed | AttemptOpened | DispatchOpened | Corrected | DispatchClosed | NoteTaken | PlanAdopted
-    | StepAnswered | ErrandEnded | CaseRaised | CaseClimbed | CrossingClosed | TaskOver | Requeued | Woken
-    | TimerPassed | Forgotten | HealthTaken | BreakerCounted | AnswerKept | CommandIgnored | DeliveryFailed
-    | Decided | WorkIssued | AnswerForwarded | NoticeGiven | RecordSetAside
+    CrossingSeen | SeatsTaken | VerdictKept | VerdictCounted | VerdictLate | ContractSettled | Claimed | TaskOpened
+    | Held | Approved | Postponed | AttemptOpened | DispatchOpened | Corrected | DispatchClosed | NoteTaken
+    | PlanAdopted | StepAnswered | ErrandEnded | CaseRaised | CaseClimbed | CrossingClosed | TaskOver | Requeued
+    | Woken | TimerPassed | Forgotten | HealthTaken | BreakerCounted | AnswerKept | CommandIgnored
+    | DeliveryFailed | Decided | WorkIssued | AnswerForwarded | NoticeGiven | RecordSetAside
 )  # fmt: skip

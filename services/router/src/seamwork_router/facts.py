@@ -41,6 +41,7 @@ class Asked(Wire, frozen=True, kw_only=True):
     fallback_owner: str | None
     deadline_at: int
     payload_sha256: str = ""
+    contract_versions: str | None = None
 
 
 class Answered(Wire, frozen=True, kw_only=True):
@@ -181,6 +182,7 @@ def _asked(record: Handoff) -> Asked:
         fallback_owner=record.fallback_owner,
         deadline_at=record.deadline_at,
         payload_sha256=record.payload_sha256,
+        contract_versions=record.contract_versions,
     )
 
 

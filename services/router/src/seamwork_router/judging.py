@@ -31,6 +31,9 @@ from seamwork_router.tally import SILENT, Tally, combine, furthest
 
 LEAST_WAIT_MS = 1000
 """A throttled crossing waits at least so long, or two services would ask each other in a loop."""
+MOST_ATTEMPTS_TO_SETTLE = 10
+"""So often are gates asked again that judged by different versions of a contract."""
+_SETTLING = frozenset({"validator", "policy", "cost"})
 _COST = "cost"
 _SEVERAL_VERSIONS = frozenset({"Contract", "Agent"})
 _CHECKS = {"handoff": HANDOFF, "result": RESULT, "plan": PLAN, "progress": ENTRY, "usage": ENTRY}
@@ -61,12 +64,34 @@ def judge(scene: Scene, silent: Sequence[str] = ()) -> Iterator[ev.Event]:
         yield from refuse(scene, tally, problem)
         return
     found = first_problem(_CHECKS.get(scene.facts.kind, ENTRY), scene)
+    if found is None and unsettled(scene):
+        if live.attempt < MOST_ATTEMPTS_TO_SETTLE:
+            yield from ask_again(scene, "release", live.required)
+            return
+        found = Problem("contract-unsettled", "the gates do not settle on one version of the contract")
     if found is not None:
         yield from refuse(scene, tally, found)
     elif scene.facts.kind in {"progress", "usage"}:
         yield from note(scene, tally)
     else:
         yield from _go_on(scene, tally)
+
+
+def unsettled(scene: Scene) -> bool:
+    """
+    Say whether the gates judged a handoff, which left the version open, by different versions of its contract.
+
+    A version that becomes active meanwhile is known to one gate before another; asked again they agree.
+    """
+    asked, live = scene.facts.handoff, scene.live
+    if asked is None or asked.contract_versions is None:
+        return False
+    said = {
+        vote.contract
+        for seat in live.seats
+        if seat.required and seat.role in _SETTLING and (vote := live.votes.get(seat.gate)) is not None
+    }
+    return said != {asked.contract}
 
 
 def _go_on(scene: Scene, tally: Tally) -> Iterator[ev.Event]:

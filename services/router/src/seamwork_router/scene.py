@@ -86,7 +86,10 @@ class Scene:
     @property
     def contract(self) -> Contract | None:
         """The contract of the errand at hand."""
-        return None if self.errand is None else self.catalog.contract(self.errand.asked.contract)
+        if self.errand is None:
+            return None
+        asked = self.facts.handoff or self.errand.asked
+        return self.catalog.contract(asked.contract)
 
 
 def origin_of(task: Task, errand: Errand) -> Errand:

@@ -8,8 +8,10 @@ Rule 3: no payload is kept, only positions and digests.
 
 from typing import assert_never
 
+import msgspec
+
 from seamwork.records.crossing import step_name
-from seamwork.records.parties import AgentRef
+from seamwork.records.parties import AgentRef, ContractRef
 from seamwork_router import events as ev
 from seamwork_router.facts import Asked, Facts
 from seamwork_router.limits import count_dispatch, count_end, spread
@@ -76,8 +78,8 @@ def evolve(state: State, event: ev.Event) -> State:
 
 
 Judgement = (
-    ev.CrossingSeen | ev.SeatsTaken | ev.VerdictKept | ev.VerdictCounted | ev.Claimed | ev.Held | ev.Approved
-    | ev.Postponed | ev.AttemptOpened | ev.CrossingClosed
+    ev.CrossingSeen | ev.SeatsTaken | ev.VerdictKept | ev.VerdictCounted | ev.ContractSettled | ev.Claimed
+    | ev.Held | ev.Approved | ev.Postponed | ev.AttemptOpened | ev.CrossingClosed
 )  # fmt: skip
 Working = (
     ev.TaskOpened | ev.DispatchOpened | ev.Corrected | ev.DispatchClosed | ev.NoteTaken | ev.PlanAdopted
@@ -110,6 +112,9 @@ def _judge(state: State, event: Judgement) -> None:
         case ev.VerdictCounted():
             offset = event.verdict.subject.offset
             state.live[str(offset)].votes[event.verdict.gate] = event.verdict
+        case ev.ContractSettled():
+            offset = event.offset
+            _settle(state, state.live[str(offset)], event)
         case ev.Claimed():
             offset = event.offset
             _claim(state, state.live[str(offset)], event)
@@ -151,6 +156,21 @@ def move(live: Live, event: ev.SeatsTaken | ev.Held | ev.Approved | ev.Postponed
             }
         case _:
             assert_never(event)
+
+
+def settle(live: Live, contract: ContractRef) -> None:
+    """Put a handoff under the version of its contract that was settled on."""
+    if live.facts.handoff is not None:
+        asked = msgspec.structs.replace(live.facts.handoff, contract=contract)
+        live.facts = msgspec.structs.replace(live.facts, handoff=asked)
+
+
+def _settle(state: State, live: Live, event: ev.ContractSettled) -> None:
+    settle(live, event.contract)
+    task = state.tasks.get(live.facts.task)
+    errand = None if task is None else task.errands.get(live.facts.id)
+    if errand is not None and errand.facts.offset == event.offset and live.facts.handoff is not None:
+        errand.facts, errand.asked = live.facts, live.facts.handoff
 
 
 def _follow_attempt(state: State, live: Live) -> None:

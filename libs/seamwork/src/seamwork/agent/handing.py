@@ -18,12 +18,14 @@ class Handing(TypedDict, total=False):
     Exactly one of *to* (an agent's name; *versions* narrows it) and *capability* names the receiver. *ordinal*
     tells several handoffs of one step apart. *ceiling_micro_usd* is what the receiver itself may spend.
     *constraints* are added to those in force, *authority* narrows; null passes on what the task has, one level less
-    deep. *timeout_s* is cut to the task's own deadline.
+    deep. *timeout_s* is cut to the task's own deadline. *contract_versions* is a range of the contract's versions
+    that the payload holds under and whose answers are understood: the highest that the receiver takes, too, counts.
     """
 
     to: str | None
     versions: str | None
     capability: str | None
+    contract_versions: str | None
     ordinal: int
     ceiling_micro_usd: int
     constraints: Constraints

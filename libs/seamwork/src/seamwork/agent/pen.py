@@ -43,6 +43,7 @@ class Order:
 
     target: Target
     contract: ContractRef
+    contract_versions: str | None = None
     payload: bytes
     step: str
     ordinal: int = 0
@@ -114,6 +115,7 @@ class Pen:
             step=order.step,
             ordinal=order.ordinal,
             contract=order.contract,
+            contract_versions=order.contract_versions,
             target=order.target,
             steps=order.steps,
             tool_outputs=order.tool_outputs,
@@ -251,6 +253,7 @@ def root(author: Author, order: Order, *, task: str, crossing: str, intent: str,
         prompt_sha256=author.prompt_sha256,
         step=order.step,
         contract=order.contract,
+        contract_versions=order.contract_versions,
         target=order.target,
         constraints=united(order.constraints),
         authority=order.authority,

@@ -349,6 +349,7 @@ class Task(ABC):
                 agent=how.get("to"), versions=how.get("versions"), capability=how.get("capability")
             ),
             contract=contract_of(contract, step),
+            contract_versions=how.get("contract_versions"),
             payload=payloads.encode(payload),
             step=step,
             ordinal=how.get("ordinal", 0),

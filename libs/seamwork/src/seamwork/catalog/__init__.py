@@ -10,6 +10,7 @@ from seamwork.catalog.builder import CatalogBuilder, Rejection
 from seamwork.catalog.catalog import Catalog
 from seamwork.catalog.context import Context
 from seamwork.catalog.entries import AgentEntry, GateInForce, KeyEntry, PersonEntry, PolicyEntry
+from seamwork.catalog.settling import range_problem, settled, settled_on
 
 __all__ = [
     "AgentEntry",
@@ -21,4 +22,7 @@ __all__ = [
     "PersonEntry",
     "PolicyEntry",
     "Rejection",
+    "range_problem",
+    "settled",
+    "settled_on",
 ]

@@ -128,6 +128,12 @@ class Catalog:
         entry = self._entry("Contract", ref.name, ref.version)
         return entry.status(at) if entry else None
 
+    def successor(self, ref: ContractRef, at: int) -> str | None:
+        """Return the version that takes the place of *ref*, as its last deprecation said, or None."""
+        entry = self._entry("Contract", ref.name, ref.version)
+        told = () if entry is None else [a for a in entry.activations if a.from_at <= at and a.successor]
+        return told[-1].successor if told else None
+
     def contract_versions(self, name: str) -> tuple[str, ...]:
         """Return all versions of a contract that are known, lowest first."""
         return tuple(sorted(self._entries.get(("Contract", name), {}), key=parse_version))

@@ -119,6 +119,7 @@ class Handoff(Crossing, frozen=True, kw_only=True, tag="handoff"):
     back; ``transfer`` hands the sender's own place to the receiver. *authority* null asks for all that the stamp
     gives, with one level of depth less. *spent* is the final figure of a sender that transfers. *order* is the
     signed word of the person who puts work back that was escalated; a desk's crossings carry one, no others.
+    *contract_versions* is a range: its sender takes any version in it, and the highest that is agreed on counts.
     """
 
     mode: Mode = "delegate"
@@ -126,6 +127,7 @@ class Handoff(Crossing, frozen=True, kw_only=True, tag="handoff"):
     step: str
     ordinal: int = 0
     contract: ContractRef
+    contract_versions: str | None = None
     target: Target
     steps: tuple[StepState, ...] = ()
     tool_outputs: tuple[ToolOutput, ...] = ()
@@ -212,6 +214,7 @@ def content_digest(crossing: AnyCrossing) -> str:
         case Handoff():
             meaning += [crossing.mode, crossing.parent, crossing.step, crossing.ordinal, crossing.contract]
             meaning += [crossing.target, crossing.constraints, crossing.authority, crossing.ceiling_micro_usd]
+            meaning += [] if crossing.contract_versions is None else [crossing.contract_versions]
         case Result():
             meaning += [crossing.parent, crossing.dispatch, crossing.contract, crossing.outcome]
             meaning += [crossing.constraints]

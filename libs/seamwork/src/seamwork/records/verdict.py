@@ -4,7 +4,7 @@ from typing import Literal
 
 from seamwork.records.authority import Authority, Constraint
 from seamwork.records.base import Envelope, Wire
-from seamwork.records.parties import AgentRef, DocumentRef, Revision, Subject
+from seamwork.records.parties import AgentRef, ContractRef, DocumentRef, Revision, Subject
 
 VerdictOutcome = Literal["ALLOW", "ALLOW_WITH_CONSTRAINTS", "THROTTLE", "REQUIRE_APPROVAL", "DENY"]
 
@@ -49,7 +49,8 @@ class Verdict(Envelope, frozen=True, kw_only=True, tag="verdict"):
     *outcome* is a plain string on the wire, because an unknown one must count as ``DENY`` and not fail to parse.
     *candidates* are those the gate admits, null where it has no opinion. *authority* and *constraints* narrow what
     the receiver gets; *not_before* postpones it; *approvers* say who must be asked. *evidence* holds the signed
-    answers of people. *crossing* and *task* are null for a record that could not be read.
+    answers of people. *crossing* and *task* are null for a record that could not be read. *contract* is the version
+    that was judged by, where the crossing left a choice.
     """
 
     gate: str
@@ -61,6 +62,7 @@ class Verdict(Envelope, frozen=True, kw_only=True, tag="verdict"):
     rule: str
     reason: str
     candidates: tuple[AgentRef, ...] | None = None
+    contract: ContractRef | None = None
     constraints: tuple[Constraint, ...] = ()
     authority: Authority | None = None
     not_before: int | None = None

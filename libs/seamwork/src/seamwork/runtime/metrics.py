@@ -61,6 +61,24 @@ METRICS: tuple[Metric, ...] = (
         ("service", "kind", "owner"),
     ),
     Metric(
+        "seamwork_deprecated_seams",
+        "counter",
+        "Times an owner was told that a deprecated contract is still used.",
+        ("service", "contract", "version", "owner"),
+    ),
+    Metric(
+        "seamwork_error_budget_burned",
+        "counter",
+        "Refusals and late answers at seams with an error budget.",
+        ("service", "contract", "what"),
+    ),
+    Metric(
+        "seamwork_error_budget_left",
+        "gauge",
+        "What is left of a seam's error budget in this period; negative when overdrawn.",
+        ("service", "contract", "what"),
+    ),
+    Metric(
         "seamwork_deliveries",
         "counter",
         "Tries to deliver to a webhook: delivered, failed, given-up.",

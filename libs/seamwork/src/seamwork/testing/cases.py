@@ -6,6 +6,7 @@ shows. What stands in a case::
 
     about: why this must be so                      # one sentence for the reader, optional
     catalog: [{kind: Budget, name: b, spec: {…}}]   # documents in force; a text names a file beside the cases
+    activations: [{of: Contract/c@1.0.0, status: deprecated, successor: 2.0.0, ends_at: 5}]   # of those not active
     now: 1_000_500                                  # the instant of `when` (ms); 1_000_000 unless said
     given: [{reserved: {…}}]                        # events that the machine remembers
     before: [{handoff: {…}}]                        # inputs that it was given before, at 1_000_000 or a `now`
@@ -29,6 +30,7 @@ import msgspec
 from ruamel.yaml import YAML
 
 from seamwork.catalog import Catalog, Context
+from seamwork.catalog.entries import Activation
 from seamwork.decider import (
     CatalogChanged,
     Decider,
@@ -47,7 +49,8 @@ from seamwork.testing.builders import DEFAULTS, NOW, envelope, malformed, receiv
 from seamwork.testing.documents import documents_of
 from seamwork.testing.shorthand import spelled_out
 
-_KNOWN = {"about", "catalog", "now", "given", "before", "when", "then", "outputs", "state"}
+_KNOWN = {"about", "catalog", "now", "given", "activations", "before", "when", "then", "outputs", "state"}
+_APART = {"of", "before"}
 _BODIED: dict[str, type[CatalogChanged | HealthChanged | Undeliverable]] = {
     "catalog-changed": CatalogChanged,
     "health-changed": HealthChanged,
@@ -70,7 +73,8 @@ class Case:
     @cached_property
     def catalog(self) -> Catalog:
         """The catalog in which all documents of the case are in force."""
-        return Catalog.of(documents_of(self.data.get("catalog", ()), self.path.parent))
+        told = dict(map(_activation, self.data.get("activations", ())))
+        return Catalog.of(documents_of(self.data.get("catalog", ()), self.path.parent), told)
 
     @property
     def now(self) -> int:
@@ -176,6 +180,18 @@ def _load(path: Path) -> Case:
         message = f"{path.name}: a case has `when` and `then`, and may have {', '.join(sorted(_KNOWN))}"
         raise ValueError(f"{message}; unknown: {', '.join(sorted(unknown)) or 'none'}")
     return Case(path.stem.replace("_", " "), path, data)
+
+
+def _activation(written: Mapping[str, Any]) -> tuple[tuple[str, str, str], tuple[Activation, ...]]:
+    """Read what became of one version: active from the start, then *before* if it is given, then what is said."""
+    kind, _, rest = str(written["of"]).partition("/")
+    name, _, version = rest.partition("@")
+    said = [
+        written.get("before", {"status": "active"}),
+        {k: v for k, v in written.items() if k not in _APART},
+    ]
+    told = (Activation(**{"mode": None, "from_at": at, "order": at, **one}) for at, one in enumerate(said))
+    return (kind, name, version), tuple(told)
 
 
 def _only(written: Mapping[str, Any]) -> tuple[str, Any]:
