@@ -13,6 +13,7 @@ def build(settings: Settings, site: Site) -> MachineSpec:
         decider=machine(site.platform, settings.wait_s),
         lead=DECISIONS,
         also=(ANSWERS,),
+        unhurried=(DECISIONS, ANSWERS),
         needs_crossing=needs_crossing,
     )
 

@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 
+from seamwork.bus.gathering import Gathering
 from seamwork.bus.port import LogGapError, Partition, Reader, Rejected
 from seamwork.errors import MisconfiguredError, SeamworkError
 from seamwork.ids import uuid7
@@ -26,7 +27,6 @@ from seamwork_audit_sink.topics import LEAD, topics_of
 from seamwork_audit_sink.tracing import tracing
 
 _WAIT_MS = 250
-_GATHER_S = 0.05  # nobody waits for the audit: fifty milliseconds of everything are one transaction
 _LOOK_AGAIN_MS = 5_000
 _UUID_RANDOM_BYTES = 10
 _HEADS_LOOKED_AT = 100
@@ -123,7 +123,7 @@ class Sink:
         self._head = await self._on_thread(self._store.last_head)
         self._looked = None
         host.logger.info("taking-over", partitions=len(self._positions), records=self._store.tree.size)
-        reader = await host.log.reader()
+        reader = Gathering(await host.log.reader())
         try:
             await self._discover()
             await self._require_ends()
@@ -155,8 +155,6 @@ class Sink:
                     ahead = {**self._positions, **ahead}
                 await self._measure_lag()
                 await self._publish_head()
-                if 0 < sum(map(len, found.values())) < self._settings.batch_records:
-                    await asyncio.sleep(_GATHER_S)
         finally:
             if kept is not None:
                 # Never let go of a transaction that runs: the next owner would meet it half-way.

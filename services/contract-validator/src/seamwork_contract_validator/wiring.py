@@ -13,7 +13,10 @@ def build(settings: Settings, site: Site) -> GateSpec:
     """Make the gate for one platform."""
     del settings  # nothing of its own to set
     return GateSpec(
-        name=GATE, decide=validator(site.platform, site.partitions, VERSION), needs_crossing=needs_crossing
+        name=GATE,
+        decide=validator(site.platform, site.partitions, VERSION),
+        unhurried=("decisions.v1",),
+        needs_crossing=needs_crossing,
     )
 
 

@@ -8,6 +8,7 @@ import asyncio
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from seamwork.bus.gathering import Gathering
 from seamwork.bus.port import Partition
 from seamwork.catalog import Context
 from seamwork.documents.webhook import Webhook
@@ -69,7 +70,7 @@ class Loop:
         positions = await self._positions(store)
         for owner in store.owners():
             couriers.wake(owner)
-        reader = await host.log.reader()
+        reader = Gathering(await host.log.reader())
         host.ready()
         try:
             while True:

@@ -10,7 +10,12 @@ from seamwork_policy_engine.settings import Settings
 def build(settings: Settings, site: Site) -> MachineSpec:
     """Make the gate for one platform."""
     del settings  # nothing of its own to set
-    return MachineSpec(decider=machine(site.platform), also=(DECISIONS,), needs_crossing=needs_crossing)
+    return MachineSpec(
+        decider=machine(site.platform),
+        also=(DECISIONS,),
+        unhurried=(DECISIONS,),
+        needs_crossing=needs_crossing,
+    )
 
 
 SERVICE = Service(

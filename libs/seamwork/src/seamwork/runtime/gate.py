@@ -12,6 +12,7 @@ from contextlib import asynccontextmanager
 
 import structlog
 
+from seamwork.bus.gathering import Gathering
 from seamwork.bus.port import Log, Membership, Partition, Reader, Rejected
 from seamwork.catalog import Context
 from seamwork.clock import Clock
@@ -202,7 +203,8 @@ class _Subscription:
         self._stopping = False
 
     async def start(self) -> None:
-        self._reader = await self._log.reader()
+        reader = await self._log.reader()
+        self._reader = Gathering(reader) if self._topic in self._gate.spec.unhurried else reader
         self._membership = await self._log.own(self._group, self._topic, self._assign, self._revoke)
         for work in (self._run(), self._membership.wait()):
             task = asyncio.create_task(work, name=f"{self._group}-{self._topic}")

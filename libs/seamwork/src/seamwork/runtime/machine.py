@@ -13,6 +13,7 @@ from typing import Protocol
 
 import structlog
 
+from seamwork.bus.gathering import Gathering
 from seamwork.bus.port import Log, Membership, Partition, Reader
 from seamwork.catalog import Catalog
 from seamwork.clock import Clock
@@ -109,12 +110,12 @@ class Machine:
             identity.instance, identity.version, clock.now_ms, check_contiguity=check_contiguity
         )
         self._membership: Membership | None = None
-        self._reader: Reader | None = None
+        self._readers: list[Reader] = []
         self._owned: dict[int, Owned] = {}
         self._parked: dict[int, Owned] = {}
         self._lives: dict[int, asyncio.Task[None]] = {}
         self._helpers: list[asyncio.Task[None]] = []
-        self._hungry = asyncio.Event()
+        self._hungry: list[asyncio.Event] = []
         self._failed: asyncio.Future[None] | None = None
         self._health: HealthChanged | None = None
         self._assigned_once = False
@@ -163,8 +164,9 @@ class Machine:
         """
         await self._check_partitions()
         self._failed = asyncio.get_running_loop().create_future()
-        self._reader = await self._log.reader()
-        self._helper(self._feed(), "feed")
+        await self._feed_from(await self._log.reader(), "feed", unhurried=False)
+        if self.spec.unhurried:
+            await self._feed_from(Gathering(await self._log.reader()), "gather", unhurried=True)
         self._helper(self._watch_catalog(), "catalog")
         self._membership = await self._log.own(self.name, self.spec.leads, self._assign, self._revoke)
         self._helper(self._membership.wait(), "membership")
@@ -189,9 +191,9 @@ class Machine:
         if self._membership is not None:
             await self._membership.stop()
             self._membership = None
-        if self._reader is not None:
-            await self._reader.stop()
-            self._reader = None
+        for reader in self._readers:
+            await reader.stop()
+        self._readers.clear()
         self._parked.clear()
         if self._failed is not None and self._failed.done():
             self._failed.exception()  # whoever waits has it; nobody needs to
@@ -239,13 +241,13 @@ class Machine:
             owned.resume()
         else:
             owned = await self._restored(number)
-        owned.hungry = self._hungry.set
+        owned.hungry = self._feed_again
         await owned.republish()
         await owned.open_feeds()
         if self._health is not None:
             owned.health(self._health)
         self._owned[number] = owned
-        self._hungry.set()
+        self._feed_again()
         self._metrics.set("seamwork_owned_partitions", len(self._owned))
         await owned.run()
 
@@ -306,21 +308,31 @@ class Machine:
 
         return feeds
 
-    async def _feed(self) -> None:
-        assert self._reader is not None  # noqa: S101  # started
+    async def _feed_from(self, reader: Reader, name: str, *, unhurried: bool) -> None:
+        hungry = asyncio.Event()
+        self._readers.append(reader)
+        self._hungry.append(hungry)
+        self._helper(self._feed(reader, hungry, unhurried=unhurried), name)
+
+    def _feed_again(self) -> None:
+        for hungry in self._hungry:
+            hungry.set()
+
+    async def _feed(self, reader: Reader, hungry: asyncio.Event, *, unhurried: bool) -> None:
         while True:
-            self._hungry.clear()
+            hungry.clear()
             wanted: dict[Partition, int] = {}
             homes: dict[Partition, Owned] = {}
             for owned in self._owned.values():
                 for at, position in owned.wants():
-                    wanted[at] = position
-                    homes[at] = owned
+                    if (at.topic in self.spec.unhurried) is unhurried:
+                        wanted[at] = position
+                        homes[at] = owned
             if not wanted:
-                await self._hungry.wait()
+                await hungry.wait()
                 continue
             self._asked_at = time.monotonic()
-            found = await self._reader.fetch(wanted, max_records=_FETCH_RECORDS, max_wait_ms=_FETCH_WAIT_MS)
+            found = await reader.fetch(wanted, max_records=_FETCH_RECORDS, max_wait_ms=_FETCH_WAIT_MS)
             self._asked_at = None
             for at, records in found.items():
                 if records:

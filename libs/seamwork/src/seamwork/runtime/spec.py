@@ -70,6 +70,7 @@ class MachineSpec:
         health: The core wants ``HealthChanged``.
         max_batch: Inputs in one commit at most.
         snapshot_every: Commits between two snapshots.
+        unhurried: Topics of which a moment's delay harms nobody, so that they are read in the background.
         hold_s: For how long events without outputs may wait for company before they are appended; 0 for not at
             all. Nobody has heard of them, and a crash only means that they are decided again.
     """
@@ -82,6 +83,7 @@ class MachineSpec:
     health: bool = False
     max_batch: int = 500
     snapshot_every: int = 1000
+    unhurried: tuple[str, ...] = ()
     hold_s: float = HOLD_S
 
     def __post_init__(self) -> None:
@@ -122,6 +124,7 @@ class GateSpec:
         name: The gate's name, which is its consumer group's too.
         decide: ``(input, context) -> outputs``; pure. A ``Publish`` without partition follows its key.
         reads: The topics it follows, each a group subscription of its own.
+        unhurried: Those of them of which a moment's delay harms nobody.
         needs_crossing: Records for which *decide* gets ``WithCrossing``: the crossing that a ``judge-again`` names,
             or the request that a result answers.
         max_batch: Records judged before their verdicts are confirmed.
@@ -130,6 +133,7 @@ class GateSpec:
     name: str
     decide: Callable[[Input, Context], Sequence[Output]]
     reads: tuple[str, ...] = (HANDOFFS, DECISIONS)
+    unhurried: tuple[str, ...] = ()
     needs_crossing: NeedsCrossing | None = None
     max_batch: int = 500
 
