@@ -98,7 +98,7 @@ READS = {
     "notifier": {"decisions", "dead-letters"} | PUBLIC,
     "people": {"decisions", "approvals", "dead-letters", "heartbeats"} | PUBLIC,
     "publisher": set(PUBLIC),
-    "tools": JOURNALS | SNAPSHOTS,
+    "tools": JOURNALS | SNAPSHOTS | VERDICTS | DOCUMENTS | {"handoffs", "decisions", "answers", "commands"},
     "agent-parser": {"inbox.parser"} | PUBLIC,
     "agent-pars": {"inbox.pars"} | PUBLIC,
 }

@@ -36,6 +36,7 @@ _COMMANDS = {
     "teams": ("teams", "teams"),
     "webhooks": ("teams", "webhooks"),
     "breakers": ("breakers", "breakers"),
+    "replay": ("replay", "replay"),
     "deploy": ("deploy", "deploy"),
 }
 

@@ -224,22 +224,23 @@ class Rogue:
         position = 0
         router = key_of("service:router")
         ring = PinnedKeys({router.kid: router.public})
-        me = AgentRef(agent="worker", version="1.0.0")
         while True:
             found = await reader.fetch({place: position}, max_records=50, max_wait_ms=2_000)
             for raw in found.get(place, ()):
                 position = raw.offset + 1
-                offer = examine(raw, PLATFORM, me, ring)
-                if isinstance(offer, Offer) and self._wants(offer):
-                    await self._misbehave(offer)
+                for version in ("1.0.0", "2.0.0"):
+                    offer = examine(raw, PLATFORM, AgentRef(agent="worker", version=version), ring)
+                    if isinstance(offer, Offer) and self._wants(offer):
+                        await self._misbehave(offer)
 
     def _wants(self, offer: Offer) -> bool:
-        return b'"twice"' in offer.payload or self._dice.random() < 0.1  # noqa: PLR2004
+        return b'"twice"' in offer.payload or self._dice.random() < 0.6  # noqa: PLR2004
 
     async def _misbehave(self, offer: Offer) -> None:
         luck = self._dice.random()
         signer = "rogue" if luck < 0.4 else "worker"  # noqa: PLR2004
-        author = Author(AgentRef(agent=signer, version="1.0.0"), PLATFORM, key_of(f"agent:{signer}"))
+        version = offer.work.version if signer == "worker" else "1.0.0"
+        author = Author(AgentRef(agent=signer, version=version), PLATFORM, key_of(f"agent:{signer}"))
         if 0.7 < luck:  # noqa: PLR2004, SIM300
             await asyncio.sleep(10 * self._dice.random())
         pen = Pen(author, offer)

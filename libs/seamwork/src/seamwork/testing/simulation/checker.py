@@ -10,6 +10,8 @@ from seamwork.decider import Decider
 from seamwork.records.wire import RawRecord
 from seamwork.testing.simulation.evidence import envelope_of, header
 from seamwork.testing.simulation.journals import Committed, Journals
+from seamwork.testing.simulation.money import Money
+from seamwork.testing.simulation.process import START_MS
 from seamwork.testing.simulation.seams import Seams
 
 TAIL = 80
@@ -41,6 +43,7 @@ class Checker:
         self._now_s = now_s
         self._records: dict[Partition, list[RawRecord]] = {}
         self.seams = Seams(self.complain)
+        self.money = Money(self.complain)
         self.journals = Journals(deciders, self.complain, self._committed, self.record_at)
         self._validated: dict[Partition, int] = {}
 
@@ -88,12 +91,30 @@ class Checker:
     def _committed(self, machine: str, commit: Committed) -> None:
         if machine == "router":
             self.seams.committed(commit)
+        elif machine == "cost-cap":
+            self.money.committed(commit)
+            self.money.compare(self.journals.journal(commit.place).state.accounts, commit)
 
     def noted(self, group: str, partition: Partition, position: int) -> None:
         """Take a group's committed position."""
         self.journals.noted(group, partition, position)
+        if group.startswith("agent-"):
+            self._require_finished(group, partition, position)
         if group.startswith("contract-validator"):
             self._require_verdicts(partition, position)
+
+    def _require_finished(self, group: str, at: Partition, position: int) -> None:
+        """Hold an agent to its promise: an offset passes only work that is over, or whose stamp ran out."""
+        for offset in range(self._validated.get(at, 0), position):
+            raw = self.record_at(at, offset)
+            said = {} if raw is None else envelope_of(raw)
+            mine = group == f"agent-{said.get('agent')}.{str(said.get('version')).replace('.', '-')}"
+            if said.get("type") != "work" or not mine:
+                continue
+            dispatch = self.seams.dispatches.get(said["dispatch"])
+            ran_out = said["not_after"] <= START_MS + self._now_s() * 1000
+            if dispatch is not None and not dispatch.ends and not ran_out:
+                self.complain("I8", f"{group} committed {position} and dispatch {dispatch.id} is open")
 
     def _require_verdicts(self, at: Partition, position: int) -> None:
         """Hold a gate without a journal to its promise: an offset follows the confirmed verdicts (I8)."""
@@ -120,7 +141,8 @@ class Checker:
 
     def unfinished(self) -> list[str]:
         """Name what is in flight."""
-        return [*self.seams.unfinished(), *self.journals.unpublished()]
+        ended = {name for name, dispatch in self.seams.dispatches.items() if dispatch.ends}
+        return [*self.seams.unfinished(), *self.journals.unpublished(), *self.money.left(ended)]
 
     def trace(self) -> list[str]:
         """Return the last things that happened, one line each."""

@@ -135,6 +135,7 @@ class Journals:
         for taken in commit.body["inputs"]:
             topic = taken.get("topic", "")
             if not topic:
+                self._tick(journal, commit, taken.get("body") or {})
                 continue
             at = Partition(topic, taken.get("partition", 0))
             offset = taken.get("offset", 0)
@@ -153,6 +154,15 @@ class Journals:
                     "I8", f"{_at(commit)} puts {name} at {position}, not at {expected.get(name, 0)}"
                 )
         journal.positions = commit.body["positions"]
+
+    def _tick(self, journal: Journal, commit: Committed, body: dict[str, Any]) -> None:
+        """A timer fires only when everything that lay there was read, in every topic."""
+        if body.get("type") != "tick":
+            return
+        read_to = body.get("read_to", {})
+        for name, position in journal.positions.items():
+            if position < read_to.get(name, position + 1):
+                self._complain("time", f"{_at(commit)} is a tick, and {name} was read to {position} alone")
 
     def _watermark(self, journal: Journal, commit: Committed) -> None:
         published: Mark = tuple(commit.body["published"]) if "published" in commit.body else (-1, -1)

@@ -63,7 +63,7 @@ class SimLoop(asyncio.AbstractEventLoop):
         self._halted = False
         self._lanes: list[Lane] = [self._world]
         self.steps = 0
-        self.failures: list[dict[str, Any]] = []
+        self.failure: BaseException | None = None
 
     # ── Time and turns ───────────────────────────────────────────────────────────────────
 
@@ -82,6 +82,8 @@ class SimLoop(asyncio.AbstractEventLoop):
         finally:
             self._running = False
             asyncio.events._set_running_loop(None)  # noqa: SLF001
+        if self.failure is not None:
+            raise self.failure
         return None if self._halted else task.result()
 
     def halt(self) -> None:
@@ -216,8 +218,10 @@ class SimLoop(asyncio.AbstractEventLoop):
         return future
 
     def call_exception_handler(self, context: dict[str, Any]) -> None:
-        """Keep what asyncio complains of; the simulation looks at it."""
-        self.failures.append(context)
+        """Stop at an error of a callback, which is ours; what tasks end with is for whoever waits for them."""
+        if "handle" in context and self.failure is None:
+            self.failure = context.get("exception")
+            self.halt()
 
     def get_debug(self) -> bool:
         """Say no."""

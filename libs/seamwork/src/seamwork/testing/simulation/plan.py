@@ -89,12 +89,18 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 def plan_of(seed: int) -> Plan:
     """Draw the plan of a seed."""
     dice = dice_of("plan", seed)
-    roots = tuple(_root(dice, number) for number in range(dice.randint(2, 6)))
-    faults = tuple(_fault(dice) for _ in range(dice.randint(0, 14)))
+    roots = tuple(_root(dice, number) for number in range(dice.randint(2, 7)))
+    faults: list[OpFault | TimedFault] = [_fault(dice) for _ in range(dice.randint(0, 14))]
+    # Documents change while crossings are being judged, or nobody would notice.
+    faults += [
+        TimedFault(at_s=round(root.at_s + dice.random(), 3), what="document", whom=dice.choice(DOCUMENTS))
+        for root in roots
+        if dice.random() < 0.3  # noqa: PLR2004
+    ]
     return Plan(
         seed=seed,
         roots=roots,
-        faults=faults,
+        faults=tuple(faults),
         snapshot_every=dice.choice((3, 8, 1000)),
         max_batch=dice.choice((1, 4, 20)),
     )

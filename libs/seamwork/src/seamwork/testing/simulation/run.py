@@ -5,6 +5,7 @@ import hashlib
 import os
 import secrets
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -12,20 +13,21 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-import msgspec
-
 from seamwork.bus.port import Partition
 from seamwork.errors import SeamworkError
 from seamwork.grants import keys
 from seamwork.journal import Place, trim
+from seamwork.platform.replay import Replay, Trusted
 from seamwork.records.parties import Revision, Subject
 from seamwork.records.verdict import Verdict
 from seamwork.records.wire import RawRecord, compose
 from seamwork.runtime import MachineSpec, Site
+from seamwork.testing.keys import key_of
 from seamwork.testing.simulation.cast import PLATFORM
 from seamwork.testing.simulation.checker import Checker, Violation
 from seamwork.testing.simulation.cluster import Cluster, Counts
 from seamwork.testing.simulation.dice import Dice, dice_of
+from seamwork.testing.simulation.journals import state_digest
 from seamwork.testing.simulation.loop import DeadlockError, SimLoop
 from seamwork.testing.simulation.plan import OpFault, Plan, TimedFault
 from seamwork.testing.simulation.process import LoopClock, Process
@@ -95,7 +97,7 @@ def _simulate(plan: Plan, database: Path) -> Report:
     checker.halt = loop.halt
     watch = _Watch(checker)
     report = Report(plan)
-    with _remembered(), _drawn_secrets(dice_of("secrets", plan.seed)):
+    with _remembered(), _drawn_secrets(dice_of("secrets", plan.seed)), _own_time(loop):
         cluster = Cluster(loop, dice_of("network", plan.seed), watch)
         town = Town(plan, loop, cluster, database)
         history = History(town, checker)
@@ -160,7 +162,7 @@ class History:
         await asyncio.sleep(max(1.0, last + 0.5, works) - self._loop.time())
         self._calm_down()
         await self._settle()
-        self._look_at_states()
+        await self._look_at_states()
 
     def _happen(self, one: TimedFault) -> None:
         cluster, town = self._cluster, self._town
@@ -275,8 +277,8 @@ class History:
                     )
         return found
 
-    def _look_at_states(self) -> None:
-        """Compare the live states with the fold of the journals (I3)."""
+    async def _look_at_states(self) -> None:
+        """Hold the live states against the fold of the journals, and every decision against itself (I3)."""
         for program in self._town.programs.values():
             machine = program.machine
             if machine is None or program.process is None or not program.process.alive:
@@ -285,14 +287,20 @@ class History:
                 journal = self._checker.journals.all.get(Partition(machine.spec.journal, number))
                 if journal is None or (owned.journal.epoch, owned.journal.seq) != journal.mark:
                     continue
-                live, folded = (
-                    msgspec.json.encode(one, order="deterministic")
-                    for one in (owned.journal.state, journal.state)
-                )
-                if live != folded:
-                    self._checker.complain(
-                        "I3", f"the live state of {machine.name}/{number} is not its journal's fold"
-                    )
+                live = state_digest(owned.journal.state)
+                name = f"{machine.name}/{number}"
+                if live != state_digest(journal.state):
+                    self._checker.complain("I3", f"the live state of {name} is not its journal's fold")
+                await self._decide_again(machine.spec, number, name, live)
+
+    async def _decide_again(self, spec: MachineSpec, number: int, name: str, live: str) -> None:
+        log = Wire(self._cluster, Process("tools", 0, self._loop, LoopClock(self._loop)))
+        trusted = Trusted(platform=PLATFORM, root_public=key_of("root").public)
+        replayed = await Replay(log, spec, number, trusted).run(verify=True)
+        for one in replayed.differences:
+            self._checker.complain("I3", f"{name} ({one.epoch}, {one.seq}), decided again: {one.what}")
+        if replayed.state_sha256 != live:
+            self._checker.complain("I3", f"the replay of {name} is not its live state")
 
     def look_at_exits(self) -> None:
         """Hold every end that nobody caused from outside against the ends there are."""
@@ -319,6 +327,17 @@ def _drawn_secrets(dice: Dice) -> Iterator[None]:
         yield
     finally:
         secrets.token_hex, secrets.token_bytes = before
+
+
+@contextmanager
+def _own_time(loop: SimLoop) -> Iterator[None]:
+    """Let what the shipped code measures by the machine's clock be simulated time, too."""
+    before = time.monotonic
+    time.monotonic = loop.time
+    try:
+        yield
+    finally:
+        time.monotonic = before
 
 
 _sound = keys._sound  # noqa: SLF001  # wrapped below

@@ -22,6 +22,11 @@ from seamwork.testing.simulation.journals import Committed, Complain
 
 HANDOFF_GATES = ("contract-validator", "policy-engine", "cost-cap")
 RESULT_GATES = ("contract-validator", "policy-engine")
+_NO_REPEAT = ("repeat", "expired", "wrong-key", "wrong-partition", "sender-not-verified", "not-ready")
+_CONTENT = (
+    "type", "task", "source", "intent_sha256", "payload_sha256", "mode", "parent", "step", "ordinal", "contract",
+    "target", "constraints", "authority", "ceiling_micro_usd",
+)  # fmt: skip
 _ERROR = "accepted error"
 _YES = ("ALLOW", "ALLOW_WITH_CONSTRAINTS")
 Place = tuple[int, int]
@@ -91,7 +96,7 @@ class Seams:
 
     def voted(self, raw: RawRecord) -> None:
         """Take a verdict."""
-        said = envelope_of(raw)
+        said = {**envelope_of(raw), "lies_at": (f"{raw.topic}/{raw.partition}", raw.offset)}
         subject = said["subject"]
         key = (raw.topic.split(".")[1], subject["partition"], subject["offset"])
         self.verdicts.setdefault(key, []).append(said)
@@ -126,6 +131,8 @@ class Seams:
 
     def _decided(self, said: dict[str, Any], works: dict[str, dict[str, Any]], commit: Committed) -> None:
         kind = said["type"]
+        if said["decided_at"] != commit.body["now"]:
+            self._wrong("time", f"{kind} says it was decided at {said['decided_at']}", commit)
         self.outcomes[kind] = self.outcomes.get(kind, 0) + 1
         on: dict[str, Callable[[dict[str, Any], Committed], None]] = {
             "accepted": self._accepted,
@@ -142,6 +149,9 @@ class Seams:
                 said["gates"]
             )
             self._taken_up_again(said["crossing"])
+            crossing = self.crossings.get((subject["partition"], subject["offset"]))
+            if crossing is not None and crossing.kind == "handoff" and "cost-cap" not in said["gates"]:
+                self._wrong("votes", f"{said['crossing']} is judged again without the cost cap", commit)
         elif kind in on:
             on[kind](said, commit)
 
@@ -192,6 +202,7 @@ class Seams:
             if vote is None:
                 self._wrong("votes", f"{said['type']} {said['crossing']} without a verdict of {gate}", commit)
                 continue
+            self._require_known(vote, said, commit)
             outcome = vote["outcome"]
             if outcome == "REQUIRE_APPROVAL":
                 wanted = [*(wanted or ()), *vote.get("approvers", ())]
@@ -208,6 +219,19 @@ class Seams:
             self._require_approval(said, wanted, commit)
         if crossing.signer is None:
             self._wrong("admission", f"{said['crossing']} is not signed by its sender", commit)
+
+    def _require_known(self, vote: dict[str, Any], said: dict[str, Any], commit: Committed) -> None:
+        """A vote counts once it was read, and once the router's catalog has seen what the gate's had seen."""
+        topic, offset = vote["lies_at"]
+        if offset >= commit.body["positions"].get(topic, 0):
+            self._wrong(
+                "votes", f"{said['type']} {said['crossing']} before {topic} was read to {offset}", commit
+            )
+        mine, theirs = commit.body["catalog"], vote.get("revision", {})
+        if any(mine.get(name, 0) < seen for name, seen in theirs.items()):
+            self._wrong(
+                "catalog", f"{said['crossing']} was decided at {mine}, {topic} stood at {theirs}", commit
+            )
 
     def _vote(self, gate: str, subject: dict[str, Any]) -> dict[str, Any] | None:
         """Return the verdict that counts: the first of the latest attempt for which the gate was asked."""
@@ -311,7 +335,19 @@ class Seams:
         if crossing is None:
             self._wrong("admission", "something was refused that does not lie there", commit)
             return
+        self._require_repeat(said, crossing, commit)
         self._end_record(crossing, "refused", commit)
+
+    def _require_repeat(self, said: dict[str, Any], crossing: Crossing, commit: Committed) -> None:
+        """The same content under an id that went on before is a repeat, and is answered as one."""
+        name = crossing.said.get("id", "")
+        first = self.subjects.get(name)
+        if first is None or said["gate"] != "router" or said["rule"] in _NO_REPEAT:
+            return
+        before = self.crossings[first[:2]]
+        same = all(before.said.get(part) == crossing.said.get(part) for part in _CONTENT)
+        if before is not crossing and same and crossing.signer == before.signer:
+            self._wrong("repeat", f"{name} came again and was refused as {said['rule']}", commit)
 
     def _noted(self, said: dict[str, Any], commit: Committed) -> None:
         subject = said.get("subject")

@@ -30,6 +30,7 @@ Part = tuple[bytes | None, bytes | None, tuple[Header, ...]]
 Parts = Mapping[Partition, Sequence[Part]]
 
 SECOND_TRY_S = 0.4
+_DOCUMENTS = {"contracts.v1", "registry.v1", "policies.v1"}
 _UNANSWERED = ("lost-ack", "lost-write", "late")
 
 
@@ -275,7 +276,8 @@ class WireReader:
 
         def answer(found: dict[Partition, Sequence[RawRecord]]) -> None:
             poll.done = True
-            cluster.later(cluster.delay_s(), lambda: _answer(future, found))
+            late_s = _late_s(cluster, asked)
+            cluster.later(cluster.delay_s() + late_s, lambda: _answer(future, found))
 
         def look() -> None:
             if poll.done:
@@ -332,9 +334,16 @@ class WireReader:
 def _patience_of(positions: Mapping[Partition, int]) -> int:
     """Say by how much an idle fetch is stretched: a record ends it anyway, and waking for nothing is what costs."""
     topics = {at.topic for at in positions}
-    if topics <= {"contracts.v1", "registry.v1", "policies.v1"}:
+    if topics <= _DOCUMENTS:
         return 40
     return 1 if topics == {"heartbeats.v1"} else 4
+
+
+def _late_s(cluster: Cluster, positions: Mapping[Partition, int]) -> float:
+    """Let documents reach some processes seconds after the others, so that their catalogs stand apart."""
+    if cluster.calm or {at.topic for at in positions} - _DOCUMENTS:
+        return 0.0
+    return 4 * cluster.dice.random() if cluster.dice.random() < 0.5 else 0.0  # noqa: PLR2004
 
 
 def _answer(future: "asyncio.Future[T]", answer: T) -> None:

@@ -1,0 +1,147 @@
+"""
+Keep the books a second time, from the cost cap's events alone, and hold them against caps and decisions (I4).
+
+No reservation is given back twice, none is given back that was dispatched, reserved and spent never pass a cap when
+something is reserved, and in the end nothing is held for work that is over.
+"""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from seamwork.testing.simulation.journals import Committed, Complain
+
+
+@dataclass(slots=True)
+class Holding:
+    """What one attempt of one crossing has set aside."""
+
+    ceiling: int
+    shared: tuple[str, ...]
+    candidates: dict[str, tuple[str, ...]]
+    stands: str = "held"
+    dispatch: str | None = None
+    used: int | None = None
+
+    @property
+    def accounts(self) -> set[str]:
+        """Where it stands."""
+        return {*self.shared, *(account for accounts in self.candidates.values() for account in accounts)}
+
+    @property
+    def taken(self) -> int:
+        """What it takes from each of its accounts, without what goes beyond its ceiling."""
+        if self.stands != "ended" or self.used is None:
+            return self.ceiling
+        return min(self.used, self.ceiling)
+
+
+@dataclass
+class Money:
+    """
+    The second books.
+
+    Attributes:
+        complain: Told of every violation.
+    """
+
+    complain: Complain
+    holdings: dict[str, Holding] = field(default_factory=dict)
+    of_dispatch: dict[str, Holding] = field(default_factory=dict)
+
+    def committed(self, commit: Committed) -> None:
+        """Take a commit of the cost cap."""
+        for event in commit.body.get("events", ()):
+            match event["type"]:
+                case "reserved":
+                    self._reserved(event, commit)
+                case "refunded":
+                    self._refunded(event, commit)
+                case "dispatch-charged":
+                    self._dispatched(event, commit)
+                case "settled":
+                    self._settled(event, commit)
+                case "usage-counted":
+                    holding = self.of_dispatch.get(event["dispatch"])
+                    if holding is not None:
+                        holding.used = max(event["micro_usd"], holding.used or 0)
+                case _:
+                    pass
+
+    def _reserved(self, event: dict[str, Any], commit: Committed) -> None:
+        subject = event["subject"]
+        key = f"{subject['partition']}/{subject['offset']}#{subject.get('attempt', 1)}"
+        if key in self.holdings:
+            self._wrong(f"{key} was reserved twice", commit)
+        holding = Holding(
+            ceiling=event["ceiling_micro_usd"],
+            shared=tuple(event["accounts"]),
+            candidates={one["candidate"]: tuple(one["accounts"]) for one in event.get("candidates", ())},
+        )
+        self.holdings[key] = holding
+        for account in holding.accounts:
+            cap = event.get("caps", {}).get(account)
+            taken = self.taken(account)
+            if cap is None:
+                self._wrong(f"{key} was reserved in {account}, which has no cap", commit)
+            elif taken > cap:
+                self._wrong(f"{account} has {taken} of {cap} taken, with {key}", commit)
+
+    def compare(self, accounts: dict[str, Any], commit: Committed) -> None:
+        """Hold the cost cap's own sums against these."""
+        for name, account in accounts.items():
+            here = [one for one in self.holdings.values() if name in one.accounts]
+            reserved = sum(one.taken for one in here if one.stands != "ended")
+            spent = sum(one.taken for one in here if one.stands == "ended")
+            if (account.reserved, account.spent) != (reserved, spent):
+                self._wrong(
+                    f"{name} has {account.reserved} reserved and {account.spent} spent, not {reserved} and {spent}",
+                    commit,
+                )
+
+    def taken(self, account: str) -> int:
+        """Return what is reserved and spent of an account."""
+        return sum(one.taken for one in self.holdings.values() if account in one.accounts)
+
+    def _refunded(self, event: dict[str, Any], commit: Committed) -> None:
+        holding = self.holdings.pop(event["reservation"], None)
+        if holding is None:
+            self._wrong(f"{event['reservation']} was refunded and is not held", commit)
+        elif holding.stands != "held":
+            self._wrong(f"{event['reservation']} was refunded and was dispatched", commit)
+
+    def _dispatched(self, event: dict[str, Any], commit: Committed) -> None:
+        holding = self.holdings.get(event["reservation"])
+        if holding is None or holding.stands != "held":
+            self._wrong(f"{event['dispatch']} was charged to what is not held", commit)
+            return
+        if event["ceiling_micro_usd"] > holding.ceiling:
+            self._wrong(f"{event['dispatch']} may spend more than was reserved", commit)
+        holding.shared = (*holding.shared, *holding.candidates.get(event["receiver"], ()))
+        holding.candidates = {}
+        holding.ceiling, holding.stands = event["ceiling_micro_usd"], "dispatched"
+        holding.dispatch = event["dispatch"]
+        self.of_dispatch[event["dispatch"]] = holding
+
+    def _settled(self, event: dict[str, Any], commit: Committed) -> None:
+        holding = self.of_dispatch.get(event["dispatch"])
+        if holding is None:
+            self._wrong(f"{event['dispatch']} was settled and never charged", commit)
+            return
+        if holding.stands == "ended" and event["micro_usd"] is None:
+            self._wrong(f"{event['dispatch']} was settled twice", commit)
+        holding.stands = "ended"
+        if event["micro_usd"] is not None:
+            holding.used = max(event["micro_usd"], holding.used or 0)
+        elif holding.used is not None and holding.used < holding.ceiling:
+            holding.used = None
+
+    def _wrong(self, message: str, commit: Committed) -> None:
+        self.complain("I4", f"cost-cap {commit.mark}: {message}")
+
+    def left(self, ended: set[str]) -> list[str]:
+        """Name money that is held for work that is over."""
+        return [
+            f"money of {key} is still {one.stands}"
+            for key, one in self.holdings.items()
+            if one.stands == "held" or (one.stands == "dispatched" and one.dispatch in ended)
+        ]

@@ -1,0 +1,330 @@
+"""Deliberate defects, each a patch of the shipped code. `docs/reliability.md` says how many seeds find each."""
+
+import asyncio
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from typing import Any
+from unittest.mock import patch
+
+import msgspec
+
+from seamwork.agent.prefix import FinishedPrefix
+from seamwork.bus.port import Appended
+from seamwork.catalog import Context
+from seamwork.decider import Tick
+from seamwork.errors import OutcomeUnknownError
+from seamwork.grants import entitlement
+from seamwork.journal import Commit, Journal, Taken
+from seamwork.journal import rule as reader_rule
+from seamwork.journal.snapshots import SnapshotStore
+from seamwork.records.decision import TaskEnded
+from seamwork.runtime.gate import Gate
+from seamwork.runtime.owned import Given, Owned
+from seamwork.testing.simulation.mutations import Mutation
+from seamwork_contract_validator import stamp as validators_stamp
+from seamwork_cost_cap import decide as cost_decide
+from seamwork_cost_cap import state as cost_state
+from seamwork_router import checks, dispatching, ending, entering, judging, people, tally
+from seamwork_router import decide as router_decide
+from seamwork_router.events import Decided
+
+Patch = AbstractContextManager[object]
+
+
+# ── The protocol ─────────────────────────────────────────────────────────────────────────
+
+
+def publish_before_append() -> Patch:
+    """Publish a batch's outputs before its commit is appended."""
+    commit_as_it_is = Owned._commit
+
+    async def commit(self: Any, batch: Any) -> Commit:
+        ahead = Commit(
+            epoch=self.journal.epoch, seq=self.journal.seq + 1, now=0, catalog=self.journal.catalog, inputs=(),
+            positions={}, outputs=tuple(batch.outputs),
+        )  # fmt: skip
+        await self._publish(ahead, batch.records)
+        return await commit_as_it_is(self, batch)
+
+    return patch.object(Owned, "_commit", commit)
+
+
+def no_contiguity_check() -> Patch:
+    """Never read the gap between two own records."""
+
+    async def check(_self: Any, _offset: int) -> None:
+        return
+
+    return patch.object(Journal, "_check", check)
+
+
+def stale_epoch_trusted() -> Patch:
+    """Let a commit of an epoch that is over count."""
+
+    def accepts(self: Any, offset: int, record: Any) -> bool:
+        if not isinstance(record, Commit):
+            self.epoch, self.seq = offset, 0
+            return True
+        self.seq = record.seq
+        return True
+
+    return patch.object(reader_rule.ReaderRule, "accepts", accepts)
+
+
+def unknown_taken_for_done() -> Patch:
+    """Take an append without an answer for one that was made."""
+
+    async def append(self: Any, value: bytes) -> Appended:
+        try:
+            appended: Appended = await self._log.append(self.place.journal, value)
+        except OutcomeUnknownError:
+            return Appended(self._previous + 1, self.now)
+        return appended
+
+    return patch.object(Journal, "_append_same", append)
+
+
+def nothing_republished() -> Patch:
+    """Forget at a restart what was promised and not published: notices, verdicts, dispatches."""
+
+    async def republish(self: Any) -> None:
+        self.journal.pending.clear()
+
+    return patch.object(Owned, "republish", republish)
+
+
+def watermark_ahead() -> Patch:
+    """Say in a commit that its own outputs are published."""
+    commit_as_it_is = Journal.commit
+
+    async def commit(self: Any, **fields: Any) -> Commit:
+        self.published = (self.epoch, self.seq + 1)
+        return await commit_as_it_is(self, **fields)
+
+    return patch.object(Journal, "commit", commit)
+
+
+def retry_out_of_order() -> Patch:
+    """Publish a batch backwards."""
+    confirmed_as_it_is = Owned._confirmed
+
+    async def confirmed(self: Any, batch: list[Any]) -> Any:
+        found = await confirmed_as_it_is(self, batch[::-1])
+        return [(len(batch) - 1 - index, error) for index, error in found]
+
+    return patch.object(Owned, "_confirmed", confirmed)
+
+
+def snapshot_without_a_field() -> Patch:
+    """Leave one field out of every snapshot."""
+    write_as_it_is = SnapshotStore.write
+
+    async def write(self: Any, snapshot: Any, state: bytes) -> None:
+        fields = msgspec.json.decode(state)
+        fields.pop(next(iter(fields), ""), None)
+        await write_as_it_is(self, snapshot, msgspec.json.encode(fields))
+
+    return patch.object(SnapshotStore, "write", write)
+
+
+def snapshot_with_old_positions() -> Patch:
+    """Write the positions of the commit before into a snapshot."""
+    commit_as_it_is, snapshot_as_it_is = Journal.commit, Journal.snapshot
+
+    async def commit(self: Any, **fields: Any) -> Commit:
+        self.positions_before = dict(self.positions)
+        return await commit_as_it_is(self, **fields)
+
+    async def snapshot(self: Any) -> None:
+        now, self.positions = self.positions, self.positions_before
+        try:
+            await snapshot_as_it_is(self)
+        finally:
+            self.positions = now
+
+    return _both(patch.object(Journal, "commit", commit), patch.object(Journal, "snapshot", snapshot))
+
+
+def deadlines_over_unread() -> Patch:
+    """Let a deadline fire over verdicts that lie unread."""
+
+    def tick(self: Any, now: int) -> Any:
+        due = self._decider.timer(self.journal.state)
+        if due is None or due > now or self._undeliverable:
+            return None
+        body = Tick()
+        return Given(input=body, taken=Taken(body=body))
+
+    return patch.object(Owned, "_tick", tick)
+
+
+def commit_before_publish() -> Patch:
+    """Let a gate's offsets go ahead while its verdicts are still on their way."""
+    publish_as_it_is = Gate._publish
+    waiting: set[Any] = set()
+
+    async def publish(self: Any, batch: list[Any]) -> None:
+        async def later() -> None:
+            await asyncio.sleep(3.0)
+            await publish_as_it_is(self, batch)
+
+        task = asyncio.get_running_loop().create_task(later())
+        waiting.add(task)
+        task.add_done_callback(waiting.discard)
+
+    return patch.object(Gate, "_publish", publish)
+
+
+# ── Decisions ────────────────────────────────────────────────────────────────────────────
+
+
+def time_from_the_clock() -> Patch:
+    """Ask the machine's clock in a decision, instead of the commit's time."""
+    decide_as_it_is = router_decide._decide
+
+    def decide(place: Any, state: Any, given: Any, context: Context) -> Any:
+        now = context.now + int(time.monotonic() * 1000) % 7
+        return decide_as_it_is(place, state, given, Context(now, context.catalog))
+
+    return patch.object(router_decide, "_decide", decide)
+
+
+def digest_forgotten() -> Patch:
+    """Count a verdict by its position alone, whatever record it is about."""
+    late_as_it_is = entering.late
+
+    def late(live: Any, verdict: Any) -> Any:
+        if live is not None:
+            verdict = msgspec.structs.replace(
+                verdict, subject=msgspec.structs.replace(verdict.subject, digest=live.facts.digest)
+            )
+        return late_as_it_is(live, verdict)
+
+    return _both(patch.object(entering, "late", late), patch.object(router_decide, "late", late))
+
+
+def dedupe_by_offset() -> Patch:
+    """Know a crossing again by its offset alone, so that the same id at another offset is new."""
+    return patch.object(entering, "known_as", lambda _state, _facts: None)
+
+
+def reservation_released_twice() -> Patch:
+    """Take what a dispatch had reserved off its accounts twice."""
+    settle_as_it_is = cost_state._settle
+
+    def settle(ledger: Any, event: Any) -> None:
+        reservation = ledger.of_dispatch(event.dispatch)
+        if reservation is not None:
+            cost_state._put(ledger, reservation, -1)
+        settle_as_it_is(ledger, event)
+
+    return patch.object(cost_state, "_settle", settle)
+
+
+def cap_checked_alone() -> Patch:
+    """Hold a handoff against the cap as if nothing else were reserved."""
+    return patch.object(cost_state.Ledger, "taken", lambda _self, _account: 0)
+
+
+def refund_forgotten() -> Patch:
+    """Never give back what was reserved and not dispatched."""
+    return patch.object(cost_decide, "_never_dispatched", lambda *_args: iter(()))
+
+
+def another_signers_result() -> Patch:
+    """Take a result from whoever holds the stamp, not only from whom it was made for."""
+    quiet = [(name, check) for name, check in checks.ENTRY if name != "stamp-not-yours"]
+    result = [(name, check) for name, check in checks.RESULT if name != "stamp-not-yours"]
+    return _both(
+        patch.object(entering, "ENTRY", quiet),
+        patch.object(judging, "_CHECKS", {**judging._CHECKS, "result": result}),
+        patch.object(validators_stamp, "misfit", lambda _work, _record: None),
+        patch.object(entitlement, "misfit", lambda _work, _record: None),
+    )
+
+
+def catalog_ignored() -> Patch:
+    """Decide without having seen the documents that the gates had seen."""
+    return patch.object(judging, "reached", lambda _scene: True)
+
+
+def retry_without_the_cap() -> Patch:
+    """Judge a handoff again without asking the cost cap."""
+    return patch.object(judging, "_COST", "nobody")
+
+
+def cancelled_and_dispatched() -> Patch:
+    """Say that a task was cancelled or ran out, and let its crossings go on."""
+    as_it_is = ending.stop_task
+
+    def stop_task(*args: Any, **kwargs: Any) -> Iterator[Any]:
+        yield from (one for one in as_it_is(*args, **kwargs) if isinstance(one, Decided))
+
+    return _both(*(patch.object(module, "stop_task", stop_task) for module in (router_decide, people)))
+
+
+def deeper_than_allowed() -> Patch:
+    """Grant a receiver as many levels of delegation as its sender has."""
+    return patch.object(checks, "one_deeper", lambda authority: authority)
+
+
+def approval_assumed() -> Patch:
+    """Go on with what needs people without asking them."""
+
+    def hold(scene: Any, votes: Any, plan: Any) -> Iterator[Any]:
+        yield from dispatching.dispatch(scene, scene.task, scene.errand, votes, plan)
+
+    return patch.object(judging, "_hold", hold)
+
+
+def silence_is_consent() -> Patch:
+    """Go on without a gate that did not answer in time."""
+    combine_as_it_is = tally.combine
+
+    def combine(seats: Any, votes: Any, silent: Sequence[str] = ()) -> Any:
+        del silent
+        return combine_as_it_is(seats, votes)
+
+    return patch.object(judging, "combine", combine)
+
+
+def task_ends_twice() -> Patch:
+    """Say twice that a task ended."""
+    as_it_is = ending.stop_task
+
+    def stop_task(*args: Any, **kwargs: Any) -> Iterator[Any]:
+        events = list(as_it_is(*args, **kwargs))
+        yield from events
+        yield from (one for one in events if isinstance(getattr(one, "decision", None), TaskEnded))
+
+    return patch.object(router_decide, "stop_task", stop_task)
+
+
+def agent_commits_early() -> Patch:
+    """Let an agent's offsets pass work that is not finished."""
+    return patch.object(FinishedPrefix, "committable", property(lambda self: self.position))
+
+
+@contextmanager
+def _both(*patches: Any) -> Iterator[None]:
+    for one in patches:
+        one.start()
+    try:
+        yield
+    finally:
+        for one in reversed(patches):
+            one.stop()
+
+
+_DEFECTS = (
+    publish_before_append, no_contiguity_check, stale_epoch_trusted, unknown_taken_for_done, nothing_republished,
+    watermark_ahead, retry_out_of_order, snapshot_without_a_field, snapshot_with_old_positions,
+    deadlines_over_unread, commit_before_publish, time_from_the_clock, digest_forgotten, dedupe_by_offset,
+    reservation_released_twice, cap_checked_alone, refund_forgotten, another_signers_result, catalog_ignored,
+    retry_without_the_cap, cancelled_and_dispatched, deeper_than_allowed, approval_assumed, silence_is_consent,
+    task_ends_twice, agent_commits_early,
+)  # fmt: skip
+MUTATIONS = tuple(
+    Mutation(defect.__name__.replace("_", "-"), (defect.__doc__ or "").strip(), defect) for defect in _DEFECTS
+)

@@ -1,0 +1,34 @@
+"""The simulator finds deliberate defects; `docs/reliability.md` has the whole table."""
+
+from pathlib import Path
+
+import pytest
+
+from seamwork.testing.simulation.mutations import Mutation, hunt, mutations_of
+
+MUTATIONS = {one.name: one for one in mutations_of(Path(__file__).parent / "mutations.py")}
+# Those found soonest, each within as many seeds; the others take a minute together.
+QUICK = {
+    "publish-before-append": 2,
+    "watermark-ahead": 2,
+    "commit-before-publish": 2,
+    "time-from-the-clock": 2,
+    "reservation-released-twice": 3,
+    "deeper-than-allowed": 3,
+    "agent-commits-early": 3,
+}
+
+
+@pytest.mark.parametrize("name", QUICK)
+def test_a_defect_is_found_within_a_few_seeds(name: str) -> None:
+    """What survives is a missing check."""
+    found = hunt(MUTATIONS[name], range(QUICK[name]))
+
+    assert found.invariant is not None
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("mutation", MUTATIONS.values(), ids=MUTATIONS)
+def test_every_defect_is_found(mutation: Mutation) -> None:
+    """Within the number of seeds that the page promises."""
+    assert hunt(mutation, range(100)).invariant is not None
