@@ -65,7 +65,7 @@ def _topic_acls(specs: tuple[TopicSpec, ...], principal: Principal, prefix: str)
         for operation, roles in rights:
             for role in roles:
                 yield from _granted(spec, principal, role, operation, prefix)
-        if "tools" in principal.roles and "tools" in spec.readers:
+        if "tools" in principal.roles and spec.placeholder == "machine":
             yield Acl(user, "DELETE", "TOPIC", topic_name(prefix, spec.family), "PREFIXED")
 
 
