@@ -375,6 +375,22 @@ async def test_a_cancellation_in_the_log_removes_queued_work(stage: Stage) -> No
     }
 
 
+async def test_word_of_an_earlier_dispatch_does_not_end_the_next(stage: Stage) -> None:
+    """The router publishes again after a crash: an old notice may lie behind the new work."""
+    router, agent = stage.router, extractor()
+    older = await router.dispatch("extractor", {"name": "older"})
+    await router.tell("expired", older, older.crossing)
+    newer = await router.dispatch(
+        "extractor", {"name": "newer"}, task=older.task, crossing=older.crossing, attempt=2
+    )
+    await router.tell("expired", older, older.crossing)
+
+    await stage.start(agent)
+    result = await router.next(Result)
+
+    assert newer.dispatch == result.record.dispatch
+
+
 async def test_nothing_runs_before_the_inbox_is_read_to_its_end(stage: Stage) -> None:
     """The cancellation may lie many reads behind the work that it removes."""
     router, agent = stage.router, extractor()

@@ -283,9 +283,17 @@ class Desk:
         found = self._open.get(named or "")
         if found is not None:
             return found
-        # Said of an earlier dispatch of a crossing that was dispatched again: the child's id is the same.
+        # Said of an earlier dispatch of a crossing that was dispatched again: the child's id is the same. Word of
+        # that earlier dispatch itself is over with it, and may come again long after.
         return next(
-            (each for each in self._open.values() if each.work.task == task and each.knows(crossing)), None
+            (
+                each
+                for each in self._open.values()
+                if each.work.task == task
+                and each.knows(crossing)
+                and (named is None or crossing != each.work.crossing)
+            ),
+            None,
         )
 
     # ── Running ──────────────────────────────────────────────────────────────────────────
