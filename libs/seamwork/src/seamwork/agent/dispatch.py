@@ -116,7 +116,7 @@ class Dispatch:
         self.how: How | None = None
         self._offer: Offer | None = offer
         self._office = office
-        self._own = {answer_id(self.work.dispatch, ordinal): ordinal for ordinal in range(MOST_ANSWERS)}
+        self._own: list[str] = []
         self._planned = 0
         self._children: dict[str, _Child] = {}
         self._transfer: str | None = None
@@ -160,7 +160,7 @@ class Dispatch:
         """Say whether *crossing* is one that this dispatch received or sent."""
         return (
             crossing == self.work.crossing
-            or crossing in self._own
+            or self._own_ordinal(crossing) is not None
             or crossing in self._children
             or crossing in self._plans
         )
@@ -172,11 +172,21 @@ class Dispatch:
         answer = answered.answer
         self._settle(answer.child, Returned(answer.outcome, answered.payload, answer.gaps))
 
+    def _own_ordinal(self, crossing: str) -> int | None:
+        """Return which answer of this dispatch *crossing* is, also one of an earlier run; mostly the first."""
+        for ordinal in range(MOST_ANSWERS):
+            if ordinal == len(self._own):
+                self._own.append(answer_id(self.work.dispatch, ordinal))
+            if self._own[ordinal] == crossing:
+                return ordinal
+        return None
+
     def take_notice(self, notice: Notice) -> None:
         """Act on word from the router."""
         about = notice.about
-        if about in self._own:
-            self._on_own_answer(notice, self._own[about])
+        ordinal = self._own_ordinal(about)
+        if ordinal is not None:
+            self._on_own_answer(notice, ordinal)
         elif about == self.work.crossing:
             if notice.what != "refused":
                 self.end(notice.what)

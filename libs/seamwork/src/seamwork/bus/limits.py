@@ -6,6 +6,7 @@ partition. The numbers are those of the topic files; a test holds the two togeth
 """
 
 from collections.abc import Sequence
+from functools import lru_cache
 
 from seamwork.records.wire import Header
 
@@ -41,5 +42,10 @@ def record_bytes(key: bytes | None, value: bytes | None, headers: Sequence[Heade
     """Return how many bytes a record takes at most when it travels alone in its batch."""
     size = _FRAME + _LENGTHS + len(key or b"") + len(value or b"")
     for name, content in headers:
-        size += _HEADER_LENGTHS + len(name.encode()) + len(content or b"")
+        size += _HEADER_LENGTHS + _name_bytes(name) + len(content or b"")
     return size
+
+
+@lru_cache(maxsize=1024)  # headers have few names, and every record has a dozen of them
+def _name_bytes(name: str) -> int:
+    return len(name.encode())
