@@ -105,8 +105,11 @@ async def court(stage: Stage) -> AsyncIterator[Court]:
             "court-chief": {"accepts": accepts, "authority": MOST, "initiator": True, "budget": "court-budget"},
         },
         document("Budget", "court-budget"),
-        *(document("Contract", contract.split("/")[0], masking=["/secret"], summary={
-            "state": "the secret is {{ this.secret }}"}) for contract in CONTRACTS),
+        *(document(
+            "Contract", contract.split("/")[0], masking=["/secret"],
+            input={"schema": {"properties": {"secret": {"type": "string"}}}},
+            summary={"state": "the secret is {{ this.secret }}"},
+        ) for contract in CONTRACTS),
         policy("asked", **lawyers, approvers={"roles": ["lawyer"]}),
         policy("twice", **lawyers, approvers={"roles": ["lawyer"], "count": 2}),
         policy("slowed", effect="throttle", when="true", message="not so fast", delaySeconds=1),
