@@ -52,6 +52,7 @@ def test_each_kind_has_its_topic() -> None:
         "Gate": "registry.v1",
         "Flow": "registry.v1",
         "Team": "registry.v1",
+        "Consent": "registry.v1",
         "Policy": "policies.v1",
         "Budget": "policies.v1",
     }

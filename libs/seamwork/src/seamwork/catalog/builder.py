@@ -12,7 +12,7 @@ service down.
 """
 
 from collections import deque
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 
 from seamwork.catalog.catalog import Catalog, Name
@@ -166,7 +166,7 @@ class CatalogBuilder:
             return Rejection(
                 raw.topic, raw.offset, "version-conflict", f"{document.title} exists with other bytes"
             )
-        entry = Entry(document, record.payload_sha256)
+        entry = Entry(document, record.payload_sha256, appended_at=raw.appended_at)
         versions[document.version] = entry
         if isinstance(document, Key) and document.spec.purpose == "publisher":
             self._publishers[document.spec.kid] = (document.spec.public, entry)
@@ -189,7 +189,7 @@ class CatalogBuilder:
         activation = Activation(
             record.status, record.mode, from_at, raw.offset, record.ends_at, record.successor
         )
-        changed = Entry(entry.document, entry.digest, (*entry.activations, activation))
+        changed = replace(entry, activations=(*entry.activations, activation))
         versions[record.version] = changed
         document = changed.document
         if isinstance(document, Key) and document.spec.kid in self._publishers:

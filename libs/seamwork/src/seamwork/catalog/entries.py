@@ -35,11 +35,16 @@ class Activation:
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One version of one document, with the digest of its bytes and all its activations in their order."""
+    """
+    One version of one document, with the digest of its bytes and all its activations in their order.
+
+    *appended_at* is when it was published (ms); 0 where it comes from no topic.
+    """
 
     document: AnyDocument
     digest: str
     activations: tuple[Activation, ...] = ()
+    appended_at: int = 0
 
     @property
     def ref(self) -> DocumentRef:

@@ -10,6 +10,7 @@ import msgspec
 
 from seamwork.broker.principal import agent as agent_principal
 from seamwork.cli.contract_new import new
+from seamwork.cli.contract_sign import sign
 from seamwork.cli.contract_tests import test_contracts
 from seamwork.cli.contract_types import types
 from seamwork.cli.contracts import check, deprecate, diff, retire
@@ -109,7 +110,7 @@ def contracts() -> None:
     """Check and compare contracts, the agreements of seams, and look at those of the platform."""
 
 
-for _command in (check, diff, new, types, test_contracts, deprecate, retire):
+for _command in (check, diff, new, types, test_contracts, sign, deprecate, retire):
     contracts.add_command(_command)
 
 

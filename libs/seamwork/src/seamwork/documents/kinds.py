@@ -2,6 +2,7 @@
 
 from seamwork.documents.agent import Agent
 from seamwork.documents.budget import Budget
+from seamwork.documents.consent import Consent
 from seamwork.documents.contract import Contract
 from seamwork.documents.flow import Flow
 from seamwork.documents.gate import Gate
@@ -11,7 +12,7 @@ from seamwork.documents.policy import Policy
 from seamwork.documents.shape import Document
 from seamwork.documents.team import Team
 
-AnyDocument = Contract | Agent | Person | Key | Flow | Policy | Budget | Gate | Team
+AnyDocument = Contract | Agent | Person | Key | Flow | Policy | Budget | Gate | Team | Consent
 
 KINDS: dict[str, type[AnyDocument]] = {
     "Contract": Contract,
@@ -23,6 +24,7 @@ KINDS: dict[str, type[AnyDocument]] = {
     "Budget": Budget,
     "Gate": Gate,
     "Team": Team,
+    "Consent": Consent,
 }
 
 TOPICS: dict[str, str] = {kind: model.TOPIC for kind, model in KINDS.items()}

@@ -42,7 +42,6 @@ NOT_ENFORCED_YET: tuple[Unbuilt, ...] = (
     Unbuilt("Contract", ("spec", "undeclared"), ("strip",)),
     Unbuilt("Contract", ("spec", "limits", "contextTokens")),
     Unbuilt("Contract", ("spec", "escalateWhen")),
-    Unbuilt("Contract", ("spec", "leadTimeDays")),
 )
 """
 Parts that are read and checked, so that documents can be written and reviewed, and that nothing obeys yet: whoever

@@ -15,10 +15,20 @@ from seamwork.catalog import Catalog, CatalogBuilder
 from seamwork.catalog.builder import DOCUMENT_TOPICS
 from seamwork.catalog.entries import Mode
 from seamwork.clock import Clock
-from seamwork.documents import TOPICS, AnyDocument, Key, activation_problem, canonical, digest, record_key
+from seamwork.documents import (
+    TOPICS,
+    AnyDocument,
+    Contract,
+    Key,
+    activation_problem,
+    canonical,
+    digest,
+    record_key,
+)
 from seamwork.errors import MisconfiguredError, RetryableError, UnprocessableError
 from seamwork.grants.keys import SigningKey
 from seamwork.ids import uuid7
+from seamwork.platform.consent import refuse_while_waiting
 from seamwork.records.base import Envelope
 from seamwork.records.parties import Revision
 from seamwork.records.platform import ActivationRecord, DocumentRecord
@@ -108,6 +118,7 @@ class Publisher:
         Raises:
             VersionConflictError: A version exists with other bytes; nothing was written.
             UnprocessableError: An activation of this status or mode is not possible; nothing was written.
+            ConsentMissingError: A breaking version of a contract waits for its consumers; nothing was written.
             RetryableError: The log did not take everything; publish the same again.
         """
         builder = await self._read()
@@ -134,6 +145,8 @@ class Publisher:
                     and view.current(document.kind, document.name, now) != known
                 )
             )
+            if wants and status == "active" and isinstance(document, Contract):
+                refuse_while_waiting(view, document, mine, self._platform, now)
             if known is None:
                 batch.append(self._document(document, mine, now))
             if wants and status is not None:
@@ -177,6 +190,9 @@ class Publisher:
             raise UnprocessableError(
                 f"{kind} {name} {end.successor} was never published; publish the successor first"
             )
+        entry = view.entry(kind, name, version)
+        if status == "active" and entry is not None and isinstance(entry.document, Contract):
+            refuse_while_waiting(view, entry.document, entry.digest, self._platform, self._clock.now_ms())
         await self._append([self._activation(kind, name, version, status, mode, reason, end)])
         return await self._ends()
 
