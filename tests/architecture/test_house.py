@@ -31,6 +31,15 @@ def test_the_services_are_found_by_their_entry_points() -> None:
     assert set(SERVICES) == {point.name for point in entry_points(group="seamwork.services")}
 
 
+def test_a_decision_has_a_number_of_its_own() -> None:
+    """No two decisions share one, and the title says the same number as the file."""
+    found = sorted((ROOT / "docs" / "decisions").glob("[0-9]*.md"))
+    titles = [page.read_text(encoding="utf-8").partition(".")[0] for page in found]
+
+    assert len(found) == len({page.name[:4] for page in found})
+    assert [f"# {int(page.name[:4])}" for page in found] == titles
+
+
 @pytest.mark.parametrize("name", SERVICES)
 def test_a_service_has_the_anatomy(name: str) -> None:
     """Know one, know all."""

@@ -29,6 +29,7 @@ CONTRACT = document(
         }
     },
 )
+OWNER = CONTRACT.spec.owners.team
 SECRET = "Ada Lovelace"
 
 
@@ -108,6 +109,31 @@ def test_a_list_can_be_short_and_of_one_state(pages: Pages) -> None:
     """As ``seamwork tasks --state running`` asks."""
     assert ["t-3"] == [one["task"] for one in asked(pages, "/v1/tasks", limit="1")]
     assert ["t-2"] == [one["task"] for one in asked(pages, "/v1/tasks", state="running")]
+
+
+@pytest.mark.parametrize(
+    ("query", "wanted"),
+    [
+        ({"refused": "1"}, ["t-3"]),
+        ({"quiet_since": str(NOW + 3_600_000)}, ["t-2"]),
+        ({"quiet_since": "1"}, []),
+        ({"since": str(NOW + 3_600_000)}, []),
+        ({"since": "1", "refused": "1"}, ["t-3"]),
+        ({"owner": "nobody"}, []),
+        ({"owner": OWNER}, ["t-3", "t-1"]),
+    ],
+    ids=lambda given: "-".join(given) if isinstance(given, dict) else str(len(given)),
+)
+def test_a_list_can_be_what_on_call_looks_for(pages: Pages, query: dict[str, str], wanted: list[str]) -> None:
+    """The refused, those that went quiet, those of a while, those that cross a team's seams."""
+    assert wanted == [one["task"] for one in asked(pages, "/v1/tasks", **query)]
+
+
+def test_a_task_that_runs_says_what_was_heard_last(pages: Pages) -> None:
+    """Its last record and the instant of it; a task that is over has its end instead."""
+    found = {one["task"]: one.get("last") for one in asked(pages, "/v1/tasks")}
+
+    assert {"t-1": None, "t-2": "handoff", "t-3": None} == found
 
 
 def test_a_second_root_does_not_rename_a_task(database: Path) -> None:

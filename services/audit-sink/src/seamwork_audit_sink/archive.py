@@ -68,6 +68,29 @@ class Archive:
             row = db.execute(query, (crossing,)).fetchone()
             return None if row is None else Row(*row)
 
+    def last_of(self, task: str) -> tuple[str, int] | None:
+        """Return what was recorded of a task last, its type and its instant, or None."""
+        query = "SELECT type, appended_at FROM records WHERE task = ? ORDER BY leaf DESC LIMIT 1"
+        with self._reading() as db:
+            row: tuple[str, int] | None = db.execute(query, (task,)).fetchone()
+            return row
+
+    def refusals(self, task: str) -> int:
+        """Return how many crossings of a task were refused; a repeat that was answered is none."""
+        query = (
+            "SELECT COUNT(*) FROM records WHERE task = ? AND type = 'refused' "
+            "AND json_extract(envelope, '$.rule') IS NOT 'repeat'"
+        )
+        with self._reading() as db:
+            (found,) = db.execute(query, (task,)).fetchone()
+            return int(found)
+
+    def handed(self, task: str) -> list[Row]:
+        """Return the handoffs of a task, without bodies."""
+        query = f"SELECT {_LEAN} FROM records WHERE task = ? AND type = 'handoff' ORDER BY leaf"  # noqa: S608
+        with self._reading() as db:
+            return [Row(*row) for row in db.execute(query, (task,))]
+
     def breaker_moves(self, limit: int) -> list[Row]:
         """Return the last moves of breakers, the newest first."""
         query = f"SELECT {_LEAN} FROM records WHERE type = 'breaker-moved' ORDER BY leaf DESC LIMIT ?"  # noqa: S608

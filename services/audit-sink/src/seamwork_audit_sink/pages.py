@@ -3,7 +3,7 @@ Answer questions over HTTP, as JSON and read-only.
 
 | page | answer |
 |---|---|
-| ``/v1/tasks?limit=&state=`` | ``[TaskLine, …]``, the newest first |
+| ``/v1/tasks?limit=&state=&since=&quiet_since=&refused=1&owner=`` | ``[TaskLine, …]``, the newest first |
 | ``/v1/tasks/ID/trace`` | ``Trace`` |
 | ``/v1/tasks/ID/blame`` | ``Blame`` |
 | ``/v1/tasks/ID/records?limit=&after=`` | ``{"task", "records": […], "next"}``, masked, in the order of taking in |
@@ -24,7 +24,7 @@ import msgspec
 from seamwork.catalog import Catalog
 from seamwork.runtime import Request, Response
 from seamwork_audit_sink.archive import Archive
-from seamwork_audit_sink.queries import Queries
+from seamwork_audit_sink.queries import Queries, Wanted
 from seamwork_audit_sink.shown import shown
 from seamwork_audit_sink.tasks import STATES
 
@@ -71,10 +71,8 @@ class Pages:
     def _answer(self, parts: tuple[str, ...], query: Mapping[str, str]) -> Any:
         match parts:
             case ("tasks",):
-                state = query.get("state") or None
-                if state is not None and state not in STATES:
-                    raise _AskedError("400 Bad Request", f"a state is one of {', '.join(STATES)}")
-                return self._queries.tasks(_number(query, "limit", 20, _MOST_TASKS), state)
+                limit = _number(query, "limit", 20, _MOST_TASKS)
+                return self._queries.tasks(limit, _wanted(query), self._catalog())
             case ("breakers",):
                 return self._queries.breakers()
             case ("summary",):
@@ -124,6 +122,23 @@ def _parts(path: str) -> tuple[str, ...]:
     if len(parts) > _TASK_PARTS:
         return (parts[0], "/".join(parts[1:-1]), parts[-1])
     return tuple(parts)
+
+
+def _wanted(query: Mapping[str, str]) -> Wanted:
+    state = query.get("state") or None
+    if state is not None and state not in STATES:
+        raise _AskedError("400 Bad Request", f"a state is one of {', '.join(STATES)}")
+    return Wanted(
+        state=state,
+        since=_instant(query, "since"),
+        quiet_since=_instant(query, "quiet_since"),
+        refused=bool(_number(query, "refused", 0, 1)),
+        owner=query.get("owner") or None,
+    )
+
+
+def _instant(query: Mapping[str, str], name: str) -> int | None:
+    return _number(query, name, 0, 1 << 62) if query.get(name) else None
 
 
 def _number(query: Mapping[str, str], name: str, default: int, most: int) -> int:

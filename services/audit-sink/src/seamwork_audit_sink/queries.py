@@ -1,8 +1,13 @@
 """Ask the archive what people ask: one method a question."""
 
+from dataclasses import dataclass
 from itertools import islice
 
+import msgspec
+
+from seamwork.catalog import Catalog
 from seamwork.platform.views import Blame, BreakerLine, Summary, Tally, TaskLine, Trace
+from seamwork.records.crossing import Handoff
 from seamwork.records.decision import BreakerMoved
 from seamwork.records.wire import Received
 from seamwork_audit_sink.archive import Archive
@@ -15,14 +20,36 @@ LOOKED_AT = 10_000
 """How many tasks are looked at for a list, so that a state that no task is in does not read everything."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wanted:
+    """
+    Which tasks a list is to have; what is not given leaves nothing out.
+
+    *since* is when they began at the earliest (ms). *quiet_since* leaves those that run and of which nothing was
+    recorded from then on. *refused* leaves those in which a crossing was refused. *owner* names a team: those that
+    cross a seam that its contracts own, or that its initiator began.
+    """
+
+    state: str | None = None
+    since: int | None = None
+    quiet_since: int | None = None
+    refused: bool = False
+    owner: str | None = None
+
+
+EVERY = Wanted()
+
+
 class Queries:
     """The questions that this service answers, on one archive."""
 
     def __init__(self, archive: Archive) -> None:
         self._archive = archive
 
-    def tasks(self, limit: int, state: str | None = None) -> tuple[TaskLine, ...]:
-        """Return the newest tasks, those in *state* alone if it is given."""
+    def tasks(
+        self, limit: int, wanted: Wanted = EVERY, catalog: Catalog | None = None
+    ) -> tuple[TaskLine, ...]:
+        """Return the newest of the tasks that are *wanted*; owners are those that *catalog* names."""
         seen: set[str] = set()
         lines: list[TaskLine] = []
         for begun, ended in islice(self._archive.beginnings(), LOOKED_AT):
@@ -32,13 +59,47 @@ class Queries:
                 None if ended is None else record_of(ended),
                 None if refused is None else record_of(refused),
             )
-            if line is None or line.task in seen or state not in {None, line.state}:
+            if line is None or line.task in seen:
                 continue
             seen.add(line.task)
-            lines.append(line)
+            if not _begun_as(line, wanted):
+                continue
+            line = self._with_last(line)
+            if self._fits(line, wanted, catalog):
+                lines.append(line)
             if len(lines) == limit:
                 break
         return tuple(lines)
+
+    def _with_last(self, line: TaskLine) -> TaskLine:
+        """Return a task that runs with what was heard of it last; one that is over is told by its end."""
+        if line.state != "running":
+            return line
+        last, heard_at = self._archive.last_of(line.task) or (None, None)
+        refused = self._archive.refusals(line.task)
+        return msgspec.structs.replace(line, last=last, heard_at=heard_at, refused=refused)
+
+    def _fits(self, line: TaskLine, wanted: Wanted, catalog: Catalog | None) -> bool:
+        quiet = wanted.quiet_since
+        if quiet is not None and (line.heard_at is None or line.heard_at >= quiet):
+            return False
+        if wanted.refused and not self._archive.refusals(line.task):
+            return False
+        return wanted.owner is None or wanted.owner in self._owners(line.task, catalog)
+
+    def _owners(self, task: str, catalog: Catalog | None) -> set[str]:
+        """Return the teams that own the seams of a task, and that of its initiator."""
+        found: set[str] = set()
+        for row in self._archive.handed(task):
+            received = record_of(row)
+            handoff = received.record if isinstance(received, Received) else None
+            if catalog is None or not isinstance(handoff, Handoff):
+                continue
+            contract = catalog.contract(handoff.contract)
+            agent = catalog.agent(handoff.source) if handoff.stamp is None else None
+            found |= set() if contract is None else {contract.spec.owners.team}
+            found |= set() if agent is None or agent.spec.team is None else {agent.spec.team}
+        return found
 
     def trace(self, task: str) -> Trace | None:
         """Return the trace of a task, or None where nothing of it was ever recorded."""
@@ -91,3 +152,10 @@ class Queries:
             tasks=of("task"),
             journals=of("journal"),
         )
+
+
+def _begun_as(line: TaskLine, wanted: Wanted) -> bool:
+    """Say whether a task fits as far as its beginning and its end tell."""
+    if wanted.state not in {None, line.state} or (wanted.since is not None and line.begun_at < wanted.since):
+        return False
+    return wanted.quiet_since is None or line.state == "running"

@@ -16,6 +16,7 @@ from seamwork.cli import NO
 from seamwork.cli.terminal import answer, as_json, door_of, json_option, platform_option, running_loop, tell
 from seamwork.clock import SystemClock
 from seamwork.documents import parse_version
+from seamwork.documents.shape import instant_ms
 from seamwork.errors import MisconfiguredError, UnprocessableError
 from seamwork.ids import uuid7
 from seamwork.platform.audit import Audit
@@ -29,6 +30,7 @@ from seamwork.records.wire import Received, read, rfc3339
 
 _WAIT_MS = 250
 _BATCH = 500
+_UNITS_MS = {"s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
 
 
 @click.command()
@@ -242,20 +244,50 @@ def blame(task: str, platform: str) -> None:
         sys.exit(NO)
 
 
+def began_since(ctx: click.Context, param: click.Parameter, value: str | None) -> int | None:
+    """Read what ``--since`` says, as an instant (ms)."""
+    if value is None:
+        return None
+    if value[:-1].isdecimal() and value[-1] in _UNITS_MS:
+        return SystemClock().now_ms() - int(value[:-1]) * _UNITS_MS[value[-1]]
+    try:
+        return instant_ms(value)
+    except ValueError as error:
+        raise click.BadParameter("write 30m, 12h, 2d or 2026-03-01T09:00:00Z", ctx, param) from error
+
+
 @click.command()
 @click.option(
     "--limit", type=click.IntRange(1, 1000), default=20, show_default=True, help="The latest so many."
 )
+@click.option("--stuck", is_flag=True, help="Those that run, and of which nothing was heard for a while.")
+@click.option(
+    "--quiet-for", "quiet_s", type=click.IntRange(0), default=300, show_default=True,
+    help="How many seconds of silence make a task stuck.",
+)  # fmt: skip
+@click.option("--refused", is_flag=True, help="Those in which a crossing was refused.")
+@click.option("--owner", metavar="TEAM", help="Those that cross a seam of this team, or that it began.")
+@click.option(
+    "--since", metavar="WHEN", callback=began_since,
+    help="Those begun since: so long ago (30m, 12h, 2d) or an instant (2026-03-01T09:00:00Z).",
+)  # fmt: skip
 @platform_option
 @json_option
-def tasks(limit: int, platform: str) -> None:
+def tasks(  # one argument for each thing that can be asked for
+    limit: int, stuck: bool, quiet_s: int, refused: bool, owner: str | None, since: int | None, platform: str
+) -> None:
     """
-    List the latest tasks and what became of them.
+    List the latest tasks and what became of them; of one that runs, what was heard last.
 
     \b
       seamwork tasks --limit 5
+      seamwork tasks --stuck --owner platform
+      seamwork tasks --refused --since 12h
     """
-    found = Audit.of(door_of(platform)).tasks(limit)
+    quiet_since = SystemClock().now_ms() - quiet_s * 1000 if stuck else None
+    found = Audit.of(door_of(platform)).tasks(
+        limit, since=since, quiet_since=quiet_since, refused=refused, owner=owner
+    )
     answer(found, lambda: render_tasks(found))
 
 

@@ -4,7 +4,7 @@ import json
 import urllib.error
 import urllib.request
 from typing import Any, TypeVar
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 
 import msgspec
 
@@ -46,9 +46,30 @@ class Audit:
         """Return what a task's outcome goes back to."""
         return msgspec.convert(self._get(f"/v1/tasks/{quote(task, safe='')}/blame"), Blame)
 
-    def tasks(self, limit: int) -> list[TaskLine]:
-        """Return the latest tasks."""
-        return msgspec.convert(self._get(f"/v1/tasks?limit={limit}"), list[TaskLine])
+    def tasks(  # one argument for each thing that can be asked for
+        self,
+        limit: int,
+        *,
+        since: int | None = None,
+        quiet_since: int | None = None,
+        refused: bool = False,
+        owner: str | None = None,
+    ) -> list[TaskLine]:
+        """
+        Return the latest tasks.
+
+        Args:
+            limit: So many at most.
+            since: Those alone that began at this instant or later (ms).
+            quiet_since: Those alone that run and of which nothing was recorded from this instant on (ms).
+            refused: Those alone in which a crossing was refused.
+            owner: Those alone that cross a seam of this team.
+        """
+        asked: dict[str, str | int | None] = {
+            "limit": limit, "since": since, "quiet_since": quiet_since, "refused": int(refused), "owner": owner,
+        }  # fmt: skip
+        query = urlencode({name: value for name, value in asked.items() if value is not None})
+        return msgspec.convert(self._get(f"/v1/tasks?{query}"), list[TaskLine])
 
     def breakers(self) -> list[BreakerLine]:
         """Return the breakers that are not closed."""

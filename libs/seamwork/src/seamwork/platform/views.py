@@ -219,7 +219,7 @@ class Blame(View, frozen=True, kw_only=True):
 
 
 class TaskLine(View, frozen=True, kw_only=True):
-    """One task in a list."""
+    """One task in a list; of one that runs, the type of the record that was heard *last*, and when (ms)."""
 
     task: str
     state: str
@@ -230,6 +230,8 @@ class TaskLine(View, frozen=True, kw_only=True):
     crossings: int | None = None
     refused: int | None = None
     spent_micro_usd: int | None = None
+    last: str | None = None
+    heard_at: int | None = None
 
 
 class BreakerLine(View, frozen=True, kw_only=True):
@@ -307,7 +309,8 @@ def render_tasks(tasks: Sequence[TaskLine], width: int = WIDTH) -> str:
     head = ("TASK", "STATE", "BEGUN", "TOOK", "CROSSINGS", "REFUSED", "SPENT", "INTENT")
     rows = [
         (
-            task.task, task.state, _clock(task.begun_at), _span(task.begun_at, task.ended_at),
+            task.task, task.state if task.last is None else f"{task.state}: {task.last}",
+            _clock(task.begun_at), _span(task.begun_at, task.ended_at),
             _number(task.crossings), _number(task.refused), _money(task.spent_micro_usd), _line(task.intent),
         )
         for task in tasks
