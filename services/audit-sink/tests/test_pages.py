@@ -29,7 +29,7 @@ CONTRACT = document(
         }
     },
 )
-OWNER = CONTRACT.spec.owners.team
+OWNER = "seams"
 SECRET = "Ada Lovelace"
 
 
