@@ -3,7 +3,7 @@
 import asyncio
 import builtins
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,7 @@ from seamwork.errors import MisconfiguredError
 from seamwork.grants.keys import verifies
 from seamwork.ids import span_id
 from seamwork.platform.publisher import Publisher
-from seamwork.records.platform import TreeHead
+from seamwork.records.platform import Obstacle, TreeHead
 from seamwork.records.wire import RawRecord, Received, read, signed_bytes
 from seamwork.runtime import Host
 from seamwork.runtime.metrics import Metrics
@@ -53,6 +53,7 @@ class World:
         self.broker = SimBroker(self.clock) if step is None else SimBroker(self.clock, step=step)
         self.log = SimLog(self.broker)
         self.metrics = Metrics("audit-sink")
+        self.hindered: list[Sequence[Obstacle]] = []
         documents = ("contracts.v1", "policies.v1", "registry.v1")
         for topic in documents:
             self.broker.create_topic(topic)
@@ -110,6 +111,7 @@ class World:
             stopping=asyncio.Event(),
             progressed=lambda left: idle.clear() if left else idle.set(),
             ready=lambda: None,
+            hinders=self.hindered.append,
             metrics=self.metrics,
             logger=structlog.get_logger("audit-sink"),
         )

@@ -7,6 +7,7 @@ import pytest
 from seamwork.bus.port import Partition
 from seamwork.catalog import Catalog
 from seamwork.decider import HealthChanged
+from seamwork.records.platform import Obstacle
 from seamwork.records.wire import compose
 from seamwork.runtime.agents_health import AgentsHealth
 from seamwork.testing.builders import PLATFORM, envelope
@@ -15,7 +16,14 @@ from seamwork.testing.documents import document
 from seamwork.testing.keys import key_of
 from seamwork.testing.simlog import SimBroker, SimLog
 
-CATALOG = Catalog.of([document("Agent", "extractor"), document("Agent", "parser")])
+SINK = key_of("service:audit-sink")
+CATALOG = Catalog.of(
+    [
+        document("Agent", "extractor"),
+        document("Agent", "parser"),
+        document("Key", "sink", kid=SINK.kid, public=SINK.public, purpose="service", holder="audit-sink"),
+    ]
+)
 HEARTBEATS = Partition("heartbeats.v1", 0)
 
 
@@ -87,3 +95,51 @@ def test_only_an_agents_own_word_counts(bench: Bench, signer: str, fields: dict[
     bench.beat(signer, instance="a", **fields)
 
     assert [HealthChanged(instances=())] == bench.told
+
+
+def close(bench: Bench, instance: str, *obstacles: str, state: str = "ready") -> None:
+    """Let a sink beat that has found something."""
+    found = tuple(Obstacle(rule=rule, reason=rule) for rule in obstacles)
+    bench.beat(
+        "service:audit-sink",
+        instance=instance,
+        kind="service",
+        name="audit-sink",
+        state=state,
+        obstacles=found,
+    )
+
+
+def test_what_stands_against_new_tasks_is_told_until_it_is_gone(bench: Bench) -> None:
+    """A watch that dies while the disk is full opens nothing; whoever takes its place does, if there is room."""
+    close(bench, "one", "disk-low")
+    close(bench, "one", "disk-low", state="draining")
+    bench.clock.advance(60_000)
+    bench.health.tell()
+    assert ["disk-low"] == [one.rule for one in bench.told[-1].obstacles]
+    close(bench, "two")
+
+    assert () == bench.told[-1].obstacles
+
+
+def test_nobody_but_a_service_closes_admission(bench: Bench) -> None:
+    """An agent that says so is not heard, nor is one that calls itself a service."""
+    found = (Obstacle(rule="disk-low", reason="disk-low"),)
+    bench.beat(instance="a", obstacles=found)
+    bench.beat(instance="b", kind="service", name="audit-sink", obstacles=found)
+
+    assert () == bench.told[-1].obstacles
+
+
+def test_a_record_that_nobody_keeps_stands_against_new_tasks(bench: Bench) -> None:
+    """A day of silence is short of what topics keep, and long enough to mend a service."""
+    close(bench, "one")
+    bench.clock.advance(86_400_000)
+    bench.health.tell()
+    assert () == bench.told[-1].obstacles
+    bench.clock.advance(10_000)
+    bench.health.tell()
+    assert ["audit-silent"] == [one.rule for one in bench.told[-1].obstacles]
+    close(bench, "two")
+
+    assert () == bench.told[-1].obstacles

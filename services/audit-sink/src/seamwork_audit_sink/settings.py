@@ -35,6 +35,24 @@ class Settings(ServiceSettings, frozen=True, kw_only=True):
             "missing; otherwise a trimmed start stops the service."
         ),
     ] = False
+    broker_data: Annotated[
+        Path | None,
+        Meta(
+            description="The folder in which the broker keeps its data, where that is on this machine: its disk is "
+            "watched like the database's own."
+        ),
+    ] = None
+    least_free_mb: Annotated[
+        int,
+        Meta(ge=0, description="No task is begun while a watched disk has less free than this many MiB."),
+    ] = 512
+    most_behind_s: Annotated[
+        int,
+        Meta(
+            ge=1,
+            description="No task is begun while a record of this age waits to be kept; topics keep 30 days.",
+        ),
+    ] = 604_800
     otlp_endpoint: Annotated[
         str,
         Meta(

@@ -25,6 +25,7 @@ from seamwork_audit_sink.settings import Settings
 from seamwork_audit_sink.store import Store
 from seamwork_audit_sink.topics import LEAD, topics_of
 from seamwork_audit_sink.tracing import tracing
+from seamwork_audit_sink.watch import Watch
 
 _WAIT_MS = 250
 _LOOK_AGAIN_MS = 5_000
@@ -56,6 +57,7 @@ class Sink:
         self._missing: frozenset[str] = frozenset()
         self._head = (0, 0)
         self._tracing = tracing(settings, host)
+        self._watch = Watch(settings, host.log, host.clock)
 
     async def run(self) -> None:
         """Join, read while the partition is ours, leave when the host stops; an error of the turn is ours."""
@@ -101,6 +103,7 @@ class Sink:
 
     async def _revoked(self, _partitions: frozenset[int]) -> None:
         await self._end_turn()
+        self._host.hinders(())  # the next owner looks for itself
 
     async def _end_turn(self) -> None:
         turn, self._turn = self._turn, None
@@ -179,14 +182,18 @@ class Sink:
                 self._positions[at] = records[-1].offset + 1
 
     async def _measure_lag(self) -> None:
-        """Say every few seconds how far each topic is ahead of what was kept: what retention may not overtake."""
+        """Say every few seconds how far each topic is ahead of what was kept, and what that stands against."""
         now = self._host.clock.now_ms()
         if now - self._measured_at < _LOOK_AGAIN_MS:
             return
         self._measured_at = now
         lag: dict[str, int] = defaultdict(int)
+        waiting: dict[Partition, int] = {}
         for at, end in (await self._host.log.end_offsets(list(self._positions))).items():
             lag[at.topic] += max(0, end - self._positions[at])
+            if end > self._positions[at]:
+                waiting[at] = self._positions[at]
+        self._host.hinders(await self._watch.look(waiting))
         for topic, records in lag.items():
             self._host.metrics.set("seamwork_lag_records", records, topic)
 

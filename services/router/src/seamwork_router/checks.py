@@ -64,6 +64,13 @@ def expired(scene: Scene) -> str | None:
     return "the record was appended after its expires_at" if facts.appended_at > facts.expires_at else None
 
 
+def admission_closed(scene: Scene) -> str | None:
+    """While something stands against new tasks none begins; what runs goes on to its end."""
+    if not is_root(scene) or not scene.state.obstacles:
+        return None
+    return "no task is begun while " + "; ".join(one.reason for one in scene.state.obstacles)
+
+
 def task_exists(scene: Scene) -> str | None:
     """A task has one root."""
     if not is_root(scene):
@@ -169,6 +176,7 @@ ENTRY: tuple[tuple[str, Check], ...] = (
     ("wrong-partition", wrong_partition),
     ("expired", expired),
     ("task-exists", task_exists),
+    ("admission-closed", admission_closed),
     ("unknown-task", unknown_task),
     ("task-over", task_over),
     ("stamp-unknown", stamp_unknown),

@@ -89,8 +89,8 @@ def _decide(place: Place, state: State, given: Input, context: Context) -> Itera
             yield from _on_tick(place, state, context)
         case CatalogChanged():
             yield from _on_catalog(place, state, context)
-        case HealthChanged(instances=instances):
-            yield ev.HealthTaken(instances=instances)
+        case HealthChanged(instances=instances, obstacles=obstacles):
+            yield ev.HealthTaken(instances=instances, obstacles=obstacles)
         case Undeliverable():
             yield from _on_undeliverable(state, given, context)
 

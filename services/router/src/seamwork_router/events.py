@@ -17,6 +17,7 @@ from seamwork.records.crossing import Mode, Outcome, Subtask
 from seamwork.records.decision import AnyDecision, TaskOutcome, Why
 from seamwork.records.inbox import Answer, Notice, Work
 from seamwork.records.parties import AgentRef, ContractRef, Position, Subject
+from seamwork.records.platform import Obstacle
 from seamwork.records.verdict import Approvers, Verdict
 from seamwork_router.facts import Facts
 
@@ -367,9 +368,10 @@ class Forgotten(Wire, frozen=True, kw_only=True, tag="forgotten"):
 
 
 class HealthTaken(Wire, frozen=True, kw_only=True, tag="health-taken"):
-    """How many instances of agent versions are alive."""
+    """How many instances of agent versions are alive, and what stands against new tasks."""
 
     instances: tuple[InstanceHealth, ...]
+    obstacles: tuple[Obstacle, ...] = ()
 
 
 class CommandIgnored(Wire, frozen=True, kw_only=True, tag="command-ignored"):

@@ -13,6 +13,7 @@ from seamwork.records.crossing import Gap, Outcome, Subtask
 from seamwork.records.decision import Why
 from seamwork.records.inbox import Answer, Notice
 from seamwork.records.parties import AgentRef, ContractRef, Position
+from seamwork.records.platform import Obstacle
 from seamwork.records.verdict import Approvers, Verdict
 from seamwork_router import events as ev
 from seamwork_router.facts import Asked, Facts
@@ -241,6 +242,7 @@ class State(msgspec.Struct):
     timers: Timers = msgspec.field(default_factory=Timers)
     alive: dict[str, int] = {}
     breakers: dict[str, ev.Breaker] = {}
+    obstacles: tuple[Obstacle, ...] = ()
 
 
 def version_key(ref: AgentRef) -> str:

@@ -436,12 +436,12 @@ def _keep_house(state: State, event: Housekeeping) -> None:
             kind, _, name = event.timer.partition("|")
             (state.over if kind == "over" else state.strays).pop(name, None)
         case ev.HealthTaken():
-            for one in event.instances:
-                key = version_key(AgentRef(agent=one.agent, version=one.version))
-                if one.alive:
-                    state.alive[key] = one.alive
-                else:
-                    state.alive.pop(key, None)
+            state.alive = {
+                version_key(AgentRef(agent=one.agent, version=one.version)): one.alive
+                for one in event.instances
+                if one.alive
+            }
+            state.obstacles = event.obstacles
         case ev.AnswerKept():
             _answered(state, event)
         case ev.BreakerCounted():

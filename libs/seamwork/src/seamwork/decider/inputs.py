@@ -7,6 +7,7 @@ import msgspec
 from seamwork.records.base import Wire
 from seamwork.records.envelope import AnyEnvelope
 from seamwork.records.parties import Revision
+from seamwork.records.platform import Obstacle
 from seamwork.records.wire import Malformed, Received
 
 
@@ -36,9 +37,14 @@ class InstanceHealth(Wire, frozen=True, kw_only=True):
 
 
 class HealthChanged(Wire, frozen=True, kw_only=True, tag="health-changed"):
-    """The liveness of agents changed (heartbeats, on change only)."""
+    """
+    The liveness of agents changed, or what the platform's services say stands against new tasks.
+
+    From heartbeats, on change only; each says everything anew. While there are *obstacles*, admission is closed.
+    """
 
     instances: tuple[InstanceHealth, ...]
+    obstacles: tuple[Obstacle, ...] = ()
 
 
 class Undeliverable(Wire, frozen=True, kw_only=True, tag="undeliverable"):

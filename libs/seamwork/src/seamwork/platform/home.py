@@ -111,6 +111,11 @@ class PlatformHome:
         return self.root / "webhooks"
 
     @property
+    def broker_data(self) -> Path:
+        """Where an embedded broker keeps its data."""
+        return self.root / "broker" / "data"
+
+    @property
     def audit(self) -> Path:
         """The audit sink's database."""
         return self.root / "audit" / "audit.db"

@@ -42,6 +42,8 @@ def service_environ(door: Door, name: str, http_port: int) -> dict[str, str]:
         told["SEAMWORK_KAFKA_CA_FILE"] = str(access.ca_file)
     if name == "audit-sink":
         told["SEAMWORK_AUDIT_SINK_DATABASE"] = str(home.audit)
+        if home.broker_data.exists():  # only a broker of our own keeps its data here
+            told["SEAMWORK_AUDIT_SINK_BROKER_DATA"] = str(home.broker_data)
     if name == "notifier":
         told["SEAMWORK_NOTIFIER_DATABASE"] = str(home.notifications)
         told["SEAMWORK_NOTIFIER_SECRETS_DIR"] = str(home.webhooks)

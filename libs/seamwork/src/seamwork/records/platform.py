@@ -43,8 +43,23 @@ class ActivationRecord(Envelope, frozen=True, kw_only=True, tag="activation"):
     reason: str = ""
 
 
+class Obstacle(Wire, frozen=True, kw_only=True):
+    """
+    Why no new task is to be admitted for now: *rule* for programs, *reason* for people.
+
+    The reason names no figure that moves, because every change of it is an input of the router.
+    """
+
+    rule: str
+    reason: str
+
+
 class Heartbeat(Envelope, frozen=True, kw_only=True, tag="heartbeat"):
-    """A sign of life of one instance, signed with its key."""
+    """
+    A sign of life of one instance, signed with its key.
+
+    While a service says *obstacles*, the router begins no task; what an agent says there counts for nothing.
+    """
 
     instance: str
     name: str
@@ -57,6 +72,7 @@ class Heartbeat(Envelope, frozen=True, kw_only=True, tag="heartbeat"):
     partitions: tuple[int, ...] = ()
     revision: Revision = Revision()
     detail: str = ""
+    obstacles: tuple[Obstacle, ...] = ()
 
 
 class RawHeader(Wire, frozen=True, kw_only=True):

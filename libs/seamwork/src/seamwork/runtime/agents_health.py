@@ -1,10 +1,12 @@
 """
-Know which agent versions are alive, from their signed heartbeats, and tell the machine when that changes.
+Know which agent versions are alive and what stands against new tasks, from signed heartbeats; tell what changes.
 
-Liveness is no decision: a router that starts hears of it anew, so nothing of it is kept but what its journal took.
+An obstacle goes when the instance that named it says so, or when that is silent and another of its service is
+there: a watch that died while the disk filled up must not open the door. Liveness is no decision: a router that
+starts hears of it anew, so nothing of it is kept but what its journal took.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 import structlog
 
@@ -14,10 +16,15 @@ from seamwork.clock import Clock
 from seamwork.decider import HealthChanged, InstanceHealth
 from seamwork.grants.keys import record_verifies
 from seamwork.records.envelope import AnyEnvelope
-from seamwork.records.platform import Heartbeat
+from seamwork.records.platform import Heartbeat, Obstacle
 from seamwork.records.wire import RawRecord, Received, read
 from seamwork.runtime.heartbeat import HEARTBEATS
 
+_WATCH = "audit-sink"
+_WATCH_SILENT_MS = 86_400_000  # a small part of the 30 days that topics keep, a long time to mend a service
+_UNWATCHED = Obstacle(
+    rule="audit-silent", reason="the audit sink has said nothing for a day; retention could overtake it"
+)
 _MISSED = 3  # one lost beat is the network's, three are the agent's
 _LOOK_BACK = 2_000
 _WAIT_MS = 1_000
@@ -50,6 +57,8 @@ class AgentsHealth:
         self._clock = clock
         self._changed = changed
         self._beats: dict[str, tuple[Heartbeat, int]] = {}
+        self._services: dict[str, tuple[Heartbeat, int]] = {}
+        self._watched_at: int | None = None
         self._told: HealthChanged | None = None
 
     async def run(self) -> None:
@@ -71,14 +80,18 @@ class AgentsHealth:
             await reader.stop()
 
     def take(self, raw: RawRecord) -> None:
-        """Take one heartbeat; what is not an agent's own counts for nothing."""
+        """Take one heartbeat; what is not its sender's own counts for nothing."""
         received = read(raw, self._platform)
         if not isinstance(received, Received) or not isinstance(received.record, Heartbeat):
             return
         beat = received.record
-        if beat.kind != "agent" or not self._is_own(received, beat.name):
+        if not self._is_own(received, f"{beat.kind}:{beat.name}"):
             return
-        if beat.state in ("draining", "failed"):
+        if beat.kind == "service":
+            self._services[beat.instance] = (beat, raw.appended_at)
+            if beat.name == _WATCH:
+                self._watched_at = raw.appended_at
+        elif beat.state in ("draining", "failed"):
             self._beats.pop(beat.instance, None)
         else:
             self._beats[beat.instance] = (beat, raw.appended_at)
@@ -87,10 +100,16 @@ class AgentsHealth:
         """Count who is alive by now, and tell if that is news."""
         now = self._clock.now_ms()
         self._beats = {
-            instance: (beat, at)
-            for instance, (beat, at) in self._beats.items()
-            if now - at <= _MISSED * max(beat.every_ms, 1_000)
+            instance: (beat, at) for instance, (beat, at) in self._beats.items() if _lives(beat, at, now)
         }
+        self._services = {
+            instance: (beat, at)
+            for instance, (beat, at) in self._services.items()
+            if _lives(beat, at, now) or (beat.obstacles and not self._is_relieved(beat, now))
+        }
+        if self._watched_at is None:
+            self._watched_at = now
+        unwatched = (_UNWATCHED,) if now - self._watched_at > _WATCH_SILENT_MS else ()
         alive: dict[tuple[str, str], int] = {}
         for beat, _ in self._beats.values():
             version = (beat.name, beat.version)
@@ -99,14 +118,29 @@ class AgentsHealth:
             instances=tuple(
                 InstanceHealth(agent=agent, version=version, alive=count)
                 for (agent, version), count in sorted(alive.items())
-            )
+            ),
+            obstacles=(*obstacles_of(beat for beat, _ in self._services.values()), *unwatched),
         )
         if health != self._told:
             self._told = health
             self._changed(health)
 
-    def _is_own(self, received: Received[AnyEnvelope], agent: str) -> bool:
-        catalog, at = self._catalog(), received.raw.appended_at
-        return record_verifies(
-            received, self._platform, lambda kid: catalog.public_of(kid, f"agent:{agent}", at)
+    def _is_relieved(self, silent: Heartbeat, now: int) -> bool:
+        return any(
+            beat.name == silent.name and beat.state == "ready" and _lives(beat, at, now)
+            for beat, at in self._services.values()
         )
+
+    def _is_own(self, received: Received[AnyEnvelope], holder: str) -> bool:
+        catalog, at = self._catalog(), received.raw.appended_at
+        return record_verifies(received, self._platform, lambda kid: catalog.public_of(kid, holder, at))
+
+
+def obstacles_of(beats: Iterable[Heartbeat]) -> tuple[Obstacle, ...]:
+    """Return what the services of these heartbeats say stands against new tasks, each once and in one order."""
+    said = {(one.rule, one.reason): one for beat in beats for one in beat.obstacles}
+    return tuple(one for _, one in sorted(said.items()))
+
+
+def _lives(beat: Heartbeat, at: int, now: int) -> bool:
+    return now - at <= _MISSED * max(beat.every_ms, 1_000)

@@ -7,7 +7,7 @@ finishes what is in flight.
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -19,6 +19,7 @@ from seamwork.catalog import Catalog
 from seamwork.catalog.follower import CatalogFollower
 from seamwork.clock import Clock
 from seamwork.errors import SeamworkError
+from seamwork.records.platform import Obstacle
 from seamwork.runtime.agents_health import AgentsHealth
 from seamwork.runtime.gate import Gate
 from seamwork.runtime.heartbeat import Pulse
@@ -74,6 +75,7 @@ class Frame:
         self._beating: asyncio.Task[None] | None = None
         self._loop_seen = time.monotonic()
         self._state = "starting"
+        self._obstacles: tuple[Obstacle, ...] = ()
         self._logger = structlog.get_logger("service")
         self._http = HttpServer(common.http_host, common.http_port, self._routes(), self._page_failed)
 
@@ -201,6 +203,7 @@ class Frame:
             stopping=self.stopping,
             progressed=progressed,
             ready=ready,
+            hinders=self._hinders,
             metrics=self.metrics,
             logger=structlog.get_logger(self.service.name),
         )
@@ -232,7 +235,13 @@ class Frame:
             partitions = running.partitions
         if not self.stopping.is_set():
             self._pulse.state = "ready" if self.ready else "starting"
+        self._pulse.obstacles = self._obstacles
         return self._follower.catalog, partitions, in_flight
+
+    def _hinders(self, obstacles: Sequence[Obstacle]) -> None:
+        if tuple(obstacles) != self._obstacles:
+            self._obstacles = tuple(obstacles)
+            self._logger.warning("obstacles-changed", obstacles=[one.reason for one in obstacles])
 
     async def _notice_loop(self) -> None:
         while True:

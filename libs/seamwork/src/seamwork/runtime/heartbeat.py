@@ -11,7 +11,7 @@ from seamwork.catalog import Catalog
 from seamwork.clock import Clock
 from seamwork.errors import SeamworkError
 from seamwork.grants.keys import SigningKey
-from seamwork.records.platform import Heartbeat
+from seamwork.records.platform import Heartbeat, Obstacle
 from seamwork.records.wire import compose
 
 EVERY_MS = 2_000
@@ -43,6 +43,7 @@ class Pulse:
     ) -> None:
         self.state: State = "starting"
         self.detail = ""
+        self.obstacles: tuple[Obstacle, ...] = ()
         self._log = log
         self._platform = platform
         self._name = name
@@ -66,6 +67,7 @@ class Pulse:
             partitions=partitions,
             revision=catalog.revision,
             detail=self.detail,
+            obstacles=self.obstacles,
         )
         out = compose(self._platform, HEARTBEATS, self._instance, record, signer=self._key)
         try:

@@ -20,6 +20,7 @@ from seamwork.errors import MisconfiguredError
 from seamwork.grants.keys import SigningKey
 from seamwork.records.envelope import AnyEnvelope
 from seamwork.records.parties import Position
+from seamwork.records.platform import Obstacle
 from seamwork.records.wire import Received
 from seamwork.runtime.http import Route
 from seamwork.runtime.metrics import Metrics
@@ -218,7 +219,8 @@ class Host:
     What the runtime lends a part while it runs.
 
     *progressed* is called whenever something was done, with what is left to do (0: idle); the liveness page fails
-    when work is left and nothing is done. *ready* is called once the part can do its work.
+    when work is left and nothing is done. *ready* is called once the part can do its work. *hinders* takes what
+    stands against new tasks from now on, nothing when nothing does: it goes out with the heartbeats.
     """
 
     name: str
@@ -233,5 +235,6 @@ class Host:
     stopping: asyncio.Event
     progressed: Callable[[int], None]
     ready: Callable[[], None]
+    hinders: Callable[[Sequence[Obstacle]], None]
     metrics: Metrics
     logger: structlog.stdlib.BoundLogger

@@ -265,6 +265,7 @@ class Town:
             stopping=asyncio.Event(),
             progressed=lambda _left: None,
             ready=lambda: None,
+            hinders=lambda _obstacles: None,
             metrics=_metrics(service.name),
             logger=structlog.get_logger(service.name),
         )
