@@ -260,6 +260,10 @@ class Catalog:
         """Return the key that signatures call *kid*, or None. A revoked key is returned, with its instant."""
         return self._keys.get(kid)
 
+    def all_keys(self) -> tuple[KeyEntry, ...]:
+        """Return every key there ever was, by its id."""
+        return tuple(self._keys[kid] for kid in sorted(self._keys))
+
     def public_of(self, kid: str, holder: str, at: int) -> str | None:
         """Return the public half of *kid* if *holder* holds it and it is valid at *at*, else None."""
         entry = self._keys.get(kid)

@@ -18,7 +18,7 @@ _COMMANDS = {
     "rehearse": ("rehearse", "rehearse_flow"),
     "up": ("run", "up"),
     "down": ("run", "down"),
-    "status": ("run", "status"),
+    "status": ("status", "status"),
     "publish": ("documents", "publish"),
     "contracts": ("documents", "contracts"),
     "gates": ("documents", "gates"),

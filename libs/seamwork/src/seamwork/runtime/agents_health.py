@@ -100,12 +100,12 @@ class AgentsHealth:
         """Count who is alive by now, and tell if that is news."""
         now = self._clock.now_ms()
         self._beats = {
-            instance: (beat, at) for instance, (beat, at) in self._beats.items() if _lives(beat, at, now)
+            instance: (beat, at) for instance, (beat, at) in self._beats.items() if lives(beat, at, now)
         }
         self._services = {
             instance: (beat, at)
             for instance, (beat, at) in self._services.items()
-            if _lives(beat, at, now) or (beat.obstacles and not self._is_relieved(beat, now))
+            if lives(beat, at, now) or (beat.obstacles and not self._is_relieved(beat, now))
         }
         if self._watched_at is None:
             self._watched_at = now
@@ -127,7 +127,7 @@ class AgentsHealth:
 
     def _is_relieved(self, silent: Heartbeat, now: int) -> bool:
         return any(
-            beat.name == silent.name and beat.state == "ready" and _lives(beat, at, now)
+            beat.name == silent.name and beat.state == "ready" and lives(beat, at, now)
             for beat, at in self._services.values()
         )
 
@@ -142,5 +142,6 @@ def obstacles_of(beats: Iterable[Heartbeat]) -> tuple[Obstacle, ...]:
     return tuple(one for _, one in sorted(said.items()))
 
 
-def _lives(beat: Heartbeat, at: int, now: int) -> bool:
+def lives(beat: Heartbeat, at: int, now: int) -> bool:
+    """Say whether an instance that beat at *at* has missed no more than the network may lose."""
     return now - at <= _MISSED * max(beat.every_ms, 1_000)

@@ -1,0 +1,259 @@
+"""
+Judge what was found of a platform: every known cause, what it means and how it is mended.
+
+Each check is a function of the facts alone, so each can be made to fail by a test. A finding that *closes* says why
+no new task is admitted; the others say what will, or what is not as it should be.
+"""
+
+from collections.abc import Callable, Iterator
+from importlib.metadata import PackageNotFoundError, version
+
+from seamwork.documents.shape import DAY_SECONDS
+from seamwork.platform.views import View
+from seamwork.platform.vitals import ServiceVitals, Vitals
+
+MISCONFIGURED, FENCED, LOG_GAP, BUG = 78, 75, 74, 1
+_LOOPS_FROM = 3
+_SKEW_MS = 5_000
+_KEYS_END_WITHIN_MS = 14 * DAY_SECONDS * 1000
+
+
+class Finding(View, frozen=True, kw_only=True):
+    """One thing that is not as it should be: *name* for programs, *what* and *mend* for people."""
+
+    name: str
+    closes: bool
+    what: str
+    mend: str
+
+
+Check = Callable[[Vitals], Iterator[Finding]]
+
+
+def judge(vitals: Vitals) -> tuple[Finding, ...]:
+    """Return all that the checks find, what closes admission first."""
+    found = [finding for check in CHECKS for finding in check(vitals)]
+    return tuple(sorted(found, key=lambda one: not one.closes))
+
+
+def not_running(vitals: Vitals) -> Iterator[Finding]:
+    """Nothing runs of it, or not all of it yet."""
+    state = vitals.state
+    if state is None:
+        what = "it does not run" if vitals.home.exists else "it was never started"
+        yield _closes("not-running", what, "start it with `seamwork up`")
+    elif state.state != "ready":
+        what = f"it is {state.state}" + (f": {state.error}" if state.error else "")
+        yield _closes("not-ready", what, f"wait for it, or read {vitals.home.logs / 'up.log'}")
+
+
+def broker_away(vitals: Vitals) -> Iterator[Finding]:
+    """Nobody speaks where Kafka was."""
+    said = vitals.unknown.get("kafka")
+    state = vitals.state
+    if said is not None and state is not None and state.kafka is not None:
+        yield _closes(
+            "broker-away",
+            f"Kafka ({state.kafka.where}) does not answer as it should: {said}",
+            "read its log; `seamwork down` and `seamwork up` start one of ours again on the same data",
+        )
+
+
+def services_down(vitals: Vitals) -> Iterator[Finding]:
+    """A service is not ready; the path of work stands still without its router and its required gates."""
+    for service in vitals.services:
+        if service.ready:
+            continue
+        name, what, mend = _ending(service)
+        closes = vitals.catalog is None or service.name in _on_the_path(vitals)
+        yield Finding(name=name, closes=closes, what=f"{service.name} {what}", mend=mend)
+
+
+def _ending(service: ServiceVitals) -> tuple[str, str, str]:
+    log = f"read the end of {service.log}"
+    match service.exit_code:
+        case code if code == MISCONFIGURED and service.pid is None:
+            return (
+                "service-misconfigured",
+                "is set up wrongly and has ended",
+                f"{log}, then `seamwork up` again",
+            )
+        case code if code == FENCED and service.restarts:
+            return (
+                "epoch-lost",
+                f"lost its journal to another owner ({service.restarts} restarts)",
+                "stop the other process that runs this service on the same platform",
+            )
+        case code if code == LOG_GAP and service.restarts:
+            return (
+                "log-gap",
+                "misses records that it has not read",
+                f"{log}; restore a backup, or accept the gap where the service has a setting for that",
+            )
+        case code if code == BUG and service.restarts >= _LOOPS_FROM:
+            return (
+                "poisoned",
+                f"ends on the same input again and again ({service.restarts} restarts)",
+                f"{log} and attach `seamwork doctor --report FILE` to a ticket; nothing is lost meanwhile",
+            )
+        case _ if service.restarts >= _LOOPS_FROM:
+            return "restart-loop", f"was started {service.restarts} times again and is not ready", log
+        case _:
+            return "service-down", "is not ready", f"wait for it, or {log}"
+
+
+def _on_the_path(vitals: Vitals) -> frozenset[str]:
+    if vitals.catalog is None:
+        return frozenset()
+    gates = (gate for gate in vitals.catalog.gates(vitals.now) if gate.mode == "enforce")
+    return frozenset({"router", *(gate.name for gate in gates if gate.required_for)})
+
+
+def nobody_judges(vitals: Vitals) -> Iterator[Finding]:
+    """Where nothing is published, nothing is admitted."""
+    if vitals.catalog is None:
+        return
+    gates = vitals.catalog.gates(vitals.now)
+    if not any(g.role == "validator" and g.mode == "enforce" and "handoff" in g.required_for for g in gates):
+        yield _closes(
+            "no-validator",
+            "no validator is in force",
+            "`seamwork gates list`; publish and activate its `Gate`",
+        )
+    if any(
+        gate.role == "policy" and gate.mode == "enforce" for gate in gates
+    ) and not vitals.catalog.policies(vitals.now):
+        yield _closes("no-policy", "no policy is in force", "`seamwork publish` a `Policy`; see documents.md")
+
+
+def catalog_behind(vitals: Vitals) -> Iterator[Finding]:
+    """A service that has not read what was published refuses by what it has."""
+    for name in vitals.behind:
+        closes = name in _on_the_path(vitals)
+        yield Finding(
+            name="catalog-behind",
+            closes=closes,
+            what=f"{name} has not read the documents that are published",
+            mend="wait a moment; if it stays so, read its log",
+        )
+
+
+_MENDS = {
+    "disk-low": "free some space; tasks begin again by themselves",
+    "audit-behind": "let the audit sink catch up, or give it a faster disk; tasks begin again by themselves",
+}
+
+
+def obstacles(vitals: Vitals) -> Iterator[Finding]:
+    """What services say stands against new tasks."""
+    for one in vitals.obstacles:
+        yield _closes(one.rule, one.reason, _MENDS.get(one.rule, "see the service that says so"))
+
+
+def agents_silent(vitals: Vitals) -> Iterator[Finding]:
+    """Work waits for an agent version of which no instance lives."""
+    living = {f"{beat.name}@{beat.version}" for beat in vitals.beats if beat.kind == "agent" and beat.lives}
+    for backlog in vitals.backlogs:
+        if backlog.waiting and "@" in backlog.whose and backlog.whose not in living:
+            yield _warns(
+                "agent-silent",
+                f"{backlog.waiting} records wait for {backlog.whose}, and no instance of it says that it lives",
+                "start its program, or retire the version",
+            )
+
+
+def clocks_apart(vitals: Vitals) -> Iterator[Finding]:
+    """Deadlines are instants; a clock that is off makes them come early or late."""
+    for beat in vitals.beats:
+        if beat.lives and abs(beat.skew_ms) > _SKEW_MS:
+            yield _warns(
+                "clock-skew",
+                f"the clock of {beat.name} ({beat.instance}) is {beat.skew_ms / 1000:.0f} s off the broker's",
+                "set both by NTP",
+            )
+
+
+def keys_end(vitals: Vitals) -> Iterator[Finding]:
+    """What is signed with a key that has ended counts for nothing."""
+    if vitals.catalog is None:
+        return
+    for key in vitals.catalog.all_keys():
+        if key.not_after is None or key.revoked_at is not None:
+            continue
+        left_ms = key.not_after - vitals.now
+        if left_ms <= 0:
+            closes = key.holder.removeprefix("service:") in _on_the_path(vitals)
+            what = f"the key {key.kid} of {key.holder} has ended"
+            mend = "publish its next key, and give the file to its holder"
+            yield Finding(name="key-expired", closes=closes, what=what, mend=mend)
+        elif left_ms < _KEYS_END_WITHIN_MS:
+            days = left_ms // (DAY_SECONDS * 1000)
+            yield _warns(
+                "key-ends", f"the key {key.kid} of {key.holder} ends in {days} days", "publish its next key"
+            )
+
+
+def versions_differ(vitals: Vitals) -> Iterator[Finding]:
+    """A service that was not started again after an upgrade still runs the old code."""
+    for beat in vitals.beats:
+        if beat.kind != "service" or not beat.lives:
+            continue
+        try:
+            installed = version(f"seamwork-{beat.name}")
+        except PackageNotFoundError:
+            continue  # it runs elsewhere
+        if installed != beat.version:
+            yield _warns(
+                "version-mismatch",
+                f"{beat.name} runs {beat.version}, and {installed} is installed",
+                "`seamwork down` and `seamwork up`",
+            )
+
+
+def strangers(vitals: Vitals) -> Iterator[Finding]:
+    """Records in our document topics that nobody of ours signed, as when two platforms share a prefix."""
+    if vitals.rejected:
+        yield _warns(
+            "prefix-clash",
+            f"{vitals.rejected} records of the document topics are not this platform's or not well signed; they "
+            "count for nothing",
+            "give each platform of a cluster its own prefix (`seamwork up --prefix`), or find who writes there",
+        )
+
+
+def breakers_open(vitals: Vitals) -> Iterator[Finding]:
+    """Agent versions that get no work for a while."""
+    for name in sorted({f"{one.agent}@{one.version}" for one in vitals.breakers}):
+        yield _warns("breaker-open", f"the breaker of {name} is not closed", "`seamwork breakers list`")
+
+
+def record_away(vitals: Vitals) -> Iterator[Finding]:
+    """Without its pages nobody can ask what became of a task."""
+    said = vitals.unknown.get("audit-sink")
+    if said is not None:
+        yield _warns("audit-away", f"the record cannot be asked: {said}", "see the audit-sink's log")
+
+
+CHECKS: tuple[Check, ...] = (
+    not_running,
+    broker_away,
+    services_down,
+    nobody_judges,
+    catalog_behind,
+    obstacles,
+    keys_end,
+    agents_silent,
+    clocks_apart,
+    versions_differ,
+    strangers,
+    breakers_open,
+    record_away,
+)
+
+
+def _closes(name: str, what: str, mend: str) -> Finding:
+    return Finding(name=name, closes=True, what=what, mend=mend)
+
+
+def _warns(name: str, what: str, mend: str) -> Finding:
+    return Finding(name=name, closes=False, what=what, mend=mend)

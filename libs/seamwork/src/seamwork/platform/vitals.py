@@ -1,0 +1,252 @@
+"""
+Look at a platform as it is now: processes, pages, heartbeats, documents, backlogs. Nothing is judged here.
+
+What cannot be asked is a fact as well: each part that failed stands in `unknown` with what it said.
+"""
+
+import asyncio
+import json
+import os
+import urllib.error
+import urllib.request
+from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+from seamwork.broker.principal import MACHINES
+from seamwork.bus.kafka import KafkaLog
+from seamwork.bus.port import Log, Partition
+from seamwork.catalog import Catalog
+from seamwork.catalog.follower import CatalogFollower
+from seamwork.clock import SystemClock
+from seamwork.errors import SeamworkError
+from seamwork.grants.keys import record_verifies
+from seamwork.platform.audit import Audit
+from seamwork.platform.door import REGISTRAR, Door
+from seamwork.platform.home import PlatformHome
+from seamwork.platform.known import lagging
+from seamwork.platform.state import RunState, ServiceState, read_state
+from seamwork.platform.views import BreakerLine, View
+from seamwork.records.parties import AgentRef
+from seamwork.records.platform import Heartbeat, Obstacle
+from seamwork.records.wire import RawRecord, Received, read
+from seamwork.runtime.agents_health import lives, obstacles_of
+from seamwork.runtime.heartbeat import HEARTBEATS
+from seamwork.settings.kafka import KafkaAccess
+
+ASK_WITHIN_S = 10.0
+_PAGE_WITHIN_S = 2
+_LOOK_BACK = 2_000
+_CATCH_UP_S = 2.0
+
+
+class ServiceVitals(View, frozen=True, kw_only=True):
+    """One service: its process, and what its page says."""
+
+    name: str
+    ready: bool
+    detail: Any
+    pid: int | None
+    restarts: int
+    exit_code: int | None
+    http: str
+    log: str
+
+
+class Beat(View, frozen=True, kw_only=True):
+    """
+    The last heartbeat of one instance.
+
+    *age_ms* is how long ago the log took it, *skew_ms* how far the instance's clock is ahead of the broker's.
+    """
+
+    name: str
+    kind: str
+    version: str
+    instance: str
+    state: str
+    age_ms: int
+    skew_ms: int
+    in_flight: int
+    lives: bool
+
+
+class Backlog(View, frozen=True, kw_only=True):
+    """How many records of *topic* wait for *whose*."""
+
+    topic: str
+    whose: str
+    waiting: int
+
+
+@dataclass(kw_only=True)
+class Vitals:
+    """A platform as it was found; *catalog* is null where it could not be read."""
+
+    home: PlatformHome
+    now: int
+    state: RunState | None = None
+    services: tuple[ServiceVitals, ...] = ()
+    beats: tuple[Beat, ...] = ()
+    obstacles: tuple[Obstacle, ...] = ()
+    catalog: Catalog | None = None
+    rejected: int = 0
+    behind: tuple[str, ...] = ()
+    backlogs: tuple[Backlog, ...] = ()
+    breakers: tuple[BreakerLine, ...] = ()
+    unknown: dict[str, str] = field(default_factory=dict)
+
+
+async def look(home: PlatformHome) -> Vitals:
+    """Look at the platform of *home*, which need not run."""
+    vitals = Vitals(home=home, now=SystemClock().now_ms(), state=read_state(home.state_file))
+    state = vitals.state
+    if state is None:
+        return vitals
+    vitals.services = tuple(
+        await asyncio.gather(*(asyncio.to_thread(_looked_at, service) for service in state.services))
+    )
+    if state.kafka is not None:
+        await _asked(vitals, "kafka", lambda: _at_the_log(vitals))
+    await _asked(vitals, "audit-sink", lambda: _at_the_audit(vitals, state))
+    return vitals
+
+
+async def _asked(vitals: Vitals, what: str, ask: Callable[[], Awaitable[None]]) -> None:
+    try:
+        async with asyncio.timeout(ASK_WITHIN_S):
+            await ask()
+    except TimeoutError:
+        vitals.unknown[what] = f"no answer within {ASK_WITHIN_S:.0f} s"
+    except SeamworkError as error:
+        vitals.unknown[what] = str(error)
+
+
+async def _at_the_audit(vitals: Vitals, state: RunState) -> None:
+    sink = state.service("audit-sink")
+    if sink is not None:
+        audit = Audit(f"http://127.0.0.1:{sink.http_port}")
+        vitals.breakers = tuple(await asyncio.to_thread(audit.breakers))
+
+
+async def _at_the_log(vitals: Vitals) -> None:
+    door = Door.of_running(vitals.home)
+    # The one who may see every group's position; whoever asks for the platform's state keeps its credential.
+    access = KafkaAccess.from_environ(os.environ) or door.access(REGISTRAR)
+    prefix = door.identity.prefix
+    async with KafkaLog(access, prefix, client_id=f"{prefix}-cli-status") as log:
+        follower = CatalogFollower(log, door.identity.id, door.identity.root_public)
+        await follower.start()
+        await follower.stop()
+        vitals.catalog, vitals.rejected = follower.catalog, follower.rejected
+        beats = await _heartbeats(log, door.identity.id, follower.catalog)
+        vitals.beats = tuple(_beat(beat, at, vitals.now) for beat, at in beats)
+        vitals.obstacles = obstacles_of(beat for beat, _ in beats)
+        vitals.backlogs = tuple(await _backlogs(log, follower.catalog, vitals.now))
+        vitals.behind = await lagging(vitals.home, follower.catalog.revision, _CATCH_UP_S)
+
+
+async def _heartbeats(log: Log, platform: str, catalog: Catalog) -> list[tuple[Heartbeat, int]]:
+    """Return the last heartbeat of each instance that its key proves, without those that others have replaced."""
+    at = Partition(HEARTBEATS, 0)
+    start, end = (await log.start_offsets([at]))[at], (await log.end_offsets([at]))[at]
+    last: dict[str, tuple[Heartbeat, int]] = {}
+    for raw in await log.read(at, max(start, end - _LOOK_BACK), end):
+        beat = _proved(raw, platform, catalog)
+        if beat is not None:
+            last[beat.instance] = (beat, raw.appended_at)
+    return sorted(_latest(last.values()), key=lambda one: (one[0].kind, one[0].name, one[0].instance))
+
+
+def _latest(beats: Iterable[tuple[Heartbeat, int]]) -> list[tuple[Heartbeat, int]]:
+    """Leave out what a later instance of the same name and version made old."""
+    newest: dict[tuple[str, str, str], int] = {}
+    kept = list(beats)
+    for beat, at in kept:
+        who = (beat.kind, beat.name, beat.version)
+        newest[who] = max(newest.get(who, 0), at)
+    return [(beat, at) for beat, at in kept if lives(beat, at, newest[beat.kind, beat.name, beat.version])]
+
+
+def _proved(raw: RawRecord, platform: str, catalog: Catalog) -> Heartbeat | None:
+    received = read(raw, platform)
+    if not isinstance(received, Received) or not isinstance(received.record, Heartbeat):
+        return None
+    beat = received.record
+    holder = f"{beat.kind}:{beat.name}"
+    proved = record_verifies(received, platform, lambda kid: catalog.public_of(kid, holder, raw.appended_at))
+    return beat if proved else None
+
+
+def _beat(beat: Heartbeat, at: int, now: int) -> Beat:
+    return Beat(
+        name=beat.name,
+        kind=beat.kind,
+        version=beat.version,
+        instance=beat.instance,
+        state=beat.state,
+        age_ms=now - at,
+        skew_ms=beat.sent_at - at,
+        in_flight=beat.in_flight,
+        lives=beat.state not in ("draining", "failed") and lives(beat, at, now),
+    )
+
+
+async def _backlogs(log: Log, catalog: Catalog, now: int) -> list[Backlog]:
+    """Return what waits for each agent version that takes work, and for each gate that keeps group positions."""
+    refs = [entry.ref for entry in catalog.agents(now)]
+    takers = [ref for ref in refs if (agent := catalog.agent(ref)) is not None and agent.spec.accepts]
+    asked = [(f"inbox.{ref.agent}.v1", _group(ref), f"{ref.agent}@{ref.version}") for ref in takers]
+    # A gate that lives on a journal says in its heartbeat what it has before it.
+    bare = [gate.name for gate in catalog.gates(now) if gate.name not in MACHINES]
+    asked += [("handoffs.v1", name, name) for name in bare]
+    return [
+        Backlog(topic=topic, whose=whose, waiting=waiting)
+        for topic, group, whose in asked
+        if (waiting := await _waiting(log, topic, group)) is not None
+    ]
+
+
+def _group(ref: AgentRef) -> str:
+    return f"agent-{ref.agent}.{ref.version.replace('.', '-')}"
+
+
+async def _waiting(log: Log, topic: str, group: str) -> int | None:
+    count = await log.partitions_of(topic)
+    if count is None:
+        return None
+    places = [Partition(topic, number) for number in range(count)]
+    done, ends = await log.committed(group, places), await log.end_offsets(places)
+    starts = await log.start_offsets(places)
+    return sum(max(0, ends[at] - max(done.get(at, 0), starts[at])) for at in places)
+
+
+def _looked_at(service: ServiceState) -> ServiceVitals:
+    ready, detail = _page(service.http_port)
+    return ServiceVitals(
+        name=service.name,
+        ready=ready and service.pid is not None,
+        detail=detail,
+        pid=service.pid,
+        restarts=service.restarts,
+        exit_code=service.exit_code,
+        http=f"http://127.0.0.1:{service.http_port}",
+        log=service.log,
+    )
+
+
+def _page(port: int) -> tuple[bool, object]:
+    try:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/health/ready", timeout=_PAGE_WITHIN_S) as got:
+            return True, _body(got.read())
+    except urllib.error.HTTPError as error:
+        return False, _body(error.read())
+    except (urllib.error.URLError, OSError) as error:
+        return False, f"does not answer ({error})"
+
+
+def _body(data: bytes) -> object:
+    try:
+        return json.loads(data)
+    except ValueError:
+        return data.decode("utf-8", "replace").strip()
