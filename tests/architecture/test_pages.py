@@ -24,6 +24,7 @@ LIBRARY = ROOT / "libs" / "seamwork" / "src" / "seamwork"
 VARIABLE = re.compile(r"(SEAMWORK_[A-Z_]*[A-Z]|KAFKA_BOOTSTRAP_SERVERS)")
 # `up` sets it for the one service whose setting it is; the service's own table shows it.
 A_SERVICES_OWN = {
+    "SEAMWORK_AUDIT_SINK_BROKER_DATA",
     "SEAMWORK_AUDIT_SINK_DATABASE",
     "SEAMWORK_NOTIFIER_DATABASE",
     "SEAMWORK_NOTIFIER_SECRETS_DIR",
