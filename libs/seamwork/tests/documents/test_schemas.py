@@ -53,6 +53,7 @@ def test_each_kind_has_its_topic() -> None:
         "Flow": "registry.v1",
         "Team": "registry.v1",
         "Consent": "registry.v1",
+        "Review": "registry.v1",
         "Policy": "policies.v1",
         "Budget": "policies.v1",
     }

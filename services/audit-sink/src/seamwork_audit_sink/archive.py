@@ -1,7 +1,7 @@
 """Read the database: each question on a read-only connection of its own, beside the one writer."""
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
 
@@ -96,6 +96,15 @@ class Archive:
         query = f"SELECT {_LEAN} FROM records WHERE type = 'breaker-moved' ORDER BY leaf DESC LIMIT ?"  # noqa: S608
         with self._reading() as db:
             return [Row(*row) for row in db.execute(query, (limit,))]
+
+    def latest(self, types: Sequence[str], limit: int) -> tuple[list[Row], bool]:
+        """Return those of the latest *limit* records that are of *types*, and whether these are all there are."""
+        marks = ", ".join("?" * len(types))
+        query = f"SELECT {_LEAN} FROM records WHERE leaf >= ? AND type IN ({marks}) ORDER BY leaf"  # noqa: S608  # names
+        with self._reading() as db:
+            (size,) = db.execute("SELECT size FROM tree").fetchone()
+            begin = max(0, size - limit)
+            return [Row(*row) for row in db.execute(query, (begin, *types))], begin == 0
 
     def counts(self) -> list[tuple[str, str, str, int]]:
         """Return what was counted: what, by which name, divided by which detail, how many."""

@@ -8,11 +8,13 @@ Answer questions over HTTP, as JSON and read-only.
 | ``/v1/tasks/ID/blame`` | ``Blame`` |
 | ``/v1/tasks/ID/records?limit=&after=`` | ``{"task", "records": […], "next"}``, masked, in the order of taking in |
 | ``/v1/breakers`` | ``[BreakerLine, …]``: the breakers that are not closed |
+| ``/v1/seams`` | ``Measured``: each seam in counts and percentiles, and when last proven |
 | ``/v1/summary`` | ``Summary`` |
 | ``/v1/positions`` | ``{"topic/partition": next offset}``: what lies before is kept |
 | ``/v1/tree`` | ``{"log", "size", "root_sha256"}`` |
 
-The structs are those of ``seamwork.platform.views``. What is not found or asked for wrongly is answered with
+The structs are those of ``seamwork.platform.views``
+and ``seamwork.seams.measured``. What is not found or asked for wrongly is answered with
 ``{"error": sentence}``.
 """
 
@@ -75,6 +77,8 @@ class Pages:
                 return self._queries.tasks(limit, _wanted(query), self._catalog())
             case ("breakers",):
                 return self._queries.breakers()
+            case ("seams",):
+                return self._queries.seams()
             case ("summary",):
                 return self._queries.summary()
             case ("positions",):

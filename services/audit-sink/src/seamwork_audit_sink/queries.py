@@ -10,14 +10,20 @@ from seamwork.platform.views import Blame, BreakerLine, Summary, Tally, TaskLine
 from seamwork.records.crossing import Handoff
 from seamwork.records.decision import BreakerMoved
 from seamwork.records.wire import Received
+from seamwork.seams.measured import Measured
 from seamwork_audit_sink.archive import Archive
 from seamwork_audit_sink.blame import blame
 from seamwork_audit_sink.rows import record_of
+from seamwork_audit_sink.seams import TYPES, measures
 from seamwork_audit_sink.tasks import task_line
 from seamwork_audit_sink.trace import trace
 
 LOOKED_AT = 10_000
 """How many tasks are looked at for a list, so that a state that no task is in does not read everything."""
+
+
+MEASURED = 100_000
+"""How many records are looked at to measure seams, the latest ones."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -130,6 +136,17 @@ class Queries:
             )
             last.setdefault((line.agent, line.version, line.partition), line)
         return tuple(line for _, line in sorted(last.items()) if line.state != "closed")
+
+    def seams(self) -> Measured:
+        """Return what was measured of each seam, over the latest records."""
+        rows, whole = self._archive.latest(TYPES, MEASURED)
+        times = [row.appended_at for row in rows]
+        return Measured(
+            since=min(times, default=0),
+            until=max(times, default=0),
+            whole=whole,
+            seams=measures(map(record_of, rows)),
+        )
 
     def summary(self) -> Summary:
         """Return what the platform has done, in numbers."""

@@ -40,6 +40,12 @@ _COMMANDS = {
     "webhooks": ("teams", "webhooks"),
     "breakers": ("breakers", "breakers"),
     "replay": ("replay", "replay"),
+    "review": ("seams", "review"),
+    "audit-handoffs": ("seams", "audit_handoffs"),
+    "ready": ("seams", "ready"),
+    "impact": ("seams", "impact"),
+    "topology": ("seams", "topology"),
+    "flow": ("seams", "flow"),
     "deploy": ("deploy", "deploy"),
 }
 

@@ -88,7 +88,18 @@ def checked(
         raise DocumentError(ordered(problems))
     for problem in ordered(found.warnings):
         tell(f"warning: {problem}")
-    rank = {"Contract": 0, "Budget": 1, "Policy": 2, "Person": 3, "Agent": 4, "Flow": 5, "Gate": 6, "Key": 7}
+    rank = {
+        "Contract": 0,
+        "Budget": 1,
+        "Policy": 2,
+        "Person": 3,
+        "Agent": 4,
+        "Flow": 5,
+        "Gate": 6,
+        "Key": 7,
+        "Team": 8,
+        "Review": 9,
+    }
     return tuple(sorted(documents, key=lambda d: rank[d.kind]))
 
 
@@ -180,7 +191,7 @@ async def show_contract(name: str, platform: str) -> None:
             f"there is no version {version} of {wanted}; there are {', '.join(versions)}"
         )
     written = document.model_dump(mode="json", by_alias=True, exclude_unset=True)
-    answer(written, lambda: _yaml(written))
+    answer(written, lambda: as_yaml(written))
 
 
 @click.group()
@@ -248,7 +259,8 @@ async def activate_gate(name: str, version: str, mode: str, reason: str, platfor
     answer({"revision": msgspec.to_builtins(revision)}, lambda: f"gate {name} {version} is in {mode}")
 
 
-def _yaml(written: dict[str, Any]) -> str:
+def as_yaml(written: dict[str, Any]) -> str:
+    """Write a document as its author would."""
     from io import StringIO
 
     from ruamel.yaml import YAML

@@ -18,6 +18,7 @@ from seamwork.documents.person import Person
 from seamwork.documents.policy import Policy
 from seamwork.documents.problems import DocumentError, Place, Problem
 from seamwork.documents.reading import from_canonical, parse_documents
+from seamwork.documents.review import Review
 from seamwork.documents.schemas import schemas
 from seamwork.documents.shape import Document, Metadata, instant_ms
 from seamwork.documents.versions import VersionError, accepts, highest, parse_range, parse_version
@@ -39,6 +40,7 @@ __all__ = [
     "Place",
     "Policy",
     "Problem",
+    "Review",
     "VersionError",
     "accepts",
     "activation_problem",

@@ -9,10 +9,11 @@ from seamwork.documents.gate import Gate
 from seamwork.documents.key import Key
 from seamwork.documents.person import Person
 from seamwork.documents.policy import Policy
+from seamwork.documents.review import Review
 from seamwork.documents.shape import Document
 from seamwork.documents.team import Team
 
-AnyDocument = Contract | Agent | Person | Key | Flow | Policy | Budget | Gate | Team | Consent
+AnyDocument = Contract | Agent | Person | Key | Flow | Policy | Budget | Gate | Team | Consent | Review
 
 KINDS: dict[str, type[AnyDocument]] = {
     "Contract": Contract,
@@ -25,6 +26,7 @@ KINDS: dict[str, type[AnyDocument]] = {
     "Gate": Gate,
     "Team": Team,
     "Consent": Consent,
+    "Review": Review,
 }
 
 TOPICS: dict[str, str] = {kind: model.TOPIC for kind, model in KINDS.items()}

@@ -12,6 +12,7 @@ from seamwork.errors import MisconfiguredError, UnprocessableError
 from seamwork.platform.door import Door
 from seamwork.platform.state import read_state
 from seamwork.platform.views import Blame, BreakerLine, Summary, TaskLine, Trace
+from seamwork.seams.measured import Measured
 
 T = TypeVar("T")
 _NOT_FOUND = 404
@@ -78,6 +79,10 @@ class Audit:
     def summary(self) -> Summary:
         """Return what every service said so far, in numbers."""
         return msgspec.convert(self._get("/v1/summary"), Summary)
+
+    def seams(self) -> Measured:
+        """Return what was measured of each seam."""
+        return msgspec.convert(self._get("/v1/seams"), Measured)
 
     def records(self, task: str) -> list[dict[str, Any]]:
         """Return every record of a task, masked, in the order of the audit log."""

@@ -35,6 +35,12 @@ _SPECS: dict[str, dict[str, Any]] = {
     "Key": {"purpose": "service"},
     "Flow": {},
     "Team": {},
+    "Review": {
+        "flow": "licence-audit",
+        "signed": ["ada"],
+        "on": "2026-01-01T00:00:00Z",
+        "nextDue": "2026-04-01T00:00:00Z",
+    },
     "Policy": {"rules": [{"name": "marks", "when": "true", "effect": "warn", "message": "seen"}]},
     "Budget": {"scope": "task", "limitMicroUsd": 1_000_000},
     "Gate": {"role": "policy", "requiredFor": ["handoff"]},

@@ -1,0 +1,194 @@
+"""Say what a change or the retirement of a document touches: agents, flows, contracts, policies, running tasks."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from seamwork.contracts.shelf import Shelf
+from seamwork.documents.agent import Agent
+from seamwork.documents.contract import Contract
+from seamwork.documents.flow import Edge, Flow
+from seamwork.documents.kinds import AnyDocument
+from seamwork.documents.policy import Policy
+from seamwork.documents.versions import accepts
+from seamwork.seams.measured import Measured, SeamMeasure
+
+_Concerns = Callable[[SeamMeasure], bool]
+
+
+@dataclass(frozen=True, order=True)
+class Touched:
+    """One thing that is touched, and how; *stops* where the retirement would leave it without what it needs."""
+
+    kind: str
+    what: str
+    how: str
+    stops: bool = False
+
+
+def impact(
+    shelf: Shelf, name: str, version: str | None = None, measured: Measured | None = None
+) -> tuple[Touched, ...] | None:
+    """
+    Return what hangs on the contracts, agents, flows and policies called *name*, or None where there are none.
+
+    Args:
+        shelf: The documents.
+        name: The document's name; of whatever kind.
+        version: One version of it; all of them without it.
+        measured: What a platform measured, for its running tasks.
+    """
+    meant = [d for d in shelf.everything if d.name == name and version in {None, d.version}]
+    if not meant:
+        return None
+    found: set[Touched] = set()
+    for document in meant:
+        match document:
+            case Contract():
+                found |= set(_of_contract(document, shelf, _left(document, meant, shelf), measured))
+            case Agent():
+                found |= set(_of_agent(document, shelf, _left(document, meant, shelf), measured))
+            case Flow():
+                found |= set(_of_flow(document, measured))
+            case Policy():
+                found |= set(_of_policy(document, shelf))
+            case _:
+                found |= set(_by_name(document, shelf))
+    return tuple(sorted(found, key=lambda one: (not one.stops, one)))
+
+
+def _left(document: AnyDocument, meant: list[AnyDocument], shelf: Shelf) -> list[AnyDocument]:
+    """Return the other versions that would still be there."""
+    return [
+        d for d in shelf.everything if d.kind == document.kind and d.name == document.name and d not in meant
+    ]
+
+
+def _of_contract(
+    contract: Contract, shelf: Shelf, left: list[AnyDocument], measured: Measured | None
+) -> Iterator[Touched]:
+    name, version = contract.name, contract.version
+
+    def alone(versions: str) -> bool:
+        return not any(accepts(versions, other.version) for other in left)
+
+    for agent in shelf.all(Agent):
+        wanted = agent.accepted_range(name)
+        if wanted is not None and accepts(wanted, version):
+            yield Touched("agent", f"{agent.name} {agent.version}", f"takes {name} {wanted}", alone(wanted))
+    for role, parties in (
+        ("producer", contract.spec.producers),
+        ("consumer", contract.spec.consumers),
+        ("fallback", contract.spec.fallbacks),
+    ):
+        for party in parties:
+            yield Touched(
+                "agent", party.agent, f"{role} in {party.versions}", not left and role == "producer"
+            )
+    yield from _along(contract, shelf, left)
+    for policy in shelf.all(Policy):
+        if name in policy.spec.match.contracts:
+            yield Touched("policy", f"{policy.name} {policy.version}", f"judges {name}")
+    for other in shelf.all(Contract):
+        if any(condition.contract == name for condition in other.spec.preconditions):
+            yield Touched("contract", f"{other.name} {other.version}", f"comes after {name}", not left)
+    yield from _running(measured, lambda m: m.contract == name and m.version == version)
+
+
+def _along(contract: Contract, shelf: Shelf, left: list[AnyDocument]) -> Iterator[Touched]:
+    name, version = contract.name, contract.version
+
+    def alone(versions: str) -> bool:
+        return not any(accepts(versions, other.version) for other in left)
+
+    for flow in shelf.all(Flow):
+        for edge in flow.spec.edges:
+            if edge.contract == name and accepts(edge.versions, version):
+                yield Touched(
+                    "flow", f"{flow.name} {flow.version}", f"edge {_written(edge)}", alone(edge.versions)
+                )
+            for passed in edge.passes_on:
+                if passed.contract == name and accepts(passed.versions, version):
+                    yield Touched(
+                        "flow",
+                        f"{flow.name} {flow.version}",
+                        f"passed on along {_written(edge)}",
+                        alone(passed.versions),
+                    )
+            if name in edge.transfers:
+                yield Touched(
+                    "flow", f"{flow.name} {flow.version}", f"given away along {_written(edge)}", not left
+                )
+
+
+def _of_agent(
+    agent: Agent, shelf: Shelf, left: list[AnyDocument], measured: Measured | None
+) -> Iterator[Touched]:
+    others = {a.name for a in shelf.all(Agent)} - ({agent.name} if not left else set())
+    for flow in shelf.all(Flow):
+        for edge in flow.spec.edges:
+            title = f"{flow.name} {flow.version}"
+            if edge.source == agent.name:
+                yield Touched("flow", title, f"sends along {_written(edge)}", not left)
+            if edge.to == agent.name:
+                yield Touched("flow", title, f"receives along {_written(edge)}", not left)
+            if edge.capability in agent.spec.offers:
+                still = {a.name for a in shelf.offering(edge.capability or "")} & others
+                yield Touched("flow", title, f"may be chosen along {_written(edge)}", not still)
+    for contract in shelf.all(Contract):
+        for role, parties in (
+            ("producer", contract.spec.producers),
+            ("consumer", contract.spec.consumers),
+            ("fallback", contract.spec.fallbacks),
+        ):
+            if any(p.agent == agent.name and accepts(p.versions, agent.version) for p in parties):
+                yield Touched("contract", f"{contract.name} {contract.version}", f"names it as {role}")
+    for policy in shelf.all(Policy):
+        if agent.name in (*policy.spec.match.sources, *policy.spec.match.targets):
+            yield Touched("policy", f"{policy.name} {policy.version}", "names it")
+    whole = f"{agent.name}@{agent.version}"
+    yield from _running(measured, lambda m: whole in m.receivers or (m.source == agent.name and not left))
+
+
+def _of_flow(flow: Flow, measured: Measured | None) -> Iterator[Touched]:
+    for edge in flow.spec.edges:
+        yield Touched("agent", edge.source, f"sends along {_written(edge)}", stops=True)
+        if edge.to is not None:
+            yield Touched("agent", edge.to, f"receives along {_written(edge)}", stops=True)
+        else:
+            yield Touched("capability", edge.capability or "", f"receives along {_written(edge)}", stops=True)
+        yield Touched("contract", f"{edge.contract} {edge.versions}", f"crosses {_written(edge)}")
+    seams = {(edge.source, edge.contract) for edge in flow.spec.edges}
+    yield from _running(measured, lambda m: (m.source, m.contract) in seams)
+
+
+def _of_policy(policy: Policy, shelf: Shelf) -> Iterator[Touched]:
+    named = policy.spec.match.contracts
+    for contract in shelf.all(Contract):
+        if not named or contract.name in named:
+            yield Touched("contract", f"{contract.name} {contract.version}", "is judged by it")
+
+
+def _by_name(document: AnyDocument, shelf: Shelf) -> Iterator[Touched]:
+    """Yield what names a budget, a team or a person."""
+    for agent in shelf.all(Agent):
+        if document.kind == "Budget" and agent.spec.budget == document.name:
+            yield Touched("agent", f"{agent.name} {agent.version}", "draws on it", stops=True)
+        if document.kind == "Team" and agent.spec.team == document.name:
+            yield Touched("agent", f"{agent.name} {agent.version}", "belongs to it")
+    for contract in shelf.all(Contract):
+        owners = contract.spec.owners
+        if document.kind in {"Team", "Person"} and document.name in (owners.team, *owners.escalation):
+            yield Touched("contract", f"{contract.name} {contract.version}", "is answered for by it")
+
+
+def _running(measured: Measured | None, concerns: _Concerns) -> Iterator[Touched]:
+    for measure in measured.seams if measured is not None else ():
+        if concerns(measure):
+            for task in measure.running:
+                yield Touched(
+                    "task", task, f"is under way, by {measure.contract} {measure.version}", stops=True
+                )
+
+
+def _written(edge: Edge) -> str:
+    return f"{edge.source} → {edge.to or f'[{edge.capability}]'}"

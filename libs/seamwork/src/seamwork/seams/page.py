@@ -1,0 +1,180 @@
+"""Hold a page for people as blocks, and write it as Markdown or as one self-contained HTML file."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from html import escape
+from typing import Literal
+
+Tone = Literal["good", "fair", "bad", "plain"]
+
+
+@dataclass(frozen=True)
+class Heading:
+    """A heading below the page's title; *level* 2 or 3."""
+
+    text: str
+    level: int = 2
+
+
+@dataclass(frozen=True)
+class Words:
+    """A paragraph; *tone* marks what is good news or bad."""
+
+    text: str
+    tone: Tone = "plain"
+
+
+@dataclass(frozen=True)
+class Points:
+    """A list."""
+
+    items: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One cell of a table; the tone is said in words as well, so that nobody needs to see colours."""
+
+    text: str
+    tone: Tone = "plain"
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table with a caption for whoever cannot see it."""
+
+    caption: str
+    heads: tuple[str, ...]
+    rows: tuple[tuple[Cell | str, ...], ...]
+
+
+@dataclass(frozen=True)
+class Drawing:
+    """A drawing: as SVG for HTML, as Mermaid for Markdown."""
+
+    caption: str
+    svg: str
+    mermaid: str
+
+
+Block = Heading | Words | Points | Table | Drawing
+
+
+@dataclass(frozen=True)
+class Page:
+    """One page."""
+
+    title: str
+    blocks: tuple[Block, ...]
+
+
+def as_markdown(page: Page) -> str:
+    """Write the page for a terminal, a wiki or a pull request."""
+    return "\n\n".join([f"# {page.title}", *(_markdown(block) for block in page.blocks)]) + "\n"
+
+
+def as_html(page: Page) -> str:
+    """Write the page as one file that needs nothing else: no script, no font, nothing fetched."""
+    body = "\n".join(_html(block) for block in page.blocks)
+    title = escape(page.title)
+    return (
+        '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
+        f"<title>{title}</title>\n<style>{_STYLE}</style>\n</head>\n<body>\n<main>\n<h1>{title}</h1>\n"
+        f"{body}\n</main>\n</body>\n</html>\n"
+    )
+
+
+def _markdown(block: Block) -> str:
+    match block:
+        case Heading(text, level):
+            return f"{'#' * level} {_plain(text)}"
+        case Words(text):
+            return _plain(text)
+        case Points(items):
+            return "\n".join(f"- {_plain(item)}" for item in items)
+        case Table(_, heads, rows):
+            return _markdown_table(heads, [[_text(cell) for cell in row] for row in rows])
+        case Drawing(_, _, mermaid):
+            return f"```mermaid\n{mermaid}\n```"
+
+
+def _markdown_table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    cells = [[_plain(cell).replace("|", "\\|") for cell in row] for row in (heads, *rows)]
+    widths = [max(len(row[index]) for row in cells) for index in range(len(heads))]
+    lines = [
+        "| " + " | ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) + " |"
+        for row in cells
+    ]
+    return "\n".join([lines[0], "|" + "|".join("-" * (width + 2) for width in widths) + "|", *lines[1:]])
+
+
+def _html(block: Block) -> str:
+    match block:
+        case Heading(text, level):
+            return f"<h{level}>{escape(text)}</h{level}>"
+        case Words(text, tone):
+            return f'<p class="{tone}">{escape(text)}</p>'
+        case Points(items):
+            return "<ul>" + "".join(f"<li>{escape(item)}</li>" for item in items) + "</ul>"
+        case Table(caption, heads, rows):
+            top = "".join(f'<th scope="col">{escape(head)}</th>' for head in heads)
+            below = "".join(f"<tr>{_html_row(row)}</tr>" for row in rows)
+            return (
+                f'<div class="wide" role="region" aria-label="{escape(caption)}" tabindex="0"><table>'
+                f"<caption>{escape(caption)}</caption>"
+                f"<thead><tr>{top}</tr></thead><tbody>{below}</tbody></table></div>"
+            )
+        case Drawing(caption, svg, _):
+            return f"<figure>{svg}<figcaption>{escape(caption)}</figcaption></figure>"
+
+
+def _html_row(row: Iterable[Cell | str]) -> str:
+    cells = [cell if isinstance(cell, Cell) else Cell(cell) for cell in row]
+    first, *rest = cells
+    told = "".join(f'<td class="{cell.tone}">{escape(cell.text)}</td>' for cell in rest)
+    return f'<th scope="row" class="{first.tone}">{escape(first.text)}</th>{told}'
+
+
+def _text(cell: Cell | str) -> str:
+    return cell if isinstance(cell, str) else cell.text
+
+
+def _plain(text: str) -> str:
+    """Keep a text on its line, and what looks like markup from being some."""
+    return " ".join(text.split()).replace("<", "&lt;")
+
+
+_STYLE = """
+:root{color-scheme:light dark;--ink:#1b1f24;--soft:#57606a;--paper:#fff;--line:#d0d7de;--band:#f6f8fa;
+--good:#116329;--fair:#7d4e00;--bad:#a40e26}
+@media(prefers-color-scheme:dark){:root{--ink:#e6edf3;--soft:#9aa4af;--paper:#0d1117;--line:#3d444d;--band:#161b22;
+--good:#5fd07a;--fair:#e3b341;--bad:#ff8f87}}
+*{box-sizing:border-box}
+body{margin:0;background:var(--paper);color:var(--ink);font:16px/1.5 system-ui,sans-serif}
+main{max-width:72rem;margin:0 auto;padding:1.5rem 1.25rem 4rem}
+h1{font-size:1.7rem;line-height:1.25;margin:.2rem 0 1rem}
+h2{font-size:1.25rem;margin:2.2rem 0 .6rem;padding-top:.8rem;border-top:1px solid var(--line)}
+h3{font-size:1rem;margin:1.2rem 0 .2rem}
+p{margin:.4rem 0;max-width:60rem}
+ul{margin:.3rem 0 .6rem;padding-left:1.2rem;max-width:60rem}
+li{margin:.15rem 0}
+.wide{overflow-x:auto;margin:.6rem 0}
+.wide:focus-visible{outline:2px solid var(--ink);outline-offset:2px}
+table{border-collapse:collapse;width:100%;font-size:.92rem}
+caption{text-align:left;color:var(--soft);padding:.2rem 0}
+th,td{text-align:left;vertical-align:top;padding:.35rem .6rem;border-bottom:1px solid var(--line)}
+thead th{background:var(--band)}
+tbody th{font-weight:600}
+.good{color:var(--good)}.fair{color:var(--fair)}.bad{color:var(--bad);font-weight:600}
+figure{margin:.8rem 0;overflow-x:auto}
+figcaption{color:var(--soft);font-size:.92rem}
+svg{max-width:100%;height:auto}
+svg text{fill:var(--ink);font:14px system-ui,sans-serif}
+svg rect{fill:var(--band);stroke:var(--soft)}
+svg .begins rect{stroke-dasharray:4 3}
+svg path{stroke:var(--soft);fill:none}
+svg marker path{fill:var(--soft);stroke:none}
+svg .transfers{stroke-width:3}
+@media print{main{max-width:none}h2{break-after:avoid}}
+"""

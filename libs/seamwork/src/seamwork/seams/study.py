@@ -1,0 +1,96 @@
+"""Bring together what every question about a flow is answered from."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from seamwork.contracts.shelf import Shelf
+from seamwork.contracts.together import check_documents
+from seamwork.documents.contract import Contract
+from seamwork.documents.flow import Flow
+from seamwork.documents.kinds import AnyDocument
+from seamwork.documents.policy import Policy
+from seamwork.documents.problems import Problem
+from seamwork.documents.review import Review
+from seamwork.documents.versions import parse_version
+from seamwork.seams.measured import Measured
+from seamwork.seams.seam import Seam, seams_of
+
+
+@dataclass(frozen=True)
+class Study:
+    """
+    One flow as it is looked at.
+
+    *measured* is None where no platform was asked; *unmeasured* says why. *problems* are what ``contracts check``
+    finds in the flow and in the contracts of its seams.
+    """
+
+    flow: Flow
+    shelf: Shelf
+    seams: tuple[Seam, ...]
+    problems: tuple[Problem, ...]
+    now_ms: int
+    measured: Measured | None = None
+    unmeasured: str = ""
+
+    def problems_of(self, seam: Seam) -> tuple[Problem, ...]:
+        """Return what the check found in the contracts of *seam*, and in its edge."""
+        places = {contract.place().source for contract in seam.contracts}
+        titles = {(contract.name, contract.version) for contract in seam.contracts}
+        edge = f"$.spec.edges[{seam.index}]"
+        here = self.flow.place().source
+        found = []
+        for problem in self.problems:
+            of_edge = problem.place.source == here and (problem.path + ".").replace("[", ".[").startswith(
+                edge.replace("[", ".[") + "."
+            )
+            if of_edge or (
+                titles and problem.place.source in places and not problem.path.startswith("$.spec.edges")
+            ):
+                found.append(problem)
+        return tuple(found)
+
+    def policies_of(self, seam: Seam) -> tuple[Policy, ...]:
+        """Return the policies that may judge what crosses *seam*; those that look at labels and rights may, too."""
+        return tuple(policy for policy in _latest_policies(self.shelf) if _looks_at(policy, seam))
+
+    @property
+    def reviews(self) -> tuple[Review, ...]:
+        """The sign-offs of this flow, the first first."""
+        found = [review for review in self.shelf.all(Review) if review.spec.flow == self.flow.name]
+        return tuple(sorted(found, key=lambda review: parse_version(review.version)))
+
+
+def study(
+    flow: Flow,
+    documents: Iterable[AnyDocument],
+    now_ms: int,
+    measured: Measured | None = None,
+    unmeasured: str = "",
+) -> Study:
+    """Lay *flow* out among *documents*, and check what belongs to it."""
+    shelf = Shelf(documents)
+    seams = seams_of(flow, shelf, measured)
+    wanted = {(contract.name, contract.version) for seam in seams for contract in seam.contracts}
+    own: list[AnyDocument] = [flow, *(c for c in shelf.all(Contract) if (c.name, c.version) in wanted)]
+    problems = check_documents(own, shelf.everything).problems
+    return Study(flow, shelf, seams, problems, now_ms, measured, unmeasured)
+
+
+def _latest_policies(shelf: Shelf) -> tuple[Policy, ...]:
+    last: dict[str, Policy] = {}
+    for policy in sorted(shelf.all(Policy), key=lambda policy: parse_version(policy.version)):
+        last[policy.name] = policy
+    return tuple(last.values())
+
+
+def _looks_at(policy: Policy, seam: Seam) -> bool:
+    match = policy.spec.match
+    targets = {agent.name for agent in seam.receivers} | ({seam.edge.to} if seam.edge.to else set())
+    return (
+        ("handoff" in match.kinds or "result" in match.kinds or not match.kinds)
+        and (not match.contracts or seam.edge.contract in match.contracts)
+        and (not match.sources or seam.edge.source in match.sources)
+        and (not match.targets or bool(targets & set(match.targets)))
+        and (not match.capabilities or seam.edge.capability in match.capabilities)
+    )

@@ -1,0 +1,322 @@
+"""Documents, and what was measured, lead to the answers that people act on."""
+
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from seamwork.contracts.shelf import Shelf
+from seamwork.documents import AnyDocument, Flow, from_canonical
+from seamwork.documents.canonical import canonical
+from seamwork.platform.files import gather, with_any_key
+from seamwork.seams.audit import audit_seams
+from seamwork.seams.conformance import conformance
+from seamwork.seams.impact import impact
+from seamwork.seams.measured import Followed, Measured, SeamMeasure
+from seamwork.seams.page import Page, as_html, as_markdown
+from seamwork.seams.pages import audit_page, ready_page, review_page, topology_page
+from seamwork.seams.readiness import DAY_MS, seven_points
+from seamwork.seams.review import review, sign_off
+from seamwork.seams.study import Study, study
+from seamwork.seams.topology import topology
+from seamwork.testing.documents import document
+
+NOW = 1_800_000_000_000
+AUDIT = Path(__file__).parents[4] / "examples" / "licence-audit"
+
+
+@cache
+def documents_of_the_example() -> tuple[AnyDocument, ...]:
+    """Read the documents of the licence audit."""
+    documents, problems = gather([AUDIT / "contracts", AUDIT / "documents"], with_any_key)
+    assert not problems
+    return documents
+
+
+def flow_of(*edges: tuple[str, str] | tuple[str, str, dict[str, Any]]) -> Flow:
+    """Make a flow of edges between agents, all under one contract."""
+    written = [
+        {
+            "from": edge[0],
+            "to": edge[1],
+            "contract": "c",
+            "versions": ">=1 <2",
+            "reason": "they work together",
+            **(edge[2] if len(edge) > 2 else {}),
+        }
+        for edge in edges
+    ]
+    made = document("Flow", "f", edges=written)
+    assert isinstance(made, Flow)
+    return made
+
+
+def measure(source: str = "a", to: str = "b", **fields: Any) -> SeamMeasure:
+    """Make what was measured at a seam."""
+    return SeamMeasure(
+        **{
+            "source": source,
+            "to": to,
+            "contract": "c",
+            "version": "1.0.0",
+            "handoffs": 1,
+            "dispatched": 1,
+            **fields,
+        }
+    )
+
+
+def measured(*seams: SeamMeasure) -> Measured:
+    """Make what a platform measured, over a day."""
+    return Measured(since=NOW - DAY_MS, until=NOW, seams=seams)
+
+
+def seen(*documents: AnyDocument, asked: Measured | None = None) -> Study:
+    """Study the only flow among *documents*."""
+    (flow,) = (one for one in documents if isinstance(one, Flow))
+    return study(flow, documents, NOW, asked)
+
+
+@pytest.mark.parametrize(
+    ("shape", "edges"),
+    [
+        ("hierarchical", [("u", "lead"), ("lead", "x"), ("lead", "y")]),
+        ("pipeline", [("u", "x"), ("x", "y"), ("y", "z")]),
+        ("peer-to-peer", [("u", "x"), ("x", "y"), ("y", "z"), ("z", "x")]),
+        ("mixed", [("u", "lead"), ("lead", "x"), ("lead", "y"), ("x", "y"), ("y", "x")]),
+        ("mixed", [("u", "lead"), ("lead", "x"), ("lead", "y"), ("x", "y")]),
+        ("pipeline", [("u", "x")]),
+    ],
+)
+def test_a_flow_is_named_by_its_shape(shape: str, edges: list[tuple[str, str]]) -> None:
+    """Four names, read off the edges between agents."""
+    assert shape == topology(flow_of(*edges), Shelf([])).shape
+
+
+@pytest.mark.parametrize(
+    ("edges", "asked", "codes"),
+    [
+        ([("u", "lead"), ("lead", "x"), ("lead", "y")], {}, []),
+        (
+            [("u", "lead"), ("lead", "x"), ("lead", "y")],
+            {"state": "shared"},
+            ["state-and-shape-stated", "state-and-shape"],
+        ),
+        (
+            [("u", "lead"), ("lead", "x"), ("lead", "y")],
+            {"coordination": "self"},
+            ["coordination-and-shape-stated", "coordination-and-shape"],
+        ),
+        (
+            [("u", "x"), ("x", "y"), ("y", "x")],
+            {"state": "completed"},
+            ["state-and-shape-stated", "state-and-shape"],
+        ),
+        ([("u", "lead"), ("lead", "x"), ("lead", "y")], {"blast_radius": 1}, ["blast-radius"]),
+        ([("u", "lead"), ("lead", "x"), ("lead", "y")], {"blast_radius": 2}, []),
+        ([("u", "lead"), ("lead", "x"), ("x", "deep"), ("lead", "y")], {}, ["coordination-and-shape"]),
+    ],
+)
+def test_answers_that_disagree_with_the_shape_are_remarked_on(
+    edges: list[tuple[str, str]], asked: dict[str, Any], codes: list[str]
+) -> None:
+    """What a team says is held against the documents, and both against the shape."""
+    assert codes == [remark.code for remark in topology(flow_of(*edges), Shelf([]), **asked).remarks]
+
+
+def test_a_step_that_nobody_can_verify_and_an_agent_that_needs_too_much_are_marked() -> None:
+    """No rule holds the answer against its request; three required fields are more than two."""
+    fields = {"type": "object", "required": ["x", "y", "z"], "properties": {"x": {}, "y": {}, "z": {}}}
+    contract = document("Contract", "c", input={"schema": fields})
+    agents = [document("Agent", name, accepts=[{"contract": "c", "versions": ">=1 <2"}]) for name in "ab"]
+
+    found = topology(flow_of(("a", "b")), Shelf([contract, *agents]), many_fields=2)
+
+    assert ["unverifiable-step", "many-fields"] == [remark.code for remark in found.remarks]
+    assert not topology(flow_of(("a", "b")), Shelf([contract, *agents]), many_fields=3).heavy
+
+
+@pytest.mark.parametrize(
+    ("edges", "ran", "codes"),
+    [
+        ([("a", "b")], [measure()], []),
+        ([("a", "b")], [], ["edge-not-run"]),
+        ([("a", "b")], [measure(), measure("a", "z")], ["edge-not-written"]),
+        ([("a", "b")], [measure(), measure("a", "z", dispatched=0, refused=1)], ["edge-refused"]),
+        ([("a", "b")], [measure(), measure("desk", "b")], []),
+        ([("a", "b")], [measure(version="2.0.0")], ["version-not-written"]),
+        ([("a", "b")], [measure(receivers=("z@1.0.0",))], ["receiver-not-written"]),
+        ([("a", "b")], [measure(escalated_to=("the-king",))], ["owner-differs"]),
+        ([("a", "b")], [measure(escalated_to=("seams",))], []),
+        (
+            [("a", "b")],
+            [measure(followed=(Followed(why="timeout", what="retry", times=2),))],
+            ["exception-differs"],
+        ),
+        ([("a", "b")], [measure(followed=(Followed(why="timeout", what="escalate", times=2),))], []),
+        ([("a", "b", {"atMost": 2})], [measure(most_per_task=3)], ["re-entry-past-bound"]),
+        ([("a", "b")], [measure(reentries=1)], ["re-entry-not-written"]),
+    ],
+)
+def test_what_ran_is_compared_with_what_is_written(
+    edges: Any, ran: list[SeamMeasure], codes: list[str]
+) -> None:
+    """Edges, versions, receivers, owners, exceptions, re-entries."""
+    shelf = Shelf([document("Contract", "c"), *(document("Agent", name) for name in "ab")])
+
+    assert codes == [one.code for one in conformance(flow_of(*edges), shelf, measured(*ran))]
+
+
+def test_a_point_is_proven_only_by_what_happened_lately() -> None:
+    """The same documents are declared without a crossing, with an old one, and proven with a young one."""
+    documents = documents_of_the_example()
+    bare = seven_points(example_seen(), 30)
+    full = [
+        SeamMeasure(
+            source=seam.edge.source, to=seam.edge.to, capability=seam.edge.capability, contract=seam.edge.contract,
+            version="1.0.0", receivers=("x@1.0.0", "x@2.0.0"), p50_ms=3, last_at=NOW - 1, proven_at=NOW - 1,
+            refused_at=NOW - 1, handled_at=NOW - 1, asked_at=NOW - 1, spent_at=NOW - 40 * DAY_MS,
+        )
+        for seam in example_seen().seams
+    ]  # fmt: skip
+
+    proven = seven_points(seen(*documents, asked=measured(*full)), 30)
+
+    assert ["declared"] * 7 == [point.state for point in bare]
+    assert {5: "declared"} == {p.number: p.state for p in proven if p.state != "proven"}
+    assert "too long ago" in proven[4].seams[0].says
+
+
+def test_a_point_that_no_document_makes_is_missing() -> None:
+    """A contract that says nothing of failure, people and limits is not ready."""
+    documents = (
+        document("Contract", "c"),
+        document("Agent", "b", accepts=[{"contract": "c", "versions": "*"}]),
+        flow_of(("a", "b")),
+    )
+
+    states = {point.name: point.state for point in seven_points(seen(*documents), 30)}
+
+    assert {"guarded", "failing well", "answered for", "bounded", "changeable"} <= {
+        name for name, state in states.items() if state == "missing"
+    }
+
+
+def test_the_audit_puts_the_riskiest_seam_first_and_says_what_is_lacking() -> None:
+    """A bare contract answers no question; the example's all answer with yes."""
+    bare = (document("Contract", "c"), document("Agent", "b"), flow_of(("a", "b")))
+
+    (audited,) = audit_seams(seen(*bare))
+    example = audit_seams(example_seen())
+
+    assert ("high", False) == (audited.risk, audited.whole)
+    assert all(one.whole for one in example)
+    assert sorted(example, key=lambda one: -one.points) == list(example)
+
+
+@pytest.mark.parametrize(
+    ("name", "version", "touched"),
+    [
+        ("licence-facts", "1.0.0", {("flow", True), ("agent", True), ("contract", True), ("agent", False)}),
+        ("extractor", "2.0.0", {("flow", False), ("contract", False)}),
+        ("extractor", None, {("flow", True), ("contract", False)}),
+        ("audit", None, {("agent", True)}),
+        ("copyleft-exceptions", None, {("contract", False)}),
+    ],
+)
+def test_an_impact_says_what_would_stop(
+    name: str, version: str | None, touched: set[tuple[str, bool]]
+) -> None:
+    """One of two versions may go; the last one takes the seam with it."""
+    found = impact(Shelf(documents_of_the_example()), name, version)
+
+    assert found is not None
+    assert touched == {(one.kind, one.stops) for one in found}
+
+
+def test_an_impact_names_the_tasks_that_run_and_knows_nothing_of_strangers() -> None:
+    """A running task is touched; a name that no document has is no answer."""
+    shelf = Shelf([document("Contract", "c")])
+
+    assert impact(shelf, "d") is None
+    running = impact(shelf, "c", "1.0.0", measured(measure(running=("t-1",))))
+    assert ["t-1"] == [one.what for one in running or () if one.kind == "task"]
+
+
+def test_a_review_puts_open_points_first_and_shows_what_changed_since_its_sign_off() -> None:
+    """What was settled, what was opened, which documents are others by now; and whether the next one is overdue."""
+    contract = document("Contract", "c")
+    flow = flow_of(("a", "b"))
+    before = seen(contract, document("Agent", "b", accepts=[{"contract": "c", "versions": "*"}]), flow)
+    first = review(before)
+    signed = sign_off(before, first, ("ada",), "2026-01-01T00:00:00Z", "2026-04-01T00:00:00Z")
+    better = document("Contract", "c", owners={"escalation": ["head"]})
+    accepting = document("Agent", "b", accepts=[{"contract": "c", "versions": "*"}])
+
+    after = review(seen(better, accepting, flow, signed), signed)
+
+    assert first.overdue
+    assert [point.grave for point in first.open] == sorted((p.grave for p in first.open), reverse=True)
+    assert after.changes is not None
+    assert ("other content: Contract c 1.0.0",) == after.changes.documents
+    assert "no-escalation" in {point.code for point in after.changes.settled}
+    assert () == after.changes.opened
+    assert after.overdue
+    assert "was due on 2026-04-01" in after.due
+    assert canonical(signed) == canonical(from_canonical(canonical(signed)))
+
+
+def test_a_burnt_error_budget_is_a_grave_point() -> None:
+    """Three refusals on a day that allows one."""
+    budget = {"per": "day", "refusals": 1, "late": 5}
+    documents = (
+        document("Contract", "c", errorBudget=budget),
+        document("Agent", "b", accepts=[{"contract": "c", "versions": "*"}]),
+        flow_of(("a", "b")),
+    )
+
+    found = review(seen(*documents, asked=measured(measure(refused=3, late=1))))
+
+    burnt = [point for point in found.open if point.code == "error-budget-burnt"]
+    assert ["3 refusals in 1.0 days, 1 per day were agreed"] == [point.text for point in burnt]
+
+
+@cache
+def example_seen() -> Study:
+    """Study the example once."""
+    return seen(*documents_of_the_example())
+
+
+def pages() -> list[Page]:
+    """Make every page of the example."""
+    one = example_seen()
+    return [
+        review_page(review(one)),
+        audit_page(audit_seams(one)),
+        ready_page(one.flow.title, seven_points(one, 30), 30, "nothing measured"),
+        topology_page(topology(one.flow, one.shelf)),
+    ]
+
+
+@pytest.mark.parametrize("number", range(4))
+def test_a_page_is_one_file_that_fetches_nothing(number: int) -> None:
+    """No script, no address, a language, a title, a caption for every table; Markdown begins with the title."""
+    page = pages()[number]
+    html = as_html(page)
+
+    assert "<script" not in html
+    assert "http" not in html.replace("http-equiv", "")
+    assert '<html lang="en">' in html
+    assert html.count("<table>") == html.count("<caption>")
+    assert as_markdown(page).startswith(f"# {page.title}\n")
+
+
+def test_what_documents_say_cannot_become_markup() -> None:
+    """A reason is a text, whatever it looks like."""
+    flow = flow_of(("a", "b", {"reason": "<script>alert(1)</script>"}))
+
+    page = review_page(review(seen(document("Contract", "c"), flow)))
+
+    assert "<script>" not in as_html(page)
+    assert "<script>" not in as_markdown(page)

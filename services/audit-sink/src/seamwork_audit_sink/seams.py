@@ -1,0 +1,218 @@
+"""Measure seams: what crossed from whom to whom under which contract, how it ended, and how long it took; pure."""
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from seamwork.records.crossing import Handoff
+from seamwork.records.decision import (
+    Accepted,
+    AnyDecision,
+    Closed,
+    Dispatched,
+    Escalated,
+    Held,
+    JudgeAgain,
+    Overrun,
+    Refused,
+    TaskEnded,
+)
+from seamwork.records.envelope import AnyEnvelope
+from seamwork.records.wire import Malformed, Received
+from seamwork.seams.measured import Followed, SeamMeasure
+
+TYPES = (
+    "handoff",
+    "dispatched",
+    "refused",
+    "held",
+    "judge-again",
+    "accepted",
+    "overrun",
+    "escalated",
+    "closed",
+    "task-ended",
+)
+"""The records from which seams are measured."""
+
+_MOST_TASKS = 100
+_FAILURES = frozenset({"violation", "timeout", "error"})
+
+
+@dataclass
+class _Seam:
+    counts: Counter[str] = field(default_factory=Counter)
+    receivers: set[str] = field(default_factory=set)
+    rules: Counter[str] = field(default_factory=Counter)
+    escalated_to: set[str] = field(default_factory=set)
+    followed: Counter[tuple[str, str]] = field(default_factory=Counter)
+    latencies: list[int] = field(default_factory=list)
+    at: dict[str, int] = field(default_factory=dict)
+    first_at: int = 0
+    last_at: int = 0
+    root: bool = False
+    tasks: Counter[str] = field(default_factory=Counter)
+
+    def last(self, what: str, at: int) -> None:
+        self.at[what] = max(at, self.at.get(what, 0))
+
+
+_Key = tuple[str, str | None, str | None, str, str]
+
+
+def measures(records: Iterable[Received[AnyEnvelope] | Malformed]) -> tuple[SeamMeasure, ...]:
+    """Return what was measured of each seam that is in *records*, which come in the order of taking in."""
+    return _Measuring().over(records)
+
+
+class _Measuring:
+    """One pass over the records."""
+
+    def __init__(self) -> None:
+        self._seams: dict[_Key, _Seam] = {}
+        self._of: dict[str, _Seam] = {}
+        self._handoffs: dict[str, Handoff] = {}
+        self._dispatched: dict[str, tuple[int, str]] = {}
+        self._receiver: dict[str, str] = {}
+        self._failed: dict[str, str] = {}
+        self._ended: set[str] = set()
+
+    def over(self, records: Iterable[Received[AnyEnvelope] | Malformed]) -> tuple[SeamMeasure, ...]:
+        # Decisions may be taken in before the handoff that they are about: one topic is not ahead of the other.
+        read = [one for one in records if isinstance(one, Received)]
+        for one in read:
+            if isinstance(one.record, Handoff):
+                self._handed(one.record, one.raw.appended_at)
+        for one in read:
+            if isinstance(one.record, TaskEnded) and one.record.task is not None:
+                self._ended.add(one.record.task)
+            elif isinstance(one.record, AnyDecision):
+                self._decided(one.record, one.raw.appended_at)
+        return tuple(
+            self._measure(key, seam) for key, seam in sorted(self._seams.items(), key=lambda s: str(s[0]))
+        )
+
+    def _handed(self, handoff: Handoff, at: int) -> None:
+        if handoff.id in self._handoffs:
+            return  # a repeat counts once
+        key = (
+            handoff.source.agent,
+            handoff.target.agent,
+            handoff.target.capability,
+            handoff.contract.name,
+            handoff.contract.version,
+        )
+        seam = self._seams.setdefault(key, _Seam(first_at=at))
+        seam.counts["handoffs"] += 1
+        seam.root = seam.root or handoff.stamp is None
+        seam.first_at, seam.last_at = min(seam.first_at, at), max(seam.last_at, at)
+        seam.tasks[handoff.task] += 1
+        self._handoffs[handoff.id] = handoff
+        self._of[handoff.id] = seam
+
+    def _decided(self, record: AnyDecision, at: int) -> None:
+        crossing = record.answers if isinstance(record, Accepted) else record.crossing
+        seam = self._of.get(crossing or "")
+        if seam is None and isinstance(record, Refused) and record.dispatch in self._dispatched:
+            crossing = self._dispatched[record.dispatch][1]
+            seam = self._of.get(crossing)
+        if seam is None or crossing is None:
+            return
+        match record:
+            case Dispatched():
+                seam.counts["dispatched"] += 1
+                seam.receivers.add(f"{record.receiver.agent}@{record.receiver.version}")
+                self._dispatched[record.dispatch] = (at, crossing)
+                self._receiver[crossing] = record.receiver.agent
+                seam.counts["reentries"] += self._stands_above(crossing, record.receiver.agent)
+            case Refused():
+                seam.counts["refused" if record.kind == "handoff" else "answers_refused"] += 1
+                seam.rules[record.rule] += 1
+                seam.last("refused_at", at)
+            case Held():
+                seam.counts["held"] += 1
+                seam.last("asked_at", at)
+            case Accepted():
+                seam.counts[record.outcome] += 1
+                begun = self._dispatched.get(record.dispatch)
+                if begun is not None:
+                    seam.latencies.append(at - begun[0])
+                if record.outcome == "success":
+                    seam.last("proven_at", at)
+                if record.spent is not None and record.spent.micro_usd is not None:
+                    seam.last("spent_at", at)
+            case _:
+                self._went_wrong(record, seam, crossing, at)
+
+    def _went_wrong(self, record: AnyDecision, seam: _Seam, crossing: str, at: int) -> None:
+        match record:
+            case Overrun():
+                seam.counts["overrun"] += 1
+            case Escalated():
+                if record.level == 0:
+                    seam.counts["escalated"] += 1
+                seam.escalated_to.add(record.to)
+                seam.last("asked_at", at)
+                self._followed(seam, record.why, "escalate", at)
+            case JudgeAgain(why="retry" | "reroute" as what):
+                self._followed(seam, self._failed.get(crossing, ""), what, at)
+            case Closed():
+                if record.why in {"timeout", "expired"} and record.dispatch is not None:
+                    seam.counts["late"] += 1
+                if record.why in _FAILURES:
+                    self._failed[crossing] = record.why
+                if record.final:
+                    self._followed(seam, record.why, "fail", at)
+            case _:
+                pass
+
+    def _followed(self, seam: _Seam, why: str, what: str, at: int) -> None:
+        if why in _FAILURES:
+            seam.followed[why, what] += 1
+            seam.last("handled_at", at)
+
+    def _stands_above(self, crossing: str, receiver: str) -> bool:
+        seen = {crossing}
+        above = self._handoffs[crossing].parent
+        while above is not None and above not in seen:
+            seen.add(above)
+            if self._receiver.get(above) == receiver:
+                return True
+            handoff = self._handoffs.get(above)
+            above = handoff.parent if handoff is not None else None
+        return False
+
+    def _measure(self, key: _Key, seam: _Seam) -> SeamMeasure:
+        source, to, capability, contract, version = key
+        latencies = sorted(seam.latencies)
+        return SeamMeasure(
+            source=source,
+            to=to,
+            capability=capability,
+            contract=contract,
+            version=version,
+            root=seam.root,
+            receivers=tuple(sorted(seam.receivers)),
+            rules=tuple(sorted(seam.rules.items())),
+            escalated_to=tuple(sorted(seam.escalated_to)),
+            followed=tuple(
+                Followed(why=why, what=what, times=times)
+                for (why, what), times in sorted(seam.followed.items())
+            ),
+            p50_ms=_percentile(latencies, 50),
+            p95_ms=_percentile(latencies, 95),
+            p99_ms=_percentile(latencies, 99),
+            first_at=seam.first_at,
+            last_at=max([seam.last_at, *seam.at.values()]),
+            most_per_task=max(seam.tasks.values(), default=0),
+            running=tuple(sorted(seam.tasks.keys() - self._ended))[:_MOST_TASKS],
+            **seam.counts,
+            **seam.at,
+        )
+
+
+def _percentile(ordered: list[int], percent: int) -> int | None:
+    """Return the smallest value that *percent* of all do not exceed (nearest rank)."""
+    if not ordered:
+        return None
+    return ordered[max(0, -(-len(ordered) * percent // 100) - 1)]
