@@ -233,7 +233,8 @@ class Owned:
         tick = self._tick(now)
         if (tick is not None or self._must_close(catalog)) and await self.settle():
             return True
-        if tick is not None:
+        # A commit takes the revision that it was decided at: what is new to the core it hears of before it rings.
+        if tick is not None and catalog.revision == self.journal.catalog:
             return await self._ring(tick, Context(now, catalog))
         batch = self._open or Batch(Context(now, catalog), _loop_s(), dict(self._positions))
         given = await self._gather(batch)
