@@ -1,0 +1,267 @@
+"""
+Hold a whole log against what was promised: nothing lost, nothing twice, nothing unadmitted, all of it in the audit.
+
+Knows records by their JSON and the journal protocol by its rules; shares no code with the services.
+"""
+
+import json
+import sqlite3
+from collections import defaultdict
+from collections.abc import Collection, Iterable
+from contextlib import closing
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from tests.chaos.readings import Record, Whole
+
+GATES = frozenset({"contract-validator", "policy-engine", "cost-cap"})
+ADMITTING = frozenset({"ALLOW", "ALLOW_WITH_CONSTRAINTS"})
+_CROSSINGS = ("handoff", "result")
+_LAST = ("refused", "accepted", "dispatched", "closed", "escalated")
+_UNAUDITED = ("audit.", "heartbeats.", "snapshots.")
+
+
+@dataclass
+class Found:
+    """What the log tells: counts, and sentences about what must not be."""
+
+    sent: int = 0
+    in_log: int = 0
+    admitted: int = 0
+    refused: int = 0
+    tasks: int = 0
+    outcomes: dict[str, int] = field(default_factory=dict)
+    stale_commits: int = 0
+    claims: int = 0
+    duplicates_of_bytes: int = 0
+    runs: int = 0
+    runs_again: int = 0
+    audited: int = 0
+    poisoned: int = 0
+    lost: list[str] = field(default_factory=list)
+    repeated: list[str] = field(default_factory=list)
+    unadmitted: list[str] = field(default_factory=list)
+    unaudited: list[str] = field(default_factory=list)
+    broken_journal: list[str] = field(default_factory=list)
+    wrong_answers: list[str] = field(default_factory=list)
+    ran_after_end: list[str] = field(default_factory=list)
+
+    @property
+    def violations(self) -> list[str]:
+        """Every sentence about what must not be."""
+        return [
+            *self.lost, *self.repeated, *self.unadmitted, *self.unaudited, *self.broken_journal,
+            *self.wrong_answers, *self.ran_after_end,
+        ]  # fmt: skip
+
+
+def check(
+    whole: Whole, audit: Path, sent: Collection[str], notes: Iterable[str] = (), chief: str = ""
+) -> Found:
+    """
+    Check everything.
+
+    Args:
+        whole: The log, read to its end after everything stopped.
+        audit: The audit sink's database.
+        sent: The ids of the crossings that were confirmed to the load.
+        notes: What agents noted of each run: time, dispatch, key.
+        chief: The initiator whose answers are known beforehand.
+    """
+    found = Found(sent=len(sent))
+    decisions = whole.of("decisions.v1")
+    _crossings(whole, decisions, sent, found)
+    _once(decisions, found)
+    _admission(whole, decisions, found)
+    _journals(whole, found)
+    _audit(whole, audit, found)
+    _runs(decisions, notes, found)
+    if chief:
+        _answers(whole, chief, found)
+    return found
+
+
+def _crossings(whole: Whole, decisions: list[Record], sent: Collection[str], found: Found) -> None:
+    crossings = {r.says["id"]: r for r in whole.of("handoffs.v1") if r.kind in _CROSSINGS and "id" in r.says}
+    decided: dict[str, set[str]] = defaultdict(set)
+    for record in decisions:
+        if "crossing" in record.says:
+            decided[record.says["crossing"]].add(record.kind)
+    found.poisoned = len({(r.says["topic"], str(r.says["position"])) for r in whole.of("dead-letters.v1")})
+    ended = {r.says["task"]: r for r in decisions if r.kind == "task-ended"}
+    found.in_log = len(crossings)
+    found.admitted = sum("dispatched" in kinds or "accepted" in kinds for kinds in decided.values())
+    found.refused = sum("refused" in kinds for kinds in decided.values())
+    found.lost += [f"{one} was confirmed and is not in the log" for one in sent if one not in crossings]
+    found.lost += [
+        f"{record.at}: {record.kind} {one} was never decided"
+        for one, record in crossings.items()
+        if not decided[one] & set(_LAST)
+    ]
+    roots = {r.says["task"] for r in crossings.values() if r.kind == "handoff" and "stamp" not in r.says}
+    found.tasks = len(roots)
+    found.lost += [f"task {task} never ended" for task in roots if task not in ended]
+    for record in ended.values():
+        outcome = record.says["outcome"]
+        found.outcomes[outcome] = found.outcomes.get(outcome, 0) + 1
+
+
+def _once(decisions: list[Record], found: Found) -> None:
+    accepted: dict[str, set[str]] = defaultdict(set)
+    dispatched: dict[tuple[str, int], set[str]] = defaultdict(set)
+    ends: dict[str, set[str]] = defaultdict(set)
+    marks: dict[str, tuple[Any, ...]] = {}
+    for record in decisions:
+        says, envelope = record.says, dict(record.headers).get("sw_envelope")
+        mark = record.source
+        if mark is not None:
+            content = (record.key, record.value, envelope)
+            found.duplicates_of_bytes += mark in marks
+            if marks.setdefault(mark, content) != content:
+                found.repeated.append(f"{record.at}: {mark} was published twice with different bytes")
+        text = json.dumps(says, sort_keys=True)
+        if record.kind == "accepted":
+            accepted[says["dispatch"]].add(text)
+        elif record.kind == "dispatched":
+            dispatched[says["crossing"], says["subject"].get("attempt", 1)].add(text)
+        elif record.kind == "task-ended":
+            ends[says["task"]].add(text)
+    for what, groups in (("accepted", accepted), ("dispatched", dispatched), ("task-ended", ends)):
+        found.repeated += [f"{what} twice: {key}" for key, texts in groups.items() if len(texts) > 1]
+
+
+def _admission(whole: Whole, decisions: list[Record], found: Found) -> None:
+    by_dispatch = {r.says["dispatch"]: r for r in decisions if r.kind == "dispatched"}
+    verdicts: dict[tuple[str, int, int, str, int], str] = {}
+    for record in whole.matching("verdicts."):
+        gate = record.topic.split(".")[1]
+        if record.kind == "verdict":
+            verdicts.setdefault(_subject(gate, record.says["subject"]), record.says["outcome"])
+    crossings = {(r.partition, r.offset): r for r in whole.of("handoffs.v1")}
+    for work in whole.matching("inbox."):
+        if work.kind != "work":
+            continue
+        decision = by_dispatch.get(work.says["dispatch"])
+        if decision is None:
+            found.unadmitted.append(f"{work.at}: work without a decision")
+            continue
+        subject = decision.says["subject"]
+        crossing = crossings.get((subject["partition"], subject["offset"]))
+        if crossing is None or crossing.says.get("id") != work.says["crossing"]:
+            found.unadmitted.append(f"{work.at}: its crossing does not lie where the decision says")
+        elif crossing.value != work.value:
+            found.unadmitted.append(f"{work.at}: delivered other bytes than were judged")
+        for gate in GATES:
+            # After a retry a gate that was not asked again keeps its verdict on the attempt before.
+            attempts = range(subject.get("attempt", 1), 0, -1)
+            said = (verdicts.get(_subject(gate, {**subject, "attempt": n})) for n in attempts)
+            last = next((outcome for outcome in said if outcome is not None), None)
+            if last not in ADMITTING:
+                found.unadmitted.append(f"{work.at}: {gate} said {last} of it")
+
+
+def _subject(gate: str, subject: dict[str, Any]) -> tuple[str, int, int, str, int]:
+    return (gate, subject["partition"], subject["offset"], subject["digest"], subject.get("attempt", 1))
+
+
+def _journals(whole: Whole, found: Found) -> None:
+    promised: dict[str, str] = {}
+    for (topic, partition), records in whole.records.items():
+        if topic.startswith("journal."):
+            promised |= _promised(f"{topic}/{partition}", records, found)
+    published = defaultdict(set)
+    for record in whole.matching(""):
+        if record.source is not None:
+            published[record.source].add(record.topic)
+            if record.source not in promised:
+                found.repeated.append(f"{record.at}: published by no valid commit ({record.source})")
+    found.lost += [f"{mark} was never published" for mark in promised if mark not in published]
+    found.broken_journal += [
+        f"{mark} was promised to {promised[mark]} and lies in {topics}"
+        for mark, topics in published.items()
+        if mark in promised and topics != {promised[mark]}
+    ]
+
+
+def _promised(stem: str, records: list[Record], found: Found) -> dict[str, str]:
+    """Read one journal by the rule of claims and sequence numbers; returns the outputs of what counts."""
+    promised: dict[str, str] = {}
+    epoch, last = None, 0
+    positions: dict[str, int] = {}
+    for record in records:
+        says = json.loads(record.value or b"{}")
+        if says.get("type") == "claim":
+            epoch, last = record.offset, 0
+            found.claims += 1
+        elif says.get("epoch") == epoch and says.get("seq") == last + 1:
+            last += 1
+            for place, offset in says["positions"].items():
+                if offset < positions.get(place, 0):
+                    found.broken_journal.append(f"{record.at}: its position in {place} went back")
+                positions[place] = offset
+            for index, output in enumerate(says.get("outputs", ())):
+                promised[f"{stem}/{epoch}/{last}/{index}"] = output["topic"]
+        else:
+            found.stale_commits += 1
+    return promised
+
+
+def _audit(whole: Whole, database: Path, found: Found) -> None:
+    with closing(sqlite3.connect(f"file:{database}?mode=ro", uri=True)) as base:
+        rows = base.execute(
+            'SELECT leaf, topic, "partition", "offset", key, value FROM records ORDER BY leaf'
+        ).fetchall()
+        if base.execute("PRAGMA integrity_check").fetchone() != ("ok",):
+            found.unaudited.append("the audit's database is damaged")
+    found.audited = len(rows)
+    kept: dict[tuple[str, int, int], tuple[bytes | None, bytes | None]] = {}
+    reached: dict[tuple[str, int], int] = {}
+    for number, (leaf, topic, partition, offset, key, value) in enumerate(rows):
+        if leaf != number:
+            found.unaudited.append(f"leaf {number} is missing")
+            break
+        if offset <= reached.get((topic, partition), -1):
+            found.unaudited.append(f"{topic}/{partition}/{offset} was taken in behind its successor")
+        reached[topic, partition] = offset
+        kept[topic, partition, offset] = (key, value)
+    for record in whole.matching(""):
+        if record.topic.startswith(_UNAUDITED):
+            continue
+        row = kept.pop((record.topic, record.partition, record.offset), None)
+        if row is None:
+            found.unaudited.append(f"{record.at} is not in the audit")
+        elif row[0] != record.key or (row[1] is not None and row[1] != record.value):
+            found.unaudited.append(f"{record.at} is otherwise in the audit")
+    found.unaudited += [f"{place} is in the audit and not in the log" for place in kept]
+
+
+def _runs(decisions: list[Record], notes: Iterable[str], found: Found) -> None:
+    accepted: dict[str, int] = {}
+    for record in decisions:
+        if record.kind == "accepted":
+            accepted.setdefault(record.says["dispatch"], record.appended_at)
+    seen: dict[str, str] = {}
+    for line in notes:
+        at, dispatch, key = line.split()
+        found.runs += 1
+        found.runs_again += dispatch in seen
+        if seen.setdefault(dispatch, key) != key:
+            found.ran_after_end.append(f"dispatch {dispatch} had two idempotency keys")
+        if dispatch in accepted and int(at) > accepted[dispatch]:
+            found.ran_after_end.append(f"dispatch {dispatch} ran again after its result was accepted")
+
+
+def _answers(whole: Whole, chief: str, found: Found) -> None:
+    asked = {
+        r.says["id"]: json.loads(r.value or b"{}")
+        for r in whole.of("handoffs.v1")
+        if r.kind == "handoff" and r.says.get("source", {}).get("agent") == chief
+    }
+    for record in whole.of(f"inbox.{chief}.v1"):
+        if record.kind != "answer" or record.says["outcome"] != "success":
+            continue
+        request = asked.get(record.says["child"], {})
+        right = sum(n * n for n in range(int(request.get("parts", 0))))
+        if json.loads(record.value or b"{}") != {"sum": right}:
+            found.wrong_answers.append(f"{record.at} has another sum than was asked for")

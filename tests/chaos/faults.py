@@ -1,0 +1,238 @@
+"""Break one part of a running platform, and mend it again: each fault is one coroutine that leaves it whole."""
+
+import asyncio
+import os
+import signal
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from random import Random  # noqa: TID251  # a seed makes a run
+
+from tests.chaos.agent import BOSS, CHIEF, WORKER
+from tests.chaos.cluster import Broker, Cluster
+from tests.chaos.load import Load
+
+from seamwork.bus.port import Confirmed
+from seamwork.platform.services import service_environ
+from seamwork.platform.supervisor import Supervisor, free_ports, service_modules
+from seamwork.records.wire import Outgoing
+from seamwork.testing.puppet import new_id
+from seamwork.testing.stage import Stage
+
+# An owner's session ends after 10 s without a sign of life, an agent's likewise.
+PAST_SESSION_S = 14.0
+SHARED = ("contract-validator", "policy-engine", "router", "approval-workflow", "cost-cap")
+"""Services of which several instances may run; the audit sink and the notifier keep a file."""
+
+
+@dataclass
+class Scene:
+    """What can be broken."""
+
+    stage: Stage
+    cluster: Cluster
+    load: Load
+    dice: Random
+
+    @property
+    def services(self) -> Supervisor:
+        """The services' processes."""
+        return self.stage.running.supervisor
+
+    def broker(self) -> Broker:
+        """Choose a broker."""
+        return self.dice.choice(self.cluster.brokers)
+
+    async def add_service(self, name: str) -> str:
+        """Start a second instance of a service; returns its name among the processes."""
+        known = f"{name}-2"
+        if known not in self.services.processes:
+            (port,) = free_ports(1)
+            environ = service_environ(self.stage.door, name, port)
+            logs = self.stage.door.home.logs / f"{known}.log"
+            self.services.add(known, service_modules()[name], environ, logs, port)
+        await self.services.start(known)
+        return known
+
+
+Fault = Callable[[Scene], Awaitable[str]]
+
+
+def _signal(supervisor: Supervisor, name: str, number: signal.Signals) -> int | None:
+    pid = supervisor.processes[name].pid
+    if pid is not None:
+        os.kill(pid, number)
+    return pid
+
+
+async def kill_service(scene: Scene) -> str:
+    """Kill one service; its supervisor starts it again."""
+    name = scene.dice.choice(sorted(scene.services.processes))
+    _signal(scene.services, name, signal.SIGKILL)
+    return name
+
+
+async def kill_all_services(scene: Scene) -> str:
+    """Kill every service at one instant."""
+    for name in scene.services.processes:
+        _signal(scene.services, name, signal.SIGKILL)
+    return "all"
+
+
+async def kill_agent(scene: Scene) -> str:
+    """Kill one agent in the middle of its work."""
+    name = scene.dice.choice(sorted(scene.load.agents.processes))
+    _signal(scene.load.agents, name, signal.SIGKILL)
+    return name
+
+
+async def kill_audit_sink(scene: Scene) -> str:
+    """Kill the audit sink three times, at instants of no meaning."""
+    for _ in range(3):
+        _signal(scene.services, "audit-sink", signal.SIGKILL)
+        await asyncio.sleep(0.5 + 3 * scene.dice.random())
+    return "audit-sink, three times"
+
+
+async def _zombie(supervisor: Supervisor, name: str) -> None:
+    pid = _signal(supervisor, name, signal.SIGSTOP)
+    await asyncio.sleep(PAST_SESSION_S)
+    if pid is not None and supervisor.processes[name].pid == pid:
+        os.kill(pid, signal.SIGCONT)
+
+
+async def zombie_service(scene: Scene) -> str:
+    """Stop one instance past its session while another takes over, and let it go on as a zombie."""
+    name = scene.dice.choice(SHARED)
+    second = await scene.add_service(name)
+    await _zombie(scene.services, name)
+    await scene.services.stop(second)
+    return name
+
+
+async def zombie_agent(scene: Scene) -> str:
+    """Stop one replica of an agent past its session while another takes over, and let it go on."""
+    name = scene.dice.choice((BOSS, WORKER))
+    second = await scene.load.add_agent(name, 2)
+    await _zombie(scene.load.agents, name)
+    await scene.load.agents.stop(second)
+    return name
+
+
+async def scale_service(scene: Scene) -> str:
+    """Bring a second instance in, and take it out again."""
+    name = scene.dice.choice(SHARED)
+    second = await scene.add_service(name)
+    await asyncio.sleep(4 + 4 * scene.dice.random())
+    await scene.services.stop(second)
+    return name
+
+
+async def scale_agent(scene: Scene) -> str:
+    """Bring a second replica of an agent in, and take it out again."""
+    name = scene.dice.choice((BOSS, WORKER))
+    second = await scene.load.add_agent(name, 2)
+    await asyncio.sleep(4 + 4 * scene.dice.random())
+    await scene.load.agents.stop(second)
+    return name
+
+
+async def kill_broker(scene: Scene) -> str:
+    """Kill a broker and start it again on the same data."""
+    broker = scene.broker()
+    await scene.cluster.end(broker, signal.SIGKILL)
+    await scene.cluster.again(broker)
+    return f"node {broker.number}"
+
+
+async def restart_broker(scene: Scene) -> str:
+    """Stop a broker in order and start it again."""
+    broker = scene.broker()
+    await scene.cluster.end(broker, signal.SIGTERM)
+    await scene.cluster.again(broker)
+    return f"node {broker.number}"
+
+
+async def freeze_broker(scene: Scene) -> str:
+    """Stop a broker's process for some seconds: nobody knows what became of what was under way."""
+    broker = scene.broker()
+    os.kill(broker.pid, signal.SIGSTOP)
+    await asyncio.sleep(6)
+    os.kill(broker.pid, signal.SIGCONT)
+    return f"node {broker.number}"
+
+
+async def cut_connections(scene: Scene) -> str:
+    """Cut every connection to every broker, five times in two seconds."""
+    for _ in range(5):
+        for broker in scene.cluster.brokers:
+            broker.proxy.cut()
+        await asyncio.sleep(0.4)
+    return "all"
+
+
+async def hold_connections(scene: Scene) -> str:
+    """Swallow every byte to and from one broker for seconds, with connections that look whole."""
+    broker = scene.broker()
+    broker.proxy.hold()
+    await asyncio.sleep(5)
+    broker.proxy.heal()
+    return f"node {broker.number}"
+
+
+async def delay_connections(scene: Scene) -> str:
+    """Let every piece take a third of a second longer."""
+    for broker in scene.cluster.brokers:
+        broker.proxy.delay_s = 0.3
+    await asyncio.sleep(6)
+    for broker in scene.cluster.brokers:
+        broker.proxy.heal()
+    return "all"
+
+
+async def fill_disk(scene: Scene) -> str:
+    """Leave a broker no room on its disk until it gives up, then make room and start it again."""
+    broker = scene.broker()
+    make_room = scene.cluster.fill(broker)
+    assert broker.process is not None
+    try:
+        await asyncio.wait_for(asyncio.to_thread(broker.process.wait), 30)
+    except TimeoutError:
+        await scene.cluster.end(broker, signal.SIGKILL)
+    make_room()
+    await scene.cluster.again(broker)
+    return f"node {broker.number}, {'a full file system' if broker.on_tmpfs else 'a limit on its files'}"
+
+
+async def isolate_broker(scene: Scene) -> str:
+    """Keep one broker of three away from every client for longer than it is believed."""
+    broker = scene.broker()
+    broker.proxy.refuse()
+    await asyncio.sleep(8)
+    broker.proxy.heal()
+    return f"node {broker.number}"
+
+
+async def poison(scene: Scene) -> str:
+    """Publish what no gate can read: not JSON, no envelope, no key's owner, a tombstone."""
+    key = new_id().encode()
+    records = [
+        Outgoing("handoffs.v1", key, b"\xff\xfe not a crossing", (("sw_envelope", b"\xff{"),)),
+        Outgoing("handoffs.v1", key, b"{}"),
+        Outgoing("handoffs.v1", key, None),
+        Outgoing("handoffs.v1", b"\xff\xff", b"{}", (("sw_envelope", b'{"type":"handoff"}'),)),
+    ]
+    answers = await (await scene.stage.log(f"agent-{CHIEF}")).publish(records)
+    assert all(isinstance(answer, Confirmed) for answer in answers), answers
+    return f"{len(records)} records"
+
+
+FAULTS: dict[str, Fault] = {
+    one.__name__.replace("_", "-"): one
+    for one in (
+        kill_service, zombie_service, kill_broker, kill_agent, cut_connections, fill_disk, poison, zombie_agent,
+        scale_service, kill_audit_sink, delay_connections, restart_broker, scale_agent, hold_connections,
+        freeze_broker, kill_all_services,
+    )
+}  # fmt: skip
+WITH_THREE: dict[str, Fault] = {"isolate-broker": isolate_broker}
+"""What needs brokers that can do without one."""

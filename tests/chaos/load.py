@@ -1,0 +1,187 @@
+"""Begin tasks one after the other, through whatever is being broken, and know of each whether it was confirmed."""
+
+import asyncio
+import os
+import secrets
+import sys
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
+
+import msgspec
+from tests.chaos.agent import BOSS, CHIEF, CONTRACT, VERSION, WORKER
+
+from seamwork.agent import AgentSettings
+from seamwork.agent.pen import Author, Order, root
+from seamwork.agent.post import post
+from seamwork.bus.kafka import KafkaLog
+from seamwork.bus.port import Partition
+from seamwork.clock import SystemClock
+from seamwork.errors import OutcomeUnknownError, RetryableError
+from seamwork.ids import uuid7
+from seamwork.platform.supervisor import Supervisor
+from seamwork.records.decision import TaskEnded
+from seamwork.records.parties import AgentRef, ContractRef, Target
+from seamwork.records.wire import Outgoing, Received, read
+from seamwork.settings.kafka import KafkaAccess
+from seamwork.testing.documents import document
+from seamwork.testing.stage import Stage
+
+PARTS = 3
+_INTENT = "add up the squares"
+_POLL_S = 0.1
+
+
+class Load:
+    """
+    The tasks of one run and the agents that work on them.
+
+    Attributes:
+        sent: The roots that were confirmed: crossing by task.
+        ended: The tasks that have ended, as ``decisions`` says.
+    """
+
+    def __init__(self, stage: Stage, inner: KafkaAccess, deadline_s: float) -> None:
+        self.sent: dict[str, str] = {}
+        self.ended: set[str] = set()
+        self.agents = Supervisor()
+        self.notes = stage.door.home.root / "runs.txt"
+        self.told = asyncio.Condition()
+        self._stage = stage
+        self._inner = inner
+        self._deadline_s = deadline_s
+        self._positions: dict[Partition, int] = {}
+
+    async def join(self) -> None:
+        """Publish what the load works under, and start its agents."""
+        accepts = [{"contract": CONTRACT, "versions": "*"}]
+        await self._stage.cast(
+            {
+                CHIEF: {"accepts": accepts, "authority": {"depth": 3}, "initiator": True, "budget": "chaos"},
+                BOSS: {"accepts": accepts, "authority": {"depth": 3}},
+                WORKER: {"accepts": accepts},
+            },
+            document("Policy", "permissive"),
+            document("Budget", "chaos"),
+            document("Contract", CONTRACT),
+            document(
+                "Flow",
+                "chaos",
+                edges=[
+                    {"from": one, "to": to, "contract": CONTRACT}
+                    for one, to in ((CHIEF, BOSS), (BOSS, WORKER))
+                ],
+            ),
+        )
+        for name in (BOSS, WORKER):
+            await self.add_agent(name)
+
+    async def add_agent(self, name: str, replica: int = 1) -> str:
+        """Start a process of an agent; returns its name among the processes."""
+        known = name if replica == 1 else f"{name}-{replica}"
+        if known not in self.agents.processes:
+            environ = {
+                key: value for key, value in os.environ.items() if not key.startswith(("SEAMWORK_", "KAFKA_"))
+            }
+            environ["SEAMWORK_AGENT_SETTINGS"] = str(self._stage.door.home.agents / f"{name}.toml")
+            logs = self._stage.door.home.logs / f"{known}.log"
+            process = self.agents.add(known, "tests.chaos.agent", environ, logs, 0)
+            process.command = (sys.executable, "-m", "tests.chaos.agent", name, str(self.notes))
+        await self.agents.start(known)
+        return known
+
+    def root(self) -> Outgoing:
+        """Write the root of a new task."""
+        settings = AgentSettings.from_file(self._stage.door.home.agents / f"{CHIEF}.toml")
+        now = SystemClock().now_ms()
+        order = Order(
+            target=Target(agent=BOSS),
+            contract=ContractRef(name=CONTRACT, version=VERSION),
+            payload=msgspec.json.encode({"parts": PARTS}),
+            step="sum",
+            deadline_at=now + int(self._deadline_s * 1000),
+        )
+        author = Author(AgentRef(agent=CHIEF, version=VERSION), settings.platform, settings.key)
+        task, crossing = (uuid7(now, secrets.token_bytes(10)) for _ in range(2))
+        return root(author, order, task=task, crossing=crossing, intent=_INTENT, now=now)
+
+    async def begin(self) -> str:
+        """Begin a task and return its id once its root is confirmed, however long that takes."""
+        record = self.root()
+        await post(await self._stage.log(f"agent-{CHIEF}"), record)
+        found = read_back(record)
+        self.sent[record.key.decode()] = found
+        return record.key.decode()
+
+    async def keep_beginning(self, every_s: float, at_most: int) -> None:
+        """Begin tasks until cancelled, with no more than *at_most* under way."""
+        while True:
+            if len(self.sent) - len(self.ended & self.sent.keys()) < at_most:
+                await self.begin()
+            await asyncio.sleep(every_s)
+
+    async def follow(self) -> None:
+        """Follow the decisions past the proxies and tell who waits of every task that ends."""
+        while True:
+            with suppress(OutcomeUnknownError, RetryableError, OSError):
+                async with KafkaLog(self._inner, self._stage.door.identity.prefix, client_id="chaos") as log:
+                    await self._follow(log)
+            await asyncio.sleep(_POLL_S)
+
+    async def _follow(self, log: KafkaLog) -> None:
+        count = await log.partitions_of("decisions.v1") or 0
+        places = [Partition("decisions.v1", number) for number in range(count)]
+        while True:
+            for place, end in (await log.end_offsets(places)).items():
+                start = self._positions.get(place, 0)
+                for raw in await log.read(place, start, end) if end > start else ():
+                    received = read(raw, self._stage.platform)
+                    if isinstance(received, Received) and isinstance(received.record, TaskEnded):
+                        self.ended.add(str(received.record.task))
+                self._positions[place] = end
+            async with self.told:
+                self.told.notify_all()
+            await asyncio.sleep(_POLL_S)
+
+    async def until_ended(self, tasks: set[str], within_s: float) -> set[str]:
+        """Wait until all these have ended; returns those that have not, when the time is up."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(within_s), self.told:
+                await self.told.wait_for(lambda: tasks <= self.ended)
+        return tasks - self.ended
+
+    async def recovered(self, within_s: float) -> float | None:
+        """Begin a task and return how long it took to its end (s); None if longer than *within_s*."""
+        began = time.monotonic()
+        try:
+            async with asyncio.timeout(within_s):
+                task = await self.begin()
+        except TimeoutError:
+            return None
+        left = within_s - (time.monotonic() - began)
+        return None if await self.until_ended({task}, left) else time.monotonic() - began
+
+
+def read_back(record: Outgoing) -> str:
+    """Return the id of a crossing."""
+    return str(msgspec.json.decode(dict(record.headers)["sw_envelope"] or b"{}")["id"])
+
+
+@asynccontextmanager
+async def loaded(stage: Stage, inner: KafkaAccess, deadline_s: float) -> AsyncIterator[Load]:
+    """Have agents work while in here."""
+    load = Load(stage, inner, deadline_s)
+    following = asyncio.create_task(load.follow())
+    try:
+        await load.join()
+        yield load
+    finally:
+        following.cancel()
+        await asyncio.gather(following, return_exceptions=True)
+        await load.agents.stop_all()
+
+
+def lines(path: Path) -> list[str]:
+    """Return the lines of a file that may not have been begun."""
+    return path.read_text(encoding="ascii").splitlines() if path.exists() else []
