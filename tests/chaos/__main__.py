@@ -3,6 +3,7 @@
 import argparse
 import asyncio
 import json
+import logging
 import secrets
 import tempfile
 from pathlib import Path
@@ -37,6 +38,8 @@ def main() -> Never:
     faults = [name for name in options.only or known for _ in range(options.rounds)]
     if not options.only:
         Random(seed).shuffle(faults)
+    # The client says of every connection that we cut that it was cut.
+    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
     folder = Path(tempfile.mkdtemp(prefix="seamwork-chaos-"))
     report = asyncio.run(
         run(folder, seed, faults, options.brokers, lambda text: print(text, flush=True), options.calm)
