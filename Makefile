@@ -10,6 +10,7 @@
 #   check         90   21; mypy 55 cold
 #   unit tests   150   62 on both cores: cases, laws, wiring on the simulated log
 #   Kafka        240   tests/kafka: jars 10 once, broker 5 once, half a second a platform, then the tests
+#   chaos         40   tests/chaos: a broker and a platform of its own, broken three ways
 #   acceptance   240   tests/acceptance: whole platforms, `make run`, the guide typed from top to bottom
 
 .DEFAULT_GOAL := help
@@ -113,7 +114,8 @@ ROUNDS ?= 1
 BROKERS ?= 3
 
 chaos: setup ## Break a running platform and check the invariants: make chaos SEED=7 ROUNDS=2 BROKERS=3
-	@$(BIN)/python -m tests.chaos $(if $(SEED),--seed $(SEED)) --rounds $(ROUNDS) --brokers $(BROKERS)
+	@$(BIN)/python -m tests.chaos $(if $(SEED),--seed $(SEED)) --rounds $(ROUNDS) --brokers $(BROKERS) \
+		$(if $(PAGE),--keep tests/chaos/results.json --page $(PAGE))
 
 bench: setup ## Measure judging, and crossings side by side with raw Kafka: three minutes, on a machine that does nothing else
 	@$(BIN)/python -m benchmarks.contracts

@@ -1,0 +1,140 @@
+"""The checker finds each thing that must not be: a check that nothing fails proves nothing."""
+
+import json
+import sqlite3
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.chaos.checker import GATES, check
+from tests.chaos.readings import Record, Whole
+
+SUBJECT = {"partition": 0, "offset": 0, "digest": "d"}
+MARK = "journal.router.v1/0/0/1/0"
+
+
+def said(topic: str, offset: int, value: bytes = b"", source: str | None = None, **says: Any) -> Record:
+    """Write a record of the story."""
+    headers: list[tuple[str, bytes | None]] = [("sw_envelope", json.dumps(says).encode())]
+    if source is not None:
+        headers.append(("sw_src", source.encode()))
+    return Record(topic, 0, offset, 1000 + offset, b"t", value, tuple(headers))
+
+
+def story() -> list[Record]:
+    """Tell of one task that went as it should."""
+    commit = {"type": "commit", "epoch": 0, "seq": 1, "positions": {"handoffs.v1/0": 1}}
+    commit |= {"outputs": [{"topic": "decisions.v1"}]}
+    return [
+        said("handoffs.v1", 0, b"{}", type="handoff", id="h", task="t"),
+        *(
+            said(f"verdicts.{gate}.v1", 0, type="verdict", subject=SUBJECT, outcome="ALLOW")
+            for gate in sorted(GATES)
+        ),
+        Record("journal.router.v1", 0, 0, 1000, None, b'{"type":"claim"}'),
+        Record("journal.router.v1", 0, 1, 1001, None, json.dumps(commit).encode()),
+        said("decisions.v1", 0, source=MARK, type="dispatched", crossing="h", dispatch="x", subject=SUBJECT),
+        said("inbox.worker.v1", 0, b"{}", type="work", crossing="h", dispatch="x"),
+        said("decisions.v1", 1, type="accepted", crossing="r", dispatch="x"),
+        said("decisions.v1", 2, type="task-ended", task="t", outcome="complete"),
+    ]
+
+
+def held(folder: Path, told: list[Record], kept: list[Record], notes: tuple[str, ...] = ()) -> list[str]:
+    """Check a story, with what the audit kept of it."""
+    whole = Whole()
+    for record in told:
+        whole.records.setdefault((record.topic, record.partition), []).append(record)
+    with closing(sqlite3.connect(folder / "audit.db")) as base:
+        base.execute('CREATE TABLE records (leaf, topic, "partition", "offset", key, value)')
+        base.executemany(
+            "INSERT INTO records VALUES (?, ?, ?, ?, ?, ?)",
+            [(n, r.topic, r.partition, r.offset, r.key, r.value) for n, r in enumerate(kept)],
+        )
+        base.commit()
+    return check(whole, folder / "audit.db", ["h"], notes).violations
+
+
+def without(told: list[Record], topic: str, kind: str) -> list[Record]:
+    """Leave records out."""
+    return [record for record in told if (record.topic, record.kind) != (topic, kind)]
+
+
+def test_a_story_that_went_well_has_no_violation(tmp_path: Path) -> None:
+    """What the defects below are defects of is sound."""
+    assert [] == held(tmp_path, story(), story(), ("900 x k",))
+
+
+@pytest.mark.parametrize(
+    ("spoil", "expected"),
+    [
+        pytest.param(lambda told: without(told, "handoffs.v1", "handoff"), "not in the log", id="lost"),
+        pytest.param(lambda told: without(told, "decisions.v1", "task-ended"), "never ended", id="no-end"),
+        pytest.param(
+            lambda told: without(told, "decisions.v1", "dispatched"), "never published", id="unsaid"
+        ),
+        pytest.param(
+            lambda told: without(told, "verdicts.cost-cap.v1", "verdict"), "cost-cap said None", id="unjudged"
+        ),
+        pytest.param(
+            lambda told: [*told, said("inbox.worker.v1", 1, b"{}", type="work", crossing="h", dispatch="y")],
+            "work without a decision",
+            id="unadmitted",
+        ),
+        pytest.param(
+            lambda told: [*told, said("inbox.worker.v1", 1, b"[]", type="work", crossing="h", dispatch="x")],
+            "other bytes",
+            id="other-bytes",
+        ),
+        pytest.param(
+            lambda told: [*told, said("decisions.v1", 3, type="accepted", crossing="r2", dispatch="x")],
+            "accepted twice",
+            id="accepted-twice",
+        ),
+        pytest.param(
+            lambda told: [*told, said("decisions.v1", 3, source=MARK, type="noted")],
+            "different bytes",
+            id="another-under-its-mark",
+        ),
+        pytest.param(
+            lambda told: [
+                *told,
+                said("decisions.v1", 3, source=MARK.replace("0/0/1", "0/9/1"), type="noted"),
+            ],
+            "no valid commit",
+            id="a-zombie's-output",
+        ),
+    ],
+)
+def test_each_defect_of_a_log_is_found(
+    tmp_path: Path, spoil: Callable[[list[Record]], list[Record]], expected: str
+) -> None:
+    """The audit has the same, so it is the log itself that tells."""
+    told = spoil(story())
+
+    assert [] != [each for each in held(tmp_path, told, told) if expected in each]
+
+
+@pytest.mark.parametrize(
+    ("kept", "expected"),
+    [
+        pytest.param(story()[1:], "handoffs.v1/0/0 is not in the audit", id="missing"),
+        pytest.param([*story(), said("decisions.v1", 3)], "not in the log", id="invented"),
+        pytest.param(story()[::-1], "behind its successor", id="out-of-order"),
+        pytest.param(
+            [said("handoffs.v1", 0, b"[]"), *story()[1:]], "otherwise in the audit", id="other-bytes"
+        ),
+    ],
+)
+def test_each_defect_of_the_audit_is_found(tmp_path: Path, kept: list[Record], expected: str) -> None:
+    """The log is whole and the audit is not."""
+    assert [] != [each for each in held(tmp_path, story(), kept) if expected in each]
+
+
+def test_a_run_after_the_end_is_found(tmp_path: Path) -> None:
+    """A dispatch whose result was accepted is never begun again, and its key stays the same."""
+    found = held(tmp_path, story(), story(), ("900 x k", "2000 x other"))
+
+    assert 2 == len(found)
