@@ -12,7 +12,7 @@ from typing import Never
 
 from tests.chaos.faults import FAULTS, WITH_THREE
 from tests.chaos.harness import run
-from tests.chaos.telling import page
+from tests.chaos.telling import closing, page
 
 from seamwork.clock import SystemClock
 from seamwork.records.wire import rfc3339
@@ -38,9 +38,11 @@ def main() -> Never:
     faults = [name for name in options.only or known for _ in range(options.rounds)]
     if not options.only:
         Random(seed).shuffle(faults)
+    print(f"seed {seed}, {options.brokers} broker(s), {len(faults)} faults", flush=True)
     # The client says of every connection that we cut that it was cut.
     logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
     folder = Path(tempfile.mkdtemp(prefix="seamwork-chaos-"))
+    print(f"logs: {folder}", flush=True)
     report = asyncio.run(
         run(folder, seed, faults, options.brokers, lambda text: print(text, flush=True), options.calm)
     )
@@ -49,6 +51,7 @@ def main() -> Never:
         options.keep.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
     if options.page:
         page(options.page, result)
+    print(closing(result))
     raise SystemExit(1 if report.violations else 0)
 
 
