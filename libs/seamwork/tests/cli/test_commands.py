@@ -33,7 +33,7 @@ COMMANDS = list(leaves(seamwork))
 # They read and write files alone, or bring a platform of their own; the paths of commands, without the rest.
 WITHOUT_PLATFORM = {
     ("init",), ("rehearse",), ("deploy", "render"), ("contracts", "check"), ("contracts", "diff"),
-    ("contracts", "new"), ("contracts", "types"), ("contracts", "docs"), ("contracts", "test"),
+    ("contracts", "new"), ("contracts", "types"), ("contracts", "docs"), ("contracts", "test"), ("topology",),
 }  # fmt: skip
 # They write files whose names they print.
 WITHOUT_JSON = {("deploy", "render")}

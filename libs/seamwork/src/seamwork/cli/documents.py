@@ -99,6 +99,7 @@ def checked(
         "Key": 7,
         "Team": 8,
         "Review": 9,
+        "Consent": 10,
     }
     return tuple(sorted(documents, key=lambda d: rank[d.kind]))
 
