@@ -9,9 +9,11 @@ import pytest_asyncio
 
 from seamwork.agent import Refused, Task, subtask
 from seamwork.platform.breakers import breakers_of, set_breaker
+from seamwork.platform.pauses import set_pause
 from seamwork.records.crossing import Gap
 from seamwork.records.decision import BreakerMoved, Dispatched, Escalated
 from seamwork.records.decision import Refused as RefusedDecision
+from seamwork.records.verdict import Verdict
 from seamwork.testing.documents import document
 from seamwork.testing.puppet import Puppet, id_in
 from seamwork.testing.stage import Stage
@@ -219,6 +221,31 @@ async def test_a_breaker_is_set_by_hand_and_left_to_itself_again(troupe: Troupe)
 
     assert {"rule": "breaker-open"} == answers[0]
     assert "rule" not in answers[1]
+
+
+async def test_work_for_what_is_paused_waits_and_goes_on(troupe: Troupe) -> None:
+    """It is handed over under the documents by which it was resumed, and not before."""
+
+    async def lead(payload: dict[str, Any], task: Task) -> Any:
+        return await task.delegate(contract=TEAM, to="scout", payload=payload, step="scout")
+
+    door, stage = troupe.stage.door, troupe.stage
+    await set_pause(door, "scout", "a drill", paused=True)
+    root = await troupe.begin(troupe.play(lead=lead, scout=echo), TEAM, "lead")
+    work = await stage.decided(root.crossing.task, Dispatched)
+    for gate in ("contract-validator", "policy-engine", "cost-cap"):
+        await stage.said(
+            f"verdicts.{gate}.v1", Verdict, lambda one: one.crossing != work.crossing, key=root.crossing.task
+        )
+    kept = [one for one in await stage.decisions(root.crossing.task) if isinstance(one, Dispatched)]
+    await set_pause(door, "scout", "", paused=False)
+    ended = await stage.ended(root.crossing.task)
+    handed = [one for one in await stage.decisions(root.crossing.task) if isinstance(one, Dispatched)]
+
+    assert ["lead"] == [one.receiver.agent for one in kept]
+    assert ["lead", "scout"] == [one.receiver.agent for one in handed]
+    assert handed[1].revision.registry > handed[0].revision.registry
+    assert "complete" == ended.outcome
 
 
 async def test_failures_that_spread_halt_the_task(troupe: Troupe) -> None:

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from seamwork.catalog import Catalog
+from seamwork.catalog.entries import Activation
 from seamwork.platform.findings import judge
 from seamwork.platform.home import PlatformHome
 from seamwork.platform.state import KafkaState, RunState
@@ -71,6 +72,7 @@ def down(**fields: Any) -> dict[str, Any]:
     return {"services": (service(ready=False, **fields),)}
 
 
+PAUSED = {("Agent", "idle", "1.0.0"): (Activation("active", "paused", 0),)}
 CLOSING: dict[str, dict[str, Any]] = {
     "not-running": {"state": None},
     "not-ready": {"state": RunState(supervisor=1, state="starting")},
@@ -99,6 +101,7 @@ NOTED: dict[str, dict[str, Any]] = {
     "breaker-open": {
         "breakers": (BreakerLine(agent="a", version="1.0.0", partition=0, state="open", failures=5, since=1),)
     },
+    "paused": {"catalog": Catalog.of([*SOUND, document("Agent", "idle")], PAUSED)},
     "audit-away": {"unknown": {"audit-sink": "it does not answer"}},
 }  # fmt: skip
 

@@ -31,7 +31,7 @@ from seamwork_router.ending import stop_task
 from seamwork_router.entering import count, late, scene_of, seats_for, take_up
 from seamwork_router.facts import facts_of
 from seamwork_router.failure import fail, halt
-from seamwork_router.judging import complete, reached
+from seamwork_router.judging import complete, reached, resumes
 from seamwork_router.limits import spread
 from seamwork_router.memory import Errand, State, Task
 from seamwork_router.outputs import outputs
@@ -222,6 +222,8 @@ def _on_catalog(place: Place, state: State, context: Context) -> Iterator[ev.Eve
             if any(seat.required for seat in seats):
                 yield ev.SeatsTaken(offset=offset, seats=seats, at=context.now)
                 timers.append(live_timer(offset))
+        elif live.phase == "waiting" and live.then == "resume":
+            timers += [live_timer(offset)] if resumes(scene_of(place, state, context, live)) else []
         elif complete(live) and reached(scene_of(place, state, context, live)):
             overdue = live.phase == "waiting" and live.until <= context.now
             timers += [live_timer(offset)] if live.phase == "judging" or overdue else []

@@ -31,7 +31,7 @@ Again = Literal["retry", "reroute", "throttle", "requeue", "release"]
 """Why a crossing is judged again."""
 Phase = Literal["closed", "half-open", "open"]
 """Where the breaker of an agent version stands."""
-Then = Literal["dispatch", "throttle", "retry", "reroute", "case"]
+Then = Literal["dispatch", "throttle", "retry", "reroute", "case", "resume"]
 """What a crossing waits for: to be decided with the votes there are, to be judged again, to be put to people."""
 
 

@@ -21,7 +21,7 @@ from seamwork_router.checks import ENTRY, HANDOFF, PLAN, RESULT, first_problem
 from seamwork_router.dispatching import dispatch
 from seamwork_router.failure import fallbacks_left
 from seamwork_router.memory import APPROVAL, Agreement, Live
-from seamwork_router.pick import plan_back, plan_handoff
+from seamwork_router.pick import PAUSED, plan_back, plan_handoff
 from seamwork_router.problem import Problem
 from seamwork_router.refusing import refuse
 from seamwork_router.saying import common, decided
@@ -98,7 +98,7 @@ def _go_on(scene: Scene, tally: Tally) -> Iterator[ev.Event]:
     handoff = scene.facts.handoff is not None
     plan = plan_handoff(scene, tally) if handoff else plan_back(scene, tally)
     if isinstance(plan, Problem):
-        yield from refuse(scene, tally, plan)
+        yield from _wait_or_refuse(scene, tally, plan)
         return
     wait = tally.not_before or 0
     wanted = Agreement(plan.action_sha256, tally.approvers)
@@ -118,6 +118,23 @@ def _go_on(scene: Scene, tally: Tally) -> Iterator[ev.Event]:
         yield from adopt(scene, scene.task, scene.errand, scene.facts.plan, tally)
     elif scene.named is not None:
         yield from accept(scene, scene.task, scene.errand, scene.named, tally)
+
+
+def _wait_or_refuse(scene: Scene, tally: Tally, problem: Problem) -> Iterator[ev.Event]:
+    """Let wait until its deadline what is only paused; the catalog wakes it earlier."""
+    asked, task = scene.facts.handoff, scene.task
+    if problem.rule in PAUSED and asked is not None and task is not None:
+        until = min(asked.deadline_at, task.deadline_at)
+        if until > scene.now:
+            yield ev.Postponed(offset=scene.facts.offset, until=until, then="resume")
+            return
+    yield from refuse(scene, tally, problem)
+
+
+def resumes(scene: Scene) -> bool:
+    """Say whether what waited because something was paused can go on."""
+    plan = plan_handoff(scene, combine(scene.live.seats, scene.live.votes))
+    return not (isinstance(plan, Problem) and plan.rule in PAUSED)
 
 
 # ── People ───────────────────────────────────────────────────────────────────────────────
@@ -178,14 +195,18 @@ def answered_by_people(scene: Scene, verdict: Verdict, at: int) -> Iterator[ev.E
         approvers=live.holding.approvers, people=people,
     )  # fmt: skip
     yield event
-    ahead = looking_ahead(scene, event)
+    yield from _released(looking_ahead(scene, event))
+
+
+def _released(scene: Scene) -> Iterator[ev.Event]:
+    """Go on after a wait: gates that stood on a document that changed since are asked again."""
     changed = [
-        vote.gate for vote in live.votes.values() if any(_changed(scene, ref) for ref in vote.consulted)
+        vote.gate for vote in scene.live.votes.values() if any(_changed(scene, ref) for ref in vote.consulted)
     ]
     if changed:
-        yield from ask_again(ahead, "release", changed)
+        yield from ask_again(scene, "release", changed)
     else:
-        yield from judge(ahead)
+        yield from judge(scene)
 
 
 def _changed(scene: Scene, ref: DocumentRef) -> bool:
@@ -250,6 +271,18 @@ def _waited(scene: Scene) -> Iterator[ev.Event]:
             yield from _reroute(scene)
         case "case":
             yield from open_case(scene)
+        case "resume":
+            yield from _resumed(scene)
+
+
+def _resumed(scene: Scene) -> Iterator[ev.Event]:
+    """Take up what waited for a resume; at its deadline the pause itself is what it is refused for."""
+    tally = combine(scene.live.seats, scene.live.votes)
+    plan = plan_handoff(scene, tally)
+    if isinstance(plan, Problem) and plan.rule in PAUSED:
+        yield from _wait_or_refuse(scene, tally, plan)
+    else:
+        yield from _released(scene)
 
 
 def _reroute(scene: Scene) -> Iterator[ev.Event]:

@@ -4,7 +4,8 @@ Choose who gets a handoff, with what authority and for how long.
 Rule 1: only whom every gate admits, who is in force now, and who does not stand above in the chain (no cycles).
 Rule 2: among those, somebody whose breaker lets work through, alive before others.
 Rule 3: whom the handoff is meant for comes before the contract's fallbacks.
-Rule 4: nobody gets what would take the task past one of its limits.
+Rule 4: what is paused gets nothing: where all who could have it are, or the flow is, the handoff waits.
+Rule 5: nobody gets what would take the task past one of its limits.
 """
 
 from seamwork.catalog.entries import IN_FORCE
@@ -20,6 +21,9 @@ from seamwork_router.memory import version_key
 from seamwork_router.problem import Problem
 from seamwork_router.scene import Scene, waiting_for
 from seamwork_router.tally import Tally
+
+PAUSED = frozenset({"agent-paused", "flow-paused"})
+"""Why a handoff waits, until somebody resumes what is paused or its deadline has come."""
 
 
 def lineage_of(scene: Scene) -> tuple[str, ...]:
@@ -59,7 +63,21 @@ def pick(scene: Scene, tally: Tally) -> AgentRef | Problem:
     if not rested:
         names = ", ".join(map(version_key, acyclic))
         return Problem("breaker-open", f"the breaker of every candidate is open: {names}")
-    return min(rested, key=lambda ref: not _alive(scene, ref))
+    return _awake(scene, rested, [ref for ref in fitting if ref in primary])
+
+
+def _awake(scene: Scene, rested: list[AgentRef], meant: list[AgentRef]) -> AgentRef | Problem:
+    """Return who of *rested* gets it while some are paused; along which flows says for whom it is *meant*."""
+    source, asked = scene.facts.source, scene.facts.handoff
+    flow = None
+    if source is not None and asked is not None:
+        flow = scene.catalog.flow_paused(source.agent, meant or rested, asked.contract, scene.now)
+    if flow is not None:
+        return Problem("flow-paused", f"the flow {flow} is paused")
+    awake = [ref for ref in rested if not scene.catalog.agent_paused(ref, scene.now)]
+    if not awake:
+        return Problem("agent-paused", f"paused: {', '.join(map(version_key, rested))}")
+    return min(awake, key=lambda ref: not _alive(scene, ref))
 
 
 def plan_handoff(scene: Scene, tally: Tally) -> Plan | Problem:

@@ -6,7 +6,7 @@ version of a name is in force: the one that was activated last.
 """
 
 from bisect import bisect_right
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cached_property
 from types import MappingProxyType
 from typing import Literal, Protocol, TypeVar, cast
@@ -27,7 +27,7 @@ from seamwork.documents.agent import Agent
 from seamwork.documents.budget import Budget
 from seamwork.documents.canonical import digest
 from seamwork.documents.contract import Contract
-from seamwork.documents.flow import Flow
+from seamwork.documents.flow import Edge, Flow
 from seamwork.documents.gate import Gate
 from seamwork.documents.key import Key
 from seamwork.documents.kinds import AnyDocument
@@ -170,6 +170,41 @@ class Catalog:
                 return "closed"
             case _:
                 return None
+
+    def paused(self, at: int) -> frozenset[DocumentRef]:
+        """Return the agent versions and flows in force for which work waits at *at*."""
+        return self._once(("paused",), at, lambda: self._paused(at))
+
+    def _paused(self, at: int) -> frozenset[DocumentRef]:
+        agents = [self._entry("Agent", one.ref.agent, one.ref.version) for one in self.agents(at)]
+        flows = [self._current("Flow", name, at) for name, _ in self._named("Flow")]
+        return frozenset(
+            entry.ref
+            for entry in (*agents, *flows)
+            if entry is not None and (told := entry.activation(at)) is not None and told.mode == "paused"
+        )
+
+    def agent_paused(self, ref: AgentRef, at: int) -> bool:
+        """Say whether work for an agent version waits."""
+        return any(
+            (one.kind, one.name, one.version) == ("Agent", ref.agent, ref.version) for one in self.paused(at)
+        )
+
+    def flow_paused(
+        self, source: str, receivers: Sequence[AgentRef], contract: ContractRef, at: int
+    ) -> str | None:
+        """
+        Return the name of a paused flow if work from *source* waits on every way to one of *receivers*, else None.
+
+        What stands in another flow too, that is not paused, goes on along that one.
+        """
+        paused = {one.name for one in self.paused(at) if one.kind == "Flow"}
+        if not paused:
+            return None
+        along = [
+            flow.name for receiver in receivers for flow, _ in self._drawn(source, receiver, contract, at)
+        ]
+        return next(iter(along), None) if paused.issuperset(along) else None
 
     def agents(self, at: int) -> tuple[AgentEntry, ...]:
         """Return every agent version in force, by name, the highest version first."""
@@ -336,16 +371,7 @@ class Catalog:
         """Return how often one task may come from *source* to *receiver* under *contract*, None where unbounded."""
         if (source, contract.name) not in self._bounded:
             return None
-        agent = self.agent(receiver)
-        offers = agent.spec.offers if agent is not None else ()
-        bounds = [
-            edge.at_most
-            for flow in self.flows(at)
-            for edge in flow.spec.edges
-            if (edge.source, edge.contract) == (source, contract.name)
-            and _accepts(edge.versions, contract.version)
-            and (edge.to == receiver.agent or edge.capability in offers)
-        ]
+        bounds = [edge.at_most for _, edge in self._drawn(source, receiver, contract, at)]
         return (
             max((bound for bound in bounds if bound is not None), default=None)
             if None not in bounds
@@ -353,6 +379,21 @@ class Catalog:
         )
 
     # ── any document ─────────────────────────────────────────────────────────────────
+
+    def _drawn(
+        self, source: str, receiver: AgentRef, contract: ContractRef, at: int
+    ) -> list[tuple[Flow, Edge]]:
+        """Return the edges in force that lead from *source* to *receiver* under *contract*, with their flows."""
+        agent = self.agent(receiver)
+        offers = agent.spec.offers if agent is not None else ()
+        return [
+            (flow, edge)
+            for flow in self.flows(at)
+            for edge in flow.spec.edges
+            if (edge.source, edge.contract) == (source, contract.name)
+            and _accepts(edge.versions, contract.version)
+            and (edge.to == receiver.agent or edge.capability in offers)
+        ]
 
     def reference(self, document: AnyDocument) -> DocumentRef:
         """Return the name, with digest, by which a verdict says that it consulted *document*."""

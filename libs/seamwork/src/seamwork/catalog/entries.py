@@ -11,8 +11,8 @@ from seamwork.records.parties import AgentRef, DocumentRef
 
 Status = Literal["draft", "active", "deprecated", "retired", "revoked"]
 GateMode = Literal["enforce", "shadow"]
-Mode = Literal["enforce", "shadow", "breaker-open", "breaker-closed"]
-"""What an activation sets besides the status: of a gate how it counts, of an agent version its breaker by hand."""
+Mode = Literal["enforce", "shadow", "breaker-open", "breaker-closed", "paused"]
+"""What an activation sets besides the status: how a gate counts, an agent's breaker by hand, or a pause."""
 IN_FORCE: frozenset[str] = frozenset({"active", "deprecated"})
 """The statuses in which a version may be used; a deprecated one is announced besides."""
 

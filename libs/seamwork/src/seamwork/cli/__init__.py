@@ -46,6 +46,8 @@ _COMMANDS = {
     "impact": ("seams", "impact"),
     "topology": ("seams", "topology"),
     "flow": ("seams", "flow"),
+    "pause": ("pauses", "pause"),
+    "resume": ("pauses", "resume"),
     "deploy": ("deploy", "deploy"),
 }
 

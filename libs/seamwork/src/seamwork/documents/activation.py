@@ -5,8 +5,15 @@ from seamwork.documents.problems import did_you_mean
 from seamwork.documents.unbuilt import MODES_NOT_BUILT_YET
 
 STATUSES = ("draft", "active", "deprecated", "retired", "revoked")
-MODES = {"Gate": ("enforce", "shadow"), "Agent": ("breaker-open", "breaker-closed")}
-"""What an activation may set besides the status: how a gate counts, and the breaker of an agent version by hand."""
+MODES = {
+    "Gate": ("enforce", "shadow"),
+    "Agent": ("breaker-open", "breaker-closed", "paused"),
+    "Flow": ("paused",),
+}
+"""
+What an activation may set besides the status: how a gate counts, the breaker of an agent version by hand, and that
+work for an agent version or along a flow waits.
+"""
 
 
 def activation_problem(
@@ -19,8 +26,9 @@ def activation_problem(
     """
     Say why an activation of a document of *kind* is refused, or return None.
 
-    A mode is for gates, and for the breakers of agents; ``canary`` is refused as not built yet. A contract is
-    deprecated with a date and a successor, or those who rely on it would learn of its end by being refused.
+    A mode is for gates, for the breakers of agents, and for what is paused; ``canary`` is refused as not built yet.
+    A contract is deprecated with a date and a successor, or those who rely on it would learn of its end by being
+    refused.
     """
     if kind not in KINDS:
         return f"unknown-kind: there is no kind {kind!r}; {did_you_mean(kind, KINDS) or 'see the documents room'}"
@@ -38,7 +46,7 @@ def activation_problem(
         return f"not-built-yet: the mode {mode!r} is not built yet; one of {', '.join(MODES['Gate'])}"
     known = MODES.get(kind)
     if known is None:
-        return f"mode-without-gate: only a Gate or an Agent has a mode, this is a {kind}"
+        return f"mode-without-gate: only a Gate, an Agent or a Flow has a mode, this is a {kind}"
     if mode not in known:
         return f"unknown-mode: a {kind} has no mode {mode!r}; one of {', '.join(known)}"
     return None

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from importlib.metadata import PackageNotFoundError, version
 
 from seamwork.documents.shape import DAY_SECONDS
+from seamwork.platform.pauses import pauses_in
 from seamwork.platform.views import View
 from seamwork.platform.vitals import ServiceVitals, Vitals
 
@@ -227,6 +228,12 @@ def breakers_open(vitals: Vitals) -> Iterator[Finding]:
         yield _warns("breaker-open", f"the breaker of {name} is not closed", "`seamwork breakers list`")
 
 
+def work_waits(vitals: Vitals) -> Iterator[Finding]:
+    """Agents and flows that somebody has paused."""
+    for one in () if vitals.catalog is None else pauses_in(vitals.catalog, vitals.now):
+        yield _warns("paused", f"work for {one} waits", "`seamwork resume` when it may go on")
+
+
 def record_away(vitals: Vitals) -> Iterator[Finding]:
     """Without its pages nobody can ask what became of a task."""
     said = vitals.unknown.get("audit-sink")
@@ -247,6 +254,7 @@ CHECKS: tuple[Check, ...] = (
     versions_differ,
     strangers,
     breakers_open,
+    work_waits,
     record_away,
 )
 

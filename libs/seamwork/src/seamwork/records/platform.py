@@ -34,7 +34,7 @@ class ActivationRecord(Envelope, frozen=True, kw_only=True, tag="activation"):
     name: str
     version: str
     status: Literal["draft", "active", "deprecated", "retired", "revoked"] = "active"
-    mode: Literal["enforce", "shadow", "breaker-open", "breaker-closed"] | None = None
+    mode: Literal["enforce", "shadow", "breaker-open", "breaker-closed", "paused"] | None = None
     from_at: int | None = None
     ends_at: int | None = None
     successor: str | None = None

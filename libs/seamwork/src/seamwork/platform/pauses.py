@@ -1,0 +1,89 @@
+"""Let work for an agent or along a flow wait, and let it go on again."""
+
+from typing import Literal
+
+from seamwork.catalog import Catalog
+from seamwork.catalog.entries import Entry
+from seamwork.clock import SystemClock
+from seamwork.errors import UnprocessableError
+from seamwork.platform.door import Door
+from seamwork.platform.known import lagging
+from seamwork.platform.views import View
+
+
+class Pause(View, frozen=True, kw_only=True):
+    """One agent version or flow for which work waits."""
+
+    kind: str
+    name: str
+    version: str
+
+    def __str__(self) -> str:
+        """Return it as people write it."""
+        return f"{self.name}@{self.version}" if self.kind == "Agent" else f"flow {self.name}"
+
+
+def pauses_in(catalog: Catalog, now: int) -> tuple[Pause, ...]:
+    """Return what is paused, agents first, by name."""
+    found = sorted((one.kind, one.name, one.version) for one in catalog.paused(now))
+    return tuple(Pause(kind=kind, name=name, version=version) for kind, name, version in found)
+
+
+async def pauses_of(door: Door) -> tuple[Pause, ...]:
+    """Return what is paused on a running platform."""
+    async with door.publisher() as publisher:
+        return pauses_in(await publisher.catalog(), SystemClock().now_ms())
+
+
+async def set_pause(door: Door, name: str, reason: str, *, paused: bool) -> tuple[list[Pause], list[str]]:
+    """
+    Pause or resume an agent or a flow; what is so already stays as it is.
+
+    Args:
+        door: The platform.
+        name: ``agent``: all of its versions in force; ``agent@version``: that one; or the name of a flow.
+        reason: Kept with the activation.
+        paused: Whether work waits from now on.
+
+    Returns:
+        What was paused or resumed, and the services that do not know of it yet.
+
+    Raises:
+        UnprocessableError: No such agent or flow is in force, or both are.
+    """
+    now = SystemClock().now_ms()
+    done: list[Pause] = []
+    behind: list[str] = []
+    async with door.publisher() as publisher:
+        catalog = await publisher.catalog()
+        before = catalog.paused(now)
+        for entry in _named(catalog, name, now):
+            if (entry.ref in before) == paused:
+                continue
+            ref, status = entry.ref, entry.status(now) or "active"
+            mode: Literal["paused"] | None = "paused" if paused else None
+            revision = await publisher.activate(ref.kind, ref.name, ref.version, status, mode, reason)
+            done.append(Pause(kind=ref.kind, name=ref.name, version=ref.version))
+    if done:
+        behind = list(await lagging(door.home, revision))
+    return done, behind
+
+
+def _named(catalog: Catalog, name: str, now: int) -> list[Entry]:
+    bare, _, version = name.partition("@")
+    agents = [
+        entry
+        for entry in catalog.entries("Agent")
+        if entry.document.name == bare and entry.in_force(now) and version in {"", entry.document.version}
+    ]
+    flow = None if version else catalog.current("Flow", bare, now)
+    if agents and flow is not None:
+        raise UnprocessableError(f"{bare} is an agent and a flow; name the agent's version, or rename one")
+    if flow is not None:
+        return [flow]
+    if not agents:
+        flows = ", ".join(one.name for one in catalog.flows(now)) or "none"
+        raise UnprocessableError(
+            f"no agent or flow {name} is in force; flows: {flows}; agents: `seamwork agents list`"
+        )
+    return agents
