@@ -95,6 +95,8 @@ class SimLoop(asyncio.AbstractEventLoop):
         self._halted = False
         self._running = True
         asyncio.events._set_running_loop(self)  # noqa: SLF001
+        for lane in self._lanes:
+            self.resume(lane)  # who stands still would never see that its work is cancelled
         try:
             for _ in range(_PUT_AWAY_ROUNDS):
                 left = [task for lane in self._lanes for task in lane.tasks]
