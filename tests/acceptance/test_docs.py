@@ -2,6 +2,7 @@
 
 import os
 import re
+import shlex
 import signal
 import subprocess
 import sys
@@ -29,7 +30,7 @@ def script() -> str:
     *operate, stop = typed("operate.md")
     lines = ["set -euo pipefail"]
     for title, text in (*operate, *typed("documents.md"), *typed("approvals.md"), stop):
-        lines += [f"echo '## {title}'", text]
+        lines += [f"echo {shlex.quote('## ' + title)}", text]
     return "\n".join(lines)
 
 
