@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from seamwork.authoring.trials import Trial, trials
 from seamwork.cli.contracts import check_what_was_read
 from seamwork.contracts.against import bump_problems
 from seamwork.contracts.codes import CODES
@@ -112,6 +113,10 @@ COPIES = [
     Broken("rule-does-not-compile", FACTS, {f"{RULES}/1/expr": "request.expression_identifiers.all(i, "}),
     Broken("rule-unknown-field", FACTS, {f"{RULES}/1/expr": "request.expression_identifier.all(i, true)"}),
     Broken("rule-type", FACTS, {f"{RULES}/1/expr": "request.ref.name > 7"}),
+    Broken("rule-absent-field", FACTS, {
+        FIELD: {"const": 1},
+        f"{RULES}/1/expr": "request.added == 1 && request.expression_identifiers.all(i, i in this.identifiers)",
+    }),
     Broken("rule-dates-as-text", FACTS, {
         FIELD: WHEN, f"{OUTPUT}/properties/added": WHEN,
         f"{RULES}/1/expr": "!has(this.added) || this.added > request.added ? "
@@ -265,6 +270,12 @@ def test_the_audits_documents_are_clean() -> None:
     assert () == checked.problems
     assert {"missing-outcome", "edge-without-fallback"} == {waived.problem.code for waived in checked.waived}
     assert all(waived.reason for waived in checked.waived)
+
+
+@pytest.mark.parametrize("trial", tuple(trials(originals().values(), examples=6)), ids=str)
+def test_the_audits_contracts_pass_every_trial(trial: Trial) -> None:
+    """What ``contracts check`` calls clean is what ``contracts test`` tries."""
+    trial.run()
 
 
 @pytest.mark.parametrize("broken", COPIES, ids=str)

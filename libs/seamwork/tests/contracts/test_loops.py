@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from seamwork.contracts.described import Described
 from seamwork.contracts.loops import Loops
 from seamwork.rules.cel import environment
 from seamwork.rules.ruleset import RESULT_VARIABLES
@@ -45,6 +46,8 @@ SCHEMA: dict[str, Any] = {
 )
 def test_the_worst_case_is_counted(expression: str, expected: list[tuple[str, int, int]]) -> None:
     """Nested loops multiply; a list without a bound has no worst case; the place is the loop's."""
-    loops = Loops({"this": SCHEMA, "request": SCHEMA}, environment(RESULT_VARIABLES))
+    loops = Loops(
+        Described({"this": SCHEMA, "request": SCHEMA}, RESULT_VARIABLES), environment(RESULT_VARIABLES)
+    )
 
     assert expected == [(code, line, column) for code, _, (line, column) in loops.faults(expression)]

@@ -135,13 +135,17 @@ def _evaluates(compiled: CompiledContract, on: str, examples: int) -> None:
 
 def _refuses(compiled: CompiledContract, on: str, examples: int) -> None:
     schema = promises(compiled.contract)[on].json_schema
+    written = orjson.dumps(
+        schema
+    ).decode()  # its own words are no secret, whatever value has chanced upon one
 
     def refuses(value: Any) -> None:
         judged = _judge(compiled, on, value, {})
         if judged.admitted:
             raise TrialFailedError(f"{on} admits what its schema does not allow: {_shown(value)}")
         for finding in judged.findings:
-            told = [text for text in _texts(value) if text in f"{finding.message} {finding.rule}"]
+            said = f"{finding.message} {finding.rule}"
+            told = [text for text in _texts(value) if text in said and text not in written]
             if told:
                 raise TrialFailedError(f"the finding {finding.rule} shows a value of the payload")
 

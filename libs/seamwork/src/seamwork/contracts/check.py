@@ -7,6 +7,7 @@ What the check lets through compiles, means what its examples say, and shows no 
 from collections.abc import Iterator
 from typing import Any
 
+from seamwork.contracts.absent import Absent
 from seamwork.contracts.codes import CODES, found
 from seamwork.contracts.compiled import (
     CompiledContract,
@@ -16,6 +17,7 @@ from seamwork.contracts.compiled import (
     promises,
 )
 from seamwork.contracts.counters import COUNTERS
+from seamwork.contracts.described import Described
 from seamwork.contracts.examples import judge_example
 from seamwork.contracts.findings import Findings
 from seamwork.contracts.loops import Loops
@@ -92,7 +94,12 @@ def _typed_rules(contract: Contract) -> Iterator[Problem]:
             continue
         schemas = {"this": promise.json_schema} | ({} if on == "input" else request)
         variables = CROSSING_VARIABLES if on == "input" else RESULT_VARIABLES
-        seen, loops = TypedRules(schemas, variables), Loops(schemas, environment(variables))
+        seen, described, env = (
+            TypedRules(schemas, variables),
+            Described(schemas, variables),
+            environment(variables),
+        )
+        absent, loops = Absent(described, env), Loops(described, env)
         for index, rule in enumerate(promise.rules):
             path: tuple[str | int, ...] = (*promise_path(on), "rules", index, "expr")
             place = contract.place(*path)
@@ -100,7 +107,7 @@ def _typed_rules(contract: Contract) -> Iterator[Problem]:
             yield from slips
             if slips:
                 continue
-            for code, message, (line, column) in loops.faults(rule.expr):
+            for code, message, (line, column) in (*absent.faults(rule.expr), *loops.faults(rule.expr)):
                 at = place.inside(line, column)
                 yield Problem(at, json_path(path), code, f"rule {rule.name}: {message}", CODES[code].mend)
 

@@ -134,6 +134,11 @@ CHAPTERS: dict[str, list[Code]] = {
             "At run time a misspelt field is an error, and every crossing is refused.",
             "Use a field that the schema has.",
         ),
+        (
+            "rule-absent-field",
+            "Without the field the rule is an error, and refuses a crossing that the schema allows.",
+            "Put the field into `required`, or ask for it first: `has(this.note) && …`.",
+        ),
         ("rule-type", "The types never go together, so the rule never holds.", "Compare like with like."),
         (
             "rule-dates-as-text",
