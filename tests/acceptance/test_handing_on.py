@@ -241,7 +241,7 @@ async def test_authority_that_was_never_given_is_refused(troupe: Troupe) -> None
 
 
 async def test_a_constraint_cannot_be_dropped(troupe: Troupe) -> None:
-    """A handoff without what binds its sender is refused."""
+    """A handoff without what binds its sender is refused, and so is a result."""
     stage = troupe.stage
     settings = await stage.join("dropper", accepts=[{"contract": "plain", "versions": "*"}])
     await stage.publish(
@@ -257,6 +257,13 @@ async def test_a_constraint_cannot_be_dropped(troupe: Troupe) -> None:
 
     assert "constraint-dropped" == (await stage.refused(sent.at)).rule
     assert "constraint-dropped" == (await stage.told("dropper", sent.crossing.id, "refused")).rule
+
+    answer = dropper.result(offer)
+    loose = await dropper.send(dropper.sealed(changed(answer, constraints=())))
+    refused = await stage.refused(loose.at)
+
+    assert "constraint-dropped" == refused.rule
+    assert "the constraint 'class' of the stamp is missing" == refused.reason
 
 
 async def test_progress_and_usage_are_noted(troupe: Troupe) -> None:

@@ -244,6 +244,12 @@ def another_signers_result() -> Patch:
     )
 
 
+def constraint_dropped_by_an_answer() -> Patch:
+    """Take a result that does not name the constraints of its stamp."""
+    loose = [(name, check) for name, check in checks.RESULT if name != "constraint-dropped"]
+    return patch.object(judging, "_CHECKS", {**judging._CHECKS, "result": loose})
+
+
 def catalog_ignored() -> Patch:
     """Decide without having seen the documents that the gates had seen."""
     return patch.object(judging, "reached", lambda _scene: True)
@@ -321,8 +327,8 @@ _DEFECTS = (
     publish_before_append, no_contiguity_check, stale_epoch_trusted, unknown_taken_for_done, nothing_republished,
     watermark_ahead, retry_out_of_order, snapshot_without_a_field, snapshot_with_old_positions,
     deadlines_over_unread, commit_before_publish, time_from_the_clock, digest_forgotten, dedupe_by_offset,
-    reservation_released_twice, cap_checked_alone, refund_forgotten, another_signers_result, catalog_ignored,
-    retry_without_the_cap, cancelled_and_dispatched, deeper_than_allowed, approval_assumed, silence_is_consent,
+    reservation_released_twice, cap_checked_alone, refund_forgotten, another_signers_result,
+    constraint_dropped_by_an_answer, catalog_ignored, retry_without_the_cap, cancelled_and_dispatched, deeper_than_allowed, approval_assumed, silence_is_consent,
     task_ends_twice, agent_commits_early,
 )  # fmt: skip
 MUTATIONS = tuple(

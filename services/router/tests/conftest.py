@@ -130,6 +130,7 @@ class Bench:
             "parent": work.crossing, "dispatch": work.dispatch, "stamp": self.stamp(work),
             "outcome": outcome, "ordinal": ordinal,
             "contract": f"{work.contract.name}@{work.contract.version}",
+            "constraints": msgspec.to_builtins(work.constraints),
         }  # fmt: skip
         return self.send("result", **{**mine, **fields})
 

@@ -254,12 +254,12 @@ def constraint_dropped(scene: Scene) -> str | None:
     return None if gone is None else f"the constraint {gone.name!r} of the stamp is missing"
 
 
-def plan_drops(scene: Scene) -> str | None:
-    """A plan stands under the constraints of its dispatch, all of them."""
-    plan, dispatch = scene.facts.plan, scene.named
-    if plan is None or dispatch is None:
+def dispatch_constraint_dropped(scene: Scene) -> str | None:
+    """A result, or a plan, stands under the constraints of its dispatch, all of them."""
+    said, dispatch = scene.facts.result or scene.facts.plan, scene.named
+    if said is None or dispatch is None:
         return None
-    gone = dropped(plan.constraints, dispatch.plan.constraints)
+    gone = dropped(said.constraints, dispatch.plan.constraints)
     return None if gone is None else f"the constraint {gone.name!r} of the stamp is missing"
 
 
@@ -316,6 +316,7 @@ RESULT: tuple[tuple[str, Check], ...] = (
     ("stamp-closed", stamp_closed),
     ("sender-revoked", sender_revoked),
     ("plan-pending", plan_pending),
+    ("constraint-dropped", dispatch_constraint_dropped),
     ("open-children", open_children),
 )
 
@@ -324,7 +325,7 @@ PLAN: tuple[tuple[str, Check], ...] = (
     ("task-over", task_over),
     ("stamp-closed", stamp_closed),
     ("sender-revoked", sender_revoked),
-    ("constraint-dropped", plan_drops),
+    ("constraint-dropped", dispatch_constraint_dropped),
     ("plan-late", plan_late),
 )
 

@@ -7,7 +7,10 @@ What an agent of the SDK never does, ``Rogue`` does: answer twice, differently; 
 import asyncio
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
+
+import msgspec
 
 from seamwork.agent import Agent, AgentSettings, Task
 from seamwork.agent.errors import HandoffError
@@ -19,6 +22,7 @@ from seamwork.bus.port import Log, Partition
 from seamwork.clock import Clock
 from seamwork.grants.stamps import inbox_topic
 from seamwork.ids import derived
+from seamwork.records.authority import Constraint
 from seamwork.records.envelope import AnyEnvelope
 from seamwork.records.parties import AgentRef, ContractRef, Target
 from seamwork.records.people import ApprovalRequest, Command, Reply
@@ -182,6 +186,7 @@ class Initiator:
             contract=ContractRef(name=name, version=version),
             payload=json.dumps({"script": one.script}).encode() if payload is None else payload,
             step="root",
+            constraints=(Constraint(name="purpose", value="simulation"),),
             ceiling_micro_usd=one.ceiling_micro_usd,
             deadline_at=at + int(one.deadline_s * 1000),
         )
@@ -203,8 +208,8 @@ class Rogue:
     """
     An agent that reads the inbox of ``worker`` and writes what no SDK would.
 
-    It answers for a dispatch that is the worker's with its own key, answers a second time with other content, and
-    answers late.
+    It answers for a dispatch that is the worker's with its own key, answers a second time with other content,
+    answers late, and answers as if nothing bound it.
 
     Args:
         log: The log, as its process sees it.
@@ -243,6 +248,8 @@ class Rogue:
         author = Author(AgentRef(agent=signer, version=version), PLATFORM, key_of(f"agent:{signer}"))
         if 0.7 < luck:  # noqa: PLR2004, SIM300
             await asyncio.sleep(10 * self._dice.random())
+        if 0.4 <= luck < 0.5:  # noqa: PLR2004
+            offer = replace(offer, work=msgspec.structs.replace(offer.work, constraints=()))
         pen = Pen(author, offer)
         body = json.dumps({"value": f"rogue-{luck:.3f}"}).encode()
         ordinal = 0 if luck < 0.9 else 1  # noqa: PLR2004

@@ -311,6 +311,9 @@ class Seams:
             return
         if crossing.signer != f"agent:{dispatch.receiver}" or crossing.said["dispatch"] != dispatch.id:
             self._wrong("signer", f"a result for {dispatch.id} was accepted that is not its holder's", commit)
+        kept = {(one["name"], one["value"]) for one in crossing.said.get("constraints", ())}
+        if not {(one["name"], one["value"]) for one in dispatch.stamp.get("constraints", ())} <= kept:
+            self._wrong("authority", f"the result of {dispatch.id} lost a constraint of its stamp", commit)
         self._require_votes(RESULT_GATES, said, crossing, None, commit)
         self._end_record(crossing, "accepted", commit)
         self._end_dispatch(dispatch, "accepted", commit)
