@@ -328,8 +328,8 @@ _DEFECTS = (
     watermark_ahead, retry_out_of_order, snapshot_without_a_field, snapshot_with_old_positions,
     deadlines_over_unread, commit_before_publish, time_from_the_clock, digest_forgotten, dedupe_by_offset,
     reservation_released_twice, cap_checked_alone, refund_forgotten, another_signers_result,
-    constraint_dropped_by_an_answer, catalog_ignored, retry_without_the_cap, cancelled_and_dispatched, deeper_than_allowed, approval_assumed, silence_is_consent,
-    task_ends_twice, agent_commits_early,
+    constraint_dropped_by_an_answer, catalog_ignored, retry_without_the_cap, cancelled_and_dispatched,
+    deeper_than_allowed, approval_assumed, silence_is_consent, task_ends_twice, agent_commits_early,
 )  # fmt: skip
 MUTATIONS = tuple(
     Mutation(defect.__name__.replace("_", "-"), (defect.__doc__ or "").strip(), defect) for defect in _DEFECTS
