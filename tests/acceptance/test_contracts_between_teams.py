@@ -74,7 +74,8 @@ class Story:
     async def meanwhile(self, section: str, block: int | None = None) -> str:
         """Type what the guide says while an invoice goes all its way, and return what the commands answer."""
         said, sent = await asyncio.gather(self.type(section, block), self.hand_over())
-        assert "complete" == (await self.stage.ended(sent.crossing.task)).outcome
+        ended = await self.stage.ended(sent.crossing.task)
+        assert "complete" == ended.outcome, await self.stage.story(sent.crossing.task)
         return said
 
     async def went_under(self, sent: Sent) -> str:

@@ -1,5 +1,7 @@
 """Only what a trusted publisher signed gets into the catalog, and the first of two always wins."""
 
+import sys
+import threading
 from collections.abc import Callable
 
 import pytest
@@ -314,3 +316,27 @@ def test_a_deprecation_names_its_end_and_its_successor(topics: Topics) -> None:
     """Those who rely on a version learn of its end before they are refused."""
     topics.publish(CONTRACT.replace("VERSION", "1.0.0"))
     assert "activation-refused" == topics.activate("Contract", "greeting", "1.0.0", "deprecated")
+
+
+def test_a_view_asked_for_while_a_record_is_folded_is_not_kept(topics: Topics) -> None:
+    """A health page asks on a thread of its own; what was published a moment before is known all the same."""
+    done = threading.Event()
+
+    def ask() -> None:
+        while not done.is_set():
+            topics.builder.view()
+
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    asking = threading.Thread(target=ask)
+    asking.start()
+    try:
+        for patch in range(150):
+            assert topics.publish(agent(f"1.0.{patch}")) is None
+            view = topics.builder.view()
+            assert view.agent(AgentRef(agent="parser", version=f"1.0.{patch}")) is not None
+            assert topics.builder.revision == view.revision
+    finally:
+        done.set()
+        asking.join()
+        sys.setswitchinterval(before)

@@ -9,8 +9,11 @@ Rule 5: a contract that its publisher's check refuses is known and never handed 
 
 What is set aside is kept as ``Rejection`` (bounded), for metrics and the log; a bad document never takes a running
 service down.
+
+A builder is fed by one thread and asked by several: a service's pages tell the revision from threads of their own.
 """
 
+import threading
 from collections import deque
 from dataclasses import dataclass, replace
 from types import MappingProxyType
@@ -63,6 +66,8 @@ class CatalogBuilder:
         self._positions = dict.fromkeys(DOCUMENT_TOPICS, 0)
         self._compiled: dict[tuple[str, str], object] = {}
         self._view: Catalog | None = None
+        # Without it a view made while a record is folded would keep what was before, under the revision after.
+        self._whole = threading.Lock()
         self.rejections: deque[Rejection] = deque(maxlen=_KEPT_REJECTIONS)
         self.rejected = 0
 
@@ -83,10 +88,11 @@ class CatalogBuilder:
 
     def view(self) -> Catalog:
         """Return the catalog as it stands; the same object until another record is applied."""
-        if self._view is None:
-            entries = {name: MappingProxyType(dict(versions)) for name, versions in self._entries.items()}
-            self._view = Catalog(self.revision, MappingProxyType(entries), self._compiled)
-        return self._view
+        with self._whole:
+            if self._view is None:
+                entries = {name: MappingProxyType(dict(versions)) for name, versions in self._entries.items()}
+                self._view = Catalog(self.revision, MappingProxyType(entries), self._compiled)
+            return self._view
 
     def lacks_key(self, raw: RawRecord) -> bool:
         """Say whether a record is signed with a key that is not known yet, which the registry may still bring."""
@@ -102,9 +108,12 @@ class CatalogBuilder:
             examine: Say at once, and not only when it is needed, that a contract cannot be relied on. It keeps its
                 version all the same, so that every reader agrees on what came first.
         """
-        self._positions[raw.topic] = max(self._positions[raw.topic], raw.offset + 1)
-        self._view = None
-        rejection = self._fold(raw) or (self._fault(raw) if examine else None)
+        with self._whole:
+            self._positions[raw.topic] = max(self._positions[raw.topic], raw.offset + 1)
+            self._view = None
+            rejection = self._fold(raw)
+        if rejection is None and examine:
+            rejection = self._fault(raw)
         if rejection is not None:
             self.rejected += 1
             self.rejections.append(rejection)

@@ -28,6 +28,7 @@ from seamwork.grants.stamps import inbox_topic
 from seamwork.platform.audit import Audit
 from seamwork.platform.door import REGISTRAR, Door
 from seamwork.platform.home import PlatformHome
+from seamwork.platform.known import lagging
 from seamwork.platform.members import add_agents, add_person, with_own_key
 from seamwork.platform.people import ask
 from seamwork.platform.trust import OPERATOR, agent_kid
@@ -95,9 +96,16 @@ class Stage:
         return self._logs[principal]
 
     async def publish(self, *documents: AnyDocument) -> None:
-        """Publish and activate documents."""
+        """
+        Publish and activate documents, and wait until every service judges by them.
+
+        Raises:
+            AssertionError: A service does not know them in time.
+        """
         async with self.door.publisher() as publisher:
-            await publisher.publish(documents)
+            _, revision = await publisher.publish(documents)
+        behind = await lagging(self.door.home, revision)
+        assert not behind, f"these do not know what was published: {', '.join(behind)}"  # noqa: S101  # a test's own check
 
     async def cast(
         self, agents: Mapping[str, Mapping[str, Any]], *documents: AnyDocument
