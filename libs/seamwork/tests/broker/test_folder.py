@@ -132,3 +132,14 @@ def test_a_home_that_cannot_be_made_is_named(tmp_path: Path) -> None:
 
     with pytest.raises(MisconfiguredError, match="SEAMWORK_HOME"):
         Folder(tmp_path / "file").make()
+
+
+def test_data_of_a_newer_kafka_are_refused_with_the_way_out(folder: Folder) -> None:
+    """A newer Kafka may run on older data, never the other way round; what no note is of is taken as it is."""
+    folder.data.mkdir()
+    folder.take_for("4.1.1")
+    folder.take_for("4.10.0")
+
+    with pytest.raises(MisconfiguredError, match=r"newer-data.*use the Seamwork that ran on it"):
+        folder.take_for("4.1.1")
+    assert "4.10.0\n" == folder.kafka.read_text()

@@ -78,8 +78,8 @@ def test_a_copy_that_is_cut_off_is_refused(home: PlatformHome, tmp_path: Path, c
 @pytest.mark.parametrize(
     ("old", "new", "words"),
     [
-        ('"format":1', '"format":2', "the release that made it"),
-        ('"layout":1', '"layout":0', "the release that made it"),
+        ('"format":1', '"format":2', "restore it with Seamwork "),
+        ('"layout":2', '"layout":3', "restore it with Seamwork "),
         ('"platform":"default"', '"platform":"other"', "--platform other"),
     ],
 )

@@ -1,14 +1,18 @@
 """A platform's folder keeps what makes it itself, and its secrets to itself."""
 
+import json
 import stat
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
 
+from seamwork.broker.secret import write_private
 from seamwork.documents import Agent, DocumentError, canonical, from_canonical
 from seamwork.errors import MisconfiguredError
 from seamwork.platform.files import read_files
 from seamwork.platform.home import PlatformHome, load_key
+from seamwork.platform.layouts import LAYOUT
 from seamwork.platform.state import RunState, read_state, write_state
 from seamwork.platform.trust import agent_kid, ensure_trust, first_documents, key_documents
 from seamwork.testing.clock import SettableClock
@@ -78,13 +82,36 @@ def test_a_key_file_that_is_no_key_is_named(tmp_path: Path) -> None:
         load_key("x", path)
 
 
-def test_a_layout_of_another_release_is_refused_with_the_way_out(home: PlatformHome) -> None:
+@pytest.mark.parametrize(
+    ("layout", "says"),
+    [(99, "layout 99 .* use Seamwork 7.1.0 or later"), (0, "no release"), ("2", "no release")],
+)
+def test_a_layout_of_another_release_is_refused_with_the_way_out(
+    home: PlatformHome, layout: object, says: str
+) -> None:
     """Data that this release does not know is not guessed at."""
     home.ensure(SettableClock(), prefix="seamwork", partitions=4)
     note = home.root / "platform.json"
-    note.write_text(note.read_text().replace('"layout": 1', '"layout": 99'))
-    with pytest.raises(MisconfiguredError, match="layout 99"):
+    note.write_text(json.dumps({**json.loads(note.read_text()), "layout": layout, "release": "7.1.0"}))
+    with pytest.raises(MisconfiguredError, match=says):
         home.identity()
+
+
+def test_a_folder_of_an_older_release_is_read_and_brought_up_to_date(home: PlatformHome) -> None:
+    """Whoever only looks changes nothing; a start writes the note anew and keeps it as it was."""
+    made = home.ensure(SettableClock(), prefix="seamwork", partitions=4)
+    note = home.root / "platform.json"
+    older = {key: value for key, value in json.loads(note.read_text()).items() if key != "release"}
+    write_private(note, json.dumps({**older, "layout": 1}))
+    before = note.read_text()
+
+    assert made == home.identity()
+    assert before == note.read_text()
+    assert made == home.ensure(SettableClock(), prefix="seamwork", partitions=4)
+    assert (LAYOUT, version("seamwork")) == (
+        json.loads(note.read_text())["layout"], json.loads(note.read_text())["release"]
+    )  # fmt: skip
+    assert before == (home.root / "platform.layout-1.json").read_text()
 
 
 def test_a_platform_that_is_not_there_says_how_to_make_it(home: PlatformHome) -> None:

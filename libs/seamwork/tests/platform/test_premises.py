@@ -82,7 +82,7 @@ def test_the_folder_of_another_release_is_found(tmp_path: Path) -> None:
     """With the way out."""
     found = premises(tmp_path)
     note = found.home.root / "platform.json"
-    note.write_text(note.read_text().replace('"layout": 1', '"layout": 99'))
+    note.write_text(note.read_text().replace('"layout": 2', '"layout": 99'))
 
     assert ["foreign-layout"] == names(found)
 

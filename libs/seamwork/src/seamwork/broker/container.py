@@ -123,6 +123,7 @@ def ensure_container(
     running = running_container(home, admin=admin)
     if running is not None:
         return running
+    folder.take_for(IMAGE.rpartition(":")[2])
     node = folder.node(admin, port, seen_at=_SEEN_AT, bind="0.0.0.0")  # noqa: S104 (all of the container)
     folder.write_set_up(node, _CLASSPATH, seen_at=_SEEN_AT)
     if folder.needs_format():

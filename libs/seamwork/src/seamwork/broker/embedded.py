@@ -21,7 +21,7 @@ from seamwork.broker import guard
 from seamwork.broker.configuration import HOST, Node, Ports
 from seamwork.broker.failure import cause_of
 from seamwork.broker.folder import Folder
-from seamwork.broker.jars import Progress, fetch_jars, jar_cache
+from seamwork.broker.jars import Progress, fetch_jars, jar_cache, kafka_version
 from seamwork.broker.java import find_java
 from seamwork.broker.probe import AccessDenied, NotReady, probe
 from seamwork.broker.secret import Credential
@@ -143,6 +143,7 @@ def ensure_broker(
         java = find_java(surroundings)
         jars = fetch_jars(jar_cache(surroundings), progress=progress)
         classpath = os.pathsep.join(str(jar) for jar in jars)
+        folder.take_for(kafka_version())
         node = folder.node(admin, port)
         folder.write_set_up(node, classpath)
         _format(folder, node, java.path, classpath)

@@ -67,6 +67,11 @@ class Folder:
         return self.root / "broker.pid"
 
     @property
+    def kafka(self) -> Path:
+        """Which Kafka wrote the data last."""
+        return self.root / "kafka.version"
+
+    @property
     def ports(self) -> Path:
         """The ports, remembered over restarts."""
         return self.root / "ports.json"
@@ -145,6 +150,25 @@ class Folder:
         )
         self.arguments.write_text(argument_file(arguments), encoding="utf-8")
 
+    def take_for(self, kafka: str) -> None:
+        """
+        Note that the Kafka of this version is about to run on the data.
+
+        Its ``metadata.version`` is never raised unasked, so a newer Kafka runs on older data. The other way
+        round it may find what it cannot read.
+
+        Raises:
+            MisconfiguredError: A newer Kafka has run on them.
+        """
+        kept = self.kafka.read_text(encoding="ascii").strip() if self.kafka.exists() else ""
+        if self.data.exists() and _numbers(kept) > _numbers(kafka):
+            raise MisconfiguredError(
+                f"Kafka {kept} wrote {self.data}, and this release brings Kafka {kafka} (newer-data): use the "
+                "Seamwork that ran on it, or a later one, or restore a backup from before"
+            )
+        if kept != kafka:
+            self.kafka.write_text(f"{kafka}\n", encoding="ascii")
+
     def needs_format(self) -> bool:
         """
         Whether there are no data yet; what an interrupted format left behind is removed.
@@ -212,6 +236,10 @@ def cluster_id(random: bytes) -> str:
     The first bit is cleared, so that no id begins with a hyphen, which the format tool takes for another option.
     """
     return base64.urlsafe_b64encode(bytes([random[0] & 0x7F]) + random[1:]).decode("ascii").rstrip("=")
+
+
+def _numbers(version: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in version.split(".") if part.isdigit())
 
 
 def _is_free(port: int) -> bool:

@@ -25,6 +25,7 @@ from seamwork.errors import MisconfiguredError
 _PARALLEL = 8
 _TIMEOUT_S = 60
 _TRIES = 3
+_KAFKA = "org.apache.kafka:kafka_2.13:"
 
 #: Called with (jars present, jars wanted, name of the last one); draws a bar, or nothing.
 Progress = Callable[[int, int, str], None]
@@ -47,6 +48,12 @@ def locked_jars() -> tuple[Jar, ...]:
     """Return the jars that make up the broker."""
     lock = json.loads((files("seamwork.broker") / "kafka.lock.json").read_text(encoding="utf-8"))
     return tuple(Jar(coordinates, sha256) for coordinates, sha256 in lock["jars"].items())
+
+
+def kafka_version() -> str:
+    """Return the version of the Kafka that the jars are."""
+    (kafka,) = (one for one in locked_jars() if one.coordinates.startswith(_KAFKA))
+    return kafka.coordinates.removeprefix(_KAFKA)
 
 
 def jar_cache(environ: Mapping[str, str]) -> Path:

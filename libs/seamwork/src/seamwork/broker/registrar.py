@@ -93,6 +93,37 @@ class Registrar:
             _all(self._admin.alter_user_scram_credentials([deletion]), "remove a credential")
         self._await(lambda: not self._present_acls(user), "the removal of rights")
 
+    def departures(self, principals: Iterable[Principal]) -> tuple[str, ...]:
+        """
+        Say where the broker is not as the topic files want it for these principals; change nothing.
+
+        Returns:
+            A line for each topic, setting, right and credential that is missing, other, or too much.
+
+        Raises:
+            MisconfiguredError: The broker refuses.
+            RetryableError: The broker did not answer in time.
+        """
+        present = tuple(principals)
+        wanted = topics(self.specs, present, prefix=self.prefix, sizing=self._sizing)
+        listed = self._listed()
+        found = [f"topic {topic.name} is missing" for topic in wanted if topic.name not in listed]
+        there = [topic for topic in wanted if topic.name in listed]
+        found += [
+            f"topic {topic.name} has {listed[topic.name]} partitions, not {topic.partitions}"
+            for topic in there
+            if listed[topic.name] != topic.partitions
+        ]
+        for topic, entries in self._other_configs(there):
+            found += [f"topic {topic.name} has another {entry.name} than {entry.value}" for entry in entries]
+        users = {principal.user(self.prefix) for principal in present}
+        rights = acls(self.specs, present, prefix=self.prefix)
+        held = {acl for acl in self._present_acls() if acl.user in users}
+        found += [f"{_told(acl)} is missing" for acl in sorted(rights - held)]
+        found += [f"{_told(acl)} is too much" for acl in sorted(held - rights)]
+        unknown = users - self._known_users(sorted(users))
+        return (*found, *(f"the credential of {user} is missing" for user in sorted(unknown)))
+
     def _create_topics(self, wanted: tuple[Topic, ...]) -> None:
         listed = self._listed()
         missing = [topic for topic in wanted if topic.name not in listed]
@@ -115,14 +146,23 @@ class Registrar:
         self._await(lambda: names <= set(self._listed()), "new topics")
 
     def _correct_configs(self, present: list[Topic]) -> None:
+        changes = [
+            ConfigResource(ConfigResource.Type.TOPIC, topic.name, incremental_configs=different)
+            for topic, different in self._other_configs(present)
+        ]
+        if changes:
+            _all(self._admin.incremental_alter_configs(changes), "correct the set-up of topics")
+
+    def _other_configs(self, present: list[Topic]) -> list[tuple[Topic, list[ConfigEntry]]]:
+        """Return, of each topic whose settings are not those of its file, the entries that would correct them."""
         if not present:
-            return
+            return []
         asked = [ConfigResource(ConfigResource.Type.TOPIC, topic.name) for topic in present]
         answers = self._admin.describe_configs(asked, request_timeout=_ANSWER_WITHIN_S)
         stored = {
             resource.name: answer for resource, answer in _all(answers, "read the set-up of topics").items()
         }
-        changes = []
+        found = []
         for topic in present:
             different = [
                 ConfigEntry(name, value, incremental_operation=AlterConfigOpType.SET)
@@ -130,12 +170,8 @@ class Registrar:
                 if stored[topic.name][name].value != value
             ]
             if different:
-                resource = ConfigResource(
-                    ConfigResource.Type.TOPIC, topic.name, incremental_configs=different
-                )
-                changes.append(resource)
-        if changes:
-            _all(self._admin.incremental_alter_configs(changes), "correct the set-up of topics")
+                found.append((topic, different))
+        return found
 
     def _create_credentials(
         self, principals: tuple[Principal, ...], store: CredentialStore
@@ -225,6 +261,10 @@ class Registrar:
                     f"{_VISIBLE_WITHIN_S:.0f} s; look at its log and try again"
                 )
             time.sleep(_POLL_S)
+
+
+def _told(acl: Acl) -> str:
+    return f"the right of {acl.user} to {acl.operation} {acl.resource} {acl.name} ({acl.pattern})"
 
 
 def _binding(acl: Acl) -> AclBinding:

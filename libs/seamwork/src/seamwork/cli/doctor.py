@@ -14,6 +14,7 @@ from seamwork.cli.terminal import answer, home_of, json_option, platform_option,
 from seamwork.platform.backup import backup as make_backup
 from seamwork.platform.backup import restore as make_again
 from seamwork.platform.findings import Finding, judge
+from seamwork.platform.furniture import compare
 from seamwork.platform.premises import Premises, inspect
 from seamwork.platform.report import write_report
 from seamwork.platform.vitals import Vitals, look
@@ -38,7 +39,7 @@ async def doctor(platform: str, report: Path | None) -> None:
     """
     home = home_of(platform)
     vitals = await look(home)
-    found = (*judge(vitals), *inspect(_premises(vitals)))
+    found = (*judge(vitals), *await compare(vitals), *inspect(_premises(vitals)))
     facts = {
         "platform": platform,
         "seamwork": version("seamwork"),

@@ -13,6 +13,7 @@ import tarfile
 import tempfile
 import zlib
 from collections.abc import Iterator
+from importlib.metadata import version
 from pathlib import Path, PurePosixPath
 
 import msgspec
@@ -22,7 +23,8 @@ from seamwork.broker.principal import user_name
 from seamwork.clock import SystemClock
 from seamwork.errors import MisconfiguredError, UnprocessableError
 from seamwork.platform.door import REGISTRAR
-from seamwork.platform.home import LAYOUT, PlatformHome
+from seamwork.platform.home import PlatformHome
+from seamwork.platform.layouts import LAYOUT, UPGRADES
 from seamwork.platform.state import read_state
 from seamwork.platform.views import View
 
@@ -34,7 +36,7 @@ _AT_ONCE = 1024 * 1024
 
 
 class Manifest(View, frozen=True, kw_only=True):
-    """What a backup is of: *files* are the SHA-256 of each, by its place in the platform's folder."""
+    """What a backup is of, and which *release* made it: *files* are the SHA-256 of each, by its place."""
 
     format: int
     layout: int
@@ -43,6 +45,7 @@ class Manifest(View, frozen=True, kw_only=True):
     root: str
     made_at: int
     files: dict[str, str]
+    release: str = ""
 
 
 def backup(home: PlatformHome, path: Path) -> Manifest:
@@ -57,8 +60,8 @@ def backup(home: PlatformHome, path: Path) -> Manifest:
     _require_stopped(home, user_name(identity.prefix, REGISTRAR))
     files = {str(PurePosixPath(one.relative_to(home.root))): _digest(one) for one in _files(home)}
     manifest = Manifest(
-        format=FORMAT, layout=LAYOUT, platform=home.name, id=identity.id, root=str(home.root.resolve()),
-        made_at=SystemClock().now_ms(), files=files,
+        format=FORMAT, layout=home.layout, platform=home.name, id=identity.id, root=str(home.root.resolve()),
+        made_at=SystemClock().now_ms(), release=version("seamwork"), files=files,
     )  # fmt: skip
     try:
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
@@ -155,10 +158,11 @@ def _manifest(tar: tarfile.TarFile, first: tarfile.TarInfo | None, path: Path) -
         manifest = msgspec.json.decode(content.read(), type=Manifest)
     except msgspec.DecodeError as error:
         raise UnprocessableError(f"{path} is no backup that this release can read ({error})") from error
-    if (manifest.format, manifest.layout) != (FORMAT, LAYOUT):
+    if manifest.format != FORMAT or manifest.layout not in (LAYOUT, *UPGRADES):
+        maker = f"Seamwork {manifest.release}" if manifest.release else "the release that made it"
         raise MisconfiguredError(
-            f"{path} has format {manifest.format} and layout {manifest.layout}, and this release knows {FORMAT} "
-            f"and {LAYOUT}; restore it with the release that made it"
+            f"{path} has format {manifest.format} and layout {manifest.layout}, and this release knows format "
+            f"{FORMAT} and layouts up to {LAYOUT}; restore it with {maker} or a later one"
         )
     return manifest
 

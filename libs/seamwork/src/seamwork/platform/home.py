@@ -12,18 +12,20 @@ import re
 import secrets
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 from seamwork.broker.secret import CredentialStore, read_private, write_private
 from seamwork.clock import Clock
 from seamwork.errors import MisconfiguredError
 from seamwork.grants.keys import SigningKey
 from seamwork.ids import uuid7
+from seamwork.platform.layouts import LAYOUT, read_note
 from seamwork.settings.environment import others_can_read
 
 DEFAULT_NAME = "default"
 _NAME = re.compile(r"[a-z][a-z0-9-]{0,40}")
-LAYOUT = 1
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -130,25 +132,20 @@ class PlatformHome:
         """Whether the platform was ever made."""
         return self._identity_file.exists()
 
+    @property
+    def layout(self) -> int:
+        """The layout of the folder as it is on disk."""
+        return self._note()[1]
+
     def identity(self) -> Identity:
         """
         Return what the platform is.
 
         Raises:
-            MisconfiguredError: There is no such platform, or it was made by a release that this one does not know.
+            MisconfiguredError: There is no such platform, or a newer release wrote its folder.
         """
-        content = read_private(self._identity_file)
-        if content is None:
-            raise MisconfiguredError(
-                f"there is no platform {self.name!r} in {self.root.parent}; make it with `seamwork up"
-                + ("`" if self.name == DEFAULT_NAME else f" --platform {self.name}`")
-            )
-        layout = content.pop("layout", None)
-        if layout != LAYOUT:
-            raise MisconfiguredError(
-                f"{self.root} has the layout {layout!r} and this release knows {LAYOUT}; use the release "
-                "that made it, or begin another platform with --platform"
-            )
+        content, _ = self._note()
+        del content["layout"], content["release"]
         try:
             return Identity(**content)
         except TypeError as error:
@@ -156,9 +153,20 @@ class PlatformHome:
                 f"{self._identity_file} is damaged ({error}); restore it from a copy"
             ) from error
 
+    def _note(self) -> tuple[dict[str, Any], int]:
+        content = read_private(self._identity_file)
+        if content is None:
+            raise MisconfiguredError(
+                f"there is no platform {self.name!r} in {self.root.parent}; make it with `seamwork up"
+                + ("`" if self.name == DEFAULT_NAME else f" --platform {self.name}`")
+            )
+        return read_note(content, self.root)
+
     def ensure(self, clock: Clock, *, prefix: str, partitions: int) -> Identity:
         """
         Return what the platform is, making it if it does not exist: an id and a root key of its own.
+
+        A folder of an older release is brought up to date; its note as it was stays beside the new one.
 
         Raises:
             MisconfiguredError: It exists with another prefix or partition count.
@@ -172,15 +180,24 @@ class PlatformHome:
                 root_public=root.public,
                 partitions=partitions,
             )
-            content = {"layout": LAYOUT, **asdict(identity)}
-            write_private(self._identity_file, json.dumps(content, indent=2) + "\n")
+            self._write_note(asdict(identity))
         identity = self.identity()
         if (identity.prefix, identity.partitions) != (prefix, partitions):
             raise MisconfiguredError(
                 f"platform {self.name} was made with the prefix {identity.prefix!r} and {identity.partitions} "
                 "partitions, which never change; leave the options out, or begin another with --platform"
             )
+        note, layout = self._note()
+        if layout != LAYOUT:
+            before = self._identity_file.with_suffix(f".layout-{layout}.json")
+            write_private(before, self._identity_file.read_text(encoding="utf-8"))
+        if layout != LAYOUT or note["release"] != version("seamwork"):
+            self._write_note(asdict(identity))
         return identity
+
+    def _write_note(self, identity: dict[str, Any]) -> None:
+        content = {"layout": LAYOUT, "release": version("seamwork"), **identity}
+        write_private(self._identity_file, json.dumps(content, indent=2) + "\n")
 
     def key_file(self, kid: str) -> Path:
         """Return where the private key *kid* lies."""

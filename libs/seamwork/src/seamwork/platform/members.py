@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from seamwork.agent.settings import render
+from seamwork.agent.settings import AgentSettings, render
 from seamwork.broker.principal import agent as agent_principal
 from seamwork.broker.principal import agent_name
 from seamwork.broker.secret import write_private
@@ -111,6 +111,15 @@ def write_agent_settings(door: Door, name: str) -> Path:
         ),
     )
     return path
+
+
+def follow_broker(door: Door) -> None:
+    """Let every agent's settings name the broker where it is now: it may have got another port than it had."""
+    for path in sorted(door.home.agents.glob("*.toml")):
+        before = AgentSettings.from_file(path).kafka.bootstrap
+        if before != door.bootstrap:
+            text = path.read_text(encoding="utf-8")
+            write_private(path, text.replace(f'bootstrap = "{before}"', f'bootstrap = "{door.bootstrap}"'))
 
 
 async def add_person(

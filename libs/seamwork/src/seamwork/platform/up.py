@@ -19,7 +19,7 @@ from seamwork.clock import SystemClock
 from seamwork.platform.door import REGISTRAR, Door
 from seamwork.platform.first import publish_first
 from seamwork.platform.home import PlatformHome
-from seamwork.platform.members import write_agent_settings
+from seamwork.platform.members import follow_broker, write_agent_settings
 from seamwork.platform.services import service_environ
 from seamwork.platform.state import KafkaState, RunState, ServiceState, write_state
 from seamwork.platform.supervisor import Supervisor, free_ports, service_modules
@@ -157,6 +157,7 @@ async def bring_up(  # what an operator may choose
         done("topics")
         tell("publishing keys, gates and the operator")
         await _publish_first(door, home)
+        follow_broker(door)
         done("documents")
         tell("starting the services")
         wanted = _describe(running, services)
