@@ -15,6 +15,7 @@ from ruamel.yaml import YAML
 
 from seamwork.broker.embedded import running_broker
 from seamwork.platform.supervisor import service_modules
+from seamwork.testing.html import faults
 
 pytestmark = pytest.mark.timeout(280)
 
@@ -124,6 +125,16 @@ def test_nothing_is_admitted_while_a_gate_is_away_and_nothing_is_lost(show: Show
     for act in ("governed", "mended"):
         assert [] == show.run[act]["without_end"]
     assert show.run["governed"]["handoffs"] > 2 * LIMIT
+
+
+def test_it_leaves_one_page_to_look_at(show: Shown) -> None:
+    """It needs nothing else, it names what was refused and by which rule, and the terminal says where it is."""
+    html = (show.folder / "run.html").read_text(encoding="utf-8")
+
+    assert [] == faults(html)
+    assert "10 of 10 promises of the story held." in html
+    assert "rule:every-identifier-accounted-for: An identifier" in html
+    assert "run.html" in show.text.splitlines()[-2:][0] + show.text.splitlines()[-1]
 
 
 def test_a_question_that_nobody_answers_expires_and_means_no(show: Shown) -> None:

@@ -71,6 +71,11 @@ def headline(counts: Counts) -> str:
     return ", ".join(parts)
 
 
+def says(entry: AuditEntry | None) -> str:
+    """Say in one line what a report says of a distribution; a dash where it says nothing."""
+    return "-" if entry is None else f"{entry.expression or '-'}: {_WORDS[entry.status]}"
+
+
 def side_by_side(left: AuditReport, right: AuditReport) -> str:
     """Write, as a Markdown table, the distributions about which two reports say different things."""
     ours = {entry.ref: entry for entry in left.entries}
@@ -78,9 +83,9 @@ def side_by_side(left: AuditReport, right: AuditReport) -> str:
     refs = [entry.ref for entry in join(left.entries, right.entries)]
     lines = [f"| distribution | {_cell(left.title)} | {_cell(right.title)} |", "|---|---|---|"]
     for ref in refs:
-        told = tuple(_says(side.get(ref)) for side in (ours, theirs))
+        told = tuple(says(side.get(ref)) for side in (ours, theirs))
         if told[0] != told[1]:
-            lines.append(f"| {_cell(f'{ref.name} {ref.version}')} | {told[0]} | {told[1]} |")
+            lines.append(f"| {_cell(f'{ref.name} {ref.version}')} | {_cell(told[0])} | {_cell(told[1])} |")
     lines.append(f"| **together** | {headline(left.counts)} | {headline(right.counts)} |")
     return "\n".join(lines) + "\n"
 
@@ -122,12 +127,6 @@ def _lines(title: str, entries: tuple[AuditEntry, ...], counts: Counts, left_out
 def _item(entry: AuditEntry) -> str:
     licence = "" if entry.expression is None else f" ({_cell(entry.expression)})"
     return f"- **{_cell(entry.ref.name)} {_cell(entry.ref.version)}**{licence}: {_cell(entry.reason)}"
-
-
-def _says(entry: AuditEntry | None) -> str:
-    if entry is None:
-        return "-"
-    return f"{_cell(entry.expression or '-')}: {_WORDS[entry.status]}"
 
 
 def _cell(text: str) -> str:

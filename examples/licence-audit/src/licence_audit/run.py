@@ -27,8 +27,18 @@ from licence_audit.show.acts import (
     mend,
 )
 from licence_audit.show.checks import Story, checks
-from licence_audit.show.closing import Memory, rss_mb, since, tell_end, tell_next, write_files
-from licence_audit.show.governed import PLATFORM, Governed, documents
+from licence_audit.show.closing import (
+    Memory,
+    rss_mb,
+    service_lines,
+    since,
+    tell_end,
+    tell_next,
+    write_files,
+    write_page,
+)
+from licence_audit.show.governed import PLATFORM, Governed, documents, read_documents
+from licence_audit.show.page import run_page
 from licence_audit.show.screen import Screen
 from seamwork.agent import HandoffError
 from seamwork.broker.embedded import running_broker
@@ -47,7 +57,7 @@ _INTERRUPTED = 130
 async def show(screen: Screen, home: PlatformHome, limit: int) -> bool:
     """Play the three acts and say whether they came out as promised."""
     first = await act_one(screen, limit)
-    screen.act("Act two. Governed: the same agents, and between them six services on a real Kafka")
+    screen.act("Act two. Governed: the same agents, and between them seven services on a real Kafka")
     governed = await Governed.begin(home, screen.note)
     try:
         before = await _prepared(screen, governed)
@@ -62,10 +72,11 @@ async def show(screen: Screen, home: PlatformHome, limit: int) -> bool:
         tell_end(screen, story, blame, done, _memory(governed), found)
         folder = home.root / "runs" / rfc3339(SystemClock().now_ms())[:19].replace(":", "")
         write_files(folder, story, blame, found, screen.seconds)
+        page = write_page(folder, run_page(story, blame, found, read_documents(), tuple(service_lines(done))))
     finally:
         await governed.end()
     command = _readable(Path(sys.executable).with_name("seamwork"))
-    tell_next(screen, home.name, second.submitted.task, _readable(folder), command)
+    tell_next(screen, home.name, second.submitted.task, _readable(folder), _readable(page), command)
     return all(each.holds for each in found)
 
 

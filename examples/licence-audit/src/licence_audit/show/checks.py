@@ -44,12 +44,21 @@ def names(report: AuditReport, *statuses: EntryStatus) -> set[str]:
 
 def unended(trace: Trace) -> list[str]:
     """Return the steps of a task whose handoff came to no end."""
-    return [each.step for each in _all(trace.roots) if each.ended_at is None]
+    return [each.step for each in crossings_of(trace) if each.ended_at is None]
 
 
 def handoffs(trace: Trace) -> int:
     """Return how many handoffs a task had."""
-    return sum(1 for _ in _all(trace.roots))
+    return sum(1 for _ in crossings_of(trace))
+
+
+def crossings_of(trace: Trace) -> Iterator[CrossingView]:
+    """Yield every handoff of a task, each before those that were made while working on it."""
+    waiting = list(reversed(trace.roots))
+    while waiting:
+        crossing = waiting.pop()
+        yield crossing
+        waiting.extend(reversed(crossing.children))
 
 
 def _checks(story: Story) -> Iterator[Check]:
@@ -113,9 +122,3 @@ def _differing(ours: AuditReport, true: AuditReport, without: set[str]) -> list[
 
 def _says(entry: AuditEntry) -> tuple[str | None, EntryStatus]:
     return entry.expression, entry.status
-
-
-def _all(crossings: tuple[CrossingView, ...]) -> Iterator[CrossingView]:
-    for crossing in crossings:
-        yield crossing
-        yield from _all(crossing.children)

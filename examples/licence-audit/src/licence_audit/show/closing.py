@@ -14,6 +14,7 @@ from licence_audit.show.acts import Act
 from licence_audit.show.checks import Check, Story, handoffs, names, unended
 from licence_audit.show.screen import Screen
 from seamwork.platform.views import Blame, Summary, Tally, blame_line
+from seamwork.seams.page import Page, as_html
 
 _WIDTH = 100
 
@@ -61,8 +62,8 @@ def tell_end(
         screen.say(f"    {'yes' if each.holds else 'NO '}  {each.promise}{differs}")
 
 
-def tell_next(screen: Screen, platform: str, task: str, folder: str, command: str) -> None:
-    """Name three commands to try next."""
+def tell_next(screen: Screen, platform: str, task: str, folder: str, page: str, command: str) -> None:
+    """Name three commands to try next, and where to look."""
     screen.act("To try next")
     for words, what in (
         ("up --detach", "start the same platform again; it has kept everything"),
@@ -73,6 +74,7 @@ def tell_next(screen: Screen, platform: str, task: str, folder: str, command: st
         screen.say(f"        {what}")
     screen.say("")
     screen.say(f"The reports of this run: {folder}")
+    screen.say(f"All of it as one page, for a browser: {page}")
 
 
 def service_lines(done: Summary) -> Iterator[str]:
@@ -132,6 +134,13 @@ def write_files(folder: Path, story: Story, blame: Blame, found: tuple[Check, ..
         "checks": {each.promise: each.holds for each in found},
     }
     (folder / "run.json").write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+
+
+def write_page(folder: Path, page: Page) -> Path:
+    """Write the run as one file for a browser."""
+    path = folder / "run.html"
+    path.write_text(as_html(page), encoding="utf-8")
+    return path
 
 
 def _act(act: Act) -> dict[str, Any]:

@@ -20,12 +20,12 @@ from seamwork.broker.principal import agent as agent_principal
 from seamwork.bus.port import Log
 from seamwork.cli.documents import checked
 from seamwork.clock import SystemClock
-from seamwork.documents import Agent
+from seamwork.documents import Agent, AnyDocument
 from seamwork.errors import MisconfiguredError
 from seamwork.ids import uuid7
 from seamwork.platform.audit import Audit
 from seamwork.platform.door import Door
-from seamwork.platform.files import read_files
+from seamwork.platform.files import gather, read_files, with_any_key
 from seamwork.platform.home import PlatformHome
 from seamwork.platform.known import lagging
 from seamwork.platform.members import add_person, write_agent_settings
@@ -208,6 +208,11 @@ def documents(*, without: str = "") -> list[Path]:
     found = [*sorted(own_directory("contracts").glob("*.yaml"))]
     found += [path for path in sorted(own_directory("documents").glob("*.yaml")) if path.name != without]
     return found
+
+
+def read_documents() -> tuple[AnyDocument, ...]:
+    """Read the example's documents as they lie in its folder, for looking at them."""
+    return gather(documents(), with_any_key)[0]
 
 
 def document(name: str) -> Path:

@@ -282,6 +282,11 @@ def render_trace(trace: Trace, width: int = WIDTH) -> str:
     return "\n".join(_trace_lines(trace, width)) + "\n"
 
 
+def render_crossing(crossing: CrossingView, width: int = WIDTH) -> str:
+    """Draw one handoff with all that became of it, as it stands in the tree of its task."""
+    return "\n".join(_branch(_crossing_lines(crossing, width), True, width)) + "\n"  # noqa: FBT003  # the only one
+
+
 def render_blame(blame: Blame, width: int = WIDTH) -> str:
     """Say in sentences what explains the outcome of a task."""
     return "\n".join(_blame_lines(blame, width)) + "\n"

@@ -72,6 +72,8 @@ def ready_page(flow: str, points: Sequence[Point], max_age_days: int, measured: 
         Words(f"What proves a point is at most {max_age_days} days old; a document alone declares it."),
         Table("The seven points", ("point", "state", "how far", "what is asked"), rows),
     ]
+    if any(seam.state != "proven" for point in points for seam in point.seams):
+        blocks.append(Heading("What is not proven"))
     for point in points:
         waiting = [seam for seam in point.seams if seam.state != "proven"]
         if waiting:
