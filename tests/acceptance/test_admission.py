@@ -19,6 +19,7 @@ from seamwork.agent import Task
 from seamwork.platform.findings import judge
 from seamwork.platform.vitals import look
 from seamwork.records.decision import Dispatched, Refused
+from seamwork.records.wire import Outgoing
 from seamwork.testing.documents import document
 from seamwork.testing.puppet import Puppet, Sent
 from seamwork.testing.stage import Stage
@@ -145,6 +146,34 @@ async def test_a_disk_nearly_full_stops_new_tasks_and_nothing_else(troupe: Troup
     assert "complete" == ended.outcome
     assert isinstance(again, Dispatched)
     assert [] == [one for one in found if one.closes]
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+async def test_a_record_that_falls_behind_stops_new_tasks_until_it_has_caught_up(troupe: Troupe) -> None:
+    """The audit sink is made slow and flooded: tasks are refused for that, then begin again."""
+    stage = troupe.stage
+    before = dict(stage.running.supervisor.processes[SINK].environ)
+    slow = {"SEAMWORK_AUDIT_SINK_BATCH_RECORDS": "1", "SEAMWORK_AUDIT_SINK_MOST_BEHIND_S": "1"}
+    play = troupe.play(**{"adm-worker": echo})
+    await restarted(stage, {**before, **slow})
+    try:
+        # Nobody but the audit sink, and people, read this topic.
+        junk = [Outgoing(topic="approvals.v1", key=b"adm", value=b"x", partition=0)] * 500
+        refused: Refused | Dispatched | None = None
+        deadline = time.monotonic() + WITHIN_S
+        while not isinstance(refused, Refused) and time.monotonic() < deadline:
+            await stage.send("approval-workflow", *junk)
+            refused = await decision(stage, await troupe.begin(play, CONTRACT, "adm-worker"))
+        await restarted(stage, {**before, "SEAMWORK_AUDIT_SINK_MOST_BEHIND_S": "1"})
+        again = await until_begun(troupe, play, admitted=True)
+    finally:
+        await restarted(stage, before)
+
+    assert isinstance(refused, Refused)
+    assert "admission-closed" == refused.rule
+    assert "the audit sink is more than 1 s behind" in refused.reason
+    assert isinstance(again, Dispatched)
 
 
 async def restarted(stage: Stage, environ: dict[str, str]) -> None:

@@ -78,8 +78,8 @@ class Bench:
         log: The inputs, with the instant and the catalog they were decided with.
     """
 
-    def __init__(self, documents: Iterable[AnyDocument] = (), partitions: int = 1) -> None:
-        self.machine: Decider[State, Input, ev.Event, Context] = router(partitions, PLATFORM)
+    def __init__(self, documents: Iterable[AnyDocument] = (), partitions: int = 1, **bounds: int) -> None:
+        self.machine: Decider[State, Input, ev.Event, Context] = router(partitions, PLATFORM, **bounds)
         self.state = self.machine.initial()
         self.documents = [*world(), *documents]
         self.catalog = Catalog.of(self.documents)

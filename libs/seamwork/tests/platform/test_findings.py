@@ -40,7 +40,7 @@ def beat(**fields: Any) -> Beat:
     """Describe the heartbeat of an agent that lives, but for *fields*."""
     given: dict[str, Any] = {
         "name": "worker", "kind": "agent", "version": "1.0.0", "instance": "w-1", "state": "ready", "age_ms": 10,
-        "skew_ms": 0, "in_flight": 0, "lives": True,
+        "skew_ms": 0, "in_flight": 0, "detail": "", "lives": True,
     }  # fmt: skip
     return Beat(**(given | fields))
 

@@ -3,7 +3,7 @@
 from seamwork.catalog import Context
 from seamwork.decider import Decider, Input
 from seamwork_approval_workflow.decide import GATE, approval_workflow, outputs
-from seamwork_approval_workflow.state import Desk, Event, evolve, timer
+from seamwork_approval_workflow.state import Desk, Event, evolve, sizes, timer
 
 DAY_S = 24 * 60 * 60
 
@@ -19,4 +19,5 @@ def machine(platform: str, wait_s: int = DAY_S) -> Decider[Desk, Input, Event, C
         event_type=Event,
         state_type=Desk,
         timer=timer,
+        sizes=sizes,
     )

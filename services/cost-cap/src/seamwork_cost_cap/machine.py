@@ -3,7 +3,7 @@
 from seamwork.catalog import Context
 from seamwork.decider import Decider, Input
 from seamwork_cost_cap.decide import GATE, cost_cap, outputs
-from seamwork_cost_cap.state import Event, Ledger, evolve, timer
+from seamwork_cost_cap.state import Event, Ledger, evolve, sizes, timer
 
 
 def machine(platform: str) -> Decider[Ledger, Input, Event, Context]:
@@ -17,4 +17,5 @@ def machine(platform: str) -> Decider[Ledger, Input, Event, Context]:
         event_type=Event,
         state_type=Ledger,
         timer=timer,
+        sizes=sizes,
     )

@@ -255,6 +255,16 @@ def evolve(ledger: Ledger, event: Event) -> Ledger:
     return ledger
 
 
+def sizes(ledger: Ledger) -> dict[str, int]:
+    """Say how much the gate remembers; accounts of budgets stay, what was reserved goes."""
+    return {
+        "tasks": len(ledger.tasks),
+        "reservations": len(ledger.reservations),
+        "crossings": len(ledger.judged),
+        "early decisions": len(ledger.early),
+    }
+
+
 def timer(ledger: Ledger) -> int | None:
     """Return when something may be forgotten next."""
     return min(map(int, ledger.due), default=None)

@@ -3,7 +3,7 @@
 from seamwork.catalog import Context
 from seamwork.decider import Decider, Input
 from seamwork_policy_engine.decide import GATE, outputs, policy_engine
-from seamwork_policy_engine.state import Event, Memory, evolve, timer
+from seamwork_policy_engine.state import Event, Memory, evolve, sizes, timer
 
 
 def machine(platform: str) -> Decider[Memory, Input, Event, Context]:
@@ -17,4 +17,5 @@ def machine(platform: str) -> Decider[Memory, Input, Event, Context]:
         event_type=Event,
         state_type=Memory,
         timer=timer,
+        sizes=sizes,
     )

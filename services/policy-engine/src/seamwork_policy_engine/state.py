@@ -100,6 +100,11 @@ def timer(memory: Memory) -> int | None:
     return min(map(int, memory.due), default=None)
 
 
+def sizes(memory: Memory) -> dict[str, int]:
+    """Say how much the gate remembers."""
+    return {"crossings": len(memory.seen), "tasks": len(memory.tasks)}
+
+
 def _remember(memory: Memory, token: str, until: int) -> None:
     due = (until // BUCKET_MS + 1) * BUCKET_MS
     memory.due.setdefault(str(due), []).append(token)

@@ -13,6 +13,7 @@ from seamwork.records.authority import Authority, Constraint
 from seamwork.records.partition import partition_of
 from seamwork_router.cases import order_problem
 from seamwork_router.limits import fanned_out, halted
+from seamwork_router.memory import aim_of
 from seamwork_router.plans import (
     dependency_unmet,
     not_in_plan,
@@ -69,6 +70,20 @@ def admission_closed(scene: Scene) -> str | None:
     if not is_root(scene) or not scene.state.obstacles:
         return None
     return "no task is begun while " + "; ".join(one.reason for one in scene.state.obstacles)
+
+
+def too_many_tasks(scene: Scene) -> str | None:
+    """What is under way is bounded, and one receiver that is slow does not use up all of it."""
+    asked = scene.facts.handoff
+    if asked is None or not is_root(scene):
+        return None
+    most, most_aimed = scene.place.most_tasks, scene.place.most_aimed
+    if len(scene.state.tasks) >= most:
+        return f"{most} tasks are under way in this partition; begin it when some of them have ended"
+    aim = aim_of(asked.target)
+    if scene.state.aims.get(aim, 0) >= most_aimed:
+        return f"{most_aimed} tasks for {aim} are under way in this partition; begin it when some have ended"
+    return None
 
 
 def task_exists(scene: Scene) -> str | None:
@@ -177,6 +192,7 @@ ENTRY: tuple[tuple[str, Check], ...] = (
     ("expired", expired),
     ("task-exists", task_exists),
     ("admission-closed", admission_closed),
+    ("too-many-tasks", too_many_tasks),
     ("unknown-task", unknown_task),
     ("task-over", task_over),
     ("stamp-unknown", stamp_unknown),

@@ -33,29 +33,36 @@ from seamwork_router.facts import facts_of
 from seamwork_router.failure import fail, halt
 from seamwork_router.judging import complete, reached, resumes
 from seamwork_router.limits import spread
-from seamwork_router.memory import Errand, State, Task
+from seamwork_router.memory import Errand, State, Task, sizes
 from seamwork_router.outputs import outputs
 from seamwork_router.people import order
 from seamwork_router.problem import Problem
-from seamwork_router.scene import Place
+from seamwork_router.scene import MOST_AIMED, MOST_TASKS, Place
 from seamwork_router.state import evolve, seen
 from seamwork_router.timers import live_timer, work_timer
 
 HANDOFFS = "handoffs.v1"
 COMMANDS = "commands.v1"
+MOST_AHEAD = 20_000
+"""So far before a crossing its verdict may come: all topics are read at one pace, so beyond lies only what is
+about no crossing. It is not kept, and if a crossing comes after all, its gate was silent: it is refused."""
 MAX_RINGING = 500
 """So many timers at most are served by one tick; the next one follows at once."""
 
 
-def router(partitions: int, platform: str) -> Decider[State, Input, ev.Event, Context]:
+def router(
+    partitions: int, platform: str, *, most_tasks: int = MOST_TASKS, most_aimed: int = MOST_AIMED
+) -> Decider[State, Input, ev.Event, Context]:
     """
     Make the machine.
 
     Args:
         partitions: How many partitions ``handoffs`` has, to hold a record's place against its key.
         platform: The platform's id, which stamps name and signatures cover.
+        most_tasks: Under way in one partition; more are not begun.
+        most_aimed: The same, of those that ask for one agent or capability.
     """
-    place = Place(platform, partitions)
+    place = Place(platform, partitions, most_tasks, most_aimed)
 
     def decide(state: State, given: Input, context: Context) -> Sequence[ev.Event]:
         events = tuple(_decide(place, state, given, context))
@@ -70,6 +77,7 @@ def router(partitions: int, platform: str) -> Decider[State, Input, ev.Event, Co
         event_type=ev.Event,
         state_type=State,
         timer=lambda state: state.timers.earliest(),
+        sizes=sizes,
     )
 
 
@@ -125,7 +133,9 @@ def _on_verdict(
         yield ev.VerdictLate(gate=verdict.gate, subject=subject, why="another-topic")
         return
     if subject.offset >= state.read_to:
-        if not any(_same(verdict, kept) for kept in state.early.get(str(subject.offset), ())):
+        if subject.offset >= state.read_to + MOST_AHEAD:
+            yield ev.VerdictLate(gate=verdict.gate, subject=subject, why="too-early")
+        elif not any(_same(verdict, kept) for kept in state.early.get(str(subject.offset), ())):
             yield ev.VerdictKept(verdict=verdict)
         return
     live = state.live.get(str(subject.offset))

@@ -19,7 +19,7 @@ from seamwork_router import events as ev
 from seamwork_router.checks import ENTRY, expired, first_problem, is_root, wrong_key, wrong_partition
 from seamwork_router.facts import Facts
 from seamwork_router.judging import answered_by_people, judge, woken
-from seamwork_router.memory import APPROVAL, Errand, Known, Live, State, Task
+from seamwork_router.memory import APPROVAL, Errand, Known, Live, State, Task, aim_of
 from seamwork_router.problem import Problem
 from seamwork_router.refusing import refuse
 from seamwork_router.saying import refused
@@ -216,6 +216,7 @@ def _opening(scene: Scene) -> ev.TaskOpened | Problem:
         ),
         deadline_at=asked.deadline_at,
         at=scene.now,
+        aimed=aim_of(asked.target),
     )
 
 

@@ -135,7 +135,7 @@ class VerdictLate(Wire, frozen=True, kw_only=True, tag="verdict-late"):
 
     gate: str
     subject: Subject
-    why: Literal["decided", "second", "another-digest", "another-topic", "not-asked"]
+    why: Literal["decided", "second", "another-digest", "another-topic", "not-asked", "too-early"]
 
 
 class Claimed(Wire, frozen=True, kw_only=True, tag="claimed"):
@@ -151,7 +151,7 @@ class Claimed(Wire, frozen=True, kw_only=True, tag="claimed"):
 
 
 class TaskOpened(Wire, frozen=True, kw_only=True, tag="task-opened"):
-    """An initiator began a task."""
+    """An initiator began a task; *aimed* names whom its first handoff asks for."""
 
     task: str
     root: str
@@ -161,6 +161,7 @@ class TaskOpened(Wire, frozen=True, kw_only=True, tag="task-opened"):
     initiator: Initiator
     deadline_at: int
     at: int
+    aimed: str = ""
 
 
 class ContractSettled(Wire, frozen=True, kw_only=True, tag="contract-settled"):

@@ -12,7 +12,7 @@ from seamwork.records.authority import Spent
 from seamwork.records.crossing import Gap, Outcome, Subtask
 from seamwork.records.decision import Why
 from seamwork.records.inbox import Answer, Notice
-from seamwork.records.parties import AgentRef, ContractRef, Position
+from seamwork.records.parties import AgentRef, ContractRef, Position, Target
 from seamwork.records.platform import Obstacle
 from seamwork.records.verdict import Approvers, Verdict
 from seamwork_router import events as ev
@@ -195,7 +195,7 @@ class Task(msgspec.Struct):
     One task in hand; its handoffs are a tree below *root*.
 
     *touched* are the agents that had work of it, *failures* counts handoffs that brought nothing or an error,
-    *hops*, by the name of the way, how often it was gone.
+    *hops*, by the name of the way, how often it was gone; *aimed* names whom its root asks for.
     """
 
     id: str
@@ -213,6 +213,7 @@ class Task(msgspec.Struct):
     touched: list[str] = []
     failures: int = 0
     hops: dict[str, Hop] = {}
+    aimed: str = ""
 
 
 class LateDispatch(msgspec.Struct):
@@ -231,7 +232,11 @@ class Over(msgspec.Struct):
 
 
 class State(msgspec.Struct):
-    """Everything the router remembers of one partition; *live* and *early* by their offset, as text."""
+    """
+    Everything the router remembers of one partition; *live* and *early* by their offset, as text.
+
+    *aims* counts the tasks in hand by whom their roots ask for.
+    """
 
     read_to: int = 0
     live: dict[str, Live] = {}
@@ -243,6 +248,23 @@ class State(msgspec.Struct):
     alive: dict[str, int] = {}
     breakers: dict[str, ev.Breaker] = {}
     obstacles: tuple[Obstacle, ...] = ()
+    aims: dict[str, int] = {}
+
+
+def sizes(state: State) -> dict[str, int]:
+    """Say how much the router remembers; what is over goes with its redelivery horizon."""
+    return {
+        "tasks": len(state.tasks),
+        "crossings": len(state.live),
+        "early verdicts": len(state.early),
+        "over": len(state.over),
+        "strays": len(state.strays),
+    }
+
+
+def aim_of(target: Target) -> str:
+    """Return the name under which tasks are counted by whom their roots ask for."""
+    return target.agent if target.agent is not None else f"capability {target.capability}"
 
 
 def version_key(ref: AgentRef) -> str:

@@ -13,12 +13,23 @@ from seamwork_router.memory import Dispatch, Errand, Live, State, Task
 __all__ = ["Place", "Scene", "Waiting", "inbox_topic", "origin_of", "terminal", "waiting_for"]
 
 
+MOST_TASKS = 100_000
+MOST_AIMED = 20_000
+
+
 @dataclass(frozen=True, slots=True)
 class Place:
-    """The platform that the router serves: its id, and how many partitions ``handoffs`` has."""
+    """
+    The platform that the router serves: its id, and how many partitions ``handoffs`` has.
+
+    *most_tasks* bounds what is under way in one partition, and with it the memory; *most_aimed* those whose roots
+    ask for one agent, or capability.
+    """
 
     platform: str
     partitions: int
+    most_tasks: int = MOST_TASKS
+    most_aimed: int = MOST_AIMED
 
 
 @dataclass(frozen=True, slots=True)

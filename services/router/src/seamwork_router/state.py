@@ -59,6 +59,7 @@ def opened(event: ev.TaskOpened) -> Task:
         intent_sha256=event.intent_sha256,
         initiator=event.initiator,
         deadline_at=event.deadline_at,
+        aimed=event.aimed,
     )
 
 
@@ -286,6 +287,7 @@ def _work(state: State, event: Working) -> None:
     match event:
         case ev.TaskOpened():
             state.tasks[event.task] = opened(event)
+            state.aims[event.aimed] = state.aims.get(event.aimed, 0) + 1
             state.timers.arm(task_timer(event.task), event.deadline_at)
         case ev.TaskOver():
             _finish(state, event)
@@ -409,6 +411,11 @@ def _finish(state: State, event: ev.TaskOver) -> None:
             state.live.pop(str(errand.facts.offset), None)
             state.timers.disarm(live_timer(errand.facts.offset))
     state.timers.disarm(task_timer(task.id))
+    left = state.aims.get(task.aimed, 0) - 1
+    if left > 0:
+        state.aims[task.aimed] = left
+    else:
+        state.aims.pop(task.aimed, None)
     state.over[task.id] = Over(
         ids=task.ids,
         dispatches={

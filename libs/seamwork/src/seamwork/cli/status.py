@@ -56,6 +56,7 @@ def _screen(platform: str, vitals: Vitals, found: tuple[Finding, ...]) -> Iterat
     yield f"data and logs in {vitals.home.root}"
     yield ""
     waiting = {beat.name: beat.in_flight for beat in vitals.beats if beat.kind == "service" and beat.lives}
+    held = {beat.name: beat.detail for beat in vitals.beats if beat.kind == "service" and beat.lives}
     waiting |= {one.whose: one.waiting for one in vitals.backlogs}
     rows = [
         [
@@ -64,11 +65,12 @@ def _screen(platform: str, vitals: Vitals, found: tuple[Finding, ...]) -> Iterat
             str(service.pid or "-"),
             str(service.restarts),
             str(waiting.get(service.name, "-")),
+            held.get(service.name) or "-",
             service.http,
         ]
         for service in vitals.services
     ]
-    yield table(["service", "state", "pid", "restarts", "waiting", "health and metrics"], rows)
+    yield table(["service", "state", "pid", "restarts", "waiting", "remembers", "health and metrics"], rows)
     agents = [
         [one.whose, str(one.waiting), _lives(vitals, one.whose)]
         for one in vitals.backlogs

@@ -1,6 +1,6 @@
 """Join the functions that make a machine into one value that wiring, tests and the simulator share."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
@@ -28,6 +28,8 @@ class Decider(Generic[S, I, E, C]):
         state_type: The state's msgspec type, for snapshots and hashes.
         timer: ``state -> the instant (ms) at which the earliest deadline falls due``, or null. A tick is appended
             only when one is due.
+        sizes: ``state -> how many of each kind it holds``, by a name. What is finished leaves, so all of them go
+            back to nothing when the work has ended. Costs nothing to ask: lengths, no counting.
         version: Raised when the meaning of events or state changes; the journal carries it.
     """
 
@@ -39,6 +41,7 @@ class Decider(Generic[S, I, E, C]):
     event_type: Any
     state_type: type[S]
     timer: Callable[[S], int | None]
+    sizes: Callable[[S], Mapping[str, int]] = lambda _: {}
     version: int = 1
 
     def fold(self, events: Iterable[E], state: S | None = None) -> S:

@@ -57,7 +57,8 @@ class Beat(View, frozen=True, kw_only=True):
     """
     The last heartbeat of one instance.
 
-    *age_ms* is how long ago the log took it, *skew_ms* how far the instance's clock is ahead of the broker's.
+    *age_ms* is how long ago the log took it, *skew_ms* how far the instance's clock is ahead of the broker's,
+    *detail* what a machine remembers.
     """
 
     name: str
@@ -68,6 +69,7 @@ class Beat(View, frozen=True, kw_only=True):
     age_ms: int
     skew_ms: int
     in_flight: int
+    detail: str
     lives: bool
 
 
@@ -188,6 +190,7 @@ def _beat(beat: Heartbeat, at: int, now: int) -> Beat:
         age_ms=now - at,
         skew_ms=beat.sent_at - at,
         in_flight=beat.in_flight,
+        detail=beat.detail,
         lives=beat.state not in ("draining", "failed") and lives(beat, at, now),
     )
 

@@ -236,6 +236,8 @@ class Frame:
         if not self.stopping.is_set():
             self._pulse.state = "ready" if self.ready else "starting"
         self._pulse.obstacles = self._obstacles
+        if isinstance(running, Machine):
+            self._pulse.detail = ", ".join(f"{of} {number}" for of, number in running.sizes.items() if number)
         return self._follower.catalog, partitions, in_flight
 
     def _hinders(self, obstacles: Sequence[Obstacle]) -> None:

@@ -6,6 +6,7 @@ Every owned partition runs on its own, so their appends overlap; within one ther
 
 import asyncio
 import time
+from collections import Counter
 from collections.abc import AsyncIterator, Coroutine, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -127,6 +128,14 @@ class Machine:
     def owned(self) -> dict[int, Owned]:
         """The partitions that are restored and running."""
         return self._owned
+
+    @property
+    def sizes(self) -> dict[str, int]:
+        """How much of what the states of all owned partitions hold."""
+        held: Counter[str] = Counter()
+        for owned in self._owned.values():
+            held.update(owned.sizes)
+        return dict(held)
 
     @property
     def ready(self) -> bool:

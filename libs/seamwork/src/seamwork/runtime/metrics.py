@@ -41,6 +41,12 @@ METRICS: tuple[Metric, ...] = (
         "Records fetched or known of, not decided on.",
         ("service", "partition"),
     ),
+    Metric(
+        "seamwork_remembered",
+        "gauge",
+        "What a machine's state holds, by partition and kind; it shrinks as work ends.",
+        ("service", "partition", "of"),
+    ),
     Metric("seamwork_claims", "counter", "Partitions taken over."),
     Metric("seamwork_fenced", "counter", "Partitions lost to another owner."),
     Metric("seamwork_ticks", "counter", "Commits that a timer caused."),

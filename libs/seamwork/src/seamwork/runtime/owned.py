@@ -13,7 +13,7 @@ import asyncio
 import itertools
 import time
 from collections import deque
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -153,6 +153,11 @@ class Owned:
     def backlog(self) -> int:
         """How many records lie here undecided."""
         return sum(map(len, self._buffers.values())) + len(self._undeliverable)
+
+    @property
+    def sizes(self) -> Mapping[str, int]:
+        """How much of what the state holds."""
+        return self._decider.sizes(self.journal.state)
 
     async def open_feeds(self) -> None:
         """Begin reading what the spec names by now; a topic new to the journal is read from its start."""
@@ -507,6 +512,8 @@ class Owned:
         metrics.observe("seamwork_batch_inputs", len(batch.given))
         metrics.observe("seamwork_commit_bytes", batch.size)
         metrics.set("seamwork_lag_records", self.backlog, str(self.journal.place.number))
+        for of, number in self.sizes.items():
+            metrics.set("seamwork_remembered", number, str(self.journal.place.number), of)
         now = self._around.clock.now_ms()
         kinds: dict[tuple[str, str], int] = {}
         for one in batch.given:

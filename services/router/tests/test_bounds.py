@@ -1,0 +1,71 @@
+"""What the router remembers is bounded by what is under way, and goes when that has ended."""
+
+from typing import Any
+
+from seamwork.records.decision import Refused
+from seamwork.testing.builders import HOUR_MS, received
+from seamwork_router.decide import MOST_AHEAD
+
+Bench = Any  # the class of conftest; importlib mode cannot import it
+
+
+def begin(bench: Bench, number: int, target: str = "extractor") -> None:
+    """Begin one more task, if the router lets it."""
+    bench.admit(bench.send("handoff", task=f"t-{number}", id=f"r-{number}", target=target))
+
+
+def test_no_more_tasks_are_begun_than_may_be_under_way(new_bench: Bench) -> None:
+    """The next one is refused with the reason; when one has ended, another may begin."""
+    bench = new_bench(most_tasks=2)
+    first = bench.begin(task="t-1", id="r-1")
+    begin(bench, 2, "reader")
+    for number in (3, 4):
+        begin(bench, number, "backup")
+    rules = [one.rule for one in bench.decisions if isinstance(one, Refused)]
+    bench.answer(first, task="t-1")
+    works = len(bench.works)
+    begin(bench, 5)
+
+    assert ["too-many-tasks", "too-many-tasks"] == rules
+    assert works + 1 == len(bench.works)
+
+
+def test_a_receiver_that_is_slow_uses_up_its_own_share_alone(new_bench: Bench) -> None:
+    """Tasks for others go on beginning; the refusal names whose share is used up."""
+    bench = new_bench(most_aimed=2)
+    for number in range(3):
+        begin(bench, number)
+    (refused,) = (one for one in bench.decisions if isinstance(one, Refused))
+    works = len(bench.works)
+    begin(bench, 3, "reader")
+
+    assert ("too-many-tasks", True) == (refused.rule, "for extractor" in refused.reason)
+    assert works + 1 == len(bench.works)
+
+
+def test_a_verdict_on_what_lies_far_ahead_is_not_kept(bench: Bench) -> None:
+    """No crossing may ever come there; what is near is kept until its crossing is read."""
+    near = received("verdict", subject=f"0/{MOST_AHEAD - 1}#1", gate="policy-engine")
+    far = received("verdict", subject=f"0/{MOST_AHEAD}#1", gate="policy-engine")
+    (kept,), (late,) = bench.step(near), bench.step(far)
+
+    assert ("VerdictKept", "too-early") == (type(kept).__name__, late.why)
+    assert 1 == bench.machine.sizes(bench.state)["early verdicts"]
+
+
+def test_what_has_ended_leaves_memory(bench: Bench) -> None:
+    """Whole, refused, cancelled with its children: after the redelivery horizon nothing of it is left."""
+    whole = bench.begin(task="t-1", id="r-1")
+    child = bench.delegate(whole, task="t-1")
+    bench.answer(child, task="t-1")
+    bench.answer(whole, task="t-1")
+    bench.vote(bench.send("handoff", task="t-2", id="r-2"), "contract-validator", "DENY")
+    abandoned = bench.begin(task="t-3", id="r-3")
+    bench.child(abandoned, task="t-3")
+    held = dict(bench.machine.sizes(bench.state))
+    bench.pass_time(26 * HOUR_MS)
+
+    assert 1 == held["tasks"]
+    assert {0} == set(bench.machine.sizes(bench.state).values())
+    assert None is bench.machine.timer(bench.state)
+    assert {} == bench.state.aims
