@@ -86,7 +86,10 @@ async def test_a_slow_agent_slows_its_own_work_only(troupe: Troupe) -> None:
         await stage.decided(one.crossing.task, Dispatched)
     others = [await troupe.whole(play, CONTRACT, QUICK) for _ in range(3)]
     async with asyncio.timeout(WITHIN_S):
-        while running[0] < SEATS or await asyncio.to_thread(remembered, stage, "router", "tasks") < WAITING:
+        while True:
+            tasks = await asyncio.to_thread(remembered, stage, "router", "tasks")
+            if running[0] == SEATS and tasks >= WAITING:
+                break
             await asyncio.sleep(0.05)
     vitals = await look(stage.door.home)
     go_on.set()
