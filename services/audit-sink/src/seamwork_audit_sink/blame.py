@@ -26,7 +26,10 @@ def blame(trace: Trace) -> Blame:
     """Return what explains the state of the task in *trace*."""
     if trace.state == "complete":
         return Blame(
-            task=trace.task, state=trace.state, mended=len({t.crossing for t in trace.troubles if t.crossing})
+            task=trace.task,
+            state=trace.state,
+            mended=len({t.crossing for t in trace.troubles if t.crossing}),
+            drill=trace.drill,
         )
     carried = {crossing.id: crossing for crossing in _all(trace.roots)}
     open_ended = _not_mended(trace.roots)
@@ -46,6 +49,7 @@ def blame(trace: Trace) -> Blame:
         trouble=found,
         others=len(touched - {None if found is None else found.crossing}),
         mended=len({t.crossing for t in trace.troubles if t.crossing is not None} - touched),
+        drill=trace.drill,
     )
 
 

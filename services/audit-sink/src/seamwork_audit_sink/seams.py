@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from seamwork.records.crossing import Handoff
+from seamwork.records.crossing import Drill, Handoff
 from seamwork.records.decision import (
     Accepted,
     AnyDecision,
@@ -95,6 +95,9 @@ class _Measuring:
     def _handed(self, handoff: Handoff, at: int) -> None:
         if handoff.id in self._handoffs:
             return  # a repeat counts once
+        if handoff.drill is not None:
+            self._drilled(handoff, handoff.drill, at)
+            return
         key = (
             handoff.source.agent,
             handoff.target.agent,
@@ -110,7 +113,38 @@ class _Measuring:
         self._handoffs[handoff.id] = handoff
         self._of[handoff.id] = seam
 
+    def _drilled(self, handoff: Handoff, drill: Drill, at: int) -> None:
+        """Count a drill at the seam that it tries, as nothing but a drill: nobody's work crossed there."""
+        key = (
+            drill.in_place_of.agent,
+            handoff.target.agent,
+            handoff.target.capability,
+            handoff.contract.name,
+            handoff.contract.version,
+        )
+        seam = self._seams.setdefault(key, _Seam(first_at=at, last_at=at))
+        seam.counts["drills"] += 1
+        self._handoffs[handoff.id] = handoff
+        self._of[handoff.id] = seam
+
+    def _decided_in_drill(self, record: AnyDecision, at: int) -> None:
+        seam = self._of.get((record.answers if isinstance(record, Accepted) else record.crossing) or "")
+        if seam is None:
+            return
+        match record:
+            case Escalated(case=str()):
+                seam.last("drilled_at", at)
+            case Accepted(rule="case-resolved") | Closed(rule="case-resolved"):
+                seam.last("drill_answered_at", at)
+            case Closed(rule="case-expired"):
+                seam.last("drill_unanswered_at", at)
+            case _:
+                pass
+
     def _decided(self, record: AnyDecision, at: int) -> None:
+        if record.drill:
+            self._decided_in_drill(record, at)
+            return
         crossing = record.answers if isinstance(record, Accepted) else record.crossing
         seam = self._of.get(crossing or "")
         if seam is None and isinstance(record, Refused) and record.dispatch in self._dispatched:

@@ -13,7 +13,7 @@ Names follow the conventions for messaging (``process`` and ``send``, with the t
 
 import re
 from collections import OrderedDict, deque
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal, TypeVar
 
 import msgspec
@@ -144,6 +144,7 @@ class Spans:
         self._ended: OrderedDict[str, int] = OrderedDict()
         self._notes: OrderedDict[str, None] = OrderedDict()
         self._early: OrderedDict[str, list[Received[AnyEnvelope]]] = OrderedDict()
+        self._drills: OrderedDict[str, None] = OrderedDict()
 
     @property
     def open(self) -> int:
@@ -151,7 +152,18 @@ class Spans:
         return len(self._crossings)
 
     def take(self, found: Received[AnyEnvelope]) -> list[Span]:
-        """Take one record in and return the spans that it ends."""
+        """Take one record in and return the spans that it ends; those of a drill all say so."""
+        told = self._take(found)
+        if not self._drills:
+            return told
+        return [
+            replace(span, attributes={**span.attributes, "seamwork.drill": True})
+            if span.trace in self._drills
+            else span
+            for span in told
+        ]
+
+    def _take(self, found: Received[AnyEnvelope]) -> list[Span]:
         record = found.record
         match record:
             case Handoff() | Result():
@@ -181,6 +193,8 @@ class Spans:
         if not sampled:
             self._end(record.id, found.raw.appended_at)
             return []
+        if isinstance(record, Handoff) and record.drill is not None:
+            _put(self._drills, trace, None, self._most)
         at = found.raw.appended_at
         crossing = _Crossing(
             id=record.id,

@@ -33,6 +33,7 @@ def task_line(
         intent=handoff.intent,
         begun_at=begun.raw.appended_at,
         ended_at=None if refused is None else refused.raw.appended_at,
+        drill=handoff.drill is not None,
     )
     if not isinstance(ended, Received) or not isinstance(ended.record, TaskEnded):
         return line
@@ -47,4 +48,5 @@ def task_line(
         crossings=end.crossings,
         refused=end.refused,
         spent_micro_usd=end.spent_micro_usd,
+        drill=line.drill,
     )

@@ -5,11 +5,15 @@ Nothing is judged here: what the records say is put side by side. A record that 
 tree and never left out.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property
 
+from msgspec.structs import replace
+
 from seamwork.platform.views import (
+    AskedView,
     AttemptView,
+    CaseView,
     CrossingView,
     DecisionView,
     DispatchView,
@@ -41,6 +45,7 @@ from seamwork_audit_sink.troubles import troubles_of
 
 _JUDGING = (Dispatched, Refused, Held, Accepted, Noted)
 _DEEPEST = 64  # far deeper than any authority's depth
+_CASE_ENDS = {"case-resolved": "resolved", "case-expired": "expired"}
 _TRIED_AGAIN = frozenset({"retry", "reroute", "requeue"})
 
 
@@ -118,6 +123,7 @@ class _Tracing:
             roots=tuple(roots),
             strays=tuple(self._strays()),
             troubles=troubles_of(history),
+            drill=begun is not None and begun.record.drill is not None,
         )
 
     # ── handoffs ─────────────────────────────────────────────────────────────────────────
@@ -154,6 +160,7 @@ class _Tracing:
                 (_gaps(one.record) for one in reversed(decisions) if isinstance(one.record, Accepted)), ()
             ),
             dispatches=dispatches,
+            cases=tuple(self._cases(decisions)),
             plans=tuple(self._plan(sent) for sent in self._plans.get(record.id, ())),
             children=tuple(
                 self._crossing(child, depth + 1)
@@ -246,6 +253,36 @@ class _Tracing:
             progress=notes,
             results=tuple(results),
         )
+
+    def _cases(self, decisions: Sequence[Received[AnyDecision]]) -> Iterator[CaseView]:
+        opened: dict[str, list[Received[AnyDecision]]] = {}
+        for one in decisions:
+            if isinstance(one.record, Escalated) and one.record.case is not None:
+                opened.setdefault(one.record.case, []).append(one)
+        for case, said in opened.items():
+            first = said[0].record
+            if not isinstance(first, Escalated):
+                continue
+            asked = (
+                AskedView(to=one.record.to, at=one.raw.appended_at, position=place(one.raw))
+                for one in said
+                if isinstance(one.record, Escalated)
+            )
+            view = CaseView(
+                id=case,
+                at=said[0].raw.appended_at,
+                why=first.why,
+                rule=first.rule,
+                chain=first.chain,
+                asked=tuple(asked),
+                expires_at=first.expires_at or 0,
+                results=tuple(self._result(sent) for sent in self._answers.get(case, ())),
+            )
+            for one in self._by_dispatch.get(case, ()):
+                if isinstance(one.record, Accepted | Closed) and view.ended_at is None:
+                    status = _CASE_ENDS.get(one.record.rule, "withdrawn")
+                    view = replace(view, status=status, ended=one.record.reason, ended_at=one.raw.appended_at)
+            yield view
 
     def _plan(self, sent: Sequence[Received[Plan]]) -> PlanView:
         first = sent[0]

@@ -38,8 +38,10 @@ class Burn:
 
 
 def burn_of(record: AnyEnvelope, catalog: Catalog, at: int) -> Burn | None:
-    """Return what a decision, appended at *at* (ms), takes from an error budget, or None."""
+    """Return what a decision, appended at *at* (ms), takes from an error budget, or None; drills take nothing."""
     match record:
+        case Refused(drill=True) | Closed(drill=True):
+            return None
         case Refused(contract=ContractRef() as ref) if record.rule != REPEAT:
             what: What = "refusals"
         case Closed(contract=ContractRef() as ref) if record.why in _LATE:

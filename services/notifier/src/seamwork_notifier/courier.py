@@ -120,12 +120,12 @@ class Couriers:
                 owner=owner, id=notified.id, kind=notified.kind, tries=waiting.tries + 1, error=str(error),
             )  # fmt: skip
             if over:
-                self._store.done(notified.id)
+                self._store.done(notified.id, "given-up", now)
             else:
                 self._store.again(notified.id, now + self._wait_ms(waiting), str(error))
         else:
             self._counted(owner, "delivered")
-            self._store.done(notified.id)
+            self._store.done(notified.id, "delivered", self._now_ms())
 
     def _wait_ms(self, waiting: Waiting) -> int:
         doubled = self._settings.first_retry_ms << min(waiting.tries, _DOUBLINGS)

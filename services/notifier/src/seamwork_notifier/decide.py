@@ -6,7 +6,8 @@ is the platform's own team's.
 Rule 2: the owner of a seam is the team that its contract names; who is asked is told besides.
 Rule 3: a repeat that was answered with its recorded outcome is no trouble, and nobody is told.
 Rule 4: nothing of a payload is ever told.
-Rule 5: who still uses a deprecated contract is told once a day, on both sides of the seam, and so is its owner.
+Rule 5: of a drill people are told as of anything else, and that it is one.
+Rule 6: who still uses a deprecated contract is told once a day, on both sides of the seam, and so is its owner.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -147,6 +148,7 @@ def _told(given: Received[AnyEnvelope], kind: Kind, owner: str) -> Notified:
                 contract=said.contract,
                 rule=said.rule,
                 reason=said.reason,
+                drill=said.drill,
             )
     match given.record:
         case Refused(gate=gate):

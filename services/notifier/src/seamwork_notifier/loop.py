@@ -26,6 +26,7 @@ READS = ("decisions.v1", "dead-letters.v1")
 _BATCH = 500
 _WAIT_MS = 250
 _NOTHING = Nothing()
+_DRILL = {False: "no", True: "yes"}
 
 
 class Loop:
@@ -153,10 +154,10 @@ class Loop:
                 self._host.metrics.count(
                     "seamwork_deprecated_seams", one.contract.name, one.contract.version, one.owner
                 )
-            self._host.metrics.count("seamwork_notifications", one.kind, one.owner)
+            self._host.metrics.count("seamwork_notifications", one.kind, one.owner, _DRILL[one.drill])
             self._host.logger.info(
                 one.kind, owner=one.owner, task=one.task, crossing=one.crossing, rule=one.rule, case=one.case,
-                notification=one.id,
+                notification=one.id, **({"drill": True} if one.drill else {}),
             )  # fmt: skip
 
     def _measure(self, store: Store) -> None:

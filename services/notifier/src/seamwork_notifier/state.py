@@ -18,7 +18,7 @@ class Notified(Wire, frozen=True, kw_only=True, tag="notified"):
 
     *id* follows from the record's place and the owner, so that whoever gets it twice can tell. No payload and
     nothing of one is in here: rules and reasons name fields, never values. What has *once* is told once under that
-    name, however often it happens.
+    name, however often it happens. *drill* says that it is of a drill, and nobody's work is concerned.
     """
 
     id: str
@@ -38,6 +38,7 @@ class Notified(Wire, frozen=True, kw_only=True, tag="notified"):
     asked: str | None = None
     until: int | None = None
     once: str | None = None
+    drill: bool = False
 
 
 class Nothing(msgspec.Struct):

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Literal, Self
 
 import msgspec
 
@@ -31,6 +31,9 @@ CREATE TABLE IF NOT EXISTS told_once (name TEXT PRIMARY KEY, at INTEGER NOT NULL
 CREATE TABLE IF NOT EXISTS burned (
     contract TEXT NOT NULL, what TEXT NOT NULL, since INTEGER NOT NULL, count INTEGER NOT NULL,
     PRIMARY KEY (contract, what, since)
+) STRICT;
+CREATE TABLE IF NOT EXISTS delivered (
+    id TEXT PRIMARY KEY, owner TEXT NOT NULL, outcome TEXT NOT NULL, tries INTEGER NOT NULL, at INTEGER NOT NULL
 ) STRICT;
 CREATE INDEX IF NOT EXISTS by_owner ON waiting (owner, next_at, since);
 """
@@ -168,9 +171,16 @@ class Store:
             (next_at, error, identity),
         )
 
-    def done(self, identity: str) -> None:
-        """Forget what was told or given up."""
-        self._db.execute("DELETE FROM waiting WHERE id = ?", (identity,))
+    def done(self, identity: str, outcome: Literal["delivered", "given-up"], at: int) -> None:
+        """Let what was told, or given up, wait no more, and keep for a while how it ended and when (ms)."""
+        with self._db:
+            self._db.execute("BEGIN IMMEDIATE")
+            self._db.execute(
+                "INSERT OR REPLACE INTO delivered SELECT id, owner, ?, tries + 1, ? FROM waiting WHERE id = ?",
+                (outcome, at, identity),
+            )
+            self._db.execute("DELETE FROM waiting WHERE id = ?", (identity,))
+            self._db.execute("DELETE FROM delivered WHERE at < ?", (at - _KEPT_MS,))
 
     def _about(self, name: str) -> str:
         (value,) = self._db.execute("SELECT value FROM about WHERE name = ?", (name,)).fetchone()

@@ -6,9 +6,11 @@ Rule 2: a desk's crossing counts only with the signed order of somebody whom the
 Rule 3: who was asked stays asked; each level that does not answer in time adds the next one.
 Rule 4: a case that nobody answers ends as expired, in time for whoever waits. It never stays open for ever.
 Rule 5: where no desk is in force, or nobody of the chain is known, there is no case: the work fails at once.
+Rule 6: a drill comes this very way; what is put back of it ends there and reaches nobody.
 """
 
 from collections.abc import Iterator
+from typing import Literal
 
 from seamwork.catalog import Context
 from seamwork.grants.action import action_sha256
@@ -22,7 +24,7 @@ from seamwork.records.verdict import SignedRecord
 from seamwork.records.wire import signed_bytes
 from seamwork_router import events as ev
 from seamwork_router.ending import conclude
-from seamwork_router.facts import Facts
+from seamwork_router.facts import Asked, Facts
 from seamwork_router.memory import Dispatch, Errand, Task
 from seamwork_router.problem import Problem
 from seamwork_router.scene import Scene, waiting_for
@@ -30,6 +32,7 @@ from seamwork_router.stamping import stamp
 
 COMMANDS = "commands.v1"
 _SENDS_ON = frozenset({"retry", "replace", "reroute"})
+_ORDERS = {"resolve": "resolves a case", "drill": "begins a drill"}
 
 
 def chain_of(context: Context, errand: Errand, first: str | None) -> tuple[str, ...]:
@@ -42,8 +45,14 @@ def chain_of(context: Context, errand: Errand, first: str | None) -> tuple[str, 
     return tuple(dict.fromkeys(one for one in named if one and context.catalog.asked_as(one, context.now)))
 
 
-def raised(
-    context: Context, task: Task, errand: Errand, why: Why, problem: Problem, first: str | None
+def raised(  # a case has that many parts
+    context: Context,
+    task: Task,
+    errand: Errand,
+    why: Why,
+    problem: Problem,
+    first: str | None,
+    untried: ev.Plan | None = None,
 ) -> ev.CaseRaised | None:
     """
     Say what people will be asked, or return None where nobody can be: then the work fails.
@@ -55,18 +64,23 @@ def raised(
         why: What ended its dispatch.
         problem: What was wrong, and who found it.
         first: Whom the contract names to be asked first for this sort of failure.
+        untried: For a drill, which nobody ever had, the plan that it came to.
     """
     contract = context.catalog.contract(errand.asked.contract)
     last = errand.dispatch
-    if contract is None or last is None or last.case is not None or context.now >= _ends(task, errand):
+    tried = untried is not None if last is None else last.case is None
+    if contract is None or not tried or context.now >= _ends(task, errand):
         return None
-    owners = contract.spec.owners
+    owners, drill = contract.spec.owners, errand.asked.drill
+    answer_ms = owners.answer_seconds * 1000
+    if drill is not None and drill.answer_ms is not None:
+        answer_ms = min(answer_ms, drill.answer_ms)
     desk, chain = context.catalog.desk(owners.team, context.now), chain_of(context, errand, first)
     if desk is None or not chain:
         return None
     return ev.CaseRaised(
         task=task.id, crossing=errand.facts.id, why=why, rule=problem.rule, reason=problem.reason, desk=desk,
-        chain=chain, answer_ms=owners.answer_seconds * 1000, at=context.now,
+        chain=chain, answer_ms=answer_ms, untried=untried, at=context.now,
     )  # fmt: skip
 
 
@@ -79,8 +93,11 @@ def announce(context: Context, errand: Errand, case: ev.CaseRaised) -> Iterator[
 def open_case(scene: Scene) -> Iterator[ev.Event]:
     """Give escalated work to the desk, and ask the first of the chain."""
     task, errand = scene.task, scene.errand
-    case, last = (None, None) if errand is None else (errand.raised, errand.dispatch)
-    if task is None or errand is None or case is None or last is None:
+    if task is None or errand is None or errand.raised is None:
+        return
+    case, last = errand.raised, errand.dispatch
+    agreed = case.untried if last is None else last.plan
+    if agreed is None:
         return
     ends = _ends(task, errand)
     each = min(case.answer_ms, (ends - scene.now) // len(case.chain))
@@ -91,13 +108,11 @@ def open_case(scene: Scene) -> Iterator[ev.Event]:
     plan = ev.Plan(
         receiver=case.desk,
         contract=errand.asked.contract,
-        authority=last.plan.authority,
-        constraints=last.plan.constraints,
+        authority=agreed.authority,
+        constraints=agreed.constraints,
         ceiling_micro_usd=0,
         not_after=ends,
-        action_sha256=action_sha256(
-            errand.facts.digest, case.desk, last.plan.authority, last.plan.constraints
-        ),
+        action_sha256=action_sha256(errand.facts.digest, case.desk, agreed.authority, agreed.constraints),
     )
     terms = ev.CaseTerms(
         raised=case, level=0, answer_by=scene.now + each, expires_at=scene.now + each * len(case.chain)
@@ -110,8 +125,8 @@ def open_case(scene: Scene) -> Iterator[ev.Event]:
         attempt=errand.attempt,
         plan=plan,
         mode=errand.asked.mode,
-        return_contracts=last.return_contracts,
-        lineage=last.lineage,
+        return_contracts=() if last is None else last.return_contracts,
+        lineage=(task.initiator.ref.agent,) if last is None else last.lineage,
         case=terms,
         at=scene.now,
     )
@@ -143,42 +158,68 @@ def climb(context: Context, task: Task, errand: Errand, dispatch: Dispatch) -> I
 
 
 def order_problem(scene: Scene) -> str | None:
-    """What a desk sends was ordered by somebody who was to be asked, and is exactly what was ordered."""
-    dispatch = scene.named
+    """What a desk sends, and a drill, was ordered by somebody who may, and is exactly what was ordered."""
+    asked, dispatch = scene.facts.handoff, scene.named
+    if asked is not None and asked.drill is not None:
+        return _drill_problem(scene, asked)
     if dispatch is None or dispatch.case is None or scene.facts.kind in {"progress", "usage"}:
         return None
     order = scene.facts.order
     if order is None:
         return "work of a case is put back only with the order of a person, and there is none"
-    command = _command(scene, order)
+    command = _command(scene, order, "resolve")
     return command if isinstance(command, str) else _misfit(scene, dispatch, command)
 
 
 def resolution(facts: Facts) -> Problem | None:
     """Say who ordered what, where a desk's crossing was ordered; ``order_problem`` has verified it."""
+    command = _read(facts)
+    return None if command is None else Problem("case-resolved", f"{command.person} ordered {command.how}")
+
+
+def ordered_by(facts: Facts) -> str:
+    """Name who ordered a drill; ``order_problem`` has verified it."""
+    command = _read(facts)
+    return "nobody" if command is None else command.person
+
+
+def _read(facts: Facts) -> Command | None:
     try:
         command = None if facts.order is None else decode(facts.order.envelope.encode("ascii"))
     except (EnvelopeError, UnicodeEncodeError):
         return None  # refused on entry
-    if not isinstance(command, Command):
-        return None
-    return Problem("case-resolved", f"{command.person} ordered {command.how}")
+    return command if isinstance(command, Command) else None
 
 
-def _command(scene: Scene, order: SignedRecord) -> Command | str:
+def _command(scene: Scene, order: SignedRecord, action: Literal["resolve", "drill"]) -> Command | str:
     try:
         envelope = order.envelope.encode("ascii")
         command = decode(envelope)
     except (EnvelopeError, UnicodeEncodeError):
         return "order.envelope cannot be read"
-    if not isinstance(command, Command) or order.topic != COMMANDS or command.action != "resolve":
-        return "order is not a command that resolves a case"
+    if not isinstance(command, Command) or order.topic != COMMANDS or command.action != action:
+        return "order is not a command that " + _ORDERS[action]
     at = scene.facts.appended_at
     public = scene.catalog.public_of(order.kid, f"person:{command.person}", at)
     if public is None:
         return "the key of the order is not that person's, or does not count any more"
     data = signed_bytes(scene.place.platform, order.topic, order.key.encode(), envelope)
     return command if verifies(public, data, order.sig) else "the signature of the order does not verify"
+
+
+def _drill_problem(scene: Scene, asked: Asked) -> str | None:
+    facts = scene.facts
+    if asked.parent is not None:
+        return "a drill begins a task; it is not handed on within one"
+    if facts.order is None:
+        return "a drill begins only with the order of a person, and there is none"
+    command = _command(scene, facts.order, "drill")
+    if isinstance(command, str):
+        return command
+    same = (command.task, command.crossing, command.target) == (facts.task, facts.id, asked.target)
+    return (
+        None if same and command.payload_sha256 == asked.payload_sha256 else "the order is for another drill"
+    )
 
 
 def _misfit(scene: Scene, dispatch: Dispatch, command: Command) -> str | None:
@@ -210,7 +251,9 @@ def _ends(task: Task, errand: Errand) -> int:
 
 
 def _sender(task: Task, errand: Errand) -> AgentRef | None:
-    """Return whose work it is, past every desk that has put it back before."""
+    """Return whose work it is, past every desk that has put it back before; of a drill, whose seam it tries."""
+    if errand.asked.drill is not None:
+        return errand.asked.drill.in_place_of
     while errand.asked.mode == "transfer" and errand.asked.parent is not None:
         above = task.errands[errand.asked.parent]
         if above.dispatch is None or above.dispatch.case is None:
@@ -241,5 +284,6 @@ def _said(context: Context, task: Task, errand: Errand, dispatch: str, terms: ev
         answer_by=terms.answer_by,
         expires_at=terms.expires_at,
         contract=errand.asked.contract,
+        drill=task.is_drill,
     )
     return ev.Decided(decision=decision, partition=task.partition, trace_of=errand.facts.position)

@@ -61,7 +61,7 @@ def dispatch(scene: Scene, task: Task, errand: Errand, tally: Tally, plan: ev.Pl
     yield ev.WorkIssued(work=work, source=facts.position, children=text)
     yield from _answers_again(scene, task, errand, plan, identity)
     if asked.mode == "transfer" and before is None:
-        yield from _take_over(scene, task, errand)
+        yield from take_over(scene, task, errand)
 
 
 def _return_contracts(scene: Scene) -> tuple[ContractRef, ...]:
@@ -118,7 +118,7 @@ def _answers_again(
         yield ev.AnswerForwarded(answer=record, source=returned.position, known=child.facts.own_key)
 
 
-def _take_over(scene: Scene, task: Task, errand: Errand) -> Iterator[ev.Event]:
+def take_over(scene: Scene, task: Task, errand: Errand) -> Iterator[ev.Event]:
     """Close the dispatch of who transferred: the receiver fills that place now."""
     parent, source = scene.parent, scene.facts.source
     given_up = None if parent is None else parent.open_dispatch

@@ -209,7 +209,11 @@ class AttemptOpened(Wire, frozen=True, kw_only=True, tag="attempt-opened"):
 
 
 class CaseRaised(Wire, frozen=True, kw_only=True, tag="case-raised"):
-    """Work could not be done as agreed and will be put before the people of *chain*, at *desk*."""
+    """
+    Work could not be done as agreed and will be put before the people of *chain*, at *desk*.
+
+    *untried* is the plan that a drill came to: nobody gets it, and the desk stands where its receiver would.
+    """
 
     task: str
     crossing: str
@@ -219,6 +223,7 @@ class CaseRaised(Wire, frozen=True, kw_only=True, tag="case-raised"):
     desk: AgentRef
     chain: tuple[str, ...]
     answer_ms: int
+    untried: Plan | None = None
     at: int
 
 

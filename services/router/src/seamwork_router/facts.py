@@ -8,6 +8,7 @@ from seamwork.records.crossing import (
     AnyCrossing,
     CarriedStamp,
     Crossing,
+    Drill,
     Handoff,
     Mode,
     Outcome,
@@ -42,6 +43,7 @@ class Asked(Wire, frozen=True, kw_only=True):
     deadline_at: int
     payload_sha256: str = ""
     contract_versions: str | None = None
+    drill: Drill | None = None
 
 
 class Answered(Wire, frozen=True, kw_only=True):
@@ -183,6 +185,7 @@ def _asked(record: Handoff) -> Asked:
         deadline_at=record.deadline_at,
         payload_sha256=record.payload_sha256,
         contract_versions=record.contract_versions,
+        drill=record.drill,
     )
 
 

@@ -167,6 +167,7 @@ def escalated(context: Context, task: Task, errand: Errand, cause: ev.Cause, pro
         to=errand.asked.fallback_owner or named or next(iter(owners), task.initiator.ref.agent),
         why=_WHY[cause],
         contract=errand.asked.contract,
+        drill=task.is_drill,
     )
     return ev.Decided(decision=decision, partition=task.partition, trace_of=errand.facts.position)
 

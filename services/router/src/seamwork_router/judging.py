@@ -19,12 +19,13 @@ from seamwork_router.approvals import agreed
 from seamwork_router.cases import open_case
 from seamwork_router.checks import ENTRY, HANDOFF, PLAN, RESULT, first_problem
 from seamwork_router.dispatching import dispatch
+from seamwork_router.drills import rehearse
 from seamwork_router.failure import fallbacks_left
 from seamwork_router.memory import APPROVAL, Agreement, Live
 from seamwork_router.pick import PAUSED, plan_back, plan_handoff
 from seamwork_router.problem import Problem
 from seamwork_router.refusing import refuse
-from seamwork_router.saying import common, decided
+from seamwork_router.saying import common, decided, drilled
 from seamwork_router.scene import Scene
 from seamwork_router.state import move
 from seamwork_router.tally import SILENT, Tally, combine, furthest
@@ -100,6 +101,10 @@ def _go_on(scene: Scene, tally: Tally) -> Iterator[ev.Event]:
     if isinstance(plan, Problem):
         yield from _wait_or_refuse(scene, tally, plan)
         return
+    if handoff and drilled(scene) and scene.task is not None and scene.errand is not None:
+        # Nobody will act on it, so nobody is asked first and nothing is waited for.
+        yield from rehearse(scene, scene.task, scene.errand, plan)
+        return
     wait = tally.not_before or 0
     wanted = Agreement(plan.action_sha256, tally.approvers)
     if tally.outcome == "REQUIRE_APPROVAL" and scene.live.agreement != wanted:
@@ -123,7 +128,7 @@ def _go_on(scene: Scene, tally: Tally) -> Iterator[ev.Event]:
 def _wait_or_refuse(scene: Scene, tally: Tally, problem: Problem) -> Iterator[ev.Event]:
     """Let wait until its deadline what is only paused; the catalog wakes it earlier."""
     asked, task = scene.facts.handoff, scene.task
-    if problem.rule in PAUSED and asked is not None and task is not None:
+    if problem.rule in PAUSED and asked is not None and task is not None and not task.is_drill:
         until = min(asked.deadline_at, task.deadline_at)
         if until > scene.now:
             yield ev.Postponed(offset=scene.facts.offset, until=until, then="resume")

@@ -215,6 +215,12 @@ class Task(msgspec.Struct):
     hops: dict[str, Hop] = {}
     aimed: str = ""
 
+    @property
+    def is_drill(self) -> bool:
+        """Whether it was begun to try who answers: none of it may reach an agent but the desk."""
+        root = self.errands.get(self.root)
+        return root is not None and root.asked.drill is not None
+
 
 class LateDispatch(msgspec.Struct):
     """A dispatch of a finished task, whose last usage may still come."""

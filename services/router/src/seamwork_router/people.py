@@ -24,6 +24,8 @@ def order(
     place: Place, state: State, context: Context, received: Received[AnyEnvelope], command: Command
 ) -> Iterator[ev.Event]:
     """Obey *command*, or record why not."""
+    if command.letter is not None:
+        return  # a mark at a dead letter, for people: it is about no task
     rule = _objection(place, context, received, command)
     task = state.tasks.get(command.task)
     if rule is None and task is None:
@@ -36,7 +38,7 @@ def order(
             yield from stop_task(context, task, "cancelled", f"{command.person} cancelled the task")
         case "requeue":
             yield from _requeue(place, state, context, task, command)
-        case "resolve":
+        case "resolve" | "drill":
             # It travels in the crossing that it orders; alone it orders nothing.
             yield _ignored(command, "order-without-crossing")
 

@@ -32,7 +32,14 @@ def common(scene: Scene, tally: Tally | None = None) -> dict[str, Any]:
         "revision": scene.catalog.revision,
         "votes": () if tally is None else tally.votes,
         "consulted": () if tally is None else tally.consulted,
+        "drill": drilled(scene),
     }
+
+
+def drilled(scene: Scene) -> bool:
+    """Say whether the crossing at hand begins a drill, or belongs to one."""
+    asked = scene.facts.handoff
+    return (asked is not None and asked.drill is not None) or (scene.task is not None and scene.task.is_drill)
 
 
 def decided(scene: Scene, decision: Any) -> ev.Decided:
@@ -83,6 +90,7 @@ def closed(
         why=why,
         final=final,
         contract=errand.asked.contract,
+        drill=task.is_drill,
     )
     return ev.Decided(decision=decision, partition=task.partition, trace_of=errand.facts.position)
 
@@ -125,6 +133,7 @@ def task_ended(
         refused=task.refused + refused_now,
         spent_micro_usd=sum(spent.values()) if spent else None,
         gaps=gaps,
+        drill=task.is_drill,
     )
     return ev.Decided(decision=decision, partition=task.partition)
 

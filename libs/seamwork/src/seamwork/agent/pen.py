@@ -15,6 +15,7 @@ from seamwork.ids import accompaniment_id, answer_id, child_id, plan_id, sha256_
 from seamwork.records.authority import Authority, Constraint, Spent
 from seamwork.records.base import Envelope
 from seamwork.records.crossing import (
+    Drill,
     Handoff,
     Mode,
     Outcome,
@@ -57,6 +58,7 @@ class Order:
     tool_outputs: tuple[ToolOutput, ...] = ()
     spent: Spent | None = None
     order: SignedRecord | None = None
+    drill: Drill | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -260,5 +262,7 @@ def root(author: Author, order: Order, *, task: str, crossing: str, intent: str,
         ceiling_micro_usd=order.ceiling_micro_usd,
         fallback_owner=order.fallback_owner,
         deadline_at=order.deadline_at,
+        order=order.order,
+        drill=order.drill,
     )
     return author.record(task, handoff, order.payload, child_of(None, crossing))

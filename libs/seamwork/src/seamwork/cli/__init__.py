@@ -35,6 +35,8 @@ _COMMANDS = {
     "cancel": ("tasks", "cancel"),
     "approvals": ("approvals", "approvals"),
     "cases": ("cases", "cases"),
+    "drill": ("drills", "drill"),
+    "drills": ("drills", "drills"),
     "dead-letters": ("letters", "dead_letters"),
     "teams": ("teams", "teams"),
     "webhooks": ("teams", "webhooks"),

@@ -14,7 +14,7 @@ from seamwork.contracts.payload import merged
 from seamwork.errors import UnprocessableError
 from seamwork.platform.cases import Case, Work, cases_of, decided_on, one_of, resolve, work_of
 from seamwork.records.crossing import Outcome
-from seamwork.records.decision import Dispatched, Held, Refused
+from seamwork.records.decision import Closed, Dispatched, Held, Refused
 from seamwork.records.parties import Target
 from seamwork.records.people import How
 from seamwork.records.wire import rfc3339
@@ -42,7 +42,13 @@ async def list_cases(every: bool, platform: str) -> None:
     found = (await cases_of(door_of(platform))).values()
     shown = [case for case in found if every or case.state == "open"]
     rows = [
-        [case.id, case.state, case.owner, f"{case.rule}: {case.reason}", rfc3339(case.expires_at)[:19]]
+        [
+            case.id,
+            case.state + drill_mark(case),
+            case.owner,
+            f"{case.rule}: {case.reason}",
+            rfc3339(case.expires_at)[:19],
+        ]
         for case in shown
     ]
     answer(shown, lambda: table(["case", "", "asked of", "reason", "until (UTC)"], rows))
@@ -137,6 +143,8 @@ async def resolve_case(  # noqa: PLR0913, PLR0917  # a resolution has that many 
             answer(
                 value, lambda: f"{done.person} ordered {how}: it waits for approval (seamwork approvals list)"
             )
+        case Closed(drill=True):
+            answer(value, lambda: f"{done.person} ordered {how}: the drill is over; nobody got the work")
         case None:
             answer(
                 value,
@@ -150,7 +158,7 @@ def text_of(case: Case, work: Work) -> str:
     """Write a case as a person reads it."""
     target = work.target.agent or f"whoever offers {work.target.capability}"
     lines = [
-        f"case      {case.id}   {case.state}" + (f": {case.ended}" if case.ended else ""),
+        f"case      {case.id}   {case.state}{drill_mark(case)}" + (f": {case.ended}" if case.ended else ""),
         f"asked of  {', '.join(case.asked)}",
         f"then      {', '.join(case.chain[len(case.asked) :]) or 'nobody else'}",
         f"next at   {rfc3339(case.answer_by)}",
@@ -171,6 +179,11 @@ def text_of(case: Case, work: Work) -> str:
         json.dumps(work.payload, indent=2, ensure_ascii=False),
     ]
     return "\n".join(lines)
+
+
+def drill_mark(case: Case) -> str:
+    """Return what is written beside the state of a case that was opened on purpose."""
+    return " (a drill)" if case.drill else ""
 
 
 def _change(payload: BinaryIO | None, patch: BinaryIO | None) -> Callable[[bytes], bytes] | None:

@@ -129,4 +129,5 @@ def line_of(said: dict[str, Any]) -> str:
     about = (
         data.get("case") or data.get("crossing") or f"{data['topic']}/{data['partition']}/{data['offset']}"
     )
-    return f"{said['timestamp'][11:19]}  {what:<12} {data['owner']:<16} {about}  {why}"
+    drill = "DRILL  " if data.get("drill") else ""
+    return f"{said['timestamp'][11:19]}  {drill}{what:<12} {data['owner']:<16} {about}  {why}"

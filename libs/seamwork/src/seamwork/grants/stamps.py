@@ -96,8 +96,10 @@ def _issued(stamp: CarriedStamp, platform: str, public: str) -> Work | StampProb
 
 
 def seam_sender(handoff: Handoff, work: Work | None) -> AgentRef:
-    """Return whose seam a handoff crosses: its sender's, or that of whose work a desk puts back."""
-    return handoff.source if work is None or work.in_place_of is None else work.in_place_of
+    """Return whose seam a handoff crosses: its sender's, a drill's, or that of whose work a desk puts back."""
+    if work is None:
+        return handoff.source if handoff.drill is None else handoff.drill.in_place_of
+    return handoff.source if work.in_place_of is None else work.in_place_of
 
 
 def misfit(work: Work, crossing: AnyCrossing) -> StampProblem | None:

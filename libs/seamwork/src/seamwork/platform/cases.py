@@ -77,6 +77,7 @@ class Case(msgspec.Struct, frozen=True, kw_only=True):
     expires_at: int
     refused: tuple[RefusedOrder, ...] = ()
     ended: str | None = None
+    drill: bool = False
 
 
 class Work(msgspec.Struct, frozen=True, kw_only=True):
@@ -161,6 +162,7 @@ def note(found: dict[str, Case], record: object) -> None:
                 answer_by=record.answer_by or 0,
                 expires_at=record.expires_at or 0,
                 refused=() if before is None else before.refused,
+                drill=record.drill,
             )
         case Refused(dispatch=str() as identity) if identity in found:
             said = RefusedOrder(gate=record.gate, rule=record.rule, reason=record.reason)
@@ -283,12 +285,12 @@ async def resolve(  # a resolution has that many parts
     pen = Pen(_author(door, case.desk), offer)
     ordinal = len(case.refused)
     if goes_to is not None:
-        record = pen.handoff(_again(offer, goes_to, carried, ordinal, _evidence(said)), now)
+        record = pen.handoff(_again(offer, goes_to, carried, ordinal, evidence(said)), now)
         crossing = pen.child(offer.handoff.step, ordinal)
     else:
         state: Literal["skipped", "completed"] = "skipped" if how == "skip" else "completed"
         steps = (StepState(name=offer.handoff.step, state=state, by=who),)
-        record = pen.result(outcome, carried, ordinal, now, None, steps, _evidence(said))
+        record = pen.result(outcome, carried, ordinal, now, None, steps, evidence(said))
         crossing = answer_id(case.id, ordinal)
     async with door.log(f"agent-{case.desk.agent}") as log:
         await post(log, record)
@@ -314,7 +316,8 @@ def _again(offer: Offer, target: Target, payload: bytes, ordinal: int, evidence:
     )
 
 
-def _evidence(said: Outgoing) -> SignedRecord:
+def evidence(said: Outgoing) -> SignedRecord:
+    """Return what a person signed as a crossing carries it."""
     headers = dict(said.headers)
     envelope, kid, sig = (headers[name] or b"" for name in (SW_ENVELOPE, SW_KID, SW_SIG))
     return SignedRecord(

@@ -17,6 +17,7 @@ WIDTH = 100
 _SECOND_MS = 1000
 _MINUTE_MS = 60 * _SECOND_MS
 _MICRO = 1_000_000
+_DRILL = {False: "", True: " (a drill)"}
 _LEAST_TEXT = 20  # however deep the tree, so much room is left for words
 
 
@@ -97,6 +98,35 @@ class DispatchView(View, frozen=True, kw_only=True):
     results: tuple[ResultView, ...] = ()
 
 
+class AskedView(View, frozen=True, kw_only=True):
+    """One of a chain who was asked, and where the decision lies that says so."""
+
+    to: str
+    at: int
+    position: str
+
+
+class CaseView(View, frozen=True, kw_only=True):
+    """
+    One time that the work was put before people: who was asked and when (ms), and what became of it.
+
+    *status* is ``open``, ``resolved``, ``expired`` or ``withdrawn``; *ended* says who ordered what. *results* are
+    what the desk answered.
+    """
+
+    id: str
+    at: int
+    why: str
+    rule: str
+    chain: tuple[str, ...]
+    asked: tuple[AskedView, ...]
+    expires_at: int
+    status: str = "open"
+    ended: str = ""
+    ended_at: int | None = None
+    results: tuple[ResultView, ...] = ()
+
+
 class PlanView(View, frozen=True, kw_only=True):
     """How an agent meant to divide its work; *status* is ``adopted``, ``refused``, ``held`` or ``waiting``."""
 
@@ -135,6 +165,7 @@ class CrossingView(View, frozen=True, kw_only=True):
     attempts: tuple[AttemptView, ...] = ()
     gaps: tuple[str, ...] = ()
     dispatches: tuple[DispatchView, ...] = ()
+    cases: tuple[CaseView, ...] = ()
     plans: tuple[PlanView, ...] = ()
     children: "tuple[CrossingView, ...]" = ()
 
@@ -185,7 +216,7 @@ class Trace(View, frozen=True, kw_only=True):
 
     *state* is ``running``, ``refused`` (its first crossing was) or how the task ended. *crossings* counts handoffs
     and results by id, *retries* the times that something was judged again to be tried again. *gaps* are what its
-    answer lacks.
+    answer lacks. *drill* says that it was begun to try who answers.
     """
 
     task: str
@@ -202,6 +233,7 @@ class Trace(View, frozen=True, kw_only=True):
     roots: tuple[CrossingView, ...] = ()
     strays: tuple[StrayView, ...] = ()
     troubles: tuple[TroubleView, ...] = ()
+    drill: bool = False
 
 
 class Blame(View, frozen=True, kw_only=True):
@@ -216,6 +248,7 @@ class Blame(View, frozen=True, kw_only=True):
     trouble: TroubleView | None = None
     others: int = 0
     mended: int = 0
+    drill: bool = False
 
 
 class TaskLine(View, frozen=True, kw_only=True):
@@ -232,6 +265,7 @@ class TaskLine(View, frozen=True, kw_only=True):
     spent_micro_usd: int | None = None
     last: str | None = None
     heard_at: int | None = None
+    drill: bool = False
 
 
 class BreakerLine(View, frozen=True, kw_only=True):
@@ -300,11 +334,12 @@ def blame_line(blame: Blame) -> str:
 def _blame_line(blame: Blame) -> str:
     trouble = blame.trouble
     if trouble is None:
-        return f"{blame.task} is {blame.state}: nothing to blame" + _mended(blame)
+        return f"{blame.task} is {blame.state}{_DRILL[blame.drill]}: nothing to blame" + _mended(blame)
     seam = _seam(trouble)
     under = f" under {trouble.contract}" if trouble.contract else ""
     why = f": {trouble.reason}" if trouble.reason else ""
-    return f"{blame.task} is {blame.state}: {_what(trouble)}{seam}{under} by {_judge(trouble)}{why}"
+    state = f"{blame.state}{_DRILL[blame.drill]}"
+    return f"{blame.task} is {state}: {_what(trouble)}{seam}{under} by {_judge(trouble)}{why}"
 
 
 def render_tasks(tasks: Sequence[TaskLine], width: int = WIDTH) -> str:
@@ -314,7 +349,7 @@ def render_tasks(tasks: Sequence[TaskLine], width: int = WIDTH) -> str:
     head = ("TASK", "STATE", "BEGUN", "TOOK", "CROSSINGS", "REFUSED", "SPENT", "INTENT")
     rows = [
         (
-            task.task, task.state if task.last is None else f"{task.state}: {task.last}",
+            task.task, task.state + _DRILL[task.drill] + ("" if task.last is None else f": {task.last}"),
             _clock(task.begun_at), _span(task.begun_at, task.ended_at),
             _number(task.crossings), _number(task.refused), _money(task.spent_micro_usd), _line(task.intent),
         )
@@ -330,7 +365,7 @@ def render_tasks(tasks: Sequence[TaskLine], width: int = WIDTH) -> str:
 
 
 def _trace_lines(trace: Trace, width: int) -> Iterator[str]:
-    yield f"task {trace.task}: {trace.state}"
+    yield f"task {trace.task}: {trace.state}{_DRILL[trace.drill]}"
     if trace.intent is not None:
         yield from _wrapped(f"“{_line(trace.intent)}”, by {trace.initiator}", width, "  ")
     facts = [
@@ -359,7 +394,7 @@ def _crossing_lines(crossing: CrossingView, width: int) -> _Lines:
     step = crossing.step + (f"#{crossing.ordinal}" if crossing.ordinal else "")
     mode = "" if crossing.mode == "delegate" else f" ({crossing.mode})"
     outcome = f" {crossing.outcome}" if crossing.outcome else ""
-    took = "" if crossing.latency_ms is None else f", {_duration(crossing.latency_ms)}"
+    took = "" if crossing.latency_ms is None else f", {duration(crossing.latency_ms)}"
     seam = f"{crossing.source} → {crossing.target}{mode} [{crossing.contract}]"
     yield f"{step}: {seam} {crossing.status}{outcome}{took}"
     yield f"id {crossing.id} at {crossing.position}" + _repeats(crossing.repeats)
@@ -367,6 +402,7 @@ def _crossing_lines(crossing: CrossingView, width: int) -> _Lines:
         yield f"without {'; '.join(crossing.gaps)}"
     yield from _attempt_lines(crossing.attempts)
     below: list[_Lines] = [_dispatch_lines(dispatch) for dispatch in crossing.dispatches]
+    below += [_case_lines(case) for case in crossing.cases]
     below += [_plan_lines(plan) for plan in crossing.plans]
     below += [_crossing_lines(child, width) for child in crossing.children]
     for index, node in enumerate(below):
@@ -374,13 +410,23 @@ def _crossing_lines(crossing: CrossingView, width: int) -> _Lines:
 
 
 def _dispatch_lines(dispatch: DispatchView) -> _Lines:
-    took = "" if dispatch.latency_ms is None else f" after {_duration(dispatch.latency_ms)}"
+    took = "" if dispatch.latency_ms is None else f" after {duration(dispatch.latency_ms)}"
     outcome = f" {dispatch.outcome}" if dispatch.outcome else ""
     spent = f", spent {_money(dispatch.spent_micro_usd)}" if dispatch.spent_micro_usd is not None else ""
     notes = f", {_counted(dispatch.progress, 'note', 'notes')}" if dispatch.progress else ""
     yield f"dispatch {dispatch.number} to {dispatch.receiver}: {dispatch.status}{outcome}{took}{spent}{notes}"
     for index, result in enumerate(dispatch.results):
         yield index == len(dispatch.results) - 1, _result_lines(result)
+
+
+def _case_lines(case: CaseView) -> _Lines:
+    first, *others = case.asked
+    asked = "".join(f", then {one.to} after {duration(one.at - case.at)}" for one in others)
+    took = "" if case.ended_at is None else f" after {duration(case.ended_at - case.at)}"
+    ended = f": {case.ended}" if case.ended else ""
+    yield f"case {case.id}, {case.why} ({case.rule}): asked {first.to}{asked}; {case.status}{took}{ended}"
+    for index, result in enumerate(case.results):
+        yield index == len(case.results) - 1, _result_lines(result)
 
 
 def _plan_lines(plan: PlanView) -> _Lines:
@@ -413,7 +459,7 @@ def _attempt_lines(attempts: Sequence[AttemptView]) -> Iterator[str]:
             mark = " (shadow)" if verdict.shadow else "" if verdict.counted else " (not counted)"
             reason = f": {verdict.reason}" if verdict.reason and verdict.outcome != "ALLOW" else ""
             gate = f"{verdict.gate}@{verdict.gate_version}"
-            yield f"{gate} {verdict.outcome}{mark} {verdict.rule}, {_duration(verdict.latency_ms)}{reason}"
+            yield f"{gate} {verdict.outcome}{mark} {verdict.rule}, {duration(verdict.latency_ms)}{reason}"
             for warning in verdict.warnings:
                 yield f"  warns: {warning}"
         for decision in attempt.decisions:
@@ -440,7 +486,7 @@ def _blame_lines(blame: Blame, width: int) -> Iterator[str]:
     if trouble is None:
         yield blame_line(blame) + "."
         return
-    yield f"Task {blame.task} is {blame.state}."
+    yield f"Task {blame.task} is {blame.state}{_DRILL[blame.drill]}."
     yield from _wrapped(f"First to go wrong: {_what(trouble)}{_seam(trouble)}", width, "")
     step = f", step {trouble.step}" if trouble.step else ""
     known = {
@@ -551,10 +597,11 @@ def _clock(at: int) -> str:
 
 
 def _span(begun_at: int, ended_at: int | None) -> str:
-    return "-" if ended_at is None else _duration(ended_at - begun_at)
+    return "-" if ended_at is None else duration(ended_at - begun_at)
 
 
-def _duration(ms: int) -> str:
+def duration(ms: int) -> str:
+    """Write how long something took."""
     if ms < _SECOND_MS:
         return f"{ms} ms"
     if ms < _MINUTE_MS:

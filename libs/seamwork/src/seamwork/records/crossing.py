@@ -111,6 +111,19 @@ def step_name(step: str, ordinal: int) -> str:
     return step if ordinal == 0 else f"{step}#{ordinal}"
 
 
+class Drill(Wire, frozen=True, kw_only=True):
+    """
+    What makes a root handoff a drill: it is judged like any other, and then put before people on purpose.
+
+    *in_place_of* is whose seam is tried, *cause* what the work counts as having failed of. *answer_ms* gives each
+    of the chain less time than the contract does. Nothing of a drill ever reaches an agent but the desk.
+    """
+
+    in_place_of: AgentRef
+    cause: Literal["violation", "timeout", "error"] = "violation"
+    answer_ms: int | None = None
+
+
 class Handoff(Crossing, frozen=True, kw_only=True, tag="handoff"):
     """
     Work that goes out.
@@ -118,7 +131,8 @@ class Handoff(Crossing, frozen=True, kw_only=True, tag="handoff"):
     *parent* is the crossing whose dispatch the sender works on, null on a root. ``delegate`` expects the result
     back; ``transfer`` hands the sender's own place to the receiver. *authority* null asks for all that the stamp
     gives, with one level of depth less. *spent* is the final figure of a sender that transfers. *order* is the
-    signed word of the person who puts work back that was escalated; a desk's crossings carry one, no others.
+    signed word of the person who puts work back that was escalated, or who begins a *drill*; no other crossings
+    carry one.
     *contract_versions* is a range: its sender takes any version in it, and the highest that is agreed on counts.
     """
 
@@ -138,6 +152,7 @@ class Handoff(Crossing, frozen=True, kw_only=True, tag="handoff"):
     deadline_at: int
     spent: Spent | None = None
     order: SignedRecord | None = None
+    drill: Drill | None = None
 
 
 class Result(Crossing, frozen=True, kw_only=True, tag="result"):
@@ -215,6 +230,7 @@ def content_digest(crossing: AnyCrossing) -> str:
             meaning += [crossing.mode, crossing.parent, crossing.step, crossing.ordinal, crossing.contract]
             meaning += [crossing.target, crossing.constraints, crossing.authority, crossing.ceiling_micro_usd]
             meaning += [] if crossing.contract_versions is None else [crossing.contract_versions]
+            meaning += [] if crossing.drill is None else [crossing.drill]
         case Result():
             meaning += [crossing.parent, crossing.dispatch, crossing.contract, crossing.outcome]
             meaning += [crossing.constraints]

@@ -46,7 +46,7 @@ class Decision(Envelope, frozen=True, kw_only=True):
     What every decision says.
 
     *subject* is the record decided on, null where no record caused it (a deadline, a cancellation);
-    *crossing* is the id that it concerns.
+    *crossing* is the id that it concerns. *drill* says that it is of a drill: nobody's work is concerned.
     """
 
     task: str | None = None
@@ -58,6 +58,7 @@ class Decision(Envelope, frozen=True, kw_only=True):
     reason: str = ""
     votes: tuple[Vote, ...] = ()
     consulted: tuple[DocumentRef, ...] = ()
+    drill: bool = False
 
 
 class Dispatched(Decision, frozen=True, kw_only=True, tag="dispatched"):

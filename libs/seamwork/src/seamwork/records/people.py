@@ -4,7 +4,7 @@ from typing import Literal
 
 from seamwork.records.authority import Authority, Constraint
 from seamwork.records.base import Envelope
-from seamwork.records.parties import AgentRef, ContractRef, Subject, Target
+from seamwork.records.parties import AgentRef, ContractRef, Position, Subject, Target
 from seamwork.records.verdict import Approvers
 
 
@@ -66,20 +66,23 @@ How = Literal["retry", "replace", "reroute", "skip", "fail"]
 
 class Command(Envelope, frozen=True, kw_only=True, tag="command"):
     """
-    What a person orders for one task: cancel it, resolve a case, or have a crossing judged again.
+    What a person orders for one task, or did with a dead letter.
 
     A ``resolve`` travels inside the crossing that it orders (its field *order*), never alone: *case* and *how* say
-    what is resolved and in which way, *target* whom the work goes to, *payload_sha256* binds what it carries.
+    what is resolved and in which way, *target* whom the work goes to, *payload_sha256* binds what it carries. A
+    ``drill`` travels in the root that it begins. ``put-back`` and ``discard`` order nothing: they mark the *letter*
+    at that place of the topic of dead letters, which stands in *task* too, as ``partition/offset``.
     """
 
     id: str
     task: str
     person: str
-    action: Literal["cancel", "resolve", "requeue"]
+    action: Literal["cancel", "resolve", "requeue", "drill", "put-back", "discard"]
     crossing: str | None = None
     reason: str = ""
     case: str | None = None
     how: How | None = None
     target: Target | None = None
     payload_sha256: str | None = None
+    letter: Position | None = None
     ordered_at: int

@@ -63,8 +63,8 @@ METRICS: tuple[Metric, ...] = (
     Metric(
         "seamwork_notifications",
         "counter",
-        "What owners were told of, by kind.",
-        ("service", "kind", "owner"),
+        "What owners were told of, by kind; drill is yes where nobody's work is concerned.",
+        ("service", "kind", "owner", "drill"),
     ),
     Metric(
         "seamwork_deprecated_seams",

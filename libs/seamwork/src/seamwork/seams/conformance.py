@@ -44,7 +44,7 @@ def conformance(flow: Flow, shelf: Shelf, measured: Measured) -> tuple[Differenc
     found = [*_edges(flow, shelf, seams, measured)]
     for seam in seams:
         found += [*_versions(seam), *_owners(seam), *_exceptions(seam), *_again(seam)]
-        if not seam.measures:
+        if not seam.total("handoffs"):
             found.append(Difference("edge-not-run", str(seam), "nothing came this way", "note"))
     return tuple(sorted(found, key=lambda one: one.severity != "error"))
 
@@ -55,8 +55,10 @@ def _edges(flow: Flow, shelf: Shelf, seams: tuple[Seam, ...], measured: Measured
     desks = {agent.name for agent in shelf.all(Agent) if agent.spec.desk} | {DESK}
     others = [f for f in shelf.all(Flow) if f.name != flow.name]
     for measure in measured.seams:
-        if measure.source in desks or not (
-            measure.contract in contracts or (measure.source in agents and measure.to in agents)
+        if (
+            not measure.handoffs
+            or measure.source in desks
+            or not (measure.contract in contracts or (measure.source in agents and measure.to in agents))
         ):
             continue
         if any(_is_of(measure, s.edge.source, s) for s in seams):

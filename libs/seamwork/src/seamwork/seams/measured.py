@@ -20,7 +20,8 @@ class SeamMeasure(msgspec.Struct, frozen=True, kw_only=True):
     Instants (ms) are the last of their kind: *proven_at* of an accepted success, *refused_at* of a refusal,
     *handled_at* of what followed a failure, *asked_at* of a question to people, *spent_at* of an answer that said
     what it cost. *most_per_task* is how often one task came this way at most, *reentries* how often the receiver
-    stood above itself. *running* names tasks that are not over, at most 100 of them.
+    stood above itself. *running* names tasks that are not over, at most 100 of them. Of drills nothing else counts
+    than *drills*, and when people were last asked by one, answered it, or let it expire.
     """
 
     source: str
@@ -54,6 +55,10 @@ class SeamMeasure(msgspec.Struct, frozen=True, kw_only=True):
     handled_at: int | None = None
     asked_at: int | None = None
     spent_at: int | None = None
+    drills: int = 0
+    drilled_at: int | None = None
+    drill_answered_at: int | None = None
+    drill_unanswered_at: int | None = None
     most_per_task: int = 0
     reentries: int = 0
     running: tuple[str, ...] = ()

@@ -55,6 +55,7 @@ class _Asked:
     proof: str
     lacks: Callable[[Seam, Contract, Study], str]
     proven_at: Callable[[Seam, int], int | None]
+    drilled_at: str | None = None
 
 
 def seven_points(study: Study, max_age_days: int) -> tuple[Point, ...]:
@@ -77,12 +78,23 @@ def _stands(asked: _Asked, seam: Seam, study: Study, oldest: int) -> SeamReadine
     lacks = "there is no contract" if contract is None else asked.lacks(seam, contract, study)
     if lacks:
         return SeamReadiness(str(seam), "missing", lacks)
-    at = asked.proven_at(seam, oldest)
+    at, by = asked.proven_at(seam, oldest), ""
+    drilled = None if asked.drilled_at is None else seam.latest(asked.drilled_at)
+    if drilled is not None and (at is None or drilled > at):
+        at, by = drilled, ", by a drill"
+    unheard = seam.latest("drill_unanswered_at") if asked.drilled_at == "drill_answered_at" else None
+    if unheard is not None and (at is None or unheard > at):
+        return SeamReadiness(str(seam), "declared", f"nobody answered the drill of {day(unheard)}")
     if at is None:
         return SeamReadiness(str(seam), "declared", "nothing has happened that proves it")
     if at < oldest:
-        return SeamReadiness(str(seam), "declared", f"last proven on {day(at)}, which is too long ago")
-    return SeamReadiness(str(seam), "proven", f"on {day(at)}")
+        return SeamReadiness(str(seam), "declared", f"last proven on {day(at)}{by}, which is too long ago")
+    return SeamReadiness(str(seam), "proven", f"on {day(at)}, {_ago(study.now_ms - at)}{by}")
+
+
+def _ago(ms: int) -> str:
+    days = max(0, ms) // DAY_MS
+    return "less than a day ago" if not days else "1 day ago" if days == 1 else f"{days} days ago"
 
 
 def _agreed(seam: Seam, contract: Contract, study: Study) -> str:
@@ -174,16 +186,18 @@ _SEVEN = (
     _Asked(
         "failing well",
         "What follows a violation, a timeout and an error is written down.",
-        "a failure that was retried, handed on, degraded, put before somebody, or ended",
+        "a failure that was retried, handed on, degraded, put before somebody, or ended; or a drill",
         _failing,
         _last("handled_at"),
+        "drilled_at",
     ),
     _Asked(
         "answered for",
         "Somebody is named, and somebody after them.",
-        "a question or a case that was put before people",
+        "a question or a case that was put before people, or a drill that they answered",
         _answered_for,
         _last("asked_at"),
+        "drill_answered_at",
     ),
     _Asked(
         "bounded",

@@ -170,7 +170,7 @@ def carried(**fields: Any) -> CarriedStamp:
 
 
 def ordered(**fields: Any) -> SignedRecord:
-    """Return a person's command to resolve a case, signed, as a desk's crossing carries it."""
+    """Return a person's command to resolve a case, unless another is named, signed, as a crossing carries it."""
     resolving = {"action": "resolve", "how": "retry", "payload_sha256": sha256_hex(b"")}
     command = cast("Command", envelope("command", **{**resolving, **fields}))
     data = encode(command)
