@@ -1,0 +1,58 @@
+"""Type what a page tells people to type, on a platform that a test has put on a stage."""
+
+import asyncio
+import os
+import re
+import sys
+from pathlib import Path
+
+from seamwork.testing.stage import Stage
+
+_BLOCKS = re.compile(r"^```sh\n(.*?)^```", re.MULTILINE | re.DOTALL)
+_SECTIONS = re.compile(r"^## (.+?)$(.*?)(?=^## |\Z)", re.MULTILINE | re.DOTALL)
+
+
+class Terminal:
+    """
+    A shell in which one platform is the one that commands speak to.
+
+    Args:
+        stage: The platform.
+        folder: Where the shell stands.
+    """
+
+    def __init__(self, stage: Stage, folder: Path) -> None:
+        home = stage.door.home.root
+        self._folder = folder
+        self.environ = {
+            **os.environ,
+            "SEAMWORK_HOME": str(home.parent),
+            "SEAMWORK_PLATFORM": home.name,
+            "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+        }
+
+    async def type(self, text: str, status: int = 0, **more: str) -> str:
+        """
+        Type *text* and return what it answers.
+
+        Args:
+            text: Lines of a shell script, which ends at the first that fails.
+            status: The exit status that it must have.
+            more: Further variables of the environment.
+
+        Raises:
+            AssertionError: It ended otherwise; tells what it answered.
+        """
+        shell = await asyncio.create_subprocess_exec(
+            "bash", "-euc", text, cwd=self._folder, env={**self.environ, **more},
+            stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
+        )  # fmt: skip
+        said = (await shell.communicate())[0].decode()
+        assert status == shell.returncode, f"exit status {shell.returncode} of\n{text}\n{said}"  # noqa: S101  # a test's own check
+        return said
+
+
+def typed_in(page: Path) -> dict[str, list[str]]:
+    """Return section → the blocks that a page tells people to type there."""
+    found = _SECTIONS.findall(page.read_text(encoding="utf-8"))
+    return {title: blocks for title, text in found if (blocks := _BLOCKS.findall(text))}
