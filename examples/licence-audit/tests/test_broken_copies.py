@@ -165,6 +165,7 @@ COPIES = [
     Broken("unknown-capability", FLOW, {"/spec/edges/5/capability": "compose-reprot"}, whole=True),
     Broken("unknown-budget", OPERATOR, {"/spec/budget": "audits"}, whole=True),
     Broken("unknown-gate", POLICY, {}, beside=tuple(GATES)),
+    Broken("policy-not-enforced", POLICY, {"/spec/mode": "shadow"}),
     Broken("approvers-missing", POLICY, {}, beside=(PERSON,)),
     # Flows.
     Broken("edge-not-a-producer", AUDIT, {"/spec/producers/0/agent": "someone"}, whole=True),
@@ -182,6 +183,7 @@ COPIES = [
     Broken("cycle-without-bound", FLOW, {"/spec/edges": [
         {"from": a, "to": b, "contract": "c", "versions": "*", "reason": "x", "because": "domain"}
         for a, b in ("ab", "bc", "ca")]}),
+    Broken("flow-not-enforced", FLOW, {"/spec/mode": "observe"}, whole=True),
     Broken("agent-without-reason", FLOW, {"/spec/edges/5/because": GONE}, whole=True),
     # Waivers.
     Broken("waiver-not-possible", FACTS, {"/spec/waivers/-": {"finding": "rule-type", "reason": "x"}}),

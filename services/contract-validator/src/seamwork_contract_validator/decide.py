@@ -5,6 +5,8 @@ Rule 1: the checks stand in one order, from who speaks to what is said; the firs
 Rule 2: nothing is believed before the signature is verified; only then may the sender be told.
 Rule 3: what cannot be read is refused by its position, never skipped.
 Rule 4: validity is judged at the append time, so a replay judges as the first run did.
+Rule 5: a flow's mode spares what a contract refuses, in so many words on the refusal; never who speaks, under which
+stamp, to whom, or what cannot be read.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -147,13 +149,14 @@ def _verdict(
         outcome="DENY" if isinstance(found, Denied) else "ALLOW",
         rule=found.rule,
         reason=found.reason,
-        candidates=found.candidates if isinstance(found, Allowed) else None,
+        candidates=found.candidates,
         contract=found.contract,
         warnings=found.warnings,
         consulted=found.consulted,
         revision=context.catalog.revision,
         judged_at=context.now,
         sender_verified=True if isinstance(found, Allowed) else found.sender_verified,
+        spared=found.spared if isinstance(found, Denied) else None,
     )
 
 

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from seamwork.records.enforcement import Enforcement, Spared
 from seamwork.records.parties import AgentRef, ContractRef, DocumentRef
 from seamwork.records.verdict import Warned
 
@@ -19,7 +20,9 @@ class Denied:
     """
     A check failed: its stable *rule* and a *reason* that names fields and no values.
 
-    *sender_verified* says that the signature proved who sent it, so that the sender may be told.
+    *sender_verified* says that the signature proved who sent it, so that the sender may be told. *sparing* is the
+    strictest mode of a flow that would let the crossing go on all the same, null where none does; *spared* says
+    that this flow is in such a mode, and *candidates* are then whom it may go to.
     """
 
     rule: str
@@ -28,6 +31,9 @@ class Denied:
     consulted: tuple[DocumentRef, ...] = ()
     warnings: tuple[Warned, ...] = ()
     contract: ContractRef | None = None
+    sparing: Enforcement | None = None
+    spared: Spared | None = None
+    candidates: tuple[AgentRef, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)

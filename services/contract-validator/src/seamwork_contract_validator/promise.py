@@ -2,14 +2,26 @@
 
 from dataclasses import replace
 
-from seamwork.catalog import Context, range_problem, settled, settled_on
+from seamwork.catalog import (
+    Context,
+    Standing,
+    range_problem,
+    settled,
+    settled_on,
+    standing_of_handoff,
+    standing_of_plan,
+)
+from seamwork.catalog.entries import NOT_YET
 from seamwork.contracts import CompiledContract, Finding, Findings, compile_contract, may_produce
 from seamwork.contracts.facts import envelope_facts, task_facts
+from seamwork.contracts.payload import PayloadError, read_payload
 from seamwork.contracts.plan import plan_problem
 from seamwork.documents import Contract
+from seamwork.documents.contract import MAX_PAYLOAD_BYTES
 from seamwork.grants.stamps import seam_sender
 from seamwork.ids import sha256_hex
-from seamwork.records.crossing import Handoff, Plan, Result
+from seamwork.records.crossing import Handoff, Plan, Result, Subtask
+from seamwork.records.enforcement import Enforcement, Spared, most_lenient, spares
 from seamwork.records.envelope import AnyEnvelope
 from seamwork.records.inbox import Work
 from seamwork.records.parties import AgentRef, ContractRef, DocumentRef
@@ -29,7 +41,10 @@ def judge_handoff(
     if problem is not None:
         return _denied("contract-versions", problem, ())
     handoff = settled(context.catalog, handoff, at)
-    return replace(_judge_settled(crossing, handoff, work, context), contract=settled_on(handoff))
+    found = _judge_settled(crossing, handoff, work, context)
+    if isinstance(found, Denied) and found.sparing is not None:
+        found = _spared_handoff(found, found.sparing, crossing, handoff, work, context)
+    return replace(found, contract=settled_on(handoff))
 
 
 def _judge_settled(
@@ -40,19 +55,13 @@ def _judge_settled(
     if isinstance(contract, Denied):
         return contract
     consulted = (context.catalog.reference(contract),)
-    target = handoff.target
-    if target.agent is not None and target.capability is not None:
-        return _denied("ambiguous-target", "target names an agent and a capability; name one", consulted)
-    if target.agent is None and target.capability is None:
-        return _denied("empty-target", "target names neither an agent nor a capability", consulted)
+    candidates = _candidates(handoff, consulted, context, at)
+    if isinstance(candidates, Denied):
+        return candidates
     sender = seam_sender(handoff, work)
     if not may_produce(contract, sender.agent, sender.version):
-        return _denied("not-a-producer", "the contract does not list source among its producers", consulted)
-    candidates = context.catalog.candidates(handoff, at)
-    if not candidates:
-        return _denied(
-            "no-candidate", "no agent in force that target names takes this contract version", consulted
-        )
+        reason = "the contract does not list source among its producers"
+        return _denied("not-a-producer", reason, consulted, "shadow")
     findings = _compiled(contract, context).judge_input(
         crossing.payload,
         envelope=envelope_facts(handoff),
@@ -61,6 +70,56 @@ def _judge_settled(
     )
     deprecated = _deprecation(contract, context, at)
     return _judged(findings, consulted, deprecated, candidates)
+
+
+def _candidates(
+    handoff: Handoff, consulted: tuple[DocumentRef, ...], context: Context, at: int
+) -> tuple[AgentRef, ...] | Denied:
+    target = handoff.target
+    if target.agent is not None and target.capability is not None:
+        return _denied("ambiguous-target", "target names an agent and a capability; name one", consulted)
+    if target.agent is None and target.capability is None:
+        return _denied("empty-target", "target names neither an agent nor a capability", consulted)
+    candidates = context.catalog.candidates(handoff, at)
+    return candidates or _denied(
+        "no-candidate", "no agent in force that target names takes this contract version", consulted
+    )
+
+
+def _spared_handoff(  # what was found, in which mode it is spared, and what it was found in
+    denied: Denied,
+    sparing: Enforcement,
+    crossing: Received[AnyEnvelope],
+    handoff: Handoff,
+    work: Work | None,
+    context: Context,
+) -> Denied:
+    """Return the refusal as one that does not count, where a flow says so and nothing else is wrong."""
+    at = crossing.raw.appended_at
+    along = standing_of_handoff(context.catalog, handoff, seam_sender(handoff, work), at)
+    if not spares(along.mode, sparing):
+        return denied
+    candidates = _candidates(handoff, denied.consulted, context, at)
+    if isinstance(candidates, Denied):
+        return candidates
+    consulted = tuple(dict.fromkeys((*denied.consulted, *along.flows)))
+    contract = context.catalog.contract(handoff.contract)
+    unreadable = _unreadable(crossing.payload, contract, consulted)
+    return unreadable or replace(
+        denied, spared=Spared(mode=sparing), candidates=candidates, consulted=consulted
+    )
+
+
+def _unreadable(
+    payload: bytes, contract: Contract | None, consulted: tuple[DocumentRef, ...]
+) -> Denied | None:
+    """Return why a payload cannot be read at all: no flow's mode spares that."""
+    limit = MAX_PAYLOAD_BYTES if contract is None else contract.spec.limits.payload_bytes
+    try:
+        read_payload(payload, limit)
+    except PayloadError as error:
+        return _denied(error.finding.rule, error.finding.message, consulted)
+    return None
 
 
 def judge_result(
@@ -76,30 +135,54 @@ def judge_result(
     asked = _request_payload(work, request)
     if isinstance(asked, Denied):
         return asked
-    at = crossing.raw.appended_at
     consulted: list[DocumentRef] = []
     warnings: list[Warned] = []
+    spared: list[Denied] = []
     for ref in dict.fromkeys((work.contract, *work.return_contracts)):
-        # What was dispatched under a version may be answered under it, in whatever status that is by now.
-        contract = context.catalog.contract(ref)
-        if contract is None:
-            return _denied(
-                "unknown-contract", f"no document describes the contract {ref.name} {ref.version}", ()
-            )
-        consulted.append(context.catalog.reference(contract))
-        findings = _compiled(contract, context).judge_output(
-            result.outcome,
-            crossing.payload,
-            request=asked,
-            envelope=envelope_facts(result),
-            task=task_facts(result, work, None),
-            now_ms=at,
-        )
-        judged = _judged(findings, tuple(consulted), (), None)
-        if isinstance(judged, Denied):
-            return judged
+        judged = _judge_answer(ref, crossing, result, work, asked, context)
+        if isinstance(judged, Denied) and (
+            judged.sparing is None or not spares(work.enforcement, judged.sparing)
+        ):
+            return replace(judged, consulted=(*consulted, *judged.consulted))
+        consulted += judged.consulted
         warnings += judged.warnings
+        spared += [judged] if isinstance(judged, Denied) else []
+    if spared:
+        return replace(
+            spared[0],
+            consulted=tuple(consulted),
+            warnings=tuple(warnings),
+            spared=Spared(mode=most_lenient(*(one.sparing for one in spared if one.sparing is not None))),
+        )
     return Allowed("holds", "the outcome's schema and rules hold", None, tuple(consulted), tuple(warnings))
+
+
+def _judge_answer(  # the contract, and all that a rule of it may ask
+    ref: ContractRef,
+    crossing: Received[AnyEnvelope],
+    result: Result,
+    work: Work,
+    asked: bytes,
+    context: Context,
+) -> Allowed | Denied:
+    # What was dispatched under a version may be answered under it, in whatever status that is by now.
+    contract = context.catalog.contract(ref)
+    if contract is None:
+        reason = f"no document describes the contract {ref.name} {ref.version}"
+        return _unreadable(crossing.payload, None, ()) or _denied("unknown-contract", reason, (), "observe")
+    findings = _compiled(contract, context).judge_output(
+        result.outcome,
+        crossing.payload,
+        request=asked,
+        envelope=envelope_facts(result),
+        task=task_facts(result, work, None),
+        now_ms=crossing.raw.appended_at,
+    )
+    consulted = (context.catalog.reference(contract),)
+    judged = _judged(findings, consulted, (), None)
+    if isinstance(judged, Denied):
+        return _unreadable(crossing.payload, contract, consulted) or judged
+    return judged
 
 
 def judge_plan(
@@ -113,18 +196,39 @@ def judge_plan(
         return _denied(problem.rule, problem.message, ())
     at = crossing.raw.appended_at
     consulted: dict[DocumentRef, None] = {}
+    spared: list[Denied] = []
+    along: Standing | None = None
     for number, subtask in enumerate(plan.subtasks):
-        contract = _usable(subtask.contract, context, at)
-        if isinstance(contract, Denied):
-            return _denied(contract.rule, f"subtasks[{number}]: {contract.reason}", contract.consulted)
-        consulted[context.catalog.reference(contract)] = None
-        if not may_produce(contract, plan.source.agent, plan.source.version):
-            reason = f"subtasks[{number}]: the contract does not list source among its producers"
-            return _denied("not-a-producer", reason, tuple(consulted))
-        if not context.catalog.candidates(subtask, at):
-            reason = f"subtasks[{number}]: no agent in force that target names takes this contract version"
-            return _denied("no-candidate", reason, tuple(consulted))
+        denied = _subtask_problem(subtask, plan, context, at)
+        if isinstance(denied, Denied):
+            denied = replace(denied, reason=f"subtasks[{number}]: {denied.reason}")
+            along = along or standing_of_plan(context.catalog, plan.source, plan.subtasks, at)
+            if denied.sparing is None or not spares(along.mode, denied.sparing):
+                return replace(denied, consulted=tuple(dict.fromkeys((*consulted, *denied.consulted))))
+            spared.append(denied)
+            consulted |= dict.fromkeys((*denied.consulted, *along.flows))
+        else:
+            consulted[denied] = None
+    if spared:
+        mode = most_lenient(*(one.sparing for one in spared if one.sparing is not None))
+        return replace(spared[0], consulted=tuple(consulted), spared=Spared(mode=mode))
     return Allowed("plan-holds", "every subtask has a contract and somebody to do it", None, tuple(consulted))
+
+
+def _subtask_problem(subtask: Subtask, plan: Plan, context: Context, at: int) -> DocumentRef | Denied:
+    """Return why a subtask could not be handed on as the plan says, or the contract that it would go under."""
+    contract = _usable(subtask.contract, context, at)
+    if isinstance(contract, Denied):
+        return contract
+    consulted = (context.catalog.reference(contract),)
+    if not may_produce(contract, plan.source.agent, plan.source.version):
+        reason = "the contract does not list source among its producers"
+        return _denied("not-a-producer", reason, consulted, "shadow")
+    if not context.catalog.candidates(subtask, at):
+        return _denied(
+            "no-candidate", "no agent in force that target names takes this contract version", consulted
+        )
+    return consulted[0]
 
 
 def _usable(ref: ContractRef, context: Context, at: int) -> Contract | Denied:
@@ -137,9 +241,8 @@ def _usable(ref: ContractRef, context: Context, at: int) -> Contract | Denied:
         return _denied("contract-refused", reason, ())
     if contract is None:
         known = ", ".join(context.catalog.contract_versions(ref.name)) or "none"
-        return _denied(
-            "unknown-contract", f"no such contract version; known versions of this name: {known}", ()
-        )
+        reason = f"no such contract version; known versions of this name: {known}"
+        return _denied("unknown-contract", reason, (), "observe")
     status = context.catalog.contract_status(ref, at)
     if status not in {"active", "deprecated"}:
         consulted = (context.catalog.reference(contract),)
@@ -147,9 +250,10 @@ def _usable(ref: ContractRef, context: Context, at: int) -> Contract | Denied:
             instead = context.catalog.successor(ref, at)
             hint = f"; its successor is {ref.name} {instead}" if instead else "; it named no successor"
             return _denied("contract-retired", f"the contract version is retired{hint}", consulted)
-        return _denied(
-            "contract-not-active", f"the contract version is {status or 'not activated'}", consulted
-        )
+        reason = f"the contract version is {status or 'not activated'}"
+        # What was taken back stays away along every flow; what was never put in force is only not there yet.
+        unborn: Enforcement | None = "observe" if status in NOT_YET else None
+        return _denied("contract-not-active", reason, consulted, unborn)
     return contract
 
 
@@ -194,11 +298,20 @@ def _judged(
     # The verdict's own rule is the first finding's; only what follows must name its own.
     told = "; ".join((_said(refusals[0]), *(str(found) for found in refusals[1:_SHOWN])))
     more = f"; and {len(refusals) - _SHOWN} more" if len(refusals) > _SHOWN else ""
-    return Denied(refusals[0].rule, told + more, True, consulted, warnings)  # noqa: FBT003  # sender_verified
+    return Denied(
+        refusals[0].rule,
+        told + more,
+        sender_verified=True,
+        consulted=consulted,
+        warnings=warnings,
+        sparing="shadow",
+    )
 
 
-def _denied(rule: str, reason: str, consulted: tuple[DocumentRef, ...]) -> Denied:
-    return Denied(rule, reason, sender_verified=True, consulted=consulted)
+def _denied(
+    rule: str, reason: str, consulted: tuple[DocumentRef, ...], sparing: Enforcement | None = None
+) -> Denied:
+    return Denied(rule, reason, sender_verified=True, consulted=consulted, sparing=sparing)
 
 
 def _said(finding: Finding) -> str:

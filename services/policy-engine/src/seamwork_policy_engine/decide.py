@@ -9,6 +9,8 @@ Rule 3: an attempt is judged once, and a second judgement of a crossing replaces
 its task.
 Rule 4: a rule postpones a crossing once. Asked again, it only repeats until when.
 Rule 5: everything is judged by what was in force when the record was appended that asks for the judgement.
+Rule 6: a flow in ``observe`` or ``shadow`` spares what rules deny, and nothing else: what narrows, delays or asks
+people counts there too, and so does what a policy that is ``always`` enforced denies.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -17,7 +19,7 @@ from typing import Any
 
 import msgspec
 
-from seamwork.catalog import Context, settled, settled_on
+from seamwork.catalog import Context, settled, settled_on, standing_of_handoff, standing_of_plan
 from seamwork.contracts.facts import envelope_facts, plan_facts, task_facts
 from seamwork.contracts.payload import PayloadError, read_payload
 from seamwork.decider import Input, Output, Publish, Tick, WithCrossing
@@ -29,6 +31,7 @@ from seamwork.grants.stamps import StampProblem, seam_sender
 from seamwork.records.authority import Authority, Constraint
 from seamwork.records.crossing import Handoff, Plan, Result
 from seamwork.records.decision import JudgeAgain, TaskEnded
+from seamwork.records.enforcement import Enforcement, Spared
 from seamwork.records.envelope import AnyEnvelope
 from seamwork.records.inbox import Work
 from seamwork.records.parties import AgentRef, DocumentRef, Position, Subject
@@ -82,6 +85,7 @@ class Demand:
     consulted: tuple[DocumentRef, ...] = ()
     risk: int = 0
     throttled: tuple[tuple[str, int], ...] = ()
+    spared: Spared | None = None
 
 
 def policy_engine(platform: str) -> Callable[[Memory, Input, Context], Sequence[Event]]:
@@ -241,20 +245,82 @@ def _demand(memory: Memory, asked: Asked, stamp: Work | None, context: Context) 
         answer = ask(catalog, policies, matter, facts)
     except PayloadError as error:
         return Demand("DENY", error.finding.rule, error.finding.message, consulted=consulted)
-    consulted = (*consulted, *answer.consulted)
-    risk = sum(one.rule.risk for one in answer.applied)
-    if not isinstance(crossing, Handoff):
-        return replace(_combined(memory, asked, answer.applied, context), consulted=consulted, risk=risk)
-    denials = [one for one in answer.applied if one.effect == "deny"]
-    admitted = tuple(ref for ref in candidates if not any(one.concerns(ref) for one in denials))
-    meant = set(catalog.primary(crossing, asked.at)) or set(candidates)
+    applied = [one for one in answer.applied if one.mode != "shadow"]
+    if isinstance(crossing, Handoff):
+        along = standing_of_handoff(catalog, crossing, seam_sender(crossing, stamp), asked.at)
+        demand = _of_handoff(memory, asked, crossing, applied, candidates, along.mode, context)
+    else:
+        mode = stamp.enforcement if stamp is not None else "enforce"
+        if isinstance(crossing, Plan):
+            mode = standing_of_plan(catalog, crossing.source, crossing.subtasks, asked.at).mode
+        demand = _of_answer(memory, asked, applied, mode, context)
+    aside = tuple(
+        Warned(rule=one.id, reason=one.message, would=one.effect)
+        for one in answer.applied
+        if one.mode == "shadow"
+    )
+    return replace(
+        demand,
+        consulted=(*consulted, *answer.consulted),
+        risk=sum(one.rule.risk for one in applied),
+        warnings=(*demand.warnings, *aside),
+    )
+
+
+def _of_handoff(  # what applies to whom, and how binding it is
+    memory: Memory,
+    asked: Asked,
+    handoff: Handoff,
+    applied: Sequence[Applied],
+    candidates: tuple[AgentRef, ...],
+    mode: Enforcement,
+    context: Context,
+) -> Demand:
+    """Return what the rules demand of a handoff, which may go to those candidates alone that no rule denies."""
+    denials = [one for one in applied if one.effect == "deny"]
+    meant = set(context.catalog.primary(handoff, asked.at)) or set(candidates)
+    admitted = _not_denied(candidates, denials)
+    spared: Sequence[Applied] = ()
     if denials and not meant & set(admitted):
-        return replace(_denied(denials), consulted=consulted, risk=risk)
-    kept = [
-        one for one in answer.applied if one.effect != "deny" and any(one.concerns(ref) for ref in admitted)
-    ]
-    demand = _combined(memory, asked, kept, context)
-    return replace(demand, candidates=admitted, consulted=consulted, risk=risk)
+        admitted, spared = _not_denied(candidates, _binding(denials, mode)), denials
+        if not meant & set(admitted):
+            return _denied(denials)
+    kept = [one for one in applied if one.effect != "deny" and any(one.concerns(ref) for ref in admitted)]
+    return _sparing(replace(_combined(memory, asked, kept, context), candidates=admitted), spared)
+
+
+def _of_answer(
+    memory: Memory, asked: Asked, applied: Sequence[Applied], mode: Enforcement, context: Context
+) -> Demand:
+    """Return what the rules demand of a result or a plan, of which no candidate is left to choose."""
+    denials = [one for one in applied if one.effect == "deny"]
+    if _binding(denials, mode):
+        return _denied(denials)
+    kept = [one for one in applied if one.effect != "deny"]
+    return _sparing(_combined(memory, asked, kept, context), denials)
+
+
+def _binding(denials: Sequence[Applied], mode: Enforcement) -> Sequence[Applied]:
+    """Return the denials that count along a flow in *mode*."""
+    return denials if mode == "enforce" else [one for one in denials if one.mode == "always"]
+
+
+def _not_denied(candidates: tuple[AgentRef, ...], denials: Sequence[Applied]) -> tuple[AgentRef, ...]:
+    return tuple(ref for ref in candidates if not any(one.concerns(ref) for one in denials))
+
+
+def _sparing(demand: Demand, spared: Sequence[Applied]) -> Demand:
+    """Return *demand* as the denial that it would be if the flow were enforced."""
+    if not spared:
+        return demand
+    denied = _denied(spared)
+    return replace(
+        demand,
+        outcome=denied.outcome,
+        rule=denied.rule,
+        reason=denied.reason,
+        spared=Spared(mode="shadow", outcome=demand.outcome),
+    )
 
 
 def _led_to(
@@ -278,13 +344,11 @@ def _led_to(
 
 
 def _combined(memory: Memory, asked: Asked, applied: Sequence[Applied], context: Context) -> Demand:
-    """Put together what several rules demand of one crossing."""
+    """Put together what several rules demand of one crossing besides denying it."""
     by_effect = {
         effect: [one for one in applied if one.effect == effect]
-        for effect in ("deny", "require-approval", "throttle", "constrain", "warn")
+        for effect in ("require-approval", "throttle", "constrain", "warn")
     }
-    if by_effect["deny"]:
-        return _denied(by_effect["deny"])
     seen = memory.seen.get(place_key(asked.subject.partition, asked.subject.offset))
     served = dict(seen.throttled) if seen else {}
     waits = {
@@ -374,4 +438,5 @@ def _verdict(
         revision=context.catalog.revision,
         judged_at=context.now,
         risk=risk,
+        spared=demand.spared,
     )

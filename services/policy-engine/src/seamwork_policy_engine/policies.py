@@ -9,6 +9,7 @@ Rule 4: a policy that names targets speaks only of the candidates it names; ever
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 from seamwork.catalog import Catalog, PolicyEntry
 from seamwork.documents import Policy
@@ -21,13 +22,18 @@ from seamwork.rules import CROSSING_VARIABLES, Facts, Rule, RuleError, RuleSet, 
 
 @dataclass(frozen=True, slots=True)
 class Applied:
-    """A rule that applies: what it is called everywhere, and whom it speaks of (null: of every candidate)."""
+    """
+    A rule that applies: what it is called everywhere, and whom it speaks of (null: of every candidate).
+
+    *mode* is its policy's: where it counts.
+    """
 
     id: str
     effect: str
     rule: PolicyRule
     message: str
     agents: frozenset[str] | None = None
+    mode: Literal["enforce", "shadow", "always"] = "enforce"
 
     def concerns(self, candidate: AgentRef) -> bool:
         """Say whether it speaks of *candidate*."""
@@ -75,22 +81,22 @@ def ask(
 
 
 def _applied(catalog: Catalog, policy: Policy, facts: Facts) -> Iterable[Applied]:
-    named = frozenset(policy.spec.match.targets) or None
+    named, mode = frozenset(policy.spec.match.targets) or None, policy.spec.mode
     compiled = catalog.compiled("policy", policy, lambda: _compiled(policy))
     if isinstance(compiled, RuleError):
         # The publisher refuses such a policy; one that came by another way must not count as none.
         message = "the policy's rules do not compile; publish a version that passes the check"
-        yield Applied(f"{policy.name}/broken", "deny", policy.spec.rules[0], message, named)
+        yield Applied(f"{policy.name}/broken", "deny", policy.spec.rules[0], message, named, mode)
         return
     rules = {rule.name: rule for rule in policy.spec.rules}
     for outcome in compiled.outcomes(facts):
         rule = rules[outcome.rule.name]
         name = f"{policy.name}/{rule.name}"
         if outcome.verity is Verity.HOLDS:
-            yield Applied(name, rule.effect, rule, rule.message, named)
+            yield Applied(name, rule.effect, rule, rule.message, named, mode)
         elif outcome.verity is Verity.ERROR:
             message = f"the rule could not be evaluated on this crossing, which denies it: {rule.message}"
-            yield Applied(name, "deny", rule, message, named)
+            yield Applied(name, "deny", rule, message, named, mode)
 
 
 def _compiled(policy: Policy) -> RuleSet | RuleError:

@@ -30,10 +30,16 @@ def accept(scene: Scene, task: Task, errand: Errand, dispatch: Dispatch, tally: 
     joined = join(task, errand, result.outcome)
     ordered = None if dispatch.case is None else resolution(facts)
     rule = "accepted" if joined.outcome == result.outcome else "accepted-in-part"
+    said = joined.said
+    if tally.spared is not None:
+        rule, said = (
+            "not-enforced",
+            "; ".join(filter(None, (f"would have been refused ({tally.spared})", said))),
+        )
     decision = Accepted(
         **common(scene, tally),
         rule=rule if ordered is None else ordered.rule,
-        reason=joined.said if ordered is None else ordered.reason,
+        reason=said if ordered is None else ordered.reason,
         dispatch=dispatch.id,
         answers=errand.facts.id,
         outcome=joined.outcome,
@@ -103,10 +109,11 @@ def adopt(scene: Scene, task: Task, errand: Errand, plan: Planned, tally: Tally)
     if source is None or facts.dispatch is None:
         return
     count, critical = len(plan.subtasks), sum(subtask.critical for subtask in plan.subtasks)
+    spared = "" if tally.spared is None else f"; would have been refused ({tally.spared})"
     decision = Noted(
         **common(scene, tally),
         rule="plan-adopted",
-        reason=f"{count} subtasks, {critical} of them critical",
+        reason=f"{count} subtasks, {critical} of them critical{spared}",
         what="plan",
         dispatch=facts.dispatch,
     )

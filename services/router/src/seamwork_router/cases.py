@@ -18,7 +18,6 @@ from seamwork.grants.keys import verifies
 from seamwork.ids import derived
 from seamwork.records.decision import Escalated, Tried, Why
 from seamwork.records.envelope import EnvelopeError, decode
-from seamwork.records.parties import AgentRef
 from seamwork.records.people import Command
 from seamwork.records.verdict import SignedRecord
 from seamwork.records.wire import signed_bytes
@@ -27,7 +26,7 @@ from seamwork_router.ending import conclude
 from seamwork_router.facts import Asked, Facts
 from seamwork_router.memory import Dispatch, Errand, Task
 from seamwork_router.problem import Problem
-from seamwork_router.scene import Scene, waiting_for
+from seamwork_router.scene import Scene, first_sender, waiting_for
 from seamwork_router.stamping import stamp
 
 COMMANDS = "commands.v1"
@@ -113,6 +112,7 @@ def open_case(scene: Scene) -> Iterator[ev.Event]:
         ceiling_micro_usd=0,
         not_after=ends,
         action_sha256=action_sha256(errand.facts.digest, case.desk, agreed.authority, agreed.constraints),
+        enforcement=agreed.enforcement,
     )
     terms = ev.CaseTerms(
         raised=case, level=0, answer_by=scene.now + each, expires_at=scene.now + each * len(case.chain)
@@ -132,7 +132,7 @@ def open_case(scene: Scene) -> Iterator[ev.Event]:
     )
     yield _said(scene.context, task, errand, opened.dispatch, terms)
     yield opened
-    work = stamp(scene, task, errand, opened, in_place_of=_sender(task, errand))
+    work = stamp(scene, task, errand, opened, in_place_of=first_sender(task, errand))
     yield ev.WorkIssued(work=work, source=errand.facts.position)
 
 
@@ -248,18 +248,6 @@ def _ends(task: Task, errand: Errand) -> int:
         if waiting is not None and dispatch.id == waiting.dispatch
     ]
     return min([errand.asked.deadline_at, task.deadline_at, *above])
-
-
-def _sender(task: Task, errand: Errand) -> AgentRef | None:
-    """Return whose work it is, past every desk that has put it back before; of a drill, whose seam it tries."""
-    if errand.asked.drill is not None:
-        return errand.asked.drill.in_place_of
-    while errand.asked.mode == "transfer" and errand.asked.parent is not None:
-        above = task.errands[errand.asked.parent]
-        if above.dispatch is None or above.dispatch.case is None:
-            break
-        errand = above
-    return errand.facts.source
 
 
 def _said(context: Context, task: Task, errand: Errand, dispatch: str, terms: ev.CaseTerms) -> ev.Decided:

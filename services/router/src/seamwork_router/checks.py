@@ -7,7 +7,7 @@ and ``PLAN`` when the votes are in, again at every attempt.
 
 from collections.abc import Callable, Sequence
 
-from seamwork.catalog.entries import IN_FORCE
+from seamwork.catalog.entries import IN_FORCE, NOT_YET
 from seamwork.grants.authority import dropped, one_deeper, widened
 from seamwork.records.authority import Authority, Constraint
 from seamwork.records.partition import partition_of
@@ -235,7 +235,9 @@ def contract_not_in_force(scene: Scene) -> str | None:
     if asked is None:
         return None
     status = scene.catalog.contract_status(asked.contract, scene.now)
-    return None if status in IN_FORCE else f"the contract is {status or 'not known'} at dispatch"
+    if status in IN_FORCE or (status in NOT_YET and scene.enforcement == "observe"):
+        return None
+    return f"the contract is {status or 'not known'} at dispatch"
 
 
 def sender_revoked(scene: Scene) -> str | None:

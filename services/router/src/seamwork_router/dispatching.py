@@ -33,7 +33,8 @@ def dispatch(scene: Scene, task: Task, errand: Errand, tally: Tally, plan: ev.Pl
     lineage, returns = lineage_of(scene), _return_contracts(scene)
     decision = Dispatched(
         **common(scene, tally),
-        rule="admitted",
+        rule="admitted" if tally.spared is None else "not-enforced",
+        reason="" if tally.spared is None else f"would have been refused ({tally.spared})",
         dispatch=identity,
         dispatch_number=number,
         receiver=plan.receiver,

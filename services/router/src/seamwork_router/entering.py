@@ -19,13 +19,13 @@ from seamwork_router import events as ev
 from seamwork_router.checks import ENTRY, expired, first_problem, is_root, wrong_key, wrong_partition
 from seamwork_router.facts import Facts
 from seamwork_router.judging import answered_by_people, judge, woken
-from seamwork_router.memory import APPROVAL, Errand, Known, Live, State, Task, aim_of
+from seamwork_router.memory import APPROVAL, VALIDATOR, Errand, Known, Live, State, Task, aim_of
 from seamwork_router.problem import Problem
 from seamwork_router.refusing import refuse
 from seamwork_router.saying import refused
 from seamwork_router.scene import Place, Scene, waiting_for
 from seamwork_router.state import opened, settle
-from seamwork_router.tally import combine, counts, outcome_of
+from seamwork_router.tally import counted_as, counts, tally_of
 
 _JUDGES_OF_PLANS = frozenset({"validator", "policy"})
 _PLACE = (("wrong-key", wrong_key), ("wrong-partition", wrong_partition), ("expired", expired))
@@ -60,7 +60,7 @@ def seats_for(context: Context, facts: Facts) -> tuple[ev.Seat, ...]:
         )
         for gate in found
     )
-    guarded = any(seat.required and seat.role == "validator" for seat in seats)
+    guarded = any(seat.required and seat.role == VALIDATOR for seat in seats)
     return seats if guarded else tuple(msgspec.structs.replace(seat, required=False) for seat in seats)
 
 
@@ -122,7 +122,7 @@ def _chosen(scene: Scene, verdict: Verdict) -> ContractRef | None:
     asked, seat = scene.facts.handoff, scene.live.seat(verdict.gate)
     if asked is None or asked.contract_versions is None or verdict.contract in {None, asked.contract}:
         return None
-    counted = seat is not None and seat.required and seat.role == "validator"
+    counted = seat is not None and seat.required and seat.role == VALIDATOR
     return verdict.contract if counted else None
 
 
@@ -148,13 +148,13 @@ def _take_place(scene: Scene) -> tuple[Scene, list[ev.Event], bool]:
 def _vouches(live: Live, verdict: Verdict) -> bool:
     """Say whether a verdict proves the sender: a required validator's that says so."""
     seat = live.seat(verdict.gate)
-    return seat is not None and seat.role == "validator" and seat.required and verdict.sender_verified
+    return seat is not None and seat.role == VALIDATOR and seat.required and verdict.sender_verified
 
 
 def _enter(scene: Scene, verdict: Verdict) -> tuple[Scene, list[ev.Event], bool]:
     facts = scene.facts
-    tally = combine(scene.live.seats, scene.live.votes)
-    denied = outcome_of(verdict) == "DENY"
+    tally = tally_of(scene)
+    denied = counted_as(verdict, VALIDATOR, scene.enforcement) == "DENY"
     misplaced = first_problem(_PLACE, scene)
     known = known_as(scene.state, facts)
     if misplaced is not None and (known is not None or not denied):
@@ -234,7 +234,7 @@ def known_as(state: State, facts: Facts) -> Known | None:
 
 def _again(scene: Scene, known: Known) -> Iterator[ev.Event]:
     facts = scene.facts
-    tally = combine(scene.live.seats, scene.live.votes)
+    tally = tally_of(scene)
     if known.content != facts.content:
         problem = Problem("conflict", f"the id was used at offset {known.offset} before, for another content")
         yield from refuse(scene, tally, problem, verified=True)

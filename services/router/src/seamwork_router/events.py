@@ -15,6 +15,7 @@ from seamwork.records.authority import Authority, Constraint, Spent
 from seamwork.records.base import Wire
 from seamwork.records.crossing import Mode, Outcome, Subtask
 from seamwork.records.decision import AnyDecision, TaskOutcome, Why
+from seamwork.records.enforcement import Enforcement
 from seamwork.records.inbox import Answer, Notice, Work
 from seamwork.records.parties import AgentRef, ContractRef, Position, Subject
 from seamwork.records.platform import Obstacle
@@ -51,7 +52,11 @@ class Seat(Wire, frozen=True, kw_only=True):
 
 
 class Plan(Wire, frozen=True, kw_only=True):
-    """What would happen if a crossing went on: who would get it, with what, for how long."""
+    """
+    What would happen if a crossing went on: who would get it, with what, for how long.
+
+    *enforcement* is how binding refusals of what the receiver sends back are.
+    """
 
     receiver: AgentRef
     contract: ContractRef
@@ -60,6 +65,7 @@ class Plan(Wire, frozen=True, kw_only=True):
     ceiling_micro_usd: int
     not_after: int
     action_sha256: str
+    enforcement: Enforcement = "enforce"
 
 
 class Breaker(Wire, frozen=True, kw_only=True):

@@ -28,7 +28,7 @@ from seamwork_router.refusing import refuse
 from seamwork_router.saying import common, decided, drilled
 from seamwork_router.scene import Scene
 from seamwork_router.state import move
-from seamwork_router.tally import SILENT, Tally, combine, furthest
+from seamwork_router.tally import SILENT, Tally, furthest, tally_of
 
 LEAST_WAIT_MS = 1000
 """A throttled crossing waits at least so long, or two services would ask each other in a loop."""
@@ -56,7 +56,7 @@ def judge(scene: Scene, silent: Sequence[str] = ()) -> Iterator[ev.Event]:
     live = scene.live
     if not silent and not (complete(live) and reached(scene)):
         return
-    tally = combine(live.seats, live.votes, silent)
+    tally = tally_of(scene, silent)
     if tally.outcome == "DENY":
         yield from refuse(scene, tally, Problem(tally.rule, tally.reason, tally.gate))
         return
@@ -138,7 +138,7 @@ def _wait_or_refuse(scene: Scene, tally: Tally, problem: Problem) -> Iterator[ev
 
 def resumes(scene: Scene) -> bool:
     """Say whether what waited because something was paused can go on."""
-    plan = plan_handoff(scene, combine(scene.live.seats, scene.live.votes))
+    plan = plan_handoff(scene, tally_of(scene))
     return not (isinstance(plan, Problem) and plan.rule in PAUSED)
 
 
@@ -180,7 +180,7 @@ def _hold(scene: Scene, tally: Tally, plan: ev.Plan) -> Iterator[ev.Event]:
 def answered_by_people(scene: Scene, verdict: Verdict, at: int) -> Iterator[ev.Event]:
     """End a hold by the approval workflow's verdict, which is counted already."""
     live = scene.live
-    tally = combine(live.seats, live.votes)
+    tally = tally_of(scene)
     if tally.outcome == "DENY":
         yield from refuse(scene, tally, Problem(tally.rule, tally.reason, tally.gate))
         return
@@ -249,7 +249,7 @@ def woken(scene: Scene) -> Iterator[ev.Event]:
         case "held":
             gate = live.holding.gates[0] if live.holding is not None else APPROVAL
             problem = Problem(SILENT, f"the gate {gate} did not say how the request ended", gate)
-            yield from refuse(scene, combine(live.seats, live.votes), problem)
+            yield from refuse(scene, tally_of(scene), problem)
         case "waiting":
             yield from _waited(scene)
         case "judging" if not live.required:
@@ -268,7 +268,7 @@ def _waited(scene: Scene) -> Iterator[ev.Event]:
         case "dispatch":
             yield from judge(scene)
         case "throttle":
-            yield from ask_again(scene, "throttle", combine(live.seats, live.votes).throttling)
+            yield from ask_again(scene, "throttle", tally_of(scene).throttling)
         case "retry":
             errand = scene.errand
             yield from ask_again(scene, "retry", (), () if errand is None else errand.excluded)
@@ -282,7 +282,7 @@ def _waited(scene: Scene) -> Iterator[ev.Event]:
 
 def _resumed(scene: Scene) -> Iterator[ev.Event]:
     """Take up what waited for a resume; at its deadline the pause itself is what it is refused for."""
-    tally = combine(scene.live.seats, scene.live.votes)
+    tally = tally_of(scene)
     plan = plan_handoff(scene, tally)
     if isinstance(plan, Problem) and plan.rule in PAUSED:
         yield from _wait_or_refuse(scene, tally, plan)
@@ -295,7 +295,7 @@ def _reroute(scene: Scene) -> Iterator[ev.Event]:
     errand, live = scene.errand, scene.live
     if errand is None:
         return
-    admitted = combine(live.seats, live.votes).candidates
+    admitted = tally_of(scene).candidates
     inside = any(admitted is None or ref in admitted for ref in fallbacks_left(scene.context, errand))
     had = tuple(dict.fromkeys(dispatch.plan.receiver for dispatch in errand.dispatches.values()))
     yield from ask_again(scene, "reroute", () if inside else live.required, had)

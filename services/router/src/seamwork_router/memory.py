@@ -20,6 +20,7 @@ from seamwork_router.facts import Asked, Facts
 from seamwork_router.timers import Timers
 
 APPROVAL = "approval"
+VALIDATOR = "validator"
 """The role of the gate that asks people; it votes on what is held and on nothing else."""
 HORIZON_MS = 15 * 60_000
 """How much later than its expiry a record may still be redelivered."""

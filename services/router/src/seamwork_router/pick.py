@@ -9,9 +9,11 @@ Rule 5: nobody gets what would take the task past one of its limits.
 """
 
 from seamwork.catalog.entries import IN_FORCE
+from seamwork.documents.contract import Limits
 from seamwork.grants.action import action_sha256
 from seamwork.grants.authority import narrowed, united
 from seamwork.records.authority import Authority
+from seamwork.records.enforcement import Enforcement, strictest
 from seamwork.records.parties import AgentRef
 from seamwork_router.breakers import lets_through
 from seamwork_router.checks import held_authority
@@ -82,8 +84,8 @@ def _awake(scene: Scene, rested: list[AgentRef], meant: list[AgentRef]) -> Agent
 
 def plan_handoff(scene: Scene, tally: Tally) -> Plan | Problem:
     """Return what happens if the handoff goes on now."""
-    asked, task, contract = scene.facts.handoff, scene.task, scene.contract
-    if asked is None or task is None or contract is None:
+    asked, task, limits = scene.facts.handoff, scene.task, _limits(scene)
+    if asked is None or task is None or limits is None:
         return Problem("contract-not-in-force", "the contract is not known at dispatch")
     receiver = pick(scene, tally)
     if isinstance(receiver, Problem):
@@ -95,17 +97,33 @@ def plan_handoff(scene: Scene, tally: Tally) -> Plan | Problem:
     grants = [held_authority(scene), asked.authority, tally.authority, _most(scene, receiver)]
     authority = narrowed(*(grant for grant in grants if grant is not None))
     constraints = united(above.plan.constraints if above else (), asked.constraints, tally.constraints)
-    ends = [asked.deadline_at, scene.now + contract.spec.limits.time_seconds * 1000, task.deadline_at]
+    ends = [asked.deadline_at, scene.now + limits.time_seconds * 1000, task.deadline_at]
     ends += [] if above is None else [above.plan.not_after]
     return Plan(
         receiver=receiver,
         contract=asked.contract,
         authority=authority,
         constraints=constraints,
-        ceiling_micro_usd=asked.ceiling_micro_usd or contract.spec.limits.cost_micro_usd,
+        ceiling_micro_usd=asked.ceiling_micro_usd or limits.cost_micro_usd,
         not_after=min(ends),
         action_sha256=action_sha256(scene.facts.digest, receiver, authority, constraints),
+        enforcement=_enforcement_below(scene),
     )
+
+
+def _limits(scene: Scene) -> Limits | None:
+    """Return the limits of the contract; along a flow that only observes, those of one that says nothing."""
+    if scene.contract is not None:
+        return scene.contract.spec.limits
+    return Limits() if scene.enforcement == "observe" else None
+
+
+def _enforcement_below(scene: Scene) -> Enforcement:
+    """Return how binding refusals of the answer are: who takes over a place answers as strictly as it had to."""
+    asked, parent = scene.facts.handoff, scene.parent
+    if asked is None or asked.mode != "transfer" or parent is None or parent.dispatch is None:
+        return scene.enforcement
+    return strictest(scene.enforcement, parent.dispatch.plan.enforcement)
 
 
 def plan_back(scene: Scene, tally: Tally) -> Plan | Problem:

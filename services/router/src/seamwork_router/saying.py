@@ -33,6 +33,7 @@ def common(scene: Scene, tally: Tally | None = None) -> dict[str, Any]:
         "votes": () if tally is None else tally.votes,
         "consulted": () if tally is None else tally.consulted,
         "drill": drilled(scene),
+        "enforcement": "enforce" if tally is None else tally.enforcement,
     }
 
 

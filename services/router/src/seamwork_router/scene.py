@@ -3,14 +3,24 @@
 from dataclasses import dataclass
 from functools import cached_property
 
-from seamwork.catalog import Catalog, Context
+from seamwork.catalog import Catalog, Context, standing_of_handoff, standing_of_plan
 from seamwork.documents.contract import Contract
 from seamwork.grants.stamps import inbox_topic
+from seamwork.records.enforcement import Enforcement
 from seamwork.records.parties import AgentRef
 from seamwork_router.facts import Facts
 from seamwork_router.memory import Dispatch, Errand, Live, State, Task
 
-__all__ = ["Place", "Scene", "Waiting", "inbox_topic", "origin_of", "terminal", "waiting_for"]
+__all__ = [
+    "Place",
+    "Scene",
+    "Waiting",
+    "first_sender",
+    "inbox_topic",
+    "origin_of",
+    "terminal",
+    "waiting_for",
+]
 
 
 MOST_TASKS = 100_000
@@ -101,6 +111,44 @@ class Scene:
             return None
         asked = self.facts.handoff or self.errand.asked
         return self.catalog.contract(asked.contract)
+
+    @property
+    def seam_sender(self) -> AgentRef | None:
+        """For a handoff, whose seam it crosses: its sender's, a drill's, or that of whose work a desk puts back."""
+        asked, parent = self.facts.handoff, self.parent
+        if asked is not None and asked.drill is not None:
+            return asked.drill.in_place_of
+        if self.task is None or parent is None or parent.dispatch is None or parent.dispatch.case is None:
+            return self.facts.source
+        return first_sender(self.task, parent)
+
+    @cached_property
+    def enforcement(self) -> Enforcement:
+        """
+        How binding refusals of the crossing are: what the flows say now, of an answer what its dispatch was given.
+
+        No later change of a flow loosens or tightens what comes back under a stamp.
+        """
+        facts, sender = self.facts, self.seam_sender
+        if facts.handoff is not None:
+            if sender is None:
+                return "enforce"
+            return standing_of_handoff(self.catalog, facts.handoff, sender, self.now).mode
+        if facts.plan is not None and sender is not None:
+            return standing_of_plan(self.catalog, sender, facts.plan.subtasks, self.now).mode
+        return "enforce" if self.named is None else self.named.plan.enforcement
+
+
+def first_sender(task: Task, errand: Errand) -> AgentRef | None:
+    """Return whose work it is, past every desk that has put it back before; of a drill, whose seam it tries."""
+    if errand.asked.drill is not None:
+        return errand.asked.drill.in_place_of
+    while errand.asked.mode == "transfer" and errand.asked.parent is not None:
+        above = task.errands[errand.asked.parent]
+        if above.dispatch is None or above.dispatch.case is None:
+            break
+        errand = above
+    return errand.facts.source
 
 
 def origin_of(task: Task, errand: Errand) -> Errand:

@@ -56,4 +56,5 @@ def stamp(
         budgets=begun.budgets,
         in_place_of=in_place_of,
         children_sha256=children_sha256,
+        enforcement=plan.enforcement,
     )

@@ -5,6 +5,8 @@ Rule 1: a gate that did not answer in time has said no, and the count names it.
 Rule 2: an outcome that nobody knows is a no.
 Rule 3: what narrows adds up: constraints and approvers are united, authorities and candidates intersected, the
 latest ``not_before`` stands.
+Rule 4: a refusal that the flow spares does not count, what the gate demands besides does. Only gates that judge by
+contract and policy may say so, and only where the router itself finds the flow in such a mode.
 """
 
 from collections.abc import Mapping, Sequence
@@ -13,11 +15,14 @@ from dataclasses import dataclass
 from seamwork.grants.authority import narrowed, united
 from seamwork.records.authority import Authority, Constraint
 from seamwork.records.decision import Vote
+from seamwork.records.enforcement import Enforcement, spares
 from seamwork.records.parties import AgentRef, DocumentRef, Revision
 from seamwork.records.verdict import STRICTNESS, Approvers, Verdict
 from seamwork_router.events import Seat
+from seamwork_router.scene import Scene
 
 _ORDER = {"validator": 0, "policy": 1, "cost": 2}
+_SPARING = frozenset({"validator", "policy"})
 SILENT = "gate-silent"
 
 
@@ -28,6 +33,7 @@ class Tally:
 
     *gate*, *rule* and *reason* are those of the first gate with the strictest outcome. *candidates* is null where
     no gate has an opinion. *calm* is the outcome without those who want people asked: what counts once they agreed.
+    *enforcement* is how the flow stood.
     """
 
     outcome: str
@@ -44,9 +50,26 @@ class Tally:
     sender_verified: bool
     consulted: tuple[DocumentRef, ...]
     votes: tuple[Vote, ...]
+    enforcement: Enforcement = "enforce"
+
+    @property
+    def spared(self) -> str | None:
+        """What would have been refused if the flow were enforced, in words, or None."""
+        said = [f"{vote.gate}: {vote.rule}" for vote in self.votes if vote.spared is not None]
+        return ", ".join(said) or None
 
 
-def combine(seats: Sequence[Seat], votes: Mapping[str, Verdict], silent: Sequence[str] = ()) -> Tally:
+def tally_of(scene: Scene, silent: Sequence[str] = ()) -> Tally:
+    """Count the votes on the crossing at hand; *silent* gates count as a no."""
+    return combine(scene.live.seats, scene.live.votes, silent, scene.enforcement)
+
+
+def combine(
+    seats: Sequence[Seat],
+    votes: Mapping[str, Verdict],
+    silent: Sequence[str] = (),
+    enforcement: Enforcement = "enforce",
+) -> Tally:
     """
     Count.
 
@@ -54,10 +77,13 @@ def combine(seats: Sequence[Seat], votes: Mapping[str, Verdict], silent: Sequenc
         seats: The gates, as they stood when the crossing was seen.
         votes: The first verdict of each gate on this attempt.
         silent: Required gates that let their deadline pass.
+        enforcement: How binding refusals by contract and policy are for this crossing.
     """
     ordered = sorted(seats, key=lambda seat: (_ORDER.get(seat.role, 9), seat.gate))
     counted = [votes[seat.gate] for seat in ordered if counts(seat) and seat.gate in votes]
-    ranked = [(outcome_of(vote), vote.gate, vote.rule, vote.reason) for vote in counted]
+    roles = {seat.gate: seat.role for seat in seats}
+    outcomes = {vote.gate: counted_as(vote, roles[vote.gate], enforcement) for vote in counted}
+    ranked = [(outcomes[vote.gate], vote.gate, vote.rule, vote.reason) for vote in counted]
     ranked += [("DENY", gate, SILENT, f"the gate {gate} did not answer in time") for gate in silent]
     outcome, gate, rule, reason = max(
         ranked,
@@ -78,15 +104,16 @@ def combine(seats: Sequence[Seat], votes: Mapping[str, Verdict], silent: Sequenc
         authority=narrowed(*authorities) if authorities else None,
         constraints=united(*(vote.constraints for vote in counted)),
         not_before=max(waits, default=None),
-        approvers=united_approvers(counted),
-        throttling=tuple(vote.gate for vote in counted if outcome_of(vote) == "THROTTLE"),
+        approvers=united_approvers([v for v in counted if outcomes[v.gate] == "REQUIRE_APPROVAL"]),
+        throttling=tuple(gate for gate, said in outcomes.items() if said == "THROTTLE"),
         sender_verified=any(
             votes[seat.gate].sender_verified
             for seat in ordered
             if counts(seat) and seat.role == "validator" and seat.gate in votes
         ),
         consulted=tuple(sorted({ref for vote in counted for ref in vote.consulted}, key=_document_order)),
-        votes=tuple(_line(seat, votes[seat.gate]) for seat in ordered if seat.gate in votes),
+        votes=tuple(_line(seat, votes[seat.gate], enforcement) for seat in ordered if seat.gate in votes),
+        enforcement=enforcement,
     )
 
 
@@ -100,12 +127,28 @@ def outcome_of(vote: Verdict) -> str:
     return vote.outcome if vote.outcome in STRICTNESS else "DENY"
 
 
+def is_spared(vote: Verdict, role: str, enforcement: Enforcement) -> bool:
+    """Say whether a refusal does not count because of how the flow stands."""
+    return (
+        outcome_of(vote) == "DENY"
+        and role in _SPARING
+        and vote.spared is not None
+        and spares(enforcement, vote.spared.mode)
+    )
+
+
+def counted_as(vote: Verdict, role: str, enforcement: Enforcement) -> str:
+    """Return what a verdict counts as."""
+    if vote.spared is None or not is_spared(vote, role, enforcement):
+        return outcome_of(vote)
+    return vote.spared.outcome if vote.spared.outcome in STRICTNESS else "DENY"
+
+
 def united_approvers(votes: Sequence[Verdict]) -> tuple[Approvers, ...]:
     """Return everyone who must be asked, each demand once."""
     demands = {
         (tuple(sorted(set(approvers.roles))), approvers.count)
         for vote in votes
-        if outcome_of(vote) == "REQUIRE_APPROVAL"
         for approvers in vote.approvers
     }
     return tuple(Approvers(roles=roles, count=count) for roles, count in sorted(demands))
@@ -120,7 +163,8 @@ def furthest(revisions: Sequence[Revision]) -> Revision:
     )
 
 
-def _line(seat: Seat, vote: Verdict) -> Vote:
+def _line(seat: Seat, vote: Verdict, enforcement: Enforcement) -> Vote:
+    spared = counts(seat) and is_spared(vote, seat.role, enforcement)
     return Vote(
         gate=vote.gate,
         gate_version=vote.gate_version,
@@ -128,6 +172,7 @@ def _line(seat: Seat, vote: Verdict) -> Vote:
         rule=vote.rule,
         reason=vote.reason,
         mode=seat.mode,
+        spared=enforcement if spared else None,
     )
 
 

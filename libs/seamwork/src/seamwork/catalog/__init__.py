@@ -9,10 +9,12 @@ from here: decisions import the catalog, and must reach no loop and no log by it
 from seamwork.catalog.builder import CatalogBuilder, Rejection
 from seamwork.catalog.catalog import Catalog
 from seamwork.catalog.context import Context
+from seamwork.catalog.enforcement import ENFORCED, Standing, standing_of_handoff, standing_of_plan
 from seamwork.catalog.entries import AgentEntry, GateInForce, KeyEntry, PersonEntry, PolicyEntry
 from seamwork.catalog.settling import range_problem, settled, settled_on
 
 __all__ = [
+    "ENFORCED",
     "AgentEntry",
     "Catalog",
     "CatalogBuilder",
@@ -22,7 +24,10 @@ __all__ = [
     "PersonEntry",
     "PolicyEntry",
     "Rejection",
+    "Standing",
     "range_problem",
     "settled",
     "settled_on",
+    "standing_of_handoff",
+    "standing_of_plan",
 ]

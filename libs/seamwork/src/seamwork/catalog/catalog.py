@@ -367,6 +367,12 @@ class Catalog:
         found = [self._current("Flow", name, at) for name, _ in self._named("Flow")]
         return tuple(cast("Flow", entry.document) for entry in found if entry is not None)
 
+    def has_lenient_flows(self, at: int) -> bool:
+        """Say whether any flow in force at *at* is not enforced; where none is, no seam need be asked for."""
+        return self._once(
+            ("lenient",), at, lambda: any(flow.spec.mode != "enforce" for flow in self.flows(at))
+        )
+
     def at_most(self, source: str, receiver: AgentRef, contract: ContractRef, at: int) -> int | None:
         """Return how often one task may come from *source* to *receiver* under *contract*, None where unbounded."""
         if (source, contract.name) not in self._bounded:

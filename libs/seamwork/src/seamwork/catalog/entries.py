@@ -15,6 +15,8 @@ Mode = Literal["enforce", "shadow", "breaker-open", "breaker-closed", "paused"]
 """What an activation sets besides the status: how a gate counts, an agent's breaker by hand, or a pause."""
 IN_FORCE: frozenset[str] = frozenset({"active", "deprecated"})
 """The statuses in which a version may be used; a deprecated one is announced besides."""
+NOT_YET: frozenset[str | None] = frozenset({None, "draft"})
+"""The statuses of a version that nothing ever put in force; one that was taken back is another matter."""
 
 
 @dataclass(frozen=True, slots=True)

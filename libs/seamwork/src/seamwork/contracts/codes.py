@@ -293,6 +293,11 @@ CHAPTERS: dict[str, list[Code]] = {
             ),
             ("unknown-gate", "The gate is to take the place of one that is not there.", "Correct the name."),
             (
+                "policy-not-enforced",
+                "What its rules demand is only recorded.",
+                "Let it be, and say `mode: enforce` in the version that follows; verdicts say what it would do.",
+            ),
+            (
                 "approvers-missing",
                 "Fewer people hold the role than must say yes, so nothing would ever be approved.",
                 "Give people the role, or ask fewer.",
@@ -354,6 +359,11 @@ CHAPTERS: dict[str, list[Code]] = {
                 "cycle-without-bound",
                 "Work may go round until money or time are used up.",
                 "Say `atMost` on one edge.",
+            ),
+            (
+                "flow-not-enforced",
+                "Along its edges what a contract or a policy refuses goes on, and is only recorded.",
+                "Let it be, and say `mode: enforce` in the version that follows; `seamwork flow report` says when.",
             ),
             (
                 "agent-without-reason",

@@ -33,6 +33,9 @@ def flow_problems(flow: Flow, shelf: Shelf) -> Iterator[Problem]:
         yield from seam.sides()
         yield from seam.care()
         yield from seam.fit()
+    if flow.spec.mode != "enforce":
+        message = f"the flow is in {flow.spec.mode!r}: nothing along it is refused by contract or policy"
+        yield found(flow, ("spec", "mode"), "flow-not-enforced", message)
     yield from _cycles(flow, shelf)
     yield from _reasons(flow, shelf)
 

@@ -117,6 +117,9 @@ def _policy(policy: Policy, shelf: Shelf) -> Iterator[Problem]:
             mend = did_you_mean(name, shelf.names(Contract)) or None
             path: tuple[str | int, ...] = ("spec", "match", "contracts", index)
             yield found(policy, path, "unknown-contract", f"there is no contract {name!r}", mend)
+    if policy.spec.mode == "shadow":
+        message = "the policy is in 'shadow': what its rules demand is recorded and nothing else"
+        yield found(policy, ("spec", "mode"), "policy-not-enforced", message)
     env = environment(CROSSING_VARIABLES)
     seen = list(_payloads(policy, shelf))
     for index, rule in enumerate(policy.spec.rules):

@@ -5,6 +5,7 @@ from typing import Annotated, ClassVar, Literal, Self
 from pydantic import Field, model_validator
 
 from seamwork.documents.shape import Document, Name, Outcome, SemVerRange, Shape, Text, Waivers
+from seamwork.records.enforcement import Enforcement
 
 
 class Passed(Shape):
@@ -48,10 +49,16 @@ class Edge(Shape):
 
 
 class FlowSpec(Shape):
-    """The seams of one line of work."""
+    """
+    The seams of one line of work.
+
+    *mode* says what is done about a crossing that contract or policy refuses. ``enforce`` refuses it. ``shadow``
+    lets it go on and records what would have been refused. ``observe`` does so even where no contract is in force
+    yet. In all modes an edge must lead there, and identity, money, size, depth and people's word count.
+    """
 
     purpose: Text | None = None
-    mode: Literal["enforce"] = "enforce"
+    mode: Enforcement = "enforce"
     edges: Annotated[tuple[Edge, ...], Field(min_length=1, max_length=500)]
     waivers: Waivers = ()
 

@@ -83,9 +83,16 @@ class PolicyRule(Shape):
 
 
 class PolicySpec(Shape):
-    """What the policy is about, and its rules; all that apply count, and deny overrides."""
+    """
+    What the policy is about, and its rules; all that apply count, and deny overrides.
+
+    *mode* says where they count. In ``enforce`` everywhere, but a flow in ``observe`` or ``shadow`` lets go on what
+    a rule denies. ``always`` counts along those flows too. A policy in ``shadow`` is asked and recorded, and
+    demands nothing.
+    """
 
     purpose: Text | None = None
+    mode: Literal["enforce", "shadow", "always"] = "enforce"
     match: Match = Match()
     rules: Annotated[tuple[PolicyRule, ...], Field(min_length=1, max_length=64)]
 

@@ -31,8 +31,6 @@ NOT_BUILT_YET: tuple[Unbuilt, ...] = (
     Unbuilt("Agent", ("spec", "contextTokens")),
     Unbuilt("Agent", ("spec", "requires")),
     Unbuilt("Person", ("spec", "absent")),
-    Unbuilt("Flow", ("spec", "mode"), ("observe", "shadow")),
-    Unbuilt("Policy", ("spec", "mode"), ("shadow",)),
     Unbuilt("Budget", ("spec", "period"), ("hour", "day", "week", "month")),
     Unbuilt("Gate", ("spec", "mode"), ("canary",)),
     Unbuilt("Gate", ("spec", "canary")),

@@ -10,6 +10,7 @@ from typing import Literal
 from seamwork.records.authority import Authority, Constraint, Spent
 from seamwork.records.base import Envelope, Wire
 from seamwork.records.crossing import Gap, Mode, Outcome
+from seamwork.records.enforcement import Enforcement
 from seamwork.records.parties import AgentRef, ContractRef, DocumentRef, Revision, Subject
 from seamwork.records.verdict import Approvers
 
@@ -31,7 +32,7 @@ Why = Literal[
 
 
 class Vote(Wire, frozen=True, kw_only=True):
-    """One line of the tally that a decision stood on."""
+    """One line of the tally that a decision stood on; a refusal that was *spared* is not enforced in that mode."""
 
     gate: str
     gate_version: str
@@ -39,6 +40,7 @@ class Vote(Wire, frozen=True, kw_only=True):
     rule: str
     reason: str = ""
     mode: Literal["enforce", "shadow"] = "enforce"
+    spared: Enforcement | None = None
 
 
 class Decision(Envelope, frozen=True, kw_only=True):
@@ -47,6 +49,8 @@ class Decision(Envelope, frozen=True, kw_only=True):
 
     *subject* is the record decided on, null where no record caused it (a deadline, a cancellation);
     *crossing* is the id that it concerns. *drill* says that it is of a drill: nobody's work is concerned.
+    *enforcement* says how the flow stood: in another mode than ``enforce`` refusals by contract and policy are
+    recorded and do not count.
     """
 
     task: str | None = None
@@ -59,6 +63,7 @@ class Decision(Envelope, frozen=True, kw_only=True):
     votes: tuple[Vote, ...] = ()
     consulted: tuple[DocumentRef, ...] = ()
     drill: bool = False
+    enforcement: Enforcement = "enforce"
 
 
 class Dispatched(Decision, frozen=True, kw_only=True, tag="dispatched"):

@@ -14,6 +14,7 @@ import msgspec
 from seamwork.records.authority import Authority, Constraint
 from seamwork.records.base import Envelope, Wire
 from seamwork.records.crossing import Gap, Mode, Outcome
+from seamwork.records.enforcement import Enforcement
 from seamwork.records.parties import AgentRef, ContractRef, DocumentRef, Position, Revision
 
 
@@ -36,6 +37,8 @@ class Work(Envelope, frozen=True, kw_only=True, tag="work"):
     *lineage* holds the agents above it, the initiator first. *tenant*, *team*, *labels* and *budgets* come from the
     initiator's document. *in_place_of* is the sender of escalated work that a desk got, in whose place it puts the
     work back. *children_sha256* binds the list in the header ``sw_children``, null where there is none.
+    *enforcement* other than ``enforce`` marks ungoverned work: it may have crossed although its contract or a
+    policy refuses it, and what the receiver sends back is judged in the same mode.
     """
 
     platform: str
@@ -65,6 +68,7 @@ class Work(Envelope, frozen=True, kw_only=True, tag="work"):
     budgets: tuple[str, ...] = ()
     in_place_of: AgentRef | None = None
     children_sha256: str | None = None
+    enforcement: Enforcement = "enforce"
 
 
 class Answer(Envelope, frozen=True, kw_only=True, tag="answer"):

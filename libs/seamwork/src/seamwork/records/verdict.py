@@ -4,6 +4,7 @@ from typing import Literal
 
 from seamwork.records.authority import Authority, Constraint
 from seamwork.records.base import Envelope, Wire
+from seamwork.records.enforcement import Spared
 from seamwork.records.parties import AgentRef, ContractRef, DocumentRef, Revision, Subject
 
 VerdictOutcome = Literal["ALLOW", "ALLOW_WITH_CONSTRAINTS", "THROTTLE", "REQUIRE_APPROVAL", "DENY"]
@@ -36,10 +37,11 @@ class SignedRecord(Wire, frozen=True, kw_only=True):
 
 
 class Warned(Wire, frozen=True, kw_only=True):
-    """A rule that did not hold and does not refuse."""
+    """A rule that did not hold and does not refuse; *would* is what it would demand if its policy were enforced."""
 
     rule: str
     reason: str
+    would: str | None = None
 
 
 class Verdict(Envelope, frozen=True, kw_only=True, tag="verdict"):
@@ -50,7 +52,8 @@ class Verdict(Envelope, frozen=True, kw_only=True, tag="verdict"):
     *candidates* are those the gate admits, null where it has no opinion. *authority* and *constraints* narrow what
     the receiver gets; *not_before* postpones it; *approvers* say who must be asked. *evidence* holds the signed
     answers of people. *crossing* and *task* are null for a record that could not be read. *contract* is the version
-    that was judged by, where the crossing left a choice.
+    that was judged by, where the crossing left a choice. *spared* stands beside a ``DENY`` that is not enforced
+    along this flow.
     """
 
     gate: str
@@ -74,3 +77,4 @@ class Verdict(Envelope, frozen=True, kw_only=True, tag="verdict"):
     judged_at: int
     risk: int = 0
     sender_verified: bool = False
+    spared: Spared | None = None
