@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, replace
 from http import HTTPStatus
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -16,7 +17,7 @@ from seamwork.cli.cases import text_of
 from seamwork.errors import UnprocessableError
 from seamwork.grants.webhooks import webhook_secret
 from seamwork.platform.cases import Case, cases_of, resolve, work_of
-from seamwork.platform.letters import letters_of, requeue
+from seamwork.platform.letters import discard, letters_of, requeue
 from seamwork.platform.receiver import Receiver
 from seamwork.platform.teams import add_team
 from seamwork.platform.trust import agent_kid
@@ -25,6 +26,7 @@ from seamwork.records.parties import Target
 from seamwork.testing.documents import document
 from seamwork.testing.puppet import Puppet, Sent
 from seamwork.testing.stage import Stage
+from seamwork.testing.terminal import Terminal
 from seamwork.testing.troupe import Play, Troupe
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
@@ -260,6 +262,34 @@ async def test_a_dead_letter_is_put_back_once_its_cause_is_mended(watch: Watch) 
         {"watch-late": {"accepts": accepts, "initiator": True, "budget": "watch-budget"}},
         document("Flow", "watch-late", edges=[{"from": "watch-late", "to": "watch-second", "contract": "brief"}]),
     )  # fmt: skip
-    await requeue(stage.door, letter)
+    await requeue(stage.door, letter, "wanda")
+    (put_back,) = [one for one in await letters_of(stage.door) if one.record.position == sent.at]
 
     assert "complete" == await watch.outcome(sent)
+    assert letter.mark is None
+    assert put_back.mark is not None
+    assert ("put-back", "wanda") == (put_back.mark.what, put_back.mark.person)
+
+
+async def test_a_dead_letter_is_discarded_with_a_reason_that_stays(watch: Watch) -> None:
+    """It is listed as open no more; whoever asks for all sees who did it and why, and nobody does it twice."""
+    stage = watch.stage
+    nobody = Puppet(
+        stage, replace(watch.troupe.chief.settings, name="watch-nobody", key=stage.key("watch-first"))
+    )
+    nobody.principal = watch.troupe.chief.principal
+    sent = await nobody.send(nobody.root(BRIEF, "watch-second"))
+    await stage.set_aside(sent.at)
+    terminal = Terminal(stage, Path.cwd())
+    (letter,) = [one for one in await letters_of(stage.door) if one.record.position == sent.at]
+    said = await terminal.type(
+        f"seamwork dead-letters discard {letter.id} --reason 'a forgery of ours' --by wanda\n"
+        f"seamwork dead-letters list | grep -c '^{letter.id} ' || true\n"
+        f"seamwork dead-letters list --all | grep '^{letter.id} '"
+    )
+    (marked,) = [one for one in await letters_of(stage.door) if one.record.position == sent.at]
+
+    assert [f"wanda discarded {letter.id}: a forgery of ours", "0"] == said.splitlines()[:2]
+    assert said.splitlines()[2].endswith("discarded by wanda: a forgery of ours")
+    with pytest.raises(UnprocessableError, match="dealt with by wanda"):
+        await discard(stage.door, marked, "wanda", "again")

@@ -80,7 +80,7 @@ WRITES = {
     "router": {"decisions", "dead-letters"} | INBOXES | state_of("router") | ALIVE,
     "audit-sink": {"audit"} | ALIVE,
     "notifier": set(ALIVE),
-    "people": {"answers", "commands"},
+    "people": {"answers", "commands", "dead-letters"},
     "publisher": set(DOCUMENTS),
     "tools": set(),
     "agent-parser": {"handoffs"} | ALIVE,

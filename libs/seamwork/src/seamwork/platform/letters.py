@@ -1,41 +1,95 @@
-"""Read dead letters, and put one back: its bytes as they were, to be judged as if they came for the first time."""
+"""
+Read dead letters, put one back as it was, or discard it; either leaves a mark, signed by whoever did it.
+
+The marks lie in the topic of the letters, which keeps everything for ever: a letter that was dealt with stays so.
+"""
 
 import base64
+import secrets
 from dataclasses import dataclass
+from functools import partial
+from typing import Literal
+
+import msgspec
 
 from seamwork.agent.post import post
 from seamwork.bus.port import Partition
+from seamwork.catalog import Catalog
+from seamwork.clock import SystemClock
 from seamwork.errors import UnprocessableError
+from seamwork.grants.keys import record_verifies
+from seamwork.ids import uuid7
 from seamwork.platform.door import Door
+from seamwork.platform.people import signed
 from seamwork.platform.trust import DESK
+from seamwork.platform.views import View
+from seamwork.records.envelope import AnyEnvelope
+from seamwork.records.parties import Position
+from seamwork.records.people import Command
 from seamwork.records.platform import DeadLetter
 from seamwork.records.wire import SW_ENVELOPE, Outgoing, RawRecord, Received, read
 
 DEAD_LETTERS = "dead-letters.v1"
 HANDOFFS = "handoffs.v1"
+Done = Literal["put-back", "discard"]
+
+
+class Mark(View, frozen=True, kw_only=True):
+    """What a person did with a letter, and when (ms)."""
+
+    what: Done
+    person: str
+    reason: str
+    at: int
 
 
 @dataclass(frozen=True)
 class Letter:
-    """One dead letter. *id* is its place in the topic, ``partition/offset``; *raw* holds the body, unmasked."""
+    """
+    One dead letter. *id* is its place in the topic, ``partition/offset``; *raw* holds the body, unmasked.
+
+    *mark* is the last word on it, None while it is open.
+    """
 
     id: str
     record: DeadLetter
     raw: RawRecord
+    mark: Mark | None = None
 
 
 async def letters_of(door: Door) -> list[Letter]:
     """Return every dead letter that the log has, the oldest first."""
-    found: list[Letter] = []
+    found: list[Received[AnyEnvelope]] = []
     places = [Partition(DEAD_LETTERS, number) for number in range(door.identity.partitions)]
     async with door.log("people") as log:
         starts, ends = await log.start_offsets(places), await log.end_offsets(places)
         for place in places:
-            for raw in await log.read(place, starts[place], ends[place]):
-                received = read(raw, door.identity.id)
-                if isinstance(received, Received) and isinstance(received.record, DeadLetter):
-                    found.append(Letter(f"{raw.partition}/{raw.offset}", received.record, raw))
-    return sorted(found, key=lambda letter: letter.record.set_aside_at)
+            raws = await log.read(place, starts[place], ends[place])
+            found += [one for raw in raws if isinstance(one := read(raw, door.identity.id), Received)]
+    marks: dict[Position, Mark] = {}
+    if any(isinstance(one.record, Command) for one in found):
+        async with door.publisher() as publisher:
+            marks = _marks(door, await publisher.catalog(), found)
+    letters = [
+        Letter(f"{one.raw.partition}/{one.raw.offset}", one.record, one.raw, marks.get(one.raw.position))
+        for one in found
+        if isinstance(one.record, DeadLetter)
+    ]
+    return sorted(letters, key=lambda letter: letter.record.set_aside_at)
+
+
+def _marks(door: Door, catalog: Catalog, found: list[Received[AnyEnvelope]]) -> dict[Position, Mark]:
+    """Return the last mark of each letter; one that nobody known has signed does not count."""
+    marks: dict[Position, Mark] = {}
+    for one in sorted(found, key=lambda each: (each.raw.appended_at, each.raw.offset)):
+        said, at = one.record, one.raw.appended_at
+        if not isinstance(said, Command) or said.letter is None or said.action not in {"put-back", "discard"}:
+            continue
+        public_of = partial(catalog.public_of, holder=f"person:{said.person}", at=at)
+        if record_verifies(one, door.identity.id, public_of):
+            what: Done = "put-back" if said.action == "put-back" else "discard"
+            marks[said.letter] = Mark(what=what, person=said.person, reason=said.reason, at=at)
+    return marks
 
 
 def letter_of(letters: list[Letter], wanted: str) -> Letter:
@@ -51,9 +105,12 @@ def letter_of(letters: list[Letter], wanted: str) -> Letter:
     raise UnprocessableError(f"there is no dead letter {wanted}; see `seamwork dead-letters list`")
 
 
-async def requeue(door: Door, letter: Letter) -> None:
+async def requeue(door: Door, letter: Letter, person: str | None = None, reason: str = "") -> str:
     """
     Put a letter's record back into ``handoffs``, byte for byte; its sender's signature is all that speaks for it.
+
+    Returns:
+        Who put it back.
 
     Raises:
         UnprocessableError: It was no crossing, or not all of it was kept.
@@ -72,5 +129,45 @@ async def requeue(door: Door, letter: Letter) -> None:
     if dict(headers).get(SW_ENVELOPE) is None:
         raise UnprocessableError(f"the record's header {SW_ENVELOPE} was missing or too large to keep")
     value = None if record.tombstone else letter.raw.value
+    who, mark = _mark(door, letter, "put-back", person, reason)
     async with door.log(f"agent-{DESK}") as log:
         await post(log, Outgoing(HANDOFFS, letter.raw.key, value, headers))
+    # Afterwards: a mark without the record would hide what was never put back.
+    async with door.log("people") as log:
+        await post(log, mark)
+    return who
+
+
+async def discard(door: Door, letter: Letter, person: str | None, reason: str) -> str:
+    """
+    Say that nothing is to become of a letter, and why; it stays where it is.
+
+    Returns:
+        Who discarded it.
+
+    Raises:
+        UnprocessableError: Somebody dealt with it before, or no reason is given.
+    """
+    if letter.mark is not None:
+        raise UnprocessableError(f"the dead letter {letter.id} was dealt with by {letter.mark.person} before")
+    if not reason.strip():
+        raise UnprocessableError("say why nothing is to become of it: --reason")
+    who, mark = _mark(door, letter, "discard", person, reason)
+    async with door.log("people") as log:
+        await post(log, mark)
+    return who
+
+
+def _mark(door: Door, letter: Letter, what: Done, person: str | None, reason: str) -> tuple[str, Outgoing]:
+    now = SystemClock().now_ms()
+    key = letter.record.key or letter.id
+    identity = uuid7(now, secrets.token_bytes(10))
+
+    def command(name: str) -> Command:
+        return Command(
+            id=identity, task=key, person=name, action=what, reason=reason, letter=letter.raw.position,
+            ordered_at=now,
+        )  # fmt: skip
+
+    who, said = signed(door, person, DEAD_LETTERS, key, command)
+    return who, msgspec.structs.replace(said, partition=letter.raw.partition)
