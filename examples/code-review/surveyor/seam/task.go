@@ -209,6 +209,9 @@ func (t *Task) report(ctx context.Context, note string, accepted bool) error {
 		Head:     t.head("progress", wire.AccompanimentID(dispatch, "progress", ordinal), nil),
 		Dispatch: dispatch, Ordinal: ordinal, Note: note, AcceptedWork: accepted,
 	}
+	if accepted {
+		progress.Took = wire.Took(t.open.Payload, t.open.Work.Delivered)
+	}
 	return t.agent.write(ctx, wire.Handoffs, t.open.Work.Task, progress, nil, t.open.Trace)
 }
 
@@ -241,6 +244,7 @@ func (t *Task) result(ctx context.Context, ordinal int, outcome string, payload 
 		Head:   t.head("result", wire.AnswerID(work.Dispatch, ordinal), payload),
 		Parent: work.Crossing, Dispatch: work.Dispatch, Contract: work.Contract, Outcome: outcome,
 		Ordinal: ordinal, Constraints: work.Constraints, Spent: &wire.Spent{MicroUSD: &spent},
+		Took: wire.Took(t.open.Payload, work.Delivered),
 	}, payload, t.open.Trace)
 }
 

@@ -54,6 +54,23 @@ type Spent struct {
 	Requests     *int64 `json:"requests,omitempty"`
 }
 
+// Delivered is what the receiver gets of a payload, where that is not simply all that was sent, or where it is counted.
+type Delivered struct {
+	SHA256     string   `json:"sha256"`
+	Bytes      int      `json:"bytes"`
+	SentSHA256 string   `json:"sent_sha256"`
+	Projection []string `json:"projection,omitempty"`
+	Counter    string   `json:"counter,omitempty"`
+	Tokens     *int     `json:"tokens,omitempty"`
+}
+
+// TakenIn is what a receiver worked with.
+type TakenIn struct {
+	SHA256 string `json:"sha256"`
+	Bytes  int    `json:"bytes"`
+	Tokens *int   `json:"tokens,omitempty"`
+}
+
 type StepState struct {
 	Name  string `json:"name"`
 	State string `json:"state"`
@@ -113,14 +130,16 @@ type Result struct {
 	ToolOutputs []ToolOutput `json:"tool_outputs,omitempty"`
 	Constraints []Constraint `json:"constraints,omitempty"`
 	Spent       *Spent       `json:"spent,omitempty"`
+	Took        *TakenIn     `json:"took,omitempty"`
 }
 
 type Progress struct {
 	Head
-	Dispatch     string `json:"dispatch"`
-	Ordinal      int    `json:"ordinal"`
-	Note         string `json:"note"`
-	AcceptedWork bool   `json:"accepted_work,omitempty"`
+	Dispatch     string   `json:"dispatch"`
+	Ordinal      int      `json:"ordinal"`
+	Note         string   `json:"note"`
+	AcceptedWork bool     `json:"accepted_work,omitempty"`
+	Took         *TakenIn `json:"took,omitempty"`
 }
 
 type Usage struct {
@@ -172,6 +191,7 @@ type Work struct {
 	Labels          map[string]string `json:"labels,omitempty"`
 	Budgets         []string          `json:"budgets,omitempty"`
 	ChildrenSHA256  string            `json:"children_sha256,omitempty"`
+	Delivered       *Delivered        `json:"delivered,omitempty"`
 }
 
 // Answer is a result on its way to whoever waits for it.
@@ -190,6 +210,8 @@ type Answer struct {
 	Outcome  string      `json:"outcome"`
 	Contract ContractRef `json:"contract"`
 	IssuedAt int64       `json:"issued_at"`
+
+	Delivered *Delivered `json:"delivered,omitempty"`
 }
 
 // Notice is word of what became of something that the agent sent or holds.

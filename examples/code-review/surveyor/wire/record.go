@@ -169,7 +169,7 @@ func (r Reader) job(key, value []byte, found map[string][]byte) (*Job, error) {
 	if job.Work.Platform != r.Platform {
 		return nil, errors.New("the stamp is of another platform")
 	}
-	if err := r.crossing(key, value, found["sw_crossing"], job.Work.Digest, &job.Crossing); err != nil {
+	if err := r.crossing(key, value, found["sw_crossing"], job.Work.Digest, job.Work.Delivered, &job.Crossing); err != nil {
 		return nil, err
 	}
 	if job.Crossing.ID != job.Work.Crossing || job.Crossing.IntentSHA256 != job.Work.IntentSHA256 {
@@ -190,11 +190,14 @@ func (r Reader) reply(key, value []byte, found map[string][]byte) (*Reply, error
 		return nil, fmt.Errorf("the answer cannot be read: %w", err)
 	}
 	var result Result
-	return reply, r.crossing(key, value, found["sw_crossing"], reply.Answer.Digest, &result)
+	return reply, r.crossing(key, value, found["sw_crossing"], reply.Answer.Digest, reply.Answer.Delivered, &result)
 }
 
-// crossing reads what travels beside a router's record and proves that it is what the router speaks of.
-func (r Reader) crossing(key, value, envelope []byte, digest string, target any) error {
+// crossing reads what travels beside a router's record and proves that it is what the router speaks of. The payload is
+// the one that was sent, or what the router says is left of it.
+func (r Reader) crossing(
+	key, value, envelope []byte, digest string, delivered *Delivered, target any,
+) error {
 	if SHA256(Signed(r.Platform, Handoffs, key, envelope)) != digest {
 		return errors.New("sw_crossing is not the record that digest names")
 	}
@@ -202,8 +205,15 @@ func (r Reader) crossing(key, value, envelope []byte, digest string, target any)
 	if err := decode(envelope, &head); err != nil {
 		return fmt.Errorf("sw_crossing cannot be read: %w", err)
 	}
-	if head.PayloadBytes != len(value) || head.PayloadSHA256 != SHA256(value) {
-		return errors.New("the payload is not the one that sw_crossing names")
+	if delivered != nil && delivered.SentSHA256 != head.PayloadSHA256 {
+		return errors.New("delivered speaks of another payload than sw_crossing")
+	}
+	length, sum := head.PayloadBytes, head.PayloadSHA256
+	if delivered != nil && len(delivered.Projection) > 0 {
+		length, sum = delivered.Bytes, delivered.SHA256
+	}
+	if length != len(value) || sum != SHA256(value) {
+		return errors.New("the payload is not the one that is delivered")
 	}
 	return decode(envelope, target)
 }

@@ -29,6 +29,11 @@ type vectors struct {
 		From []any  `json:"from"`
 		Is   string `json:"is"`
 	} `json:"ids"`
+	Counters []struct {
+		Counter string `json:"counter"`
+		Payload string `json:"payload"`
+		Is      int    `json:"is"`
+	} `json:"counters"`
 	Records []record `json:"records"`
 }
 
@@ -161,8 +166,8 @@ func TestRecordsOfAgentsAreWrittenByteForByte(t *testing.T) {
 		})
 		written++
 	}
-	if written != 6 {
-		t.Errorf("want 6 vectors of records that agents write, got %d", written)
+	if written != 8 {
+		t.Errorf("want 8 vectors of records that agents write, got %d", written)
 	}
 }
 
@@ -226,6 +231,39 @@ func TestTheInboxIsRead(t *testing.T) {
 	got, err = notice.reader(all, "planner").Read([]byte(notice.Key), nil, notice.headers())
 	if told, ok := got.(*Notice); err != nil || !ok || told.What != "refused" {
 		t.Errorf("want the notice, got %v, %v", got, err)
+	}
+}
+
+// What was cut out of a payload on the way is named by the stamp; what is left is what the stamp says.
+func TestWorkWithoutAFieldIsReadAndAccepted(t *testing.T) {
+	all := load(t)
+	work := named(t, all, "work of which that field")
+	read := func(body string) (*Job, error) {
+		got, err := work.reader(all, "planner").Read([]byte(work.Key), []byte(body), work.headers())
+		job, _ := got.(*Job)
+		return job, err
+	}
+	job, err := read(work.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var accepted Progress
+	if err := json.Unmarshal(named(t, all, "the acceptance").Fields, &accepted); err != nil {
+		t.Fatal(err)
+	}
+	if got := Took(job.Payload, job.Work.Delivered); !reflect.DeepEqual(got, accepted.Took) {
+		t.Errorf("want %+v, got %+v", accepted.Took, got)
+	}
+	if _, err := read(named(t, all, "a handoff with a field").Body); err == nil {
+		t.Error("want an error for the payload that was sent")
+	}
+}
+
+func TestContextIsCounted(t *testing.T) {
+	for _, vector := range load(t).Counters {
+		if got, known := Count(vector.Counter, []byte(vector.Payload)); !known || got != vector.Is {
+			t.Errorf("want %d, got %d by %s", vector.Is, got, vector.Counter)
+		}
 	}
 }
 

@@ -10,6 +10,10 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
+from seamwork.contracts.counters import COUNTERS
+from seamwork.contracts.projection import cut, delivered
 from seamwork.grants.keys import SigningKey
 from seamwork.ids import (
     accompaniment_id,
@@ -35,6 +39,7 @@ from seamwork.records.crossing import (
     ToolOutput,
     Usage,
 )
+from seamwork.records.delivery import TakenIn
 from seamwork.records.inbox import Answer, Notice, Work
 from seamwork.records.parties import AgentRef, ContractRef, Position, Revision, Subject, Target
 from seamwork.records.partition import partition_of
@@ -55,6 +60,15 @@ SEEDS = {
 AGENT, ROUTER, PERSON = (SigningKey(kid, seed) for kid, seed in SEEDS.items())
 INTENT = "Prüfe die Lizenzen — “all of them” 🧾"
 NOW = 1_767_225_600_000
+WORDY = "01936f2e-0000-7000-8000-0000000000ac"
+WHOLE = '{"distribution": "example", "note": "not for you", "version": "1.0"}'
+PROJECTION = ("/note",)
+_PROJECTIONS = (
+    (WHOLE, list(PROJECTION)),
+    ('{ "a": [ {"b":1.10, "x": "}"}, {"x":[1,{"b":2}] , "b":2} ], "c": 1e2 }', ["/a/0/x", "/a/1/x"]),
+    ('{"a~b/c":1,"\\u0061":{"x":{}}}', ["/a~0b~1c", "/a/x"]),
+    ('{"x":1}', ["/x"]),
+)
 PARTS = ContractRef(name="parse-metadata", version="1.0.0")
 PLANNER = AgentRef(agent="planner", version="1.0.0")
 
@@ -72,6 +86,14 @@ def main(path: Path) -> None:
             for key in ("", "a", "ab", "abc", "abcd", "21", "foobar", TASK, "ключ", "x" * 37)
         ],
         "ids": _ids(),
+        "projections": [
+            {"payload": payload, "projection": projection, "is": cut(payload.encode(), projection).decode()}
+            for payload, projection in _PROJECTIONS
+        ],
+        "counters": [
+            {"counter": name, "payload": WHOLE, "is": count(WHOLE.encode())}
+            for name, count in COUNTERS.items()
+        ],
         "records": [_vector(name, key, outgoing) for name, key, outgoing in _records()],
     }
     path.write_text(json.dumps(vectors, indent=2, ensure_ascii=True) + "\n")
@@ -141,13 +163,14 @@ def _records() -> list[tuple[str, SigningKey | None, Outgoing]]:
         tool_outputs=(ToolOutput(tool="fs.read", call="1", value={"bytes": 12}),),
         constraints=(Constraint(name="region", value="eu"),), deadline_at=NOW + 300_000,
     )  # fmt: skip
+    took = TakenIn(sha256=sha256_hex(body), bytes=len(body))
     answer_body = b'{"findings":[]}'
     result = Result(
         id=answer_id(dispatch, 0), task=TASK, source=PLANNER, intent=INTENT, intent_sha256=root.intent_sha256,
         payload_sha256=sha256_hex(answer_body), payload_bytes=len(answer_body), sent_at=NOW + 90,
         expires_at=NOW + 600_000, stamp=stamp, parent=ROOT, dispatch=dispatch,
         contract=ContractRef(name="audit", version="1.0.0"), outcome="partial",
-        constraints=(Constraint(name="region", value="eu"),), spent=Spent(micro_usd=None, requests=3),
+        constraints=(Constraint(name="region", value="eu"),), spent=Spent(micro_usd=None, requests=3), took=took,
     )  # fmt: skip
     out_result = compose(PLATFORM, "handoffs.v1", TASK, result, payload=answer_body, signer=AGENT)
     result_digest = record_digest(PLATFORM, "handoffs.v1", TASK.encode(), _header(out_result, "sw_envelope"))
@@ -166,6 +189,7 @@ def _records() -> list[tuple[str, SigningKey | None, Outgoing]]:
         id=accompaniment_id(dispatch, "progress", 0), task=TASK, source=PLANNER, intent=INTENT,
         intent_sha256=root.intent_sha256, payload_sha256=empty, payload_bytes=0, sent_at=NOW + 30,
         expires_at=NOW + 600_000, stamp=stamp, dispatch=dispatch, ordinal=0, note="started", accepted_work=True,
+        took=took,
     )  # fmt: skip
     usage = Usage(
         id=accompaniment_id(dispatch, "usage", 0), task=TASK, source=PLANNER, intent=INTENT,
@@ -213,6 +237,30 @@ def _records() -> list[tuple[str, SigningKey | None, Outgoing]]:
     def made(topic: str, record: Envelope, payload: bytes, signer: SigningKey | None) -> Outgoing:
         return compose(PLATFORM, topic, TASK, record, payload=payload, signer=signer)
 
+    whole = WHOLE.encode()
+    part = delivered(whole, PROJECTION, "words", COUNTERS["words"](cut(whole, PROJECTION)))
+    wordy = msgspec.structs.replace(
+        root, id=WORDY, payload_sha256=sha256_hex(whole), payload_bytes=len(whole)
+    )
+    out_wordy = compose(PLATFORM, "handoffs.v1", TASK, wordy, payload=whole, signer=AGENT)
+    lean = msgspec.structs.replace(
+        work, crossing=WORDY, dispatch=dispatch_id(WORDY, 1, 43, 1), position=Position(partition=1, offset=43),
+        digest=record_digest(PLATFORM, "handoffs.v1", TASK.encode(), _header(out_wordy, "sw_envelope")),
+        delivered=part,
+    )  # fmt: skip
+    out_lean = compose(
+        PLATFORM, "inbox.planner.v1", TASK, lean, payload=cut(whole, PROJECTION), signer=ROUTER,
+        extra=_beside(out_wordy),
+    )  # fmt: skip
+    accepted = msgspec.structs.replace(
+        progress, id=accompaniment_id(lean.dispatch, "progress", 0), dispatch=lean.dispatch,
+        stamp=CarriedStamp(
+            envelope=_header(out_lean, "sw_envelope").decode(), kid="router-1",
+            sig=_header(out_lean, "sw_sig").decode(),
+        ),
+        took=TakenIn(sha256=part.sha256, bytes=part.bytes, tokens=part.tokens),
+    )  # fmt: skip
+
     return [
         ("a root handoff", AGENT, out_root),
         ("the work it becomes, whose envelope is the stamp", ROUTER, out_work),
@@ -226,6 +274,9 @@ def _records() -> list[tuple[str, SigningKey | None, Outgoing]]:
         ("a notice", ROUTER, made("inbox.planner.v1", notice, b"", ROUTER)),
         ("a person's reply", PERSON, made("answers.v1", reply, b"", PERSON)),
         ("a heartbeat", AGENT, out_heartbeat),
+        ("a handoff with a field that its contract strips", AGENT, out_wordy),
+        ("work of which that field was cut out", ROUTER, out_lean),
+        ("the acceptance of that work", AGENT, made("handoffs.v1", accepted, b"", AGENT)),
     ]
 
 

@@ -217,7 +217,7 @@ def test_content_tells_kinds_apart() -> None:
         if v["topic"] == "handoffs.v1"
     }
 
-    assert 6 == len(digests)
+    assert 8 == len(digests)
 
 
 def test_a_digest_covers_platform_topic_key_and_envelope() -> None:

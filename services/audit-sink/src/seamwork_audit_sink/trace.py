@@ -8,6 +8,7 @@ tree and never left out.
 from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property
 
+import msgspec
 from msgspec.structs import replace
 
 from seamwork.platform.views import (
@@ -16,6 +17,7 @@ from seamwork.platform.views import (
     CaseView,
     CrossingView,
     DecisionView,
+    DeliveredView,
     DispatchView,
     PlanView,
     ResultView,
@@ -36,6 +38,7 @@ from seamwork.records.decision import (
     Noted,
     Refused,
 )
+from seamwork.records.delivery import Delivered
 from seamwork.records.parties import Subject
 from seamwork.records.verdict import Verdict
 from seamwork.records.wire import Malformed, Received
@@ -251,6 +254,7 @@ class _Tracing:
             ceiling_micro_usd=record.ceiling_micro_usd,
             spent_micro_usd=spent,
             progress=notes,
+            delivered=_delivered(record.delivered),
             results=tuple(results),
         )
 
@@ -328,6 +332,7 @@ class _Tracing:
             at=first.raw.appended_at,
             position=place(first.raw),
             repeats=len(sent) - 1,
+            delivered=next((_delivered(one.delivered) for one in said if isinstance(one, Accepted)), None),
             attempts=self._attempts(sent),
         )
 
@@ -437,6 +442,10 @@ def _decision(received: Received[AnyDecision]) -> DecisionView:
         rule=record.rule,
         reason=record.reason,
     )
+
+
+def _delivered(part: Delivered | None) -> DeliveredView | None:
+    return None if part is None else DeliveredView(**msgspec.structs.asdict(part))
 
 
 def _gaps(accepted: Accepted) -> tuple[str, ...]:

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Sequence
 
 from seamwork.catalog import Context
 from seamwork.decider import Input, Output, Publish, WithCrossing
-from seamwork.records.crossing import AnyCrossing, Handoff, Plan, Result
+from seamwork.records.crossing import AnyCrossing, Handoff, Plan, Progress, Result
 from seamwork.records.decision import JudgeAgain
 from seamwork.records.envelope import AnyEnvelope
 from seamwork.records.parties import Position, Subject
@@ -121,6 +121,9 @@ def judge(
             return judge_result(crossing, record, work, request, context)
         case Plan():
             return judge_plan(crossing, record, work, context)
+        case Progress(accepted_work=True, took=None):
+            reason = "took is missing: what accepts work says what its sender works with"
+            return Denied("taken-in-missing", reason, sender_verified=True)
         case _:
             return Allowed("accompanies", "signature and stamp hold")
 
@@ -157,6 +160,7 @@ def _verdict(
         judged_at=context.now,
         sender_verified=True if isinstance(found, Allowed) else found.sender_verified,
         spared=found.spared if isinstance(found, Denied) else None,
+        delivered=found.delivered if isinstance(found, Allowed) else None,
     )
 
 

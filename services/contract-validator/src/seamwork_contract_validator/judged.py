@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from seamwork.records.delivery import Delivered
 from seamwork.records.enforcement import Enforcement, Spared
 from seamwork.records.parties import AgentRef, ContractRef, DocumentRef
 from seamwork.records.verdict import Warned
@@ -41,7 +42,8 @@ class Allowed:
     """
     All checks hold. *candidates* are those that may get a handoff, null for everything else.
 
-    *contract* is the version judged by, where the sender left a choice.
+    *contract* is the version judged by, where the sender left a choice; *delivered* what the receiver is to get,
+    where that is not all that was sent, or is counted.
     """
 
     rule: str
@@ -50,3 +52,4 @@ class Allowed:
     consulted: tuple[DocumentRef, ...] = ()
     warnings: tuple[Warned, ...] = ()
     contract: ContractRef | None = None
+    delivered: Delivered | None = None

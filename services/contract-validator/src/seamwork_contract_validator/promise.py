@@ -16,17 +16,20 @@ from seamwork.contracts import CompiledContract, Finding, Findings, compile_cont
 from seamwork.contracts.facts import envelope_facts, task_facts
 from seamwork.contracts.payload import PayloadError, read_payload
 from seamwork.contracts.plan import plan_problem
+from seamwork.contracts.projection import cut, too_much
 from seamwork.documents import Contract
 from seamwork.documents.contract import MAX_PAYLOAD_BYTES
 from seamwork.grants.stamps import seam_sender
 from seamwork.ids import sha256_hex
 from seamwork.records.crossing import Handoff, Plan, Result, Subtask
+from seamwork.records.delivery import Delivered
 from seamwork.records.enforcement import Enforcement, Spared, most_lenient, spares
 from seamwork.records.envelope import AnyEnvelope
 from seamwork.records.inbox import Work
 from seamwork.records.parties import AgentRef, ContractRef, DocumentRef
 from seamwork.records.verdict import Warned
 from seamwork.records.wire import Malformed, Received, rfc3339
+from seamwork_contract_validator.fitting import fit_contract, fit_receivers
 from seamwork_contract_validator.judged import Allowed, Denied
 
 _SHOWN = 5
@@ -68,8 +71,13 @@ def _judge_settled(
         task=task_facts(handoff, work, context.catalog.agent(handoff.source)),
         now_ms=at,
     )
-    deprecated = _deprecation(contract, context, at)
-    return _judged(findings, consulted, deprecated, candidates)
+    judged = _judged(findings, consulted, _deprecation(contract, context, at), candidates)
+    if isinstance(judged, Denied):
+        return judged
+    fitting = fit_contract(contract, handoff, crossing.payload, findings.projection, judged)
+    if isinstance(fitting, Denied):
+        return fitting
+    return fit_receivers(handoff, crossing.payload, fitting.delivered, fitting, context)
 
 
 def _candidates(
@@ -135,18 +143,26 @@ def judge_result(
     asked = _request_payload(work, request)
     if isinstance(asked, Denied):
         return asked
+    projection = _undeclared(result.outcome, crossing.payload, work, context)
+    if too_much(projection):
+        return _denied("undeclared-field", "more is undeclared than is stripped", ())
     consulted: list[DocumentRef] = []
     warnings: list[Warned] = []
     spared: list[Denied] = []
-    for ref in dict.fromkeys((work.contract, *work.return_contracts)):
-        judged = _judge_answer(ref, crossing, result, work, asked, context)
+    given: Delivered | None = None
+    for ref in _returned_under(work):
+        judged = _judge_answer(ref, crossing, result, work, asked, projection, context)
         if isinstance(judged, Denied) and (
             judged.sparing is None or not spares(work.enforcement, judged.sparing)
         ):
             return replace(judged, consulted=(*consulted, *judged.consulted))
         consulted += judged.consulted
         warnings += judged.warnings
-        spared += [judged] if isinstance(judged, Denied) else []
+        if isinstance(judged, Denied):
+            spared.append(judged)
+        elif given is None or given.counter is None:
+            # Counted as the first contract that names a counter wants it: the dispatch's before those taken over.
+            given = judged.delivered
     if spared:
         return replace(
             spared[0],
@@ -154,7 +170,26 @@ def judge_result(
             warnings=tuple(warnings),
             spared=Spared(mode=most_lenient(*(one.sparing for one in spared if one.sparing is not None))),
         )
-    return Allowed("holds", "the outcome's schema and rules hold", None, tuple(consulted), tuple(warnings))
+    return Allowed(
+        "holds",
+        "the outcome's schema and rules hold",
+        None,
+        tuple(consulted),
+        tuple(warnings),
+        delivered=given,
+    )
+
+
+def _returned_under(work: Work) -> tuple[ContractRef, ...]:
+    """Name the contracts that a result must keep: its dispatch's, and those of the places taken over."""
+    return tuple(dict.fromkeys((work.contract, *work.return_contracts)))
+
+
+def _undeclared(outcome: str, payload: bytes, work: Work, context: Context) -> tuple[str, ...]:
+    """Return all that one of these contracts strips."""
+    contracts = (context.catalog.contract(ref) for ref in _returned_under(work))
+    stripped = (_compiled(one, context).undeclared(outcome, payload) for one in contracts if one is not None)
+    return tuple(dict.fromkeys(path for paths in stripped for path in paths))
 
 
 def _judge_answer(  # the contract, and all that a rule of it may ask
@@ -163,6 +198,7 @@ def _judge_answer(  # the contract, and all that a rule of it may ask
     result: Result,
     work: Work,
     asked: bytes,
+    projection: tuple[str, ...],
     context: Context,
 ) -> Allowed | Denied:
     # What was dispatched under a version may be answered under it, in whatever status that is by now.
@@ -172,7 +208,7 @@ def _judge_answer(  # the contract, and all that a rule of it may ask
         return _unreadable(crossing.payload, None, ()) or _denied("unknown-contract", reason, (), "observe")
     findings = _compiled(contract, context).judge_output(
         result.outcome,
-        crossing.payload,
+        cut(crossing.payload, projection),
         request=asked,
         envelope=envelope_facts(result),
         task=task_facts(result, work, None),
@@ -182,7 +218,7 @@ def _judge_answer(  # the contract, and all that a rule of it may ask
     judged = _judged(findings, consulted, (), None)
     if isinstance(judged, Denied):
         return _unreadable(crossing.payload, contract, consulted) or judged
-    return judged
+    return fit_contract(contract, result, crossing.payload, projection, judged)
 
 
 def judge_plan(
@@ -266,7 +302,8 @@ def _request_payload(work: Work, request: Received[AnyEnvelope] | Malformed | No
     record = request.record
     if not isinstance(record, Handoff) or sha256_hex(request.payload) != record.payload_sha256:
         return _denied("request-unavailable", "the handoff at the stamp's position has another body", ())
-    return request.payload
+    # A rule may hold the receiver to what it got, not to what never reached it.
+    return request.payload if work.delivered is None else cut(request.payload, work.delivered.projection)
 
 
 def _compiled(contract: Contract, context: Context) -> CompiledContract:

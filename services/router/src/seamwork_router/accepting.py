@@ -7,6 +7,8 @@ from seamwork.records.crossing import Outcome
 from seamwork.records.decision import Accepted, Noted, Overrun, TaskOutcome
 from seamwork_router import events as ev
 from seamwork_router.cases import announce, raised, resolution
+from seamwork_router.checks import NOTE, first_problem
+from seamwork_router.delivery import delivered
 from seamwork_router.ending import end_task
 from seamwork_router.facts import Planned
 from seamwork_router.failure import Step, again, escalated, fail, handling_of, next_step
@@ -46,6 +48,7 @@ def accept(scene: Scene, task: Task, errand: Errand, dispatch: Dispatch, tally: 
         source=source,
         spent=facts.spent,
         gaps=joined.gaps,
+        delivered=delivered(scene.live),
     )
     yield decided(scene, decision)
     yield ev.NoteTaken(
@@ -144,6 +147,10 @@ def note(scene: Scene, tally: Tally) -> Iterator[ev.Event]:
         if facts.source is not None:
             yield notice(scene.context, facts.source, "refused", facts, facts.dispatch, again_said)
         return
+    mistaken = first_problem(NOTE, scene)
+    if mistaken is not None:
+        yield from _mistaken(scene, tally, mistaken)
+        return
     yield decided(
         scene,
         Noted(
@@ -167,6 +174,14 @@ def note(scene: Scene, tally: Tally) -> Iterator[ev.Event]:
     if dispatch.is_open:
         problem = Problem("overrun", "it spent more than its ceiling")
         yield from fail(scene.context, task, errand, "overrun", problem)
+
+
+def _mistaken(scene: Scene, tally: Tally, problem: Problem) -> Iterator[ev.Event]:
+    """Take work away from who would do it on something else than what was delivered."""
+    yield from refuse(scene, tally, problem)
+    task, errand, dispatch = scene.task, scene.errand, scene.named
+    if task is not None and errand is not None and dispatch is not None and dispatch.is_open:
+        yield from fail(scene.context, task, errand, "mistaken", problem)
 
 
 _CONFLICT = Problem("conflict", "the id was used before, for another content")

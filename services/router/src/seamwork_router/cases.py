@@ -113,6 +113,7 @@ def open_case(scene: Scene) -> Iterator[ev.Event]:
         not_after=ends,
         action_sha256=action_sha256(errand.facts.digest, case.desk, agreed.authority, agreed.constraints),
         enforcement=agreed.enforcement,
+        delivered=agreed.delivered,
     )
     terms = ev.CaseTerms(
         raised=case, level=0, answer_by=scene.now + each, expires_at=scene.now + each * len(case.chain)

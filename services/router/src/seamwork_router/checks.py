@@ -1,8 +1,8 @@
 """
 Check what only the owner of a task's state can: tables of checks, asked in order; the first that fails counts.
 
-``ENTRY`` is asked once the sender is proved, before a crossing gets its place in a task; ``HANDOFF``, ``RESULT``
-and ``PLAN`` when the votes are in, again at every attempt.
+``ENTRY`` is asked once the sender is proved, before a crossing gets its place in a task; ``HANDOFF``, ``RESULT``,
+``PLAN`` and ``NOTE`` when the votes are in, again at every attempt.
 """
 
 from collections.abc import Callable, Sequence
@@ -12,6 +12,7 @@ from seamwork.grants.authority import dropped, one_deeper, widened
 from seamwork.records.authority import Authority, Constraint
 from seamwork.records.partition import partition_of
 from seamwork_router.cases import order_problem
+from seamwork_router.delivery import delivery_disputed, taken_otherwise
 from seamwork_router.limits import fanned_out, halted
 from seamwork_router.memory import aim_of
 from seamwork_router.plans import (
@@ -325,6 +326,7 @@ HANDOFF: tuple[tuple[str, Check], ...] = (
     ("depth", too_deep),
     ("constraint-dropped", constraint_dropped),
     ("authority-widened", authority_widened),
+    ("delivery-disputed", delivery_disputed),
     ("open-children", open_children),
 )
 
@@ -335,8 +337,12 @@ RESULT: tuple[tuple[str, Check], ...] = (
     ("sender-revoked", sender_revoked),
     ("plan-pending", plan_pending),
     ("constraint-dropped", dispatch_constraint_dropped),
+    ("taken-in-differs", taken_otherwise),
+    ("delivery-disputed", delivery_disputed),
     ("open-children", open_children),
 )
+
+NOTE: tuple[tuple[str, Check], ...] = (("taken-in-differs", taken_otherwise),)
 
 PLAN: tuple[tuple[str, Check], ...] = (
     ("unknown-task", unknown_task),

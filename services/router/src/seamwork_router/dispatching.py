@@ -47,6 +47,7 @@ def dispatch(scene: Scene, task: Task, errand: Errand, tally: Tally, plan: ev.Pl
         not_after=plan.not_after,
         authority=plan.authority,
         constraints=plan.constraints,
+        delivered=plan.delivered,
     )
     yield decided(scene, decision)
     opened = ev.DispatchOpened(
@@ -115,6 +116,7 @@ def _answers_again(
             contract=returned.contract,
             issued_at=scene.now,
             gaps=returned.gaps,
+            delivered=returned.delivered,
         )
         yield ev.AnswerForwarded(answer=record, source=returned.position, known=child.facts.own_key)
 

@@ -15,6 +15,7 @@ from seamwork.records.authority import Authority, Constraint, Spent
 from seamwork.records.base import Wire
 from seamwork.records.crossing import Mode, Outcome, Subtask
 from seamwork.records.decision import AnyDecision, TaskOutcome, Why
+from seamwork.records.delivery import Delivered
 from seamwork.records.enforcement import Enforcement
 from seamwork.records.inbox import Answer, Notice, Work
 from seamwork.records.parties import AgentRef, ContractRef, Position, Subject
@@ -22,7 +23,7 @@ from seamwork.records.platform import Obstacle
 from seamwork.records.verdict import Approvers, Verdict
 from seamwork_router.facts import Facts
 
-Cause = Literal["timeout", "error", "violation", "revoked", "undeliverable", "overrun"]
+Cause = Literal["timeout", "error", "violation", "mistaken", "revoked", "undeliverable", "overrun"]
 """What a dispatch can fail of."""
 End = Literal["answered", "transferred", "refused", "failed", "cancelled", "expired"]
 """How the life of a handoff can end."""
@@ -56,6 +57,7 @@ class Plan(Wire, frozen=True, kw_only=True):
     What would happen if a crossing went on: who would get it, with what, for how long.
 
     *enforcement* is how binding refusals of what the receiver sends back are.
+    *delivered* is what they get of the payload, where that is not all of it, or is counted.
     """
 
     receiver: AgentRef
@@ -66,6 +68,7 @@ class Plan(Wire, frozen=True, kw_only=True):
     not_after: int
     action_sha256: str
     enforcement: Enforcement = "enforce"
+    delivered: Delivered | None = None
 
 
 class Breaker(Wire, frozen=True, kw_only=True):

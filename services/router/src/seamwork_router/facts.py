@@ -18,6 +18,7 @@ from seamwork.records.crossing import (
     Subtask,
     content_digest,
 )
+from seamwork.records.delivery import TakenIn
 from seamwork.records.envelope import AnyEnvelope, EnvelopeError, decode
 from seamwork.records.inbox import Work
 from seamwork.records.parties import AgentRef, ContractRef, Position, Subject, Target
@@ -42,6 +43,7 @@ class Asked(Wire, frozen=True, kw_only=True):
     fallback_owner: str | None
     deadline_at: int
     payload_sha256: str = ""
+    payload_bytes: int = 0
     contract_versions: str | None = None
     drill: Drill | None = None
 
@@ -73,7 +75,7 @@ class Facts(Wire, frozen=True, kw_only=True):
     *id*, *task* and *source* are empty where the record could not be read. *dispatch* is the one that the carried
     stamp (or the record itself) names; nobody has verified it here. *handoff* is there for handoffs alone, *result*
     for results alone, *plan* for plans alone. *order* is the person's word that a desk carries, with the payload
-    that it must be about.
+    that it must be about; *took* is what a result or an acceptance says that its sender worked with.
     """
 
     kind: Kind
@@ -96,6 +98,7 @@ class Facts(Wire, frozen=True, kw_only=True):
     spent: Spent | None = None
     order: SignedRecord | None = None
     payload_sha256: str | None = None
+    took: TakenIn | None = None
 
     @property
     def position(self) -> Position:
@@ -150,6 +153,7 @@ def facts_of(received: Received[AnyEnvelope] | Malformed) -> Facts:
         note=record.note if isinstance(record, Progress) else None,
         spent=None if isinstance(record, Plan | Progress) else record.spent,
         order=record.order if isinstance(record, Handoff | Result) else None,
+        took=record.took if isinstance(record, Result | Progress) else None,
         payload_sha256=record.payload_sha256
         if isinstance(record, Handoff | Result) and record.order is not None
         else None,
@@ -184,6 +188,7 @@ def _asked(record: Handoff) -> Asked:
         fallback_owner=record.fallback_owner,
         deadline_at=record.deadline_at,
         payload_sha256=record.payload_sha256,
+        payload_bytes=record.payload_bytes,
         contract_versions=record.contract_versions,
         drill=record.drill,
     )

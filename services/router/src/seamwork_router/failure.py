@@ -22,7 +22,7 @@ from seamwork_router.saying import closed, tell_waiting
 
 Step = Literal["correct", "retry", "fallback", "degrade", "escalate", "fail"]
 _WHY: dict[ev.Cause, Why] = {
-    "timeout": "timeout", "error": "error", "violation": "violation", "revoked": "revoked",
+    "timeout": "timeout", "error": "error", "violation": "violation", "mistaken": "violation", "revoked": "revoked",
     "undeliverable": "failed", "overrun": "overrun",
 }  # fmt: skip
 _NAMED = 5
@@ -37,7 +37,7 @@ def handling_of(context: Context, errand: Errand, cause: ev.Cause) -> Handling:
     match cause:
         case "timeout":
             return contract.spec.on_timeout
-        case "violation":
+        case "violation" | "mistaken":
             return contract.spec.on_violation
         case _:
             return contract.spec.on_error
@@ -49,6 +49,9 @@ def next_step(context: Context, task: Task, errand: Errand, cause: ev.Cause) -> 
         return "fail"
     handling = handling_of(context, errand, cause)
     step: Step = handling.action
+    # Whoever took in something else has not answered yet: there is nothing to correct.
+    if cause == "mistaken" and step == "correct":
+        step = handling.otherwise
     if not _possible(context, task, errand, handling, step):
         step = handling.otherwise
     return step if _possible(context, task, errand, handling, step) else "escalate"

@@ -11,6 +11,7 @@ import msgspec
 from seamwork.records.authority import Spent
 from seamwork.records.crossing import Gap, Outcome, Subtask
 from seamwork.records.decision import Why
+from seamwork.records.delivery import Delivered
 from seamwork.records.inbox import Answer, Notice
 from seamwork.records.parties import AgentRef, ContractRef, Position, Target
 from seamwork.records.platform import Obstacle
@@ -116,6 +117,7 @@ class Returned(msgspec.Struct):
     outcome: Outcome
     contract: ContractRef
     gaps: tuple[Gap, ...] = ()
+    delivered: Delivered | None = None
 
 
 class PlanInForce(msgspec.Struct):

@@ -17,6 +17,7 @@ from seamwork.records.enforcement import Enforcement, strictest
 from seamwork.records.parties import AgentRef
 from seamwork_router.breakers import lets_through
 from seamwork_router.checks import held_authority
+from seamwork_router.delivery import delivered
 from seamwork_router.events import Plan
 from seamwork_router.limits import stays_within
 from seamwork_router.memory import version_key
@@ -108,6 +109,7 @@ def plan_handoff(scene: Scene, tally: Tally) -> Plan | Problem:
         not_after=min(ends),
         action_sha256=action_sha256(scene.facts.digest, receiver, authority, constraints),
         enforcement=_enforcement_below(scene),
+        delivered=delivered(scene.live),
     )
 
 
@@ -147,6 +149,7 @@ def plan_back(scene: Scene, tally: Tally) -> Plan | Problem:
         ceiling_micro_usd=0,
         not_after=dispatch.plan.not_after,
         action_sha256=action_sha256(scene.facts.digest, receiver, dispatch.plan.authority, constraints),
+        delivered=delivered(scene.live),
     )
 
 

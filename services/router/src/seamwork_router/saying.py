@@ -11,6 +11,7 @@ from seamwork.records.decision import Closed, Refused, TaskEnded, TaskOutcome, W
 from seamwork.records.inbox import Answer, Notice
 from seamwork.records.parties import AgentRef, ContractRef, DocumentRef
 from seamwork_router import events as ev
+from seamwork_router.delivery import delivered
 from seamwork_router.facts import Facts
 from seamwork_router.memory import Errand, Task
 from seamwork_router.plans import Joined
@@ -225,5 +226,6 @@ def answer(scene: Scene, task: Task, errand: Errand, waiting: Waiting, joined: J
         contract=result.contract,
         issued_at=scene.now,
         gaps=joined.gaps,
+        delivered=delivered(scene.live),
     )
     return ev.AnswerForwarded(answer=record, source=facts.position, known=origin.facts.own_key)

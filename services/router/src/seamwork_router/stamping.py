@@ -57,4 +57,5 @@ def stamp(
         in_place_of=in_place_of,
         children_sha256=children_sha256,
         enforcement=plan.enforcement,
+        delivered=plan.delivered,
     )

@@ -513,5 +513,6 @@ def _answered(state: State, event: ev.AnswerForwarded | ev.AnswerKept) -> None:
     if errand is not None:
         answer = event.answer
         errand.returned = Returned(
-            answer.result, answer.position, answer.digest, answer.outcome, answer.contract, answer.gaps
-        )
+            answer.result, answer.position, answer.digest, answer.outcome, answer.contract, answer.gaps,
+            answer.delivered,
+        )  # fmt: skip

@@ -13,6 +13,7 @@ from seamwork.agent.keyring import KeyRing
 from seamwork.grants.keys import record_verifies
 from seamwork.ids import sha256_hex
 from seamwork.records.crossing import CarriedStamp, Handoff, Result
+from seamwork.records.delivery import Delivered
 from seamwork.records.envelope import AnyEnvelope, EnvelopeError, decode
 from seamwork.records.inbox import Answer, Child, Notice, Work
 from seamwork.records.parties import AgentRef
@@ -135,7 +136,7 @@ def _offer(received: Received[AnyEnvelope], work: Work, platform: str) -> Offer:
         raise _SuspectError("crossing-not-a-handoff", "the crossing that is dispatched is not a handoff")
     if crossing.id != work.crossing or crossing.task != work.task:
         raise _SuspectError("crossing-not-the-stamps", "the stamp names another crossing than it carries")
-    _bind_payload(received, crossing.payload_sha256)
+    _bind_payload(received, crossing.payload_sha256, work.delivered)
     if sha256_hex(crossing.intent.encode()) != work.intent_sha256:
         raise _SuspectError("intent-changed", "the crossing's intent is not the one that the stamp holds")
     return Offer(
@@ -157,7 +158,7 @@ def _answered(received: Received[AnyEnvelope], answer: Answer, platform: str) ->
     # Its parent need not be the child asked for: after a transfer it answers the handoff that took over.
     if crossing.id != answer.result or crossing.task != answer.task:
         raise _SuspectError("crossing-not-the-answer", "the answer names another result than it carries")
-    _bind_payload(received, crossing.payload_sha256)
+    _bind_payload(received, crossing.payload_sha256, answer.delivered)
     return Answered(answer, crossing, received.payload)
 
 
@@ -175,9 +176,18 @@ def _crossing(received: Received[AnyEnvelope], digest: str, platform: str) -> An
         raise _SuspectError(error.rule, f"the crossing cannot be read: {error}") from error
 
 
-def _bind_payload(received: Received[AnyEnvelope], payload_sha256: str) -> None:
-    if sha256_hex(received.payload) != payload_sha256:
-        raise _SuspectError("payload-digest", "the body is not the payload that the crossing was sent with")
+def _bind_payload(
+    received: Received[AnyEnvelope], sent_sha256: str, delivered: Delivered | None = None
+) -> None:
+    """Hold the body against what was sent, or against what the router says is left of it."""
+    if delivered is not None and delivered.sent_sha256 != sent_sha256:
+        raise _SuspectError(
+            "payload-digest", "delivered.sent_sha256 is not the payload that the crossing was sent with"
+        )
+    whole = delivered is None or not delivered.projection
+    wanted = sent_sha256 if delivered is None or whole else delivered.sha256
+    if sha256_hex(received.payload) != wanted:
+        raise _SuspectError("payload-digest", "the body is not the payload that is delivered")
 
 
 def _finished_children(received: Received[AnyEnvelope], work: Work) -> tuple[Child, ...]:

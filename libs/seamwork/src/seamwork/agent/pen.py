@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from seamwork.agent.inbox import HANDOFFS, Offer
 from seamwork.agent.trace import child_of
+from seamwork.contracts.counters import COUNTERS
 from seamwork.grants.authority import united
 from seamwork.ids import accompaniment_id, answer_id, child_id, plan_id, sha256_hex
 from seamwork.records.authority import Authority, Constraint, Spent
@@ -27,6 +28,7 @@ from seamwork.records.crossing import (
     ToolOutput,
     Usage,
 )
+from seamwork.records.delivery import TakenIn
 from seamwork.records.parties import AgentRef, ContractRef, Target
 from seamwork.records.verdict import SignedRecord
 from seamwork.records.wire import Outgoing, Signer, compose
@@ -165,6 +167,7 @@ class Pen:
             constraints=united(work.constraints),
             spent=spent,
             order=order,
+            took=self._took(),
         )
         return self._record(crossing.id, crossing, payload)
 
@@ -211,6 +214,7 @@ class Pen:
             ordinal=ordinal,
             note=note,
             accepted_work=accepted_work,
+            took=self._took() if accepted_work else None,
         )
         return self._record(crossing.id, crossing, b"")
 
@@ -233,6 +237,16 @@ class Pen:
             spent=spent,
         )
         return self._record(crossing.id, crossing, b"")
+
+    def _took(self) -> TakenIn:
+        """Say what lies before the function: the very bytes, counted as the stamp wants them counted."""
+        payload, delivered = self._offer.payload, self._offer.work.delivered
+        count = None if delivered is None else COUNTERS.get(delivered.counter or "")
+        return TakenIn(
+            sha256=sha256_hex(payload),
+            bytes=len(payload),
+            tokens=None if count is None else count(payload),
+        )
 
     def _record(self, crossing_id: str, crossing: Envelope, payload: bytes) -> Outgoing:
         traceparent = child_of(self._offer.traceparent, crossing_id)

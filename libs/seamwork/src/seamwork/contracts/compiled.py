@@ -14,6 +14,7 @@ from seamwork.contracts.findings import Finding, Findings
 from seamwork.contracts.masking import Mask
 from seamwork.contracts.numbers import plan_numbers
 from seamwork.contracts.payload import PayloadError, read_payload
+from seamwork.contracts.projection import pruned, too_much, undeclared
 from seamwork.contracts.schema import Checker, schema_problems
 from seamwork.contracts.summary import Readable, render
 from seamwork.documents.canonical import digest
@@ -33,9 +34,10 @@ class ContractError(DocumentError):
 class Side:
     """One promise of a contract, compiled: the input, or the output of one outcome."""
 
-    __slots__ = ("_checker", "_numbers", "_rules", "mask", "uses_request")
+    __slots__ = ("_checker", "_numbers", "_rules", "_schema", "mask", "uses_request")
 
     def __init__(self, promise: Promise, rules: RuleSet, masking: tuple[str, ...]) -> None:
+        self._schema = promise.json_schema
         self._checker = Checker(promise.json_schema)
         self._numbers = plan_numbers(promise.json_schema)
         self._rules = rules
@@ -45,6 +47,10 @@ class Side:
     def typed(self, value: Any) -> Any:
         """Return *value* with its numbers as the schema types them."""
         return value if self._numbers is None else self._numbers.apply(value)
+
+    def undeclared(self, value: Any) -> tuple[str, ...]:
+        """Return pointers to the fields of *value* that the schema does not describe."""
+        return undeclared(self._schema, value)
 
     def schema_findings(self, value: Any) -> tuple[Finding, ...]:
         """Hold *value* against the schema alone."""
@@ -70,6 +76,7 @@ class CompiledContract:
         self.contract = contract
         self.digest = sha256
         self._limit = contract.spec.limits.payload_bytes
+        self._strips = contract.spec.undeclared == "strip"
         rule_sets = _compile_rules(contract)
         masking = contract.spec.masking
         self._sides = {
@@ -90,6 +97,16 @@ class CompiledContract:
     def outcomes(self) -> tuple[str, ...]:
         """The outcomes that the contract has."""
         return tuple(on for on in OUTCOMES if on in self._sides)
+
+    def undeclared(self, on: str, payload: bytes) -> tuple[str, ...]:
+        """Return what is stripped of *payload*: pointers to undeclared fields; none where they are refused."""
+        side = self._sides.get(on)
+        if side is None or not self._strips:
+            return ()
+        try:
+            return side.undeclared(read_payload(payload, self._limit))
+        except PayloadError:
+            return ()  # judging it names what is wrong
 
     def uses_request(self, outcome: str) -> bool:
         """Say whether a rule of *outcome* looks at the payload answered, so that it must be fetched at all."""
@@ -174,12 +191,16 @@ class CompiledContract:
             value = read_payload(payload, self._limit)
         except PayloadError as error:
             return Findings((error.finding,))
+        projection = side.undeclared(value) if self._strips else ()
+        if too_much(projection):
+            return Findings((Finding("undeclared-field", "more is undeclared than is stripped"),), value)
+        value = pruned(value, projection) if projection else value
         findings = side.schema_findings(value)
         if findings:
             return Findings(findings, value)
         value = side.typed(value)
         facts = Facts(this=value, envelope=envelope, task=task, now_ms=now_ms, request=request)
-        return Findings(side.rule_findings(facts), value)
+        return Findings(side.rule_findings(facts), value, projection)
 
 
 def promises(contract: Contract) -> dict[str, Promise]:

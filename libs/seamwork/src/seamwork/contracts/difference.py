@@ -204,11 +204,6 @@ def _terms(on: str, wrote: Contract, reads: Contract) -> Way:
         way = way.joined(Way("no", (reason,)))
     if before.undeclared == "strip" and after.undeclared == "refuse":
         way = way.joined(Way("no", ("fields that were stripped are refused",)))
-    if on != "input":
-        return way
-    known = {condition.model_dump_json() for condition in before.preconditions}
-    if any(condition.model_dump_json() not in known for condition in after.preconditions):
-        way = way.joined(Way("no", ("a precondition is new or says something else",)))
     tokens = after.limits.context_tokens
     if tokens is not None and tokens != before.limits.context_tokens:
         former = before.limits.context_tokens
@@ -220,6 +215,11 @@ def _terms(on: str, wrote: Contract, reads: Contract) -> Way:
         here, there = getattr(before, name), getattr(after, name)
         if there and (not here or any(party not in there for party in here)):
             way = way.joined(Way("no", (f"a party is no longer among the {name}",)))
+    if on != "input":
+        return way
+    known = {condition.model_dump_json() for condition in before.preconditions}
+    if any(condition.model_dump_json() not in known for condition in after.preconditions):
+        way = way.joined(Way("no", ("a precondition is new or says something else",)))
     return way
 
 

@@ -30,11 +30,13 @@ class Findings:
     """
     All findings of one payload, and the payload read.
 
-    *value* has its numbers as the schema types them; it is None where the bytes could not be read.
+    *value* has its numbers as the schema types them; it is None where the bytes could not be read. *projection*
+    names the fields that were left out of what was judged, because the contract strips them.
     """
 
     findings: tuple[Finding, ...] = ()
     value: Any = field(default=None, repr=False)
+    projection: tuple[str, ...] = ()
 
     @property
     def admitted(self) -> bool:

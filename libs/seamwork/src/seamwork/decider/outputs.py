@@ -27,7 +27,9 @@ class Publish:
 @dataclass(frozen=True, slots=True)
 class Forward:
     """
-    A record that carries a crossing on, unchanged: ``work`` or ``answer``, signed by the router.
+    A record that carries a crossing on: ``work`` or ``answer``, signed by the router.
+
+    The crossing's envelope goes unchanged, its body without what *record* says is cut out of it.
 
     *source* is the crossing's position in ``handoffs``; the journal keeps the position, not the bytes. *children*
     is the exact text of the header ``sw_children``.

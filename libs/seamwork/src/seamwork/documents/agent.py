@@ -6,6 +6,7 @@ from pydantic import Field, model_validator
 
 from seamwork.documents.shape import (
     AuthoritySpec,
+    ContextTokens,
     Document,
     Name,
     SemVerRange,
@@ -57,6 +58,7 @@ class AgentSpec(Shape):
     *initiator* may begin tasks; their tenant, team, labels, authority, budget and *limits* come from here, never
     from what it sends. *desk* is where people take work: what is escalated is put there, and nothing else.
     *authority* is the most it may ever hold. *concurrency* is how many crossings one instance works on.
+    *contextTokens* is how much its model can hold of one crossing: what takes up more is not given to it.
     """
 
     purpose: Text | None = None
@@ -73,6 +75,7 @@ class AgentSpec(Shape):
     inbox_partitions: Annotated[int, Field(ge=1, le=64)] = 1
     budget: Name | None = None
     model: Text | None = None
+    context_tokens: ContextTokens | None = None
     concurrency: Annotated[int, Field(ge=1, le=1000)] = 1
 
     @model_validator(mode="after")

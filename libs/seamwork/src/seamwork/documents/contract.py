@@ -6,6 +6,7 @@ from pydantic import Field, model_validator
 
 from seamwork.documents.shape import (
     DAY_SECONDS,
+    ContextTokens,
     Document,
     ExactString,
     Instant,
@@ -141,13 +142,6 @@ class Owners(Shape):
     escalation: Annotated[tuple[Text, ...], Field(max_length=10)] = ()
     answer_seconds: Annotated[int, Field(ge=1, le=DAY_SECONDS)] = 900
     ownership: Literal["downstream", "platform", "joint"] = "downstream"
-
-
-class ContextTokens(Shape):
-    """The most that one crossing may take up of its receiver's context, counted by *counter*."""
-
-    at_most: Annotated[int, Field(ge=1, le=10_000_000)]
-    counter: Name
 
 
 class Limits(Shape):

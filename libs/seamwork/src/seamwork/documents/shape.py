@@ -140,6 +140,17 @@ class ApproversSpec(Shape):
     count: Annotated[int, Field(ge=1, le=20)] = 1
 
 
+class ContextTokens(Shape):
+    """
+    How much of a model's context there is to take up, as *counter* counts it.
+
+    In a contract's limits it bounds one crossing, in an agent's document all that its model can hold of one.
+    """
+
+    at_most: Annotated[int, Field(ge=1, le=10_000_000)]
+    counter: Name
+
+
 class Waiver(Shape):
     """
     A finding of ``seamwork contracts check`` that the author leaves standing, and why.

@@ -28,7 +28,6 @@ NOT_BUILT_YET: tuple[Unbuilt, ...] = (
     Unbuilt("Contract", ("spec", "compatibility")),
     Unbuilt("Contract", ("spec", "compensation")),
     Unbuilt("Contract", ("spec", "payloadByReference")),
-    Unbuilt("Agent", ("spec", "contextTokens")),
     Unbuilt("Agent", ("spec", "requires")),
     Unbuilt("Person", ("spec", "absent")),
     Unbuilt("Budget", ("spec", "period"), ("hour", "day", "week", "month")),
@@ -36,11 +35,7 @@ NOT_BUILT_YET: tuple[Unbuilt, ...] = (
     Unbuilt("Gate", ("spec", "canary")),
 )
 
-NOT_ENFORCED_YET: tuple[Unbuilt, ...] = (
-    Unbuilt("Contract", ("spec", "undeclared"), ("strip",)),
-    Unbuilt("Contract", ("spec", "limits", "contextTokens")),
-    Unbuilt("Contract", ("spec", "escalateWhen")),
-)
+NOT_ENFORCED_YET: tuple[Unbuilt, ...] = (Unbuilt("Contract", ("spec", "escalateWhen")),)
 """
 Parts that are read and checked, so that documents can be written and reviewed, and that nothing obeys yet: whoever
 publishes one is refused.

@@ -64,6 +64,21 @@ class AttemptView(View, frozen=True, kw_only=True):
     decisions: tuple[DecisionView, ...] = ()
 
 
+class DeliveredView(View, frozen=True, kw_only=True):
+    """
+    What a receiver got, where that is not simply all that was sent, or was counted.
+
+    *sent_sha256* is of what was sent, *sha256* of what was delivered, *projection* what was cut out in between.
+    """
+
+    sent_sha256: str
+    sha256: str
+    bytes: int
+    projection: tuple[str, ...] = ()
+    counter: str | None = None
+    tokens: int | None = None
+
+
 class ResultView(View, frozen=True, kw_only=True):
     """One answer to a dispatch; *status* is ``accepted``, ``refused`` or ``waiting``."""
 
@@ -74,6 +89,7 @@ class ResultView(View, frozen=True, kw_only=True):
     at: int
     position: str
     repeats: int = 0
+    delivered: DeliveredView | None = None
     attempts: tuple[AttemptView, ...] = ()
 
 
@@ -95,6 +111,7 @@ class DispatchView(View, frozen=True, kw_only=True):
     ceiling_micro_usd: int = 0
     spent_micro_usd: int | None = None
     progress: int = 0
+    delivered: DeliveredView | None = None
     results: tuple[ResultView, ...] = ()
 
 
@@ -415,6 +432,7 @@ def _dispatch_lines(dispatch: DispatchView) -> _Lines:
     spent = f", spent {_money(dispatch.spent_micro_usd)}" if dispatch.spent_micro_usd is not None else ""
     notes = f", {_counted(dispatch.progress, 'note', 'notes')}" if dispatch.progress else ""
     yield f"dispatch {dispatch.number} to {dispatch.receiver}: {dispatch.status}{outcome}{took}{spent}{notes}"
+    yield from _delivered_lines(dispatch.delivered)
     for index, result in enumerate(dispatch.results):
         yield index == len(dispatch.results) - 1, _result_lines(result)
 
@@ -440,7 +458,17 @@ def _plan_lines(plan: PlanView) -> _Lines:
 def _result_lines(result: ResultView) -> _Lines:
     yield f"result {result.outcome} of {result.source}: {result.status}" + _repeats(result.repeats)
     yield f"id {result.id} at {result.position}"
+    yield from _delivered_lines(result.delivered)
     yield from _attempt_lines(result.attempts)
+
+
+def _delivered_lines(delivered: DeliveredView | None) -> Iterator[str]:
+    if delivered is None:
+        return
+    counted = "" if delivered.tokens is None else f", {delivered.tokens} by {delivered.counter}"
+    yield f"delivered {delivered.bytes} bytes{counted}, sha256 {delivered.sha256}"
+    if delivered.projection:
+        yield f"of what was sent, sha256 {delivered.sent_sha256}, without {', '.join(delivered.projection)}"
 
 
 def _stray_lines(stray: StrayView) -> _Lines:

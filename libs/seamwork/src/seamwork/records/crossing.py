@@ -11,6 +11,7 @@ import msgspec
 from seamwork.ids import length_prefixed, sha256_hex
 from seamwork.records.authority import Authority, Constraint, Spent
 from seamwork.records.base import Envelope, Wire
+from seamwork.records.delivery import TakenIn
 from seamwork.records.parties import AgentRef, ContractRef, Target
 from seamwork.records.verdict import SignedRecord
 
@@ -160,7 +161,7 @@ class Result(Crossing, frozen=True, kw_only=True, tag="result"):
     What comes back for one dispatch, under the contract it was dispatched with.
 
     *parent* is the crossing answered, *dispatch* the dispatch that the carried stamp opened. *order* is as in a
-    handoff: the signed word of the person who skips or fails escalated work.
+    handoff: the signed word of the person who skips or fails escalated work. *took* is what its sender worked with.
     """
 
     parent: str
@@ -173,6 +174,7 @@ class Result(Crossing, frozen=True, kw_only=True, tag="result"):
     constraints: tuple[Constraint, ...] = ()
     spent: Spent | None = None
     order: SignedRecord | None = None
+    took: TakenIn | None = None
 
 
 class Plan(Crossing, frozen=True, kw_only=True, tag="plan"):
@@ -193,12 +195,17 @@ class Plan(Crossing, frozen=True, kw_only=True, tag="plan"):
 
 
 class Progress(Crossing, frozen=True, kw_only=True, tag="progress"):
-    """A sign of life for one dispatch, with a note for people; its body is empty."""
+    """
+    A sign of life for one dispatch, with a note for people; its body is empty.
+
+    One with *accepted_work* is the acceptance: *took* says what its sender is about to work with.
+    """
 
     dispatch: str
     ordinal: int
     note: str
     accepted_work: bool = False
+    took: TakenIn | None = None
 
 
 class Usage(Crossing, frozen=True, kw_only=True, tag="usage"):

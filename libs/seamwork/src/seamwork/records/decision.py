@@ -10,6 +10,7 @@ from typing import Literal
 from seamwork.records.authority import Authority, Constraint, Spent
 from seamwork.records.base import Envelope, Wire
 from seamwork.records.crossing import Gap, Mode, Outcome
+from seamwork.records.delivery import Delivered
 from seamwork.records.enforcement import Enforcement
 from seamwork.records.parties import AgentRef, ContractRef, DocumentRef, Revision, Subject
 from seamwork.records.verdict import Approvers
@@ -67,7 +68,11 @@ class Decision(Envelope, frozen=True, kw_only=True):
 
 
 class Dispatched(Decision, frozen=True, kw_only=True, tag="dispatched"):
-    """The crossing went to *receiver* under *dispatch*; *dispatch_number* counts the dispatches of the crossing."""
+    """
+    The crossing went to *receiver* under *dispatch*; *dispatch_number* counts the dispatches of the crossing.
+
+    *delivered* is what the receiver got, where that is not all that was sent, or is counted.
+    """
 
     dispatch: str
     dispatch_number: int
@@ -81,6 +86,7 @@ class Dispatched(Decision, frozen=True, kw_only=True, tag="dispatched"):
     not_after: int
     authority: Authority
     constraints: tuple[Constraint, ...] = ()
+    delivered: Delivered | None = None
 
 
 class Refused(Decision, frozen=True, kw_only=True, tag="refused"):
@@ -125,6 +131,7 @@ class Accepted(Decision, frozen=True, kw_only=True, tag="accepted"):
     The result closes *dispatch* of the handoff *answers*; *spent* is its final figure.
 
     *outcome* is what it counts as: a result that says ``success`` with a critical gap counts as ``partial``.
+    *delivered* is as in ``dispatched``.
     """
 
     dispatch: str
@@ -133,6 +140,7 @@ class Accepted(Decision, frozen=True, kw_only=True, tag="accepted"):
     source: AgentRef
     spent: Spent | None = None
     gaps: tuple[Gap, ...] = ()
+    delivered: Delivered | None = None
 
 
 class Noted(Decision, frozen=True, kw_only=True, tag="noted"):

@@ -14,6 +14,7 @@ import msgspec
 from seamwork.records.authority import Authority, Constraint
 from seamwork.records.base import Envelope, Wire
 from seamwork.records.crossing import Gap, Mode, Outcome
+from seamwork.records.delivery import Delivered
 from seamwork.records.enforcement import Enforcement
 from seamwork.records.parties import AgentRef, ContractRef, DocumentRef, Position, Revision
 
@@ -36,7 +37,8 @@ class Work(Envelope, frozen=True, kw_only=True, tag="work"):
     back; *return_contracts* are those of the places it took over by transfers, which its result must satisfy too.
     *lineage* holds the agents above it, the initiator first. *tenant*, *team*, *labels* and *budgets* come from the
     initiator's document. *in_place_of* is the sender of escalated work that a desk got, in whose place it puts the
-    work back. *children_sha256* binds the list in the header ``sw_children``, null where there is none.
+    work back. *children_sha256* binds the list in the header ``sw_children``, null where there is none. *delivered*
+    is what the body is, where the contract strips fields or counts context; else the body is the crossing's own.
     *enforcement* other than ``enforce`` marks ungoverned work: it may have crossed although its contract or a
     policy refuses it, and what the receiver sends back is judged in the same mode.
     """
@@ -69,6 +71,7 @@ class Work(Envelope, frozen=True, kw_only=True, tag="work"):
     in_place_of: AgentRef | None = None
     children_sha256: str | None = None
     enforcement: Enforcement = "enforce"
+    delivered: Delivered | None = None
 
 
 class Answer(Envelope, frozen=True, kw_only=True, tag="answer"):
@@ -78,6 +81,7 @@ class Answer(Envelope, frozen=True, kw_only=True, tag="answer"):
     *dispatch* is the waiting agent's (null for an initiator), *child* the handoff answered, *result* the crossing
     that answers it, at *position* with *digest*; its envelope and signature travel in headers, its payload as body.
     *outcome* is what the result counts as, which may be less than it says: *gaps* are what is missing below it.
+    *delivered* is as in ``work``.
     """
 
     task: str
@@ -94,6 +98,7 @@ class Answer(Envelope, frozen=True, kw_only=True, tag="answer"):
     contract: ContractRef
     issued_at: int
     gaps: tuple[Gap, ...] = ()
+    delivered: Delivered | None = None
 
 
 class Notice(Envelope, frozen=True, kw_only=True, tag="notice"):

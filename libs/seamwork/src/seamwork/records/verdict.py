@@ -4,6 +4,7 @@ from typing import Literal
 
 from seamwork.records.authority import Authority, Constraint
 from seamwork.records.base import Envelope, Wire
+from seamwork.records.delivery import Delivered
 from seamwork.records.enforcement import Spared
 from seamwork.records.parties import AgentRef, ContractRef, DocumentRef, Revision, Subject
 
@@ -53,7 +54,7 @@ class Verdict(Envelope, frozen=True, kw_only=True, tag="verdict"):
     the receiver gets; *not_before* postpones it; *approvers* say who must be asked. *evidence* holds the signed
     answers of people. *crossing* and *task* are null for a record that could not be read. *contract* is the version
     that was judged by, where the crossing left a choice. *spared* stands beside a ``DENY`` that is not enforced
-    along this flow.
+    along this flow. *delivered* is what the receiver is to get, where that is not all that was sent, or is counted.
     """
 
     gate: str
@@ -78,3 +79,4 @@ class Verdict(Envelope, frozen=True, kw_only=True, tag="verdict"):
     risk: int = 0
     sender_verified: bool = False
     spared: Spared | None = None
+    delivered: Delivered | None = None

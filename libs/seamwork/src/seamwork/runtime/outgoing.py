@@ -8,11 +8,13 @@ the journal alone and from the records that it points to: publishing again after
 import base64
 
 from seamwork.bus.port import Log
+from seamwork.contracts.projection import cut
 from seamwork.decider import Forward, Output, Publish, SetAside
 from seamwork.errors import MisconfiguredError
 from seamwork.journal import Aside, Emitted
 from seamwork.records.base import Envelope
 from seamwork.records.envelope import MAX_ENVELOPE_BYTES, decode, encode
+from seamwork.records.inbox import Answer, Work
 from seamwork.records.parties import Position
 from seamwork.records.platform import DeadLetter, RawHeader
 from seamwork.records.wire import (
@@ -125,6 +127,8 @@ class Composer:
             carried = _carried(crossing, emitted.children)
             payload = crossing.value
         record = decode(envelope) if record is None else record
+        if payload is not None and isinstance(record, Work | Answer) and record.delivered is not None:
+            payload = cut(payload, record.delivered.projection)
         return self._outgoing(
             emitted, emitted.key.encode(), envelope, record, (*carried, *_src(src)), payload
         )

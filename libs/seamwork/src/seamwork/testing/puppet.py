@@ -85,6 +85,10 @@ class Puppet:
         spent = more.get("spent")
         return Pen(self.author, offer).result(outcome, payload, ordinal, now_ms(), spent, ())
 
+    def accepting(self, offer: Offer) -> Outgoing:
+        """Write that the work of *offer* is accepted."""
+        return Pen(self.author, offer).progress("accepted work", 0, now_ms(), accepted_work=True)
+
     def sealed(self, crossing: AnyCrossing, payload: bytes = b"{}", signer: Signer | None = None) -> Outgoing:
         """Sign a crossing as it is, with the puppet's key unless another is given."""
         return compose(

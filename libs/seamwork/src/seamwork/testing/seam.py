@@ -29,6 +29,7 @@ from seamwork.bus.port import Partition
 from seamwork.clock import SystemClock
 from seamwork.contracts import CompiledContract, Findings, compile_contract
 from seamwork.contracts.facts import envelope_facts, task_facts
+from seamwork.contracts.projection import cut
 from seamwork.documents import Contract
 from seamwork.errors import MisconfiguredError, UnprocessableError
 from seamwork.grants.stamps import inbox_topic
@@ -178,6 +179,9 @@ class Seam:
     def draft(self, contract: str, payload: Any, *, intent: str = "a test", **stamp: Any) -> Piece:
         """Judge a payload and make the record that would bring it to the agent, without writing it."""
         body = payloads.encode(payload)
+        name, _, version = contract.partition("/")
+        # What the contract strips never reaches the agent.
+        body = cut(body, self._compiled(ContractRef(name=name, version=version)).undeclared("input", body))
         work, record = self._router.work(
             self.agent.name, body, version=self.agent.version, contract=contract, intent=intent, **stamp
         )
@@ -326,9 +330,9 @@ class Seam:
             )
         elif sent.mode == "transfer":
             await self._router.tell_sender("accepted", handoff)
-            self._settle(piece, given.outcome, given.payload)
+            self._settle(piece, given.outcome, cut(given.payload, judged.projection))
         else:
-            await self._router.answer(handoff, given.payload, given.outcome)
+            await self._router.answer(handoff, cut(given.payload, judged.projection), given.outcome)
 
     async def _played(self, handoff: Received[Handoff]) -> Answer:
         target = handoff.record.target
@@ -352,7 +356,7 @@ class Seam:
         )
         if judged.admitted:
             await self._router.tell_sender("accepted", result)
-            self._settle(piece, record.outcome, result.payload)
+            self._settle(piece, record.outcome, cut(result.payload, judged.projection))
             return
         refusal = refused("root", judged)
         handling = self._contract(piece.work.contract).spec.on_violation

@@ -1,0 +1,149 @@
+"""What a contract says is obeyed: what it strips, what it counts, when it wants a person to see it."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+import pytest
+import pytest_asyncio
+
+from seamwork.agent import Task
+from seamwork.ids import sha256_hex
+from seamwork.platform.views import Trace
+from seamwork.records.decision import Accepted, Closed, Dispatched
+from seamwork.records.delivery import TakenIn
+from seamwork.records.inbox import Work
+from seamwork.testing.documents import document
+from seamwork.testing.puppet import Puppet, changed
+from seamwork.testing.stage import WITHIN_S, Stage
+from seamwork.testing.troupe import Troupe
+
+pytestmark = pytest.mark.asyncio(loop_scope="session")
+
+LEAN = "lean/1.0.0"
+FAIL = {"action": "fail", "otherwise": "fail"}
+
+
+@dataclass
+class Seam:
+    """Two agents of the SDK, one moved by hand, and the contract between them."""
+
+    troupe: Troupe
+    careless: Puppet
+
+    @property
+    def stage(self) -> Stage:
+        """Where they play."""
+        return self.troupe.stage
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def seam(stage: Stage) -> AsyncIterator[Seam]:
+    """Bring in an initiator and the agents of a contract that strips and counts."""
+    accepts = [{"contract": "lean", "versions": "*"}]
+    declared: dict[str, Any] = {
+        "type": "object",
+        "properties": {"play": {"type": "string"}, "text": {"type": "string"}},
+    }
+    settings = await stage.cast(
+        {
+            "lean-chief": {"accepts": accepts, "initiator": True, "budget": "lean-budget"},
+            "reader": {"accepts": accepts, "contextTokens": {"atMost": 20, "counter": "words"}},
+            "careless": {"accepts": accepts},
+        },
+        document("Budget", "lean-budget", limitMicroUsd=100),
+        document(
+            "Contract",
+            "lean",
+            input={"schema": declared},
+            outputs={"success": {"schema": declared}},
+            undeclared="strip",
+            limits={"contextTokens": {"atMost": 40, "counter": "words"}},
+            onViolation=FAIL,
+        ),
+        document(
+            "Flow",
+            "lean-flow",
+            edges=[{"from": "lean-chief", "to": to, "contract": "lean"} for to in ("reader", "careless")],
+        ),
+    )
+    troupe = Troupe(stage, Puppet(stage, settings["lean-chief"]), (LEAN,))
+    await troupe.enlist(settings["reader"])
+    yield Seam(troupe, Puppet(stage, settings["careless"]))
+    await troupe.disband()
+
+
+async def traced(stage: Stage, task: str) -> Trace:
+    """Wait until the audit knows the end of a task, and return its trace."""
+    await stage.ended(task)
+    async with asyncio.timeout(WITHIN_S):
+        while True:
+            trace = await asyncio.to_thread(stage.audit.trace, task)
+            if trace.state != "running":
+                return trace
+            await asyncio.sleep(0.05)
+
+
+async def test_what_is_undeclared_is_cut_out_both_ways_and_named(seam: Seam) -> None:
+    """Neither side sees what the contract does not describe, and the trace shows both digests."""
+    seen: list[dict[str, Any]] = []
+
+    async def answer(payload: dict[str, Any], task: Task) -> dict[str, str]:
+        seen.append(payload)
+        return {"text": "done", "own": "not for you"}
+
+    play = seam.troupe.play(reader=answer)
+    root = await seam.troupe.begin(play, LEAN, "reader", more={"text": "a b", "iban": "DE00"})
+    task = root.crossing.task
+    back = await seam.troupe.answer(task)
+    dispatched = await seam.stage.decided(task, Dispatched)
+    accepted = await seam.stage.decided(task, Accepted)
+    work = await seam.stage.said("inbox.reader.v1", Work, key=task)
+    shown = (await traced(seam.stage, task)).roots[0].dispatches[0]
+
+    assert [play.payload(text="a b")] == seen
+    assert {"text": "done"} == back
+    assert dispatched.delivered == work.delivered
+    assert ("/iban",) == (work.delivered and work.delivered.projection)
+    assert sha256_hex(root.record.value or b"") == (work.delivered and work.delivered.sent_sha256)
+    assert ("/own",) == (accepted.delivered and accepted.delivered.projection)
+    assert (shown.delivered and shown.delivered.sha256) == (work.delivered and work.delivered.sha256)
+    assert (shown.delivered and shown.delivered.sent_sha256) == root.crossing.payload_sha256
+    assert ("/own",) == (shown.results[0].delivered and shown.results[0].delivered.projection)
+
+
+async def test_what_a_receiver_cannot_hold_never_reaches_it(seam: Seam) -> None:
+    """The contract would allow it, the agent's declared context does not; another agent gets the same."""
+    long = msgspec.json.encode({"text": "one " * 25})
+    chief = seam.troupe.chief
+    refused = await seam.stage.refused((await chief.send(chief.root(LEAN, "reader", long))).at)
+    other = await chief.send(chief.root(LEAN, "careless", long))
+
+    assert "context-exceeded" == refused.rule
+    assert refused.reason.endswith("reader 1.0.0 can hold 20")
+    assert (await seam.careless.offered(other.crossing.task)).payload == long
+
+    longer = await chief.send(chief.root(LEAN, "careless", msgspec.json.encode({"text": "one " * 50})))
+
+    assert "context-tokens" == (await seam.stage.refused(longer.at)).rule
+
+
+async def test_nothing_is_cut_short_in_silence(seam: Seam) -> None:
+    """An agent that takes in less than it was given loses the work before it answers."""
+    chief, careless = seam.troupe.chief, seam.careless
+    root = await chief.send(chief.root(LEAN, "careless", b'{"text": "the whole of it"}'))
+    offer = await careless.offered(root.crossing.task)
+    honest = careless.accepting(offer)
+    part = TakenIn(sha256=sha256_hex(b'{"text": "the'), bytes=13, tokens=2)
+    sent = await careless.send(careless.sealed(changed(honest, took=part), b""))
+    refused = await seam.stage.refused(sent.at)
+    closed = await seam.stage.decided(root.crossing.task, Closed)
+
+    assert ("taken-in-differs", "took.sha256 is not that of the payload that was delivered") == (
+        refused.rule,
+        refused.reason,
+    )
+    assert ("violation", "taken-in-differs") == (closed.why, closed.rule)
+    assert "failed" == (await seam.stage.ended(root.crossing.task)).outcome
