@@ -41,13 +41,13 @@ def fit_contract(
     body = cut(payload, projection)
     counter = COUNTERS.get(limit.counter)
     if counter is None:
-        return _denied(judged, "context-tokens", f"there is no counter {limit.counter}")
+        return _denied("context-tokens", f"there is no counter {limit.counter}", judged)
     taken = _taken(counter, crossing, body)
     if taken > limit.at_most:
         return _denied(
-            judged,
             "context-tokens",
             f"the crossing takes up {taken} of context ({limit.counter}), its contract allows {limit.at_most}",
+            judged,
         )
     return replace(judged, delivered=delivered(payload, projection, limit.counter, counter(body)))
 
@@ -67,7 +67,7 @@ def fit_receivers(
         else:
             short.append(lacking)
     if short and not admitted:
-        return _denied(judged, "context-exceeded", "; ".join(short))
+        return _denied("context-exceeded", "; ".join(short), judged)
     return replace(judged, candidates=tuple(admitted)) if short else judged
 
 
@@ -97,7 +97,7 @@ def _read(crossing: Handoff | Result, body: bytes) -> Iterable[bytes]:
         yield msgspec.json.encode(output)
 
 
-def _denied(judged: Allowed, rule: str, reason: str) -> Denied:
+def _denied(rule: str, reason: str, judged: Allowed) -> Denied:
     return Denied(
         rule,
         reason,
