@@ -170,6 +170,8 @@ class Owned:
             self._buffers[at] = deque()
             if starts.get(at, 0):
                 self._logger.warning("reading-from-trimmed-start", topic=at.topic, position=position)
+        if wanted:
+            self._tick_ends = None  # they know nothing of what has joined
         self.hungry()
 
     def wants(self) -> Iterable[tuple[Partition, int]]:

@@ -283,7 +283,7 @@ class History:
             machine = program.machine
             if machine is None or program.process is None or not program.process.alive:
                 continue
-            for number, owned in machine.owned.items():
+            for number, owned in tuple(machine.owned.items()):  # a rebalance may come while it is read
                 journal = self._checker.journals.all.get(Partition(machine.spec.journal, number))
                 if journal is None or (owned.journal.epoch, owned.journal.seq) != journal.mark:
                     continue
