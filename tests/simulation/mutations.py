@@ -9,6 +9,7 @@ from unittest.mock import patch
 
 import msgspec
 
+from seamwork.agent.planning import Planned
 from seamwork.agent.prefix import FinishedPrefix
 from seamwork.bus.port import Appended
 from seamwork.catalog import Context
@@ -22,12 +23,14 @@ from seamwork.records.decision import TaskEnded
 from seamwork.runtime.gate import Gate
 from seamwork.runtime.owned import Given, Owned
 from seamwork.testing.simulation.mutations import Mutation
+from seamwork_audit_sink import store as audit_store
 from seamwork_contract_validator import stamp as validators_stamp
 from seamwork_cost_cap import decide as cost_decide
 from seamwork_cost_cap import state as cost_state
-from seamwork_router import checks, dispatching, ending, entering, judging, people, tally
+from seamwork_router import accepting, checks, dispatching, ending, entering, judging, people, tally
 from seamwork_router import decide as router_decide
 from seamwork_router.events import Decided
+from seamwork_router.plans import Joined
 
 Patch = AbstractContextManager[object]
 
@@ -250,6 +253,30 @@ def constraint_dropped_by_an_answer() -> Patch:
     return patch.object(judging, "_CHECKS", {**judging._CHECKS, "result": loose})
 
 
+def plan_ignored() -> Patch:
+    """Hand on what the adopted plan does not name."""
+    return _without("handoff", "not-in-plan")
+
+
+def dependency_ignored() -> Patch:
+    """Hand a part of a plan on before there is an answer of what it comes after."""
+    return _both(
+        _without("handoff", "dependency-unmet"),
+        patch.object(Planned, "_barred", lambda *_args: False),
+    )
+
+
+def gaps_forgotten() -> Patch:
+    """Count a result as whole whatever is missing of its plan."""
+    return patch.object(accepting, "join", lambda _task, _errand, outcome: Joined(outcome, ()))
+
+
+def order_of_anybody() -> Patch:
+    """Put the work of a case back by whoever's order, or by none."""
+    quiet = [(name, check) for name, check in checks.ENTRY if name != "order-invalid"]
+    return patch.object(entering, "ENTRY", quiet)
+
+
 def catalog_ignored() -> Patch:
     """Decide without having seen the documents that the gates had seen."""
     return patch.object(judging, "reached", lambda _scene: True)
@@ -307,9 +334,25 @@ def task_ends_twice() -> Patch:
     return patch.object(router_decide, "stop_task", stop_task)
 
 
+def audit_leaves_out() -> Patch:
+    """Leave a record out of the audit, and go past it."""
+    in_order_as_it_is = audit_store.in_order
+
+    def in_order(runs: Any) -> list[Any]:
+        return [raw for raw in in_order_as_it_is(runs) if raw.offset != 30]  # noqa: PLR2004  # any one
+
+    return patch.object(audit_store, "in_order", in_order)
+
+
 def agent_commits_early() -> Patch:
     """Let an agent's offsets pass work that is not finished."""
     return patch.object(FinishedPrefix, "committable", property(lambda self: self.position))
+
+
+def _without(kind: str, name: str) -> Patch:
+    """Let one check of the router's on crossings of *kind* pass everything."""
+    loose = [(known, check) for known, check in judging._CHECKS[kind] if known != name]
+    return patch.object(judging, "_CHECKS", {**judging._CHECKS, kind: loose})
 
 
 @contextmanager
@@ -328,8 +371,8 @@ _DEFECTS = (
     watermark_ahead, retry_out_of_order, snapshot_without_a_field, snapshot_with_old_positions,
     deadlines_over_unread, commit_before_publish, time_from_the_clock, digest_forgotten, dedupe_by_offset,
     reservation_released_twice, cap_checked_alone, refund_forgotten, another_signers_result,
-    constraint_dropped_by_an_answer, catalog_ignored, retry_without_the_cap, cancelled_and_dispatched,
-    deeper_than_allowed, approval_assumed, silence_is_consent, task_ends_twice, agent_commits_early,
+    constraint_dropped_by_an_answer, plan_ignored, dependency_ignored, gaps_forgotten, order_of_anybody, catalog_ignored, retry_without_the_cap, cancelled_and_dispatched,
+    deeper_than_allowed, approval_assumed, silence_is_consent, task_ends_twice, audit_leaves_out, agent_commits_early,
 )  # fmt: skip
 MUTATIONS = tuple(
     Mutation(defect.__name__.replace("_", "-"), (defect.__doc__ or "").strip(), defect) for defect in _DEFECTS

@@ -7,12 +7,13 @@ What an agent of the SDK never does, ``Rogue`` does: answer twice, differently; 
 import asyncio
 import json
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
 import msgspec
 
-from seamwork.agent import Agent, AgentSettings, Task
+from seamwork.agent import Agent, AgentSettings, Task, subtask
 from seamwork.agent.errors import HandoffError
 from seamwork.agent.inbox import HANDOFFS, Offer, examine
 from seamwork.agent.keyring import PinnedKeys
@@ -21,19 +22,23 @@ from seamwork.agent.post import post
 from seamwork.bus.port import Log, Partition
 from seamwork.clock import Clock
 from seamwork.grants.stamps import inbox_topic
-from seamwork.ids import derived
+from seamwork.ids import derived, sha256_hex
 from seamwork.records.authority import Constraint
+from seamwork.records.crossing import StepState
 from seamwork.records.envelope import AnyEnvelope
 from seamwork.records.parties import AgentRef, ContractRef, Target
-from seamwork.records.people import ApprovalRequest, Command, Reply
-from seamwork.records.wire import Outgoing, Received, compose, read
+from seamwork.records.people import ApprovalRequest, Command, How, Reply
+from seamwork.records.verdict import SignedRecord
+from seamwork.records.wire import SW_ENVELOPE, SW_KID, SW_SIG, Outgoing, Received, compose, read
 from seamwork.settings.kafka import KafkaAccess
 from seamwork.testing.keys import key_of
 from seamwork.testing.simulation.dice import Dice
 from seamwork.testing.simulation.plan import Root
-from seamwork.testing.simulation.scenery import CONTRACTS, OPERATOR
+from seamwork.testing.simulation.scenery import CONTRACTS, OPERATOR, PEOPLE
 
 PLATFORM = "simulated"
+DESK = "desk"
+HOWS: tuple[How, ...] = ("retry", "retry", "replace", "reroute", "skip", "fail")
 HEARTBEAT_MS = 5_000
 _GRACE_S = 2.0
 _NOWHERE = KafkaAccess("simulated:0", "nobody", "none")
@@ -98,6 +103,8 @@ class Player:
         match script.get("do"):
             case "plan":
                 return await self._plan(script["steps"], task)
+            case "divide":
+                return await self._divide(script["parts"], task)
             case "partial":
                 return task.partial({"value": "half"})
             case "error":
@@ -140,6 +147,41 @@ class Player:
                 return found
             done.append("done")
         return {"value": done} if "done" in done or not done else task.partial({"value": done})
+
+    async def _divide(self, parts: list[dict[str, Any]], task: Task) -> Any:
+        """Say by a typed plan what will be handed on, and hand it on; claim to be complete whatever came of it."""
+        named = {f"part-{number}": part for number, part in enumerate(parts)}
+        typed = {
+            name: subtask(
+                name,
+                contract=part["contract"],
+                to=None if part["to"] == "able" else part["to"],
+                capability="able" if part["to"] == "able" else None,
+                after=tuple(f"part-{number}" for number in part["after"]),
+                critical=part["critical"],
+            )
+            for name, part in named.items()
+        }
+        try:
+            planned = await task.plan(*typed.values())
+        except HandoffError as error:
+            return task.partial({"value": type(error).__name__})
+        for name, part in named.items():
+            if part.get("how") == "unplanned":
+                with suppress(HandoffError):  # it must be; the checker holds that nobody gets it
+                    await task.delegate(
+                        contract=part["contract"],
+                        payload={"script": part["script"]},
+                        step=f"un{name}",
+                        to="worker",
+                    )
+        payloads = {
+            name: {"script": part["script"]}
+            for name, part in named.items()
+            if part["critical"] or part.get("how") != "left-out"
+        }
+        join = await planned.run(payloads)
+        return {"value": sorted(join.answers)}
 
 
 class Initiator:
@@ -256,6 +298,90 @@ class Rogue:
         await post(self._log, pen.result("success", body, ordinal, self._clock.now_ms(), None, ()))
 
 
+class Desk:
+    """
+    The desk, and the people at it: they resolve a case in each way that there is, twice, or not at all.
+
+    Some orders are somebody's whom the case does not ask, or are about another payload than is sent.
+
+    Args:
+        log: The log, as its process sees it.
+        clock: Its clock.
+        dice: Say what they do.
+    """
+
+    def __init__(self, log: Log, clock: Clock, dice: Dice) -> None:
+        self._log = log
+        self._clock = clock
+        self._dice = dice
+        self._me = AgentRef(agent=DESK, version="1.0.0")
+
+    async def run(self) -> None:
+        """Take up what comes to the desk."""
+        reader = await self._log.reader()
+        place = Partition(inbox_topic(DESK), 0)
+        position = 0
+        router = key_of("service:router")
+        ring = PinnedKeys({router.kid: router.public})
+        while True:
+            found = await reader.fetch({place: position}, max_records=50, max_wait_ms=2_000)
+            for raw in found.get(place, ()):
+                position = raw.offset + 1
+                offer = examine(raw, PLATFORM, self._me, ring)
+                if isinstance(offer, Offer):
+                    await self._take_up(offer)
+
+    async def _take_up(self, offer: Offer) -> None:
+        luck = self._dice.random()
+        if luck < 0.2:  # noqa: PLR2004
+            return
+        await asyncio.sleep(self._dice.random() * 8)
+        for ordinal in range(2 if luck > 0.8 else 1):  # noqa: PLR2004
+            await post(self._log, self._resolution(offer, ordinal))
+
+    def _resolution(self, offer: Offer, ordinal: int) -> Outgoing:
+        how = self._dice.choice(HOWS)
+        person = self._dice.choice((*PEOPLE, *PEOPLE, *PEOPLE, "rogue"))
+        body, target = offer.payload, offer.handoff.target
+        match how:
+            case "replace":
+                body = b'{"script":{"do":"answer"}}'
+            case "reroute":
+                target = Target(agent="worker")
+            case "skip" | "fail":
+                body = b'{"value":"nobody did it"}'
+        now = self._clock.now_ms()
+        sends_on = how in ("retry", "replace", "reroute")
+        meant = body if self._dice.random() < 0.9 else b"{}"  # noqa: PLR2004
+        command = Command(
+            id=derived("order", offer.work.dispatch, ordinal), task=offer.work.task, person=person,
+            action="resolve", crossing=offer.work.crossing, case=offer.work.dispatch, how=how,
+            target=target if sends_on else None, payload_sha256=sha256_hex(meant), ordered_at=now,
+        )  # fmt: skip
+        said = compose(
+            PLATFORM, "commands.v1", command.task, command, signer=key_of(f"person:{command.person}")
+        )
+        headers = {name: (value or b"").decode() for name, value in said.headers}
+        order = SignedRecord(
+            topic=said.topic, key=said.key.decode(), envelope=headers[SW_ENVELOPE], kid=headers[SW_KID],
+            sig=headers[SW_SIG],
+        )  # fmt: skip
+        pen = Pen(Author(self._me, PLATFORM, key_of(f"agent:{DESK}")), offer)
+        asked = offer.handoff
+        if not sends_on:
+            steps = (
+                StepState(name=asked.step, state="skipped" if how == "skip" else "completed", by=person),
+            )
+            return pen.result("error" if how == "fail" else "success", body, ordinal, now, None, steps, order)
+        again = Order(
+            target=target, contract=asked.contract, payload=body, step=asked.step, ordinal=ordinal,
+            mode="transfer", constraints=asked.constraints, ceiling_micro_usd=asked.ceiling_micro_usd,
+            deadline_at=offer.work.not_after, fallback_owner=asked.fallback_owner, steps=asked.steps,
+            tool_outputs=asked.tool_outputs, order=order,
+        )  # fmt: skip
+        return pen.handoff(again, now)
+
+
 class Person:
     """
     Somebody who answers what is asked, or not, or twice; and cancels tasks.
@@ -326,4 +452,4 @@ class Person:
         await post(self._log, compose(PLATFORM, topic, key, record, signer=key_of(f"person:{self._name}")))
 
 
-__all__ = ["HANDOFFS", "Initiator", "Person", "Player", "Rogue", "settings_of", "task_of"]
+__all__ = ["HANDOFFS", "Desk", "Initiator", "Person", "Player", "Rogue", "settings_of", "task_of"]

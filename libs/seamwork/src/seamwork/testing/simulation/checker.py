@@ -30,6 +30,9 @@ class Checker:
     """
     The observer of one simulation.
 
+    Attributes:
+        records: Everything that was written, but pulses.
+
     Args:
         deciders: The machines' cores.
         now_s: The simulated time.
@@ -41,7 +44,7 @@ class Checker:
         self.tail: deque[tuple[float, RawRecord | str]] = deque(maxlen=TAIL)
         self.halt: Callable[[], None] = lambda: None
         self._now_s = now_s
-        self._records: dict[Partition, list[RawRecord]] = {}
+        self.records: dict[Partition, list[RawRecord]] = {}
         self.seams = Seams(self.complain)
         self.money = Money(self.complain)
         self.journals = Journals(deciders, self.complain, self._committed, self.record_at)
@@ -58,7 +61,7 @@ class Checker:
 
     def record_at(self, at: Partition, offset: int) -> RawRecord | None:
         """Return a record that was written, trimmed or not."""
-        records = self._records.get(at, [])
+        records = self.records.get(at, [])
         return records[offset] if offset < len(records) else None
 
     def written(self, record: RawRecord) -> None:
@@ -67,7 +70,7 @@ class Checker:
         if topic == "heartbeats.v1":
             return
         self.tail.append((self._now_s(), record))
-        self._records.setdefault(Partition(topic, record.partition), []).append(record)
+        self.records.setdefault(Partition(topic, record.partition), []).append(record)
         if topic.startswith("journal."):
             self.journals.appended(record)
         elif topic.startswith("snapshots."):

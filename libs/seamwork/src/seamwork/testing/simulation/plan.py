@@ -134,7 +134,25 @@ def _script(dice: Dice, depth: int) -> dict[str, Any]:
                 step["mode"] = "transfer"
             steps.append(step)
         return {"do": "plan", "steps": steps}
+    if depth < 2 and dice.random() < (0.6, 0.1)[depth]:  # noqa: PLR2004
+        return {"do": "divide", "parts": [_part(dice, depth, number) for number in range(dice.randint(1, 4))]}
     return {"do": dice.choice(_WORK), "seconds": round(dice.uniform(0.05, 6.0), 3)}
+
+
+def _part(dice: Dice, depth: int, number: int) -> dict[str, Any]:
+    """Draw a part of a typed plan; it may come after any before it, be left out, or be more than was planned."""
+    part: dict[str, Any] = {
+        "to": dice.choice(("worker", "helper", "able")),
+        "contract": dice.choice(("do-work/1.0.0", "do-work/1.0.0", "risky-work/1.0.0")),
+        "script": _script(dice, depth + 1),
+        "after": [before for before in range(number) if dice.random() < 0.4],  # noqa: PLR2004
+        "critical": dice.random() < 0.7,  # noqa: PLR2004
+    }
+    if dice.random() < 0.15:  # noqa: PLR2004
+        part["how"] = "left-out"
+    elif dice.random() < 0.1:  # noqa: PLR2004
+        part["how"] = "unplanned"
+    return part
 
 
 def _fault(dice: Dice) -> OpFault | TimedFault:

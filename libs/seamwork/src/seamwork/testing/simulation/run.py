@@ -23,6 +23,7 @@ from seamwork.records.verdict import Verdict
 from seamwork.records.wire import RawRecord, compose
 from seamwork.runtime import MachineSpec, Site
 from seamwork.testing.keys import key_of
+from seamwork.testing.simulation import audited
 from seamwork.testing.simulation.cast import PLATFORM
 from seamwork.testing.simulation.checker import Checker, Violation
 from seamwork.testing.simulation.cluster import Cluster, Counts
@@ -162,6 +163,7 @@ class History:
         await asyncio.sleep(max(1.0, last + 0.5, works) - self._loop.time())
         self._calm_down()
         await self._settle()
+        self._look_at_audit()
         await self._look_at_states()
 
     def _happen(self, one: TimedFault) -> None:
@@ -251,7 +253,7 @@ class History:
         left: list[str] = []
         while self._loop.time() < until:
             await asyncio.sleep(_LOOK_EVERY_S)
-            left = [*self._checker.unfinished(), *self._lag(), *self._unsent()]
+            left = [*self._checker.unfinished(), *self._lag(), *self._unsent(), *self._unaudited()]
             quiet = 0.0 if left else quiet + _LOOK_EVERY_S
             if quiet >= _QUIET_S:
                 return
@@ -264,6 +266,17 @@ class History:
             for root in self._town.plan.roots
             if root.number not in self._town.sent
         ]
+
+    def _unaudited(self) -> list[str]:
+        database = self._town.database
+        count = 0 if database is None else audited.behind(database, self._checker.records)
+        return [f"{count} records are not in the audit"] if count else []
+
+    def _look_at_audit(self) -> None:
+        """Hold the audit sink's database against the log (I7)."""
+        if self._town.database is not None:
+            for one in audited.differences(self._town.database, self._checker.records)[:5]:
+                self._checker.complain("I7", one)
 
     def _lag(self) -> list[str]:
         found = []

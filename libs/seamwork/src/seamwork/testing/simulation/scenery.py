@@ -26,6 +26,8 @@ _ANSWER: dict[str, Any] = {
 }
 _OUTPUTS = {"success": _ANSWER, "partial": _ANSWER, "error": {"schema": _OBJECT}}
 _INPUT = {"schema": {"type": "object", "properties": {"script": _OBJECT}}}
+# Both are asked, one after the other; a case of theirs is soon over.
+_OWNERS = {"team": "seams", "contact": "seams@example.org", "escalation": list(PEOPLE), "answerSeconds": 5}
 SERVICE_GATES = ("contract-validator", "policy-engine", "cost-cap", "approval-workflow")
 
 
@@ -91,13 +93,13 @@ def contracts(version: str) -> tuple[AnyDocument, ...]:
     plan = {"action": "retry", "attempts": 2, "backoffSeconds": 1, "otherwise": "degrade"}
     return (
         document(
-            "Contract", "plan-work", version, input=_INPUT, outputs=_OUTPUTS,
+            "Contract", "plan-work", version, input=_INPUT, outputs=_OUTPUTS, owners=_OWNERS,
             onViolation={"action": "correct", "attempts": 1, "otherwise": "fail"},
             onTimeout=plan, onError={"action": "fail"},
             limits={"timeSeconds": 25, "costMicroUsd": 10},
         ),
         document(
-            "Contract", "do-work", version, input=_INPUT, outputs=_OUTPUTS,
+            "Contract", "do-work", version, input=_INPUT, outputs=_OUTPUTS, owners=_OWNERS,
             onViolation={"action": "correct", "attempts": 2, "otherwise": "fallback"},
             onTimeout={"action": "retry", "attempts": 2, "backoffSeconds": 1, "otherwise": "fallback"},
             onError={"action": "fallback", "otherwise": "escalate"},
@@ -105,7 +107,7 @@ def contracts(version: str) -> tuple[AnyDocument, ...]:
             limits={"timeSeconds": 7, "costMicroUsd": 100},
         ),
         document(
-            "Contract", "risky-work", version, input=_INPUT, outputs=_OUTPUTS,
+            "Contract", "risky-work", version, input=_INPUT, outputs=_OUTPUTS, owners=_OWNERS,
             onViolation={"action": "escalate"}, onTimeout={"action": "degrade"}, onError={"action": "fail"},
             limits={"timeSeconds": 12, "costMicroUsd": 50},
         ),

@@ -50,13 +50,14 @@ class Crossing:
 
 @dataclass(slots=True)
 class Dispatch:
-    """Work that went out."""
+    """Work that went out; *chain* is who is asked where it is a case at a desk."""
 
     id: str
     crossing: str
     receiver: str
     stamp: dict[str, Any]
     ends: list[str] = field(default_factory=list)
+    chain: tuple[str, ...] | None = None
 
 
 @dataclass(slots=True)
@@ -86,6 +87,9 @@ class Seams:
     answers: set[tuple[str, str]] = field(default_factory=set)
     outcomes: dict[str, int] = field(default_factory=dict)
     asked: dict[tuple[int, int, int], tuple[str, ...]] = field(default_factory=dict)
+    plans: dict[str, dict[str, dict[str, Any]]] = field(default_factory=dict)
+    parts: dict[tuple[str, str], str] = field(default_factory=dict)
+    returned: dict[str, str] = field(default_factory=dict)
 
     # ── Records ──────────────────────────────────────────────────────────────────────────
 
@@ -125,6 +129,8 @@ class Seams:
             said = json.loads(emitted["envelope"])
             if said["type"] == "dispatched":
                 decided.add(said["dispatch"])
+            elif said["type"] == "escalated" and said.get("case"):
+                decided.add(said["case"])
             self._decided(said, works, commit)
         for stray in set(works) - decided:
             self._wrong("admission", f"work {stray} goes out without a decision", commit)
@@ -143,6 +149,8 @@ class Seams:
         }
         if kind == "dispatched":
             self._dispatched(said, works.get(said["dispatch"]), commit)
+        elif kind == "escalated" and said.get("case"):
+            self._escalated(said, works.get(said["case"]), commit)
         elif kind == "judge-again":
             subject = said["subject"]
             self.asked[subject["partition"], subject["offset"], subject.get("attempt", 1)] = tuple(
@@ -180,7 +188,52 @@ class Seams:
         receiver = said["receiver"]
         self._require_votes(HANDOFF_GATES, said, crossing, receiver, commit)
         self._require_narrowing(work, crossing, commit)
+        self._require_order(crossing, commit)
+        self._require_planned(crossing.said, commit)
         self.dispatches[said["dispatch"]] = Dispatch(said["dispatch"], name, receiver["agent"], work)
+
+    def _escalated(self, said: dict[str, Any], work: dict[str, Any] | None, commit: Committed) -> None:
+        """A case is a dispatch to a desk; later levels only ask more people."""
+        name, case = said["crossing"], said["case"]
+        known = self.dispatches.get(case)
+        if known is not None:
+            if known.ends or work is not None or known.chain != tuple(said["chain"]):
+                self._wrong("I1", f"case {case} climbed after it was over, or became another", commit)
+            return
+        self._taken_up_again(name)
+        subject = said["subject"]
+        crossing = self.crossings.get((subject["partition"], subject["offset"]))
+        if work is None or crossing is None or crossing.digest != work["digest"]:
+            self._wrong("admission", f"case {case} puts before people what does not lie there", commit)
+            return
+        if any(not one.ends for one in self.dispatches.values() if one.crossing == name):
+            self._wrong("I1", f"case {case} was opened while {name} was with somebody", commit)
+        receiver = said["desk"]["agent"]
+        if work["agent"] != receiver:
+            self._wrong("admission", f"case {case} went to {work['agent']} and not to the desk", commit)
+        self._require_narrowing(work, crossing, commit)
+        self.dispatches[case] = Dispatch(case, name, receiver, work, chain=tuple(said["chain"]))
+
+    def _require_order(self, crossing: Crossing, commit: Committed) -> None:
+        """What a desk sends counts with the signed order of somebody who was to be asked, of exactly this."""
+        stamp = crossing.said.get("stamp")
+        case = None if stamp is None else self.dispatches.get(json.loads(stamp["envelope"])["dispatch"])
+        if case is None or case.chain is None:
+            return
+        order = crossing.said.get("order")
+        if order is None:
+            self._wrong("order", f"case {case.id} was resolved without the order of a person", commit)
+            return
+        said = json.loads(order["envelope"])
+        parts = (order["topic"], order["key"].encode(), order["envelope"].encode(), order["sig"])
+        person = str(said["person"])
+        sound = order["kid"] == f"person:{person}" and holds(order["kid"], *parts)
+        if not sound or person not in case.chain or said["case"] != case.id:
+            self._wrong("order", f"case {case.id} was resolved by the order of {person}", commit)
+        if said["payload_sha256"] != crossing.said["payload_sha256"]:
+            self._wrong("order", f"case {case.id} was resolved with another payload than ordered", commit)
+        if crossing.kind == "handoff" and said["target"] != crossing.said["target"]:
+            self._wrong("order", f"case {case.id} was put back to another than ordered", commit)
 
     def _taken_up_again(self, name: str) -> None:
         """An error that was accepted may be followed by another try, as the contract says; nothing else may."""
@@ -315,6 +368,9 @@ class Seams:
         if not {(one["name"], one["value"]) for one in dispatch.stamp.get("constraints", ())} <= kept:
             self._wrong("authority", f"the result of {dispatch.id} lost a constraint of its stamp", commit)
         self._require_votes(RESULT_GATES, said, crossing, None, commit)
+        self._require_order(crossing, commit)
+        self._require_joined(dispatch.crossing, said, commit)
+        self.returned[said["answers"]] = said["outcome"]
         self._end_record(crossing, "accepted", commit)
         self._end_dispatch(dispatch, "accepted", commit)
         self._end_handoff(said["answers"], _ERROR if said["outcome"] == "error" else "accepted", commit)
@@ -357,6 +413,40 @@ class Seams:
         crossing = None if subject is None else self.crossings.get((subject["partition"], subject["offset"]))
         if crossing is not None:
             self._end_record(crossing, "noted", commit)
+        if crossing is not None and crossing.kind == "plan":
+            self._require_votes(RESULT_GATES, said, crossing, None, commit)
+            if crossing.said["parent"] in self.plans:
+                self._wrong("plan", f"a second plan of {crossing.said['parent']} was adopted", commit)
+            named = {_named(part): part for part in crossing.said["subtasks"]}
+            self.plans[crossing.said["parent"]] = named
+
+    def _require_planned(self, handoff: dict[str, Any], commit: Committed) -> None:
+        """What a plan binds goes where, under what, and behind what the plan says; nothing else goes at all."""
+        parent = handoff.get("parent")
+        plan = None if handoff.get("mode") == "transfer" else self.plans.get(parent or "")
+        if plan is None:
+            return
+        name = _named(handoff)
+        part = plan.get(name)
+        if part is None:
+            self._wrong("plan", f"{handoff['id']} stands in no plan and was dispatched", commit)
+            return
+        if (part["target"], part["contract"]) != (handoff["target"], handoff["contract"]):
+            self._wrong("plan", f"{handoff['id']} was dispatched otherwise than planned", commit)
+        for before in part.get("after", ()):
+            lacks = self.returned.get(self.parts.get((str(parent), before), ""), "error") == "error"
+            if lacks and plan[before].get("critical", True):
+                self._wrong("plan", f"{name} was dispatched without an answer of {before}", commit)
+        self.parts[str(parent), name] = handoff["id"]
+
+    def _require_joined(self, crossing: str, said: dict[str, Any], commit: Committed) -> None:
+        """A result is whole only where every critical part of its plan is."""
+        if said["outcome"] != "success":
+            return
+        for name, part in self.plans.get(crossing, {}).items():
+            answer = self.returned.get(self.parts.get((crossing, name), ""))
+            if part.get("critical", True) and answer != "success":
+                self._wrong("plan", f"the result of {crossing} counts as whole, {name} is {answer}", commit)
 
     def _task_ended(self, said: dict[str, Any], commit: Committed) -> None:
         task = self.tasks.setdefault(said["task"], Task())
@@ -404,3 +494,9 @@ class Seams:
         ]
         found += [f"task {name} has not ended" for name, task in self.tasks.items() if task.ended is None]
         return found
+
+
+def _named(part: dict[str, Any]) -> str:
+    """Name a step as plans do."""
+    ordinal = part.get("ordinal", 0)
+    return f"{part['step']}#{ordinal}" if ordinal else str(part["step"])

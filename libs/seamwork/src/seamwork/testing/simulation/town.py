@@ -30,7 +30,7 @@ from seamwork.settings.environment import read_settings
 from seamwork.testing.keys import key_of
 from seamwork.testing.simlog import SimCrash
 from seamwork.testing.simulation import scenery
-from seamwork.testing.simulation.cast import PLATFORM, Initiator, Person, Player, Rogue
+from seamwork.testing.simulation.cast import PLATFORM, Desk, Initiator, Person, Player, Rogue
 from seamwork.testing.simulation.cluster import Cluster
 from seamwork.testing.simulation.dice import dice_of
 from seamwork.testing.simulation.loop import SimLoop
@@ -135,6 +135,7 @@ class Town:
         self._add("worker.3", self._agent("worker", "2.0.0"))
         self._add("operator.1", self._initiator)
         self._add("rogue.1", self._rogue)
+        self._add("desk.1", self._desk)
         for number, name in enumerate(scenery.PEOPLE):
             roots = self.plan.roots if number == 0 else ()
             self._add(f"{name}.1", self._person(name, roots))
@@ -284,6 +285,10 @@ class Town:
     async def _rogue(self, process: Process) -> None:
         dice = dice_of("rogue", self.plan.seed)
         await Rogue(Wire(self.cluster, process), process.clock, dice).run()
+
+    async def _desk(self, process: Process) -> None:
+        dice = dice_of("desk", self.plan.seed)
+        await Desk(Wire(self.cluster, process), process.clock, dice).run()
 
     def _person(self, name: str, roots: Any) -> Callable[[Process], Awaitable[None]]:
         async def body(process: Process) -> None:
