@@ -46,6 +46,14 @@ def contract_of(text: str) -> Contract:
     return contract
 
 
+def test_what_was_hidden_stays_marked() -> None:
+    """A contract drafted from masked payloads hides what the one before it hid."""
+    schema = schema_of([{"iban": "***", "n": 1}, {"iban": "***", "n": 2}])
+
+    assert {"type": "string", "maxLength": 200, "x-sensitive": True} == schema["properties"]["iban"]
+    assert "x-sensitive" not in schema["properties"]["n"]
+
+
 @given(st.lists(JSON, min_size=1, max_size=4))
 def test_an_inferred_schema_admits_its_samples(samples: list[Any]) -> None:
     """Whatever JSON they are, alone and together."""

@@ -2,6 +2,7 @@ from pathlib import Path
 from typing import Any
 
 import orjson
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -60,6 +61,25 @@ def test_marked_and_undeclared_parts_are_hidden() -> None:
         "who": {"name": "***", "id": 7},
         "undeclared": "***",
     } == Mask(SCHEMA, ["/lines/*/note"]).apply(value)
+
+
+@pytest.mark.parametrize(("value", "seen"), [
+    ("seen", "seen"), (SECRET.encode().hex(), SECRET.encode().hex()), (7, "***"), ([SECRET], "***"),
+    ({"deep": SECRET}, "***"), (True, "***"), (None, "***"),
+])  # fmt: skip
+def test_a_value_of_another_type_is_hidden(value: Any, seen: Any) -> None:
+    """Nobody described it; what a text field may show is a text."""
+    assert {"open": seen} == Mask(SCHEMA).apply({"open": value})
+
+
+def test_whole_numbers_are_numbers_and_a_form_may_name_several_types() -> None:
+    """What the checker lets pass is never hidden for its type."""
+    schema = {
+        "properties": {"n": {"type": "integer"}, "m": {"anyOf": [{"type": "null"}, {"type": "number"}]}}
+    }
+    shown = {"n": 1.0, "m": None}
+
+    assert shown == Mask(schema).apply(shown)
 
 
 @given(values)

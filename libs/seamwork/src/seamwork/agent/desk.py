@@ -20,6 +20,7 @@ from seamwork.agent.lane import Lane
 from seamwork.agent.meters import DISPATCHES, RECORDS, SUSPECTS
 from seamwork.agent.pen import Author
 from seamwork.agent.post import patience_s, post
+from seamwork.agent.raised import told
 from seamwork.agent.seats import Seat, Seats
 from seamwork.bus.port import Log, Membership, Partition, Reader, Rejected
 from seamwork.clock import Clock
@@ -368,11 +369,8 @@ class Desk:
         if self._broken is None or self._broken.done():
             return
         # A bug comes with its trace; what Seamwork says of itself is a sentence that stands alone.
-        self._logger.error(
-            "the agent cannot go on",
-            error=str(error),
-            exc_info=None if isinstance(error, SeamworkError) else error,
-        )
+        trace = {} if isinstance(error, SeamworkError) else {"exception": told(error)}
+        self._logger.error("the agent cannot go on", error=str(error), **trace)
         self._broken.set_exception(error)
 
     def _forget(self, dispatch: Dispatch) -> None:

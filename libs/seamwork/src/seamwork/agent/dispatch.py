@@ -7,7 +7,7 @@ Rule 3: the dispatch is over only when the router says so, or when nothing that 
 """
 
 import asyncio
-from collections.abc import Awaitable, Mapping
+from collections.abc import Awaitable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Literal, Protocol
@@ -22,6 +22,7 @@ from seamwork.agent.inbox import Answered, Offer
 from seamwork.agent.outcome import Erroneous, Lost, Refusal, Returned, Settlement, Transferred
 from seamwork.agent.pen import Author, Order, Pen
 from seamwork.agent.post import TooLargeError
+from seamwork.agent.raised import told
 from seamwork.agent.seats import Seat
 from seamwork.clock import Clock
 from seamwork.errors import MisconfiguredError
@@ -347,11 +348,21 @@ class Dispatch:
                 raise
             return Erroneous("CancelledError", "the agent's function cancelled itself")
         except Exception as error:  # noqa: BLE001  # the author's code may raise anything
-            # Its text may quote the payload, so it stays here; what travels is its name.
-            self._log.exception("the function raised")
+            # Its text stays here, without what it quotes of a payload; what travels is its name.
+            self._log.error("the function raised", exception=told(error, self._given(offer)))
             return Erroneous(
                 type(error).__name__, "the agent's function raised this; the agent's log has the trace"
             )
+
+    def _given(self, offer: Offer) -> Iterator[bytes]:
+        """Yield the payloads that the function has seen: its work's, and its handoffs' answers."""
+        yield offer.payload
+        for child in self._children.values():
+            answer = (
+                child.settled.result() if child.settled.done() and not child.settled.cancelled() else None
+            )
+            if isinstance(answer, Returned):
+                yield answer.payload
 
     async def _children_settled(self, but: str | None = None) -> None:
         """

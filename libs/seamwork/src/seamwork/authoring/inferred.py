@@ -8,12 +8,14 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
+from seamwork.contracts.masking import HIDDEN
 from seamwork.contracts.schema import Checker
 
 _FORMATS = ("date-time", "date", "uuid", "email", "ipv4")
 _ROOM = 2
 """How much more than what was seen a text or a list may hold."""
 _LEAST_TEXT, _LEAST_LIST = 100, 10
+_HIDDEN_TEXT = 200
 
 
 def schema_of(samples: Sequence[Any]) -> dict[str, Any]:
@@ -74,6 +76,9 @@ def _of(kind: str, samples: Sequence[Any]) -> dict[str, Any]:
             if shaped is not None:
                 return {"type": "string", "format": shaped, "maxLength": 100}
             longest = max(len(text) for text in samples)
+            if HIDDEN in samples:
+                # The contract under which it crossed hid it, and so must the one to be; how long it was is unknown.
+                return {"type": "string", "maxLength": _round(longest, _HIDDEN_TEXT), "x-sensitive": True}
             return {"type": "string", "maxLength": _round(longest, _LEAST_TEXT)}
         case "integer" | "number":
             most = _round(max(abs(number) for number in samples), 1000)

@@ -4,6 +4,8 @@ import json
 from typing import Any
 
 from seamwork.bus.port import Partition
+from seamwork.catalog import Catalog
+from seamwork.contracts import compile_contract
 from seamwork.errors import UnprocessableError
 from seamwork.platform.door import Door
 from seamwork.records.crossing import Handoff, Result
@@ -16,6 +18,8 @@ _READER = "audit-sink"  # it may read every topic; what it reads here is shown t
 async def recorded(door: Door, task: str, step: str) -> tuple[Any, Any | None]:
     """
     Return the payload of a task's handoff, and of its last successful answer where there is one.
+
+    What the contract hides under which they crossed is ``***``.
 
     Raises:
         UnprocessableError: The log has no handoff of this task and step, or its payload is not JSON.
@@ -39,7 +43,18 @@ async def recorded(door: Door, task: str, step: str) -> tuple[Any, Any | None]:
     if asked is None:
         known = ", ".join(sorted(steps)) or "none; is the task's id right?"
         raise UnprocessableError(f"task {task} has no handoff of the step {step}; its steps: {known}")
+    async with door.publisher() as publisher:
+        catalog = await publisher.catalog()
     try:
-        return json.loads(asked.payload), None if answered is None else json.loads(answered.payload)
+        return _masked(catalog, asked, "input"), None if answered is None else _masked(
+            catalog, answered, "success"
+        )
     except ValueError as error:
         raise UnprocessableError(f"what crossed in step {step} of task {task} is not JSON") from error
+
+
+def _masked(catalog: Catalog, received: Received[Any], on: str) -> Any:
+    contract = catalog.contract(received.record.contract)
+    payload = json.loads(received.payload)
+    # Traffic that no contract describes is what one is drafted for; nothing of it is marked yet.
+    return payload if contract is None else compile_contract(contract).masked(received.payload, on)

@@ -1,18 +1,25 @@
 """
 Hide what a contract marks as sensitive, wherever a payload leaves the bus for people's eyes.
 
-Hidden are fields with ``x-sensitive`` in the schema, fields that ``masking`` points to, and every field that the
-schema does not declare: what nobody described may be anything. The whole schema is followed, over all branches, so
-a payload that fits none of them (the one that gets shown) is hidden as well as a good one.
+Hidden are fields with ``x-sensitive`` in the schema, fields that ``masking`` points to, every field that the schema
+does not declare, and every value of another type than its schema names: what nobody described may be anything. The
+whole schema is followed, over all branches, so a payload that fits none of them (the one that gets shown) is hidden
+as well as a good one.
 """
 
 from collections.abc import Sequence
 from typing import Any
 
-from seamwork.rules.walk import Schema, of_entry, of_property, together
+from seamwork.rules.walk import Schema, of_entry, of_property, together, types
 
 HIDDEN = "***"
 MARKS = ("x-sensitive", "confluent:tags")
+_ONE_NUMBER = {"integer": "number"}
+_NAMES: tuple[tuple[type | tuple[type, ...], str], ...] = (
+    (bool, "boolean"), ((int, float), "number"), (str, "string"), (dict, "object"), (list, "array"),
+    (object, "null"),
+)  # fmt: skip
+"""JSON's types; the first that fits counts, for Python's booleans are whole numbers, too."""
 
 
 class Mask:
@@ -46,7 +53,7 @@ class Mask:
         return _marked(schemas, pointers)
 
     def _masked(self, value: Any, schemas: list[Schema], pointers: tuple[tuple[str, ...], ...]) -> Any:
-        if _marked(schemas, pointers):
+        if _marked(schemas, pointers) or not _typed(value, schemas):
             return HIDDEN
         if isinstance(value, dict):
             return {name: self._field(name, entry, schemas, pointers) for name, entry in value.items()}
@@ -72,6 +79,12 @@ class Mask:
 
 def _marked(schemas: Sequence[Schema], pointers: Sequence[tuple[str, ...]]) -> bool:
     return () in pointers or any(mark in schema for schema in schemas for mark in MARKS)
+
+
+def _typed(value: Any, schemas: Sequence[Schema]) -> bool:
+    """Say whether *value* is of a type that one of *schemas* names; whole numbers and others are one here."""
+    named = {_ONE_NUMBER.get(name, name) for schema in schemas for name in types(schema)}
+    return not named or next(name for kind, name in _NAMES if isinstance(value, kind)) in named
 
 
 def _step(pointers: tuple[tuple[str, ...], ...], part: str) -> tuple[tuple[str, ...], ...]:
