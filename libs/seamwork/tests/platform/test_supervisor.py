@@ -1,6 +1,7 @@
 """Services are kept running, and none is left behind."""
 
 import asyncio
+import json
 import os
 import signal
 import sys
@@ -11,7 +12,7 @@ import pytest
 
 from seamwork.errors import MisconfiguredError
 from seamwork.platform.state import is_alive
-from seamwork.platform.supervisor import Supervisor, free_ports
+from seamwork.platform.supervisor import Part, Supervisor, free_ports
 
 READY = """
 import http.server, sys
@@ -98,3 +99,23 @@ async def test_every_change_is_told(tmp_path: Path) -> None:
 
     assert seen[0] is not None
     assert None is seen[-1]
+
+
+def test_a_file_says_with_which_environment_each_of_several_services_runs(tmp_path: Path) -> None:
+    """What is the platform's own goes by a private file; what else the caller's shell holds is not written down."""
+    file = tmp_path / "together.json"
+    parts = [
+        Part(name=name, environ={"SEAMWORK_SIGNING_KID": name, "TOKEN": "canary"}, http_port=port)
+        for name, port in (("one", 1), ("two", 2))
+    ]
+    process = Supervisor().add_together("both", parts, file, tmp_path / "both.log")
+    told = json.loads(file.read_text())
+
+    assert {"one": "one", "two": "two"} == {
+        name: given["SEAMWORK_SIGNING_KID"] for name, given in told.items()
+    }
+    assert {str(os.getpid())} == {given["SEAMWORK_PARENT_PID"] for given in told.values()}
+    assert "canary" not in file.read_text()
+    assert {"TOKEN": "canary"} == process.environ
+    assert {"one": 1, "two": 2} == process.ports
+    assert 0o600 == file.stat().st_mode & 0o777

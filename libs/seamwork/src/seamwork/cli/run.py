@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import get_args
 
 import click
 
@@ -16,7 +17,13 @@ from seamwork.errors import MisconfiguredError
 from seamwork.platform.home import PlatformHome
 from seamwork.platform.state import is_alive, read_state
 from seamwork.platform.supervisor import last_words
-from seamwork.platform.up import DEFAULT_PARTITIONS, DEFAULT_PREFIX, bring_up
+from seamwork.platform.up import (
+    DEFAULT_LAYOUT,
+    DEFAULT_PARTITIONS,
+    DEFAULT_PREFIX,
+    Layout,
+    bring_up,
+)
 
 _READY_WITHIN_S = 180.0
 _GONE_WITHIN_S = 90.0
@@ -30,10 +37,18 @@ _POLL_S = 0.1
 @click.option("--port", type=click.IntRange(1, 65535), help="The embedded Kafka's port; chosen unless given.")
 @click.option("--prefix", help="Begins topics, groups and principals; never changes later.")
 @click.option("--partitions", type=click.IntRange(1, 256), help="Of the path of work; never changes later.")
+@click.option(
+    "--layout", type=click.Choice(get_args(Layout)), help="A process for each service, or one for all."
+)
 @running_loop
-async def up(
-    platform: str, detach: bool, port: int | None, prefix: str | None, partitions: int | None
-) -> None:  # click's own form
+async def up(  # one argument for each option
+    platform: str,
+    detach: bool,
+    port: int | None,
+    prefix: str | None,
+    partitions: int | None,
+    layout: Layout | None,
+) -> None:
     """
     Start Kafka and the services, and wait until they are ready.
 
@@ -41,6 +56,7 @@ async def up(
       seamwork up                  stay in the foreground; Ctrl-C stops everything
       seamwork up --detach         leave it running; `seamwork down` stops it
       seamwork up --platform lab   another platform beside it, with data of its own
+      seamwork up --layout together   all services in one process: a third of the memory
     """
     home = home_of(platform)
     state = read_state(home.state_file)
@@ -52,7 +68,7 @@ async def up(
             f"platform {platform} is {state.state} in process {state.supervisor}; wait for it"
         )
     if detach:
-        _detached(home, port, prefix, partitions)
+        _detached(home, port, prefix, partitions, layout)
         return
     identity = home.identity() if home.exists else None
     running = await bring_up(
@@ -60,6 +76,7 @@ async def up(
         prefix=prefix or (identity.prefix if identity else DEFAULT_PREFIX),
         partitions=partitions or (identity.partitions if identity else DEFAULT_PARTITIONS),
         port=port,
+        layout=layout or DEFAULT_LAYOUT,
         tell=tell,
     )
     stopping = asyncio.Event()
@@ -100,10 +117,12 @@ def down(platform: str) -> None:
     answer({"stopped": True}, lambda: f"platform {platform} has stopped; its data stay in {home.root}")
 
 
-def _detached(home: PlatformHome, port: int | None, prefix: str | None, partitions: int | None) -> None:
+def _detached(
+    home: PlatformHome, port: int | None, prefix: str | None, partitions: int | None, layout: Layout | None
+) -> None:
     home.logs.mkdir(parents=True, exist_ok=True)
     log = home.logs / "up.log"
-    options = {"--port": port, "--prefix": prefix, "--partitions": partitions}
+    options = {"--port": port, "--prefix": prefix, "--partitions": partitions, "--layout": layout}
     command = [sys.executable, "-m", "seamwork.cli", "up", "--platform", home.name]
     command += [part for name, value in options.items() if value is not None for part in (name, str(value))]
     with log.open("wb") as file:

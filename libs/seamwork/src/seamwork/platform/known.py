@@ -43,10 +43,11 @@ async def lagging(home: PlatformHome, revision: Revision, within_s: float = WITH
 def _reached(service: ServiceState, revision: Revision) -> bool:
     address = f"http://127.0.0.1:{service.http_port}/health/ready"
     try:
-        with urllib.request.urlopen(address, timeout=2) as got:
-            page = json.loads(got.read())
-    except urllib.error.HTTPError as error:
-        page = json.loads(error.read())  # not ready, and says how far it has read all the same
+        try:
+            with urllib.request.urlopen(address, timeout=2) as got:
+                page = json.loads(got.read())
+        except urllib.error.HTTPError as error:
+            page = json.loads(error.read())  # not ready, and says how far it has read all the same
     except (urllib.error.URLError, OSError, ValueError):
-        return False
-    return msgspec.convert(page["revision"], Revision).reaches(revision)
+        return False  # it starts or ends just now, or somebody else answers at its port
+    return "revision" in page and msgspec.convert(page["revision"], Revision).reaches(revision)

@@ -8,6 +8,7 @@ so a killed parent leaves no orphan.
 
 import asyncio
 import contextlib
+import json
 import os
 import signal
 import socket
@@ -20,6 +21,7 @@ from dataclasses import dataclass, field
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 
+from seamwork.broker.secret import write_private
 from seamwork.errors import MisconfiguredError
 
 MISCONFIGURED_EXIT = 78
@@ -28,26 +30,42 @@ _LONGEST_PAUSE_S = 30.0
 _STOP_WITHIN_S = 30.0
 _POLL_S = 0.05
 _STEADY_S = 30.0
+_OWN = ("SEAMWORK_", "KAFKA_BOOTSTRAP_SERVERS")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Part:
+    """One service of a process that holds several: with which environment it runs, and where its pages are."""
+
+    name: str
+    environ: Mapping[str, str] = field(repr=False)
+    http_port: int
 
 
 @dataclass
 class Process:
     """
-    One service's process, over all its restarts.
+    One service's process, or that of several, over all its restarts.
 
-    *exit_code* is that of the last one that ended, null while none did.
+    *exit_code* is that of the last one that ended, null while none did. *ports* says where the pages of each of its
+    services are; *http_port* is the first of them.
     """
 
     name: str
     command: tuple[str, ...]
     environ: Mapping[str, str] = field(repr=False)
     log: Path
-    http_port: int
+    ports: Mapping[str, int]
     process: asyncio.subprocess.Process | None = None
     restarts: int = 0
     exit_code: int | None = None
     wanted: bool = False
     watcher: asyncio.Task[None] | None = field(default=None, repr=False)
+
+    @property
+    def http_port(self) -> int:
+        """Where its pages are."""
+        return next(iter(self.ports.values()))
 
     @property
     def pid(self) -> int | None:
@@ -71,7 +89,20 @@ class Supervisor:
         """Describe a service; it runs once it is started."""
         command = (sys.executable, "-m", module)
         told = {**environ, "SEAMWORK_PARENT_PID": str(os.getpid())}
-        self.processes[name] = Process(name, command, told, log, http_port)
+        self.processes[name] = Process(name, command, told, log, {name: http_port})
+        return self.processes[name]
+
+    def add_together(self, name: str, parts: Sequence[Part], file: Path, log: Path) -> Process:
+        """Describe several services in one process, which reads from *file* with which environment each runs."""
+        parent = {"SEAMWORK_PARENT_PID": str(os.getpid())}
+        own = [{key: value for key, value in one.environ.items() if key.startswith(_OWN)} for one in parts]
+        told = {one.name: {**mine, **parent} for one, mine in zip(parts, own, strict=True)}
+        write_private(file, json.dumps(told, indent=2) + "\n")
+        command = (sys.executable, "-m", "seamwork.runtime.together", str(file))
+        # What is not the platform's own is the same for all of them.
+        environ = {key: value for key, value in parts[0].environ.items() if not key.startswith(_OWN)}
+        ports = {one.name: one.http_port for one in parts}
+        self.processes[name] = Process(name, command, environ, log, ports)
         return self.processes[name]
 
     async def start(self, name: str) -> None:
@@ -122,7 +153,7 @@ class Supervisor:
                     f"{process.name} is set up wrongly and has ended: {last_words(process.log)}. "
                     f"Its log: {process.log}"
                 )
-            if await asyncio.to_thread(is_ready, process.http_port):
+            if await asyncio.to_thread(lambda ports: all(map(is_ready, ports)), process.ports.values()):
                 waiting.pop(0)
                 continue
             if time.monotonic() > deadline:

@@ -10,6 +10,7 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from typing import Literal
 
 from seamwork.broker.bar import bar
 from seamwork.broker.ladder import Kafka, find_kafka
@@ -22,13 +23,18 @@ from seamwork.platform.home import PlatformHome
 from seamwork.platform.members import follow_broker, write_agent_settings
 from seamwork.platform.services import service_environ
 from seamwork.platform.state import KafkaState, RunState, ServiceState, write_state
-from seamwork.platform.supervisor import Supervisor, free_ports, service_modules
+from seamwork.platform.supervisor import Part, Supervisor, free_ports, service_modules
 from seamwork.platform.trust import FIRST_AGENTS, ensure_trust
 
 READY_WITHIN_S = 60.0
 DEFAULT_PREFIX = "seamwork"
 DEFAULT_PARTITIONS = 4
 
+TOGETHER = "together"
+"""The process that holds all services, and its log."""
+
+Layout = Literal["apart", "together"]
+DEFAULT_LAYOUT: Layout = "apart"
 Tell = Callable[[str], None]
 
 
@@ -55,14 +61,15 @@ class Running:
         """Write down what runs, for `status` and `down`."""
         services = tuple(
             ServiceState(
-                name=p.name,
+                name=name,
                 pid=p.pid,
-                http_port=p.http_port,
+                http_port=http_port,
                 restarts=p.restarts,
                 exit_code=p.exit_code,
                 log=str(p.log),
             )
             for p in self.supervisor.processes.values()
+            for name, http_port in p.ports.items()
         )
         write_state(
             self.home.state_file,
@@ -109,6 +116,7 @@ async def bring_up(  # what an operator may choose
     partitions: int = DEFAULT_PARTITIONS,
     port: int | None = None,
     services: Sequence[str] | None = None,
+    layout: Layout = DEFAULT_LAYOUT,
     tell: Tell = lambda _: None,
 ) -> Running:
     """
@@ -120,6 +128,7 @@ async def bring_up(  # what an operator may choose
         partitions: Of the topics of the path of work; never changes later.
         port: Of the embedded broker; chosen and remembered unless given.
         services: Which to start; all that are installed unless given.
+        layout: A process for each service (``apart``), or one for all (``together``).
         tell: Told of each step, in words.
 
     Raises:
@@ -160,7 +169,7 @@ async def bring_up(  # what an operator may choose
         follow_broker(door)
         done("documents")
         tell("starting the services")
-        wanted = _describe(running, services)
+        wanted = _describe(running, services, layout)
         await running.start_services(wanted)
         done("services")
     except BaseException as error:
@@ -182,11 +191,19 @@ async def _publish_first(door: Door, home: PlatformHome) -> None:
         write_agent_settings(door, name)
 
 
-def _describe(running: Running, services: Sequence[str] | None) -> list[str]:
-    home = running.home
+def _describe(running: Running, services: Sequence[str] | None, layout: Layout) -> list[str]:
+    home, supervisor = running.home, running.supervisor
     installed = service_modules()
     wanted = list(installed) if services is None else list(services)
-    for name, http_port in zip(wanted, free_ports(len(wanted)), strict=True):
-        environ = service_environ(running.door, name, http_port)
-        running.supervisor.add(name, installed[name], environ, home.logs / f"{name}.log", http_port)
+    parts = [
+        Part(name=name, environ=service_environ(running.door, name, http_port), http_port=http_port)
+        for name, http_port in zip(wanted, free_ports(len(wanted)), strict=True)
+    ]
+    if layout == "together":
+        file = home.run / f"{TOGETHER}.json"
+        supervisor.add_together(TOGETHER, parts, file, home.logs / f"{TOGETHER}.log")
+        return [TOGETHER]
+    for one in parts:
+        log = home.logs / f"{one.name}.log"
+        supervisor.add(one.name, installed[one.name], one.environ, log, one.http_port)
     return wanted

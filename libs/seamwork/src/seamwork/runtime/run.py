@@ -3,7 +3,7 @@
 import asyncio
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, NoReturn, TypeVar
 
 import structlog
@@ -18,6 +18,7 @@ from seamwork.runtime.bell import ring_later
 from seamwork.runtime.exits import MISCONFIGURED, exit_code
 from seamwork.runtime.frame import Frame
 from seamwork.runtime.logs import configure_logs
+from seamwork.runtime.memory import settle_memory
 from seamwork.runtime.spec import DECISIONS, HANDOFFS, Service, Site
 from seamwork.settings.common import CommonSettings
 from seamwork.settings.environment import ServiceSettings, read_settings
@@ -38,15 +39,26 @@ def run(service: Service[Any], environ: Mapping[str, str] | None = None) -> NoRe
         )
         sys.exit(MISCONFIGURED)
     configure_logs(common.log_level, service=service.name, instance=common.instance)
+    settle_memory()
     sys.exit(asyncio.run(serve(service, common, settings)))
 
 
-async def serve(service: Service[S], common: CommonSettings, settings: S) -> int:
-    """Run *service* in this event loop and return its exit code; the last line of its log says why it ended."""
+async def serve(
+    service: Service[S], common: CommonSettings, settings: S, stop: asyncio.Event | None = None
+) -> int:
+    """
+    Run *service* in this event loop and return its exit code; the last line of its log says why it ended.
+
+    Args:
+        service: What runs.
+        common: What every service is told.
+        settings: What this one is told.
+        stop: Ends it when set, as a signal does.
+    """
     logger = structlog.get_logger("service")
     log: KafkaLog | None = None
     frame: Frame | None = None
-    bell: asyncio.Task[None] | None = None
+    beside: list[asyncio.Task[None]] = []
     error: BaseException | None = None
     try:
         log = KafkaLog(common.kafka, prefix=common.prefix, client_id=common.instance)
@@ -54,7 +66,9 @@ async def serve(service: Service[S], common: CommonSettings, settings: S) -> int
         part = service.build(settings, await _site(service, log, common))
         app = FastStream(new_broker(common.kafka, client_id=common.instance), logger=None)
         frame = Frame(service, part, common, log=log, clock=SystemClock(), ended=app.exit)
-        bell = asyncio.create_task(_bell(frame), name="bell")
+        beside.append(asyncio.create_task(_bell(frame), name="bell"))
+        if stop is not None:
+            beside.append(asyncio.create_task(_stopped(stop, app.exit), name="stop"))
         app.lifespan_context = frame.running  # each needs the other, so one of them comes late
         await app.run()
         error = frame.error
@@ -63,8 +77,8 @@ async def serve(service: Service[S], common: CommonSettings, settings: S) -> int
     finally:
         if log is not None:
             await log.stop()
-        if bell is not None:
-            bell.cancel()
+        for task in beside:
+            task.cancel()
     code, why = exit_code(error)
     if error is None:
         logger.info("ended", why=why, code=code)
@@ -77,6 +91,11 @@ async def serve(service: Service[S], common: CommonSettings, settings: S) -> int
 async def _bell(frame: Frame) -> None:
     await frame.stopping.wait()
     ring_later()
+
+
+async def _stopped(stop: asyncio.Event, leave: Callable[[], None]) -> None:
+    await stop.wait()
+    leave()
 
 
 async def _site(service: Service[Any], log: Log, common: CommonSettings) -> Site:

@@ -32,7 +32,7 @@ from seamwork.platform.known import lagging
 from seamwork.platform.members import add_agents, add_person, with_own_key
 from seamwork.platform.people import ask
 from seamwork.platform.trust import OPERATOR, agent_kid
-from seamwork.platform.up import Running, bring_up
+from seamwork.platform.up import Layout, Running, bring_up
 from seamwork.records.base import Envelope
 from seamwork.records.decision import Refused, TaskEnded
 from seamwork.records.envelope import AnyEnvelope
@@ -363,9 +363,11 @@ class Stage:
 
 
 @asynccontextmanager
-async def staged(folder: Path, services: Sequence[str] | None = None) -> AsyncIterator[Stage]:
+async def staged(
+    folder: Path, services: Sequence[str] | None = None, *, layout: Layout = "apart"
+) -> AsyncIterator[Stage]:
     """Bring a platform up in *folder* and take it down again."""
-    stage = Stage(await bring_up(PlatformHome(folder), services=services))
+    stage = Stage(await bring_up(PlatformHome(folder), services=services, layout=layout))
     try:
         yield stage
     finally:

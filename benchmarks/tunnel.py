@@ -1,0 +1,239 @@
+"""
+Carry work through every core in one process, on a log in memory: what the code itself costs, and nothing else.
+
+No broker, no disk but the audit's, no scheduler: the processor time of a crossing here is the same on a busy
+machine as on an idle one but for the processor itself, and that is divided out by a fixed piece of work measured
+beside it. So this is what a guard can compare, and where a profiler sees decisions instead of waiting.
+"""
+
+import asyncio
+import hashlib
+import json
+import statistics
+import tempfile
+import time
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from importlib.metadata import entry_points
+from pathlib import Path
+from typing import Any
+
+import structlog
+
+from seamwork.agent import Agent, AgentSettings, submit
+from seamwork.broker.principal import agent as agent_principal
+from seamwork.broker.principal import standing
+from seamwork.broker.topics import Sizing, load_topic_specs, topics
+from seamwork.bus.port import Partition
+from seamwork.catalog.follower import CatalogFollower
+from seamwork.clock import SystemClock
+from seamwork.grants.keys import SigningKey
+from seamwork.grants.stamps import inbox_topic
+from seamwork.platform.publisher import Publisher
+from seamwork.platform.trust import OPERATOR, first_documents
+from seamwork.records.inbox import Answer
+from seamwork.records.wire import Received, read
+from seamwork.runtime import Service, Site
+from seamwork.runtime.gate import Gate
+from seamwork.runtime.machine import Identity, Machine
+from seamwork.runtime.metrics import Metrics
+from seamwork.runtime.spec import GateSpec, Host, LoopSpec
+from seamwork.settings.environment import read_settings
+from seamwork.settings.kafka import KafkaAccess
+from seamwork.testing.documents import document
+from seamwork.testing.keys import key_of
+from seamwork.testing.simlog import SimBroker, SimLog
+from seamwork.testing.simulation import scenery
+
+PLATFORM = "tunnel"
+PARTITIONS = 4
+CONTRACT, WORKER = "tunnel-work", "worker"
+PAYLOAD_BYTES = 1024
+IN_FLIGHT = 64
+_PREFIX = "tunnel"
+_NOWHERE = KafkaAccess("nowhere:0", "nobody", "none")
+_WITHIN_S = 60.0
+_LEFT_OUT = {"notifier"}  # it is beside the path and keeps a file of its own
+_OBJECT: dict[str, Any] = {"type": "object"}
+
+
+class Tunnel:
+    """A platform in one process. Made by `tunnel`."""
+
+    def __init__(self, broker: SimBroker) -> None:
+        self._log = SimLog(broker)
+        self._operator = settings_of(OPERATOR)
+        self._payload = {"weight": "x" * (PAYLOAD_BYTES - len('{"weight":""}'))}
+        self._answered: dict[str, asyncio.Event] = {}
+
+    async def carry(self) -> None:
+        """Begin one task and wait for its answer: two crossings."""
+        begun = await submit(
+            self._log, self._operator, contract=f"{CONTRACT}/1.0.0", payload=self._payload,
+            intent="be measured", to=WORKER, timeout_s=_WITHIN_S,
+        )  # fmt: skip
+        await self._answered.setdefault(begun.task, asyncio.Event()).wait()
+        del self._answered[begun.task]
+
+    async def carry_many(self, tasks: int, in_flight: int = IN_FLIGHT) -> None:
+        """Carry *tasks* through, so many at a time."""
+        left = iter(range(tasks))
+
+        async def lane() -> None:
+            for _ in left:
+                await self.carry()
+
+        async with asyncio.timeout(_WITHIN_S), asyncio.TaskGroup() as group:
+            for _ in range(in_flight):
+                group.create_task(lane())
+
+    async def listen(self) -> None:
+        """Hear what became of the tasks."""
+        place = Partition(inbox_topic(OPERATOR), 0)
+        positions = {place: 0}
+        reader = await self._log.reader()
+        while True:
+            for raw in (await reader.fetch(positions, max_records=500, max_wait_ms=250)).get(place, ()):
+                positions[place] = raw.offset + 1
+                received = read(raw, PLATFORM)
+                if isinstance(received, Received) and isinstance(received.record, Answer):
+                    self._answered.setdefault(received.record.task, asyncio.Event()).set()
+
+
+def settings_of(name: str) -> AgentSettings:
+    """Return the settings of an agent."""
+    router = key_of("service:router")
+    return AgentSettings(
+        name=name, platform=PLATFORM, key=key_of(f"agent:{name}"), kafka=_NOWHERE,
+        router_keys={router.kid: router.public}, concurrency=IN_FLIGHT,
+    )  # fmt: skip
+
+
+@asynccontextmanager
+async def tunnel() -> AsyncIterator[Tunnel]:
+    """Put the platform up, carry one task so that everything has been used once, and take it down."""
+    broker = SimBroker(SystemClock())
+    specs = load_topic_specs()
+    everybody = (*standing(), *map(agent_principal, (OPERATOR, "desk", WORKER)))
+    for topic in topics(specs, everybody, prefix=_PREFIX, sizing=Sizing(crossing_partitions=PARTITIONS)):
+        broker.create_topic(topic.name.removeprefix(f"{_PREFIX}."), topic.partitions)
+    await _publish(broker)
+    async with AsyncExitStack() as stack:
+        folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="seamwork-tunnel-"))
+        for point in entry_points(group="seamwork.services"):
+            if point.name not in _LEFT_OUT:
+                await stack.enter_async_context(_running(point.load(), broker, Path(folder)))
+        worker = Agent(WORKER, "1.0.0")
+
+        @worker.accepts(CONTRACT, "1.0.0")
+        async def work(payload: dict[str, str]) -> dict[str, int]:
+            return {"length": len(payload["weight"])}
+
+        await worker.start(settings=settings_of(WORKER), log=SimLog(broker), clock=SystemClock())
+        stack.push_async_callback(worker.stop)
+        made = Tunnel(broker)
+        listening = asyncio.create_task(made.listen())
+        stack.callback(listening.cancel)
+        await made.carry_many(IN_FLIGHT)
+        yield made
+
+
+async def _publish(broker: SimBroker) -> None:
+    trust = scenery.trust()
+    publisher = Publisher(
+        SimLog(broker), PLATFORM, trust.root.public, trust.publisher, SystemClock(), trust.root
+    )
+    outputs = {outcome: {"schema": _OBJECT} for outcome in ("success", "partial", "error")}
+    await publisher.publish(scenery.keys())
+    await publisher.publish(
+        (
+            *first_documents(trust),
+            document("Contract", CONTRACT, input={"schema": _OBJECT}, outputs=outputs),
+            document(
+                "Agent", WORKER, accepts=[{"contract": CONTRACT, "versions": "*"}], concurrency=IN_FLIGHT
+            ),
+            document("Policy", "tunnel-policy"),
+            document("Flow", "tunnel", edges=[{"from": OPERATOR, "to": WORKER, "contract": CONTRACT}]),
+        )
+    )
+
+
+@asynccontextmanager
+async def _running(service: Service[Any], broker: SimBroker, folder: Path) -> AsyncIterator[None]:
+    log, clock = SimLog(broker), SystemClock()
+    follower = CatalogFollower(log, PLATFORM, scenery.trust().root.public)
+    await follower.start()
+    given = {"SEAMWORK_AUDIT_SINK_DATABASE": str(folder / "audit.db")} if service.name == "audit-sink" else {}
+    part = service.build(
+        read_settings(service.settings, service.name, given), Site(platform=PLATFORM, partitions=PARTITIONS)
+    )
+    signer, metrics = key_of(f"service:{service.name}"), Metrics(service.name)
+    try:
+        if isinstance(part, LoopSpec):
+            async with _looping(part, _host(service, log, follower, signer, metrics)):
+                yield
+            return
+        identity = Identity(platform=PLATFORM, instance=service.name, version=service.version, signer=signer)
+        around: dict[str, Any] = {
+            "log": log, "follower": follower, "identity": identity, "clock": clock, "metrics": metrics,
+        }  # fmt: skip
+        running = Gate(part, **around) if isinstance(part, GateSpec) else Machine(part, **around)
+        async with running.running():
+            yield
+    finally:
+        await follower.stop()
+
+
+@asynccontextmanager
+async def _looping(part: LoopSpec, host: Host) -> AsyncIterator[None]:
+    async def body() -> None:
+        await part.run(host)
+
+    task = asyncio.create_task(body())
+    try:
+        yield
+    finally:
+        host.stopping.set()
+        await task
+
+
+def _host(
+    service: Service[Any], log: SimLog, follower: CatalogFollower, key: SigningKey, metrics: Metrics
+) -> Host:
+    return Host(
+        name=service.name, version=service.version, instance=service.name, platform=PLATFORM, log=log,
+        catalog=follower, clock=SystemClock(),
+        settings=None,  # type: ignore[arg-type]  # the sink has settings of its own and asks for no others
+        signing_key=key, stopping=asyncio.Event(), progressed=lambda _left: None, ready=lambda: None,
+        hinders=lambda _obstacles: None, metrics=metrics, logger=structlog.get_logger(service.name),
+    )  # fmt: skip
+
+
+def reference_s() -> float:
+    """Return the processor time of a fixed piece of work, of the kinds that a crossing is made of."""
+    key = key_of("reference")
+    began = time.process_time()
+    for number in range(200):
+        text = json.dumps({str(field): [number, {"of": field}] for field in range(40)}).encode()
+        key.sign(hashlib.sha256(text).digest())
+        json.loads(text)
+    return (time.process_time() - began) / 200
+
+
+async def cost(rounds: int = 5, tasks: int = 300) -> dict[str, float]:
+    """Return the processor time of a crossing in ms, and as a multiple of the reference: medians of the rounds."""
+    each, ratios = [], []
+    async with tunnel() as made:
+        for _ in range(rounds):
+            before = reference_s()
+            began = time.process_time()
+            await made.carry_many(tasks)
+            took = (time.process_time() - began) / (2 * tasks)
+            each.append(1000 * took)
+            ratios.append(2 * took / (before + reference_s()))
+    return {"ms": round(statistics.median(each), 3), "references": round(statistics.median(ratios), 2)}
+
+
+if __name__ == "__main__":
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(30))
+    print(asyncio.run(cost()))

@@ -1,0 +1,89 @@
+"""
+Run several services in one process and one event loop: ``python -m seamwork.runtime.together FILE``.
+
+The file says with which environment each runs, as JSON: name → variables; secrets go by file, as ever. Nothing else
+is shared: each service has its own principal, its own connections, its own journal and its own pages, and speaks to
+the others through Kafka alone. What one process saves is memory and the change from process to process; what it
+costs is that they start and end together: when one ends, the others finish what they hold and end with it, and
+whoever started the process starts all of them again.
+"""
+
+import asyncio
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib.metadata import entry_points
+from pathlib import Path
+from typing import Any, NoReturn
+
+import msgspec
+import structlog
+
+from seamwork.errors import MisconfiguredError
+from seamwork.runtime.exits import MISCONFIGURED, OK
+from seamwork.runtime.logs import configure_logs
+from seamwork.runtime.memory import settle_memory
+from seamwork.runtime.run import serve
+from seamwork.runtime.spec import Service
+from seamwork.settings.common import CommonSettings
+from seamwork.settings.environment import ServiceSettings, read_settings
+
+Told = Mapping[str, Mapping[str, str]]
+"""Name of a service → its environment."""
+
+
+@dataclass(frozen=True)
+class _Part:
+    service: Service[Any]
+    common: CommonSettings
+    settings: ServiceSettings
+
+
+def run_together(told: Told) -> NoReturn:
+    """Run the services that *told* names until a signal or an error ends one; leave with the code that says why."""
+    try:
+        parts = [_part(name, environ) for name, environ in told.items()]
+    except MisconfiguredError as error:
+        configure_logs("info", service="together")
+        structlog.get_logger("service").error(
+            "ended", why="misconfigured", code=MISCONFIGURED, error=str(error)
+        )
+        sys.exit(MISCONFIGURED)
+    configure_logs(parts[0].common.log_level)
+    settle_memory()
+    sys.exit(asyncio.run(_serve_all(parts)))
+
+
+def main() -> NoReturn:
+    """Run what the file named on the command line describes."""
+    run_together(msgspec.json.decode(Path(sys.argv[1]).read_bytes(), type=dict[str, dict[str, str]]))
+
+
+async def _serve_all(parts: list[_Part]) -> int:
+    stop = asyncio.Event()
+    serving = [asyncio.create_task(_serve(part, stop), name=part.service.name) for part in parts]
+    first, _ = await asyncio.wait(serving, return_when=asyncio.FIRST_COMPLETED)
+    stop.set()
+    codes = [task.result() for task in first]
+    codes += await asyncio.gather(*(task for task in serving if task not in first))
+    return next((code for code in codes if code != OK), OK)
+
+
+async def _serve(part: _Part, stop: asyncio.Event) -> int:
+    # Each task has a context of its own, so that each line of the log names its service.
+    structlog.contextvars.bind_contextvars(service=part.service.name, instance=part.common.instance)
+    return await serve(part.service, part.common, part.settings, stop)
+
+
+def _part(name: str, environ: Mapping[str, str]) -> _Part:
+    found = [point for point in entry_points(group="seamwork.services") if point.name == name]
+    if not found:
+        raise MisconfiguredError(f"no service {name} is installed; install seamwork-{name}")
+    service: Service[Any] = found[0].load()
+    return _Part(
+        service, CommonSettings.from_environ(name, environ), read_settings(service.settings, name, environ)
+    )
+
+
+if __name__ == "__main__":
+    main()
