@@ -14,7 +14,7 @@ import pytest
 from seamwork.platform.home import PlatformHome
 from seamwork.platform.state import RunState, is_alive, read_state
 
-UP = [sys.executable, "-m", "seamwork.cli", "up"]
+UP = [sys.executable, "-m", "seamwork.cli", "up", "--tidy-every", "1"]
 WITHIN_S = 110.0
 
 
@@ -76,12 +76,19 @@ def test_a_killed_parent_leaves_no_orphan(up: "subprocess.Popen[bytes]", home: P
 
 
 @pytest.mark.timeout(240)
-def test_ctrl_c_stops_everything_in_order(
+def test_the_janitor_comes_by_and_ctrl_c_stops_everything_in_order(
     up: "subprocess.Popen[bytes]", home: PlatformHome, tmp_path: Path
 ) -> None:
     """And the exit status says that nothing went wrong."""
+
+    def tidied() -> bool:
+        now = read_state(home.state_file)
+        return now is not None and now.tidied is not None
+
+    until(tidied, "the janitor did not come")
     state = read_state(home.state_file)
     assert state is not None
+    assert 0 == state.tidied, (home.logs / "janitor.log").read_text()
     alive = processes(state, home)
     up.send_signal(signal.SIGINT)
 

@@ -214,7 +214,8 @@ async def test_a_trimmed_journal_restores_from_its_snapshots(broker: SimBroker) 
     broker.compact(PLACE.snapshots)
     heir = await own(broker, "two")
 
-    assert 4 == start
+    assert start is not None
+    assert 4 == start.journal_from
     assert 4 == broker.bounds(PLACE.journal)[0]
     assert {f"t-{number}": 1 for number in range(4)} == heir.state.tasks
     assert 0 == heir.replayed

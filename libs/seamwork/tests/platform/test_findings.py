@@ -102,6 +102,7 @@ NOTED: dict[str, dict[str, Any]] = {
         "breakers": (BreakerLine(agent="a", version="1.0.0", partition=0, state="open", failures=5, since=1),)
     },
     "paused": {"catalog": Catalog.of([*SOUND, document("Agent", "idle")], PAUSED)},
+    "untidied": {"state": RunState(supervisor=1, state="ready", tidied=1)},
     "audit-away": {"unknown": {"audit-sink": "it does not answer"}},
 }  # fmt: skip
 

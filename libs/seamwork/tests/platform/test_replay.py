@@ -105,7 +105,7 @@ async def test_a_trimmed_journal_begins_with_its_oldest_snapshot(bench: MachineB
     found = await replayed(bench, verify=True)
 
     assert start is not None
-    assert (start, live, True) == (found.began_at, found.state_sha256, found.good)
+    assert (start.journal_from, live, True) == (found.began_at, found.state_sha256, found.good)
 
 
 async def test_a_partition_that_is_not_there_is_refused(bench: MachineBench) -> None:

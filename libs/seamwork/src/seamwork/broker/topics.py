@@ -48,7 +48,7 @@ class TopicSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename=
     partitions: Literal["crossing", "one", "agent", "machine"] | Annotated[int, msgspec.Meta(ge=1)]
     partitioner: Literal["murmur2", "subject", "explicit"]
     retention: Literal["work", "day", "forever"]
-    cleanup: Literal["delete", "compact"]
+    cleanup: Literal["delete", "compact", "compact,delete"]
     max_message_bytes: Annotated[int, msgspec.Meta(ge=1024, le=64 * 1024 * 1024)]
     writers: Annotated[tuple[str, ...], msgspec.Meta(min_length=1)]
     readers: Annotated[tuple[str, ...], msgspec.Meta(min_length=1)]

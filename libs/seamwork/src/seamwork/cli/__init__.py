@@ -42,6 +42,7 @@ _COMMANDS = {
     "webhooks": ("teams", "webhooks"),
     "breakers": ("breakers", "breakers"),
     "replay": ("replay", "replay"),
+    "tidy": ("tidy", "tidy"),
     "review": ("seams", "review"),
     "audit-handoffs": ("seams", "audit_handoffs"),
     "ready": ("seams", "ready"),

@@ -1,8 +1,6 @@
 """``seamwork replay``: rebuild what a machine knows from its journal, and decide it all again."""
 
-import os
 from dataclasses import asdict
-from importlib.metadata import entry_points
 from typing import Any
 
 import click
@@ -10,11 +8,10 @@ import click
 from seamwork.broker.principal import MACHINES
 from seamwork.cli import NO
 from seamwork.cli.terminal import answer, door_of, json_option, platform_option, running_loop, table
-from seamwork.errors import MisconfiguredError
+from seamwork.platform.janitor import machine_spec
 from seamwork.platform.replay import Replay, Replayed, Trusted
 from seamwork.records.wire import rfc3339
-from seamwork.runtime.spec import MachineSpec, Service, Site
-from seamwork.settings.environment import read_settings
+from seamwork.runtime.spec import Site
 
 
 @click.command()
@@ -39,20 +36,11 @@ async def replay(machine: str, partition: int, to: int | None, verify: bool, pla
     door = door_of(platform)
     trusted = Trusted(platform=door.identity.id, root_public=door.identity.root_public)
     async with door.log("tools") as log:
-        spec = _spec(machine, Site(platform=door.identity.id, partitions=door.identity.partitions))
+        spec = machine_spec(machine, Site(platform=door.identity.id, partitions=door.identity.partitions))
         found = await Replay(log, spec, partition, trusted).run(to, verify=verify)
     answer(_public(found), lambda: _text(found))
     if not found.good:
         raise click.exceptions.Exit(NO)
-
-
-def _spec(machine: str, site: Site) -> MachineSpec:
-    (point,) = entry_points(group="seamwork.services", name=machine)
-    service: Service[Any] = point.load()
-    part = service.build(read_settings(service.settings, machine, os.environ), site)
-    if not isinstance(part, MachineSpec):
-        raise MisconfiguredError(f"{machine} keeps no journal; the machines are {', '.join(MACHINES)}")
-    return part
 
 
 def _public(found: Replayed) -> dict[str, Any]:

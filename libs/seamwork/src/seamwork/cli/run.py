@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import get_args
 
@@ -28,6 +29,7 @@ from seamwork.platform.up import (
 _READY_WITHIN_S = 180.0
 _GONE_WITHIN_S = 90.0
 _POLL_S = 0.1
+TIDY_EVERY_S = 600.0
 
 
 @click.command()
@@ -40,6 +42,13 @@ _POLL_S = 0.1
 @click.option(
     "--layout", type=click.Choice(get_args(Layout)), help="A process for each service, or one for all."
 )
+@click.option(
+    "--tidy-every",
+    type=click.FloatRange(min=0),
+    default=TIDY_EVERY_S,
+    show_default=True,
+    help="Seconds between two passes of `seamwork tidy`; 0 for none.",
+)
 @running_loop
 async def up(  # one argument for each option
     platform: str,
@@ -48,6 +57,7 @@ async def up(  # one argument for each option
     prefix: str | None,
     partitions: int | None,
     layout: Layout | None,
+    tidy_every: float,
 ) -> None:
     """
     Start Kafka and the services, and wait until they are ready.
@@ -68,7 +78,8 @@ async def up(  # one argument for each option
             f"platform {platform} is {state.state} in process {state.supervisor}; wait for it"
         )
     if detach:
-        _detached(home, port, prefix, partitions, layout)
+        told = {"--port": port, "--prefix": prefix, "--partitions": partitions, "--layout": layout}
+        _detached(home, {**told, "--tidy-every": tidy_every})
         return
     identity = home.identity() if home.exists else None
     running = await bring_up(
@@ -85,8 +96,12 @@ async def up(  # one argument for each option
         loop.add_signal_handler(number, stopping.set)
     ready = read_state(home.state_file)
     answer(ready, lambda: f"platform {platform} is ready; {where(ready)}\nCtrl-C stops it.")
+    janitor = asyncio.create_task(running.keep_tidy(tidy_every)) if tidy_every else None
     await stopping.wait()
     tell("stopping")
+    if janitor is not None:
+        janitor.cancel()
+        await asyncio.gather(janitor, return_exceptions=True)
     await running.stop()
 
 
@@ -117,12 +132,9 @@ def down(platform: str) -> None:
     answer({"stopped": True}, lambda: f"platform {platform} has stopped; its data stay in {home.root}")
 
 
-def _detached(
-    home: PlatformHome, port: int | None, prefix: str | None, partitions: int | None, layout: Layout | None
-) -> None:
+def _detached(home: PlatformHome, options: Mapping[str, float | str | None]) -> None:
     home.logs.mkdir(parents=True, exist_ok=True)
     log = home.logs / "up.log"
-    options = {"--port": port, "--prefix": prefix, "--partitions": partitions, "--layout": layout}
     command = [sys.executable, "-m", "seamwork.cli", "up", "--platform", home.name]
     command += [part for name, value in options.items() if value is not None for part in (name, str(value))]
     with log.open("wb") as file:

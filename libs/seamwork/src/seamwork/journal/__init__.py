@@ -5,7 +5,7 @@ Keep a machine's state in a topic partition, so that every effect happens once: 
 ``valid`` is the rule by which everyone reads a journal.
 """
 
-from seamwork.journal.janitor import trim
+from seamwork.journal.janitor import Trimmed, trim
 from seamwork.journal.journal import Journal, Ownership
 from seamwork.journal.place import Place
 from seamwork.journal.records import (
@@ -21,7 +21,7 @@ from seamwork.journal.records import (
     encode,
 )
 from seamwork.journal.rule import ReaderRule, valid
-from seamwork.journal.snapshots import SnapshotStore, state_sha256
+from seamwork.journal.snapshots import SnapshotStore, decoded_state, state_sha256
 
 __all__ = [
     "NEVER",
@@ -37,7 +37,9 @@ __all__ = [
     "Snapshot",
     "SnapshotStore",
     "Taken",
+    "Trimmed",
     "decode",
+    "decoded_state",
     "encode",
     "state_sha256",
     "trim",

@@ -23,7 +23,7 @@ from seamwork.errors import FencedError, MisconfiguredError, OutcomeUnknownError
 from seamwork.journal.place import Place
 from seamwork.journal.records import NEVER, Claim, Commit, Emitted, Mark, Snapshot, Taken, decode, encode
 from seamwork.journal.rule import ReaderRule
-from seamwork.journal.snapshots import SnapshotStore
+from seamwork.journal.snapshots import SnapshotStore, decoded_state
 from seamwork.records.parties import Revision
 
 S = TypeVar("S")
@@ -237,7 +237,7 @@ class Journal(Generic[S, E]):
             if snapshot.next_offset > self.epoch:
                 continue
             self._refuse_newer(snapshot.machine_version, "a snapshot")
-            self.state = msgspec.json.decode(state, type=self._decider.state_type)
+            self.state = decoded_state(self._decider, snapshot, state)
             self.positions, self.now, self.catalog = snapshot.positions, snapshot.now, snapshot.catalog
             self.published = (snapshot.epoch, snapshot.seq)
             rule, start = ReaderRule(snapshot.epoch, snapshot.seq), snapshot.next_offset

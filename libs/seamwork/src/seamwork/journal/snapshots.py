@@ -8,19 +8,21 @@ digest count for nothing.
 """
 
 import hashlib
-from collections.abc import Iterable
-from typing import TypeVar
+from collections.abc import Iterable, Iterator
+from typing import Any, TypeVar
 
 import msgspec
 import structlog
 
 from seamwork.bus.port import Log, Partition
+from seamwork.decider import Decider
 from seamwork.journal.records import NOT_HERE, Snapshot, SnapshotChunk, decode_snapshot, encode
 from seamwork.records.wire import Outgoing
 
 CHUNK_BYTES = 3 * 1024 * 1024  # base64 makes four of it, half of the topic's 8 MiB
 _WINDOW = 16  # offsets read at a time: at most 128 MiB
 _SLOTS = 2
+_PARTS = 2  # slashes in the key of a manifest; a piece has its number behind another
 
 S = TypeVar("S")
 
@@ -32,6 +34,12 @@ def state_sha256(state: object) -> str:
     return hashlib.sha256(_sorted.encode(state)).hexdigest()
 
 
+def decoded_state(decider: Decider[S, Any, Any, Any], snapshot: Snapshot, state: bytes) -> S:
+    """Return the state of a snapshot, brought up to the machine's version where an older one wrote it."""
+    del snapshot
+    return msgspec.json.decode(state, type=decider.state_type)
+
+
 class SnapshotStore:
     """The snapshots of one partition."""
 
@@ -40,6 +48,7 @@ class SnapshotStore:
         self._partition = partition
         self._chunk_bytes = chunk_bytes
         self._values: dict[bytes, bytes] = {}
+        self._offsets: dict[bytes, int] = {}
         self._read_to: int | None = None
         self._written = 0
         self._logger = structlog.get_logger("snapshots")
@@ -53,12 +62,21 @@ class SnapshotStore:
             window = min(end, self._read_to + _WINDOW)
             for raw in await self._log.read(self._partition, self._read_to, window):
                 key = raw.key or b""
+                self._offsets[key] = raw.offset
                 if raw.value is None:
                     self._values.pop(key, None)
                 else:
                     self._values[key] = raw.value
             self._read_to = window
         return self._assembled()
+
+    def begins_at(self, *snapshots: Snapshot) -> int:
+        """Return the offset of the first record of these snapshots, which `whole` has returned."""
+        keys = [key for key, found in self._manifests() if any(found == one for one in snapshots)]
+        pieces = [
+            key + b"/%d" % n for key, one in self._manifests() if key in keys for n in range(one.chunks)
+        ]
+        return min(self._offsets[key] for key in (*keys, *pieces))
 
     def forget(self) -> None:
         """Let go of what was read; a restored state needs none of it."""
@@ -100,19 +118,26 @@ class SnapshotStore:
 
     def _assembled(self) -> list[tuple[Snapshot, bytes]]:
         found = []
-        for key, value in self._values.items():
-            where = (
-                f"{self._partition.topic}/{self._partition.partition} key {key.decode('ascii', 'replace')}"
-            )
-            record = decode_snapshot(value, where)
-            if not isinstance(record, Snapshot):
-                continue
+        for key, record in self._manifests():
             state = self._state(key, record)
             if state is None or hashlib.sha256(state).hexdigest() != record.sha256:
-                self._logger.warning("snapshot-not-whole", where=where, next_offset=record.next_offset)
+                self._logger.warning(
+                    "snapshot-not-whole", where=self._where(key), next_offset=record.next_offset
+                )
                 continue
             found.append((record, state))
         return sorted(found, key=lambda one: one[0].next_offset, reverse=True)
+
+    def _manifests(self) -> Iterator[tuple[bytes, Snapshot]]:
+        for key, value in self._values.items():
+            if key.count(b"/") != _PARTS:
+                continue  # a piece
+            record = decode_snapshot(value, self._where(key))
+            if isinstance(record, Snapshot):
+                yield key, record
+
+    def _where(self, key: bytes) -> str:
+        return f"{self._partition.topic}/{self._partition.partition} key {key.decode('ascii', 'replace')}"
 
     def _state(self, key: bytes, manifest: Snapshot) -> bytes | None:
         if not manifest.chunks:

@@ -76,6 +76,10 @@ class Audit:
         """Return the breakers that are not closed."""
         return msgspec.convert(self._get("/v1/breakers"), list[BreakerLine])
 
+    def positions(self) -> dict[str, int]:
+        """Return ``topic/partition`` → next offset: what lies before is kept."""
+        return msgspec.convert(self._get("/v1/positions"), dict[str, int])
+
     def summary(self) -> Summary:
         """Return what every service said so far, in numbers."""
         return msgspec.convert(self._get("/v1/summary"), Summary)

@@ -234,6 +234,17 @@ def work_waits(vitals: Vitals) -> Iterator[Finding]:
         yield _warns("paused", f"work for {one} waits", "`seamwork resume` when it may go on")
 
 
+def untidied(vitals: Vitals) -> Iterator[Finding]:
+    """Journals that nobody trims only grow."""
+    state = vitals.state
+    if state is not None and state.tidied:
+        yield _warns(
+            "untidied",
+            f"the janitor's last pass ended with status {state.tidied}; nothing was lost, and nothing was trimmed",
+            f"read {vitals.home.logs / 'janitor.log'}, or run `seamwork tidy`",
+        )
+
+
 def record_away(vitals: Vitals) -> Iterator[Finding]:
     """Without its pages nobody can ask what became of a task."""
     said = vitals.unknown.get("audit-sink")
@@ -256,6 +267,7 @@ CHECKS: tuple[Check, ...] = (
     breakers_open,
     work_waits,
     record_away,
+    untidied,
 )
 
 

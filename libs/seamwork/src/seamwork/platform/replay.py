@@ -16,7 +16,17 @@ from seamwork.bus.port import Log, Partition
 from seamwork.catalog import Catalog, CatalogBuilder, Context
 from seamwork.decider import Decider, Input, Output, Publish, SetAside, WithCrossing
 from seamwork.errors import UnprocessableError
-from seamwork.journal import Commit, Emitted, Place, ReaderRule, SnapshotStore, Taken, decode, state_sha256
+from seamwork.journal import (
+    Commit,
+    Emitted,
+    Place,
+    ReaderRule,
+    SnapshotStore,
+    Taken,
+    decode,
+    decoded_state,
+    state_sha256,
+)
 from seamwork.records.envelope import encode
 from seamwork.records.parties import Position, Revision
 from seamwork.records.wire import RawRecord, read
@@ -167,14 +177,14 @@ class Replay:
                 "ask for a later offset, or restore the snapshots"
             )
         manifest, state = snapshots[min(fitting)]
-        self.state = msgspec.json.decode(state, type=self._decider.state_type)
+        self.state = decoded_state(self._decider, manifest, state)
         found.now, found.epoch, found.seq = manifest.now, manifest.epoch, manifest.seq
         return ReaderRule(manifest.epoch, manifest.seq), manifest.next_offset
 
     def _compare(self, found: Replayed, manifest: Any, state: bytes) -> None:
         if (manifest.epoch, manifest.seq) != (found.epoch, found.seq):
             return  # a zombie's, of a prefix that ended before
-        theirs = state_sha256(msgspec.json.decode(state, type=self._decider.state_type))
+        theirs = state_sha256(decoded_state(self._decider, manifest, state))
         found.snapshots.append(
             Compared(
                 next_offset=manifest.next_offset,

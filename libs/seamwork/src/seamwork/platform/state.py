@@ -37,7 +37,8 @@ class RunState(msgspec.Struct, frozen=True, kw_only=True):
     """
     What runs of one platform.
 
-    *supervisor* is the process id of whoever holds the services; a note whose supervisor is gone is old.
+    *supervisor* is the process id of whoever holds the services; a note whose supervisor is gone is old. *tidied*
+    is the exit status of the janitor's last pass, null before the first.
     """
 
     supervisor: int
@@ -45,6 +46,7 @@ class RunState(msgspec.Struct, frozen=True, kw_only=True):
     kafka: KafkaState | None = None
     error: str = ""
     services: tuple[ServiceState, ...] = ()
+    tidied: int | None = None
 
     def service(self, name: str) -> ServiceState | None:
         """Return one service, or None."""

@@ -45,12 +45,14 @@ class Running:
 
     Attributes:
         took_s: How long each part of the start took.
+        tidied: The exit status of the janitor's last pass, null before the first.
     """
 
     door: Door
     kafka: Kafka
     supervisor: Supervisor
     took_s: dict[str, float] = field(default_factory=dict)
+    tidied: int | None = None
 
     @property
     def home(self) -> PlatformHome:
@@ -87,6 +89,7 @@ class Running:
                 ),
                 error=error,
                 services=services,
+                tidied=self.tidied,
             ),
         )
 
@@ -100,6 +103,25 @@ class Running:
         for name in names:
             await self.supervisor.start(name)
         await self.supervisor.ready(names, within_s)
+
+    async def keep_tidy(self, every_s: float) -> None:
+        """Let the janitor make a pass every so often: a process of its own, which ends again."""
+        log = self.home.logs / "janitor.log"
+        command = (sys.executable, "-m", "seamwork.cli", "tidy", "--platform", self.home.name)
+        environ = {**os.environ, "SEAMWORK_HOME": str(self.home.root.parent)}
+        while True:
+            await asyncio.sleep(every_s)
+            with log.open("ab") as out:
+                janitor = await asyncio.create_subprocess_exec(
+                    *command, stdin=asyncio.subprocess.DEVNULL, stdout=out, stderr=out, env=environ
+                )
+            try:
+                self.tidied = await janitor.wait()
+            finally:
+                if janitor.returncode is None:
+                    janitor.terminate()
+                    await janitor.wait()
+            self.note("ready")
 
     async def stop(self) -> None:
         """Stop the services in order, then the broker."""

@@ -46,6 +46,7 @@ class Counts:
     lost_acks: int = 0
     rebalances: int = 0
     stalls: int = 0
+    trims: int = 0
     faults: dict[str, int] = field(default_factory=dict)
 
     def count(self, kind: str) -> None:

@@ -11,7 +11,7 @@ from seamwork.testing.simulation.plan import plan_of
 from seamwork.testing.simulation.run import Report, simulate
 
 _CRITICAL = 50
-_HAPPENED = ("crashes", "zombie writes", "duplicates", "unanswered writes", "rebalances", "stalls")
+_HAPPENED = ("crashes", "zombie writes", "duplicates", "unanswered writes", "rebalances", "stalls", "trims")
 
 
 @dataclass
@@ -40,6 +40,7 @@ class Sum:
                 "unanswered writes": counts.lost_acks,
                 "rebalances": counts.rebalances,
                 "stalls": counts.stalls,
+                "trims": counts.trims,
                 "records": report.records,
                 "commits": report.commits,
                 "snapshots": report.snapshots,

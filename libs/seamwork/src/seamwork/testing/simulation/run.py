@@ -4,10 +4,11 @@ import asyncio
 import hashlib
 import os
 import secrets
+import sqlite3
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
@@ -208,14 +209,17 @@ class History:
                 self._cluster.coordinator.rebalance(group)
 
     async def _trim(self, machine: str) -> None:
-        """Trim as the janitor does; the audit sink, where there is one, must have read what goes."""
+        """Trim as the janitor does: the audit sink, where there is one, must have kept what goes."""
         decider = deciders(self._town.plan.partitions).get(machine)
-        if decider is None or self._town.database is not None:
+        if decider is None:
             return
         log = Wire(self._cluster, Process("janitor", 0, self._loop, LoopClock(self._loop)))
         for number in range(self._cluster.count(f"journal.{machine}.v1") or 0):
+            place = Place(f"journal.{machine}.v1", f"snapshots.{machine}.v1", number)
+            kept = None if self._town.database is None else kept_of(self._town.database, place)
             try:
-                await trim(log, decider, Place(f"journal.{machine}.v1", f"snapshots.{machine}.v1", number))
+                if await trim(log, decider, place, kept) is not None:
+                    self._cluster.counts.trims += 1
             except SeamworkError as error:
                 if "nothing was trimmed" in str(error):
                     self._checker.complain("I3", str(error))
@@ -325,6 +329,18 @@ class History:
             self._checker.violations.append(
                 Violation("exit", f"{one.instance} ended: {one.why} ({kind}: {one.error})", self._loop.time())
             )
+
+
+def kept_of(database: Path, place: Place) -> int:
+    """Return the offset before which the audit sink has kept a journal."""
+    if not database.exists():
+        return 0
+    with closing(sqlite3.connect(f"{database.absolute().as_uri()}?mode=ro", uri=True)) as db:
+        row = db.execute(
+            'SELECT next FROM positions WHERE topic = ? AND "partition" = ?',
+            (place.journal_topic, place.number),
+        ).fetchone()
+    return 0 if row is None else int(row[0])
 
 
 # ── What makes it repeatable, and quick ──────────────────────────────────────────────────

@@ -1,0 +1,63 @@
+"""
+Tidy up behind the machines: what neither a restore nor the audit needs any more leaves the log.
+
+Whoever writes journals may not delete, and whoever deletes may not write: it runs as the principal ``tools``, one
+pass at a time, and asks the audit sink first. Topics of the path of work are not its business: their retention is a
+time, and admission stops before it could overtake the audit.
+"""
+
+import asyncio
+import os
+from collections.abc import Mapping, Sequence
+from importlib.metadata import entry_points
+from typing import Any
+
+import structlog
+
+from seamwork.bus.port import Log
+from seamwork.errors import MisconfiguredError
+from seamwork.journal import Place, Trimmed, trim
+from seamwork.runtime.spec import MachineSpec, Service, Site
+from seamwork.settings.environment import read_settings
+
+
+def machine_spec(machine: str, site: Site) -> MachineSpec:
+    """
+    Return what the installed machine of this name is.
+
+    Raises:
+        MisconfiguredError: It is not installed here, or keeps no journal.
+    """
+    found = {point.name: point for point in entry_points(group="seamwork.services")}
+    if machine not in found:
+        raise MisconfiguredError(f"{machine} is not installed here; install seamwork-{machine}")
+    service: Service[Any] = found[machine].load()
+    part = service.build(read_settings(service.settings, machine, os.environ), site)
+    if not isinstance(part, MachineSpec):
+        raise MisconfiguredError(f"{machine} keeps no journal")
+    return part
+
+
+async def tidy(log: Log, machines: Sequence[MachineSpec], kept: Mapping[str, int]) -> list[Trimmed]:
+    """
+    Make one pass over every partition of these machines' journals.
+
+    Args:
+        log: The log, as the tools see it.
+        machines: Whose journals.
+        kept: What the audit sink has: ``topic/partition`` → next offset. A journal that is not in it stays whole.
+
+    Raises:
+        UnprocessableError: A journal does not replay to its snapshot; those before it in the pass are tidied.
+    """
+    logger = structlog.get_logger("janitor")
+    done = []
+    for spec in machines:
+        for number in range(await log.partitions_of(spec.journal) or 0):
+            place = Place(spec.journal, spec.snapshots, number)
+            found = await trim(log, spec.decider, place, kept.get(str(place), 0))
+            if found is not None:
+                logger.info("trimmed", journal=found.place, journal_from=found.journal_from, gone=found.gone)
+                done.append(found)
+            await asyncio.sleep(0)
+    return done
