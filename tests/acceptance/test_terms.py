@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 import pytest
@@ -12,17 +12,20 @@ import pytest_asyncio
 from seamwork.agent import Task
 from seamwork.ids import sha256_hex
 from seamwork.platform.views import Trace
-from seamwork.records.decision import Accepted, Closed, Dispatched
+from seamwork.records.authority import Authority
+from seamwork.records.decision import Accepted, Closed, Dispatched, Held
 from seamwork.records.delivery import TakenIn
 from seamwork.records.inbox import Work
+from seamwork.records.people import ApprovalRequest, Reply
+from seamwork.records.verdict import Approvers
 from seamwork.testing.documents import document
-from seamwork.testing.puppet import Puppet, changed
+from seamwork.testing.puppet import Puppet, changed, new_id, now_ms
 from seamwork.testing.stage import WITHIN_S, Stage
 from seamwork.testing.troupe import Troupe
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
-LEAN = "lean/1.0.0"
+LEAN, WARY = "lean/1.0.0", "wary/1.0.0"
 FAIL = {"action": "fail", "otherwise": "fail"}
 
 
@@ -42,15 +45,20 @@ class Seam:
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
 async def seam(stage: Stage) -> AsyncIterator[Seam]:
     """Bring in an initiator and the agents of a contract that strips and counts."""
-    accepts = [{"contract": "lean", "versions": "*"}]
+    accepts = [{"contract": contract, "versions": "*"} for contract in ("lean", "wary")]
+    most = {"effects": ["pay"], "depth": 2}
     declared: dict[str, Any] = {
         "type": "object",
         "properties": {"play": {"type": "string"}, "text": {"type": "string"}},
     }
     settings = await stage.cast(
         {
-            "lean-chief": {"accepts": accepts, "initiator": True, "budget": "lean-budget"},
-            "reader": {"accepts": accepts, "contextTokens": {"atMost": 20, "counter": "words"}},
+            "lean-chief": {"accepts": accepts, "initiator": True, "budget": "lean-budget", "authority": most},
+            "reader": {
+                "accepts": accepts,
+                "authority": most,
+                "contextTokens": {"atMost": 20, "counter": "words"},
+            },
             "careless": {"accepts": accepts},
         },
         document("Budget", "lean-budget", limitMicroUsd=100),
@@ -64,12 +72,25 @@ async def seam(stage: Stage) -> AsyncIterator[Seam]:
             onViolation=FAIL,
         ),
         document(
+            "Contract",
+            "wary",
+            outputs={"success": {"schema": {"properties": {"sure": {"type": "number"}}}}},
+            escalateWhen={"irreversible": ["pay"], "confidence": {"field": "/sure", "below": 0.7}},
+            owners={"escalation": ["terms-owner"]},
+            onViolation=FAIL,
+        ),
+        document(
             "Flow",
             "lean-flow",
-            edges=[{"from": "lean-chief", "to": to, "contract": "lean"} for to in ("reader", "careless")],
+            edges=[
+                {"from": "lean-chief", "to": to, "contract": contract}
+                for contract in ("lean", "wary")
+                for to in ("reader", "careless")
+            ],
         ),
     )
-    troupe = Troupe(stage, Puppet(stage, settings["lean-chief"]), (LEAN,))
+    troupe = Troupe(stage, Puppet(stage, settings["lean-chief"]), (LEAN, WARY))
+    await stage.person("tess", "terms-owner")
     await troupe.enlist(settings["reader"])
     yield Seam(troupe, Puppet(stage, settings["careless"]))
     await troupe.disband()
@@ -147,3 +168,56 @@ async def test_nothing_is_cut_short_in_silence(seam: Seam) -> None:
     )
     assert ("violation", "taken-in-differs") == (closed.why, closed.rule)
     assert "failed" == (await seam.stage.ended(root.crossing.task)).outcome
+
+
+# ── When a person sees it all the same ───────────────────────────────────────────────────
+
+
+async def answered(seam: Seam, task: str, says: Literal["approve", "reject"]) -> ApprovalRequest:
+    """Let the owner answer what is asked of a task, and return the question."""
+    asked = await seam.stage.said("approvals.v1", ApprovalRequest, key=task)
+
+    def reply(person: str) -> Reply:
+        return Reply(
+            id=new_id(), request=asked.id, task=task, action_sha256=asked.action_sha256, person=person,
+            answer=says, answered_at=now_ms(),
+        )  # fmt: skip
+
+    await seam.stage.say("tess", "answers.v1", task, reply)
+    return asked
+
+
+async def test_an_effect_that_cannot_be_undone_waits_for_the_owner(seam: Seam) -> None:
+    """No policy asks for it: the contract does. What asks for less goes out at once."""
+
+    async def sure(payload: dict[str, Any], task: Task) -> dict[str, float]:
+        return {"sure": 1.0}
+
+    less = await seam.troupe.begin(
+        seam.troupe.play(reader=sure), WARY, "reader", authority=Authority(depth=1)
+    )
+    root = await seam.troupe.begin(seam.troupe.play(reader=sure), WARY, "reader")
+    held = await seam.stage.decided(root.crossing.task, Held)
+    await answered(seam, root.crossing.task, "approve")
+
+    assert "complete" == (await seam.stage.ended(less.crossing.task)).outcome
+    assert ("irreversible-effect", (Approvers(people=("tess",)),)) == (held.rule, held.approvers)
+    assert "complete" == (await seam.stage.ended(root.crossing.task)).outcome
+
+
+@pytest.mark.parametrize(("says", "outcome"), [("approve", "complete"), ("reject", "failed")])
+async def test_an_answer_that_is_not_sure_waits_for_the_owner(
+    seam: Seam, says: Literal["approve", "reject"], outcome: str
+) -> None:
+    """Nobody gets it before a person has agreed; a rejection is a violation, which this contract lets fail."""
+
+    async def unsure(payload: dict[str, Any], task: Task) -> dict[str, float]:
+        return {"sure": 0.3}
+
+    root = await seam.troupe.begin(
+        seam.troupe.play(reader=unsure), WARY, "reader", authority=Authority(depth=1)
+    )
+    asked = await answered(seam, root.crossing.task, says)
+
+    assert "reader has answered under wary 1.0.0 with success: /sure is below 0.7" == asked.state
+    assert outcome == (await seam.stage.ended(root.crossing.task)).outcome

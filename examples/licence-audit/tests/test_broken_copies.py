@@ -186,18 +186,15 @@ COPIES = [
     Broken("flow-not-enforced", FLOW, {"/spec/mode": "observe"}, whole=True),
     Broken("agent-without-reason", FLOW, {"/spec/edges/5/because": GONE}, whole=True),
     Broken("unknown-counter", FACTS, {"/spec/limits/contextTokens": {"atMost": 9000, "counter": "wrods"}}),
-    # Waivers.
-    Broken("waiver-not-possible", FACTS, {"/spec/waivers/-": {"finding": "rule-type", "reason": "x"}}),
-    Broken("waiver-unused", FACTS, {"/spec/waivers/-": {"finding": "open-object", "reason": "x"}}),
-]  # fmt: skip
-# Found in documents that name what nothing obeys yet, so that each of them is refused for that as well.
-BESIDE_NOT_BUILT_YET = [
     Broken(
         "escalation-unknown-field",
         FACTS,
         {"/spec/escalateWhen": {"confidence": {"field": "/sure", "below": 0.7}}},
     ),
-]
+    # Waivers.
+    Broken("waiver-not-possible", FACTS, {"/spec/waivers/-": {"finding": "rule-type", "reason": "x"}}),
+    Broken("waiver-unused", FACTS, {"/spec/waivers/-": {"finding": "open-object", "reason": "x"}}),
+]  # fmt: skip
 # What the check could not foresee has no copy.
 WITHOUT_COPY = {"check-failed", "not-utf-8", "version-conflict", "version-bump-too-small"}
 
@@ -286,12 +283,6 @@ def test_a_broken_copy_is_caught_by_exactly_its_code(broken: Broken) -> None:
     assert {broken.code} == {problem.code for problem in problems_of(broken)}
 
 
-@pytest.mark.parametrize("broken", BESIDE_NOT_BUILT_YET, ids=str)
-def test_what_nothing_obeys_yet_is_checked_all_the_same(broken: Broken) -> None:
-    """The day it is built its documents are in order already."""
-    assert {broken.code, "not-built-yet"} == {problem.code for problem in problems_of(broken)}
-
-
 @pytest.mark.parametrize(("code", "change"), TEXTS, ids=[code for code, _ in TEXTS])
 def test_a_text_that_is_no_document_is_refused(code: str, change: Callable[[str], str]) -> None:
     """The author's file is read strictly."""
@@ -357,7 +348,7 @@ def test_the_version_says_how_large_the_change_is(
 
 def test_every_code_has_its_copy() -> None:
     """A finding that nobody has seen might never come."""
-    shown = {broken.code for broken in (*COPIES, *BESIDE_NOT_BUILT_YET)}
+    shown = {broken.code for broken in COPIES}
     shown |= {code for code, _ in (*TEXTS, *PUBLISHED)}
 
     assert set(CODES) == shown | WITHOUT_COPY

@@ -274,7 +274,6 @@ spec:
             "[1, 2, 3].all(a, [1, 2, 3].all(b, envelope.steps.all(c, envelope.steps.all(d, true))))",
             "rule-too-long",
         ),
-        ("  summary:", "  escalateWhen: {irreversible: [send-mail]}\n  summary:", "not-built-yet"),
     ],
 )
 def test_a_contract_that_its_publisher_never_checked_is_never_handed_out(

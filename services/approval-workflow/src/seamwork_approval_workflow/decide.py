@@ -20,14 +20,15 @@ from seamwork.grants.action import action_sha256
 from seamwork.grants.entitlement import entitlement
 from seamwork.grants.stamps import StampProblem
 from seamwork.ids import request_id
-from seamwork.records.crossing import Handoff, Plan
-from seamwork.records.decision import Closed, Dispatched, Held, Refused, TaskEnded
+from seamwork.records.crossing import Handoff, Plan, Result
+from seamwork.records.decision import Accepted, Closed, Dispatched, Held, Refused, TaskEnded
 from seamwork.records.envelope import AnyEnvelope
 from seamwork.records.parties import DocumentRef, Position, Subject
 from seamwork.records.people import ApprovalEnd, ApprovalRequest
 from seamwork.records.verdict import SignedRecord, Verdict
 from seamwork.records.wire import Malformed, Received
 from seamwork_approval_workflow import __version__
+from seamwork_approval_workflow.answers import answer_summary
 from seamwork_approval_workflow.plans import plan_summary
 from seamwork_approval_workflow.replies import has_role, weigh
 from seamwork_approval_workflow.state import (
@@ -80,7 +81,7 @@ def approval_workflow(platform: str, wait_ms: int) -> Callable[[Desk, Input, Con
                 return tuple(_held(desk, held, crossing, Asking(platform, wait_ms, context)))
             case Received() | Malformed() if given.raw.topic == ANSWERS:
                 return tuple(_answered(desk, platform, given, context))
-            case Received(record=Refused() | Closed() | Dispatched() | TaskEnded() as decision):
+            case Received(record=Refused() | Closed() | Dispatched() | Accepted() | TaskEnded() as decision):
                 return tuple(_withdrawn(desk, decision, context))
             case Tick():
                 return tuple(_due(desk, context))
@@ -165,11 +166,11 @@ def _question(
     asking_for = crossing.record if isinstance(crossing, Received) else None
     if (
         not isinstance(crossing, Received)
-        or not isinstance(asking_for, Handoff | Plan)
+        or not isinstance(asking_for, Handoff | Plan | Result)
         or crossing.digest != subject.digest
     ):
         return Unaskable(
-            "crossing-changed", "the record at the subject's position is not the handoff or plan that is held"
+            "crossing-changed", "the record at the subject's position is not the one that is held"
         )
     if not held.approvers:
         return Unaskable("nobody-to-ask", "approvers is empty: nobody is named who could agree")
@@ -184,13 +185,15 @@ def _question(
     stamp = entitlement(crossing, asking_for, asking.platform, context.catalog.key)
     if isinstance(stamp, StampProblem):
         return Unaskable("sender-not-proved", f"{stamp.reason} ({stamp.rule})")
+    try:
+        compiled = compile_contract(contract)
+    except ContractError:
+        return Unaskable("contract-broken", "the contract whose summary people would read cannot be used")
     if isinstance(asking_for, Plan):
         readable = plan_summary(asking_for)
+    elif isinstance(asking_for, Result):
+        readable = answer_summary(asking_for, held, compiled.masked(crossing.payload, asking_for.outcome))
     else:
-        try:
-            compiled = compile_contract(contract)
-        except ContractError:
-            return Unaskable("contract-broken", "the contract whose summary people would read cannot be used")
         root = context.catalog.agent(asking_for.source) if stamp is None else None
         envelope = {**envelope_facts(asking_for, held.authority), "receiver": held.receiver.agent}
         readable = compiled.summary(crossing.payload, envelope, task_facts(asking_for, stamp, root))
@@ -291,15 +294,15 @@ def _rejected(
 
 
 def _withdrawn(
-    desk: Desk, decision: Refused | Closed | Dispatched | TaskEnded, context: Context
+    desk: Desk, decision: Refused | Closed | Dispatched | Accepted | TaskEnded, context: Context
 ) -> Iterator[Event]:
     for request in desk.open_of(decision.task):
         if isinstance(decision, TaskEnded) or _ends(decision, request.asked):
             yield _end(request, "withdrawn", context.now)
 
 
-def _ends(decision: Refused | Closed | Dispatched, asked: ApprovalRequest) -> bool:
-    if isinstance(decision, Refused) and decision.kind not in {"handoff", "plan"}:
+def _ends(decision: Refused | Closed | Dispatched | Accepted, asked: ApprovalRequest) -> bool:
+    if isinstance(decision, Refused) and decision.kind not in {"handoff", "plan", "result"}:
         return False
     if isinstance(decision, Closed) and not decision.final:
         return False

@@ -59,9 +59,11 @@ def weigh(
 
 
 def has_role(catalog: Catalog, person: str, demand: Approvers, at: int) -> bool:
-    """Say whether *person* has one of the roles demanded."""
+    """Say whether *person* is demanded, by name or by one of the roles."""
     document = catalog.person(person, at)
-    return document is not None and not set(demand.roles).isdisjoint(document.spec.roles)
+    if document is None:
+        return False
+    return person in demand.people or not set(demand.roles).isdisjoint(document.spec.roles)
 
 
 def _signature_flaw(

@@ -149,11 +149,12 @@ def _verdict(
         ),
         task=said.task if said else None,
         crossing=said.id if said else None,
-        outcome="DENY" if isinstance(found, Denied) else "ALLOW",
+        outcome=_outcome(found),
         rule=found.rule,
         reason=found.reason,
         candidates=found.candidates,
         contract=found.contract,
+        approvers=(found.asks or ()) if isinstance(found, Allowed) else (),
         warnings=found.warnings,
         consulted=found.consulted,
         revision=context.catalog.revision,
@@ -162,6 +163,12 @@ def _verdict(
         spared=found.spared if isinstance(found, Denied) else None,
         delivered=found.delivered if isinstance(found, Allowed) else None,
     )
+
+
+def _outcome(found: Allowed | Denied) -> str:
+    if isinstance(found, Denied):
+        return "DENY"
+    return "ALLOW" if found.asks is None else "REQUIRE_APPROVAL"
 
 
 def _publish(verdict: Verdict) -> Publish:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from seamwork.records.delivery import Delivered
 from seamwork.records.enforcement import Enforcement, Spared
 from seamwork.records.parties import AgentRef, ContractRef, DocumentRef
-from seamwork.records.verdict import Warned
+from seamwork.records.verdict import Approvers, Warned
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +43,7 @@ class Allowed:
     All checks hold. *candidates* are those that may get a handoff, null for everything else.
 
     *contract* is the version judged by, where the sender left a choice; *delivered* what the receiver is to get,
-    where that is not all that was sent, or is counted.
+    where that is not all that was sent, or is counted. With *asks* it goes on once these people have agreed.
     """
 
     rule: str
@@ -53,3 +53,4 @@ class Allowed:
     warnings: tuple[Warned, ...] = ()
     contract: ContractRef | None = None
     delivered: Delivered | None = None
+    asks: tuple[Approvers, ...] | None = None

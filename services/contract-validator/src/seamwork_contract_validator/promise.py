@@ -29,6 +29,7 @@ from seamwork.records.inbox import Work
 from seamwork.records.parties import AgentRef, ContractRef, DocumentRef
 from seamwork.records.verdict import Warned
 from seamwork.records.wire import Malformed, Received, rfc3339
+from seamwork_contract_validator.confidence import sure_enough
 from seamwork_contract_validator.fitting import fit_contract, fit_receivers
 from seamwork_contract_validator.judged import Allowed, Denied
 
@@ -150,6 +151,7 @@ def judge_result(
     warnings: list[Warned] = []
     spared: list[Denied] = []
     given: Delivered | None = None
+    unsure: Allowed | None = None
     for ref in _returned_under(work):
         judged = _judge_answer(ref, crossing, result, work, asked, projection, context)
         if isinstance(judged, Denied) and (
@@ -160,7 +162,9 @@ def judge_result(
         warnings += judged.warnings
         if isinstance(judged, Denied):
             spared.append(judged)
-        elif given is None or given.counter is None:
+            continue
+        unsure = judged if unsure is None and judged.asks is not None else unsure
+        if given is None or given.counter is None:
             # Counted as the first contract that names a counter wants it: the dispatch's before those taken over.
             given = judged.delivered
     if spared:
@@ -170,14 +174,8 @@ def judge_result(
             warnings=tuple(warnings),
             spared=Spared(mode=most_lenient(*(one.sparing for one in spared if one.sparing is not None))),
         )
-    return Allowed(
-        "holds",
-        "the outcome's schema and rules hold",
-        None,
-        tuple(consulted),
-        tuple(warnings),
-        delivered=given,
-    )
+    held = unsure or Allowed("holds", "the outcome's schema and rules hold")
+    return replace(held, consulted=tuple(consulted), warnings=tuple(warnings), delivered=given)
 
 
 def _returned_under(work: Work) -> tuple[ContractRef, ...]:
@@ -218,6 +216,7 @@ def _judge_answer(  # the contract, and all that a rule of it may ask
     judged = _judged(findings, consulted, (), None)
     if isinstance(judged, Denied):
         return _unreadable(crossing.payload, contract, consulted) or judged
+    judged = sure_enough(contract, result, findings.value, judged, context, crossing.raw.appended_at)
     return fit_contract(contract, result, crossing.payload, projection, judged)
 
 

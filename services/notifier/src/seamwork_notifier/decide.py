@@ -91,7 +91,9 @@ def _owners(record: AnyEnvelope, catalog: Catalog, at: int) -> Iterator[str]:
             yield from _team(catalog, record.contract, record.source)
         case Held():
             yield from _team(catalog, record.contract, None)
-            roles = dict.fromkeys(role for demand in record.approvers for role in demand.roles)
+            roles = dict.fromkeys(
+                who for demand in record.approvers for who in (*demand.roles, *demand.people)
+            )
             yield from _people(person for role in roles for person in catalog.asked_as(role, at))
         case Escalated():
             yield from _asked(catalog, record.to, at)

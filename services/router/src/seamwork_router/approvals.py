@@ -9,7 +9,7 @@ from seamwork.grants.keys import verifies
 from seamwork.ids import request_id
 from seamwork.records.envelope import EnvelopeError, decode
 from seamwork.records.people import Reply
-from seamwork.records.verdict import SignedRecord, Verdict
+from seamwork.records.verdict import Approvers, SignedRecord, Verdict
 from seamwork.records.wire import signed_bytes
 from seamwork_router.memory import Holding
 from seamwork_router.problem import Problem
@@ -42,12 +42,11 @@ def agreed(scene: Scene, holding: Holding, verdict: Verdict, at: int) -> tuple[s
             )
         people.add(reply.person)
     for demand in holding.approvers:
-        having = {person for person in people if _has_role(scene, person, demand.roles)}
+        having = {person for person in people if _is_asked(scene, person, demand)}
         if len(having) < max(1, demand.count):
             return Problem(
                 "approval-incomplete",
-                f"{demand.count} different people with one of the roles {', '.join(demand.roles)} must agree, "
-                f"{len(having)} did",
+                f"{demand.count} different people of {demand.named} must agree, {len(having)} did",
             )
     return tuple(sorted(people))
 
@@ -71,6 +70,8 @@ def _reply(scene: Scene, record: SignedRecord, at: int) -> Reply | str:
     return reply if verifies(public, data, record.sig) else "its signature does not verify"
 
 
-def _has_role(scene: Scene, name: str, roles: tuple[str, ...]) -> bool:
+def _is_asked(scene: Scene, name: str, demand: Approvers) -> bool:
     person = scene.catalog.person(name, scene.now)
-    return person is not None and not set(person.spec.roles).isdisjoint(roles)
+    return person is not None and (
+        name in demand.people or not set(person.spec.roles).isdisjoint(demand.roles)
+    )

@@ -29,6 +29,7 @@ from seamwork_router.saying import common, decided, drilled
 from seamwork_router.scene import Scene
 from seamwork_router.state import move
 from seamwork_router.tally import SILENT, Tally, furthest, tally_of
+from seamwork_router.thresholds import held_by_contract
 
 LEAST_WAIT_MS = 1000
 """A throttled crossing waits at least so long, or two services would ask each other in a loop."""
@@ -105,6 +106,7 @@ def _go_on(scene: Scene, tally: Tally) -> Iterator[ev.Event]:
         # Nobody will act on it, so nobody is asked first and nothing is waited for.
         yield from rehearse(scene, scene.task, scene.errand, plan)
         return
+    tally = held_by_contract(scene, tally, plan)
     wait = tally.not_before or 0
     wanted = Agreement(plan.action_sha256, tally.approvers)
     if tally.outcome == "REQUIRE_APPROVAL" and scene.live.agreement != wanted:
@@ -152,7 +154,9 @@ def _hold(scene: Scene, tally: Tally, plan: ev.Plan) -> Iterator[ev.Event]:
         return
     if not tally.approvers:
         yield from refuse(
-            scene, tally, Problem("no-approvers", "a gate wants approval and names nobody to ask")
+            scene,
+            tally,
+            Problem("no-approvers", f"nobody can be asked, and somebody must be: {tally.reason}"),
         )
         return
     asked = scene.facts.handoff

@@ -138,7 +138,8 @@ class Errand(msgspec.Struct):
     One handoff, from the proof of its sender to its end.
 
     *planning* is the offset of a plan under judgement, *plan* the one that was adopted; *degraded* says that it was
-    given up for a partial answer; *open_children* counts the handoffs below that are not over.
+    given up for a partial answer; *open_children* counts the handoffs below that are not over; *began_with* is how
+    many subtasks its first plan had.
     """
 
     facts: Facts
@@ -158,6 +159,7 @@ class Errand(msgspec.Struct):
     open_children: int = 0
     degraded: bool = False
     raised: ev.CaseRaised | None = None
+    began_with: int | None = None
 
     @property
     def dispatch(self) -> Dispatch | None:

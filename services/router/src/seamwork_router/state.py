@@ -332,6 +332,7 @@ def _on_errand(state: State, task: Task, errand: Errand, event: OnErrand) -> Non
             dispatch.spent = event.spent or dispatch.spent
         case ev.PlanAdopted():
             errand.plan = PlanInForce(event.agent, {one.name: one for one in event.subtasks})
+            errand.began_with = len(event.subtasks) if errand.began_with is None else errand.began_with
         case ev.ErrandEnded():
             _end(state, task, errand, event)
         case ev.Requeued():

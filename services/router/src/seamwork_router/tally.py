@@ -147,11 +147,13 @@ def counted_as(vote: Verdict, role: str, enforcement: Enforcement) -> str:
 def united_approvers(votes: Sequence[Verdict]) -> tuple[Approvers, ...]:
     """Return everyone who must be asked, each demand once."""
     demands = {
-        (tuple(sorted(set(approvers.roles))), approvers.count)
+        (tuple(sorted(set(approvers.roles))), approvers.count, tuple(sorted(set(approvers.people))))
         for vote in votes
         for approvers in vote.approvers
     }
-    return tuple(Approvers(roles=roles, count=count) for roles, count in sorted(demands))
+    return tuple(
+        Approvers(roles=roles, count=count, people=people) for roles, count, people in sorted(demands)
+    )
 
 
 def furthest(revisions: Sequence[Revision]) -> Revision:

@@ -7,6 +7,7 @@ decisions, not from what the stand-ins think.
 
 import asyncio
 import json
+import re
 import secrets
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -23,6 +24,7 @@ from seamwork.bus.port import Log, Partition
 from seamwork.clock import SystemClock
 from seamwork.documents import Agent, AnyDocument, Budget, Contract, Person, Policy, from_canonical
 from seamwork.documents.canonical import canonical, canonical_json
+from seamwork.documents.shape import NAME_PATTERN
 from seamwork.errors import RetryableError
 from seamwork.ids import child_id, uuid7
 from seamwork.platform.door import Door
@@ -197,10 +199,11 @@ class _Company:
 
     async def _people(self, policies: Sequence[Policy]) -> tuple[str, ...]:
         asked = [rule.approvers for policy in policies for rule in policy.spec.rules if rule.approvers]
-        roles = tuple(sorted({role for one in asked for role in one.roles}))
-        names = tuple(
-            f"standin-{number + 1}" for number in range(max((one.count for one in asked), default=0))
-        )
+        wary = [one.spec.owners for one in self._layout.contracts.values() if one.spec.escalate_when]
+        chains = {name for owners in wary for name in owners.escalation if re.fullmatch(NAME_PATTERN, name)}
+        roles = tuple(sorted({role for one in asked for role in one.roles} | chains))
+        most = max((one.count for one in asked), default=int(bool(chains)))
+        names = tuple(f"standin-{number + 1}" for number in range(most))
         for name in names:
             await add_person(self._door, name, roles)
         return names
@@ -338,7 +341,7 @@ class _Company:
             for one in decided
             if isinstance(one, Held)
             for group in one.approvers
-            for role in group.roles
+            for role in (*group.roles, *group.people)
         )
         found = self._concluded(scene, chain, decided)
         return None if found is None else replace(found, held_for=tuple(dict.fromkeys(held)))

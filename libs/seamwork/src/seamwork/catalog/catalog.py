@@ -241,6 +241,11 @@ class Catalog:
             return tuple(one for one in team.spec.members if self.person(one, at) is not None)
         return tuple(entry.document.name for entry in self.persons_with(name, at))
 
+    def owners_people(self, contract: Contract, at: int) -> tuple[str, ...]:
+        """Return everybody whom a contract's escalation chain means, the first asked first."""
+        chain = contract.spec.owners.escalation
+        return tuple(dict.fromkeys(one for name in chain for one in self.asked_as(name, at)))
+
     def primary(self, handoff: Aimed, at: int) -> tuple[AgentRef, ...]:
         """
         Return whom the handoff is meant for: the named agent, or every agent offering the capability.

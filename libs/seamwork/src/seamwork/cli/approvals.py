@@ -171,7 +171,7 @@ async def _reply(
 
 
 def _roles(request: ApprovalRequest) -> str:
-    return "; ".join(f"{a.count} of {', '.join(a.roles)}" for a in request.approvers)
+    return "; ".join(f"{a.count} of {a.named}" for a in request.approvers)
 
 
 def _public(request: ApprovalRequest) -> dict[str, Any]:

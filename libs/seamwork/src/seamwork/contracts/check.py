@@ -27,7 +27,6 @@ from seamwork.contracts.vague import vague
 from seamwork.contracts.waivers import Checked, waive
 from seamwork.documents.contract import Contract
 from seamwork.documents.problems import Problem, did_you_mean, json_path
-from seamwork.documents.unbuilt import find_unenforced
 from seamwork.rules.cel import environment
 from seamwork.rules.ruleset import CROSSING_VARIABLES, RESULT_VARIABLES
 from seamwork.rules.typed import TypedRules
@@ -67,7 +66,6 @@ def _faults(contract: Contract) -> tuple[Problem, ...]:
         return error.problems
     rules = tuple(_typed_rules(contract))
     return (
-        *find_unenforced(contract),
         *rules,
         *(() if rules else _examples(compiled)),  # where a rule is at fault, examples differ for nothing
         *_masking(contract),

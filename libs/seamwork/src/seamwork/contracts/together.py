@@ -23,7 +23,6 @@ from seamwork.documents.person import Person
 from seamwork.documents.policy import Policy
 from seamwork.documents.problems import Problem, did_you_mean, json_path
 from seamwork.documents.shape import Document
-from seamwork.documents.unbuilt import find_unenforced
 from seamwork.documents.versions import accepts
 from seamwork.rules.cel import ExpressionError, environment
 from seamwork.rules.ruleset import CROSSING_VARIABLES, rule_problems
@@ -50,7 +49,7 @@ def _checked(document: AnyDocument, shelf: Shelf) -> Checked:
             alone = checked_contract(document)
             return Checked((*alone.problems, *_preconditions(document, shelf)), alone.waived)
         case Flow():
-            problems = (*find_unenforced(document), *flow_problems(document, shelf))
+            problems = tuple(flow_problems(document, shelf))
             return waive(document, problems, complete=is_whole(document, shelf))
         case Agent():
             return Checked(tuple(_agent(document, shelf)))

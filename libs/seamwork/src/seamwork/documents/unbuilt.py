@@ -9,7 +9,6 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from seamwork.documents.problems import Place, Problem, json_path
-from seamwork.documents.shape import Document
 from seamwork.documents.tree import Json, Tree
 
 Path = tuple[str | int, ...]
@@ -35,12 +34,6 @@ NOT_BUILT_YET: tuple[Unbuilt, ...] = (
     Unbuilt("Gate", ("spec", "canary")),
 )
 
-NOT_ENFORCED_YET: tuple[Unbuilt, ...] = (Unbuilt("Contract", ("spec", "escalateWhen")),)
-"""
-Parts that are read and checked, so that documents can be written and reviewed, and that nothing obeys yet: whoever
-publishes one is refused.
-"""
-
 MODES_NOT_BUILT_YET = frozenset({"canary"})
 """Modes that an activation of a ``Gate`` may not ask for yet."""
 
@@ -48,12 +41,6 @@ MODES_NOT_BUILT_YET = frozenset({"canary"})
 def find_unbuilt(kind: str, tree: Tree) -> Iterator[Problem]:
     """Yield a problem for each part of a written document that cannot even be read yet."""
     yield from _find(NOT_BUILT_YET, kind, tree.value, tree.key_place)
-
-
-def find_unenforced(document: Document) -> Iterator[Problem]:
-    """Yield a problem for each part of a document that no service obeys yet."""
-    written: Json = document.model_dump(mode="json", by_alias=True, exclude_unset=True)
-    yield from _find(NOT_ENFORCED_YET, document.kind, written, lambda path: document.place(*path))
 
 
 def _find(

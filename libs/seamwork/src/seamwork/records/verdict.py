@@ -21,10 +21,16 @@ STRICTNESS: dict[str, int] = {
 
 
 class Approvers(Wire, frozen=True, kw_only=True):
-    """Who must say yes: *count* different people, each with one of *roles*."""
+    """Who must say yes: *count* different people, each with one of *roles*, or one of *people* by name."""
 
-    roles: tuple[str, ...]
+    roles: tuple[str, ...] = ()
     count: int = 1
+    people: tuple[str, ...] = ()
+
+    @property
+    def named(self) -> str:
+        """How a sentence calls them."""
+        return ", ".join((*self.roles, *self.people))
 
 
 class SignedRecord(Wire, frozen=True, kw_only=True):

@@ -1,0 +1,53 @@
+"""Want a person to see an answer that says itself that it is not sure."""
+
+from dataclasses import replace
+from typing import Any
+
+from seamwork.catalog import Context
+from seamwork.documents import Contract
+from seamwork.records.crossing import Result
+from seamwork.records.verdict import Approvers
+from seamwork_contract_validator.judged import Allowed
+
+
+def sure_enough(
+    contract: Contract, result: Result, value: Any, judged: Allowed, context: Context, at: int
+) -> Allowed:
+    """
+    Ask the owners' chain where an answer is less sure than its contract wants, or does not say how sure it is.
+
+    Args:
+        contract: One that the answer must keep.
+        result: The answer.
+        value: Its payload.
+        judged: What the other checks came to.
+        context: The catalog, for who is meant by the chain.
+        at: The append time of the answer.
+    """
+    when = contract.spec.escalate_when
+    if when is None or when.confidence is None or result.outcome == "error" or result.order is not None:
+        return judged
+    stated = _at(value, when.confidence.field)
+    if isinstance(stated, int | float) and not isinstance(stated, bool) and stated >= when.confidence.below:
+        return judged
+    said = "is not stated" if stated is None else f"is below {when.confidence.below}"
+    people = tuple(sorted(context.catalog.owners_people(contract, at)))
+    asks = (Approvers(people=people),) if people else ()
+    return replace(
+        judged,
+        rule="confidence-low",
+        reason=f"{when.confidence.field} {said}",
+        asks=(*(judged.asks or ()), *asks),
+    )
+
+
+def _at(value: Any, pointer: str) -> Any:
+    for part in pointer.split("/")[1:]:
+        name = part.replace("~1", "/").replace("~0", "~")
+        if isinstance(value, dict):
+            value = value.get(name)
+        elif isinstance(value, list) and name.isdigit() and int(name) < len(value):
+            value = value[int(name)]
+        else:
+            return None
+    return value
