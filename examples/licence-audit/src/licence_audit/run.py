@@ -45,6 +45,7 @@ from seamwork.broker.embedded import running_broker
 from seamwork.clock import SystemClock
 from seamwork.errors import SeamworkError
 from seamwork.platform.home import PlatformHome
+from seamwork.platform.publisher import VersionConflictError
 from seamwork.platform.views import Summary
 from seamwork.records.wire import rfc3339
 
@@ -58,9 +59,8 @@ async def show(screen: Screen, home: PlatformHome, limit: int) -> bool:
     """Play the three acts and say whether they came out as promised."""
     first = await act_one(screen, limit)
     screen.act("Act two. Governed: the same agents, and between them seven services on a real Kafka")
-    governed = await Governed.begin(home, screen.note)
+    governed, before = await _begun(screen, home)
     try:
-        before = await _prepared(screen, governed)
         second, outage = await act_two(screen, governed, limit)
         screen.act("Act three. Mended: a new version joins, and only what is open is done again")
         await mend(screen, governed)
@@ -85,6 +85,39 @@ def _readable(path: Path) -> str:
     if path.is_relative_to(Path.cwd()):
         return str(path.relative_to(Path.cwd()))
     return f"~/{path.relative_to(Path.home())}" if path.is_relative_to(Path.home()) else str(path)
+
+
+async def _begun(screen: Screen, home: PlatformHome) -> tuple[Governed, Summary]:
+    """
+    Start the platform and publish what the story needs.
+
+    Versions never change, but an example does while nobody has been told to rely on it: a platform that holds an
+    earlier state of it is kept beside, and a new one made.
+    """
+    governed = await Governed.begin(home, screen.note)
+    try:
+        return governed, await _prepared(screen, governed)
+    except VersionConflictError as conflict:
+        await governed.end()
+        beside = set_aside(home, rfc3339(SystemClock().now_ms()))
+        screen.note(f"the example has changed since its last run ({conflict.args[0].partition(';')[0]})")
+        screen.note(f"the platform of then is kept as {_readable(beside)}; beginning on a new one")
+    except BaseException:
+        await governed.end()
+        raise
+    governed = await Governed.begin(home, screen.note)
+    try:
+        return governed, await _prepared(screen, governed)
+    except BaseException:
+        await governed.end()
+        raise
+
+
+def set_aside(home: PlatformHome, at: str) -> Path:
+    """Move a stopped platform's folder beside, named by the instant *at* (RFC 3339), and return where it is."""
+    beside = home.root.with_name(f"{home.root.name}-until-{at[:19].replace(':', '').replace('-', '').lower()}")
+    home.root.rename(beside)
+    return beside
 
 
 async def _prepared(screen: Screen, governed: Governed) -> Summary:

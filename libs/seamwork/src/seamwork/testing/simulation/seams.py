@@ -90,6 +90,7 @@ class Seams:
     plans: dict[str, dict[str, dict[str, Any]]] = field(default_factory=dict)
     parts: dict[tuple[str, str], str] = field(default_factory=dict)
     returned: dict[str, str] = field(default_factory=dict)
+    places: dict[str, str] = field(default_factory=dict)
 
     # ── Records ──────────────────────────────────────────────────────────────────────────
 
@@ -370,7 +371,8 @@ class Seams:
         self._require_votes(RESULT_GATES, said, crossing, None, commit)
         self._require_order(crossing, commit)
         self._require_joined(dispatch.crossing, said, commit)
-        self.returned[said["answers"]] = said["outcome"]
+        for place in self._filled(said["answers"]):
+            self.returned[place] = said["outcome"]
         self._end_record(crossing, "accepted", commit)
         self._end_dispatch(dispatch, "accepted", commit)
         self._end_handoff(said["answers"], _ERROR if said["outcome"] == "error" else "accepted", commit)
@@ -423,7 +425,10 @@ class Seams:
     def _require_planned(self, handoff: dict[str, Any], commit: Committed) -> None:
         """What a plan binds goes where, under what, and behind what the plan says; nothing else goes at all."""
         parent = handoff.get("parent")
-        plan = None if handoff.get("mode") == "transfer" else self.plans.get(parent or "")
+        if handoff.get("mode") == "transfer":
+            self.places[handoff["id"]] = str(parent)
+            return
+        plan = self.plans.get(parent or "")
         if plan is None:
             return
         name = _named(handoff)
@@ -440,13 +445,21 @@ class Seams:
         self.parts[str(parent), name] = handoff["id"]
 
     def _require_joined(self, crossing: str, said: dict[str, Any], commit: Committed) -> None:
-        """A result is whole only where every critical part of its plan is."""
+        """A result is whole only where every critical part is of what was planned in its place."""
         if said["outcome"] != "success":
             return
-        for name, part in self.plans.get(crossing, {}).items():
-            answer = self.returned.get(self.parts.get((crossing, name), ""))
-            if part.get("critical", True) and answer != "success":
-                self._wrong("plan", f"the result of {crossing} counts as whole, {name} is {answer}", commit)
+        for place in self._filled(crossing):
+            for name, part in self.plans.get(place, {}).items():
+                answer = self.returned.get(self.parts.get((place, name), ""))
+                if part.get("critical", True) and answer != "success":
+                    self._wrong("plan", f"the result of {place} counts as whole, {name} is {answer}", commit)
+
+    def _filled(self, crossing: str) -> list[str]:
+        """Return a handoff and those whose places it fills, by one transfer after the other."""
+        found = [crossing]
+        while found[-1] in self.places:
+            found.append(self.places[found[-1]])
+        return found
 
     def _task_ended(self, said: dict[str, Any], commit: Committed) -> None:
         task = self.tasks.setdefault(said["task"], Task())
