@@ -115,7 +115,9 @@ async def _begun(screen: Screen, home: PlatformHome) -> tuple[Governed, Summary]
 
 def set_aside(home: PlatformHome, at: str) -> Path:
     """Move a stopped platform's folder beside, named by the instant *at* (RFC 3339), and return where it is."""
-    beside = home.root.with_name(f"{home.root.name}-until-{at[:19].replace(':', '').replace('-', '').lower()}")
+    beside = home.root.with_name(
+        f"{home.root.name}-until-{at[:19].replace(':', '').replace('-', '').lower()}"
+    )
     home.root.rename(beside)
     return beside
 
