@@ -3,7 +3,6 @@
 from pathlib import Path
 
 from licence_audit.run import set_aside
-
 from seamwork.platform.home import PlatformHome
 
 
