@@ -140,6 +140,7 @@ async def test_a_breaking_change_goes_all_its_way_and_no_invoice_is_refused(stag
         story.change(OLD, {})
         refused = await story.hand_over()
         told = await stage.decided(refused.crossing.task, Refused)
+        page = await story.type("Looked up")
     finally:
         await stage.leave(old)
         if new is not None:
@@ -151,3 +152,12 @@ async def test_a_breaking_change_goes_all_its_way_and_no_invoice_is_refused(stag
     assert "move to invoice 2.0.0" in warned.warnings[0].reason
     assert "contract-retired" == told.rule
     assert "its successor is invoice 2.0.0" in told.reason
+    history = {
+        row.split("|")[1].strip(): row for row in page.splitlines() if row.startswith(("| 1.0", "| 2.0"))
+    }
+    assert "retired" in history["1.0.0"]
+    assert "active" in history["2.0.0"]
+    assert "rosa for books" in history["2.0.0"]
+    assert "a major change" in history["2.0.0"]
+    assert re.search(r"- deprecated from .*, and ends at 2027-06-30T00:00:00; 2.0.0 takes its place", page)
+    assert "### biller → bookkeeper under invoice" in page

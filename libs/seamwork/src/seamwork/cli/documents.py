@@ -9,6 +9,7 @@ import click
 import msgspec
 
 from seamwork.broker.principal import agent as agent_principal
+from seamwork.cli.contract_docs import docs
 from seamwork.cli.contract_new import new
 from seamwork.cli.contract_sign import sign
 from seamwork.cli.contract_tests import test_contracts
@@ -122,7 +123,7 @@ def contracts() -> None:
     """Check and compare contracts, the agreements of seams, and look at those of the platform."""
 
 
-for _command in (check, diff, new, types, test_contracts, sign, deprecate, retire):
+for _command in (check, diff, new, types, test_contracts, docs, sign, deprecate, retire):
     contracts.add_command(_command)
 
 

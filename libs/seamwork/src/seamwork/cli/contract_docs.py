@@ -1,0 +1,109 @@
+"""``seamwork contracts docs``: a page for each contract, with its runbook and its history."""
+
+import asyncio
+from collections.abc import Iterable
+from pathlib import Path
+
+import click
+
+from seamwork.authoring.folder import read_folder
+from seamwork.cli.terminal import answer, door_of, json_option, platform_option
+from seamwork.contracts.shelf import Shelf
+from seamwork.documents import AnyDocument, Contract, parse_version
+from seamwork.documents.consent import Consent
+from seamwork.errors import MisconfiguredError
+from seamwork.seams.contract_page import Kept, contract_page
+from seamwork.seams.page import Page, as_html, as_markdown
+from seamwork.seams.seam import latest_flows, seams_of
+
+
+@click.command("docs")
+@click.argument("paths", nargs=-1, type=click.Path(exists=True, path_type=Path))
+@click.option("--name", help="Only the contract of this name.")
+@click.option(
+    "--out", type=click.Path(file_okay=False, path_type=Path),
+    help="Write NAME.md and NAME.html into this folder; without it the Markdown is printed.",
+)  # fmt: skip
+@platform_option
+@json_option
+def docs(paths: tuple[Path, ...], name: str | None, out: Path | None, platform: str) -> None:
+    """
+    Write a page for each contract: its seams' runbook, what may cross, and the history of its versions.
+
+    PATHS are files, or folders of YAML files; flows and agents among them give the runbook its seams. Without PATHS
+    the pages are of what the platform that runs has published, with activations and whoever signed.
+
+    \b
+      seamwork contracts docs contracts/ documents/ --out pages
+      seamwork contracts docs --name licence-facts
+    """
+    if paths:
+        kept, documents = _in_files(read_folder(*paths))
+    else:
+        kept, documents = asyncio.run(_live(platform))
+    if name is not None:
+        kept = {known: versions for known, versions in kept.items() if known == name}
+    if not kept:
+        where = ", ".join(map(str, paths)) or f"platform {platform}"
+        raise MisconfiguredError(f"there is no contract {name or ''} in {where}".replace("  ", " "))
+    shelf = Shelf(documents)
+    seams = [seam for flow in latest_flows(shelf) for seam in seams_of(flow, shelf)]
+    pages = {
+        known: contract_page(versions, [seam for seam in seams if seam.edge.contract == known])
+        for known, versions in sorted(kept.items())
+    }
+    files = {} if out is None else {known: _write(out, known, page) for known, page in pages.items()}
+    value = [
+        {
+            "contract": known,
+            "versions": [one.contract.version for one in kept[known]],
+            "files": files.get(known, []),
+        }
+        for known in pages
+    ]
+
+    def text() -> str:
+        if out is not None:
+            return "\n".join(path for written in files.values() for path in written)
+        return "\n".join(as_markdown(page) for page in pages.values())
+
+    answer(value, text)
+
+
+def _write(folder: Path, name: str, page: Page) -> list[str]:
+    folder.mkdir(parents=True, exist_ok=True)
+    written = {folder / f"{name}.md": as_markdown(page), folder / f"{name}.html": as_html(page)}
+    for path, text in written.items():
+        path.write_text(text, encoding="utf-8")
+    return [str(path) for path in written]
+
+
+def _in_files(documents: tuple[AnyDocument, ...]) -> tuple[dict[str, list[Kept]], tuple[AnyDocument, ...]]:
+    consents = [one for one in documents if isinstance(one, Consent)]
+    found = (Kept(one, _signed(consents, one)) for one in documents if isinstance(one, Contract))
+    return _by_name(found), documents
+
+
+async def _live(platform: str) -> tuple[dict[str, list[Kept]], tuple[AnyDocument, ...]]:
+    async with door_of(platform).publisher() as publisher:
+        catalog = await publisher.catalog()
+    documents = catalog.documents()
+    consents = [one for one in documents if isinstance(one, Consent)]
+    found = (
+        Kept(entry.document, _signed(consents, entry.document), entry.activations, entry.appended_at)
+        for entry in catalog.entries("Contract")
+        if isinstance(entry.document, Contract)
+    )
+    return _by_name(found), documents
+
+
+def _signed(consents: list[Consent], contract: Contract) -> tuple[Consent, ...]:
+    wanted = (contract.name, contract.version)
+    return tuple(one for one in consents if (one.spec.contract, one.spec.version) == wanted)
+
+
+def _by_name(found: Iterable[Kept]) -> dict[str, list[Kept]]:
+    kept: dict[str, list[Kept]] = {}
+    for one in sorted(found, key=lambda one: parse_version(one.contract.version)):
+        kept.setdefault(one.contract.name, []).append(one)
+    return kept

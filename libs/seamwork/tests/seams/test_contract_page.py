@@ -1,0 +1,178 @@
+"""A contract's page says who answers at night, what may cross, and how it came to be so."""
+
+import json
+import re
+import shlex
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner
+
+from seamwork.catalog.entries import Activation
+from seamwork.cli import seamwork
+from seamwork.contracts.masking import Mask
+from seamwork.contracts.shelf import Shelf
+from seamwork.documents import AnyDocument, Contract, Flow
+from seamwork.documents.consent import Consent
+from seamwork.runtime.metrics import METRICS
+from seamwork.seams.contract_page import Kept, contract_page, first_commands
+from seamwork.seams.fields import fields
+from seamwork.seams.page import as_html, as_markdown
+from seamwork.seams.seam import seams_of
+from seamwork.testing.documents import document
+from seamwork.testing.html import faults
+
+ROOT = Path(__file__).parents[4]
+AUDIT = [str(ROOT / "examples" / "licence-audit" / name) for name in ("contracts", "documents")]
+SCHEMA: dict[str, Any] = {
+    "type": "object", "additionalProperties": False, "required": ["name", "lines"],
+    "properties": {
+        "name": {"type": "string", "maxLength": 9, "x-sensitive": True},
+        "lines": {"type": "array", "maxItems": 3, "items": {"$ref": "#/$defs/line"}},
+        "kind": {"enum": ["a", "b"]},
+    },
+    "$defs": {"line": {"type": "object", "properties": {
+        "qty": {"type": "integer", "minimum": 1}, "iban": {"type": "string"}, "parts": {"$ref": "#/$defs/line"}}}},
+}  # fmt: skip
+RULE = {"name": "some", "expr": "size(this.lines) > 0", "message": "<b>no lines</b>"}
+
+
+def contract(version: str = "1.0.0", **spec: Any) -> Contract:
+    """A contract with a bit of everything."""
+    whole = {
+        "input": {"schema": SCHEMA, "rules": [RULE]}, "masking": ["/lines/*/iban"],
+        "owners": {"team": "seams", "contact": "the team's channel", "escalation": ["ada", "grace"]},
+        "errorBudget": {"per": "day", "refusals": 3, "late": 4}, **spec,
+    }  # fmt: skip
+    made = document("Contract", "orders", version, **whole)
+    assert isinstance(made, Contract)
+    return made
+
+
+def consent(team: str, person: str) -> Consent:
+    """The word of a team."""
+    spec = {
+        "contract": "orders", "version": "2.0.0", "sha256": "0" * 64, "team": team, "person": person,
+        "kid": "k", "signature": "s",
+    }  # fmt: skip
+    written = {
+        "apiVersion": "seamwork.dev/v1", "kind": "Consent", "spec": spec,
+        "metadata": {"name": f"orders-{team}", "version": "1.0.0"},
+    }  # fmt: skip
+    return Consent.model_validate(written)
+
+
+def flow() -> tuple[AnyDocument, ...]:
+    """A flow with one seam, and who works at its end."""
+    edges = [{"from": "a", "to": "b", "contract": "orders", "versions": "*", "reason": "b knows orders"}]
+    agent = document("Agent", "b", accepts=[{"contract": "orders", "versions": "*"}])
+    return document("Flow", "f", edges=edges), agent
+
+
+def page(*versions: Kept) -> str:
+    """The page as Markdown; as HTML it has no fault."""
+    made, agent = flow()
+    assert isinstance(made, Flow)
+    shelf = Shelf([made, agent, *(one.contract for one in versions)])
+    found = contract_page(versions, seams_of(made, shelf))
+    assert [] == faults(as_html(found))
+    return as_markdown(found)
+
+
+def test_the_runbook_says_who_is_called_when_and_what_to_type_first() -> None:
+    """Owner, escalation, what happens without the receiver, alerts, three commands."""
+    text = page(Kept(contract()))
+
+    for sentence in (
+        "### a → b under orders",
+        "Owner: seams (downstream); reach them at the team's channel.",
+        "Escalation: ada → grace; each has 900 s before the next is asked as well.",
+        "Who does the work: b 1.0.0. For: b knows orders",
+        "more than 3 refusals or 4 late answers per day",
+        "seamwork tasks --refused --owner seams --since 1h",
+    ):
+        assert sentence in text
+    assert "&lt;b>no lines&lt;/b>" in page(Kept(contract()))
+    assert "no error budget is agreed" in page(Kept(contract(errorBudget=None)))
+
+
+def test_every_alert_is_a_metric_that_there_is() -> None:
+    """A runbook that names what nobody counts is worse than none."""
+    named = set(re.findall(r"(seamwork_[a-z_]+)\{", page(Kept(contract()))))
+
+    assert 3 == len(named)
+    assert {name.removesuffix("_total") for name in named} <= {metric.name for metric in METRICS}
+
+
+@pytest.mark.parametrize("line", first_commands(contract()))
+def test_every_command_of_the_runbook_can_be_typed(line: str) -> None:
+    """It is understood: nothing runs here that it could speak to, and it says so."""
+    words = [word for word in shlex.split(line, comments=True)[1:] if word != "TASK"]
+    done = CliRunner().invoke(seamwork, [*words, "--help"])
+
+    assert 0 == done.exit_code, done.output
+    assert all(word in done.output for word in words if word.startswith("--"))
+
+
+def test_fields_are_told_with_their_bounds_and_whether_people_see_them() -> None:
+    """Through references and lists; one that goes round comes to an end."""
+    told = {one.path: one for one in fields(SCHEMA, Mask(SCHEMA, ["/lines/*/iban"]))}
+
+    assert ("string", True, "maxLength 9", True) == (
+        told["name"].type, told["name"].required, told["name"].bounds, told["name"].hidden
+    )  # fmt: skip
+    assert ("array of object", "maxItems 3") == (told["lines"].type, told["lines"].bounds)
+    assert ("integer", False, "minimum 1", False) == (
+        told["lines[].qty"].type, told["lines[].qty"].required, told["lines[].qty"].bounds,
+        told["lines[].qty"].hidden,
+    )  # fmt: skip
+    assert told["lines[].iban"].hidden
+    assert ("one of several", "enum a, b") == (told["kind"].type, told["kind"].bounds)
+    assert len(told) < 40
+
+
+def test_the_history_says_what_changed_for_whom_and_who_signed() -> None:
+    """The newest first; a version from a file knows nothing of its activation."""
+    narrower = {**SCHEMA, "required": ["name", "lines", "kind"]}
+    old = Activation("active", None, 1_767_225_600_000)
+    gone = Activation("deprecated", None, 1_769_904_000_000, 1, 1_780_272_000_000, "2.0.0")
+    text = page(
+        Kept(contract(), (), (old, gone), 1_767_225_600_000),
+        Kept(
+            contract("2.0.0", input={"schema": narrower}), (consent("books", "rosa"),), (), 1_769_904_000_000
+        ),
+        Kept(contract("2.0.1", input={"schema": narrower}, purpose="Other words.")),
+    )
+    rows = {line.split("|")[1].strip(): line for line in text.splitlines() if re.match(r"\| \d", line)}
+
+    assert ["2.0.1", "2.0.0", "1.0.0"] == list(rows)
+    assert "deprecated" in rows["1.0.0"]
+    assert "rosa for books" in rows["2.0.0"]
+    assert "a major change" in rows["2.0.0"]
+    assert "from a file" in rows["2.0.1"]
+    assert "a patch change" in rows["2.0.1"]
+    assert (
+        "deprecated from 2026-02-01T00:00:00, and ends at 2026-06-01T00:00:00; 2.0.0 takes its place" in text
+    )
+    assert (
+        "input, backward: no: the schema refuses what the other allows; newly refused, for example:" in text
+    )
+
+
+def test_the_audits_contracts_have_their_pages(tmp_path: Path) -> None:
+    """Written as Markdown and HTML, told to programs, printed; a name that there is not is said."""
+    run = CliRunner().invoke
+    done = run(seamwork, ["contracts", "docs", *AUDIT, "--out", str(tmp_path), "--json"])
+    written = [path for one in json.loads(done.output) for path in one["files"]]
+
+    assert 6 == len(json.loads(done.output))
+    assert {str(path) for path in tmp_path.iterdir()} == set(written)
+    assert [] == [
+        fault for path in tmp_path.glob("*.html") for fault in faults(path.read_text(encoding="utf-8"))
+    ]
+    printed = run(seamwork, ["contracts", "docs", *AUDIT, "--name", "licence-facts"]).output
+    assert printed.startswith("# Contract licence-facts\n")
+    assert "planner → [extract-licence] under licence-facts" in printed
+    missing = run(seamwork, ["contracts", "docs", *AUDIT, "--name", "nothing"])
+    assert "there is no contract nothing in" in str(missing.exception)
