@@ -9,14 +9,13 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
-from seamwork.catalog.entries import Activation
 from seamwork.cli import seamwork
 from seamwork.contracts.masking import Mask
 from seamwork.contracts.shelf import Shelf
 from seamwork.documents import AnyDocument, Contract, Flow
 from seamwork.documents.consent import Consent
 from seamwork.runtime.metrics import METRICS
-from seamwork.seams.contract_page import Kept, contract_page, first_commands
+from seamwork.seams.contract_page import Kept, Turn, contract_page, first_commands
 from seamwork.seams.fields import fields
 from seamwork.seams.page import as_html, as_markdown
 from seamwork.seams.seam import seams_of
@@ -135,8 +134,8 @@ def test_fields_are_told_with_their_bounds_and_whether_people_see_them() -> None
 def test_the_history_says_what_changed_for_whom_and_who_signed() -> None:
     """The newest first; a version from a file knows nothing of its activation."""
     narrower = {**SCHEMA, "required": ["name", "lines", "kind"]}
-    old = Activation("active", None, 1_767_225_600_000)
-    gone = Activation("deprecated", None, 1_769_904_000_000, 1, 1_780_272_000_000, "2.0.0")
+    old = Turn("active", 1_767_225_600_000)
+    gone = Turn("deprecated", 1_769_904_000_000, 1_780_272_000_000, "2.0.0")
     text = page(
         Kept(contract(), (), (old, gone), 1_767_225_600_000),
         Kept(

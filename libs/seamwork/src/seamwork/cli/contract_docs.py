@@ -7,12 +7,13 @@ from pathlib import Path
 import click
 
 from seamwork.authoring.folder import read_folder
+from seamwork.catalog.entries import Entry
 from seamwork.cli.terminal import answer, door_of, json_option, platform_option
 from seamwork.contracts.shelf import Shelf
 from seamwork.documents import AnyDocument, Contract, parse_version
 from seamwork.documents.consent import Consent
 from seamwork.errors import MisconfiguredError
-from seamwork.seams.contract_page import Kept, contract_page
+from seamwork.seams.contract_page import Kept, Turn, contract_page
 from seamwork.seams.page import Page, as_html, as_markdown
 from seamwork.seams.seam import latest_flows, seams_of
 
@@ -90,7 +91,7 @@ async def _live(platform: str) -> tuple[dict[str, list[Kept]], tuple[AnyDocument
     documents = catalog.documents()
     consents = [one for one in documents if isinstance(one, Consent)]
     found = (
-        Kept(entry.document, _signed(consents, entry.document), entry.activations, entry.appended_at)
+        Kept(entry.document, _signed(consents, entry.document), _turns(entry), entry.appended_at)
         for entry in catalog.entries("Contract")
         if isinstance(entry.document, Contract)
     )
@@ -100,6 +101,10 @@ async def _live(platform: str) -> tuple[dict[str, list[Kept]], tuple[AnyDocument
 def _signed(consents: list[Consent], contract: Contract) -> tuple[Consent, ...]:
     wanted = (contract.name, contract.version)
     return tuple(one for one in consents if (one.spec.contract, one.spec.version) == wanted)
+
+
+def _turns(entry: Entry) -> tuple[Turn, ...]:
+    return tuple(Turn(one.status, one.from_at, one.ends_at, one.successor) for one in entry.activations)
 
 
 def _by_name(found: Iterable[Kept]) -> dict[str, list[Kept]]:

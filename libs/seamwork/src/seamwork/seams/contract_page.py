@@ -9,7 +9,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
-from seamwork.catalog.entries import Activation
 from seamwork.contracts.compare import NOTHING
 from seamwork.contracts.compiled import promises
 from seamwork.contracts.difference import Difference, Way, compare_contracts
@@ -27,6 +26,16 @@ _STATUS: dict[str, Tone] = {"active": "good", "deprecated": "fair", "retired": "
 
 
 @dataclass(frozen=True)
+class Turn:
+    """One activation of a version: which status it got, from when (ms), until when, and what takes its place."""
+
+    status: str
+    from_at: int
+    ends_at: int | None = None
+    successor: str | None = None
+
+
+@dataclass(frozen=True)
 class Kept:
     """
     One version of a contract, with what is known of its life.
@@ -36,7 +45,7 @@ class Kept:
 
     contract: Contract
     consents: tuple[Consent, ...] = ()
-    activations: tuple[Activation, ...] = ()
+    turns: tuple[Turn, ...] = ()
     published_at: int | None = None
 
 
@@ -249,18 +258,17 @@ def _word(consent: Consent) -> str:
 
 
 def _status(kept: Kept) -> Cell:
-    if not kept.activations:
+    if not kept.turns:
         return Cell("not known" if kept.published_at is None else "draft")
-    last = kept.activations[-1]
+    last = kept.turns[-1]
     return Cell(last.status, _STATUS.get(last.status, "plain"))
 
 
 def _lived(kept: Kept) -> Iterator[str]:
-    for one in kept.activations:
+    for one in kept.turns:
         ends = "" if one.ends_at is None else f", and ends at {rfc3339(one.ends_at)[:19]}"
         successor = "" if one.successor is None else f"; {one.successor} takes its place"
-        mode = "" if one.mode in {None, "enforce"} else f" ({one.mode})"
-        yield f"{one.status}{mode} from {rfc3339(one.from_at)[:19]}{ends}{successor}"
+        yield f"{one.status} from {rfc3339(one.from_at)[:19]}{ends}{successor}"
 
 
 def _told(change: Difference) -> Iterator[str]:
@@ -284,4 +292,4 @@ def _counted(versions: Sequence[Kept]) -> str:
 def _stands(kept: Kept) -> str:
     if kept.published_at is None:
         return "read from a file, so nothing is known of its activation"
-    return f"it is {kept.activations[-1].status}" if kept.activations else "it was never activated"
+    return f"it is {kept.turns[-1].status}" if kept.turns else "it was never activated"
