@@ -165,6 +165,62 @@ async def test_a_second_instance_takes_over_what_the_first_leaves(bench: Bench) 
     await router.stop()
 
 
+async def test_finished_work_is_not_run_again_by_another_instance(bench: Bench) -> None:
+    """
+    What was accepted behind work that hangs is not committed yet; whoever takes over passes over it all the same.
+
+    Only the one that hung runs again.
+    """
+    router, ran = await bench.router(), list[str]()
+    first, second = _noting(ran, "first"), _noting(ran, "second")
+    await first.start(settings=bench.settings("extractor", grace_s=0.1))
+    stuck = await router.dispatch("extractor", {"n": "stuck"})
+    await router.next(Progress)
+    done = await router.dispatch("extractor", {"n": "done"})
+    result = await router.next(Result)
+    await router.tell("accepted", done, result.record.id)
+    await first.stop()
+    log = await bench.log("agent-extractor")
+    committed = await log.committed(GROUP, [Partition(INBOX, 0)])
+    await second.start(settings=bench.settings("extractor", grace_s=0.1))
+    await router.next(Progress)
+    fresh = await router.dispatch("extractor", {"n": "fresh"})
+    again = await router.next(Result)
+    await second.stop()
+
+    assert {} == committed or {Partition(INBOX, 0): 0} == committed
+    assert (answer_id(done.dispatch, 0), answer_id(fresh.dispatch, 0)) == (result.record.id, again.record.id)
+    assert ["first stuck", "first done", "second stuck", "second fresh"] == ran
+    assert stuck.dispatch != done.dispatch
+    await router.stop()
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(240)
+async def test_an_agent_stops_though_the_log_is_gone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The broker is frozen, so that nothing is refused and nothing answered; the agent does not wait for it."""
+    for place in ("bus.membership.GOODBYE_S", "bus.kafka.GOODBYE_S", "agent.desk._LAST_BEAT_S"):
+        monkeypatch.setattr(f"seamwork.{place}", 0.5)
+    testbed = await asyncio.to_thread(KafkaTestbed, tmp_path)
+    try:
+        platform = await asyncio.to_thread(testbed.platform, agent_principal("extractor"))
+        bench, agent = Bench(platform), _stuck()
+        router = await bench.router()
+        await agent.start(settings=bench.settings("extractor", grace_s=0.1))
+        await router.dispatch("extractor", {"n": "1"})
+        await router.next(Progress)
+        await router.stop()
+        await bench.close()
+        os.kill(testbed.broker.pid, signal.SIGSTOP)
+        try:
+            async with asyncio.timeout(30):
+                await agent.stop()
+        finally:
+            os.kill(testbed.broker.pid, signal.SIGCONT)
+    finally:
+        await asyncio.to_thread(testbed.close)
+
+
 async def test_an_initiator_begins_a_task_and_hears_of_it(bench: Bench) -> None:
     """The root handoff has no stamp; its answer or its refusal comes to the initiator's inbox."""
     router, log = await bench.router(), await bench.log("agent-operator")
@@ -249,6 +305,20 @@ def _stuck() -> Agent:
     @agent.accepts("licence-facts", "1.0.0")
     async def extract(parsed: dict[str, str], task: Task) -> dict[str, str]:
         await asyncio.Event().wait()
+        return parsed
+
+    return agent
+
+
+def _noting(ran: list[str], name: str) -> Agent:
+    agent = Agent("extractor", "1.0.0")
+
+    @agent.accepts("licence-facts", "1.0.0")
+    async def extract(parsed: dict[str, str], task: Task) -> dict[str, str]:
+        ran.append(f"{name} {parsed['n']}")
+        if parsed["n"] == "stuck":
+            await task.progress("waiting")
+            await asyncio.Event().wait()
         return parsed
 
     return agent

@@ -302,3 +302,24 @@ def test_an_error_is_retried_and_then_passed_on(bench: Bench) -> None:
     assert ["extractor", "extractor", "extractor", "backup"] == [work.agent for work in bench.works]
     assert ["error"] == [answer.outcome for answer in bench.answers]
     assert "task-ended: task-failed" == bench.said[-1]
+
+
+def test_what_was_spent_before_a_crash_is_not_taken_back(bench: Bench) -> None:
+    """A function that runs again counts from nothing; the larger figure stands, and what is unknown stays so."""
+    work = bench.begin()
+    mine = {
+        "task": work.task,
+        "source": "extractor@1.0.0",
+        "dispatch": work.dispatch,
+        "stamp": bench.stamp(work),
+    }
+    for number, spent in enumerate((Spent(micro_usd=90, requests=3), Spent(micro_usd=20, requests=4))):
+        crossing = bench.send("usage", id=f"u-{number}", spent=spent, **mine)
+        bench.vote(crossing, "contract-validator")
+    bench.answer(work, spent=Spent(micro_usd=70))
+    noted = [one.spent for one in bench.decisions if one.__struct_config__.tag == "noted"]
+    (accepted,) = (one for one in bench.decisions if isinstance(one, Accepted))
+
+    assert [(90, 3), (90, 4)] == [(one.micro_usd, one.requests) for one in noted]
+    assert Spent(micro_usd=90) == accepted.spent
+    assert 90 == bench.decisions[-1].spent_micro_usd

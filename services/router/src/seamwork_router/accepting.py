@@ -2,6 +2,8 @@
 
 from collections.abc import Iterator
 
+import msgspec
+
 from seamwork.records.authority import Spent
 from seamwork.records.crossing import Outcome
 from seamwork.records.decision import Accepted, Noted, Overrun, TaskOutcome
@@ -28,6 +30,7 @@ def accept(scene: Scene, task: Task, errand: Errand, dispatch: Dispatch, tally: 
     facts, result, source = scene.facts, scene.facts.result, dispatch.plan.receiver
     if result is None:
         return
+    spent = grown(dispatch.spent, facts.spent)
     step = next_step(scene.context, task, errand, "error") if result.outcome == "error" else None
     joined = join(task, errand, result.outcome)
     ordered = None if dispatch.case is None else resolution(facts)
@@ -46,14 +49,14 @@ def accept(scene: Scene, task: Task, errand: Errand, dispatch: Dispatch, tally: 
         answers=errand.facts.id,
         outcome=joined.outcome,
         source=source,
-        spent=facts.spent,
+        spent=spent,
         gaps=joined.gaps,
         delivered=delivered(scene.live),
     )
     yield decided(scene, decision)
     yield ev.NoteTaken(
         task=task.id, crossing=errand.facts.id, dispatch=dispatch.id, id=facts.id, content=facts.content,
-        spent=facts.spent,
+        spent=spent,
     )  # fmt: skip
     yield ev.DispatchClosed(
         task=task.id, crossing=errand.facts.id, dispatch=dispatch.id, receiver=source, why="accepted",
@@ -64,8 +67,8 @@ def accept(scene: Scene, task: Task, errand: Errand, dispatch: Dispatch, tally: 
         remember=True, attempt=scene.live.attempt,
     )  # fmt: skip
     yield ev.CrossingClosed(offset=facts.offset, refused=False, at=scene.now)
-    if over_ceiling(dispatch, facts.spent):
-        yield _overrun(scene, dispatch, facts.spent)
+    if over_ceiling(dispatch, spent):
+        yield _overrun(scene, dispatch, spent)
     yield from _pass_on(scene, task, errand, dispatch, joined, step)
 
 
@@ -100,7 +103,8 @@ def _pass_on(
         task=task.id, crossing=errand.facts.id, how="answered", outcome=joined.outcome, degraded=degraded
     )
     if origin.facts.id == task.root:
-        final = None if scene.facts.spent is None else (dispatch.id, scene.facts.spent)
+        spent = grown(dispatch.spent, scene.facts.spent)
+        final = None if spent is None else (dispatch.id, spent)
         yield from end_task(
             scene.context, task, _TASK_OUTCOMES[joined.outcome], final=final, gaps=joined.gaps
         )
@@ -151,6 +155,7 @@ def note(scene: Scene, tally: Tally) -> Iterator[ev.Event]:
     if mistaken is not None:
         yield from _mistaken(scene, tally, mistaken)
         return
+    spent = facts.spent if scene.named is None else grown(scene.named.spent, facts.spent)
     yield decided(
         scene,
         Noted(
@@ -158,19 +163,19 @@ def note(scene: Scene, tally: Tally) -> Iterator[ev.Event]:
             rule="noted",
             what="usage" if facts.kind == "usage" else "progress",
             dispatch=facts.dispatch or "",
-            spent=facts.spent,
+            spent=spent,
             note=facts.note,
         ),
     )
     yield ev.NoteTaken(
         task=facts.task, crossing=crossing, dispatch=facts.dispatch or "", id=facts.id, content=facts.content,
-        spent=facts.spent,
+        spent=spent,
     )  # fmt: skip
     yield ev.CrossingClosed(offset=facts.offset, refused=False, at=scene.now)
     task, errand, dispatch = scene.task, scene.errand, scene.named
-    if task is None or errand is None or dispatch is None or not over_ceiling(dispatch, facts.spent):
+    if task is None or errand is None or dispatch is None or not over_ceiling(dispatch, spent):
         return
-    yield _overrun(scene, dispatch, facts.spent)
+    yield _overrun(scene, dispatch, spent)
     if dispatch.is_open:
         problem = Problem("overrun", "it spent more than its ceiling")
         yield from fail(scene.context, task, errand, "overrun", problem)
@@ -185,6 +190,23 @@ def _mistaken(scene: Scene, tally: Tally, problem: Problem) -> Iterator[ev.Event
 
 
 _CONFLICT = Problem("conflict", "the id was used before, for another content")
+
+
+def grown(before: Spent | None, said: Spent | None) -> Spent | None:
+    """
+    Return what a dispatch has spent after it said so again: each figure is cumulative, so none goes back.
+
+    A function that runs again after a crash counts from nothing; what it had reported before is spent all the same.
+    What it does not know, or does not say, stays unknown.
+    """
+    if before is None or said is None:
+        return said
+    most = {
+        name: max(old, new)
+        for name in Spent.__struct_fields__
+        if (old := getattr(before, name)) is not None and (new := getattr(said, name)) is not None
+    }
+    return msgspec.structs.replace(said, **most)
 
 
 def over_ceiling(dispatch: Dispatch, spent: Spent | None) -> bool:

@@ -131,7 +131,12 @@ class Agent:
             raise
 
     async def stop(self) -> None:
-        """Take nothing new, finish within the settings' grace, commit, leave."""
+        """
+        Take nothing new, finish within the settings' grace, commit, leave.
+
+        A log that does not answer is not waited for: the group finds out by itself, and what was not committed is
+        delivered again.
+        """
         desk, self._desk = self._desk, None
         if desk is None:
             return

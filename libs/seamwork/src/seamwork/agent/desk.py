@@ -37,6 +37,7 @@ _BATCH = 500
 _WAIT_MS = 250
 _BREATHE_EVERY = 32  # records examined, some 0.1 ms each, before others get the loop
 _REMEMBERED = 10_000  # dispatches that are over, by id
+_LAST_BEAT_S = 2.0
 _HELD_BYTES = 32 * 1024 * 1024  # payloads of queued work; beyond it they are read again when their turn comes
 
 
@@ -148,7 +149,7 @@ class Desk:
         await asyncio.gather(*self._work, return_exceptions=True)
         if self._membership is not None:
             self._commit(self._lanes.values())
-            await self._say_alive("draining")
+            await self._say_goodbye()
             await self._membership.stop()
         if self._reader is not None:
             await self._reader.stop()
@@ -431,6 +432,13 @@ class Desk:
             return
         if isinstance(confirmation, Rejected):
             self._logger.error("heartbeats cannot be written", error=confirmation.error)
+
+    async def _say_goodbye(self) -> None:
+        try:
+            async with asyncio.timeout(_LAST_BEAT_S):
+                await self._say_alive("draining")
+        except TimeoutError:
+            self._logger.warning("the log does not answer; gone without a last heartbeat")
 
     def _settle_quiet(self) -> None:
         if self._draining and self._running == 0:

@@ -25,6 +25,7 @@ EARLIEST = -2
 LATEST = -1
 READ_UNCOMMITTED = 0
 REQUEST_TIMEOUT_MS = 10_000
+GOODBYE_S = 10.0  # for each of the last words to a broker that may be gone
 PATIENCE_S = 30.0  # a broker's restart takes less
 NEW_TOPIC_PATIENCE_S = 1.0  # a topic made just now reaches all brokers in less
 _MISSED_S = 10.0

@@ -1,15 +1,17 @@
 """The log port on a real Kafka, by aiokafka."""
 
+import asyncio
 from collections import defaultdict
 from collections.abc import Sequence
 from typing import Self
 
+import structlog
 from aiokafka import errors as kafka_errors
 from aiokafka.protocol.commit import OffsetFetchRequest
 from aiokafka.protocol.coordination import FindCoordinatorRequest
 
 from seamwork.bus.appender import Appender
-from seamwork.bus.connection import EARLIEST, LATEST, Connection, unknown_topic
+from seamwork.bus.connection import EARLIEST, GOODBYE_S, LATEST, Connection, unknown_topic
 from seamwork.bus.cursor import KafkaReader, read_range
 from seamwork.bus.membership import KafkaMembership
 from seamwork.bus.port import Appended, Assigned, Confirmation, Partition, Revoked
@@ -68,9 +70,14 @@ class KafkaLog:
 
     async def stop(self) -> None:
         """Flush and close everything; readers and memberships are stopped by whoever opened them."""
-        await self._appender.stop()
-        await self._publisher.stop()
-        await self._connection.stop()
+        try:
+            async with asyncio.timeout(GOODBYE_S):
+                await self._appender.stop()
+                await self._publisher.stop()
+        except TimeoutError:
+            structlog.get_logger("log").warning("closed-unanswered")  # whoever sent it has no answer either
+        finally:
+            await self._connection.stop()
 
     async def own(self, group: str, lead: str, assigned: Assigned, revoked: Revoked) -> KafkaMembership:
         """Join *group* (without prefix) on the topic *lead*; see the port."""

@@ -16,7 +16,7 @@ from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
 from aiokafka import errors as kafka_errors
 from aiokafka.coordinator.assignors.range import RangePartitionAssignor
 
-from seamwork.bus.connection import REQUEST_TIMEOUT_MS, unreachable
+from seamwork.bus.connection import GOODBYE_S, REQUEST_TIMEOUT_MS, unreachable
 from seamwork.bus.port import Assigned, NotAuthorisedError, Partition, Revoked
 from seamwork.errors import RetryableError, SeamworkError
 from seamwork.settings.kafka import KafkaAccess
@@ -89,7 +89,12 @@ class KafkaMembership(ConsumerRebalanceListener):  # type: ignore[misc]  # untyp
         self._keeping = self._handing_over = None
         if self._owned and not self._end.done():
             await self._revoke()
-        await self._consumer.stop()
+        try:
+            async with asyncio.timeout(GOODBYE_S):
+                await self._consumer.stop()
+        except TimeoutError:
+            self._logger.warning("left-without-goodbye")  # the group finds out when the session ends
+            await self._consumer._client.close()  # noqa: SLF001  # what its own stop did not come to
         if not self._end.done():
             self._end.set_result(None)
 
@@ -133,8 +138,11 @@ class KafkaMembership(ConsumerRebalanceListener):  # type: ignore[misc]  # untyp
         except Exception as error:  # noqa: BLE001  # whatever it is, the place is lost
             self._poison(error)
         self._owned = frozenset()
-        with contextlib.suppress(kafka_errors.KafkaError):  # lost, they are read again: harmless
-            await self._commit()
+        with contextlib.suppress(
+            kafka_errors.KafkaError, TimeoutError
+        ):  # lost, they are read again: harmless
+            async with asyncio.timeout(GOODBYE_S):
+                await self._commit()
         self._positions.clear()
 
     async def _keep(self) -> None:

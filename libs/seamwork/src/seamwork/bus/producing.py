@@ -149,9 +149,11 @@ class Producer:
     async def stop(self) -> None:
         """Wait for what is on its way."""
         open_answers = [posted.answer for queue in self._queues.values() for posted in queue]
-        if open_answers:
-            await asyncio.wait(open_answers)
-        self.abort()
+        try:
+            if open_answers:
+                await asyncio.wait(open_answers)
+        finally:
+            self.abort()
 
     def abort(self) -> None:
         """Give up: whatever has no answer gets none."""
