@@ -165,6 +165,7 @@ COPIES = [
     Broken("unknown-capability", FLOW, {"/spec/edges/5/capability": "compose-reprot"}, whole=True),
     Broken("unknown-budget", OPERATOR, {"/spec/budget": "audits"}, whole=True),
     Broken("unknown-gate", POLICY, {}, beside=tuple(GATES)),
+    Broken("owner-not-named", FACTS, {"/spec/owners/team": "nobody-yet"}),
     Broken("policy-not-enforced", POLICY, {"/spec/mode": "shadow"}),
     Broken("approvers-missing", POLICY, {}, beside=(PERSON,)),
     # Flows.

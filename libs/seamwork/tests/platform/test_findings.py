@@ -72,6 +72,7 @@ def down(**fields: Any) -> dict[str, Any]:
     return {"services": (service(ready=False, **fields),)}
 
 
+EDGE = {"from": "planner", "to": "extractor"}
 PAUSED = {("Agent", "idle", "1.0.0"): (Activation("active", "paused", 0),)}
 CLOSING: dict[str, dict[str, Any]] = {
     "not-running": {"state": None},
@@ -103,6 +104,7 @@ NOTED: dict[str, dict[str, Any]] = {
     },
     "paused": {"catalog": Catalog.of([*SOUND, document("Agent", "idle")], PAUSED)},
     "untidied": {"state": RunState(supervisor=1, state="ready", tidied=1)},
+    "ungoverned": {"catalog": Catalog.of([*SOUND, document("Flow", "line", mode="observe", edges=[EDGE])])},
     "audit-away": {"unknown": {"audit-sink": "it does not answer"}},
 }  # fmt: skip
 

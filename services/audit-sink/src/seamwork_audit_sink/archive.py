@@ -106,6 +106,13 @@ class Archive:
             begin = max(0, size - limit)
             return [Row(*row) for row in db.execute(query, (begin, *types))], begin == 0
 
+    def crossing(self, partition: int, offset: int) -> Row | None:
+        """Return what lies at a place of ``handoffs``, whole, or None where nothing was taken in from there."""
+        query = f'SELECT {_COLUMNS} FROM records WHERE topic = ? AND "partition" = ? AND "offset" = ?'  # noqa: S608
+        with self._reading() as db:
+            row = db.execute(query, ("handoffs.v1", partition, offset)).fetchone()
+            return None if row is None else Row(*row)
+
     def counts(self) -> list[tuple[str, str, str, int]]:
         """Return what was counted: what, by which name, divided by which detail, how many."""
         with self._reading() as db:

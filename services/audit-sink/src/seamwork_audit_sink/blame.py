@@ -30,6 +30,7 @@ def blame(trace: Trace) -> Blame:
             state=trace.state,
             mended=len({t.crossing for t in trace.troubles if t.crossing}),
             drill=trace.drill,
+            would_refuse=trace.would_refuse,
         )
     carried = {crossing.id: crossing for crossing in _all(trace.roots)}
     open_ended = _not_mended(trace.roots)
@@ -50,6 +51,7 @@ def blame(trace: Trace) -> Blame:
         others=len(touched - {None if found is None else found.crossing}),
         mended=len({t.crossing for t in trace.troubles if t.crossing is not None} - touched),
         drill=trace.drill,
+        would_refuse=trace.would_refuse,
     )
 
 

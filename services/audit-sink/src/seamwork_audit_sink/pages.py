@@ -9,12 +9,13 @@ Answer questions over HTTP, as JSON and read-only.
 | ``/v1/tasks/ID/records?limit=&after=`` | ``{"task", "records": […], "next"}``, masked, in the order of taking in |
 | ``/v1/breakers`` | ``[BreakerLine, …]``: the breakers that are not closed |
 | ``/v1/seams`` | ``Measured``: each seam in counts and percentiles, and when last proven |
+| ``/v1/flows/NAME`` | ``FlowReport``: what each step of a flow refused, or would have, with masked examples |
 | ``/v1/summary`` | ``Summary`` |
 | ``/v1/positions`` | ``{"topic/partition": next offset}``: what lies before is kept |
 | ``/v1/tree`` | ``{"log", "size", "root_sha256"}`` |
 
-The structs are those of ``seamwork.platform.views``
-and ``seamwork.seams.measured``. What is not found or asked for wrongly is answered with
+The structs are those of ``seamwork.platform.views``, ``seamwork.seams.measured``
+and ``seamwork.seams.steps``. What is not found or asked for wrongly is answered with
 ``{"error": sentence}``.
 """
 
@@ -24,6 +25,7 @@ from typing import Any
 import msgspec
 
 from seamwork.catalog import Catalog
+from seamwork.clock import Clock, SystemClock
 from seamwork.runtime import Request, Response
 from seamwork_audit_sink.archive import Archive
 from seamwork_audit_sink.queries import Queries, Wanted
@@ -51,9 +53,13 @@ class Pages:
     Args:
         archive: What is read.
         catalog: The documents by which payloads are masked; null before they are known, and then all is hidden.
+        clock: Says what is in force now.
     """
 
-    def __init__(self, archive: Archive, catalog: Callable[[], Catalog | None]) -> None:
+    def __init__(
+        self, archive: Archive, catalog: Callable[[], Catalog | None], clock: Clock | None = None
+    ) -> None:
+        self._clock = clock or SystemClock()
         self._archive = archive
         self._queries = Queries(archive)
         self._catalog = catalog
@@ -79,6 +85,8 @@ class Pages:
                 return self._queries.breakers()
             case ("seams",):
                 return self._queries.seams()
+            case ("flows", name):
+                return self._flow(name)
             case ("summary",):
                 return self._queries.summary()
             case ("positions",):
@@ -103,6 +111,17 @@ class Pages:
             raise _AskedError(
                 "404 Not Found", "nothing of this task was recorded; look for it with /v1/tasks"
             )
+        return found
+
+    def _flow(self, name: str) -> Any:
+        catalog = self._catalog()
+        if catalog is None:
+            raise _AskedError(
+                "503 Service Unavailable", "the documents are not known yet; ask again in a moment"
+            )
+        found = self._queries.flow(name, catalog, self._clock.now_ms())
+        if found is None:
+            raise _AskedError("404 Not Found", "there is no such flow; see `seamwork documents`")
         return found
 
     def _records(self, task: str, query: Mapping[str, str]) -> Any:

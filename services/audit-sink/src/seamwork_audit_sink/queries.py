@@ -11,10 +11,14 @@ from seamwork.records.crossing import Handoff
 from seamwork.records.decision import BreakerMoved
 from seamwork.records.wire import Received
 from seamwork.seams.measured import Measured
+from seamwork.seams.steps import FlowReport, Refusal
 from seamwork_audit_sink.archive import Archive
 from seamwork_audit_sink.blame import blame
 from seamwork_audit_sink.rows import record_of
 from seamwork_audit_sink.seams import TYPES, measures
+from seamwork_audit_sink.shown import shown_payload
+from seamwork_audit_sink.steps import TYPES as STEP_TYPES
+from seamwork_audit_sink.steps import flow_report
 from seamwork_audit_sink.tasks import task_line
 from seamwork_audit_sink.trace import trace
 
@@ -147,6 +151,30 @@ class Queries:
             whole=whole,
             seams=measures(map(record_of, rows)),
         )
+
+    def flow(self, name: str, catalog: Catalog, now: int) -> FlowReport | None:
+        """Return what each step of a flow refused, or would have; None where *catalog* has no such flow."""
+        rows, whole = self._archive.latest(STEP_TYPES, MEASURED)
+        report = flow_report(name, map(record_of, rows), catalog, now, whole=whole)
+        if report is None:
+            return None
+        steps = (
+            msgspec.structs.replace(
+                step, refusals=tuple(self._with_payloads(one, catalog) for one in step.refusals)
+            )
+            for step in report.steps
+        )
+        return msgspec.structs.replace(report, steps=tuple(steps))
+
+    def _with_payloads(self, refusal: Refusal, catalog: Catalog) -> Refusal:
+        """Return a line of the report whose examples show what crossed, as far as people may see it."""
+        shown = []
+        for example in refusal.examples:
+            partition, _, offset = example.position.partition("/")
+            row = self._archive.crossing(int(partition), int(offset))
+            payload = None if row is None or refusal.kind == "plan" else shown_payload(row, catalog)
+            shown.append(msgspec.structs.replace(example, payload=payload))
+        return msgspec.structs.replace(refusal, examples=tuple(shown))
 
     def summary(self) -> Summary:
         """Return what the platform has done, in numbers."""

@@ -171,7 +171,7 @@ class _Measuring:
                 begun = self._dispatched.get(record.dispatch)
                 if begun is not None:
                     seam.latencies.append(at - begun[0])
-                if record.outcome == "success":
+                if record.outcome == "success" and record.enforcement == "enforce":
                     seam.last("proven_at", at)
                 if record.spent is not None and record.spent.micro_usd is not None:
                     seam.last("spent_at", at)

@@ -65,6 +65,12 @@ def _envelope(record: AnyEnvelope) -> Any:
     return fields
 
 
+def shown_payload(row: Row, catalog: Catalog | None) -> Any:
+    """Return a record's payload as people may see it."""
+    found = record_of(row)
+    return _payload(found, catalog) if isinstance(found, Received) and row.value_bytes else HIDDEN
+
+
 def _payload(found: Received[AnyEnvelope], catalog: Catalog | None) -> Any:
     if catalog is None or found.raw.value is None:
         return HIDDEN

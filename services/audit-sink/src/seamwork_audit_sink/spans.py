@@ -298,7 +298,7 @@ class Spans:
         if name in crossing.told:
             return []  # the first counts
         crossing.told.add(name)
-        denied = verdict.outcome == "DENY"
+        denied = verdict.outcome == "DENY" and verdict.spared is None
         crossing.judged_at = max(crossing.judged_at, at)
         begun = crossing.asked.get(verdict.subject.attempt, crossing.begun)
         if crossing.held_at is not None and crossing.held_at <= at:
@@ -310,6 +310,8 @@ class Spans:
             "seamwork.rule": verdict.rule,
             "seamwork.attempt": verdict.subject.attempt,
         }
+        if verdict.spared is not None:
+            attributes["seamwork.spared"] = verdict.spared.mode
         return [
             Span(
                 service=(verdict.gate, verdict.gate_version),

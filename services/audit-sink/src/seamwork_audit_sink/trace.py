@@ -126,6 +126,19 @@ class _Tracing:
             roots=tuple(roots),
             strays=tuple(self._strays()),
             troubles=troubles_of(history),
+            ungoverned=sum(
+                isinstance(one.record, Dispatched) and one.record.enforcement != "enforce"
+                for one in history.decisions
+            ),
+            would_refuse=len(
+                {
+                    one.record.subject.position
+                    for one in history.decisions
+                    if one.record.subject is not None
+                    and any(vote.spared is not None for vote in one.record.votes)
+                    and not isinstance(one.record, Refused)
+                }
+            ),
             drill=begun is not None and begun.record.drill is not None,
         )
 
@@ -256,6 +269,7 @@ class _Tracing:
             progress=notes,
             delivered=_delivered(record.delivered),
             results=tuple(results),
+            enforcement=record.enforcement,
         )
 
     def _cases(self, decisions: Sequence[Received[AnyDecision]]) -> Iterator[CaseView]:
@@ -350,11 +364,18 @@ class _Tracing:
         since = judged.raw.appended_at if asked is None else asked.raw.appended_at
         decisions = [one for one in self._by_subject.get(subject, ()) if isinstance(one.record, _JUDGING)]
         shadows = {vote.gate for one in decisions for vote in one.record.votes if vote.mode == "shadow"}
+        spared = {vote.gate: vote.spared for one in decisions for vote in one.record.votes}
         seen: set[str] = set()
         verdicts = []
         for one in self._history.verdicts.get(subject, ()):
             verdicts.append(
-                _verdict(one, since, counted=one.record.gate not in seen, shadow=one.record.gate in shadows)
+                _verdict(
+                    one,
+                    since,
+                    counted=one.record.gate not in seen,
+                    shadow=one.record.gate in shadows,
+                    spared=spared.get(one.record.gate),
+                )
             )
             seen.add(one.record.gate)
         return AttemptView(
@@ -418,7 +439,9 @@ class _Tracing:
         return sum(by_dispatch.values()) if by_dispatch else None
 
 
-def _verdict(received: Received[Verdict], since: int, *, counted: bool, shadow: bool) -> VerdictView:
+def _verdict(
+    received: Received[Verdict], since: int, *, counted: bool, shadow: bool, spared: str | None
+) -> VerdictView:
     record = received.record
     return VerdictView(
         gate=record.gate,
@@ -429,6 +452,7 @@ def _verdict(received: Received[Verdict], since: int, *, counted: bool, shadow: 
         latency_ms=received.raw.appended_at - since,
         counted=counted,
         shadow=shadow,
+        spared=spared,
         warnings=tuple(f"{one.rule}: {one.reason}" for one in record.warnings),
         consulted=tuple(map(document_name, record.consulted)),
     )

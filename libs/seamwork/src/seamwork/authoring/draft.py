@@ -1,6 +1,6 @@
 """Draft a contract from what is there: samples, a model, or what crossed before. Its author goes on from it."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from io import StringIO
 from typing import Any
@@ -12,6 +12,7 @@ from seamwork.authoring.inferred import schema_of
 from seamwork.contracts import compile_contract, judge_example
 from seamwork.contracts.samples import samples
 from seamwork.contracts.schema import Checker
+from seamwork.contracts.vague import NOBODY
 from seamwork.documents import Contract, parse_documents
 from seamwork.errors import UnprocessableError
 
@@ -51,6 +52,17 @@ def side_of_samples(payloads: Sequence[Any]) -> Side:
     return Side(schema_of(payloads), payloads)
 
 
+def side_of_traffic(payloads: Sequence[Any]) -> Side:
+    """Return the side that admits what crossed, with a made-up payload: what crossed may be personal."""
+    return _with_made_up(schema_of(payloads, listing=True))
+
+
+def _with_made_up(schema: dict[str, Any]) -> Side:
+    checker = Checker(schema)
+    made = [value for value in samples(schema, _MOST_MADE) if not checker.findings(value)]
+    return Side(schema, made[:1])
+
+
 def side_of_model(model: Any, name: str) -> Side:
     """
     Return the side that a pydantic model describes, with the plainest payload that it admits.
@@ -63,19 +75,30 @@ def side_of_model(model: Any, name: str) -> Side:
     schema = model.model_json_schema(mode="validation")
     if schema.get("type") == "object":
         schema.setdefault("additionalProperties", False)
-    checker = Checker(schema)
-    made = [value for value in samples(schema, _MOST_MADE) if not checker.findings(value)]
-    return Side(schema, made[:1])
+    return _with_made_up(schema)
 
 
-def draft(name: str, asked: Side, answered: Side | None) -> str:
+def draft(  # one argument for each thing that may be known already
+    name: str,
+    asked: Side,
+    answered: Side | None,
+    *,
+    version: str = "0.1.0",
+    others: Mapping[str, Side] | None = None,
+    parties: Mapping[str, Sequence[str]] | None = None,
+    head: str = _HEAD,
+) -> str:
     """
-    Return a contract's YAML, version 0.1.0: no error in it, and a warning for what it leaves open.
+    Return a contract's YAML: no error in it, and a warning for what it leaves open.
 
     Args:
         name: The contract's name.
         asked: What is handed over.
         answered: What comes back; without it an empty object, which the author fills in.
+        version: The contract's version.
+        others: What comes back as ``partial`` or ``error``; an error is a type and a message unless said otherwise.
+        parties: The agents that send and take it, as ``producers`` and ``consumers``; anybody unless said.
+        head: The comment above it.
 
     Raises:
         UnprocessableError: A payload is not admitted by its own schema, so that there is nothing to go on from.
@@ -91,13 +114,19 @@ def draft(name: str, asked: Side, answered: Side | None) -> str:
         request = asked.payloads[min(number, len(asked.payloads)) - 1] if asked.payloads else None
         with_request = {} if request is None else {"request": request}
         examples.append({"name": f"answered-{number}", "on": "success", **with_request, "payload": payload})
+    outputs = {"success": back, **(others or {})}
+    schemas = {"error": {"schema": _ERROR}} | {
+        on: {"schema": side.json_schema} for on, side in outputs.items()
+    }
+    agents = {side: [{"agent": one} for one in names] for side, names in (parties or {}).items()}
     written = {
         "apiVersion": "seamwork.dev/v1",
         "kind": "Contract",
-        "metadata": {"name": name, "version": "0.1.0"},
+        "metadata": {"name": name, "version": version},
         "spec": {
             "purpose": "Say in one sentence what is asked of the receiver.",
-            "owners": {"team": "nobody-yet", "contact": "say who answers for this seam"},
+            "owners": {"team": NOBODY, "contact": "say who answers for this seam"},
+            **agents,
             "limits": {"payloadBytes": 65536, "timeSeconds": 60},
             "onViolation": {"action": "fail"},
             "onTimeout": {"action": "retry", "attempts": 2, "otherwise": "fail"},
@@ -109,7 +138,7 @@ def draft(name: str, asked: Side, answered: Side | None) -> str:
                 "answers": {"approve": "It is done.", "reject": "Nothing is done."},
             },
             "input": {"schema": asked.json_schema},
-            "outputs": {"success": {"schema": back.json_schema}, "error": {"schema": _ERROR}},
+            "outputs": {on: schemas[on] for on in ("success", "partial", "error") if on in schemas},
             "examples": examples,
         },
     }
@@ -118,7 +147,7 @@ def draft(name: str, asked: Side, answered: Side | None) -> str:
     yaml.representer.ignore_aliases = lambda _: True
     text = StringIO()
     yaml.dump(written, text)
-    whole = _HEAD + text.getvalue()
+    whole = head + text.getvalue()
     (contract,) = parse_documents(whole, f"{name}.yaml")
     assert isinstance(contract, Contract)  # noqa: S101  # as written above
     compiled = compile_contract(contract)

@@ -5,6 +5,7 @@ Pure. Bounds are a guess that its author looks at: each is a round number above 
 """
 
 import re
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
@@ -16,21 +17,27 @@ _ROOM = 2
 """How much more than what was seen a text or a list may hold."""
 _LEAST_TEXT, _LEAST_LIST = 100, 10
 _HIDDEN_TEXT = 200
+_LISTED = 6
+"""So many different values may a text have to be listed one by one."""
+_SEEN_OFTEN = 8
+"""So many samples must there be before their values are listed: of fewer each would be new."""
+_WORD = re.compile(r"[A-Za-z][A-Za-z0-9_.:-]{0,39}")
 
 
-def schema_of(samples: Sequence[Any]) -> dict[str, Any]:
+def schema_of(samples: Sequence[Any], *, listing: bool = False) -> dict[str, Any]:
     """
     Return a schema that admits every one of *samples*.
 
     Args:
         samples: JSON values, at least one. A field that one of them lacks is optional.
+        listing: Whether a text that has few values, each of them several times, is held to these values.
     """
     kinds = sorted({_kind(sample) for sample in samples})
     if kinds == ["integer", "number"]:
         kinds = ["number"]
     if len(kinds) > 1:
-        return {"anyOf": [_of(kind, [s for s in samples if _fits(kind, s)]) for kind in kinds]}
-    return _of(kinds[0], samples)
+        return {"anyOf": [_of(kind, [s for s in samples if _fits(kind, s)], listing) for kind in kinds]}
+    return _of(kinds[0], samples, listing)
 
 
 def _kind(sample: Any) -> str:
@@ -56,21 +63,26 @@ def _fits(kind: str, sample: Any) -> bool:
     return found == kind or (kind == "number" and found == "integer")
 
 
-def _of(kind: str, samples: Sequence[Any]) -> dict[str, Any]:
+def _of(kind: str, samples: Sequence[Any], listing: bool) -> dict[str, Any]:  # noqa: FBT001  # passed down
     match kind:
         case "object":
             names = dict.fromkeys(name for sample in samples for name in sample)
             return {
                 "type": "object",
-                "properties": {name: schema_of([s[name] for s in samples if name in s]) for name in names},
+                "properties": {
+                    name: schema_of([s[name] for s in samples if name in s], listing=listing)
+                    for name in names
+                },
                 "required": [name for name in names if all(name in sample for sample in samples)],
                 "additionalProperties": False,
             }
         case "array":
             entries = [entry for sample in samples for entry in sample]
-            items = {"items": schema_of(entries)} if entries else {"items": False}
+            items = {"items": schema_of(entries, listing=listing)} if entries else {"items": False}
             longest = max(len(sample) for sample in samples)
             return {"type": "array", **items, "maxItems": _round(longest, _LEAST_LIST)}
+        case "string" if listing and (values := _few(samples)):
+            return {"enum": values}
         case "string":
             shaped = next((f for f in _FORMATS if all(_has(f, text) for text in samples)), None)
             if shaped is not None:
@@ -86,6 +98,13 @@ def _of(kind: str, samples: Sequence[Any]) -> dict[str, Any]:
             return {"type": kind, "minimum": least, "maximum": most}
         case other:
             return {"type": other}
+
+
+def _few(texts: Sequence[str]) -> list[str]:
+    """Return the values that *texts* has, where they are few words of which each came more than once; else none."""
+    counted = Counter(texts)
+    listed = len(texts) >= _SEEN_OFTEN and len(counted) <= _LISTED and min(counted.values()) > 1
+    return sorted(counted) if listed and all(map(_WORD.fullmatch, counted)) else []
 
 
 def _has(shape: str, text: str) -> bool:

@@ -9,9 +9,11 @@ from seamwork.contracts import compile_contract
 from seamwork.errors import UnprocessableError
 from seamwork.platform.door import Door
 from seamwork.records.crossing import Handoff, Result
+from seamwork.records.envelope import AnyEnvelope
 from seamwork.records.partition import partition_of
 from seamwork.records.wire import Received, read
 
+_AT_ONCE = 2_000
 _READER = "audit-sink"  # it may read every topic; what it reads here is shown to nobody but the author
 
 
@@ -58,3 +60,20 @@ def _masked(catalog: Catalog, received: Received[Any], on: str) -> Any:
     payload = json.loads(received.payload)
     # Traffic that no contract describes is what one is drafted for; nothing of it is marked yet.
     return payload if contract is None else compile_contract(contract).masked(received.payload, on)
+
+
+async def recorded_crossings(door: Door, most: int) -> list[Received[AnyEnvelope]]:
+    """Return the latest *most* records of ``handoffs`` and of ``decisions``, as far as they can be read."""
+    found: list[Received[AnyEnvelope]] = []
+    async with door.log(_READER) as log:
+        for topic in ("handoffs.v1", "decisions.v1"):
+            places = [Partition(topic, number) for number in range(door.identity.partitions)]
+            starts, ends = await log.start_offsets(places), await log.end_offsets(places)
+            each = max(1, most // len(places))
+            for place in places:
+                begin = max(starts[place], ends[place] - each)
+                for start in range(begin, ends[place], _AT_ONCE):
+                    raws = await log.read(place, start, min(start + _AT_ONCE, ends[place]))
+                    read_here = (read(raw, door.identity.id) for raw in raws)
+                    found += [one for one in read_here if isinstance(one, Received)]
+    return found

@@ -12,6 +12,7 @@ from seamwork.authoring.folder import read_folder
 from seamwork.authoring.seams import one_flow
 from seamwork.cli import NO
 from seamwork.cli.documents import as_yaml
+from seamwork.cli.flow_steps import propose, report
 from seamwork.cli.terminal import answer, door_of, json_option, platform_option, table, tell
 from seamwork.clock import SystemClock
 from seamwork.contracts.shelf import Shelf
@@ -255,7 +256,11 @@ def topology(
 
 @click.group()
 def flow() -> None:
-    """Compare flows with what ran."""
+    """Compare flows with what ran, and take them from observing to being enforced."""
+
+
+flow.add_command(report)
+flow.add_command(propose)
 
 
 @flow.command("conformance")

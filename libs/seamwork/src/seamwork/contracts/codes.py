@@ -247,6 +247,11 @@ CHAPTERS: dict[str, list[Code]] = {
                 "Add an example that names the rule in `violates`.",
             ),
             (
+                "owner-not-named",
+                "The owner is the one that a draft names; refusals and cases would reach nobody.",
+                "Say which team answers for the seam, and how it is reached.",
+            ),
+            (
                 "output-without-example",
                 "Nobody has seen an answer of this outcome that is right.",
                 "Add an example without `violates`.",

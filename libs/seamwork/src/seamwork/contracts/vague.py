@@ -13,6 +13,8 @@ from seamwork.documents.contract import Contract, Promise
 from seamwork.documents.problems import Problem
 from seamwork.rules.walk import Schema, subschemas, types
 
+NOBODY = "nobody-yet"
+"""The team that a drafted contract names until somebody answers for the seam."""
 At = tuple[str | int, ...]
 
 _ENDLESS = re.compile(r"(?<!\\)(?:\\\\)*[*+]|\{\d+,\}")
@@ -31,6 +33,9 @@ def vague(contract: Contract) -> Iterator[Problem]:
                 yield from _open_ends(contract, (*promise_path(on), "schema", *at), schema)
         if on != "input":
             yield from _prose(contract, on, promise)
+    if contract.spec.owners.team == NOBODY:
+        message = f"the owner is {NOBODY!r}, which is what a draft says: nobody answers for the seam"
+        yield found(contract, ("spec", "owners", "team"), "owner-not-named", message)
     yield from _outcomes(contract)
     yield from _untried(contract)
 

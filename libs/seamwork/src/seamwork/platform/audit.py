@@ -13,6 +13,7 @@ from seamwork.platform.door import Door
 from seamwork.platform.state import read_state
 from seamwork.platform.views import Blame, BreakerLine, Summary, TaskLine, Trace
 from seamwork.seams.measured import Measured
+from seamwork.seams.steps import FlowReport
 
 T = TypeVar("T")
 _NOT_FOUND = 404
@@ -87,6 +88,10 @@ class Audit:
     def seams(self) -> Measured:
         """Return what was measured of each seam."""
         return msgspec.convert(self._get("/v1/seams"), Measured)
+
+    def flow(self, name: str) -> FlowReport:
+        """Return what each step of a flow refused, or would have."""
+        return msgspec.convert(self._get(f"/v1/flows/{quote(name, safe='')}"), FlowReport)
 
     def records(self, task: str) -> list[dict[str, Any]]:
         """Return every record of a task, masked, in the order of the audit log."""

@@ -245,6 +245,18 @@ def untidied(vitals: Vitals) -> Iterator[Finding]:
         )
 
 
+def ungoverned(vitals: Vitals) -> Iterator[Finding]:
+    """Flows along which refusals are only recorded."""
+    catalog = vitals.catalog
+    for flow in () if catalog is None else catalog.flows(vitals.now):
+        if flow.spec.mode != "enforce":
+            what = f"flow {flow.name} {flow.version} is in {flow.spec.mode!r}: refusals are only recorded"
+            mend = (
+                f"`seamwork flow report {flow.name}`; publish a version with `mode: enforce` when it is ready"
+            )
+            yield _warns("ungoverned", what, mend)
+
+
 def record_away(vitals: Vitals) -> Iterator[Finding]:
     """Without its pages nobody can ask what became of a task."""
     said = vitals.unknown.get("audit-sink")
@@ -266,6 +278,7 @@ CHECKS: tuple[Check, ...] = (
     strangers,
     breakers_open,
     work_waits,
+    ungoverned,
     record_away,
     untidied,
 )

@@ -31,6 +31,7 @@ class VerdictView(View, frozen=True, kw_only=True):
 
     *latency_ms* runs from the append of what asked for it (the crossing, or the decision to judge again) to its
     own. *counted* is false for a second verdict of the same gate, *shadow* true for one that is only compared.
+    *spared* is the flow's mode in which a refusal was not enforced.
     """
 
     gate: str
@@ -41,6 +42,7 @@ class VerdictView(View, frozen=True, kw_only=True):
     latency_ms: int
     counted: bool = True
     shadow: bool = False
+    spared: str | None = None
     warnings: tuple[str, ...] = ()
     consulted: tuple[str, ...] = ()
 
@@ -98,6 +100,7 @@ class DispatchView(View, frozen=True, kw_only=True):
     One time that the work was handed to somebody.
 
     *status* is ``open``, ``accepted``, or why it was closed; *latency_ms* runs from dispatch to its end.
+    *enforcement* other than ``enforce`` marks ungoverned work.
     """
 
     id: str
@@ -113,6 +116,7 @@ class DispatchView(View, frozen=True, kw_only=True):
     progress: int = 0
     delivered: DeliveredView | None = None
     results: tuple[ResultView, ...] = ()
+    enforcement: str = "enforce"
 
 
 class AskedView(View, frozen=True, kw_only=True):
@@ -233,7 +237,8 @@ class Trace(View, frozen=True, kw_only=True):
 
     *state* is ``running``, ``refused`` (its first crossing was) or how the task ended. *crossings* counts handoffs
     and results by id, *retries* the times that something was judged again to be tried again. *gaps* are what its
-    answer lacks. *drill* says that it was begun to try who answers.
+    answer lacks. *drill* says that it was begun to try who answers. *ungoverned* counts the dispatches along flows
+    that are not enforced, *would_refuse* the crossings that would have been refused otherwise.
     """
 
     task: str
@@ -251,6 +256,8 @@ class Trace(View, frozen=True, kw_only=True):
     strays: tuple[StrayView, ...] = ()
     troubles: tuple[TroubleView, ...] = ()
     drill: bool = False
+    ungoverned: int = 0
+    would_refuse: int = 0
 
 
 class Blame(View, frozen=True, kw_only=True):
@@ -258,6 +265,7 @@ class Blame(View, frozen=True, kw_only=True):
     What explains how a task ended: the first trouble that nothing mended, or null.
 
     *others* counts the further crossings that ended badly, *mended* those that went wrong and were put right.
+    *would_refuse* counts those that went on although contract or policy speaks against them.
     """
 
     task: str
@@ -266,6 +274,7 @@ class Blame(View, frozen=True, kw_only=True):
     others: int = 0
     mended: int = 0
     drill: bool = False
+    would_refuse: int = 0
 
 
 class TaskLine(View, frozen=True, kw_only=True):
@@ -351,12 +360,18 @@ def blame_line(blame: Blame) -> str:
 def _blame_line(blame: Blame) -> str:
     trouble = blame.trouble
     if trouble is None:
-        return f"{blame.task} is {blame.state}{_DRILL[blame.drill]}: nothing to blame" + _mended(blame)
+        return (
+            f"{blame.task} is {blame.state}{_DRILL[blame.drill]}: nothing to blame"
+            + _mended(blame)
+            + _spared(blame)
+        )
     seam = _seam(trouble)
     under = f" under {trouble.contract}" if trouble.contract else ""
     why = f": {trouble.reason}" if trouble.reason else ""
     state = f"{blame.state}{_DRILL[blame.drill]}"
-    return f"{blame.task} is {state}: {_what(trouble)}{seam}{under} by {_judge(trouble)}{why}"
+    return f"{blame.task} is {state}: {_what(trouble)}{seam}{under} by {_judge(trouble)}{why}" + _spared(
+        blame
+    )
 
 
 def render_tasks(tasks: Sequence[TaskLine], width: int = WIDTH) -> str:
@@ -381,6 +396,15 @@ def render_tasks(tasks: Sequence[TaskLine], width: int = WIDTH) -> str:
     return "\n".join(lines) + "\n"
 
 
+def ungoverned_words(dispatches: int, would_refuse: int) -> str:
+    """Say how much of a task nobody governed."""
+    crossings = _counted(would_refuse, "crossing", "crossings")
+    return (
+        f"UNGOVERNED: {_counted(dispatches, 'dispatch', 'dispatches')} along flows that are not enforced; "
+        + (f"{crossings} would have been refused" if would_refuse else "nothing would have been refused")
+    )
+
+
 def _trace_lines(trace: Trace, width: int) -> Iterator[str]:
     yield f"task {trace.task}: {trace.state}{_DRILL[trace.drill]}"
     if trace.intent is not None:
@@ -394,6 +418,8 @@ def _trace_lines(trace: Trace, width: int) -> Iterator[str]:
         facts.insert(0, f"begun {rfc3339(trace.begun_at)}, took {_span(trace.begun_at, trace.ended_at)}")
     facts.append(f"spent {_money(trace.spent_micro_usd)}")
     yield from _wrapped(", ".join(facts), width, "  ")
+    if trace.ungoverned:
+        yield from _wrapped(ungoverned_words(trace.ungoverned, trace.would_refuse), width, "  ")
     if trace.gaps:
         yield from _wrapped(f"without {'; '.join(trace.gaps)}", width, "  ")
     for index, root in enumerate(trace.roots):
@@ -431,7 +457,9 @@ def _dispatch_lines(dispatch: DispatchView) -> _Lines:
     outcome = f" {dispatch.outcome}" if dispatch.outcome else ""
     spent = f", spent {_money(dispatch.spent_micro_usd)}" if dispatch.spent_micro_usd is not None else ""
     notes = f", {_counted(dispatch.progress, 'note', 'notes')}" if dispatch.progress else ""
-    yield f"dispatch {dispatch.number} to {dispatch.receiver}: {dispatch.status}{outcome}{took}{spent}{notes}"
+    loose = "" if dispatch.enforcement == "enforce" else f" (UNGOVERNED: {dispatch.enforcement})"
+    status = f"{dispatch.status}{outcome}{took}{spent}{notes}"
+    yield f"dispatch {dispatch.number} to {dispatch.receiver}{loose}: {status}"
     yield from _delivered_lines(dispatch.delivered)
     for index, result in enumerate(dispatch.results):
         yield index == len(dispatch.results) - 1, _result_lines(result)
@@ -485,6 +513,7 @@ def _attempt_lines(attempts: Sequence[AttemptView]) -> Iterator[str]:
             yield f"attempt {attempt.attempt} of the record at {attempt.position}{why}"
         for verdict in attempt.verdicts:
             mark = " (shadow)" if verdict.shadow else "" if verdict.counted else " (not counted)"
+            mark += f" (not enforced: the flow is in {verdict.spared})" if verdict.spared else ""
             reason = f": {verdict.reason}" if verdict.reason and verdict.outcome != "ALLOW" else ""
             gate = f"{verdict.gate}@{verdict.gate_version}"
             yield f"{gate} {verdict.outcome}{mark} {verdict.rule}, {duration(verdict.latency_ms)}{reason}"
@@ -530,6 +559,8 @@ def _blame_lines(blame: Blame, width: int) -> Iterator[str]:
             yield from _wrapped(value, width, f"  {name:<10}", " " * 12)
     if blame.others:
         yield f"{_counted(blame.others, 'further crossing', 'further crossings')} ended badly; see the trace."
+    if blame.would_refuse:
+        yield f"{_counted(blame.would_refuse, 'crossing', 'crossings')} went on ungoverned; see the trace."
 
 
 def _what(trouble: TroubleView) -> str:
@@ -576,6 +607,13 @@ def _mended(blame: Blame) -> str:
     return (
         f" ({_counted(blame.mended, 'crossing', 'crossings')} went wrong on the way and the outcome stands)"
     )
+
+
+def _spared(blame: Blame) -> str:
+    if not blame.would_refuse:
+        return ""
+    crossings = _counted(blame.would_refuse, "crossing", "crossings")
+    return f"; {crossings} went on ungoverned and would have been refused, see the trace"
 
 
 def _wrapped(text: str, width: int, first: str, rest: str | None = None) -> list[str]:

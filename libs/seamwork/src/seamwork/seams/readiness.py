@@ -105,7 +105,9 @@ def _agreed(seam: Seam, contract: Contract, study: Study) -> str:
 
 
 def _guarded(seam: Seam, contract: Contract, study: Study) -> str:
-    del seam, study
+    del seam
+    if study.flow.spec.mode != "enforce":
+        return f"not enforced: the flow is in {study.flow.spec.mode!r}"
     if not any(promise.rules for promise in promises(contract).values()):
         return "no rule says what must not pass"
     return "" if any(e.violates for e in contract.spec.examples) else "no example shows what is refused"

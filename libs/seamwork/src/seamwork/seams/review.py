@@ -1,5 +1,6 @@
 """Draw up the seam review of a flow: open points first, then the four questions of every seam, and what changed."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from seamwork.documents.canonical import digest
@@ -47,7 +48,7 @@ class SeamReview:
 def review(study: Study, since: Review | None = None) -> SeamReview:
     """Review the flow of *study*; with *since* say what changed after that sign-off."""
     seams = []
-    points: list[OpenPoint] = []
+    points: list[OpenPoint] = list(_not_enforced(study))
     for seam in study.seams:
         answers = four_questions(seam, study)
         contract = seam.contract
@@ -69,6 +70,19 @@ def review(study: Study, since: Review | None = None) -> SeamReview:
         measured=measured_words(study),
         changes=None if since is None else _changes(study, since, points),
     )
+
+
+def _not_enforced(study: Study) -> Iterator[OpenPoint]:
+    """Yield what is written down and not enforced: the flow itself, and policies along it."""
+    mode = study.flow.spec.mode
+    if mode != "enforce":
+        text = f"the flow is in {mode!r}: what contract and policy refuse goes on, and is only recorded"
+        yield OpenPoint("flow-not-enforced", study.flow.title, text, grave=True)
+    for seam in study.seams:
+        for policy in study.policies_of(seam):
+            if policy.spec.mode == "shadow":
+                text = f"{policy.title} is in 'shadow': what it demands is only recorded"
+                yield OpenPoint("policy-not-enforced", str(seam), text)
 
 
 def sign_off(study: Study, seen: SeamReview, signed: tuple[str, ...], on: str, next_due: str) -> Review:
