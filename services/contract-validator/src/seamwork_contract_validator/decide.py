@@ -154,14 +154,14 @@ def _verdict(
         reason=found.reason,
         candidates=found.candidates,
         contract=found.contract,
-        approvers=(found.asks or ()) if isinstance(found, Allowed) else (),
+        approvers=found.asks or (),
         warnings=found.warnings,
         consulted=found.consulted,
         revision=context.catalog.revision,
         judged_at=context.now,
         sender_verified=True if isinstance(found, Allowed) else found.sender_verified,
         spared=found.spared if isinstance(found, Denied) else None,
-        delivered=found.delivered if isinstance(found, Allowed) else None,
+        delivered=found.delivered,
     )
 
 

@@ -104,5 +104,4 @@ def _denied(rule: str, reason: str, judged: Allowed) -> Denied:
         sender_verified=True,
         consulted=judged.consulted,
         warnings=judged.warnings,
-        sparing="shadow",
     )

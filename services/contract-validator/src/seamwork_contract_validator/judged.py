@@ -23,7 +23,8 @@ class Denied:
 
     *sender_verified* says that the signature proved who sent it, so that the sender may be told. *sparing* is the
     strictest mode of a flow that would let the crossing go on all the same, null where none does; *spared* says
-    that this flow is in such a mode, and *candidates* are then whom it may go to.
+    that this flow is in such a mode, *candidates* are then whom it may go to, *delivered* what they get,
+    and *asks* who must agree first.
     """
 
     rule: str
@@ -35,6 +36,8 @@ class Denied:
     sparing: Enforcement | None = None
     spared: Spared | None = None
     candidates: tuple[AgentRef, ...] | None = None
+    delivered: Delivered | None = None
+    asks: tuple[Approvers, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -114,9 +114,38 @@ def _spared_handoff(  # what was found, in which mode it is spared, and what it 
     consulted = tuple(dict.fromkeys((*denied.consulted, *along.flows)))
     contract = context.catalog.contract(handoff.contract)
     unreadable = _unreadable(crossing.payload, contract, consulted)
-    return unreadable or replace(
-        denied, spared=Spared(mode=sparing), candidates=candidates, consulted=consulted
+    if unreadable is not None:
+        return unreadable
+    going = Allowed(denied.rule, denied.reason, candidates, consulted, denied.warnings)
+    fitting = _fitting(contract, "input", handoff, crossing.payload, going, context)
+    if not isinstance(fitting, Denied):
+        fitting = fit_receivers(handoff, crossing.payload, fitting.delivered, fitting, context)
+    if isinstance(fitting, Denied):
+        return fitting
+    return replace(
+        denied,
+        spared=Spared(mode=sparing),
+        candidates=fitting.candidates,
+        consulted=consulted,
+        delivered=fitting.delivered,
     )
+
+
+def _fitting(  # a crossing, by which promise it goes on, and as what it counts
+    contract: Contract | None,
+    on: str,
+    crossing: Handoff | Result,
+    payload: bytes,
+    going: Allowed,
+    context: Context,
+) -> Allowed | Denied:
+    """Return what is delivered of a crossing that goes on although it does not hold: sizes count all the same."""
+    if contract is None:
+        return going
+    projection = _compiled(contract, context).undeclared(on, payload)
+    if too_much(projection):
+        return _denied("undeclared-field", "more is undeclared than is stripped", going.consulted)
+    return fit_contract(contract, crossing, payload, projection, going)
 
 
 def _unreadable(
@@ -151,7 +180,7 @@ def judge_result(
     warnings: list[Warned] = []
     spared: list[Denied] = []
     given: Delivered | None = None
-    unsure: Allowed | None = None
+    unsure: Allowed | Denied | None = None
     for ref in _returned_under(work):
         judged = _judge_answer(ref, crossing, result, work, asked, projection, context)
         if isinstance(judged, Denied) and (
@@ -162,7 +191,6 @@ def judge_result(
         warnings += judged.warnings
         if isinstance(judged, Denied):
             spared.append(judged)
-            continue
         unsure = judged if unsure is None and judged.asks is not None else unsure
         if given is None or given.counter is None:
             # Counted as the first contract that names a counter wants it: the dispatch's before those taken over.
@@ -172,9 +200,14 @@ def judge_result(
             spared[0],
             consulted=tuple(consulted),
             warnings=tuple(warnings),
-            spared=Spared(mode=most_lenient(*(one.sparing for one in spared if one.sparing is not None))),
+            spared=Spared(
+                mode=most_lenient(*(one.sparing for one in spared if one.sparing is not None)),
+                outcome="ALLOW" if unsure is None else "REQUIRE_APPROVAL",
+            ),
+            delivered=given,
+            asks=None if unsure is None else unsure.asks,
         )
-    held = unsure or Allowed("holds", "the outcome's schema and rules hold")
+    held = unsure if isinstance(unsure, Allowed) else Allowed("holds", "the outcome's schema and rules hold")
     return replace(held, consulted=tuple(consulted), warnings=tuple(warnings), delivered=given)
 
 
@@ -214,10 +247,33 @@ def _judge_answer(  # the contract, and all that a rule of it may ask
     )
     consulted = (context.catalog.reference(contract),)
     judged = _judged(findings, consulted, (), None)
+    if isinstance(judged, Denied) and work.enforcement != "enforce":
+        return _spared_answer(judged, contract, crossing, result, projection, context)
     if isinstance(judged, Denied):
-        return _unreadable(crossing.payload, contract, consulted) or judged
+        return judged
     judged = sure_enough(contract, result, findings.value, judged, context, crossing.raw.appended_at)
     return fit_contract(contract, result, crossing.payload, projection, judged)
+
+
+def _spared_answer(  # what was found in which answer, and by which contract
+    denied: Denied,
+    contract: Contract,
+    crossing: Received[AnyEnvelope],
+    result: Result,
+    projection: tuple[str, ...],
+    context: Context,
+) -> Denied:
+    """Return the refusal with what counts all the same: sizes, and whom the contract wants asked."""
+    unreadable = _unreadable(crossing.payload, contract, denied.consulted)
+    if unreadable is not None:
+        return unreadable
+    value = read_payload(cut(crossing.payload, projection), MAX_PAYLOAD_BYTES)
+    going = Allowed(denied.rule, denied.reason, None, denied.consulted, denied.warnings)
+    going = sure_enough(contract, result, value, going, context, crossing.raw.appended_at)
+    fitting = fit_contract(contract, result, crossing.payload, projection, going)
+    if isinstance(fitting, Denied):
+        return fitting
+    return replace(denied, delivered=fitting.delivered, asks=going.asks)
 
 
 def judge_plan(

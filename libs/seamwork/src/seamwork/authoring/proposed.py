@@ -12,6 +12,7 @@ from typing import Any
 
 from seamwork.authoring.draft import draft, side_of_traffic
 from seamwork.catalog import Catalog
+from seamwork.contracts import compile_contract
 from seamwork.documents import Flow, parse_version
 from seamwork.records.crossing import Handoff, Result
 from seamwork.records.decision import Accepted, Dispatched
@@ -87,12 +88,12 @@ def _crossed(flow: Flow, records: list[Received[AnyEnvelope]], catalog: Catalog)
             seen.versions.add(said.contract.version)
             seen.producers.add(said.source.agent)
             seen.consumers.add(said.receiver.agent)
-            seen.asked += _value(sent[at])
+            seen.asked += _value(sent[at], said.contract, "input", catalog)
     for answer in [one.record for one in records if isinstance(one.record, Accepted)]:
         at = None if answer.subject is None else answer.subject.position
         if answer.dispatch in dispatches and at in sent and isinstance(result := sent[at].record, Result):
             answers = dispatches[answer.dispatch].answered.setdefault(result.outcome, [])
-            answers += _value(sent[at])
+            answers += _value(sent[at], result.contract, result.outcome, catalog)
     return found
 
 
@@ -106,10 +107,14 @@ def _drawn(flow: Flow, said: Dispatched, catalog: Catalog) -> bool:
     )
 
 
-def _value(received: Received[AnyEnvelope]) -> Iterator[Any]:
-    """Yield the payload; what is no JSON was never dispatched."""
+def _value(received: Received[AnyEnvelope], ref: ContractRef, on: str, catalog: Catalog) -> Iterator[Any]:
+    """Yield the payload without what a known contract marks in it; what is no JSON was never dispatched."""
+    contract = catalog.contract(ref)
     try:
-        yield json.loads(received.payload)
+        if contract is None:
+            yield json.loads(received.payload)
+        else:
+            yield compile_contract(contract).masked(received.payload, on)
     except ValueError:
         return
 
