@@ -13,6 +13,7 @@ import pytest
 from seamwork.errors import MisconfiguredError
 from seamwork.platform.state import is_alive
 from seamwork.platform.supervisor import Part, Supervisor, free_ports
+from seamwork.platform.up import Layout, grouped
 
 READY = """
 import http.server, sys
@@ -99,6 +100,24 @@ async def test_every_change_is_told(tmp_path: Path) -> None:
 
     assert seen[0] is not None
     assert None is seen[-1]
+
+
+@pytest.mark.parametrize(
+    ("layout", "processes"),
+    [
+        ("apart", {name: [name] for name in ("audit-sink", "cost-cap", "policy-engine", "router")}),
+        ("two", {"others": ["audit-sink", "router"], "gates": ["cost-cap", "policy-engine"]}),
+        ("together", {"together": ["audit-sink", "cost-cap", "policy-engine", "router"]}),
+    ],
+)
+def test_a_layout_says_which_services_share_a_process(
+    layout: Layout, processes: dict[str, list[str]]
+) -> None:
+    """Whoever judges is apart from whoever acts on it, where there are two."""
+    names = ("audit-sink", "cost-cap", "policy-engine", "router")
+    parts = [Part(name=name, environ={}, http_port=1) for name in names]
+
+    assert processes == {name: [one.name for one in group] for name, group in grouped(parts, layout).items()}
 
 
 def test_a_file_says_with_which_environment_each_of_several_services_runs(tmp_path: Path) -> None:

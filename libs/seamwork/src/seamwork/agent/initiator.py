@@ -70,6 +70,7 @@ async def submit(  # noqa: PLR0913  # a handoff has that many parts
     authority: Authority | None = None,
     version: str = "1.0.0",
     step: str = "root",
+    since: Mapping[Partition, int] | None = None,
     clock: Clock | None = None,
 ) -> Submitted:
     """
@@ -90,6 +91,8 @@ async def submit(  # noqa: PLR0913  # a handoff has that many parts
         authority: Narrows what the initiator's document gives; null asks for all of it.
         version: The initiator's version.
         step: Names the root's step.
+        since: Where in the initiator's inbox word of the task can begin, for who reads that inbox all the time and
+            knows; asked for unless given.
         clock: The machine's unless given.
     """
     name, slash, contract_version = contract.partition("/")
@@ -108,7 +111,8 @@ async def submit(  # noqa: PLR0913  # a handoff has that many parts
         deadline_at=now + int(timeout_s * 1000),
     )
     author = Author(AgentRef(agent=settings.name, version=version), settings.platform, settings.key)
-    since = await log.end_offsets(await _inbox(log, settings.name))
+    if since is None:
+        since = await log.end_offsets(await _inbox(log, settings.name))
     await post(log, root(author, order, task=task, crossing=crossing, intent=intent, now=now))
     return Submitted(task, crossing, step, since)
 

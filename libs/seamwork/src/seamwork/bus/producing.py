@@ -1,9 +1,10 @@
 """
 Send batches of records to the brokers that lead their partitions, each partition's in order.
 
-What becomes ready in one turn of the event loop travels in one request to each broker, whoever asked for it, and
-nothing waits for company longer than that. A partition has one batch on its way at a time; one that a broker may
-take later is sent again, the same bytes, until its time is up.
+What becomes ready in one turn of the event loop travels in one request to each broker, whoever asked for it. While
+that is under way, what becomes ready gathers for the next: a broker takes one request of a connection at a time, so
+nothing is lost by it, and the busier the platform the fewer its requests. A partition has one batch on its way at a
+time; one that a broker may take later is sent again, the same bytes, until its time is up.
 """
 
 import asyncio
@@ -108,7 +109,9 @@ class Producer:
         self._identity = (-1, -1)
         self._sequences: dict[Partition, int] = defaultdict(int)
         self._queues: dict[Partition, deque[_Posted]] = defaultdict(deque)
+        self._waiting: dict[Partition, None] = {}
         self._busy: set[Partition] = set()
+        self._engaged: set[int] = set()
         self._sending: set[asyncio.Task[None]] = set()
         self._woken = False
         self._closed = False
@@ -143,6 +146,8 @@ class Producer:
             answer.set_exception(kafka_errors.ProducerClosed())
             return answer
         self._queues[partition].append(_Posted(partition, batch, time.monotonic(), answer))
+        if partition not in self._busy:
+            self._waiting[partition] = None
         self._wake()
         return answer
 
@@ -175,8 +180,9 @@ class Producer:
         self._woken = False
         if self._closed:
             return
-        ready = [at for at, queue in self._queues.items() if queue and at not in self._busy]
+        ready = [at for at in self._waiting if self._queues[at]]
         if not ready:
+            self._waiting.clear()
             return
         leaders = self._connection.known_leaders(ready)
         if leaders is None:
@@ -184,10 +190,15 @@ class Producer:
                 self._begin([self._queues[partition][0]], None)
             return
         for node, partitions in leaders.items():
-            self._begin([self._queues[partition][0] for partition in partitions], node)
+            if node not in self._engaged:
+                self._begin([self._queues[partition][0] for partition in partitions], node)
 
     def _begin(self, batches: Sequence[_Posted], node: int | None) -> None:
-        self._busy.update(posted.partition for posted in batches)
+        for posted in batches:
+            self._busy.add(posted.partition)
+            self._waiting.pop(posted.partition, None)
+        if node is not None:
+            self._engaged.add(node)
         task = asyncio.create_task(self._deliver(batches, node), name=self._lane)
         self._sending.add(task)
         task.add_done_callback(self._sending.discard)
@@ -208,9 +219,15 @@ class Producer:
         except Exception as error:  # noqa: BLE001  # it is each caller's
             for posted in batches:
                 self._refuse(posted, error)
+        if node is not None:
+            self._engaged.discard(node)
         if again:
+            self._wake()  # the others need not wait
             await asyncio.sleep(_BACKOFF_S)
-        self._busy.difference_update(posted.partition for posted in batches)
+        for posted in batches:
+            self._busy.discard(posted.partition)
+            if self._queues[posted.partition]:
+                self._waiting[posted.partition] = None
         self._wake()
 
     async def _asked(self, batches: Sequence[_Posted], node: int | None) -> "_Outcomes":

@@ -40,7 +40,7 @@ TIDY_EVERY_S = 600.0
 @click.option("--prefix", help="Begins topics, groups and principals; never changes later.")
 @click.option("--partitions", type=click.IntRange(1, 256), help="Of the path of work; never changes later.")
 @click.option(
-    "--layout", type=click.Choice(get_args(Layout)), help="A process for each service, or one for all."
+    "--layout", type=click.Choice(get_args(Layout)), help="A process for each service, two, or one for all."
 )
 @click.option(
     "--tidy-every",

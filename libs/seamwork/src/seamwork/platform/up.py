@@ -14,8 +14,8 @@ from typing import Literal
 
 from seamwork.broker.bar import bar
 from seamwork.broker.ladder import Kafka, find_kafka
+from seamwork.broker.principal import GATES, standing, user_name
 from seamwork.broker.principal import agent as agent_principal
-from seamwork.broker.principal import standing, user_name
 from seamwork.clock import SystemClock
 from seamwork.platform.door import REGISTRAR, Door
 from seamwork.platform.first import publish_first
@@ -32,8 +32,10 @@ DEFAULT_PARTITIONS = 4
 
 TOGETHER = "together"
 """The process that holds all services, and its log."""
+JUDGES, OTHERS = "gates", "others"
+"""The two processes of the layout ``two``: who judges, and who acts on it. Each takes about half of the work."""
 
-Layout = Literal["apart", "together"]
+Layout = Literal["apart", "two", "together"]
 DEFAULT_LAYOUT: Layout = "apart"
 Tell = Callable[[str], None]
 
@@ -150,7 +152,8 @@ async def bring_up(  # what an operator may choose
         partitions: Of the topics of the path of work; never changes later.
         port: Of the embedded broker; chosen and remembered unless given.
         services: Which to start; all that are installed unless given.
-        layout: A process for each service (``apart``), or one for all (``together``).
+        layout: A process for each service (``apart``), one for the gates and one for the others (``two``), or one
+            for all (``together``).
         tell: Told of each step, in words.
 
     Raises:
@@ -221,11 +224,25 @@ def _describe(running: Running, services: Sequence[str] | None, layout: Layout) 
         Part(name=name, environ=service_environ(running.door, name, http_port), http_port=http_port)
         for name, http_port in zip(wanted, free_ports(len(wanted)), strict=True)
     ]
-    if layout == "together":
-        file = home.run / f"{TOGETHER}.json"
-        supervisor.add_together(TOGETHER, parts, file, home.logs / f"{TOGETHER}.log")
-        return [TOGETHER]
+    for name, group in grouped(parts, layout).items():
+        if layout == "apart":
+            (one,) = group
+            supervisor.add(name, installed[name], one.environ, home.logs / f"{name}.log", one.http_port)
+        else:
+            supervisor.add_together(name, group, home.run / f"{name}.json", home.logs / f"{name}.log")
+    return list(supervisor.processes)
+
+
+def grouped(parts: Sequence[Part], layout: Layout) -> dict[str, list[Part]]:
+    """Return the processes of a layout, and which services each holds."""
+    groups: dict[str, list[Part]] = {}
     for one in parts:
-        log = home.logs / f"{one.name}.log"
-        supervisor.add(one.name, installed[one.name], one.environ, log, one.http_port)
-    return wanted
+        match layout:
+            case "apart":
+                name = one.name
+            case "two":
+                name = JUDGES if one.name in GATES else OTHERS
+            case "together":
+                name = TOGETHER
+        groups.setdefault(name, []).append(one)
+    return groups

@@ -5,6 +5,7 @@ Every owned partition runs on its own, so their appends overlap; within one ther
 """
 
 import asyncio
+import contextlib
 import time
 from collections import Counter
 from collections.abc import AsyncIterator, Coroutine, Sequence
@@ -32,6 +33,7 @@ from seamwork.runtime.spec import HANDOFFS, MachineSpec
 _FETCH_RECORDS = 2000
 _FETCH_WAIT_MS = 500  # a record ends it; a longer one costs an idle platform less
 _TOPIC_RETRY_S = 5.0
+_WORK_S = 0.05
 
 
 class Following(Protocol):
@@ -346,6 +348,21 @@ class Machine:
             for at, records in found.items():
                 if records:
                     homes[at].offer(at, records)
+            if found and not unhurried:
+                await self._worked_off(hungry)
+
+    async def _worked_off(self, hungry: asyncio.Event) -> None:
+        """
+        Wait until no partition is at work: a busy machine asks once for what has gathered for all of them.
+
+        An idle one asks again at once, for its steps are short; and a partition whose leader is away does not hold
+        up the others for longer than a moment.
+        """
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_WORK_S):
+                while any(one.at_work for one in self._owned.values()):
+                    hungry.clear()
+                    await hungry.wait()
 
     async def _watch_catalog(self) -> None:
         since = self._follower.catalog.revision

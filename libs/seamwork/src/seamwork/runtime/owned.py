@@ -159,6 +159,11 @@ class Owned:
         """How much of what the state holds."""
         return self._decider.sizes(self.journal.state)
 
+    @property
+    def at_work(self) -> bool:
+        """Whether a step is under way, or must be: what comes meanwhile is for the next."""
+        return self.stepping or any(self._buffers.values())
+
     async def open_feeds(self) -> None:
         """Begin reading what the spec names by now; a topic new to the journal is read from its start."""
         wanted = [at for at in await self._feeds(self._around.catalog()) if at not in self._fetched]
