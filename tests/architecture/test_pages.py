@@ -16,7 +16,7 @@ from seamwork.deploy.files import NOTE
 from seamwork.deploy.files import files as deployed
 from seamwork.deploy.installation import Installation
 from seamwork.platform.rulebook import Rule, rules_in
-from seamwork.platform.variables import VARIABLES
+from seamwork.settings.variables import VARIABLES
 
 ROOT = Path(__file__).parents[2]
 GENERATED = ROOT / "docs" / "generated"

@@ -48,6 +48,7 @@ from seamwork.platform.home import PlatformHome
 from seamwork.platform.publisher import VersionConflictError
 from seamwork.platform.views import Summary
 from seamwork.records.wire import rfc3339
+from seamwork.settings.unknown import refuse_unknown
 
 DEFAULT_LIMIT = 90
 _DIFFERS = 1
@@ -157,6 +158,7 @@ def main() -> Never:
     options = parser.parse_args()
     screen = Screen()
     try:
+        refuse_unknown(os.environ)
         raise SystemExit(0 if asyncio.run(_interruptible(screen, options)) else _DIFFERS)
     except (KeyboardInterrupt, asyncio.CancelledError):
         screen.say("interrupted; everything that was started is stopped")

@@ -74,7 +74,7 @@ def test_settings_come_from_variables_too(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("environ", "words"),
     [
-        ({"SEAMWORK_AGENT_CONCURENCY": "3"}, "unknown setting SEAMWORK_AGENT_CONCURENCY"),
+        ({"SEAMWORK_AGENT_CONCURENCY": "3"}, "did you mean SEAMWORK_AGENT_CONCURRENCY"),
         ({"SEAMWORK_AGENT_CONCURRENCY": "many"}, "SEAMWORK_AGENT_CONCURRENCY is not a number"),
         ({"SEAMWORK_AGENT_CONCURRENCY": "0"}, "concurrency must be at least 1"),
     ],

@@ -18,6 +18,7 @@ from seamwork.errors import MisconfiguredError
 from seamwork.grants.keys import SigningKey
 from seamwork.settings.environment import others_can_read
 from seamwork.settings.kafka import KafkaAccess
+from seamwork.settings.unknown import refuse_unknown
 
 SETTINGS_FILE = "SEAMWORK_AGENT_SETTINGS"
 
@@ -25,14 +26,6 @@ _TUNING = {
     "SEAMWORK_AGENT_CONCURRENCY": "concurrency",
     "SEAMWORK_AGENT_HEARTBEAT_MS": "heartbeat_ms",
     "SEAMWORK_AGENT_GRACE_S": "grace_s",
-}
-_KNOWN = {
-    SETTINGS_FILE,
-    "SEAMWORK_AGENT_NAME",
-    "SEAMWORK_AGENT_KID",
-    "SEAMWORK_AGENT_KEY_FILE",
-    "SEAMWORK_AGENT_ROUTER_KEYS",
-    *_TUNING,
 }
 _FIELDS = {"name", "platform", "prefix", "kid", "key_file", *_TUNING.values()}
 _KAFKA_FIELDS = {"bootstrap", "username", "password_file", "password", "protocol", "mechanism", "ca_file"}
@@ -86,14 +79,10 @@ class AgentSettings:
         several.
 
         Raises:
-            MisconfiguredError: None is there, one is incomplete, or a variable ``SEAMWORK_AGENT_*`` is unknown.
+            MisconfiguredError: None is there, one is incomplete, or a variable ``SEAMWORK_*`` is unknown.
         """
         given = os.environ if environ is None else environ
-        unknown = sorted(key for key in given if key.startswith("SEAMWORK_AGENT_") and key not in _KNOWN)
-        if unknown:
-            raise MisconfiguredError(
-                f"unknown setting {unknown[0]}; the agent's variables are {', '.join(sorted(_KNOWN))}"
-            )
+        refuse_unknown(given)
         if SETTINGS_FILE in given:
             settings = cls.from_file(Path(given[SETTINGS_FILE]))
         elif "SEAMWORK_AGENT_KEY_FILE" in given:

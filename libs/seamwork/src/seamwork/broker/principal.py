@@ -10,17 +10,9 @@ import re
 from dataclasses import dataclass
 
 from seamwork.errors import UnprocessableError
+from seamwork.settings import variables
 
-#: The services, in the order in which a crossing meets them.
-SERVICES = (
-    "contract-validator",
-    "policy-engine",
-    "cost-cap",
-    "approval-workflow",
-    "router",
-    "audit-sink",
-    "notifier",
-)
+SERVICES = variables.SERVICES
 GATES = ("contract-validator", "policy-engine", "cost-cap", "approval-workflow")
 MACHINES = ("policy-engine", "cost-cap", "approval-workflow", "router")
 

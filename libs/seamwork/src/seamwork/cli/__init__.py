@@ -6,12 +6,14 @@ Exit status: 0 done; 1 the answer is no (a refused document, a failed task, a pl
 standard output and nothing else; messages go to standard error.
 """
 
+import os
 import sys
 from importlib import import_module
 
 import click
 
 from seamwork.errors import MisconfiguredError, SeamworkError
+from seamwork.settings.unknown import refuse_unknown
 
 _COMMANDS = {
     "init": ("init", "init"),
@@ -89,6 +91,7 @@ def seamwork() -> None:
       seamwork submit ... --wait    begin a task and wait for its result
       seamwork blame TASK           who, at which seam, and why
     """
+    refuse_unknown(os.environ)
 
 
 def main() -> None:

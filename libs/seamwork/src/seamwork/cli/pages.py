@@ -22,9 +22,9 @@ from seamwork.contracts.report import page as findings_page
 from seamwork.platform.asyncapi import asyncapi
 from seamwork.platform.pages import commands, metrics, rules, settings, topology
 from seamwork.platform.rulebook import Rule, rules_in
-from seamwork.platform.variables import VARIABLES
 from seamwork.runtime.metrics import METRICS, Metric
 from seamwork.runtime.spec import Service
+from seamwork.settings.variables import VARIABLES
 
 _LIBRARY = Path(__file__).parents[1]
 # Which checks several services share, and in which room they stand.

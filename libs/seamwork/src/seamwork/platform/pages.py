@@ -14,10 +14,10 @@ import msgspec
 
 from seamwork.broker.topics import TopicSpec
 from seamwork.platform.rulebook import Rule
-from seamwork.platform.variables import Variable
 from seamwork.runtime.metrics import Metric
 from seamwork.runtime.spec import Service
 from seamwork.settings.environment import variable_prefix
+from seamwork.settings.variables import Variable
 
 _NOTE = "Written by `make docs`; do not edit.\n"
 _WIDTH = 100

@@ -27,6 +27,7 @@ from seamwork.errors import MisconfiguredError
 from seamwork.grants.keys import SigningKey
 from seamwork.settings.environment import others_can_read, secret_text
 from seamwork.settings.kafka import KafkaAccess
+from seamwork.settings.unknown import refuse_unknown
 
 LOG_LEVELS = ("debug", "info", "warning", "error")
 _KEY_BYTES = 32
@@ -75,8 +76,9 @@ class CommonSettings:
         Read what *service* is told.
 
         Raises:
-            MisconfiguredError: Something is missing or does not fit; names the variable.
+            MisconfiguredError: Something is missing, unknown or does not fit; names the variable.
         """
+        refuse_unknown(environ, service)
         kafka = KafkaAccess.from_environ(environ)
         if kafka is None:
             raise MisconfiguredError("KAFKA_BOOTSTRAP_SERVERS is not set; say where the platform's Kafka is")

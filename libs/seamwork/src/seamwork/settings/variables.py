@@ -62,3 +62,18 @@ VARIABLES: tuple[Variable, ...] = (
     Variable(_COMPOSE, "SEAMWORK_PRIVATE", "must be set", "the folder that `seamwork deploy identity` wrote"),
     Variable(_COMPOSE, "SEAMWORK_USER", "must be set", "who runs the containers: `uid:gid` of its owner"),
 )  # fmt: skip
+
+SERVICES = (
+    "contract-validator",
+    "policy-engine",
+    "cost-cap",
+    "approval-workflow",
+    "router",
+    "audit-sink",
+    "notifier",
+)
+"""
+Our services, in the order in which a crossing meets them.
+
+The variables of each begin with its name, and may be set where it is not installed.
+"""
