@@ -9,6 +9,7 @@ import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -17,12 +18,14 @@ from seamwork.bus.kafka import KafkaLog
 from seamwork.bus.port import Partition
 from seamwork.catalog.follower import CatalogFollower
 from seamwork.clock import SystemClock
+from seamwork.decider import Decider
+from seamwork.errors import MisconfiguredError
 from seamwork.journal import Claim, decode
 from seamwork.records.wire import Outgoing, RawRecord, compose
 from seamwork.runtime import Machine, MachineSpec
 from seamwork.runtime.machine import Identity
 from seamwork.testing.builders import PLATFORM, envelope
-from seamwork.testing.counter import WITH_TIMER, Counts, counter
+from seamwork.testing.counter import WITH_TIMER, Counts, counter, next_counter
 from seamwork.testing.journal_check import commits, folded, violations
 from seamwork.testing.keys import key_of
 from seamwork.testing.testbed import KafkaPlatform
@@ -48,12 +51,14 @@ async def log_of(
 
 
 @asynccontextmanager
-async def machine_on(log: KafkaLog, instance: str) -> AsyncIterator[Machine]:
-    """Run the counter."""
+async def machine_on(
+    log: KafkaLog, instance: str, decider: Decider[Any, Any, Any, Any] = COUNTER
+) -> AsyncIterator[Machine]:
+    """Run the counter, or its next version."""
     follower = CatalogFollower(log, PLATFORM, key_of("root").public)
     await follower.start()
     machine = Machine(
-        MachineSpec(decider=COUNTER),
+        MachineSpec(decider=decider, snapshot_every=40),
         log=log,
         follower=follower,
         identity=Identity(platform=PLATFORM, instance=instance, version="test"),
@@ -161,6 +166,56 @@ async def test_two_owners_share_and_hand_over(platform: KafkaPlatform) -> None:
         await verdicts_reach(platform, 400)
 
     await check(platform, 400)
+
+
+async def test_a_release_with_another_state_takes_over_under_load(platform: KafkaPlatform) -> None:
+    """
+    One instance after the other is replaced while records come: each handoff counts once, over both versions.
+
+    What the old one wrote, events and snapshots, is read by the new one through its upcasts; an old one that starts
+    again refuses what the new one wrote, and continues on no guess.
+    """
+    platform.join(agent("planner"))
+    newer = next_counter(NAME)
+    sent = 0
+
+    async def load(sender: KafkaLog) -> None:
+        nonlocal sent
+        await sender.publish(handoffs(100, first=sent))
+        sent += 100
+
+    async with (
+        log_of(platform, NAME) as one,
+        log_of(platform, NAME) as two,
+        log_of(platform, "agent-planner") as sender,
+    ):
+        async with machine_on(one, "old") as old:
+            await load(sender)
+            await until(lambda: len(old.owned) == PARTITIONS, "all partitions")
+            await load(sender)
+            await verdicts_reach(platform, sent)
+            async with machine_on(two, "new", newer) as new:
+                await load(sender)
+                await until(lambda: len(old.owned) == len(new.owned) == PARTITIONS // 2, "an even share")
+                await load(sender)
+                await old.stop()
+                await load(sender)
+                await until(lambda: len(new.owned) == PARTITIONS, "all of them")
+                await load(sender)
+                await verdicts_reach(platform, sent)
+                live = [owned.journal.state for _, owned in sorted(new.owned.items())]
+        async with machine_on(one, "old-again") as refused:
+            with pytest.raises(
+                MisconfiguredError, match="version 2 of the machine, this is version 1; start a newer"
+            ):
+                await asyncio.wait_for(refused.wait(), PATIENCE_S)
+    async with log_of(platform, "audit-sink") as audit:
+        journals, verdicts = await whole(audit, JOURNAL), await whole(audit, VERDICTS)
+
+    assert [] == [wrong for journal in journals for wrong in violations(journal, verdicts)]
+    assert live == [folded(newer, journal) for journal in journals]
+    assert sent == sum(tally.handoffs for state in live for tally in state.tasks.values())
+    assert {1, 2} == {commit.machine_version for journal in journals for commit in commits(journal)}
 
 
 @asynccontextmanager

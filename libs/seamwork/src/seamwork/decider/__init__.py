@@ -15,6 +15,7 @@ from seamwork.decider.inputs import (
     WithCrossing,
 )
 from seamwork.decider.outputs import Forward, Output, Publish, SetAside
+from seamwork.decider.upcast import Upcast
 
 __all__ = [
     "CatalogChanged",
@@ -28,5 +29,6 @@ __all__ = [
     "SetAside",
     "Tick",
     "Undeliverable",
+    "Upcast",
     "WithCrossing",
 ]

@@ -1,10 +1,11 @@
 """Join the functions that make a machine into one value that wiring, tests and the simulator share."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
 from seamwork.decider.outputs import Output
+from seamwork.decider.upcast import Upcast
 
 S = TypeVar("S")
 I = TypeVar("I")  # noqa: E741  # the letters of DESIGN: state, input, event, context
@@ -31,6 +32,7 @@ class Decider(Generic[S, I, E, C]):
         sizes: ``state -> how many of each kind it holds``, by a name. What is finished leaves, so all of them go
             back to nothing when the work has ended. Costs nothing to ask: lengths, no counting.
         version: Raised when the meaning of events or state changes; the journal carries it.
+        upcasts: By version, what brings its events and states to the next one.
     """
 
     name: str
@@ -41,6 +43,7 @@ class Decider(Generic[S, I, E, C]):
     event_type: Any
     state_type: type[S]
     timer: Callable[[S], int | None]
+    upcasts: Mapping[int, Upcast] = field(default_factory=dict)
     sizes: Callable[[S], Mapping[str, int]] = lambda _: {}
     version: int = 1
 

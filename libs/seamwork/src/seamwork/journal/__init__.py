@@ -21,7 +21,8 @@ from seamwork.journal.records import (
     encode,
 )
 from seamwork.journal.rule import ReaderRule, valid
-from seamwork.journal.snapshots import SnapshotStore, decoded_state, state_sha256
+from seamwork.journal.snapshots import SnapshotStore, state_sha256
+from seamwork.journal.versions import VersionedReader
 
 __all__ = [
     "NEVER",
@@ -38,8 +39,8 @@ __all__ = [
     "SnapshotStore",
     "Taken",
     "Trimmed",
+    "VersionedReader",
     "decode",
-    "decoded_state",
     "encode",
     "state_sha256",
     "trim",

@@ -9,15 +9,14 @@ Rule 3: nothing goes before that snapshot, replayed, has come out as the last on
 from dataclasses import dataclass
 from typing import Any
 
-import msgspec
-
 from seamwork.bus.port import Log, Partition
 from seamwork.decider import Decider
 from seamwork.errors import UnprocessableError
 from seamwork.journal.place import Place
 from seamwork.journal.records import Commit, Snapshot, decode
 from seamwork.journal.rule import ReaderRule
-from seamwork.journal.snapshots import SnapshotStore, decoded_state, state_sha256
+from seamwork.journal.snapshots import SnapshotStore, state_sha256
+from seamwork.journal.versions import VersionedReader
 
 _WINDOW = 64
 
@@ -86,15 +85,15 @@ async def _prove(
 ) -> None:
     """Restore the first snapshot, replay it up to the second, and hold the two states together."""
     (before, before_state), (last, last_state) = first, second
-    events: msgspec.json.Decoder[Any] = msgspec.json.Decoder(decider.event_type)
-    state = decoded_state(decider, before, before_state)
+    reader = VersionedReader(decider)
+    state = reader.state(before, before_state)
     rule = ReaderRule(before.epoch, before.seq)
     for at in range(before.next_offset, last.next_offset, _WINDOW):
         for raw in await log.read(place.journal, at, min(at + _WINDOW, last.next_offset)):
             record = decode(raw.value, f"{place} offset {raw.offset}")
             if rule.accepts(raw.offset, record) and isinstance(record, Commit):
-                state = decider.fold(map(events.decode, record.events), state)
-    if state_sha256(state) != state_sha256(decoded_state(decider, last, last_state)):
+                state = decider.fold(reader.events(record), state)
+    if state_sha256(state) != state_sha256(reader.state(last, last_state)):
         raise UnprocessableError(
             f"{place}: the snapshot at {before.next_offset}, replayed to {last.next_offset}, is not the snapshot "
             "there; nothing was trimmed. Keep the journal and look for what changes state outside of events"

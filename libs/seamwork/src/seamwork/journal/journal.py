@@ -23,7 +23,8 @@ from seamwork.errors import FencedError, MisconfiguredError, OutcomeUnknownError
 from seamwork.journal.place import Place
 from seamwork.journal.records import NEVER, Claim, Commit, Emitted, Mark, Snapshot, Taken, decode, encode
 from seamwork.journal.rule import ReaderRule
-from seamwork.journal.snapshots import SnapshotStore, decoded_state
+from seamwork.journal.snapshots import SnapshotStore
+from seamwork.journal.versions import VersionedReader
 from seamwork.records.parties import Revision
 
 S = TypeVar("S")
@@ -83,7 +84,7 @@ class Journal(Generic[S, E]):
         self._decider = decider
         self._ownership = ownership
         self._snapshots = SnapshotStore(log, place.snapshots)
-        self._events: msgspec.json.Decoder[E] = msgspec.json.Decoder(decider.event_type)
+        self._reader = VersionedReader(decider)
         self._journal_id = ""
         self._previous = -1
         self._logger = structlog.get_logger("journal").bind(journal=str(place))
@@ -236,8 +237,7 @@ class Journal(Generic[S, E]):
         for snapshot, state in await self._snapshots.whole():
             if snapshot.next_offset > self.epoch:
                 continue
-            self._refuse_newer(snapshot.machine_version, "a snapshot")
-            self.state = decoded_state(self._decider, snapshot, state)
+            self.state = self._reader.state(snapshot, state)
             self.positions, self.now, self.catalog = snapshot.positions, snapshot.now, snapshot.catalog
             self.published = (snapshot.epoch, snapshot.seq)
             rule, start = ReaderRule(snapshot.epoch, snapshot.seq), snapshot.next_offset
@@ -257,21 +257,13 @@ class Journal(Generic[S, E]):
         self._snapshots.forget()
 
     def _apply(self, commit: Commit) -> None:
-        self._refuse_newer(commit.machine_version, f"the commit {commit.mark}")
-        self.state = self._decider.fold((self._events.decode(event) for event in commit.events), self.state)
+        self.state = self._decider.fold(self._reader.events(commit), self.state)
         self.positions, self.now, self.catalog = commit.positions, commit.now, commit.catalog
         self.published = commit.published
         while self.pending and self.pending[0].mark <= commit.published:
             self.pending.popleft()
         self.pending.append(commit)
         self.replayed += 1
-
-    def _refuse_newer(self, version: int, what: str) -> None:
-        if version > self._decider.version:
-            raise MisconfiguredError(
-                f"{self.place}: {what} was written by version {version} of the machine, this is version "
-                f"{self._decider.version}; start a newer release"
-            )
 
     async def _append_same(self, value: bytes) -> Appended:
         if len(value) > MAX_COMMIT_BYTES:

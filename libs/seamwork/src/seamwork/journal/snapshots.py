@@ -9,13 +9,11 @@ digest count for nothing.
 
 import hashlib
 from collections.abc import Iterable, Iterator
-from typing import Any, TypeVar
 
 import msgspec
 import structlog
 
 from seamwork.bus.port import Log, Partition
-from seamwork.decider import Decider
 from seamwork.journal.records import NOT_HERE, Snapshot, SnapshotChunk, decode_snapshot, encode
 from seamwork.records.wire import Outgoing
 
@@ -24,20 +22,12 @@ _WINDOW = 16  # offsets read at a time: at most 128 MiB
 _SLOTS = 2
 _PARTS = 2  # slashes in the key of a manifest; a piece has its number behind another
 
-S = TypeVar("S")
-
 _sorted = msgspec.json.Encoder(order="deterministic")
 
 
 def state_sha256(state: object) -> str:
     """Return the digest by which two states are compared: sets and dicts sorted, whatever way they came about."""
     return hashlib.sha256(_sorted.encode(state)).hexdigest()
-
-
-def decoded_state(decider: Decider[S, Any, Any, Any], snapshot: Snapshot, state: bytes) -> S:
-    """Return the state of a snapshot, brought up to the machine's version where an older one wrote it."""
-    del snapshot
-    return msgspec.json.decode(state, type=decider.state_type)
 
 
 class SnapshotStore:

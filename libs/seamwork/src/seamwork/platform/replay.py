@@ -23,8 +23,8 @@ from seamwork.journal import (
     ReaderRule,
     SnapshotStore,
     Taken,
+    VersionedReader,
     decode,
-    decoded_state,
     state_sha256,
 )
 from seamwork.records.envelope import encode
@@ -120,7 +120,7 @@ class Replay:
         self._decider: Decider[Any, Input, Any, Context] = spec.decider
         self._place = Place(spec.journal, spec.snapshots, number)
         self._trusted = trusted
-        self._events: msgspec.json.Decoder[Any] = msgspec.json.Decoder(spec.decider.event_type)
+        self._reader: VersionedReader[Any, Any] = VersionedReader(spec.decider)
         self._catalog = CatalogBuilder(trusted.platform, trusted.root_public)
         self._windows: dict[Partition, dict[int, RawRecord]] = {}
 
@@ -177,14 +177,14 @@ class Replay:
                 "ask for a later offset, or restore the snapshots"
             )
         manifest, state = snapshots[min(fitting)]
-        self.state = decoded_state(self._decider, manifest, state)
+        self.state = self._reader.state(manifest, state)
         found.now, found.epoch, found.seq = manifest.now, manifest.epoch, manifest.seq
         return ReaderRule(manifest.epoch, manifest.seq), manifest.next_offset
 
     def _compare(self, found: Replayed, manifest: Any, state: bytes) -> None:
         if (manifest.epoch, manifest.seq) != (found.epoch, found.seq):
             return  # a zombie's, of a prefix that ended before
-        theirs = state_sha256(decoded_state(self._decider, manifest, state))
+        theirs = state_sha256(self._reader.state(manifest, state))
         found.snapshots.append(
             Compared(
                 next_offset=manifest.next_offset,
@@ -202,7 +202,7 @@ class Replay:
         found.events += len(commit.events)
         found.now = commit.now
         if not verify:
-            self.state = self._decider.fold(map(self._events.decode, commit.events), self.state)
+            self.state = self._decider.fold(self._reader.events(commit), self.state)
             return
         found.verified = (found.verified or 0) + len(commit.inputs)
         for what in await self._decided_again(commit):
@@ -214,7 +214,9 @@ class Replay:
     async def _decided_again(self, commit: Commit) -> list[str]:
         """Decide a commit's inputs again, leave the state as the journal has it, and say what differs."""
         context = Context(commit.now, await self._catalog_at(commit.catalog))
-        recorded = iter(commit.events)
+        # Of the present version byte for byte; what an older one wrote has come through its upcasts.
+        exact = commit.machine_version == self._decider.version
+        recorded = zip(commit.events, self._reader.events(commit), strict=True)
         wanted: list[Output] = []
         for taken in commit.inputs:
             given = await self._given(taken)
@@ -223,7 +225,8 @@ class Replay:
                 return [given]
             for event in tuple(self._decider.decide(self.state, given, context)):
                 theirs = next(recorded, None)
-                if theirs is None or bytes(theirs) != _encoder.encode(event):
+                wrote = None if theirs is None else bytes(theirs[0]) if exact else _encoder.encode(theirs[1])
+                if theirs is None or wrote != _encoder.encode(event):
                     self._rest(iter(() if theirs is None else (theirs, *recorded)))
                     return [f"{_what(taken)} leads to another {type(event).__name__}"]
                 wanted += self._decider.outputs(event)
@@ -234,9 +237,9 @@ class Replay:
             return [f"{len(left)} of its events do not come out again"]
         return list(_other_outputs(wanted, commit.outputs))
 
-    def _rest(self, recorded: Iterator[msgspec.Raw]) -> None:
-        for event in recorded:
-            self.state = self._decider.evolve(self.state, self._events.decode(event))
+    def _rest(self, recorded: Iterator[tuple[msgspec.Raw, Any]]) -> None:
+        for _, event in recorded:
+            self.state = self._decider.evolve(self.state, event)
 
     async def _given(self, taken: Taken) -> Input | str:
         if taken.body is not None:

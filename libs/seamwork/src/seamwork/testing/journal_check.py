@@ -10,10 +10,8 @@ Check a journal and what was published from it, after everything stopped: the in
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-import msgspec
-
 from seamwork.decider import Decider
-from seamwork.journal import Claim, Commit, decode, valid
+from seamwork.journal import Claim, Commit, VersionedReader, decode, valid
 from seamwork.records.wire import RawRecord
 
 _SRC = "sw_src"
@@ -29,8 +27,8 @@ def commits(journal: Iterable[RawRecord]) -> list[Commit]:
 
 def folded(decider: Decider[Any, Any, Any, Any], journal: Iterable[RawRecord]) -> Any:
     """Return the state that the journal holds."""
-    decoder: msgspec.json.Decoder[Any] = msgspec.json.Decoder(decider.event_type)
-    return decider.fold(decoder.decode(event) for commit in commits(journal) for event in commit.events)
+    reader = VersionedReader(decider)
+    return decider.fold(event for commit in commits(journal) for event in reader.events(commit))
 
 
 def violations(journal: Sequence[RawRecord], published: Iterable[Sequence[RawRecord]]) -> list[str]:
