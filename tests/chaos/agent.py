@@ -14,6 +14,8 @@ from seamwork.agent import Agent, Task
 from seamwork.clock import SystemClock
 
 CONTRACT = "chaos"
+ASKED = "chaos-asked"
+"""As the former, and a person must agree first."""
 VERSION = "1.0.0"
 BOSS, WORKER, CHIEF = "chaos-boss", "chaos-worker", "chaos-chief"
 
@@ -44,9 +46,12 @@ def made(name: str, notes: str) -> Agent:
 
     async def work(payload: dict[str, Any], task: Task) -> dict[str, int]:
         note(notes, task)
+        task.spend(micro_usd=int(payload["number"]) + 1)
         return {"square": int(payload["number"]) ** 2}
 
     agent.accepts(CONTRACT, VERSION)(split if name == BOSS else work)
+    if name == BOSS:
+        agent.accepts(ASKED, VERSION)(split)
     return agent
 
 

@@ -7,7 +7,7 @@ Knows records by their JSON and the journal protocol by its rules; shares no cod
 import json
 import sqlite3
 from collections import defaultdict
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,6 +17,7 @@ from tests.chaos.readings import Record, Whole
 
 GATES = frozenset({"contract-validator", "policy-engine", "cost-cap"})
 ADMITTING = frozenset({"ALLOW", "ALLOW_WITH_CONSTRAINTS"})
+ASKING = "REQUIRE_APPROVAL"
 _CROSSINGS = ("handoff", "result")
 _LAST = ("refused", "accepted", "dispatched", "closed", "escalated")
 _UNAUDITED = ("audit.", "heartbeats.", "snapshots.")
@@ -46,13 +47,16 @@ class Found:
     broken_journal: list[str] = field(default_factory=list)
     wrong_answers: list[str] = field(default_factory=list)
     ran_after_end: list[str] = field(default_factory=list)
+    approved: int = 0
+    spent_micro_usd: int = 0
+    wrong_money: list[str] = field(default_factory=list)
 
     @property
     def violations(self) -> list[str]:
         """Every sentence about what must not be."""
         return [
             *self.lost, *self.repeated, *self.unadmitted, *self.unaudited, *self.broken_journal,
-            *self.wrong_answers, *self.ran_after_end,
+            *self.wrong_answers, *self.ran_after_end, *self.wrong_money,
         ]  # fmt: skip
 
 
@@ -75,6 +79,7 @@ def check(
     _once(decisions, found)
     _admission(whole, decisions, found)
     _journals(whole, found)
+    _money(whole, decisions, found)
     _audit(whole, audit, found)
     _runs(decisions, notes, found)
     if chief:
@@ -139,6 +144,8 @@ def _admission(whole: Whole, decisions: list[Record], found: Found) -> None:
         if record.kind == "verdict":
             verdicts.setdefault(_subject(gate, record.says["subject"]), record.says["outcome"])
     crossings = {(r.partition, r.offset): r for r in whole.of("handoffs.v1")}
+    agreed = {r.says["action_sha256"]: r for r in whole.of("answers.v1") if r.says.get("answer") == "approve"}
+    requests = {r.says["crossing"]: r.says for r in whole.of("approvals.v1") if r.kind == "approval-request"}
     for work in whole.matching("inbox."):
         if work.kind != "work":
             continue
@@ -157,7 +164,12 @@ def _admission(whole: Whole, decisions: list[Record], found: Found) -> None:
             attempts = range(subject.get("attempt", 1), 0, -1)
             said = (verdicts.get(_subject(gate, {**subject, "attempt": n})) for n in attempts)
             last = next((outcome for outcome in said if outcome is not None), None)
-            if last not in ADMITTING:
+            if last == ASKING:
+                action = requests.get(work.says["crossing"], {}).get("action_sha256")
+                found.approved += 1
+                if action not in agreed:
+                    found.unadmitted.append(f"{work.at}: nobody agreed to it")
+            elif last not in ADMITTING:
                 found.unadmitted.append(f"{work.at}: {gate} said {last} of it")
 
 
@@ -184,27 +196,59 @@ def _journals(whole: Whole, found: Found) -> None:
     ]
 
 
-def _promised(stem: str, records: list[Record], found: Found) -> dict[str, str]:
-    """Read one journal by the rule of claims and sequence numbers; returns the outputs of what counts."""
-    promised: dict[str, str] = {}
+def _counting(records: list[Record]) -> Iterator[tuple[Record, dict[str, Any], bool | None]]:
+    """Read one journal by its rule: true with commits that count, false with others, null with claims."""
     epoch, last = None, 0
-    positions: dict[str, int] = {}
     for record in records:
         says = json.loads(record.value or b"{}")
         if says.get("type") == "claim":
             epoch, last = record.offset, 0
-            found.claims += 1
+            yield record, says, None
         elif says.get("epoch") == epoch and says.get("seq") == last + 1:
             last += 1
-            for place, offset in says["positions"].items():
-                if offset < positions.get(place, 0):
-                    found.broken_journal.append(f"{record.at}: its position in {place} went back")
-                positions[place] = offset
-            for index, output in enumerate(says.get("outputs", ())):
-                promised[f"{stem}/{epoch}/{last}/{index}"] = output["topic"]
+            yield record, says, True
         else:
-            found.stale_commits += 1
+            yield record, says, False
+
+
+def _promised(stem: str, records: list[Record], found: Found) -> dict[str, str]:
+    """Return the outputs of the commits of one journal that count."""
+    promised: dict[str, str] = {}
+    positions: dict[str, int] = {}
+    for record, says, counts in _counting(records):
+        found.claims += counts is None
+        found.stale_commits += counts is False
+        if not counts:
+            continue
+        for place, offset in says["positions"].items():
+            if offset < positions.get(place, 0):
+                found.broken_journal.append(f"{record.at}: its position in {place} went back")
+            positions[place] = offset
+        for index, output in enumerate(says.get("outputs", ())):
+            promised[f"{stem}/{says['epoch']}/{says['seq']}/{index}"] = output["topic"]
     return promised
+
+
+def _money(whole: Whole, decisions: list[Record], found: Found) -> None:
+    """Hold what the cost cap settled against what the accepted results say that was spent: once each."""
+    settled: dict[str, list[int | None]] = defaultdict(list)
+    for (topic, _), records in whole.records.items():
+        if topic != "journal.cost-cap.v1":
+            continue
+        for _, says, counts in _counting(records):
+            for event in says.get("events", ()) if counts else ():
+                if event["type"] == "settled":
+                    settled[event["dispatch"]].append(event["micro_usd"])
+    results = {(r.partition, r.offset): r.says for r in whole.of("handoffs.v1") if r.kind == "result"}
+    accepted = {r.says["dispatch"]: r.says["subject"] for r in decisions if r.kind == "accepted"}
+    for dispatch, subject in accepted.items():
+        result = results.get((subject["partition"], subject["offset"]), {})
+        spent = (result.get("spent") or {}).get("micro_usd")
+        found.spent_micro_usd += spent or 0
+        if settled[dispatch] != [spent]:
+            found.wrong_money.append(
+                f"dispatch {dispatch} spent {spent} and was settled as {settled[dispatch]}"
+            )
 
 
 def _audit(whole: Whole, database: Path, found: Found) -> None:

@@ -1,8 +1,10 @@
 """Break one part of a running platform, and mend it again: each fault is one coroutine that leaves it whole."""
 
 import asyncio
+import json
 import os
 import signal
+import sys
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from random import Random  # noqa: TID251  # a seed makes a run
@@ -10,8 +12,10 @@ from random import Random  # noqa: TID251  # a seed makes a run
 from tests.chaos.agent import BOSS, CHIEF, WORKER
 from tests.chaos.cluster import Broker, Cluster
 from tests.chaos.load import Load
+from tests.chaos.readings import Whole
 
-from seamwork.bus.port import Confirmed
+from seamwork.bus.kafka import KafkaLog
+from seamwork.bus.port import Confirmed, Partition
 from seamwork.platform.services import service_environ
 from seamwork.platform.supervisor import Supervisor, free_ports, service_modules
 from seamwork.records.wire import Outgoing
@@ -20,6 +24,7 @@ from seamwork.testing.stage import Stage
 
 # An owner's session ends after 10 s without a sign of life, an agent's likewise.
 PAST_SESSION_S = 14.0
+_OVER_S = 20.0
 SHARED = ("contract-validator", "policy-engine", "router", "approval-workflow", "cost-cap")
 """Services of which several instances may run; the audit sink and the notifier keep a file."""
 
@@ -32,6 +37,12 @@ class Scene:
     cluster: Cluster
     load: Load
     dice: Random
+    whole: Whole
+
+    async def read(self) -> None:
+        """Read the log as far as it goes, before any of it is deleted."""
+        prefix = self.stage.door.identity.prefix
+        await asyncio.to_thread(self.whole.read_on, self.cluster.inner.confluent(), prefix)
 
     @property
     def services(self) -> Supervisor:
@@ -226,12 +237,43 @@ async def poison(scene: Scene) -> str:
     return f"{len(records)} records"
 
 
+async def tidy(scene: Scene) -> str:
+    """Trim the journals as `up` does every ten minutes, once everything in them was read."""
+    await scene.read()
+    home = scene.stage.door.home.root
+    environ = {**os.environ, "SEAMWORK_HOME": str(home.parent), "SEAMWORK_PLATFORM": home.name}
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "seamwork.cli", "tidy", "--json", env=environ, stdout=asyncio.subprocess.PIPE
+    )
+    said, _ = await process.communicate()
+    assert process.returncode == 0, said.decode()
+    return f"{sum(one['gone'] for one in json.loads(said))} offsets"
+
+
+async def delete_old(scene: Scene) -> str:
+    """Delete from the topics of the path of work what retention may: what was over for a while and is audited."""
+    await asyncio.sleep(_OVER_S)
+    await scene.read()
+    kept = await asyncio.to_thread(scene.stage.audit.positions)
+    gone = 0
+    prefix = scene.stage.door.identity.prefix
+    async with KafkaLog(scene.cluster.inner, prefix, client_id="chaos-retention") as log:
+        for (topic, number), before in scene.whole.over(_OVER_S).items():
+            place = Partition(topic, number)
+            until = min(before, kept.get(f"{topic}/{number}", 0))
+            start = (await log.start_offsets([place]))[place]
+            if until > start:
+                await log.trim(place, until)
+                gone += until - start
+    return f"{gone} records"
+
+
 FAULTS: dict[str, Fault] = {
     one.__name__.replace("_", "-"): one
     for one in (
         kill_service, zombie_service, kill_broker, kill_agent, cut_connections, fill_disk, poison, zombie_agent,
         scale_service, kill_audit_sink, delay_connections, restart_broker, scale_agent, hold_connections,
-        freeze_broker, kill_all_services,
+        freeze_broker, kill_all_services, tidy, delete_old,
     )
 }  # fmt: skip
 WITH_THREE: dict[str, Fault] = {"isolate-broker": isolate_broker}

@@ -87,7 +87,7 @@ async def run(
             whole = Whole()
             try:
                 async with loaded(stage, cluster.inner, 1800.0) as load:
-                    scene = Scene(stage, cluster, load, Random(seed))
+                    scene = Scene(stage, cluster, load, Random(seed), whole)
                     watch = _Exits(scene)
                     await _break(scene, faults, report, say, calm_s)
                     await _audited(stage, cluster)

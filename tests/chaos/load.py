@@ -10,7 +10,7 @@ from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 import msgspec
-from tests.chaos.agent import BOSS, CHIEF, CONTRACT, VERSION, WORKER
+from tests.chaos.agent import ASKED, BOSS, CHIEF, CONTRACT, VERSION, WORKER
 
 from seamwork.agent import AgentSettings
 from seamwork.agent.pen import Author, Order, root
@@ -19,17 +19,29 @@ from seamwork.bus.kafka import KafkaLog
 from seamwork.bus.port import Partition
 from seamwork.clock import SystemClock
 from seamwork.errors import OutcomeUnknownError, RetryableError
-from seamwork.ids import uuid7
+from seamwork.ids import derived, uuid7
+from seamwork.platform.people import signed
 from seamwork.platform.supervisor import Supervisor
 from seamwork.records.decision import TaskEnded
 from seamwork.records.parties import AgentRef, ContractRef, Target
+from seamwork.records.people import ApprovalRequest, Reply
 from seamwork.records.wire import Outgoing, Received, read
 from seamwork.settings.kafka import KafkaAccess
 from seamwork.testing.documents import document
 from seamwork.testing.stage import Stage
 
 PARTS = 3
+CLERK = "chaos-clerk"
+_ASK_EVERY = 5
 _INTENT = "add up the squares"
+_LIMITS = {"costMicroUsd": 1_000, "timeSeconds": 3_600}
+_ASK = {
+    "name": "somebody-agrees",
+    "when": f'envelope.contract == "{ASKED}"',
+    "effect": "require-approval",
+    "message": "a clerk agrees first",
+    "approvers": {"roles": ["clerk"], "count": 1},
+}
 _POLL_S = 0.1
 
 
@@ -52,10 +64,13 @@ class Load:
         self._inner = inner
         self._deadline_s = deadline_s
         self._positions: dict[Partition, int] = {}
+        self._written = 0
+        self._saying: set[asyncio.Task[None]] = set()
 
     async def join(self) -> None:
         """Publish what the load works under, and start its agents."""
-        accepts = [{"contract": CONTRACT, "versions": "*"}]
+        accepts = [{"contract": name, "versions": "*"} for name in (CONTRACT, ASKED)]
+        await self._stage.person(CLERK, "clerk")
         await self._stage.cast(
             {
                 CHIEF: {"accepts": accepts, "authority": {"depth": 3}, "initiator": True, "budget": "chaos"},
@@ -63,14 +78,20 @@ class Load:
                 WORKER: {"accepts": accepts},
             },
             document("Policy", "permissive"),
+            document("Policy", "chaos", match={"kinds": ["handoff"]}, rules=[_ASK]),
             document("Budget", "chaos"),
-            document("Contract", CONTRACT),
+            document("Contract", CONTRACT, limits=_LIMITS),
+            document("Contract", ASKED, limits=_LIMITS),
             document(
                 "Flow",
                 "chaos",
                 edges=[
-                    {"from": one, "to": to, "contract": CONTRACT}
-                    for one, to in ((CHIEF, BOSS), (BOSS, WORKER))
+                    {"from": one, "to": to, "contract": contract}
+                    for one, to, contract in (
+                        (CHIEF, BOSS, CONTRACT),
+                        (CHIEF, BOSS, ASKED),
+                        (BOSS, WORKER, CONTRACT),
+                    )
                 ],
             ),
         )
@@ -92,12 +113,14 @@ class Load:
         return known
 
     def root(self) -> Outgoing:
-        """Write the root of a new task."""
+        """Write the root of a new task; of every fifth a person must agree first."""
+        self._written += 1
+        contract = CONTRACT if self._written % _ASK_EVERY else ASKED
         settings = AgentSettings.from_file(self._stage.door.home.agents / f"{CHIEF}.toml")
         now = SystemClock().now_ms()
         order = Order(
             target=Target(agent=BOSS),
-            contract=ContractRef(name=CONTRACT, version=VERSION),
+            contract=ContractRef(name=contract, version=VERSION),
             payload=msgspec.json.encode({"parts": PARTS}),
             step="sum",
             deadline_at=now + int(self._deadline_s * 1000),
@@ -130,8 +153,11 @@ class Load:
             await asyncio.sleep(_POLL_S)
 
     async def _follow(self, log: KafkaLog) -> None:
-        count = await log.partitions_of("decisions.v1") or 0
-        places = [Partition("decisions.v1", number) for number in range(count)]
+        places = [
+            Partition(topic, number)
+            for topic in ("decisions.v1", "approvals.v1")
+            for number in range(await log.partitions_of(topic) or 0)
+        ]
         while True:
             for place, end in (await log.end_offsets(places)).items():
                 start = self._positions.get(place, 0)
@@ -139,10 +165,34 @@ class Load:
                     received = read(raw, self._stage.platform)
                     if isinstance(received, Received) and isinstance(received.record, TaskEnded):
                         self.ended.add(str(received.record.task))
+                    elif isinstance(received, Received) and isinstance(received.record, ApprovalRequest):
+                        self._agree(received.record)
                 self._positions[place] = end
             async with self.told:
                 self.told.notify_all()
             await asyncio.sleep(_POLL_S)
+
+    def _agree(self, request: ApprovalRequest) -> None:
+        """Let the clerk agree to exactly this action, through whatever is broken just now."""
+
+        def reply(person: str) -> Reply:
+            return Reply(
+                id=derived("chaos-reply", request.id),
+                request=request.id,
+                task=request.task,
+                action_sha256=request.action_sha256,
+                person=person,
+                answer="approve",
+                answered_at=SystemClock().now_ms(),
+            )
+
+        _, record = signed(self._stage.door, CLERK, "answers.v1", request.task, reply)
+        saying = asyncio.create_task(self._say(record))
+        self._saying.add(saying)
+        saying.add_done_callback(self._saying.discard)
+
+    async def _say(self, record: Outgoing) -> None:
+        await post(await self._stage.log("people"), record)
 
     async def until_ended(self, tasks: set[str], within_s: float) -> set[str]:
         """Wait until all these have ended; returns those that have not, when the time is up."""

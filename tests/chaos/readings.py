@@ -13,6 +13,7 @@ from typing import Any
 from confluent_kafka import Consumer, Message, TopicPartition
 
 _PATIENCE_S = 30.0
+_OF_WORK = ("handoffs.", "decisions.", "verdicts.", "approvals.", "answers.", "inbox.")
 
 
 @dataclass(frozen=True)
@@ -68,6 +69,23 @@ class Whole:
         """Return the records of all topics whose names begin so."""
         found = sorted(self.records.items())
         return [r for (name, _), records in found if name.startswith(start) for r in records]
+
+    def over(self, since_s: float) -> dict[tuple[str, int], int]:
+        """
+        Say for each partition of the path of work before which offset everything is of tasks that are over.
+
+        Args:
+            since_s: For how long they must have been, by the latest record that was read.
+        """
+        ends = {r.says["task"]: r.appended_at for r in self.of("decisions.v1") if r.kind == "task-ended"}
+        latest = max(ends.values(), default=0)
+        long_over = {task.encode() for task, at in ends.items() if at < latest - since_s * 1000}
+        found: dict[tuple[str, int], int] = {}
+        for (topic, number), records in self.records.items():
+            if topic.startswith(_OF_WORK):
+                young = (r.offset for r in records if r.key not in long_over)
+                found[topic, number] = next(young, records[-1].offset + 1 if records else 0)
+        return found
 
     def read_on(self, config: dict[str, Any], prefix: str) -> None:
         """

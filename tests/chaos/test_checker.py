@@ -23,12 +23,27 @@ def said(topic: str, offset: int, value: bytes = b"", source: str | None = None,
     return Record(topic, 0, offset, 1000 + offset, b"t", value, tuple(headers))
 
 
+def settled(seq: int, micro_usd: int) -> dict[str, Any]:
+    """Write a commit of the cost cap."""
+    event = {"type": "settled", "dispatch": "x", "micro_usd": micro_usd, "why": "accepted"}
+    return {"type": "commit", "epoch": 0, "seq": seq, "positions": {}, "events": [event]}
+
+
+def asked(told: list[Record], *answers: Record) -> list[Record]:
+    """Let the policy engine ask for a person, and these answer."""
+    topic = "verdicts.policy-engine.v1"
+    vote = said(topic, 0, type="verdict", subject=SUBJECT, outcome="REQUIRE_APPROVAL")
+    request = said("approvals.v1", 0, type="approval-request", crossing="h", action_sha256="a")
+    return [*without(told, topic, "verdict"), vote, request, *answers]
+
+
 def story() -> list[Record]:
     """Tell of one task that went as it should."""
     commit = {"type": "commit", "epoch": 0, "seq": 1, "positions": {"handoffs.v1/0": 1}}
     commit |= {"outputs": [{"topic": "decisions.v1"}]}
     return [
         said("handoffs.v1", 0, b"{}", type="handoff", id="h", task="t"),
+        said("handoffs.v1", 1, type="result", id="r", task="t", spent={"micro_usd": 7}),
         *(
             said(f"verdicts.{gate}.v1", 0, type="verdict", subject=SUBJECT, outcome="ALLOW")
             for gate in sorted(GATES)
@@ -37,7 +52,11 @@ def story() -> list[Record]:
         Record("journal.router.v1", 0, 1, 1001, None, json.dumps(commit).encode()),
         said("decisions.v1", 0, source=MARK, type="dispatched", crossing="h", dispatch="x", subject=SUBJECT),
         said("inbox.worker.v1", 0, b"{}", type="work", crossing="h", dispatch="x"),
-        said("decisions.v1", 1, type="accepted", crossing="r", dispatch="x"),
+        said(
+            "decisions.v1", 1, type="accepted", crossing="r", dispatch="x", subject={**SUBJECT, "offset": 1}
+        ),
+        Record("journal.cost-cap.v1", 0, 0, 1000, None, b'{"type":"claim"}'),
+        Record("journal.cost-cap.v1", 0, 1, 1002, None, json.dumps(settled(1, 7)).encode()),
         said("decisions.v1", 2, type="task-ended", task="t", outcome="complete"),
     ]
 
@@ -64,7 +83,11 @@ def without(told: list[Record], topic: str, kind: str) -> list[Record]:
 
 def test_a_story_that_went_well_has_no_violation(tmp_path: Path) -> None:
     """What the defects below are defects of is sound."""
+    agreed = asked(story(), said("answers.v1", 0, answer="approve", action_sha256="a"))
+
     assert [] == held(tmp_path, story(), story(), ("900 x k",))
+    (tmp_path / "audit.db").unlink()
+    assert [] == held(tmp_path, agreed, agreed)
 
 
 @pytest.mark.parametrize(
@@ -89,7 +112,10 @@ def test_a_story_that_went_well_has_no_violation(tmp_path: Path) -> None:
             id="other-bytes",
         ),
         pytest.param(
-            lambda told: [*told, said("decisions.v1", 3, type="accepted", crossing="r2", dispatch="x")],
+            lambda told: [
+                *told,
+                said("decisions.v1", 3, type="accepted", crossing="r2", dispatch="x", subject=SUBJECT),
+            ],
             "accepted twice",
             id="accepted-twice",
         ),
@@ -105,6 +131,20 @@ def test_a_story_that_went_well_has_no_violation(tmp_path: Path) -> None:
             ],
             "no valid commit",
             id="a-zombie's-output",
+        ),
+        pytest.param(asked, "nobody agreed", id="unasked"),
+        pytest.param(
+            lambda told: asked(told, said("answers.v1", 0, answer="approve", action_sha256="b")),
+            "nobody agreed",
+            id="another-action",
+        ),
+        pytest.param(
+            lambda told: [
+                *told,
+                Record("journal.cost-cap.v1", 0, 2, 1003, None, json.dumps(settled(2, 7)).encode()),
+            ],
+            "settled as [7, 7]",
+            id="settled-twice",
         ),
     ],
 )

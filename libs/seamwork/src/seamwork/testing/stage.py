@@ -199,9 +199,11 @@ class Stage:
             raise SeamworkError(message)
         places = [Partition(topic, number) for number in range(count)]
         ends = await log.end_offsets(places)
+        # What retention has deleted before anybody looked is not there to be read.
+        starts = {} if known.positions else await log.start_offsets(places)
         fresh: list[RawRecord] = []
         for place in places:
-            start = known.positions.get(place, 0)
+            start = known.positions.get(place, starts.get(place, 0))
             if ends[place] > start:
                 fresh += await log.read(place, start, ends[place])
                 known.positions[place] = ends[place]
