@@ -1,7 +1,7 @@
 """What a contract says is obeyed: what it strips, what it counts, when it wants a person to see it."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Container
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -10,14 +10,22 @@ import pytest
 import pytest_asyncio
 
 from seamwork.agent import Task
+from seamwork.catalog.consenting import JOINED_TOGETHER_MS
+from seamwork.documents import Contract, canonical, record_key
+from seamwork.documents.canonical import digest
 from seamwork.ids import sha256_hex
+from seamwork.platform.consent import consent
+from seamwork.platform.members import person_kid
+from seamwork.platform.trust import PUBLISHER
 from seamwork.platform.views import Trace
 from seamwork.records.authority import Authority
-from seamwork.records.decision import Accepted, Closed, Dispatched, Held
+from seamwork.records.decision import Accepted, Closed, Dispatched, Held, Refused
 from seamwork.records.delivery import TakenIn
 from seamwork.records.inbox import Work
 from seamwork.records.people import ApprovalRequest, Reply
+from seamwork.records.platform import ActivationRecord, DocumentRecord
 from seamwork.records.verdict import Approvers
+from seamwork.records.wire import compose
 from seamwork.testing.documents import document
 from seamwork.testing.puppet import Puppet, changed, new_id, now_ms
 from seamwork.testing.stage import WITHIN_S, Stage
@@ -25,7 +33,7 @@ from seamwork.testing.troupe import Troupe
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
-LEAN, WARY = "lean/1.0.0", "wary/1.0.0"
+LEAN, WARY, STEADY = "lean/1.0.0", "wary/1.0.0", "steady/2.0.0"
 FAIL = {"action": "fail", "otherwise": "fail"}
 
 
@@ -35,6 +43,7 @@ class Seam:
 
     troupe: Troupe
     careless: Puppet
+    begun_at: int
 
     @property
     def stage(self) -> Stage:
@@ -42,10 +51,18 @@ class Seam:
         return self.troupe.stage
 
 
+def steady(version: str) -> Contract:
+    """Write one version of a contract; the second demands more than the first."""
+    demanded = ["sum"] if version == "2.0.0" else []
+    made = document("Contract", "steady", version, input={"schema": {"type": "object", "required": demanded}})
+    assert isinstance(made, Contract)
+    return made
+
+
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
 async def seam(stage: Stage) -> AsyncIterator[Seam]:
     """Bring in an initiator and the agents of a contract that strips and counts."""
-    accepts = [{"contract": contract, "versions": "*"} for contract in ("lean", "wary")]
+    accepts = [{"contract": contract, "versions": "*"} for contract in ("lean", "wary", "steady")]
     most = {"effects": ["pay"], "depth": 2}
     declared: dict[str, Any] = {
         "type": "object",
@@ -59,7 +76,7 @@ async def seam(stage: Stage) -> AsyncIterator[Seam]:
                 "authority": most,
                 "contextTokens": {"atMost": 20, "counter": "words"},
             },
-            "careless": {"accepts": accepts},
+            "careless": {"accepts": accepts, "team": "steady-team"},
         },
         document("Budget", "lean-budget", limitMicroUsd=100),
         document(
@@ -84,15 +101,16 @@ async def seam(stage: Stage) -> AsyncIterator[Seam]:
             "lean-flow",
             edges=[
                 {"from": "lean-chief", "to": to, "contract": contract}
-                for contract in ("lean", "wary")
+                for contract in ("lean", "wary", "steady")
                 for to in ("reader", "careless")
             ],
         ),
     )
     troupe = Troupe(stage, Puppet(stage, settings["lean-chief"]), (LEAN, WARY))
     await stage.person("tess", "terms-owner")
+    await stage.publish(steady("1.0.0"), document("Team", "steady-team", members=["tess"]))
     await troupe.enlist(settings["reader"])
-    yield Seam(troupe, Puppet(stage, settings["careless"]))
+    yield Seam(troupe, Puppet(stage, settings["careless"]), begun_at=now_ms())
     await troupe.disband()
 
 
@@ -221,3 +239,52 @@ async def test_an_answer_that_is_not_sure_waits_for_the_owner(
 
     assert "reader has answered under wary 1.0.0 with success: /sure is below 0.7" == asked.state
     assert outcome == (await seam.stage.ended(root.crossing.task)).outcome
+
+
+# ── A breaking version ───────────────────────────────────────────────────────────────────
+
+
+UNREAD = frozenset({"unknown-contract", "contract-not-active"})
+"""What a gate says of a contract of which it has not read everything yet."""
+
+
+async def first_but(seam: Seam, rules: Container[str]) -> str:
+    """Hand work out under the breaking version until another rule than *rules* decides it, and return that."""
+    chief = seam.troupe.chief
+    async with asyncio.timeout(WITHIN_S):
+        while True:
+            sent = await chief.send(chief.root(STEADY, "careless", b'{"sum": 1}'))
+            found = await seam.stage.until(
+                "decisions.v1", lambda r: isinstance(r.record, Dispatched | Refused), key=sent.crossing.task
+            )
+            rule = getattr(found.record, "rule", "")
+            if rule not in rules:
+                return str(rule)
+
+
+async def test_a_breaking_version_past_the_publishers_check_is_in_force_nowhere(seam: Seam) -> None:
+    """Whoever holds the publisher's key activates it; the gates go by the consumers' word."""
+    stage, breaking = seam.stage, steady("2.0.0")
+    # Who joined together with a version is not asked about it: so much of the log's time has to lie between.
+    await asyncio.sleep(max(0, seam.begun_at + 2 * JOINED_TOGETHER_MS - now_ms()) / 1000)
+    key = stage.door.home.key(PUBLISHER)
+    body, name = canonical(breaking), record_key(breaking)
+    written = DocumentRecord(
+        kind="Contract", name="steady", version="2.0.0", payload_sha256=sha256_hex(body), published_at=now_ms(),
+        publisher="publisher",
+    )  # fmt: skip
+    activated = ActivationRecord(
+        id=new_id(), kind="Contract", name="steady", version="2.0.0", status="active", published_at=now_ms(),
+        publisher="publisher",
+    )  # fmt: skip
+    for record, payload in ((written, body), (activated, b"")):
+        await stage.send(
+            "publisher", compose(stage.platform, "contracts.v1", name, record, payload=payload, signer=key)
+        )
+    assert "contract-waits" == await first_but(seam, UNREAD)
+
+    person = stage.door.home.key(person_kid("tess"))
+    word = consent(stage.platform, breaking, digest(breaking), "steady-team", "tess", person)
+    await stage.publish(word)
+
+    assert "admitted" == await first_but(seam, {*UNREAD, "contract-waits"})

@@ -341,6 +341,9 @@ def _usable(ref: ContractRef, context: Context, at: int) -> Contract | Denied:
             instead = context.catalog.successor(ref, at)
             hint = f"; its successor is {ref.name} {instead}" if instead else "; it named no successor"
             return _denied("contract-retired", f"the contract version is retired{hint}", consulted)
+        if context.catalog.contract_waits(ref, at):
+            reason = "the contract version breaks the one before, and its consumers have not agreed yet"
+            return _denied("contract-waits", reason, consulted)
         reason = f"the contract version is {status or 'not activated'}"
         # What was taken back stays away along every flow; what was never put in force is only not there yet.
         unborn: Enforcement | None = "observe" if status in NOT_YET else None

@@ -6,6 +6,8 @@ Rule 2: keys of publishers and services count only if the root signed them.
 Rule 3: of two records of one version the first wins; another with other bytes is set aside with an alarm.
 Rule 4: an activation of what is not known is set aside; the last of those that hold wins.
 Rule 5: a contract that its publisher's check refuses is known and never handed out (``Catalog.contract_fault``).
+Rule 6: a breaking version of a contract holds from when its consumers agreed, however early it was activated
+(``catalog.consenting``).
 
 What is set aside is kept as ``Rejection`` (bounded), for metrics and the log; a bad document never takes a running
 service down.
@@ -19,7 +21,8 @@ from dataclasses import dataclass, replace
 from types import MappingProxyType
 
 from seamwork.catalog.catalog import Catalog, Name
-from seamwork.catalog.entries import Activation, Entry
+from seamwork.catalog.consenting import breaks
+from seamwork.catalog.entries import IN_FORCE, Activation, Entry
 from seamwork.catalog.soundness import first_fault
 from seamwork.documents.activation import activation_problem
 from seamwork.documents.contract import Contract
@@ -28,6 +31,7 @@ from seamwork.documents.kinds import TOPICS
 from seamwork.documents.problems import DocumentError
 from seamwork.documents.reading import from_canonical
 from seamwork.documents.shape import instant_ms
+from seamwork.documents.versions import parse_version
 from seamwork.grants.keys import record_verifies
 from seamwork.ids import sha256_hex
 from seamwork.records.parties import Revision
@@ -91,7 +95,7 @@ class CatalogBuilder:
         with self._whole:
             if self._view is None:
                 entries = {name: MappingProxyType(dict(versions)) for name, versions in self._entries.items()}
-                self._view = Catalog(self.revision, MappingProxyType(entries), self._compiled)
+                self._view = Catalog(self.revision, MappingProxyType(entries), self._compiled, self._platform)
             return self._view
 
     def lacks_key(self, raw: RawRecord) -> bool:
@@ -118,6 +122,21 @@ class CatalogBuilder:
             self.rejected += 1
             self.rejections.append(rejection)
         return rejection
+
+    def compare_ahead(self, raw: RawRecord) -> None:
+        """Compare what a record activates with the version before it, so that nobody waits for that later."""
+        received = read(raw, self._platform)
+        record = received.record if isinstance(received, Received) else None
+        if not isinstance(record, ActivationRecord) or record.status not in IN_FORCE:
+            return
+        view = self.view()
+        new = view.entry(record.kind, record.name, record.version)
+        for version in reversed(view.contract_versions(record.name)):
+            old = view.entry(record.kind, record.name, version)
+            lower = parse_version(version) < parse_version(record.version)
+            if old is not None and new is not None and lower and old.in_force(raw.appended_at):
+                breaks(old, new)
+                return
 
     def _fault(self, raw: RawRecord) -> Rejection | None:
         received = read(raw, self._platform)
@@ -196,7 +215,13 @@ class CatalogBuilder:
             return Rejection(raw.topic, raw.offset, "activation-refused", problem)
         from_at = raw.appended_at if record.from_at is None else record.from_at
         activation = Activation(
-            record.status, record.mode, from_at, raw.offset, record.ends_at, record.successor
+            record.status,
+            record.mode,
+            from_at,
+            raw.offset,
+            record.ends_at,
+            record.successor,
+            raw.appended_at,
         )
         changed = replace(entry, activations=(*entry.activations, activation))
         versions[record.version] = changed

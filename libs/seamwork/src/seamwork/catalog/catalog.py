@@ -11,6 +11,7 @@ from functools import cached_property
 from types import MappingProxyType
 from typing import Literal, Protocol, TypeVar, cast
 
+from seamwork.catalog.consenting import held_back
 from seamwork.catalog.entries import (
     Activation,
     AgentEntry,
@@ -70,6 +71,7 @@ class Catalog:
         entries: Kind and name → version → entry.
         compiled: Where compiled documents are kept, by digest; shared by all views, because a digest never changes
             its meaning.
+        platform: The platform's id, over which consents are signed; empty where documents come from no topic.
     """
 
     def __init__(
@@ -77,11 +79,14 @@ class Catalog:
         revision: Revision,
         entries: Mapping[Name, Mapping[str, Entry]],
         compiled: dict[tuple[str, str], object] | None = None,
+        platform: str = "",
     ) -> None:
         self.revision = revision
         self._entries = entries
         self._compiled: dict[tuple[str, str], object] = {} if compiled is None else compiled
         self._known: dict[tuple[object, ...], object] = {}
+        self._platform = platform
+        self._held_back: dict[tuple[str, str], Entry] = {}
 
     @classmethod
     def of(
@@ -127,6 +132,12 @@ class Catalog:
         """Return the contract's status at *at* (ms), None where it is unknown or was never activated."""
         entry = self._entry("Contract", ref.name, ref.version)
         return entry.status(at) if entry else None
+
+    def contract_waits(self, ref: ContractRef, at: int) -> bool:
+        """Say whether a version that was activated is not in force because its consumers have not agreed yet."""
+        asked = self._entries.get(("Contract", ref.name), {}).get(ref.version)
+        held = self._entry("Contract", ref.name, ref.version)
+        return asked is not None and held is not None and asked.in_force(at) and not held.in_force(at)
 
     def successor(self, ref: ContractRef, at: int) -> str | None:
         """Return the version that takes the place of *ref*, as its last deprecation said, or None."""
@@ -461,7 +472,15 @@ class Catalog:
         )
 
     def _entry(self, kind: str, name: str, version: str) -> Entry | None:
-        return self._entries.get((kind, name), {}).get(version)
+        versions = self._entries.get((kind, name), {})
+        entry = versions.get(version)
+        # Most contracts have one version, and nobody to wait for.
+        if entry is None or kind != "Contract" or len(versions) == 1 or not self._platform:
+            return entry
+        found = self._held_back.get((name, version))
+        if found is None:
+            found = self._held_back[name, version] = held_back(self, entry, versions, self._platform)
+        return found
 
     def _named(self, kind: str) -> list[tuple[str, Mapping[str, Entry]]]:
         return self._by_kind.get(kind, [])

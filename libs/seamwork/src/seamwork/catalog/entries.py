@@ -24,7 +24,8 @@ class Activation:
     """
     One change of a version's status. It holds from *from_at* (ms) on; of several that hold the last one wins.
 
-    *order* is the activation's offset in its topic. A deprecated version has a *successor* and ends at *ends_at*.
+    *order* is the activation's offset in its topic, *appended_at* when it came to lie there (ms; 0 where it comes
+    from none). A deprecated version has a *successor* and ends at *ends_at*.
     """
 
     status: Status
@@ -33,6 +34,7 @@ class Activation:
     order: int = 0
     ends_at: int | None = None
     successor: str | None = None
+    appended_at: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -109,7 +109,8 @@ class CatalogFollower:
                 await self._apply_live(raw)
             for records in found.values():
                 for raw in records:
-                    if self._builder.lacks_key(raw):
+                    # What somebody signed for, and who takes a contract, is asked as of when it was activated.
+                    if self._builder.lacks_key(raw) or (raw.topic == _CONTRACTS and not raw.value):
                         end = await self._log.end_offsets([Partition(_REGISTRY, 0)])
                         await self._read_to(_REGISTRY, end[Partition(_REGISTRY, 0)])
                     await self._apply_live(raw)
@@ -125,6 +126,8 @@ class CatalogFollower:
         if raw.topic == _CONTRACTS and raw.value:
             # Checking takes tens of milliseconds; done beside the loop, it pauses nobody's work.
             await asyncio.to_thread(examine, raw.value)
+        elif raw.topic == _CONTRACTS:
+            await asyncio.to_thread(self._builder.compare_ahead, raw)
         self._apply(raw, examine=True)
 
     def _apply(self, raw: RawRecord, *, examine: bool = False) -> None:

@@ -1,32 +1,24 @@
 """
-Say whom a breaking version of a contract still waits for, before it may become active.
+Say whom a breaking version of a contract still waits for, before it may become active, and give somebody's word.
 
-Rule 1: breaking is what ``contracts diff`` cannot prove to let those who work with the old version go on.
-Rule 2: everybody who takes the old version is asked: the team of each agent in force that accepts it. An agent
-whose document names no team has nobody who could sign, and is not waited for.
-Rule 3: a team's word is a signature of one of its members over the new version's very bytes.
-Rule 4: when the lead time that the old version promised has passed since the new one was published, nobody is
-waited for any more.
-Rule 5: a version that was active before may be so again: rolling back asks nobody.
+``catalog.consenting`` has the rules; every reader of the topic holds to them as well, so that whoever writes past
+this check gains nothing.
 """
 
 from dataclasses import dataclass
 
 from seamwork.catalog import Catalog
+from seamwork.catalog.consenting import DAY_MS, consents, consuming_teams, covered
 from seamwork.catalog.entries import Entry
-from seamwork.contracts import may_consume
 from seamwork.contracts.difference import compare_contracts
 from seamwork.documents.consent import Consent, ConsentSpec
 from seamwork.documents.contract import Contract
 from seamwork.documents.shape import Metadata
-from seamwork.documents.versions import accepts, parse_version
+from seamwork.documents.versions import parse_version
 from seamwork.errors import UnprocessableError
-from seamwork.grants.keys import SigningKey, verifies
-from seamwork.ids import derived, length_prefixed
+from seamwork.grants.keys import SigningKey
+from seamwork.ids import derived
 from seamwork.records.wire import rfc3339
-
-_TYPE = b"application/vnd.seamwork.consent.v1"
-_DAY_MS = 86_400_000
 
 
 class ConsentMissingError(UnprocessableError):
@@ -54,7 +46,9 @@ def waiting_for(view: Catalog, new: Contract, sha256: str, platform: str, now: i
         now: The time (ms).
     """
     entry = view.entry("Contract", new.name, new.version)
-    if entry is not None and any(told.status == "active" for told in entry.activations):
+    if entry is not None and any(
+        told.status == "active" and told.from_at <= now for told in entry.activations
+    ):
         return None
     old = _before(view, new, now)
     if old is None or compare_contracts(old, new).bump != "major":
@@ -62,10 +56,10 @@ def waiting_for(view: Catalog, new: Contract, sha256: str, platform: str, now: i
     lead = old.spec.lead_time_days
     until = None
     if lead is not None and entry is not None:
-        until = entry.appended_at + lead * _DAY_MS
+        until = entry.appended_at + lead * DAY_MS
         if now >= until:
             return None
-    signed = {one.spec.team for one in consents(view, new, sha256, platform, now)}
+    signed = {one.spec.team for one, _ in consents(view, new, sha256, platform, now)}
     teams = tuple(team for team in consuming_teams(view, old, now) if team not in signed)
     return Waiting(old, teams, until) if teams else None
 
@@ -92,32 +86,6 @@ def refuse_while_waiting(view: Catalog, new: Contract, sha256: str, platform: st
     )
 
 
-def consuming_teams(view: Catalog, old: Contract, now: int) -> tuple[str, ...]:
-    """Return the teams of the agents in force that take *old*."""
-    found = {
-        entry.document.spec.team
-        for entry in view.agents(now)
-        if (taken := entry.document.accepted_range(old.name)) is not None
-        and accepts(taken, old.version)
-        and may_consume(old, entry.ref.agent, entry.ref.version)
-    }
-    return tuple(sorted(team for team in found if team is not None))
-
-
-def consents(view: Catalog, new: Contract, sha256: str, platform: str, now: int) -> tuple[Consent, ...]:
-    """Return every valid consent to these bytes: of a member of the team, with a key that is the member's."""
-    found = []
-    for entry in view.entries("Consent"):
-        document = entry.document
-        if not isinstance(document, Consent) or not entry.in_force(now):
-            continue
-        spec = document.spec
-        about = (spec.contract, spec.version, spec.sha256) == (new.name, new.version, sha256)
-        if about and _signed(view, spec, platform, now):
-            found.append(document)
-    return tuple(found)
-
-
 def consent(  # one argument for each thing that is signed
     platform: str, contract: Contract, sha256: str, team: str, person: str, key: SigningKey
 ) -> Consent:
@@ -129,24 +97,10 @@ def consent(  # one argument for each thing that is signed
         team=team,
         person=person,
         kid=key.kid,
-        signature=key.sign(_covered(platform, contract.name, contract.version, sha256, team)),
+        signature=key.sign(covered(platform, contract.name, contract.version, sha256, team)),
     )
     name = f"consent-{derived('consent', contract.name, contract.version, sha256, team, person)[:16]}"
     return Consent(metadata=Metadata(name=name, version="1.0.0"), spec=spec)
-
-
-def _signed(view: Catalog, spec: ConsentSpec, platform: str, now: int) -> bool:
-    team = view.team(spec.team, now)
-    public = view.public_of(spec.kid, f"person:{spec.person}", now)
-    if team is None or spec.person not in team.spec.members or public is None:
-        return False
-    return verifies(
-        public, _covered(platform, spec.contract, spec.version, spec.sha256, spec.team), spec.signature
-    )
-
-
-def _covered(platform: str, *said: str) -> bytes:
-    return length_prefixed(_TYPE, platform.encode(), *(one.encode() for one in said))
 
 
 def _before(view: Catalog, new: Contract, now: int) -> Contract | None:

@@ -1,0 +1,183 @@
+"""
+Say when a breaking version of a contract may be in force, for whoever publishes it and for whoever reads it.
+
+Rule 1: breaking is what ``contracts diff`` cannot prove to let those who work with the old version go on.
+Rule 2: everybody who takes the old version is asked: the team of each agent in force that accepts it. An agent
+whose document names no team has nobody who could sign, and is not waited for.
+Rule 3: a team's word is a signature of one of its members over the new version's very bytes.
+Rule 4: when the lead time that the old version promised has passed since the new one was published, nobody is
+waited for any more.
+Rule 5: a version that was in force before may be so again: rolling back asks nobody.
+Rule 6: readers go by the instants at which records were appended and by nothing else, so all of them agree. An
+activation that came too early holds from when the last word, or the end of the lead time, made it right.
+"""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Protocol
+
+from seamwork.catalog.entries import IN_FORCE, AgentEntry, Entry
+from seamwork.contracts import may_consume
+from seamwork.contracts.difference import compare_contracts
+from seamwork.documents.consent import Consent, ConsentSpec
+from seamwork.documents.contract import Contract
+from seamwork.documents.team import Team
+from seamwork.documents.versions import accepts, parse_version
+from seamwork.grants.keys import verifies
+from seamwork.ids import length_prefixed
+
+JOINED_TOGETHER_MS = 5_000
+"""
+Documents that are published together are appended in any order. An agent that joined so shortly before a version
+was activated has come with it, and nobody depends yet on a version that was activated so shortly before.
+"""
+NEVER = 1 << 62
+DAY_MS = 86_400_000
+
+_TYPE = b"application/vnd.seamwork.consent.v1"
+_MOST_COMPARED = 10_000
+_breaking: dict[tuple[str, str], bool] = {}
+
+
+class Documents(Protocol):
+    """What of a catalog the rules need."""
+
+    def agents(self, at: int) -> tuple[AgentEntry, ...]:
+        """Return every agent version in force."""
+
+    def entry(self, kind: str, name: str, version: str) -> Entry | None:
+        """Return one version of one document."""
+
+    def entries(self, kind: str) -> tuple[Entry, ...]:
+        """Return every version of every document of a kind."""
+
+    def team(self, name: str, at: int) -> Team | None:
+        """Return the team as the version in force has it."""
+
+    def public_of(self, kid: str, holder: str, at: int) -> str | None:
+        """Return the public half of a key, where it is the holder's and valid."""
+
+
+def breaks(old: Entry, new: Entry) -> bool:
+    """Say whether *new* may stop those who work with *old*; compared once for their bytes."""
+    key = (old.digest, new.digest)
+    if key not in _breaking:
+        before, after = old.document, new.document
+        if not isinstance(before, Contract) or not isinstance(after, Contract):
+            raise TypeError(new.document.kind)
+        if len(_breaking) >= _MOST_COMPARED:
+            _breaking.clear()
+        _breaking[key] = compare_contracts(before, after).bump == "major"
+    return _breaking[key]
+
+
+def consuming_teams(
+    view: Documents, old: Contract, at: int, joined_before: int | None = None
+) -> tuple[str, ...]:
+    """
+    Return the teams of the agents in force at *at* that take *old*.
+
+    Args:
+        view: The documents.
+        old: The version that they take.
+        at: The instant (ms).
+        joined_before: Leave out agents whose document was appended later (ms).
+    """
+    found = set()
+    for one in view.agents(at):
+        team, taken = one.document.spec.team, one.document.accepted_range(old.name)
+        if team is None or taken is None or not accepts(taken, old.version):
+            continue
+        entry = view.entry("Agent", one.ref.agent, one.ref.version)
+        late = joined_before is not None and entry is not None and entry.appended_at > joined_before
+        if not late and may_consume(old, one.ref.agent, one.ref.version):
+            found.add(team)
+    return tuple(sorted(found))
+
+
+def consents(
+    view: Documents, new: Contract, sha256: str, platform: str, at: int | None
+) -> tuple[tuple[Consent, int], ...]:
+    """
+    Return every valid consent to these bytes, with the instant since when it counts.
+
+    Args:
+        view: The documents.
+        new: The version consented to.
+        sha256: The digest of its bytes.
+        platform: The platform's id, which consents are signed over.
+        at: Those in force at this instant alone; null: each as it was when it was published.
+    """
+    found = []
+    for entry in view.entries("Consent"):
+        document = entry.document
+        if not isinstance(document, Consent) or not entry.activations:
+            continue
+        since = max(entry.appended_at, entry.activations[0].from_at)
+        spec, judged_at = document.spec, since if at is None else at
+        about = (spec.contract, spec.version, spec.sha256) == (new.name, new.version, sha256)
+        if about and entry.in_force(judged_at) and _signed(view, spec, platform, judged_at):
+            found.append((document, since))
+    return tuple(found)
+
+
+def covered(platform: str, *said: str) -> bytes:
+    """Return what a consent's signature covers: platform, contract, version, digest, team."""
+    return length_prefixed(_TYPE, platform.encode(), *(one.encode() for one in said))
+
+
+def held_back(view: Documents, entry: Entry, siblings: Mapping[str, Entry], platform: str) -> Entry:
+    """
+    Return a contract's *entry* with its activations holding from when they may.
+
+    Args:
+        view: The documents.
+        entry: One version.
+        siblings: All versions of the same contract; those below are asked of *view*, held back themselves.
+        platform: The platform's id.
+    """
+    first = next((one for one in entry.activations if one.status in IN_FORCE), None)
+    if first is None:
+        return entry
+    at, own = first.appended_at, parse_version(entry.document.version)
+    below = sorted((v for v in siblings if parse_version(v) < own), key=parse_version, reverse=True)
+    for version in below:
+        old = view.entry("Contract", entry.document.name, version)
+        if old is None:
+            continue
+        earlier = replace(old, activations=tuple(one for one in old.activations if one.order < first.order))
+        if earlier.in_force(at - JOINED_TOGETHER_MS):
+            begins = _begins(view, earlier, entry, at, platform)
+            break
+    else:
+        return entry
+    if begins <= at:
+        return entry
+    later = (
+        replace(one, from_at=max(one.from_at, begins)) if one.status in IN_FORCE else one
+        for one in entry.activations
+    )
+    return replace(entry, activations=tuple(later))
+
+
+def _begins(view: Documents, old: Entry, new: Entry, at: int, platform: str) -> int:
+    """Return from when *new*, which was activated at *at*, may be in force beside *old*."""
+    before, after = old.document, new.document
+    if not isinstance(before, Contract) or not isinstance(after, Contract) or not breaks(old, new):
+        return at
+    teams = consuming_teams(view, before, at, at - JOINED_TOGETHER_MS)
+    words: dict[str, int] = {}
+    for word, since in consents(view, after, new.digest, platform, None):
+        words[word.spec.team] = min(since, words.get(word.spec.team, NEVER))
+    agreed = max((words.get(team, NEVER) for team in teams), default=at)
+    lead = before.spec.lead_time_days
+    return min(agreed, NEVER if lead is None else new.appended_at + lead * DAY_MS)
+
+
+def _signed(view: Documents, spec: ConsentSpec, platform: str, at: int) -> bool:
+    team = view.team(spec.team, at)
+    public = view.public_of(spec.kid, f"person:{spec.person}", at)
+    if team is None or spec.person not in team.spec.members or public is None:
+        return False
+    said = covered(platform, spec.contract, spec.version, spec.sha256, spec.team)
+    return verifies(public, said, spec.signature)

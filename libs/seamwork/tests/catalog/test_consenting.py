@@ -1,0 +1,155 @@
+"""A breaking version that is activated past the publisher's check holds when its consumers agree, not before."""
+
+import pytest
+
+from seamwork.catalog import Catalog, CatalogBuilder
+from seamwork.documents import TOPICS, AnyDocument, Contract, canonical, record_key
+from seamwork.documents.canonical import digest
+from seamwork.grants.keys import SigningKey
+from seamwork.ids import sha256_hex
+from seamwork.platform.consent import consent
+from seamwork.records.parties import ContractRef
+from seamwork.records.platform import ActivationRecord, DocumentRecord
+from seamwork.records.wire import RawRecord, compose
+from seamwork.testing.documents import document
+from seamwork.testing.keys import key_of
+
+PLATFORM = "p-1"
+ROOT = SigningKey("root", b"r" * 32)
+MINUTE, DAY = 60_000, 86_400_000
+OLD_AT, NEW_AT = 10 * MINUTE, 20 * MINUTE
+SCHEMA = {"type": "object", "additionalProperties": False, "properties": {"text": {"type": "string"}}}
+
+
+def contract(version: str, **spec: object) -> Contract:
+    """Write one version."""
+    made = document("Contract", "facts", version, **{"input": {"schema": SCHEMA}, **spec})
+    assert isinstance(made, Contract)
+    return made
+
+
+OLD = contract("1.0.0", leadTimeDays=30)
+BREAKING = contract("2.0.0", input={"schema": {**SCHEMA, "required": ["text"]}})
+CONSUMER = document(
+    "Agent", "reporter", team="reports", accepts=[{"contract": "facts", "versions": ">=1 <3"}]
+)
+PEOPLE = (document("Team", "reports", members=["rosa"]), document("Person", "rosa"))
+WORD = consent(PLATFORM, BREAKING, digest(BREAKING), "reports", "rosa", key_of("person:rosa"))
+
+
+class Topics:
+    """The document topics, written by somebody who asks nobody."""
+
+    def __init__(self) -> None:
+        self.builder = CatalogBuilder(PLATFORM, ROOT.public)
+        self._offsets: dict[str, int] = {}
+
+    def publish(self, at: int, *documents: AnyDocument) -> "Topics":
+        """Publish and activate."""
+        for one in documents:
+            body = canonical(one)
+            record = DocumentRecord(
+                kind=one.kind, name=one.name, version=one.version, payload_sha256=sha256_hex(body),
+                published_at=at, publisher="publisher",
+            )  # fmt: skip
+            self._append(TOPICS[one.kind], record_key(one), record, body, at)
+            self.activate(at, one)
+        return self
+
+    def activate(self, at: int, one: AnyDocument, status: str = "active") -> "Topics":
+        """Activate."""
+        ended = status == "deprecated"
+        record = ActivationRecord(
+            id=f"a-{at}", kind=one.kind, name=one.name, version=one.version, published_at=at,
+            status=status,  # type: ignore[arg-type]  # one of them
+            publisher="publisher", ends_at=at + DAY if ended else None, successor="1.0.0" if ended else None,
+        )  # fmt: skip
+        self._append(TOPICS[one.kind], record_key(one), record, b"", at)
+        return self
+
+    def _append(
+        self, topic: str, key: str, record: DocumentRecord | ActivationRecord, body: bytes, at: int
+    ) -> None:
+        offset = self._offsets[topic] = self._offsets.get(topic, -1) + 1
+        sent = compose(PLATFORM, topic, key, record, payload=body, signer=ROOT)
+        raw = RawRecord(topic, 0, offset, at, sent.key, sent.value, sent.headers)
+        assert self.builder.apply(raw) is None
+
+    def status(self, at: int, version: str = "2.0.0") -> str | None:
+        """Return how the version stands."""
+        return self.view.contract_status(ContractRef(name="facts", version=version), at)
+
+    @property
+    def view(self) -> Catalog:
+        """What a gate sees."""
+        return self.builder.view()
+
+
+def begun() -> Topics:
+    """Return a seam that works under the old version."""
+    return Topics().publish(0, CONSUMER, *PEOPLE).publish(OLD_AT, OLD)
+
+
+def test_it_holds_from_the_word_of_the_last_consumer() -> None:
+    """Whoever holds the publisher's key cannot put it in force; the consumer can, with one signature."""
+    topics = begun().publish(NEW_AT, BREAKING)
+
+    assert [None, "active"] == [topics.status(NEW_AT + DAY), topics.status(NEW_AT + DAY, "1.0.0")]
+    assert topics.view.contract_waits(ContractRef(name="facts", version="2.0.0"), NEW_AT)
+
+    topics.publish(NEW_AT + DAY, WORD)
+
+    assert [None, "active"] == [topics.status(NEW_AT + DAY - 1), topics.status(NEW_AT + DAY)]
+
+
+def test_it_holds_from_the_end_of_the_lead_time() -> None:
+    """Thirty days after it was published, by the log's own clock."""
+    topics = begun().publish(NEW_AT, BREAKING)
+    end = NEW_AT + 30 * DAY
+
+    assert [None, "active"] == [topics.status(end - 1), topics.status(end)]
+
+
+def test_a_word_given_before_lets_it_hold_at_once() -> None:
+    """As the publisher's own check would have it."""
+    topics = begun().publish(NEW_AT - MINUTE, WORD).publish(NEW_AT, BREAKING)
+
+    assert "active" == topics.status(NEW_AT)
+
+
+@pytest.mark.parametrize("status", ["active", "deprecated"])
+def test_no_other_status_is_a_way_around(status: str) -> None:
+    """Nor is a third version that is compatible with the second."""
+    topics = begun().publish(NEW_AT, BREAKING).activate(NEW_AT + 1, BREAKING, status)
+    topics.publish(NEW_AT + MINUTE, contract("2.0.1", input={"schema": {**SCHEMA, "required": ["text"]}}))
+
+    assert [None, None] == [topics.status(NEW_AT + DAY), topics.status(NEW_AT + DAY, "2.0.1")]
+
+
+def test_what_was_retired_stays_so() -> None:
+    """The word that comes afterwards does not bring it back."""
+    topics = begun().publish(NEW_AT, BREAKING).activate(NEW_AT + MINUTE, BREAKING, "retired")
+    topics.publish(NEW_AT + DAY, WORD)
+
+    assert "retired" == topics.status(NEW_AT + DAY)
+
+
+def test_what_was_in_force_may_be_so_again() -> None:
+    """Rolling back, and forward, asks nobody."""
+    topics = begun().publish(NEW_AT - MINUTE, WORD).publish(NEW_AT, BREAKING)
+    topics.activate(NEW_AT + DAY, BREAKING, "retired").activate(NEW_AT + 2 * DAY, BREAKING)
+
+    assert "active" == topics.status(NEW_AT + 2 * DAY)
+
+
+def test_what_breaks_nobody_holds_at_once() -> None:
+    """A compatible version; one whose consumers joined with it; one that was published with the one before."""
+    wider = {**SCHEMA, "properties": {"text": {"type": "string"}, "note": {"type": "string"}}}
+    together = Topics().publish(0, CONSUMER, *PEOPLE).publish(OLD_AT, OLD, BREAKING)
+    joined = Topics().publish(0, *PEOPLE).publish(OLD_AT, OLD).publish(NEW_AT - 1, CONSUMER)
+
+    assert "active" == begun().publish(NEW_AT, contract("1.1.0", input={"schema": wider})).status(
+        NEW_AT, "1.1.0"
+    )
+    assert "active" == together.status(OLD_AT)
+    assert "active" == joined.publish(NEW_AT, BREAKING).status(NEW_AT)
