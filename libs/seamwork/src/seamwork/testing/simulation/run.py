@@ -7,7 +7,7 @@ import secrets
 import sqlite3
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
@@ -45,8 +45,9 @@ _QUIET_S = 2.0
 class _Watch:
     """The observer that hashes what the checker sees."""
 
-    def __init__(self, checker: Checker) -> None:
+    def __init__(self, checker: Checker, besides: Callable[[RawRecord], None] | None) -> None:
         self._checker = checker
+        self._besides = besides
         self._digest = hashlib.sha256()
         self.records = 0
 
@@ -55,6 +56,8 @@ class _Watch:
         place = f"{record.topic}/{record.partition}/{record.offset}/{record.appended_at}"
         self._digest.update(repr((place, record.key, record.value, record.headers)).encode())
         self._checker.written(record)
+        if self._besides is not None:
+            self._besides(record)
 
     def noted(self, group: str, partition: Partition, position: int) -> None:
         self._checker.noted(group, partition, position)
@@ -82,10 +85,10 @@ class Report:
     commits: int = 0
 
 
-def simulate(plan: Plan) -> Report:
-    """Run *plan* to its end and return what was found."""
+def simulate(plan: Plan, written: Callable[[RawRecord], None] | None = None) -> Report:
+    """Run *plan* to its end and return what was found; *written* is told of every record."""
     with tempfile.TemporaryDirectory(prefix="seamwork-simulation-", dir=_memory()) as folder:
-        return _simulate(plan, Path(folder) / "audit.db")
+        return _simulate(plan, Path(folder) / "audit.db", written)
 
 
 def _memory() -> str | None:
@@ -93,11 +96,11 @@ def _memory() -> str | None:
     return "/dev/shm" if os.access("/dev/shm", os.W_OK) else None  # noqa: S108  # in a folder of our own in it
 
 
-def _simulate(plan: Plan, database: Path) -> Report:
+def _simulate(plan: Plan, database: Path, written: Callable[[RawRecord], None] | None) -> Report:
     loop = SimLoop(dice_of("turns", plan.seed))  # type: ignore[abstract]  # sockets and processes are for others
     checker = Checker(deciders(plan.partitions), loop.time)
     checker.halt = loop.halt
-    watch = _Watch(checker)
+    watch = _Watch(checker, written)
     report = Report(plan)
     with _remembered(), _drawn_secrets(dice_of("secrets", plan.seed)), _own_time(loop):
         cluster = Cluster(loop, dice_of("network", plan.seed), watch)
