@@ -1,8 +1,8 @@
 """
 Journals that earlier releases wrote are read by the present code, and hold what they held then.
 
-Each release adds a folder (``python -m seamwork.testing.recorded tests/recorded``); none is ever changed. A change of
-events or states that makes one unreadable wants a new version of the machine, and an upcast to it.
+Each release adds a folder (``python -m seamwork.testing.recorded tests/recorded``); none is ever changed. A
+change of events or states that makes one unreadable wants a new version of the machine, and an upcast to it.
 """
 
 import json
