@@ -2,8 +2,8 @@
 Keep journals as a release writes them, for the releases after it to read.
 
 ``python -m seamwork.testing.recorded FOLDER`` plays histories of the simulator, which come out the same byte
-for byte from the same code and seed, and writes each machine's journal with what it held at the end. Every release adds
-a folder of its own; a test reads all of them with the present code.
+for byte from the same code and seed, and writes each machine's journal with what it held at the end. Every release
+adds a folder of its own; a test reads all of them with the present code.
 """
 
 import json
