@@ -138,11 +138,20 @@ def _once(decisions: list[Record], found: Found) -> None:
 
 def _admission(whole: Whole, decisions: list[Record], found: Found) -> None:
     by_dispatch = {r.says["dispatch"]: r for r in decisions if r.kind == "dispatched"}
+    # Which flow was in force when is the simulator's to check: here no work may be ungoverned unless some flow is.
+    lenient = any(
+        record.kind == "document"
+        and json.loads(record.value or b"{}")["spec"].get("mode", "enforce") != "enforce"
+        for record in whole.of("registry.v1")
+        if record.says.get("kind") == "Flow"
+    )
     verdicts: dict[tuple[str, int, int, str, int], str] = {}
     for record in whole.matching("verdicts."):
         gate = record.topic.split(".")[1]
         if record.kind == "verdict":
-            verdicts.setdefault(_subject(gate, record.says["subject"]), record.says["outcome"])
+            spared = record.says.get("spared") if lenient and gate != "cost-cap" else None
+            counts = record.says["outcome"] if spared is None else spared.get("outcome", "ALLOW")
+            verdicts.setdefault(_subject(gate, record.says["subject"]), counts)
     crossings = {(r.partition, r.offset): r for r in whole.of("handoffs.v1")}
     agreed = {r.says["action_sha256"]: r for r in whole.of("answers.v1") if r.says.get("answer") == "approve"}
     requests = {r.says["crossing"]: r.says for r in whole.of("approvals.v1") if r.kind == "approval-request"}
@@ -153,6 +162,9 @@ def _admission(whole: Whole, decisions: list[Record], found: Found) -> None:
         if decision is None:
             found.unadmitted.append(f"{work.at}: work without a decision")
             continue
+        modes = {said.get("enforcement", "enforce") for said in (work.says, decision.says)}
+        if modes != {"enforce"} and not lenient:
+            found.unadmitted.append(f"{work.at}: ungoverned, and no flow says so")
         subject = decision.says["subject"]
         crossing = crossings.get((subject["partition"], subject["offset"]))
         if crossing is None or crossing.says.get("id") != work.says["crossing"]:

@@ -81,6 +81,34 @@ def without(told: list[Record], topic: str, kind: str) -> list[Record]:
     return [record for record in told if (record.topic, record.kind) != (topic, kind)]
 
 
+UNGOVERNED = said("inbox.worker.v1", 0, b"{}", type="work", crossing="h", dispatch="x", enforcement="shadow")
+
+
+def refused_by(gate: str, told: list[Record]) -> list[Record]:
+    """Let a gate refuse what went on, and say that a flow spares it."""
+    refusal = said(
+        f"verdicts.{gate}.v1", 0, type="verdict", subject=SUBJECT, outcome="DENY", spared={"mode": "shadow"}
+    )
+    return [*without(told, f"verdicts.{gate}.v1", "verdict"), refusal]
+
+
+def test_what_a_flow_spares_is_admitted_but_never_what_guards_money(tmp_path: Path) -> None:
+    """A flow that is not enforced says so in its document."""
+    flow = said("registry.v1", 0, b'{"spec":{"mode":"shadow"}}', type="document", kind="Flow")
+    spared = [
+        flow,
+        *refused_by("contract-validator", without(story(), "inbox.worker.v1", "work")),
+        UNGOVERNED,
+    ]
+    unpaid = [flow, *refused_by("cost-cap", without(story(), "inbox.worker.v1", "work")), UNGOVERNED]
+
+    (tmp_path / "1").mkdir()
+    (tmp_path / "2").mkdir()
+
+    assert [] == held(tmp_path / "1", spared, spared)
+    assert [] != [each for each in held(tmp_path / "2", unpaid, unpaid) if "cost-cap said DENY" in each]
+
+
 def test_a_story_that_went_well_has_no_violation(tmp_path: Path) -> None:
     """What the defects below are defects of is sound."""
     agreed = asked(story(), said("answers.v1", 0, answer="approve", action_sha256="a"))
@@ -100,6 +128,14 @@ def test_a_story_that_went_well_has_no_violation(tmp_path: Path) -> None:
         ),
         pytest.param(
             lambda told: without(told, "verdicts.cost-cap.v1", "verdict"), "cost-cap said None", id="unjudged"
+        ),
+        pytest.param(
+            lambda told: refused_by("contract-validator", told), "contract-validator said DENY", id="spared"
+        ),
+        pytest.param(
+            lambda told: [*without(told, "inbox.worker.v1", "work"), UNGOVERNED],
+            "no flow says so",
+            id="ungoverned",
         ),
         pytest.param(
             lambda told: [*told, said("inbox.worker.v1", 1, b"{}", type="work", crossing="h", dispatch="y")],

@@ -77,6 +77,8 @@ class Checker:
             self.journals.snapshot(record)
         elif topic == "handoffs.v1":
             self.seams.crossed(record)
+        elif topic == "registry.v1":
+            self.seams.modes.published(record)
         else:
             self._output(record)
 

@@ -24,6 +24,8 @@ DOCUMENTS = (
     "policy-2", "policy-1", "flow-2", "budget-small", "budget-1", "worker-2-revoked", "worker-2", "gate-slow",
     "shadow-gate", "contract-2",
 )  # fmt: skip
+MODES = ("flow-observed", "flow-shadow", "flow-shadow", "flow-enforced")
+"""Flows that are not enforced for a while; drawn apart, so that all else of a seed stays as it was."""
 _EFFECTS: tuple[Effect, ...] = (
     "crash-before", "crash-sent", "crash-after", "lost-ack", "lost-write", "late", "twice", "pause-before",
 )  # fmt: skip
@@ -97,6 +99,7 @@ def plan_of(seed: int) -> Plan:
         for root in roots
         if dice.random() < 0.3  # noqa: PLR2004
     ]
+    faults += _modes(seed)
     return Plan(
         seed=seed,
         roots=roots,
@@ -104,6 +107,16 @@ def plan_of(seed: int) -> Plan:
         snapshot_every=dice.choice((3, 8, 1000)),
         max_batch=dice.choice((1, 4, 20)),
     )
+
+
+def _modes(seed: int) -> list[TimedFault]:
+    """Draw when flows observe, cast shadows and are enforced again; of most seeds none does."""
+    dice = dice_of("modes", seed)
+    often = dice.randint(1, 3) if dice.random() < 0.25 else 0  # noqa: PLR2004
+    return [
+        TimedFault(at_s=round(dice.uniform(0.1, 30.0), 3), what="document", whom=dice.choice(MODES))
+        for _ in range(often)
+    ]
 
 
 def _root(dice: Dice, number: int) -> Root:

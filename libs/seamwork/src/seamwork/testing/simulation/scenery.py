@@ -4,6 +4,7 @@ Write the documents of the simulated platform: contracts with every kind of fail
 ``first`` is there from the start; ``change`` is what a plan may publish or activate while work is on its way.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -119,8 +120,8 @@ def _agent(name: str, offers: tuple[str, ...], version: str = "1.0.0") -> AnyDoc
     return document("Agent", name, version, accepts=accepts, offers=list(offers), authority={"depth": 6})
 
 
-def flow(version: str, *, without: str = "") -> AnyDocument:
-    """Return who may hand what to whom; *without* leaves one receiver out."""
+def flow(version: str, *, without: str = "", mode: str = "enforce") -> AnyDocument:
+    """Return who may hand what to whom, how bindingly; *without* leaves one receiver out."""
     edges = [
         {"from": source, **to, "contract": contract.partition("/")[0]}
         for source in (OPERATOR, "planner", "worker", "helper", "rogue")
@@ -128,7 +129,17 @@ def flow(version: str, *, without: str = "") -> AnyDocument:
         for contract in CONTRACTS
         if to.get("to") != without
     ]
-    return document("Flow", "everything", version, edges=edges)
+    return document("Flow", "everything", version, edges=edges, mode=mode)
+
+
+def strict() -> AnyDocument:
+    """Return the flow that stays enforced while the other is not: what is risky."""
+    edges = [
+        {"from": source, "to": to, "contract": RISKY_WORK.partition("/")[0]}
+        for source in (OPERATOR, "planner", "worker", "helper", "rogue")
+        for to in ("worker", "helper")
+    ]
+    return document("Flow", "risky", "1.0.0", edges=edges)
 
 
 def policy(version: str) -> AnyDocument:
@@ -153,13 +164,14 @@ def policy(version: str) -> AnyDocument:
 
 def change(name: str) -> Change:
     """Return what a plan means by *name*."""
+    of_flow = _FLOWS.get(name)
+    if of_flow is not None:
+        return of_flow()
     match name:
         case "policy-2":
             return Change((policy("2.0.0"),))
         case "policy-1":
             return Change(kind="Policy", name="prudence", version="1.0.0")
-        case "flow-2":
-            return Change((flow("2.0.0", without="helper"),))
         case "budget-small":
             small = document(
                 "Budget", "planner-money", "2.0.0", scope="agent", holder="planner", limitMicroUsd=15
@@ -190,3 +202,11 @@ def change(name: str) -> Change:
         case _:
             message = f"no change is called {name}"
             raise ValueError(message)
+
+
+_FLOWS: dict[str, Callable[[], Change]] = {
+    "flow-2": lambda: Change((flow("2.0.0", without="helper"),)),
+    "flow-observed": lambda: Change((flow("3.0.0", mode="observe"), strict())),
+    "flow-shadow": lambda: Change((flow("4.0.0", mode="shadow"),)),
+    "flow-enforced": lambda: Change(kind="Flow", name="everything", version="1.0.0"),
+}

@@ -2,8 +2,9 @@
 Hold what the router decides against what lies in the log: decision by decision, as each is committed.
 
 Nothing of the services is asked. No dispatch without every required verdict on the same subject, none before its
-approval (I5); authority never grows and constraints never shrink; an id's first content wins; no result counts but
-that of whom the work was given to; each crossing has one terminal decision (I1), each dispatch one end.
+approval (I5); what a gate refuses goes on only where every flow says so; authority never grows and constraints
+never shrink; an id's first content wins; no result counts but that of whom the work was given to; each crossing has
+one terminal decision (I1), each dispatch one end.
 """
 
 import json
@@ -19,6 +20,7 @@ from seamwork.records.parties import AgentRef
 from seamwork.records.wire import RawRecord
 from seamwork.testing.simulation.evidence import digest_of, envelope_of, holds, signer_of
 from seamwork.testing.simulation.journals import Committed, Complain
+from seamwork.testing.simulation.modes import LENIENCY, Modes
 
 HANDOFF_GATES = ("contract-validator", "policy-engine", "cost-cap")
 RESULT_GATES = ("contract-validator", "policy-engine")
@@ -78,6 +80,7 @@ class Seams:
     """
 
     complain: Complain
+    modes: Modes = field(default_factory=Modes)
     crossings: dict[Place, Crossing] = field(default_factory=dict)
     verdicts: dict[tuple[str, int, int], list[dict[str, Any]]] = field(default_factory=dict)
     dispatches: dict[str, Dispatch] = field(default_factory=dict)
@@ -188,6 +191,10 @@ class Seams:
             self._wrong("I1", f"{name} was dispatched after it had ended: {self.finished[name]}", commit)
         receiver = said["receiver"]
         self._require_votes(HANDOFF_GATES, said, crossing, receiver, commit)
+        contract = crossing.said["contract"]["name"]
+        self._require_mode(said, _seam_sender(crossing.said), receiver, contract, commit)
+        if LENIENCY[work.get("enforcement", "enforce")] > LENIENCY[said.get("enforcement", "enforce")]:
+            self._wrong("mode", f"the stamp of {name} is more lenient than its decision", commit)
         self._require_narrowing(work, crossing, commit)
         self._require_order(crossing, commit)
         self._require_planned(crossing.said, commit)
@@ -257,7 +264,7 @@ class Seams:
                 self._wrong("votes", f"{said['type']} {said['crossing']} without a verdict of {gate}", commit)
                 continue
             self._require_known(vote, said, commit)
-            outcome = vote["outcome"]
+            outcome = self._counted(gate, vote, said)
             if outcome == "REQUIRE_APPROVAL":
                 wanted = [*(wanted or ()), *vote.get("approvers", ())]
             if outcome not in (*_YES, "REQUIRE_APPROVAL", "THROTTLE"):
@@ -273,6 +280,30 @@ class Seams:
             self._require_approval(said, wanted, commit)
         if crossing.signer is None:
             self._wrong("admission", f"{said['crossing']} is not signed by its sender", commit)
+
+    @staticmethod
+    def _counted(gate: str, vote: dict[str, Any], said: dict[str, Any]) -> str:
+        """Return what a verdict counts as in the mode that the decision names; money is never spared."""
+        spared = vote.get("spared")
+        if vote["outcome"] != "DENY" or spared is None or gate == "cost-cap":
+            return str(vote["outcome"])
+        wanted, mode = LENIENCY[spared["mode"]], LENIENCY[said.get("enforcement", "enforce")]
+        return str(spared.get("outcome", "ALLOW")) if 0 < wanted <= mode else "DENY"
+
+    def _require_mode(
+        self,
+        said: dict[str, Any],
+        source: str,
+        target: dict[str, Any],
+        contract: str,
+        commit: Committed,
+    ) -> None:
+        """A decision is no more lenient than every flow that draws the seam."""
+        read_to = commit.body["catalog"].get("registry", 0)
+        allowed = self.modes.allowed(source, target, contract, read_to, commit.body["now"])
+        mode = said.get("enforcement", "enforce")
+        if LENIENCY[mode] > LENIENCY[allowed]:
+            self._wrong("mode", f"{said['crossing']} was judged in {mode}, its flows say {allowed}", commit)
 
     def _require_known(self, vote: dict[str, Any], said: dict[str, Any], commit: Committed) -> None:
         """A vote counts once it was read, and once the router's catalog has seen what the gate's had seen."""
@@ -369,6 +400,8 @@ class Seams:
         if not {(one["name"], one["value"]) for one in dispatch.stamp.get("constraints", ())} <= kept:
             self._wrong("authority", f"the result of {dispatch.id} lost a constraint of its stamp", commit)
         self._require_votes(RESULT_GATES, said, crossing, None, commit)
+        if said.get("enforcement", "enforce") != dispatch.stamp.get("enforcement", "enforce"):
+            self._wrong("mode", f"the answer of {dispatch.id} was not judged as its work was sent", commit)
         self._require_order(crossing, commit)
         self._require_joined(dispatch.crossing, said, commit)
         for place in self._filled(said["answers"]):
@@ -417,6 +450,9 @@ class Seams:
             self._end_record(crossing, "noted", commit)
         if crossing is not None and crossing.kind == "plan":
             self._require_votes(RESULT_GATES, said, crossing, None, commit)
+            source = crossing.said["source"]["agent"]
+            for part in crossing.said["subtasks"]:
+                self._require_mode(said, source, part["target"], part["contract"]["name"], commit)
             if crossing.said["parent"] in self.plans:
                 self._wrong("plan", f"a second plan of {crossing.said['parent']} was adopted", commit)
             named = {_named(part): part for part in crossing.said["subtasks"]}
@@ -507,6 +543,13 @@ class Seams:
         ]
         found += [f"task {name} has not ended" for name, task in self.tasks.items() if task.ended is None]
         return found
+
+
+def _seam_sender(handoff: dict[str, Any]) -> str:
+    """Return whose seam a handoff crosses: its sender's, or that of whose work a desk puts back."""
+    stamp = handoff.get("stamp")
+    placed = None if stamp is None else json.loads(stamp["envelope"]).get("in_place_of")
+    return str((placed or handoff["source"])["agent"])
 
 
 def _named(part: dict[str, Any]) -> str:

@@ -1,0 +1,77 @@
+"""
+Hold what went on although a gate refuses it against the flows: only where every one of them says so is it let go.
+
+Nothing of the catalog is asked: the documents are read from their topic, up to where the router had read it. What
+is told is the most that the flows could allow; a platform that is stricter is not wrong.
+"""
+
+import json
+from dataclasses import dataclass, field
+from typing import Any
+
+from seamwork.records.wire import RawRecord
+from seamwork.testing.simulation.evidence import envelope_of
+
+LENIENCY = {"enforce": 0, "shadow": 1, "observe": 2}
+_IN_FORCE = ("active", "deprecated")
+
+
+@dataclass
+class Modes:
+    """The flows and agents that were published, and what was said of them, by offset."""
+
+    specs: dict[tuple[str, str, str], dict[str, Any]] = field(default_factory=dict)
+    said: list[tuple[int, int, dict[str, Any]]] = field(default_factory=list)
+
+    def published(self, raw: RawRecord) -> None:
+        """Take a record of ``registry``."""
+        says = envelope_of(raw)
+        if says.get("type") == "document":
+            body = json.loads(raw.value or b"{}")
+            self.specs.setdefault((says["kind"], says["name"], says["version"]), body.get("spec", {}))
+        elif says.get("type") == "activation":
+            begins = says.get("from_at")
+            self.said.append((raw.offset, raw.appended_at if begins is None else begins, says))
+
+    def allowed(self, source: str, target: dict[str, Any], contract: str, read_to: int, now: int) -> str:
+        """
+        Return the most lenient mode that a handoff may be judged in.
+
+        Args:
+            source: Whose seam it crosses.
+            target: Whom it is for, or to whom it went.
+            contract: The contract's name.
+            read_to: How far ``registry`` was read.
+            now: The instant of the decision.
+        """
+        modes = [
+            flow.get("mode", "enforce")
+            for flow in self._flows(read_to, now)
+            if any(
+                (edge["from"], edge["contract"]) == (source, contract) and self._leads(edge, target)
+                for edge in flow["edges"]
+            )
+        ]
+        return min(modes, key=LENIENCY.__getitem__, default="enforce")
+
+    def _flows(self, read_to: int, now: int) -> list[dict[str, Any]]:
+        last: dict[tuple[str, str], tuple[int, str]] = {}
+        for offset, begins, says in self.said:
+            if says["kind"] == "Flow" and offset < read_to and begins <= now:
+                last[says["name"], says["version"]] = (offset, says.get("status", "active"))
+        current: dict[str, tuple[int, str]] = {}
+        for (name, version), (offset, status) in last.items():
+            if status in _IN_FORCE and offset >= current.get(name, (-1, ""))[0]:
+                current[name] = (offset, version)
+        return [self.specs["Flow", name, version] for name, (_, version) in current.items()]
+
+    def _leads(self, edge: dict[str, Any], target: dict[str, Any]) -> bool:
+        if "to" in edge:
+            return bool(edge["to"] == target.get("agent"))
+        wanted, agent = edge["capability"], target.get("agent")
+        if wanted == target.get("capability"):
+            return True
+        return any(
+            kind == "Agent" and name == agent and wanted in spec.get("offers", ())
+            for (kind, name, _), spec in self.specs.items()
+        )

@@ -1,0 +1,105 @@
+"""What each step of a flow refused, or would have, is told from the decisions on record."""
+
+from typing import Any
+
+from seamwork.catalog import Catalog
+from seamwork.seams.steps import Step
+from seamwork.testing.builders import NOW, received
+from seamwork.testing.documents import document
+from seamwork_audit_sink.steps import flow_report
+
+EDGES = [{"from": "planner", "to": "extractor"}]
+SHADOW = document("Flow", "line", mode="shadow", edges=EDGES)
+ENFORCED = document("Flow", "line", "2.0.0", edges=EDGES)
+CATALOG = Catalog.of([SHADOW, ENFORCED])
+ALONG_SHADOW, ALONG_ENFORCED = ["Flow/line@1.0.0"], ["Flow/line@2.0.0"]
+
+
+def vote(rule: str, **fields: Any) -> dict[str, Any]:
+    """Write one refusal of a tally."""
+    return {"gate": "contract-validator", "gate_version": "1.0.0", "outcome": "DENY", "rule": rule, **fields}
+
+
+def steps(*records: Any) -> dict[str, Step]:
+    """Report the flow."""
+    report = flow_report("line", records, CATALOG, NOW, whole=True)
+    assert report is not None
+    return {step.version: step for step in report.steps}
+
+
+def test_what_would_have_been_refused_is_told_apart_from_what_was() -> None:
+    """By the version of the flow that was consulted, each rule with its latest crossings."""
+    found = steps(
+        received("handoff", at="0/0"),
+        received("dispatched", at="0/0", consulted=ALONG_SHADOW, votes=[vote("schema", spared="shadow")]),
+        received("handoff", at="0/1", id="h-2", task="t-2"),
+        received(
+            "refused", at="0/1", crossing="h-2", task="t-2", subject="0/1", consulted=ALONG_ENFORCED,
+            gate="contract-validator", rule="schema", votes=[vote("schema", reason="/a is missing")],
+        ),
+    )  # fmt: skip
+
+    shadow, enforced = found["1.0.0"], found["2.0.0"]
+    assert (1, 0, 1) == (shadow.judged, shadow.refused, shadow.would_refuse)
+    assert (1, 1, 0) == (enforced.judged, enforced.refused, enforced.would_refuse)
+    assert ("shadow", False, "enforce", True) == (
+        shadow.mode,
+        shadow.in_force,
+        enforced.mode,
+        enforced.in_force,
+    )
+    (line,) = enforced.refusals
+    assert ("handoff", "planner@1.0.0", "extractor", "schema", True) == (
+        line.kind, line.agent, line.to, line.rule, line.enforced,
+    )  # fmt: skip
+    assert [("t-2", "h-2", "0/1", "/a is missing")] == [
+        (one.task, one.crossing, one.position, one.reason) for one in line.examples
+    ]
+
+
+def test_an_answer_belongs_to_the_flow_of_its_handoff() -> None:
+    """Nobody consults a flow for it, and it is named after who sent it."""
+    found = steps(
+        received("handoff", at="0/0"),
+        received("dispatched", at="0/0", consulted=ALONG_SHADOW, votes=[]),
+        received("result", at="0/1", id="r-1", dispatch="w-1", parent="h-1"),
+        received(
+            "accepted", at="0/1", crossing="r-1", subject="0/1", dispatch="w-1", answers="h-1",
+            votes=[vote("rule:whole", spared="shadow")],
+        ),
+    )  # fmt: skip
+
+    (line,) = found["1.0.0"].refusals
+    assert (2, 1) == (found["1.0.0"].judged, found["1.0.0"].would_refuse)
+    assert ("result", "extractor@1.0.0", "planner@1.0.0") == (line.kind, line.agent, line.to)
+
+
+def test_a_crossing_counts_once_and_a_policy_in_shadow_is_told_too() -> None:
+    """However often it was judged; what the policy would demand stands in its place."""
+    warned = {"rule": "small/big", "reason": "too big", "would": "require-approval"}
+    found = steps(
+        received("handoff", at="0/0"),
+        received("verdict", at="0/0", gate="policy-engine", warnings=[warned]),
+        received("dispatched", at="0/0", consulted=ALONG_ENFORCED, votes=[]),
+        received("verdict", at="0/1", gate="policy-engine", subject="0/0#2", warnings=[warned]),
+        received("dispatched", at="0/1", consulted=ALONG_ENFORCED, subject="0/0#2", dispatch="w-2", votes=[]),
+    )
+
+    (line,) = found["2.0.0"].refusals
+    assert (1, 1) == (found["2.0.0"].judged, line.times)
+    assert ("small/big", "require-approval", False) == (line.rule, line.effect, line.enforced)
+
+
+def test_what_no_flow_draws_and_what_a_drill_does_belong_to_no_step() -> None:
+    """An edge in no flow is refused after every flow was asked; a drill is nobody's work."""
+    found = steps(
+        received("handoff", at="0/0"),
+        received(
+            "refused", at="0/0", rule="no-flow-edge", consulted=[*ALONG_SHADOW, *ALONG_ENFORCED], votes=[]
+        ),
+        received("handoff", at="0/1", id="h-2"),
+        received("dispatched", at="0/1", crossing="h-2", subject="0/1", consulted=ALONG_SHADOW, drill=True),
+    )
+
+    assert (0, 0) == (found["1.0.0"].judged, found["2.0.0"].judged)
+    assert flow_report("another", [], CATALOG, NOW, whole=True) is None
