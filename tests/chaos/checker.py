@@ -138,20 +138,8 @@ def _once(decisions: list[Record], found: Found) -> None:
 
 def _admission(whole: Whole, decisions: list[Record], found: Found) -> None:
     by_dispatch = {r.says["dispatch"]: r for r in decisions if r.kind == "dispatched"}
-    # Which flow was in force when is the simulator's to check: here no work may be ungoverned unless some flow is.
-    lenient = any(
-        record.kind == "document"
-        and json.loads(record.value or b"{}")["spec"].get("mode", "enforce") != "enforce"
-        for record in whole.of("registry.v1")
-        if record.says.get("kind") == "Flow"
-    )
-    verdicts: dict[tuple[str, int, int, str, int], str] = {}
-    for record in whole.matching("verdicts."):
-        gate = record.topic.split(".")[1]
-        if record.kind == "verdict":
-            spared = record.says.get("spared") if lenient and gate != "cost-cap" else None
-            counts = record.says["outcome"] if spared is None else spared.get("outcome", "ALLOW")
-            verdicts.setdefault(_subject(gate, record.says["subject"]), counts)
+    lenient = _lenient(whole)
+    verdicts = _verdicts(whole, lenient=lenient)
     crossings = {(r.partition, r.offset): r for r in whole.of("handoffs.v1")}
     agreed = {r.says["action_sha256"]: r for r in whole.of("answers.v1") if r.says.get("answer") == "approve"}
     requests = {r.says["crossing"]: r.says for r in whole.of("approvals.v1") if r.kind == "approval-request"}
@@ -183,6 +171,27 @@ def _admission(whole: Whole, decisions: list[Record], found: Found) -> None:
                     found.unadmitted.append(f"{work.at}: nobody agreed to it")
             elif last not in ADMITTING:
                 found.unadmitted.append(f"{work.at}: {gate} said {last} of it")
+
+
+def _lenient(whole: Whole) -> bool:
+    """Say whether any flow is not enforced; which was in force when is the simulator's to check."""
+    return any(
+        json.loads(record.value or b"{}")["spec"].get("mode", "enforce") != "enforce"
+        for record in whole.of("registry.v1")
+        if record.kind == "document" and record.says.get("kind") == "Flow"
+    )
+
+
+def _verdicts(whole: Whole, *, lenient: bool) -> dict[tuple[str, int, int, str, int], str]:
+    """Return what each verdict counts as, the first on each attempt; what guards money is never spared."""
+    found: dict[tuple[str, int, int, str, int], str] = {}
+    for record in whole.matching("verdicts."):
+        gate = record.topic.split(".")[1]
+        if record.kind == "verdict":
+            spared = record.says.get("spared") if lenient and gate != "cost-cap" else None
+            counts = record.says["outcome"] if spared is None else spared.get("outcome", "ALLOW")
+            found.setdefault(_subject(gate, record.says["subject"]), counts)
+    return found
 
 
 def _subject(gate: str, subject: dict[str, Any]) -> tuple[str, int, int, str, int]:
