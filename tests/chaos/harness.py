@@ -4,13 +4,14 @@ import asyncio
 import os
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AsyncExitStack, contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from random import Random  # noqa: TID251  # a seed makes a run
 from typing import Any
 
 from tests.chaos.agent import CHIEF
+from tests.chaos.audits import Audited, auditing
 from tests.chaos.checker import Found, check
 from tests.chaos.cluster import Cluster
 from tests.chaos.faults import FAULTS, WITH_THREE, Scene
@@ -48,21 +49,36 @@ class Report:
     exits: dict[str, int] = field(default_factory=dict)
     found: Found = field(default_factory=Found)
     unfinished: list[str] = field(default_factory=list)
+    audits: Audited = field(default_factory=Audited)
 
     @property
     def violations(self) -> list[str]:
         """Every sentence about what must not be."""
         bugs = [f"{n} exits that nobody means: {name}" for name, n in self.exits.items() if "nobody" in name]
         late = [f"{one.fault}: not recovered in time" for one in self.happened if one.recovered_s is None]
-        return [*self.found.violations, *bugs, *late, *(f"task {t} has not ended" for t in self.unfinished)]
+        wrong = self.audits.wrong
+        return [
+            *self.found.violations,
+            *wrong,
+            *bugs,
+            *late,
+            *(f"task {t} has not ended" for t in self.unfinished),
+        ]
 
     def as_json(self) -> dict[str, Any]:
         """Return it for a file."""
         return {**asdict(self), "violations": self.violations}
 
 
-async def run(
-    folder: Path, seed: int, faults: Sequence[str], brokers: int, say: Say, calm_s: float
+async def run(  # what whoever starts it may choose
+    folder: Path,
+    seed: int,
+    faults: Sequence[str],
+    brokers: int,
+    say: Say,
+    calm_s: float,
+    *,
+    audits: bool = False,
 ) -> Report:
     """
     Start everything in *folder*, let the faults happen in this order, and check.
@@ -74,6 +90,7 @@ async def run(
         brokers: One or three.
         say: Told of each step.
         calm_s: How long nothing is broken between two faults, at most.
+        audits: Whether licences are audited beside the load.
     """
     began = time.monotonic()
     report = Report(seed, brokers)
@@ -89,7 +106,12 @@ async def run(
                 async with loaded(stage, cluster.inner, 1800.0) as load:
                     scene = Scene(stage, cluster, load, Random(seed), whole)
                     watch = _Exits(scene)
-                    await _break(scene, faults, report, say, calm_s)
+                    async with AsyncExitStack() as stack:
+                        if audits:
+                            report.audits = (
+                                await stack.enter_async_context(auditing(stage, load.until_ended))
+                            ).found
+                        await _break(scene, faults, report, say, calm_s)
                     await _audited(stage, cluster)
                     report.exits = watch.counted()
             finally:

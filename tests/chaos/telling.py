@@ -82,15 +82,21 @@ def table(result: dict[str, Any]) -> str:
         "audit records missing, other or twice": len(found["unaudited"]),
         "faults in journals": len(found["broken_journal"]),
         "wrong answers": len(found["wrong_answers"]),
-        "crossings that a person agreed to": found["approved"],
-        "micro-USD spent, each settled once": found["spent_micro_usd"],
-        "dispatches settled wrongly": len(found["wrong_money"]),
-        "dispatches run after they were finished": len(found["ran_after_end"]),
         "commits of fenced owners, ignored by all": found["stale_commits"],
         "decisions published again, byte for byte": found["duplicates_of_bytes"],
         "runs of an agent's function": found["runs"],
         "of these again, after a crash": found["runs_again"],
     }
+    if "audits" in result:  # a result that was kept before there were any has none
+        rows |= {
+            "licence audits whole, labelled, refused": " / ".join(
+                str(result["audits"][how]) for how in ("whole", "labelled", "refused")
+            ),
+            "of these untrue, or with gaps that nothing says": len(result["audits"]["wrong"]),
+            "crossings that a person agreed to": found["approved"],
+            "micro-USD spent, each settled once": found["spent_micro_usd"],
+            "dispatches settled wrongly": len(found["wrong_money"]),
+        }
     lines += ["", "| outcome | |", "|---|---:|", *(f"| {name} | {number} |" for name, number in rows.items())]
     exits = ", ".join(f"{name} {n}" for name, n in sorted(result["exits"].items()))
     ends = ", ".join(f"{name} {n}" for name, n in sorted(found["outcomes"].items()))
