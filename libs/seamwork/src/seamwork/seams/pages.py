@@ -82,6 +82,14 @@ def ready_page(flow: str, points: Sequence[Point], max_age_days: int, measured: 
                 Words(f"Proven by {point.proof}."),
                 Points(tuple(f"{seam.seam}: {seam.state}; {seam.says}" for seam in waiting)),
             ]
+    proven = [
+        f"{point.number} {point.name}: {seam.seam}, {seam.says}"
+        for point in points
+        for seam in point.seams
+        if seam.state == "proven"
+    ]
+    if proven:
+        blocks += [Heading("What is proven, and by when"), Points(tuple(proven))]
     return Page(f"Production readiness: {flow}", tuple(blocks))
 
 

@@ -9,6 +9,19 @@ from pathlib import Path
 from seamwork.testing.stage import Stage
 
 _BLOCKS = re.compile(r"^```sh\n(.*?)^```", re.MULTILINE | re.DOTALL)
+_SHOWN = re.compile(r"^```text\n(.*?)^```", re.MULTILINE | re.DOTALL)
+_LEFT_OUT = re.compile(r"^ *\.\.\.$", re.MULTILINE)
+_VARYING = tuple(
+    (re.compile(pattern), word)
+    for pattern, word in (
+        (r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}", "<id>"),
+        (r"\d{4}-\d\d-\d\d(T\d\d:\d\d:\d\d(\.\d+)?Z?)?", "<time>"),
+        (r"\b\d\d:\d\d:\d\d(\.\d+)?", "<time>"),
+        (r"\b(\d+ min )?\d+(\.\d+)? m?s\b", "<long>"),
+        (r"\b\d+/\d+\b", "<place>"),
+        (r"[├└│─]+", " "),
+    )
+)
 _SECTIONS = re.compile(r"^## (.+?)$(.*?)(?=^## |\Z)", re.MULTILINE | re.DOTALL)
 
 
@@ -50,6 +63,32 @@ class Terminal:
         said = (await shell.communicate())[0].decode()
         assert status == shell.returncode, f"exit status {shell.returncode} of\n{text}\n{said}"  # noqa: S101  # a test's own check
         return said
+
+
+def shape_of(text: str) -> str:
+    """
+    Return what a transcript says, without what differs from run to run: ids, times, durations, places, line breaks.
+
+    Two runs of one story have one shape; so a page can show a real one and be held against the next.
+    """
+    for pattern, word in _VARYING:
+        text = pattern.sub(word, text)
+    return " ".join(text.split())
+
+
+def assert_shows(page: Path, section: str, said: str) -> None:
+    """
+    Hold what a section shows in its ``text`` blocks against what was said; a line ``...`` leaves something out.
+
+    Raises:
+        AssertionError: The section shows what was not said, or nothing.
+    """
+    whole = dict(_SECTIONS.findall(page.read_text(encoding="utf-8")))[section]
+    blocks = _SHOWN.findall(whole)
+    assert blocks, f"{page.name} shows nothing in {section!r}"  # noqa: S101  # a test's own check
+    for part in (part for block in blocks for part in _LEFT_OUT.split(block)):
+        told = f"{page.name} shows in {section!r}\n{part}\nand there was\n{said}"
+        assert shape_of(part) in shape_of(said), told  # noqa: S101  # a test's own check
 
 
 def typed_in(page: Path) -> dict[str, list[str]]:
