@@ -8,6 +8,7 @@ import pytest_asyncio
 
 from seamwork.testing.collector import TestCollector
 from seamwork.testing.documents import document
+from seamwork.testing.quick import quick_commands
 from seamwork.testing.stage import Stage, staged
 
 HERE = Path(__file__).parent
@@ -25,6 +26,13 @@ def collector() -> Iterator[TestCollector]:
     """Lend a collector of traces, which is told of everything that happens on the stage."""
     with TestCollector() as made:
         yield made
+
+
+@pytest.fixture(scope="session")
+def quick(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """Lend a `seamwork` that does not import everything anew for each command that a page tells to type."""
+    with quick_commands(tmp_path_factory.mktemp("quick")) as folder:
+        yield folder
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")

@@ -271,7 +271,7 @@ async def test_a_dead_letter_is_put_back_once_its_cause_is_mended(watch: Watch) 
     assert ("put-back", "wanda") == (put_back.mark.what, put_back.mark.person)
 
 
-async def test_a_dead_letter_is_discarded_with_a_reason_that_stays(watch: Watch) -> None:
+async def test_a_dead_letter_is_discarded_with_a_reason_that_stays(watch: Watch, quick: Path) -> None:
     """It is listed as open no more; whoever asks for all sees who did it and why, and nobody does it twice."""
     stage = watch.stage
     nobody = Puppet(
@@ -280,7 +280,7 @@ async def test_a_dead_letter_is_discarded_with_a_reason_that_stays(watch: Watch)
     nobody.principal = watch.troupe.chief.principal
     sent = await nobody.send(nobody.root(BRIEF, "watch-second"))
     await stage.set_aside(sent.at)
-    terminal = Terminal(stage, Path.cwd())
+    terminal = Terminal(stage, Path.cwd(), quick)
     (letter,) = [one for one in await letters_of(stage.door) if one.record.position == sent.at]
     said = await terminal.type(
         f"seamwork dead-letters discard {letter.id} --reason 'a forgery of ours' --by wanda\n"

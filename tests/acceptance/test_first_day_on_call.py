@@ -37,10 +37,10 @@ def session(port: int) -> tuple[str, dict[str, Path]]:
 
 
 @pytest.mark.timeout(400)
-async def test_the_page_can_be_typed_and_a_case_goes_from_beginning_to_end(stage: Stage) -> None:
+async def test_the_page_can_be_typed_and_a_case_goes_from_beginning_to_end(stage: Stage, quick: Path) -> None:
     """What the pages show is what was said, but for ids and times."""
     script, sections = session(free_port())
-    said = await Terminal(stage, ROOT).type(script)
+    said = await Terminal(stage, ROOT, quick).type(script)
     spoken = dict(part.partition("\n")[::2] for part in said.split(MARK)[1:])
 
     assert list(sections) == list(spoken)

@@ -93,7 +93,7 @@ class Ward:
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
-async def ward(stage: Stage) -> AsyncIterator[Ward]:
+async def ward(stage: Stage, quick: Path) -> AsyncIterator[Ward]:
     """Bring everybody in."""
     for person, role in (("otis", "porter"), ("wilma", "ward-sister"), ("ines", "matron")):
         await stage.person(person, role)
@@ -124,7 +124,13 @@ async def ward(stage: Stage) -> AsyncIterator[Ward]:
         await add_team(stage.door, "platform", ("otis",), url)
         agents = [document("Agent", "doctor", accepts=accepts), document("Agent", "nurse", accepts=[])]
         yield Ward(
-            stage, Terminal(stage, ROOT), Puppet(stage, settings["nurse"]), flow, contract, agents, heard
+            stage,
+            Terminal(stage, ROOT, quick),
+            Puppet(stage, settings["nurse"]),
+            flow,
+            contract,
+            agents,
+            heard,
         )
 
 

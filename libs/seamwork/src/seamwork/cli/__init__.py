@@ -15,7 +15,7 @@ import click
 from seamwork.errors import MisconfiguredError, SeamworkError
 from seamwork.settings.unknown import refuse_unknown
 
-_COMMANDS = {
+COMMANDS = {
     "init": ("init", "init"),
     "rehearse": ("rehearse", "rehearse_flow"),
     "up": ("run", "up"),
@@ -66,14 +66,14 @@ class Commands(click.Group):
     def list_commands(self, ctx: click.Context) -> list[str]:
         """Return the commands in the order in which a newcomer meets them."""
         del ctx
-        return list(_COMMANDS)
+        return list(COMMANDS)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """Import and return one command."""
         del ctx
-        if cmd_name not in _COMMANDS:
+        if cmd_name not in COMMANDS:
             return None
-        module, name = _COMMANDS[cmd_name]
+        module, name = COMMANDS[cmd_name]
         command: click.Command = getattr(import_module(f"seamwork.cli.{module}"), name)
         return command
 

@@ -32,16 +32,18 @@ class Terminal:
     Args:
         stage: The platform.
         folder: Where the shell stands.
+        quick: A folder with a quick `seamwork` (``seamwork.testing.quick``), where there is one.
     """
 
-    def __init__(self, stage: Stage, folder: Path) -> None:
+    def __init__(self, stage: Stage, folder: Path, quick: Path | None = None) -> None:
         home = stage.door.home.root
         self._folder = folder
+        first = [] if quick is None else [str(quick)]
         self.environ = {
             **os.environ,
             "SEAMWORK_HOME": str(home.parent),
             "SEAMWORK_PLATFORM": home.name,
-            "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+            "PATH": os.pathsep.join([*first, str(Path(sys.executable).parent), os.environ["PATH"]]),
         }
 
     async def type(self, text: str, status: int = 0, **more: str) -> str:
