@@ -1,7 +1,7 @@
 """What an author of an agent types on the first day, outside of this repository."""
 
 import os
-import re
+import shlex
 import signal
 import subprocess
 import sys
@@ -12,15 +12,17 @@ from pathlib import Path
 import pytest
 
 from seamwork.testing.stage import Stage
+from seamwork.testing.terminal import assert_shows, typed_in
 
-BLOCKS = re.compile(r"^```sh\n(.*?)^```", re.MULTILINE | re.DOTALL)
+PAGE = Path(__file__).parents[2] / "docs" / "guide" / "first-day-author.md"
+MARK = "@@ "
 WITHIN_S = (
     420  # ten commands, each a process of its own, and a second platform: half a minute on a free machine
 )
 
 
 @pytest.fixture
-def outside(stage: Stage, tmp_path: Path) -> Iterator["Session"]:
+def outside(stage: Stage, tmp_path: Path, quick: Path) -> Iterator["Session"]:
     """Lend a shell in an empty folder, with this environment's commands and the running platform."""
     environ = {
         name: value for name, value in os.environ.items() if not name.startswith(("SEAMWORK_", "KAFKA_"))
@@ -29,7 +31,7 @@ def outside(stage: Stage, tmp_path: Path) -> Iterator["Session"]:
     environ |= {
         "SEAMWORK_HOME": str(home.root.parent),
         "SEAMWORK_PLATFORM": home.name,
-        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{environ['PATH']}",
+        "PATH": os.pathsep.join([str(quick), str(Path(sys.executable).parent), environ["PATH"]]),
     }
     session = Session(tmp_path, environ)
     yield session
@@ -71,23 +73,19 @@ class Session:
                 os.killpg(group, signal.SIGTERM)
 
 
-def typed(readme: Path) -> str:
-    """Return what a readme tells to type."""
-    return "".join(BLOCKS.findall(readme.read_text(encoding="utf-8")))
-
-
 @pytest.mark.timeout(WITHIN_S + 120)
 def test_an_agent_that_was_begun_works_at_once(outside: Session) -> None:
-    """`init`, and then what its readme says: tested in memory, rehearsed, published, run, governed."""
-    outside.type("seamwork init tally-words")
+    """The page of an author's first day is typed, and in it what the readme of a begun agent says."""
+    lines: list[str] = []
+    for title, blocks in typed_in(PAGE).items():
+        lines += [f"echo {shlex.quote(MARK + title)}", *blocks]
+    said = outside.type("\n".join(lines))
+    spoken = dict(part.partition("\n")[::2] for part in said.split(MARK)[1:])
+    readme = typed_in(outside.folder / "tally-words" / "README.md")
 
-    said = outside.type(f"cd tally-words\n{typed(outside.folder / 'tally-words' / 'README.md')}")
-
-    for sentence in (
-        " passed",
-        "3 of 3 scenes came out as the contracts say",
-        "Contract  tally-words",
-        '"words": 6',
-        "complete",
-    ):
-        assert sentence in said
+    for title in typed_in(PAGE):
+        if title != "Begin":
+            assert_shows(PAGE, title, spoken[title])
+    assert " passed" in spoken["Try it, without a platform"]
+    asked = "\n".join("\n".join(blocks) for blocks in readme.values()).splitlines()
+    assert [] == [line for line in asked if line not in "\n".join(lines) and line != "seamwork up --detach"]

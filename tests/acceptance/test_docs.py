@@ -1,7 +1,6 @@
 """What the guide tells people to type is typed, from top to bottom, on a platform of its own."""
 
 import os
-import re
 import shlex
 import signal
 import subprocess
@@ -12,35 +11,57 @@ from pathlib import Path
 
 import pytest
 
+from seamwork.testing.terminal import assert_shows, typed_in
+
 ROOT = Path(__file__).parents[2]
 GUIDE = ROOT / "docs" / "guide"
-WITHIN_S = 420  # 35 commands, each a process of its own, a start, a stop: a minute on a machine that is free
-_SECTIONS = re.compile(r"^## (.+?)$(.*?)(?=^## |\Z)", re.MULTILINE | re.DOTALL)
-_BLOCKS = re.compile(r"^```sh\n(.*?)^```", re.MULTILINE | re.DOTALL)
+WITHIN_S = 420  # a start, 45 commands, a stop: half a minute on a machine that is free
+DAY = GUIDE / "first-day-operator.md"
+MARK = "@@ "
+SHOWN = {
+    "Start it",
+    "See that it admits work",
+    "Follow a task",
+    "Let work wait while you mend something",
+    "Stop it",
+}
 
 
-def typed(page: str) -> list[tuple[str, str]]:
-    """Return section → what is typed there, of the sections in which something is."""
-    found = _SECTIONS.findall((GUIDE / page).read_text(encoding="utf-8"))
-    return [(title, "".join(_BLOCKS.findall(text))) for title, text in found if _BLOCKS.search(text)]
+def sections() -> list[tuple[Path, str, list[str]]]:
+    """
+    Join the pages into one session: what needs a running platform comes before the operator's own end of it.
+
+    The operator's first day goes round the others; what two pages tell to type in the same words is typed once.
+    """
+    day = [(DAY, title, blocks) for title, blocks in typed_in(DAY).items()]
+    after = next(number for number, (_, title, _) in enumerate(day) if title == "Stop it")
+    others = [
+        (GUIDE / page, title, blocks)
+        for page in ("operate.md", "documents.md", "approvals.md")
+        for title, blocks in typed_in(GUIDE / page).items()
+    ]
+    seen: set[str] = {block for _, _, blocks in day for block in blocks}
+    fresh = [
+        (page, title, [block for block in blocks if block not in seen]) for page, title, blocks in others
+    ]
+    return [*day[:after], *fresh, *day[after:]]
 
 
 def script() -> str:
-    """Join the pages into one session: what needs a running platform comes before the page's own end of it."""
-    *operate, stop = typed("operate.md")
+    """Write the session, each section after a line that names its page and title."""
     lines = ["set -euo pipefail"]
-    for title, text in (*operate, *typed("documents.md"), *typed("approvals.md"), stop):
-        lines += [f"echo {shlex.quote('## ' + title)}", text]
+    for page, title, blocks in sections():
+        lines += [f"echo {shlex.quote(f'{MARK}{page.stem}: {title}')}", *blocks]
     return "\n".join(lines)
 
 
 @pytest.fixture
-def environ(tmp_path: Path) -> Iterator[dict[str, str]]:
+def environ(tmp_path: Path, quick: Path) -> Iterator[dict[str, str]]:
     """Lend a home of its own and the environment's commands; whatever happens, nothing is left running."""
     own = {name: value for name, value in os.environ.items() if not name.startswith(("SEAMWORK_", "KAFKA_"))}
     own |= {
         "SEAMWORK_HOME": str(tmp_path / "home"),
-        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{own['PATH']}",
+        "PATH": os.pathsep.join([str(quick), str(Path(sys.executable).parent), own["PATH"]]),
     }
     yield own
     subprocess.run(
@@ -86,3 +107,7 @@ def test_the_guide_can_be_typed_from_top_to_bottom(environ: dict[str, str], tmp_
         "platform default has stopped",
     ):
         assert sentence in said
+    spoken = dict(part.partition("\n")[::2] for part in said.split(MARK)[1:])
+    for title in typed_in(DAY):
+        if title in SHOWN:
+            assert_shows(DAY, title, spoken[f"{DAY.stem}: {title}"])

@@ -1,5 +1,6 @@
 """The first hour of whoever is on call is typed as its page tells it, and a case goes from beginning to end."""
 
+import shlex
 import socket
 from pathlib import Path
 
@@ -30,7 +31,7 @@ def session(port: int) -> tuple[str, dict[str, Path]]:
     sections = {**before, WHOLE: CASES, **order}
     lines = ["set -euo pipefail", "trap 'kill $(jobs -p) 2>/dev/null || true' EXIT"]
     for name, page in sections.items():
-        lines += [f"echo '{MARK}{name}'", *typed_in(page)[name]]
+        lines += [f"echo {shlex.quote(MARK + name)}", *typed_in(page)[name]]
     text = "\n".join(lines)
     listening = text.replace("webhooks listen payments", f"webhooks listen payments --port {port}")
     return listening.replace("http://127.0.0.1:8900/", f"http://127.0.0.1:{port}/"), sections

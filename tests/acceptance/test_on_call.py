@@ -4,7 +4,9 @@ import asyncio
 import json
 import urllib.request
 from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +19,7 @@ from seamwork.platform.drilled import Report, report_of
 from seamwork.platform.receiver import Receiver
 from seamwork.platform.state import read_state
 from seamwork.platform.teams import add_team
+from seamwork.records.parties import Position
 from seamwork.seams.readiness import seven_points
 from seamwork.seams.study import study
 from seamwork.testing.collector import TestCollector
@@ -28,6 +31,7 @@ from seamwork.testing.terminal import Terminal
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 ROOT = Path(__file__).parents[2]
+WARD = "ward/1.0.0"
 MOSTLY_S = 30.0
 CANARY = "canary-0815"
 
@@ -39,6 +43,8 @@ class Ward:
     stage: Stage
     terminal: Terminal
     nurse: Puppet
+    doctor: Puppet
+    answers: dict[str, list[HTTPStatus]]
     flow: Any
     contract: Any
     agents: list[Any]
@@ -117,16 +123,28 @@ async def ward(stage: Stage, quick: Path) -> AsyncIterator[Ward]:
     )  # fmt: skip
     heard: list[dict[str, Any]] = []
     secrets = [webhook_secret(b"o" * 32)]
-    for team in ("ward", "platform"):
-        write_private(stage.door.home.webhooks / team, secrets[0])
-    with Receiver(secrets, lambda _, said: heard.append(said)).listening() as url:
-        await add_team(stage.door, "ward", ("wilma",), url)
-        await add_team(stage.door, "platform", ("otis",), url)
+    answers: dict[str, list[HTTPStatus]] = {"team:ward": [], "team:platform": []}
+
+    def take(_: str, said: dict[str, Any]) -> None:
+        heard.append(said)
+
+    def receiver(owner: str) -> Receiver:
+        return Receiver(
+            secrets, take, lambda: answers[owner].pop() if answers[owner] else HTTPStatus.NO_CONTENT
+        )
+
+    with ExitStack() as listening:
+        for team, member in (("ward", "wilma"), ("platform", "otis")):
+            write_private(stage.door.home.webhooks / team, secrets[0])
+            url = listening.enter_context(receiver(f"team:{team}").listening())
+            await add_team(stage.door, team, (member,), url)
         agents = [document("Agent", "doctor", accepts=accepts), document("Agent", "nurse", accepts=[])]
         yield Ward(
             stage,
             Terminal(stage, ROOT, quick),
             Puppet(stage, settings["nurse"]),
+            Puppet(stage, settings["doctor"]),
+            answers,
             flow,
             contract,
             agents,
@@ -206,6 +224,44 @@ async def test_a_drill_that_nobody_answers_climbs_and_expires_and_proves_the_con
     )  # fmt: skip
 
 
+@pytest.mark.parametrize(
+    ("kind", "bed", "owner"),
+    [
+        ("refused", 10, "team:ward"),
+        ("held", 7, "team:ward"),
+        ("case", 5, "team:ward"),
+        ("dead-letter", 1, "team:platform"),
+    ],
+)
+async def test_each_owner_is_told_by_log_metric_and_signed_webhook(
+    ward: Ward, kind: str, bed: int, owner: str
+) -> None:
+    """Each refusal, hold, case and dead letter; the webhook is tried again until it takes what it is sent."""
+    before = ward.metric("seamwork_notifications", kind=kind, owner=owner, drill="no")
+    failed = ward.metric("seamwork_deliveries", owner=owner, outcome="failed")
+    ward.answers[owner].append(HTTPStatus.SERVICE_UNAVAILABLE)
+    sender = ward.nurse
+    if kind == "dead-letter":
+        sender = Puppet(ward.stage, replace(sender.settings, name="nobody-known"))
+        sender.principal = ward.nurse.principal
+    sent = await sender.send(sender.root(WARD, "doctor", json.dumps({"bed": bed, "name": CANARY}).encode()))
+    task = sent.crossing.task
+    if kind == "case":
+        offer = await ward.doctor.offered(task)
+        await ward.doctor.send(ward.doctor.result(offer, b"[]"))
+    at = (await ward.stage.set_aside(sent.at)).position if kind == "dead-letter" else None
+    told = await ward.until(lambda one: one["type"] == f"seamwork.{kind}" and _about(one, task, at))
+
+    assert owner == told["data"]["owner"]
+    assert "drill" not in told["data"]
+    assert told["data"]["rule"]
+    assert CANARY not in json.dumps(told)
+    logged = ward.logged(event=kind, owner=owner)
+    assert [line for line in logged if at is not None or line["task"] == task]
+    assert before + 1 <= ward.metric("seamwork_notifications", kind=kind, owner=owner, drill="no")
+    assert failed + 1 <= ward.metric("seamwork_deliveries", owner=owner, outcome="failed")
+
+
 async def test_a_drill_is_refused_as_work_is_refused(ward: Ward, tmp_path: Path) -> None:
     """What the contract does not take opens no case, and the report says who refused it by which rule."""
     bad = tmp_path / "bad.json"
@@ -214,6 +270,11 @@ async def test_a_drill_is_refused_as_work_is_refused(ward: Ward, tmp_path: Path)
 
     assert "refused" == report["state"]
     assert "contract-validator, schema" in report["said"]
+
+
+def _about(said: dict[str, Any], task: str, at: Position | None) -> bool:
+    """Say whether a notification is of a task; that of a dead letter names none, and is the only one here."""
+    return at is not None or said["data"].get("task") == task
 
 
 def _of(span: Any, task: str) -> bool:

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,10 +17,12 @@ from seamwork.records.people import ApprovalRequest, Reply
 from seamwork.testing.documents import document
 from seamwork.testing.puppet import Puppet, new_id, now_ms
 from seamwork.testing.stage import Stage
+from seamwork.testing.terminal import assert_traced, traces_in
 from seamwork.testing.troupe import Troupe
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
+SHOWN = traces_in(Path(__file__).parents[2] / "docs" / "guide" / "shapes.md")
 WORK = "tree-work/1.0.0"
 FAIL = {"action": "fail", "otherwise": "fail"}
 
@@ -141,6 +144,7 @@ async def test_a_lost_part_makes_the_whole_partial_whatever_the_supervisor_says(
 
     assert ("partial", gaps) == (ended.outcome, ended.gaps)
     assert ("partial", gaps) == (answer.outcome, answer.gaps)
+    await assert_traced(troupe.stage, SHOWN[0], task)
 
 
 async def test_a_plan_is_held_for_a_person_before_anything_runs(troupe: Troupe) -> None:
@@ -192,12 +196,14 @@ async def test_an_overwhelmed_supervisor_is_bounded_and_what_it_lost_is_labelled
     root = await troupe.begin(troupe.play(supervisor=supervise, reader=wait), WORK, "supervisor")
     task = root.crossing.task
     refused = await troupe.stage.decided(task, RefusedDecision, lambda one: one.rule == "fan-out")
+    await troupe.stage.decided(task, RefusedDecision, lambda one: one.crossing != refused.crossing)
     go.set()
     ended = await troupe.stage.ended(task)
 
     assert "3 handoffs are open below this dispatch, 3 may be at once" == refused.reason
     assert ("partial", {"refused"}) == (ended.outcome, {gap.why for gap in ended.gaps})
     assert {"lost": ["fan-out"], "whole": False} == await troupe.answer(task)
+    await assert_traced(troupe.stage, SHOWN[1], task)
 
 
 async def test_a_supervisor_that_paces_itself_is_not_overwhelmed(troupe: Troupe) -> None:

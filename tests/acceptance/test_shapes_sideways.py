@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,10 +18,12 @@ from seamwork.records.verdict import Verdict
 from seamwork.testing.documents import document
 from seamwork.testing.puppet import Puppet, id_in
 from seamwork.testing.stage import Stage
+from seamwork.testing.terminal import assert_traced, traces_in
 from seamwork.testing.troupe import Troupe
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
+SHOWN = traces_in(Path(__file__).parents[2] / "docs" / "guide" / "shapes.md")
 PEER, PIPE, TEAM = "peer-work/1.0.0", "pipe-work/1.0.0", "team-work/1.0.0"
 PEERS = ("peer-a", "peer-b", "peer-c")
 FAIL = {"action": "fail", "otherwise": "fail"}
@@ -130,6 +133,7 @@ async def test_circular_delegation_is_refused_and_shows_the_loop(troupe: Troupe)
     assert "cycle" == told[0].rule
     assert "side-chief → peer-a → peer-b → peer-c → peer-a" in told[0].reason
     assert ("partial", (Gap(step="ask/ask", why="partial"),)) == (ended.outcome, ended.gaps)
+    await assert_traced(troupe.stage, SHOWN[2], root.crossing.task)
 
 
 async def test_asking_the_same_again_without_an_answer_ends(troupe: Troupe) -> None:
@@ -195,6 +199,7 @@ async def test_one_bad_stage_is_taken_out_and_the_pipeline_goes_on(troupe: Troup
     assert ["complete"] * 3 == outcomes
     assert ("shape", "open", 2) == (moved.agent.agent, moved.state, moved.failures)
     assert ["intake", "spare", "store"] == third
+    await assert_traced(troupe.stage, SHOWN[3], sent[-1])
     await troupe.stage.audited()
     shown = (await breakers_of(troupe.stage.door)).counted
     assert [("shape", "1.0.0", 0, "open")] == [
@@ -312,3 +317,4 @@ async def test_a_lateral_shortcut_is_refused_and_the_way_that_was_drawn_still_wo
     assert "complete" == (await troupe.stage.ended(root.crossing.task)).outcome
     assert "no-flow-edge" == (await troupe.answer(root.crossing.task))["rule"]
     assert ["lead@1.0.0", "scout@1.0.0", "clerk@1.0.0"] == play.seen
+    await assert_traced(troupe.stage, SHOWN[4], root.crossing.task)

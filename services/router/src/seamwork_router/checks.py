@@ -296,7 +296,16 @@ def too_deep(scene: Scene) -> str | None:
     asked, above = scene.facts.handoff, _above(scene)
     if asked is None or above is None or asked.mode == "transfer" or above[0].depth > 0:
         return None
-    return "the stamp allows no further level of delegation (authority.depth is 0)"
+    return f"the stamp allows no further level of delegation (authority.depth is 0): {_way(scene)}"
+
+
+def _way(scene: Scene) -> str:
+    """Show the way that the work has taken, down to whom it was meant for."""
+    asked, source = scene.facts.handoff, scene.facts.source
+    dispatch = None if scene.parent is None else scene.parent.dispatch
+    target = None if asked is None else asked.target.agent or f"[{asked.target.capability}]"
+    way = (*(() if dispatch is None else dispatch.lineage), None if source is None else source.agent, target)
+    return " → ".join(name for name in way if name)
 
 
 def open_children(scene: Scene) -> str | None:

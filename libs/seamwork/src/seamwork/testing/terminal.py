@@ -4,9 +4,11 @@ import asyncio
 import os
 import re
 import sys
+import time
 from pathlib import Path
 
-from seamwork.testing.stage import Stage
+from seamwork.platform.views import render_trace
+from seamwork.testing.stage import WITHIN_S, Stage
 
 _BLOCKS = re.compile(r"^```sh\n(.*?)^```", re.MULTILINE | re.DOTALL)
 _SHOWN = re.compile(r"^```text\n(.*?)^```", re.MULTILINE | re.DOTALL)
@@ -15,6 +17,7 @@ _VARYING = tuple(
     (re.compile(pattern), word)
     for pattern, word in (
         (r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}", "<id>"),
+        (r"\b[0-9a-f]{12}\b", "<digest>"),
         (r"\d{4}-\d\d-\d\d(T\d\d:\d\d:\d\d(\.\d+)?Z?)?", "<time>"),
         (r"\b\d\d:\d\d:\d\d(\.\d+)?", "<time>"),
         (r"\b(\d+ min )?\d+(\.\d+)? m?s\b", "<long>"),
@@ -22,6 +25,12 @@ _VARYING = tuple(
         (r"[├└│─]+", " "),
     )
 )
+_ADMITTED = re.compile(
+    r"^[\s│]*(id [0-9a-f-]{36} |\S+@\S+ ALLOW |= dispatched admitted$|= accepted accepted$)"
+)
+_NODE = re.compile(r"[├└]─ ")
+_ORDINAL = re.compile(r"#\d+")
+_POLL_S = 0.05
 _SECTIONS = re.compile(r"^## (.+?)$(.*?)(?=^## |\Z)", re.MULTILINE | re.DOTALL)
 
 
@@ -91,6 +100,38 @@ def assert_shows(page: Path, section: str, said: str) -> None:
     for part in (part for block in blocks for part in _LEFT_OUT.split(block)):
         told = f"{page.name} shows in {section!r}\n{part}\nand there was\n{said}"
         assert shape_of(part) in shape_of(said), told  # noqa: S101  # a test's own check
+
+
+def traces_in(page: Path) -> list[str]:
+    """Return the traces that a page shows, in order."""
+    return [block for block in _SHOWN.findall(page.read_text(encoding="utf-8")) if block.startswith("task ")]
+
+
+def nodes_of(trace: str) -> list[str]:
+    """
+    Return the nodes of a drawn trace as ``shape_of`` has them, in one order, whichever of equals came first.
+
+    Left out is what a page leaves out: ids, what gates allowed, and that what was admitted was dispatched.
+    """
+    lines = [line for line in trace.splitlines() if not _ADMITTED.match(line)]
+    nodes = _NODE.split("\n".join(lines).replace("│", " "))
+    return sorted(_ORDINAL.sub("", shape_of(node)) for node in nodes)
+
+
+async def assert_traced(stage: Stage, shown: str, task: str) -> None:
+    """
+    Hold a trace that a page shows against that of *task*, once the record has all of it.
+
+    Raises:
+        AssertionError: They differ in shape.
+    """
+    deadline = time.monotonic() + WITHIN_S
+    while True:
+        drawn = render_trace(await asyncio.to_thread(stage.audit.trace, task))
+        if nodes_of(shown) == nodes_of(drawn):
+            return
+        assert time.monotonic() < deadline, f"the page shows\n{shown}\nand the trace is\n{drawn}"  # noqa: S101  # a test's own check
+        await asyncio.sleep(_POLL_S)
 
 
 def typed_in(page: Path) -> dict[str, list[str]]:
