@@ -26,7 +26,7 @@ _VARYING = tuple(
     )
 )
 _ADMITTED = re.compile(
-    r"^[\s│]*(id [0-9a-f-]{36} |\S+@\S+ ALLOW |= dispatched admitted$|= accepted accepted$)"
+    r"^[\s│]*(id [0-9a-f-]{36} |\S+@\S+ ALLOW |warns: |= dispatched admitted$|= accepted accepted$)"
 )
 _NODE = re.compile(r"[├└]─ ")
 _ORDINAL = re.compile(r"#\d+")
@@ -111,7 +111,7 @@ def nodes_of(trace: str) -> list[str]:
     """
     Return the nodes of a drawn trace as ``shape_of`` has them, in one order, whichever of equals came first.
 
-    Left out is what a page leaves out: ids, what gates allowed, and that what was admitted was dispatched.
+    Left out is what a page leaves out: ids, what gates allowed and remarked, that what was admitted was dispatched.
     """
     lines = [line for line in trace.splitlines() if not _ADMITTED.match(line)]
     nodes = _NODE.split("\n".join(lines).replace("│", " "))
@@ -130,7 +130,9 @@ async def assert_traced(stage: Stage, shown: str, task: str) -> None:
         drawn = render_trace(await asyncio.to_thread(stage.audit.trace, task))
         if nodes_of(shown) == nodes_of(drawn):
             return
-        assert time.monotonic() < deadline, f"the page shows\n{shown}\nand the trace is\n{drawn}"  # noqa: S101  # a test's own check
+        missing = [node for node in nodes_of(shown) if node not in nodes_of(drawn)]
+        told = f"the page shows {missing}, and the trace is\n{drawn}"
+        assert time.monotonic() < deadline, told  # noqa: S101  # a test's own check
         await asyncio.sleep(_POLL_S)
 
 
