@@ -106,6 +106,8 @@ COPIES = [
         FIELD: {"properties": {"a": {"allOf": [{"$ref": "#/properties/added"}] * 2}}}}),
     Broken("schema-too-large", FACTS, {
         f"{INPUT}/$defs": {f"d{i}": {"pattern": f"^a{{{i}}}$"} for i in range(201)}}),
+    Broken("schema-too-large", FACTS, {
+        f"{INPUT}/$defs": {f"d{i}": {"pattern": f"^(a{{1,{100 + i}}}){{1,30}}$"} for i in range(21)}}),
     Broken("pattern-not-linear", FACTS, {FIELD: {"type": "string", "pattern": "^(?=a)(a+)+$"}}),
     Broken("pattern-too-large", FACTS, {FIELD: {"type": "string", "pattern": "^(a{1,1000}){1,1000}$"}}),
     Broken("schema-invalid", FACTS, {FIELD: {"type": "string", "maxLength": "nine"}}),

@@ -35,12 +35,13 @@ class Numbers:
         if kind is dict:
             for name, entry in value.items():
                 plan = self.properties.get(name, self.others)
-                if plan is not None:
+                # What has its type already is most of what there is; to look costs a third of a call.
+                if plan is not None and type(entry) is not plan.to:
                     value[name] = plan.apply(entry)
         elif kind is list:
             for index, entry in enumerate(value):
                 plan = self.first[index] if index < len(self.first) else self.entries
-                if plan is not None:
+                if plan is not None and type(entry) is not plan.to:
                     value[index] = plan.apply(entry)
         elif kind is int:
             if self.to is float and -_EXACT <= value <= _EXACT:

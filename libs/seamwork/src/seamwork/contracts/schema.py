@@ -38,6 +38,9 @@ MAX_PARTS = 5000
 """Schemas inside of one schema; the largest that anybody has to review has some hundreds."""
 MAX_PATTERNS = 200
 """Different patterns; each may cost 6 ms and 1 MB until it is compiled or refused."""
+MAX_HUNGRY = 20
+"""Patterns among them that take more than 50 KB; compiling a schema is one step that nothing else can interrupt."""
+_MODEST = jsonschema_rs.RegexOptions(size_limit=50_000, dfa_size_limit=1_000_000)
 PATTERNS = jsonschema_rs.RegexOptions(size_limit=1_000_000, dfa_size_limit=1_000_000)
 """Patterns run in linear time, and the compiled form of one is bounded (by default it is 10 MB)."""
 
@@ -122,7 +125,18 @@ def _too_large(schema: Schema) -> str:
             return f"the schema has more than {MAX_PARTS} parts"
         if len(patterns) > MAX_PATTERNS:
             return f"the schema has more than {MAX_PATTERNS} different patterns"
+    if len(patterns) > MAX_HUNGRY and sum(map(_is_hungry, sorted(patterns))) > MAX_HUNGRY:
+        return f"more than {MAX_HUNGRY} of the schema's patterns take more than 50 KB each once they are compiled"
     return ""
+
+
+def _is_hungry(pattern: str) -> bool:
+    """Say whether *pattern* needs much memory; one that cannot be used at all is refused elsewhere."""
+    try:
+        jsonschema_rs.Draft202012Validator({"pattern": pattern}, pattern_options=_MODEST)
+    except (jsonschema_rs.ValidationError, ValueError):
+        return True
+    return False
 
 
 def _structure(schema: Schema, path: tuple[str | int, ...], place_of: PlaceOf) -> Iterator[Problem]:

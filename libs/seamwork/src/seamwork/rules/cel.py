@@ -179,6 +179,7 @@ def line_column(text: str, index: int) -> tuple[int, int]:
     return before.count("\n") + 1, index - (before.rfind("\n") + 1) + 1
 
 
+@lru_cache(maxsize=64)  # the records of one batch share their instant, and every rule set asks for it
 def timestamp(unix_ms: int) -> datetime:
     """Return an instant as CEL's ``timestamp``."""
     return _EPOCH + timedelta(milliseconds=unix_ms)
