@@ -188,6 +188,11 @@ COPIES = [
         for a, b in ("ab", "bc", "ca")]}),
     Broken("flow-not-enforced", FLOW, {"/spec/mode": "observe"}, whole=True),
     Broken("agent-without-reason", FLOW, {"/spec/edges/5/because": GONE}, whole=True),
+    Broken(
+        "unknown-counter",
+        PLANNER,
+        {"/spec/contextTokens": {"atMost": 9000, "counter": "wrods"}},
+    ),
     Broken("unknown-counter", FACTS, {"/spec/limits/contextTokens": {"atMost": 9000, "counter": "wrods"}}),
     Broken(
         "escalation-unknown-field",

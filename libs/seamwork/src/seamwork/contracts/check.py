@@ -27,6 +27,7 @@ from seamwork.contracts.vague import vague
 from seamwork.contracts.waivers import Checked, waive
 from seamwork.documents.contract import Contract
 from seamwork.documents.problems import Problem, did_you_mean, json_path
+from seamwork.documents.shape import ContextTokens, Document
 from seamwork.rules.cel import environment
 from seamwork.rules.ruleset import CROSSING_VARIABLES, RESULT_VARIABLES
 from seamwork.rules.typed import TypedRules
@@ -211,12 +212,19 @@ def _people(contract: Contract) -> Iterator[Problem]:
             )
 
 
+def unknown_counter(
+    document: Document, tokens: ContextTokens | None, path: tuple[str, ...]
+) -> Iterator[Problem]:
+    """Yield a problem where nobody can count what *tokens* bound."""
+    if tokens is not None and tokens.counter not in COUNTERS:
+        mend = did_you_mean(tokens.counter, COUNTERS) or f"there are {', '.join(COUNTERS)}"
+        message = f"there is no counter {tokens.counter!r}"
+        yield found(document, (*path, "counter"), "unknown-counter", message, mend)
+
+
 def _thresholds(contract: Contract) -> Iterator[Problem]:
     tokens = contract.spec.limits.context_tokens
-    if tokens is not None and tokens.counter not in COUNTERS:
-        path = ("spec", "limits", "contextTokens", "counter")
-        mend = did_you_mean(tokens.counter, COUNTERS) or f"there are {', '.join(COUNTERS)}"
-        yield found(contract, path, "unknown-counter", f"there is no counter {tokens.counter!r}", mend)
+    yield from unknown_counter(contract, tokens, ("spec", "limits", "contextTokens"))
     when = contract.spec.escalate_when
     if when is not None and when.confidence is not None:
         parts = pointer_parts(when.confidence.field)

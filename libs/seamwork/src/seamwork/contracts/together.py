@@ -6,7 +6,7 @@ This is what ``seamwork contracts check`` and ``seamwork publish`` run; it reads
 
 from collections.abc import Iterable, Iterator
 
-from seamwork.contracts.check import checked_contract
+from seamwork.contracts.check import checked_contract, unknown_counter
 from seamwork.contracts.codes import found
 from seamwork.contracts.compiled import promises
 from seamwork.contracts.flows import flow_problems, is_whole
@@ -103,6 +103,7 @@ def _agent(agent: Agent, shelf: Shelf) -> Iterator[Problem]:
         elif not any(accepts(accepted.versions, contract.version) for contract in known):
             message = f"no version of {accepted.contract} lies in {accepted.versions}"
             yield found(agent, (*path, "versions"), "no-such-version", message)
+    yield from unknown_counter(agent, agent.spec.context_tokens, ("spec", "contextTokens"))
     budget = agent.spec.budget
     if budget is not None and shelf.has(Budget) and budget not in shelf.names(Budget):
         mend = did_you_mean(budget, shelf.names(Budget)) or None

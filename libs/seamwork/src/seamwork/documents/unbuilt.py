@@ -27,7 +27,6 @@ NOT_BUILT_YET: tuple[Unbuilt, ...] = (
     Unbuilt("Contract", ("spec", "compatibility")),
     Unbuilt("Contract", ("spec", "compensation")),
     Unbuilt("Contract", ("spec", "payloadByReference")),
-    Unbuilt("Agent", ("spec", "requires")),
     Unbuilt("Person", ("spec", "absent")),
     Unbuilt("Budget", ("spec", "period"), ("hour", "day", "week", "month")),
     Unbuilt("Gate", ("spec", "mode"), ("canary",)),
