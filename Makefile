@@ -117,7 +117,7 @@ chaos: setup ## Break a running platform and check the invariants: make chaos SE
 	@$(BIN)/python -m tests.chaos $(if $(SEED),--seed $(SEED)) --rounds $(ROUNDS) --brokers $(BROKERS) \
 		$(if $(PAGE),--keep tests/chaos/results.json --page $(PAGE))
 
-bench: setup ## Measure judging, and crossings side by side with raw Kafka: three minutes, on a machine that does nothing else
+bench: setup ## Measure judging, and crossings side by side with raw Kafka and FastStream: six minutes, on a machine that does nothing else
 	@$(BIN)/python -m benchmarks.contracts
 	@$(BIN)/python -m benchmarks
 

@@ -30,7 +30,7 @@ _BATCH = 500
 _POLL_MS = 250
 _LOST = {"refused", "failed", "cancelled", "expired"}
 # Both ends of a closed loop have room for all that it keeps in flight.
-_SEATS = 64
+_SEATS = 512
 
 
 @dataclass(frozen=True)
@@ -71,17 +71,20 @@ class GovernedRoad:
             self._listening.cancel()
             await asyncio.gather(self._listening, return_exceptions=True)
 
-    async def carry(self) -> Carried:
+    async def carry(self, due_ns: int | None = None) -> Carried:
         """
         Begin one task and wait for its answer.
+
+        Args:
+            due_ns: When it was to be begun, where a plan said so: waiting for a turn counts.
 
         Raises:
             SeamworkError: It was not carried through; a figure over failures would mean nothing.
         """
-        began = time.monotonic_ns()
+        began = time.monotonic_ns() if due_ns is None else due_ns
         begun = await submit(
             self._log, self._settings, contract=f"{CONTRACT}/1.0.0", payload=self._payload, intent="be measured",
-            to=WORKER, timeout_s=_WITHIN_S,
+            to=WORKER, timeout_s=_WITHIN_S, since={},
         )  # fmt: skip
         arrival: asyncio.Future[tuple[int, int]] = asyncio.get_running_loop().create_future()
         if begun.task in self._early:

@@ -2,8 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import Sequence
 from typing import Any
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
@@ -50,7 +49,7 @@ class RawRoad:
         await self._consumer.stop()
         await self._producer.stop()
 
-    async def carry(self, number: int) -> int:
+    async def carry(self, number: int = 0) -> int:
         """Send one record and return the nanoseconds until it came out at the other end."""
         key = f"record-{time.monotonic_ns()}-{number}".encode()
         arrival: asyncio.Future[int] = asyncio.get_running_loop().create_future()
@@ -67,22 +66,12 @@ class RawRoad:
                 arrival.set_result(time.monotonic_ns())
 
 
-@asynccontextmanager
-async def raw_road(
-    admin: KafkaAccess, prefix: str, payload: bytes, partitions: int
-) -> AsyncIterator[RawRoad]:
-    """Make the topic and open the road."""
-    topic = f"{prefix}.bench-raw.v1"
+async def make_topics(admin: KafkaAccess, names: Sequence[str], partitions: int) -> None:
+    """Make topics with the settings of the platform's own."""
     client: Any = AIOKafkaAdminClient(**admin.aiokafka())
     await client.start()
     try:
         configs = {"compression.type": "uncompressed", "message.timestamp.type": "LogAppendTime"}
-        await client.create_topics([NewTopic(topic, partitions, 1, topic_configs=configs)])
+        await client.create_topics([NewTopic(name, partitions, 1, topic_configs=configs) for name in names])
     finally:
         await client.close()
-    road = RawRoad(admin, topic, payload, partitions)
-    await road.start()
-    try:
-        yield road
-    finally:
-        await road.stop()

@@ -7,8 +7,6 @@ beside it. So this is what a guard can compare, and where a profiler sees decisi
 """
 
 import asyncio
-import hashlib
-import json
 import statistics
 import tempfile
 import time
@@ -19,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import structlog
+from benchmarks.reference import reference_s
 
 from seamwork.agent import Agent, AgentSettings, submit
 from seamwork.broker.principal import agent as agent_principal
@@ -36,6 +35,7 @@ from seamwork.records.wire import Received, read
 from seamwork.runtime import Service, Site
 from seamwork.runtime.gate import Gate
 from seamwork.runtime.machine import Identity, Machine
+from seamwork.runtime.memory import settle_memory
 from seamwork.runtime.metrics import Metrics
 from seamwork.runtime.spec import GateSpec, Host, LoopSpec
 from seamwork.settings.environment import read_settings
@@ -209,21 +209,11 @@ def _host(
     )  # fmt: skip
 
 
-def reference_s() -> float:
-    """Return the processor time of a fixed piece of work, of the kinds that a crossing is made of."""
-    key = key_of("reference")
-    began = time.process_time()
-    for number in range(200):
-        text = json.dumps({str(field): [number, {"of": field}] for field in range(40)}).encode()
-        key.sign(hashlib.sha256(text).digest())
-        json.loads(text)
-    return (time.process_time() - began) / 200
-
-
-async def cost(rounds: int = 5, tasks: int = 300) -> dict[str, float]:
-    """Return the processor time of a crossing in ms, and as a multiple of the reference: medians of the rounds."""
+async def cost(rounds: int = 9, tasks: int = 60) -> dict[str, float]:
+    """Return the processor time of a crossing in ms, and in references: medians of short rounds."""
     each, ratios = [], []
     async with tunnel() as made:
+        settle_memory()
         for _ in range(rounds):
             before = reference_s()
             began = time.process_time()

@@ -10,6 +10,7 @@ import base64
 import binascii
 from collections.abc import Callable
 from functools import lru_cache
+from hashlib import sha256
 
 from nacl import bindings as sodium
 from nacl.exceptions import BadSignatureError
@@ -19,6 +20,9 @@ from seamwork.records.wire import Received, signed_bytes
 
 _KEY_BYTES = 32
 _SIGNATURE_BYTES = 64
+_MOST_CHECKED = 4096  # about 1 MB: digests are kept, not what was signed
+
+_checked: dict[tuple[bytes, bytes, bytes], bool] = {}
 
 
 class SigningKey:
@@ -68,8 +72,18 @@ def verifies(public: str, data: bytes, sig: str) -> bool:
     return len(signature) == _SIGNATURE_BYTES and _sound(key, signature, data)
 
 
-@lru_cache(maxsize=1024)  # where gates share a process, one arithmetic serves them all
 def _sound(key: bytes, signature: bytes, data: bytes) -> bool:
+    """Check a signature, or remember: where gates share a process, one check serves them all."""
+    name = (key, signature, sha256(data).digest())
+    known = _checked.get(name)
+    if known is None:
+        if len(_checked) >= _MOST_CHECKED:
+            _checked.clear()
+        known = _checked[name] = _check(key, signature, data)
+    return known
+
+
+def _check(key: bytes, signature: bytes, data: bytes) -> bool:
     try:
         sodium.crypto_sign_open(signature + data, key)
     except (BadSignatureError, ValueError):
