@@ -44,13 +44,15 @@ def blocks(page: Path) -> Iterator[tuple[bool, str]]:
     Yield the shell blocks of a page, and whether each is to be copied.
 
     A `sh` block is; a `console` block shows what a session looks like: only what follows its prompt is a command,
-    and its files are the reader's own.
+    and its files are the reader's own. So are those of a page that goes into a folder of the reader's.
     """
-    for kind, text in FENCE.findall(page.read_text(encoding="utf-8")):
+    whole = page.read_text(encoding="utf-8")
+    elsewhere = re.search(r"^cd ", whole, re.MULTILINE) is not None
+    for kind, text in FENCE.findall(whole):
         if kind == "console":
             yield False, "\n".join(line[2:] for line in text.splitlines() if line.startswith("$ "))
         else:
-            yield True, text
+            yield not elsewhere, text
 
 
 def commands(script: str) -> Iterator[tuple[str, ...]]:
@@ -99,9 +101,9 @@ def test_a_command_in_a_block_parses(example: Shown, monkeypatch: pytest.MonkeyP
     monkeypatch.chdir(ROOT if example.copied else tmp_path)
     if not example.copied:
         for word in example.words[1:]:
-            if re.search(r"\.(yaml|json)$|/$", word):
+            if re.search(r"\.(yaml|json)$|/$|^documents$", word):
                 Path(word).parent.mkdir(parents=True, exist_ok=True)
-                Path(word).mkdir() if word.endswith("/") else Path(word).touch()
+                Path(word).touch() if re.search(r"\.(yaml|json)$", word) else Path(word).mkdir()
 
     parse(example.words)
 
