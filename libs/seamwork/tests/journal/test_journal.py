@@ -21,6 +21,7 @@ from seamwork.journal import (
 )
 from seamwork.journal.records import Snapshot
 from seamwork.records.parties import Revision, Subject
+from seamwork.records.wire import Outgoing
 from seamwork.testing.clock import SettableClock
 from seamwork.testing.counter import AnyEvent, Counted, Counts, counter
 from seamwork.testing.simlog import Fault, SimBroker, SimLog
@@ -274,14 +275,14 @@ def snapshot_of(next_offset: int, **fields: Any) -> Snapshot:
 
 
 async def test_a_large_state_travels_in_pieces(broker: SimBroker) -> None:
-    """Pieces first, then the manifest with the digest of all."""
+    """Packed; pieces first, then the manifest with the digest of all."""
     store = SnapshotStore(SimLog(broker), PLACE.snapshots, chunk_bytes=10)
     state = b'{"tasks":{"a":1,"b":2,"c":3}}'
     await store.write(snapshot_of(5), state)
     ((snapshot, found),) = await SnapshotStore(SimLog(broker), PLACE.snapshots).whole()
 
     assert state == found
-    assert 3 == snapshot.chunks
+    assert (4, "zlib") == (snapshot.chunks, snapshot.packed)
 
 
 async def test_pieces_that_are_missing_or_another_manifests_count_for_nothing(broker: SimBroker) -> None:
@@ -295,3 +296,25 @@ async def test_pieces_that_are_missing_or_another_manifests_count_for_nothing(br
     whole = await SnapshotStore(log, PLACE.snapshots).whole()
 
     assert [6] == [snapshot.next_offset for snapshot, _ in whole]
+
+
+async def test_a_large_state_is_restored_from_its_newest_whole_snapshot(broker: SimBroker) -> None:
+    """Packed and in pieces, with a tail behind it; one whose pieces are missing gives way to the one before."""
+    journal = await own(broker)
+    journal._snapshots = SnapshotStore(SimLog(broker), PLACE.snapshots, chunk_bytes=1000)
+    journal.state.tasks = {f"{number:032x}": number for number in range(5_000)}
+    for _ in range(2):
+        await count(journal, "t-1")
+        journal.published = journal.mark
+        await journal.snapshot()
+    await count(journal, "t-1")
+    pieces = [raw for raw in broker.records(PLACE.snapshots) if (raw.key or b"").count(b"/") > 2]
+    last = next(raw for raw in reversed(pieces))
+    heir = await own(broker, "two")
+    tombstone = Outgoing(topic=PLACE.snapshots_topic, key=last.key or b"", value=None, partition=0)
+    await SimLog(broker).publish([tombstone])
+    again = await own(broker, "three")
+
+    assert len(pieces) > 4
+    assert (journal.state, 1) == (heir.state, heir.replayed)
+    assert (journal.state, 2) == (again.state, again.replayed)

@@ -20,6 +20,7 @@ import structlog
 from seamwork.bus.port import Appended, Log, LogGapError
 from seamwork.decider import Decider
 from seamwork.errors import FencedError, MisconfiguredError, OutcomeUnknownError
+from seamwork.journal.collector import set_aside, uncollected
 from seamwork.journal.place import Place
 from seamwork.journal.records import NEVER, Claim, Commit, Emitted, Mark, Snapshot, Taken, decode, encode
 from seamwork.journal.rule import ReaderRule
@@ -104,10 +105,11 @@ class Journal(Generic[S, E]):
             OutcomeUnknownError: No claim could be made for certain.
         """
         journal = cls(log, decider, place, ownership)
-        snapshots = await journal._snapshots.whole()
-        journal._journal_id = await journal._identity(snapshots)
+        journal._journal_id = await journal._identity(await journal._snapshots.manifests())
         await journal._claim()
-        await journal._restore()
+        with uncollected():
+            await journal._restore()
+        set_aside(sum(decider.sizes(journal.state).values()))
         return journal
 
     @property
@@ -178,11 +180,11 @@ class Journal(Generic[S, E]):
         )
         await self._snapshots.write(manifest, state)
 
-    async def _identity(self, snapshots: Sequence[tuple[Snapshot, bytes]]) -> str:
+    async def _identity(self, snapshots: Sequence[Snapshot]) -> str:
         partition = self.place.journal
         start = (await self._log.start_offsets([partition]))[partition]
         end = (await self._log.end_offsets([partition]))[partition]
-        newest = snapshots[0][0] if snapshots else None
+        newest = snapshots[0] if snapshots else None
         if newest is not None and end < newest.next_offset:
             raise MisconfiguredError(
                 f"{self.place} ends at {end}, but a snapshot speaks of {newest.next_offset}: the journal was "
@@ -234,14 +236,13 @@ class Journal(Generic[S, E]):
     async def _restore(self) -> None:
         rule = ReaderRule()
         start = 0
-        for snapshot, state in await self._snapshots.whole():
-            if snapshot.next_offset > self.epoch:
-                continue
+        found = await self._snapshots.newest(self.epoch)
+        if found is not None:
+            snapshot, state = found
             self.state = self._reader.state(snapshot, state)
             self.positions, self.now, self.catalog = snapshot.positions, snapshot.now, snapshot.catalog
             self.published = (snapshot.epoch, snapshot.seq)
             rule, start = ReaderRule(snapshot.epoch, snapshot.seq), snapshot.next_offset
-            break
         async for offset, record in self._records(start, self.epoch + 1):
             if offset == 0 and isinstance(record, Claim):
                 self._journal_id = (

@@ -125,8 +125,8 @@ class Snapshot(JournalRecord, frozen=True, kw_only=True, tag="snapshot"):
     """
     The state after all valid records before *next_offset*.
 
-    *state* holds it where it fits into one record; else *chunks* records hold its JSON in pieces. *sha256* is that
-    of the state's JSON, whole; *outputs* are those after *published*.
+    *state* holds it where it fits into one record; else *chunks* records hold it in pieces, *packed* as that
+    says. *sha256* is that of what the pieces add up to.
     """
 
     journal_id: str
@@ -139,6 +139,7 @@ class Snapshot(JournalRecord, frozen=True, kw_only=True, tag="snapshot"):
     machine_version: int
     sha256: str
     chunks: int = 0
+    packed: Literal["", "zlib"] = ""
     state: msgspec.Raw = NOT_HERE
 
 

@@ -7,8 +7,10 @@ but one. A state too large for one record goes before its manifest, in pieces; p
 digest count for nothing.
 """
 
+import asyncio
 import hashlib
-from collections.abc import Iterable, Iterator
+import zlib
+from collections.abc import Iterable
 
 import msgspec
 import structlog
@@ -45,6 +47,25 @@ class SnapshotStore:
 
     async def whole(self) -> list[tuple[Snapshot, bytes]]:
         """Read the topic to its end and return the snapshots whose state is whole, the newest first."""
+        await self._read_on()
+        found = ((record, self._assembled(key, record)) for key, record in self._manifests())
+        return [(record, state) for record, state in found if state is not None]
+
+    async def manifests(self) -> list[Snapshot]:
+        """Read the topic to its end and return the manifests, the newest first; their pieces may be missing."""
+        await self._read_on()
+        return [record for _, record in self._manifests()]
+
+    async def newest(self, up_to: int) -> tuple[Snapshot, bytes] | None:
+        """Read the topic to its end and return the newest whole snapshot of what lies before *up_to*."""
+        await self._read_on()
+        for key, record in self._manifests():
+            state = self._assembled(key, record) if record.next_offset <= up_to else None
+            if state is not None:
+                return record, state
+        return None
+
+    async def _read_on(self) -> None:
         end = (await self._log.end_offsets([self._partition]))[self._partition]
         if self._read_to is None:
             self._read_to = (await self._log.start_offsets([self._partition]))[self._partition]
@@ -58,7 +79,6 @@ class SnapshotStore:
                 else:
                     self._values[key] = raw.value
             self._read_to = window
-        return self._assembled()
 
     def begins_at(self, *snapshots: Snapshot) -> int:
         """Return the offset of the first record of these snapshots, which `whole` has returned."""
@@ -81,16 +101,21 @@ class SnapshotStore:
         """
         key = f"{self._partition.partition}/{snapshot.epoch}/{self._written % _SLOTS}"
         self._written += 1
+        in_pieces = len(state) > self._chunk_bytes
+        if in_pieces:
+            # Ids and digests apart, tasks say much the same. On a thread, which lets the rest of the process go on.
+            state = await asyncio.to_thread(zlib.compress, state, 1)
         pieces = [state[at : at + self._chunk_bytes] for at in range(0, len(state), self._chunk_bytes)]
-        if len(pieces) > 1:
+        if in_pieces:
             for number, data in enumerate(pieces):
                 piece = encode(SnapshotChunk(number=number, data=data))
                 await self._log.append(self._partition, piece, f"{key}/{number}".encode())
         manifest = msgspec.structs.replace(
             snapshot,
             sha256=hashlib.sha256(state).hexdigest(),
-            chunks=len(pieces) if len(pieces) > 1 else 0,
-            state=NOT_HERE if len(pieces) > 1 else msgspec.Raw(state),
+            chunks=len(pieces) if in_pieces else 0,
+            packed="zlib" if in_pieces else "",
+            state=NOT_HERE if in_pieces else msgspec.Raw(state),
         )
         await self._log.append(self._partition, encode(manifest), key.encode())
         if self._written == _SLOTS:
@@ -106,25 +131,22 @@ class SnapshotStore:
         )
         self._values = {}
 
-    def _assembled(self) -> list[tuple[Snapshot, bytes]]:
-        found = []
-        for key, record in self._manifests():
-            state = self._state(key, record)
-            if state is None or hashlib.sha256(state).hexdigest() != record.sha256:
-                self._logger.warning(
-                    "snapshot-not-whole", where=self._where(key), next_offset=record.next_offset
-                )
-                continue
-            found.append((record, state))
-        return sorted(found, key=lambda one: one[0].next_offset, reverse=True)
+    def _assembled(self, key: bytes, record: Snapshot) -> bytes | None:
+        state = self._state(key, record)
+        if state is None or hashlib.sha256(state).hexdigest() != record.sha256:
+            self._logger.warning("snapshot-not-whole", where=self._where(key), next_offset=record.next_offset)
+            return None
+        return zlib.decompress(state) if record.packed else state
 
-    def _manifests(self) -> Iterator[tuple[bytes, Snapshot]]:
+    def _manifests(self) -> list[tuple[bytes, Snapshot]]:
+        found = []
         for key, value in self._values.items():
             if key.count(b"/") != _PARTS:
                 continue  # a piece
             record = decode_snapshot(value, self._where(key))
             if isinstance(record, Snapshot):
-                yield key, record
+                found.append((key, record))
+        return sorted(found, key=lambda one: one[1].next_offset, reverse=True)
 
     def _where(self, key: bytes) -> str:
         return f"{self._partition.topic}/{self._partition.partition} key {key.decode('ascii', 'replace')}"

@@ -1,0 +1,174 @@
+"""
+Measure how long a router with 100,000 tasks in hand is away.
+
+``python -m benchmarks.recovery [TASKS]``: one journal partition on the log's double, so that what is measured is
+our own work: a state of so many dispatched tasks, each as the router's core makes it; writing its snapshot; taking
+the partition over again from that snapshot and a tail of commits behind it; and how large all of it is.
+"""
+
+import asyncio
+import json
+import os
+import platform
+import resource
+import sys
+import time
+from importlib.metadata import entry_points
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from seamwork.catalog import Catalog, Context
+from seamwork.decider import Decider
+from seamwork.journal import Journal, Ownership, Place
+from seamwork.records.parties import Revision
+from seamwork.runtime.spec import MachineSpec, Site
+from seamwork.testing.builders import HOUR_MS, NOW, PLATFORM, received
+from seamwork.testing.clock import SettableClock
+from seamwork.testing.documents import document
+from seamwork.testing.simlog import SimBroker, SimLog
+
+HERE = Path(__file__).parent
+RESULTS = HERE / "results" / "recovery.json"
+PAGE = HERE / "RECOVERY.md"
+TASKS, TAIL = 100_000, 1_000
+GOAL_S = 5.0
+GATES = {"contract-validator": "validator", "policy-engine": "policy", "cost-cap": "cost"}
+TASK, ROOT = "01900000-0000-7000-8000-00000000task", "01900000-0000-7000-8000-00000000root"
+PLACE = Place("journal.router.v1", "snapshots.router.v1", 0)
+Core = Decider[Any, Any, Any, Any]
+
+
+def core() -> Core:
+    """Return the router's core, found as every supervisor finds it."""
+    (point,) = entry_points(group="seamwork.services", name="router")
+    service = point.load()
+    part = service.build(service.settings(), Site(platform=PLATFORM, partitions=1))
+    assert isinstance(part, MachineSpec)  # noqa: S101  # the router is a machine
+    return part.decider
+
+
+def one_task(router: Core) -> tuple[Any, list[bytes]]:
+    """Let the core dispatch one task; return its state and the events that led there."""
+    gates = [
+        document("Gate", name, role=role, requiredFor=["handoff", "result"], deadlineSeconds=30)
+        for name, role in GATES.items()
+    ]
+    accepts = [{"contract": "licence-facts", "versions": "*"}]
+    catalog = Catalog.of([
+        *gates,
+        document("Key", "router-key", purpose="service", holder="router"),
+        document("Contract", "licence-facts", limits={"timeSeconds": 3600}),
+        document("Agent", "planner", initiator=True, accepts=accepts),
+        document("Agent", "extractor", accepts=accepts),
+    ])  # fmt: skip
+    crossing = received(
+        "handoff", at="0/0", task=TASK, id=ROOT, expires_at=NOW + HOUR_MS, deadline_at=NOW + HOUR_MS,
+        appended_at=NOW,
+    )  # fmt: skip
+    verdicts = [
+        received(
+            "verdict", gate=gate, outcome="ALLOW", subject="0/0#1", task=TASK, crossing=ROOT, rule="fits",
+            sender_verified=gate == "contract-validator", judged_at=NOW, appended_at=NOW,
+        )
+        for gate in GATES
+    ]  # fmt: skip
+    state, events = router.initial(), []
+    for one in (crossing, *verdicts):
+        state, happened, _ = router.step(state, one, Context(NOW, catalog))
+        events += [msgspec.json.encode(event) for event in happened]
+    assert {  # noqa: S101  # or the figures would be of something else
+        name: router.sizes(state)[name] for name in ("tasks", "crossings")
+    } == {"tasks": 1, "crossings": 1}
+    return state, events
+
+
+def copied(text: bytes, number: int) -> bytes:
+    """Return what one task led to, as another task's."""
+    there = b"%012x" % number
+    return (
+        text.replace(TASK.encode(), TASK[:-12].encode() + there)
+        .replace(ROOT.encode(), ROOT[:-13].encode() + b"1" + there)
+        .replace(b'"offset":0', b'"offset":%d' % number)
+    )
+
+
+def many(router: Core, tasks: int, events: list[bytes]) -> Any:
+    """Return a state with so many tasks in hand: the fold of what happened to each."""
+    decoder = msgspec.json.Decoder(router.event_type)
+    return router.fold(decoder.decode(copied(event, number)) for number in range(tasks) for event in events)
+
+
+async def run(tasks: int) -> dict[str, float]:
+    """Measure once."""
+    router = core()
+    _, events = one_task(router)
+    broker = SimBroker(SettableClock(NOW))
+    for topic in (PLACE.journal_topic, PLACE.snapshots_topic):
+        broker.create_topic(topic)
+    first = await Journal.own(SimLog(broker), router, PLACE, Ownership("one", "b", broker.clock.now_ms))
+    first.state = many(router, tasks, events)
+    decoder = msgspec.json.Decoder(router.event_type)
+    began, worked = time.perf_counter(), time.process_time()
+    await first.snapshot()
+    snapshot_s, snapshot_cpu_s = time.perf_counter() - began, time.process_time() - worked
+    size = sum(len(raw.value or b"") for raw in broker.records(PLACE.snapshots))
+    for number in range(tasks, tasks + TAIL):
+        new = [copied(event, number) for event in events]
+        first.state = router.fold(map(decoder.decode, new), first.state)
+        await first.commit(
+            now=NOW, catalog=Revision(), inputs=(), positions={}, events=[msgspec.Raw(one) for one in new],
+            outputs=(),
+        )  # fmt: skip
+    first.published = first.mark
+    began, worked = time.perf_counter(), time.process_time()
+    second = await Journal.own(SimLog(broker), router, PLACE, Ownership("two", "b", broker.clock.now_ms))
+    restore_s, restore_cpu_s = time.perf_counter() - began, time.process_time() - worked
+    assert router.sizes(first.state) == router.sizes(second.state)  # noqa: S101  # measured is what it is for
+    return {
+        "tasks": tasks,
+        "commits behind the snapshot": TAIL,
+        "snapshot MB": round(size / 1e6, 1),
+        "records of the snapshot": len(broker.records(PLACE.snapshots)),
+        "writing the snapshot, s": round(snapshot_s, 2),
+        "of which processor s": round(snapshot_cpu_s, 2),
+        "restored after s": round(restore_s, 2),
+        "of that, processor s": round(restore_cpu_s, 2),
+        "goal s": GOAL_S,
+        "peak MB of this process": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024,
+    }
+
+
+def page(found: dict[str, Any]) -> str:
+    """Write the page."""
+    rows = "\n".join(f"| {name} | {value} |" for name, value in found["figures"].items())
+    return (
+        "# Recovery\n\nWritten by `python -m benchmarks.recovery`; do not edit.\n\n"
+        "A router takes one partition over: its last snapshot, and the commits behind it. The log is the double,\n"
+        "so the figures are of our own work; a broker adds the reading of as many megabytes. Both states, the old\n"
+        "one and the restored one, are in the process that is measured. Tasks that are alike pack better than\n"
+        "real ones, whose ids and digests all differ.\n\n"
+        f"Measured {found['at']}: {found['where']}.\n\n| | |\n|---|---:|\n{rows}\n"
+    )
+
+
+def main() -> None:
+    """Measure, print, and keep what was measured at full size."""
+    tasks = int(sys.argv[1]) if len(sys.argv) > 1 else TASKS
+    load = os.getloadavg()[0]
+    figures = asyncio.run(run(tasks))
+    found = {
+        "at": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+        "where": f"{os.cpu_count()} cores, Python {platform.python_version()}, load average {load:.1f}",
+        "figures": figures,
+    }
+    for name, value in figures.items():
+        print(f"{name:>28}  {value}")
+    if tasks == TASKS:
+        RESULTS.write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
+        PAGE.write_text(page(found), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
