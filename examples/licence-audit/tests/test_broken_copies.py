@@ -11,10 +11,19 @@ import pytest
 
 from seamwork.authoring.trials import Trial, trials
 from seamwork.cli.contracts import check_what_was_read
+from seamwork.contracts import faults
 from seamwork.contracts.against import bump_problems
-from seamwork.contracts.codes import CODES
+from seamwork.contracts.codes import CHAPTERS, CODES
 from seamwork.contracts.together import check_documents
-from seamwork.documents import AnyDocument, DocumentError, canonical, from_canonical, parse_documents
+from seamwork.documents import (
+    AnyDocument,
+    Contract,
+    DocumentError,
+    canonical,
+    from_canonical,
+    parse_documents,
+)
+from seamwork.documents.canonical import canonical_json
 from seamwork.documents.problems import Problem
 from seamwork.documents.yaml_text import read_yaml
 from seamwork.platform.files import gather, with_any_key
@@ -203,6 +212,11 @@ COPIES = [
     Broken("waiver-not-possible", FACTS, {"/spec/waivers/-": {"finding": "rule-type", "reason": "x"}}),
     Broken("waiver-unused", FACTS, {"/spec/waivers/-": {"finding": "open-object", "reason": "x"}}),
 ]  # fmt: skip
+# Errors that a contract shows by itself; all others need the documents beside it.
+REFUSED_BY_READERS = {
+    code.name for chapter in ("Schemas", "Rules", "What a contract says of itself") for code in CHAPTERS[chapter]
+    if code.severity == "error"
+} | {"missing-field", "not-built-yet"}  # fmt: skip
 # What the check could not foresee has no copy.
 WITHOUT_COPY = {"check-failed", "not-utf-8", "version-conflict", "version-bump-too-small"}
 
@@ -289,6 +303,21 @@ def test_the_audits_contracts_pass_every_trial(trial: Trial) -> None:
 def test_a_broken_copy_is_caught_by_exactly_its_code(broken: Broken) -> None:
     """One thing is wrong, and one thing is said."""
     assert {broken.code} == {problem.code for problem in problems_of(broken)}
+
+
+@pytest.mark.parametrize("broken", [one for one in COPIES if one.code in REFUSED_BY_READERS], ids=str)
+def test_the_topics_reader_refuses_a_broken_copy_by_the_same_code(broken: Broken) -> None:
+    """Whoever writes past the publisher gains nothing, and no gate is handed what it would stumble over."""
+    written = canonical_json(json.loads(changed(broken.file, broken.changes)))
+    try:
+        document = from_canonical(written)
+    except DocumentError as refused:
+        found = {problem.code for problem in refused.problems}
+    else:
+        assert isinstance(document, Contract)
+        found = {problem.code for problem in faults(document)}
+
+    assert broken.code in found
 
 
 @pytest.mark.parametrize(("code", "change"), TEXTS, ids=[code for code, _ in TEXTS])

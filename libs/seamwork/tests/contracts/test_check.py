@@ -44,6 +44,7 @@ def test_the_topics_reader_finds_what_the_command_finds() -> None:
         ("this.refund_minor <=", "this.refund_minr <=", "rule-unknown-field", "27:15"),
         ("l.qty *", "l.qtyy *", "rule-unknown-field", "28:36"),
         ("timestamp(this.asked_at) >", "this.asked_at > this.ordered_at || now >", "rule-dates-as-text", "30:56"),
+        ("timestamp(this.asked_at) >", "this.asked_at > 3 || now >", "rule-type", "30:56"),
         ("size(this.lines) <= 20", "size(this.lines) <= this.customer", "rule-type", "31:70"),
         ("request.refund_minor", "request.refund_mino", "rule-unknown-field", "36:71"),
         ("this.refund_minor <=", "this.refund_minor <= <=", "rule-does-not-compile", "27:32"),

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from seamwork.contracts.absent import Absent
-from seamwork.contracts.codes import CODES, found
+from seamwork.contracts.codes import found, mend_of
 from seamwork.contracts.compiled import (
     CompiledContract,
     ContractError,
@@ -108,7 +108,7 @@ def _typed_rules(contract: Contract) -> Iterator[Problem]:
                 continue
             for code, message, (line, column) in (*absent.faults(rule.expr), *loops.faults(rule.expr)):
                 at = place.inside(line, column)
-                yield Problem(at, json_path(path), code, f"rule {rule.name}: {message}", CODES[code].mend)
+                yield Problem(at, json_path(path), code, f"rule {rule.name}: {message}", mend_of(code))
 
 
 def _examples(compiled: CompiledContract) -> Iterator[Problem]:

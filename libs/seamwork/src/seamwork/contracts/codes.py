@@ -413,12 +413,11 @@ def found(
     document: Document, path: tuple[str | int, ...], code: str, message: str, mend: str | None = None
 ) -> Problem:
     """Make the finding *code* about the part of *document* at *path*; without *mend* the code's own."""
-    known = CODES[code]
-    return Problem(
-        document.place(*path),
-        json_path(path),
-        code,
-        message,
-        known.mend[:1].lower() + known.mend[1:].rstrip(".") if mend is None else mend,
-        known.severity,
-    )
+    told = mend_of(code) if mend is None else mend
+    return Problem(document.place(*path), json_path(path), code, message, told, CODES[code].severity)
+
+
+def mend_of(code: str) -> str:
+    """Return what mends a finding of *code*, as the end of a sentence."""
+    mend = CODES[code].mend
+    return mend[:1].lower() + mend[1:].rstrip(".")

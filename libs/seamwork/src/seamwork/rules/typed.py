@@ -106,7 +106,7 @@ class TypedRules:
     def _mend(self, message: str) -> str:
         undefined = _UNDEFINED.search(message)
         if undefined is None:
-            return "wrap both in timestamp()" if _DATE_TIME in message else ""
+            return "wrap both in timestamp()" if _compares_dates(message) else ""
         return did_you_mean(undefined[1], {name for fields in self._fields.values() for name in fields})
 
 
@@ -215,7 +215,17 @@ def _never(_value: Any) -> Any:
 def _code(message: str) -> str:
     if _UNDEFINED.search(message):
         return "rule-unknown-field"
-    return "rule-dates-as-text" if _DATE_TIME in message else "rule-type"
+    return "rule-dates-as-text" if _compares_dates(message) else "rule-type"
+
+
+def _compares_dates(message: str) -> bool:
+    """Say whether a date-time meets another one, or a text; beside a number nothing can be wrapped."""
+    overload = _OVERLOAD.search(message)
+    return (
+        overload is not None
+        and _DATE_TIME in (operands := overload[2])
+        and (set(operands.split(", ")) <= {_DATE_TIME, "string"})
+    )
 
 
 def _readable(message: str) -> str:
