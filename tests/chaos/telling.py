@@ -82,6 +82,7 @@ def table(result: dict[str, Any]) -> str:
         "audit records missing, other or twice": len(found["unaudited"]),
         "faults in journals": len(found["broken_journal"]),
         "wrong answers": len(found["wrong_answers"]),
+        "dispatches run after they were finished": len(found["ran_after_end"]),
         "commits of fenced owners, ignored by all": found["stale_commits"],
         "decisions published again, byte for byte": found["duplicates_of_bytes"],
         "runs of an agent's function": found["runs"],
