@@ -2,9 +2,10 @@
 
 from typing import Any
 
+from seamwork.decider import Tick
 from seamwork.records.decision import Refused
 from seamwork.testing.builders import HOUR_MS, received
-from seamwork_router.decide import MOST_AHEAD
+from seamwork_router.decide import MAX_MADE, MOST_AHEAD
 
 Bench = Any  # the class of conftest; importlib mode cannot import it
 
@@ -69,3 +70,18 @@ def test_what_has_ended_leaves_memory(bench: Bench) -> None:
     assert {0} == set(bench.machine.sizes(bench.state).values())
     assert None is bench.machine.timer(bench.state)
     assert {} == bench.state.aims
+
+
+def test_a_tick_makes_no_more_than_fits_into_a_commit(bench: Bench) -> None:
+    """Hundreds of tasks that expire at one instant end in several ticks, each at the same instant."""
+    for number in range(300):
+        begin(bench, number)
+    before = len(bench.events)
+    bench.now = bench.machine.timer(bench.state) or 0
+    made = []
+    while (due := bench.machine.timer(bench.state)) is not None and due <= bench.now:
+        made.append(len(bench.step(Tick())))
+
+    assert 1 < len(made)
+    assert max(made) < MAX_MADE + 100
+    assert sum(made) == len(bench.events) - before

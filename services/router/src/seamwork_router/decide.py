@@ -48,6 +48,8 @@ MOST_AHEAD = 20_000
 about no crossing. It is not kept, and if a crossing comes after all, its gate was silent: it is refused."""
 MAX_RINGING = 500
 """So many timers at most are served by one tick; the next one follows at once."""
+MAX_MADE = 1000
+"""A tick that has led to so many events serves no further timer: with what they say they must fit into one commit."""
 
 
 def router(
@@ -164,17 +166,18 @@ def _set_aside(given: Received[AnyEnvelope] | Malformed, context: Context) -> ev
 
 def _on_tick(place: Place, state: State, context: Context) -> Iterator[ev.Event]:
     served: set[str] = set()
-    rung = 0
+    rung = made = 0
     for _, timer in state.timers.ringing(context.now):
         task = _task_of(state, timer)
         if task in served:
             continue
-        if rung == MAX_RINGING:
+        if rung == MAX_RINGING or made >= MAX_MADE:
             return
         served |= {task} if task else set()
         rung += 1
-        events = list(_ring(place, state, timer, context))
-        yield from events or [ev.TimerPassed(timer=timer)]
+        events = list(_ring(place, state, timer, context)) or [ev.TimerPassed(timer=timer)]
+        made += len(events)
+        yield from events
 
 
 def _task_of(state: State, timer: str) -> str:
