@@ -49,7 +49,7 @@ about no crossing. It is not kept, and if a crossing comes after all, its gate w
 MAX_RINGING = 500
 """So many timers at most are served by one tick; the next one follows at once."""
 MAX_MADE = 1000
-"""A tick that has led to so many events serves no further timer: with what they say they must fit into one commit."""
+"""A tick that led to so many events serves no further timer: all that they say must fit into a commit."""
 
 
 def router(
