@@ -225,9 +225,10 @@ def commands(run: Run, case: str, request: str, letters: list[str], folder: Path
     both = [
         ["status"], ["tasks"], ["tasks", "--refused"], ["tasks", "--stuck", "--quiet-for", "0"],
         ["approvals", "list", "--all"], ["approvals", "show", request], ["cases", "list", "--all"],
-        ["cases", "show", case], ["dead-letters", "list"], ["breakers", "list"], ["agents", "list"],
+        ["cases", "show", case], ["dead-letters", "list", "--all"], ["breakers", "list"], ["agents", "list"],
         ["people", "list"], ["teams", "list"], ["gates", "list"], ["contracts", "list"],
-        ["contracts", "show", "vault"], ["doctor"],
+        ["contracts", "show", "vault"], ["contracts", "docs", "--name", "vault"], ["doctor"],
+        ["flow", "report", "canary", "--examples"], ["flow", "propose", "canary", "--all"],
         ["review", "canary", *documents], ["audit-handoffs", *documents], ["ready", "canary", *documents],
         ["flow", "conformance", "canary", *documents], ["impact", "vault", *documents],
         ["contracts", "new", "drafted", "--task", run.task("accepted"), "--step", "step"],
