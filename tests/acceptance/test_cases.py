@@ -199,7 +199,7 @@ async def test_the_work_goes_to_somebody_else_by_agent_or_capability(watch: Watc
     assert ["watch-first@1.0.0", "watch-second@1.0.0"] == play.seen
 
 
-async def test_a_step_is_skipped_and_the_whole_says_that_it_is_partial(watch: Watch) -> None:
+async def test_a_step_is_skipped_and_the_whole_says_that_it_is_partial(watch: Watch, quick: Path) -> None:
     """Whoever waits is told and may go on; the task is never called complete."""
 
     async def handing_on(payload: dict[str, Any], task: Task) -> dict[str, Any]:
@@ -213,7 +213,12 @@ async def test_a_step_is_skipped_and_the_whole_says_that_it_is_partial(watch: Wa
         watch.stage.door, await watch.case(sent), "skip", person="wanda", reason="not needed this time"
     )
 
-    assert "partial" == await watch.outcome(sent)
+    ended = await watch.stage.ended(sent.crossing.task)
+    said = await Terminal(watch.stage, Path.cwd(), quick).type(f"seamwork watch {sent.crossing.task}")
+
+    assert ("partial", ["detail"]) == (ended.outcome, [gap.step for gap in ended.gaps])
+    assert f"task ended: partial ({ended.crossings} crossings, " in said
+    assert ", without detail (" in said
 
 
 async def test_only_who_is_asked_resolves_a_case(watch: Watch) -> None:

@@ -201,9 +201,11 @@ def line_of(received: Received[Any]) -> str:
         case ApprovalEnd():
             return f"{at}  {record.how}"
         case TaskEnded():
-            return (
-                f"{at}  task ended: {record.outcome} ({record.crossings} crossings, {record.refused} refused)"
-            )
+            drill = " (a drill)" if record.drill else ""
+            gaps = "; ".join(f"{gap.step} ({gap.why})" for gap in record.gaps)
+            without = f", without {gaps}" if gaps else ""
+            counted = f"({record.crossings} crossings, {record.refused} refused)"
+            return f"{at}  task ended: {record.outcome}{drill} {counted}{without}"
         case _ if isinstance(record, AnyDecision):
             tag = str(record.__struct_config__.tag)
             said = f"{record.rule}: {record.reason}" if record.reason else record.rule
