@@ -90,14 +90,16 @@ async def shop(stage: Stage, tmp_path: Path) -> Shop:
     return Shop(stage, Puppet(stage, joined["shopfront"]), Terminal(stage, tmp_path))
 
 
-@pytest.mark.timeout(240)
+@pytest.mark.timeout(420)  # a dozen commands, each a process: a quarter of a minute on a machine that is free
 async def test_a_flow_goes_from_observing_to_being_enforced(shop: Shop, tmp_path: Path) -> None:
     """Ungoverned and proposed from, then judged and only told, then refused: as the guide tells it."""
     undrawn = await shop.complain(1)
     votes = (await shop.stage.refused(undrawn.at)).votes
     assert {"no-flow", "no-flow-edge"} & {vote.rule for vote in votes}
 
-    assert "flow-not-enforced" in await shop.type("Observe")
+    said = await shop.type("Observe")
+    assert "flow-not-enforced" in said
+    assert "ungoverned: flow complaints 1.0.0 is in 'observe'" in said
     begun = await shop.complain(2)
     sent = await shop.stage.decided(begun.crossing.task, Dispatched)
     stamp = await shop.stage.said("inbox.triage.v1", Work, key=begun.crossing.task)
@@ -106,6 +108,10 @@ async def test_a_flow_goes_from_observing_to_being_enforced(shop: Shop, tmp_path
     observed = await shop.step("1.0.0", 18)
     assert (18, 18, 0) == (observed.judged, observed.would_refuse, observed.refused)
     assert "unknown-contract" in await shop.type("Observe", 1)
+    traced = await asyncio.to_thread(shop.stage.audit.trace, begun.crossing.task)
+    assert (1, 2, "observe") == (
+        traced.ungoverned, traced.would_refuse, traced.roots[0].dispatches[0].enforcement,
+    )  # fmt: skip
 
     await shop.type("Propose")
     checked = await shop.terminal.type("seamwork contracts check proposed/complaint-1.0.0.yaml", status=1)

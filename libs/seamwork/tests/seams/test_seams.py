@@ -189,6 +189,19 @@ def test_a_point_is_proven_only_by_what_happened_lately() -> None:
     assert "too long ago" in proven[4].seams[0].says
 
 
+def test_what_is_not_enforced_is_open_and_not_ready() -> None:
+    """A flow in shadow, and a policy in shadow along it, are points of the review; nothing guards such a seam."""
+    loose = document("Flow", "f", mode="shadow", edges=[{"from": "a", "to": "b", "contract": "c"}])
+    tried = document("Policy", "p", mode="shadow")
+    study = seen(document("Contract", "c"), document("Agent", "b"), loose, tried)
+
+    found = {point.code: point.grave for point in review(study).open}
+    guarded = next(point for point in seven_points(study, 30) if point.name == "guarded")
+
+    assert (True, False) == (found["flow-not-enforced"], found["policy-not-enforced"])
+    assert ("missing", "not enforced: the flow is in 'shadow'") == (guarded.state, guarded.seams[0].says)
+
+
 def test_a_point_that_no_document_makes_is_missing() -> None:
     """A contract that says nothing of failure, people and limits is not ready."""
     documents = (

@@ -87,7 +87,9 @@ def plan_handoff(scene: Scene, tally: Tally) -> Plan | Problem:
     """Return what happens if the handoff goes on now."""
     asked, task, limits = scene.facts.handoff, scene.task, _limits(scene)
     if asked is None or task is None or limits is None:
-        return Problem("contract-not-in-force", "the contract is not known at dispatch")
+        return Problem(
+            "contract-not-in-force", "a contract that the answer must keep is not known at dispatch"
+        )
     receiver = pick(scene, tally)
     if isinstance(receiver, Problem):
         return receiver
@@ -114,10 +116,21 @@ def plan_handoff(scene: Scene, tally: Tally) -> Plan | Problem:
 
 
 def _limits(scene: Scene) -> Limits | None:
-    """Return the limits of the contract; along a flow that only observes, those of one that says nothing."""
-    if scene.contract is not None:
-        return scene.contract.spec.limits
-    return Limits() if scene.enforcement == "observe" else None
+    """
+    Return the limits of the contract; without one, along a flow that only observes, those of one that says nothing.
+
+    Where the answer will be judged more strictly than that, each contract that it must keep has to be there.
+    """
+    asked, parent = scene.facts.handoff, scene.parent
+    if asked is None:
+        return None
+    judged_by = [asked.contract]
+    if asked.mode == "transfer" and parent is not None and parent.dispatch is not None:
+        judged_by += [parent.asked.contract, *parent.dispatch.return_contracts]
+    missing = any(scene.catalog.contract(ref) is None for ref in judged_by)
+    if missing and _enforcement_below(scene) != "observe":
+        return None
+    return Limits() if scene.contract is None else scene.contract.spec.limits
 
 
 def _enforcement_below(scene: Scene) -> Enforcement:
