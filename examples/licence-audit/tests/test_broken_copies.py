@@ -305,7 +305,15 @@ def test_a_broken_copy_is_caught_by_exactly_its_code(broken: Broken) -> None:
     assert {broken.code} == {problem.code for problem in problems_of(broken)}
 
 
-@pytest.mark.parametrize("broken", [one for one in COPIES if one.code in REFUSED_BY_READERS], ids=str)
+# An agent's counter that nobody has is refused at each crossing, where others may still get the work.
+AT_THE_TOPIC = [
+    one
+    for one in COPIES
+    if one.code in REFUSED_BY_READERS and (one.code, one.file[:6]) != ("unknown-counter", "agent-")
+]
+
+
+@pytest.mark.parametrize("broken", AT_THE_TOPIC, ids=str)
 def test_the_topics_reader_refuses_a_broken_copy_by_the_same_code(broken: Broken) -> None:
     """Whoever writes past the publisher gains nothing, and no gate is handed what it would stumble over."""
     written = canonical_json(json.loads(changed(broken.file, broken.changes)))

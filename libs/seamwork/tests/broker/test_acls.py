@@ -67,9 +67,9 @@ def test_a_machine_alone_writes_its_journal_and_snapshots(name: str) -> None:
     }
 
 
-def test_people_answer_and_command_and_nothing_else() -> None:
+def test_people_answer_and_command_and_mark_dead_letters_and_nothing_else() -> None:
     """What a person says is signed besides."""
-    assert {"answers", "commands"} == may(people(), "WRITE")
+    assert {"answers", "commands", "dead-letters"} == may(people(), "WRITE")
     assert {"people"} == writers("answers") == writers("commands")
 
 

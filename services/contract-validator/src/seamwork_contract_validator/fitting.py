@@ -71,11 +71,28 @@ def fit_receivers(
     return replace(judged, candidates=tuple(admitted)) if short else judged
 
 
-def _lacking(ref: AgentRef, declared: ContextTokens, handoff: Handoff, body: bytes) -> str | None:
+def fit_waiting(
+    handoff: Handoff, result: Result, payload: bytes, given: Delivered | None, judged: Allowed, context: Context
+) -> Allowed | Denied:
+    """
+    Refuse an answer that the declared context of whoever asked cannot hold.
+
+    Of a transfer it is not the sender that waits, but somebody above it, whom its stamp does not name.
+    """
+    agent = None if handoff.mode == "transfer" else context.catalog.agent(handoff.source)
+    declared = None if agent is None else agent.spec.context_tokens
+    if declared is None:
+        return judged
+    body = payload if given is None else cut(payload, given.projection)
+    lacking = _lacking(handoff.source, declared, result, body)
+    return judged if lacking is None else _denied("context-exceeded", lacking, judged)
+
+
+def _lacking(ref: AgentRef, declared: ContextTokens, crossing: Handoff | Result, body: bytes) -> str | None:
     counter = COUNTERS.get(declared.counter)
     if counter is None:
         return f"{ref.agent} {ref.version} counts its context by {declared.counter}, which is no counter"
-    taken = _taken(counter, handoff, body)
+    taken = _taken(counter, crossing, body)
     if taken <= declared.at_most:
         return None
     return (

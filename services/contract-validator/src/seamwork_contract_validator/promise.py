@@ -30,7 +30,7 @@ from seamwork.records.parties import AgentRef, ContractRef, DocumentRef
 from seamwork.records.verdict import Warned
 from seamwork.records.wire import Malformed, Received, rfc3339
 from seamwork_contract_validator.confidence import sure_enough
-from seamwork_contract_validator.fitting import fit_contract, fit_receivers
+from seamwork_contract_validator.fitting import fit_contract, fit_receivers, fit_waiting
 from seamwork_contract_validator.judged import Allowed, Denied
 
 _SHOWN = 5
@@ -170,9 +170,10 @@ def judge_result(
     """Judge a result against its dispatch's contract, and those of the places its sender took over."""
     if result.contract != work.contract:
         return _denied("contract-not-the-stamps", "contract is not the one that the stamp was made under", ())
-    asked = _request_payload(work, request)
-    if isinstance(asked, Denied):
-        return asked
+    found = _request(work, request)
+    if isinstance(found, Denied):
+        return found
+    handoff, asked = found
     projection = _undeclared(result.outcome, crossing.payload, work, context)
     if too_much(projection):
         return _denied("undeclared-field", "more is undeclared than is stripped", ())
@@ -195,7 +196,10 @@ def judge_result(
         if given is None or given.counter is None:
             # Counted as the first contract that names a counter wants it: the dispatch's before those taken over.
             given = judged.delivered
-    if spared:
+    held = unsure if isinstance(unsure, Allowed) else Allowed("holds", "the outcome's schema and rules hold")
+    held = replace(held, consulted=tuple(consulted), warnings=tuple(warnings), delivered=given)
+    fitting = fit_waiting(handoff, result, crossing.payload, given, held, context)
+    if spared and isinstance(fitting, Allowed):
         return replace(
             spared[0],
             consulted=tuple(consulted),
@@ -207,8 +211,7 @@ def judge_result(
             delivered=given,
             asks=None if unsure is None else unsure.asks,
         )
-    held = unsure if isinstance(unsure, Allowed) else Allowed("holds", "the outcome's schema and rules hold")
-    return replace(held, consulted=tuple(consulted), warnings=tuple(warnings), delivered=given)
+    return fitting
 
 
 def _returned_under(work: Work) -> tuple[ContractRef, ...]:
@@ -351,8 +354,10 @@ def _usable(ref: ContractRef, context: Context, at: int) -> Contract | Denied:
     return contract
 
 
-def _request_payload(work: Work, request: Received[AnyEnvelope] | Malformed | None) -> bytes | Denied:
-    """Return the payload that the result answers, proved by the digest in the verified stamp."""
+def _request(
+    work: Work, request: Received[AnyEnvelope] | Malformed | None
+) -> tuple[Handoff, bytes] | Denied:
+    """Return the handoff that the result answers with its payload, proved by the digest in the verified stamp."""
     if not isinstance(request, Received) or request.digest != work.digest:
         return _denied(
             "request-unavailable", "the record at the stamp's position is not the one it was made for", ()
@@ -361,7 +366,9 @@ def _request_payload(work: Work, request: Received[AnyEnvelope] | Malformed | No
     if not isinstance(record, Handoff) or sha256_hex(request.payload) != record.payload_sha256:
         return _denied("request-unavailable", "the handoff at the stamp's position has another body", ())
     # A rule may hold the receiver to what it got, not to what never reached it.
-    return request.payload if work.delivered is None else cut(request.payload, work.delivered.projection)
+    if work.delivered is None:
+        return record, request.payload
+    return record, cut(request.payload, work.delivered.projection)
 
 
 def _compiled(contract: Contract, context: Context) -> CompiledContract:
