@@ -72,7 +72,12 @@ def fit_receivers(
 
 
 def fit_waiting(
-    handoff: Handoff, result: Result, payload: bytes, given: Delivered | None, judged: Allowed, context: Context
+    handoff: Handoff,
+    result: Result,
+    payload: bytes,
+    given: Delivered | None,
+    judged: Allowed,
+    context: Context,
 ) -> Allowed | Denied:
     """
     Refuse an answer that the declared context of whoever asked cannot hold.

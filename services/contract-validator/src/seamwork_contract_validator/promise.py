@@ -354,9 +354,7 @@ def _usable(ref: ContractRef, context: Context, at: int) -> Contract | Denied:
     return contract
 
 
-def _request(
-    work: Work, request: Received[AnyEnvelope] | Malformed | None
-) -> tuple[Handoff, bytes] | Denied:
+def _request(work: Work, request: Received[AnyEnvelope] | Malformed | None) -> tuple[Handoff, bytes] | Denied:
     """Return the handoff that the result answers with its payload, proved by the digest in the verified stamp."""
     if not isinstance(request, Received) or request.digest != work.digest:
         return _denied(
