@@ -7,6 +7,7 @@ import signal
 import sys
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from pathlib import Path
 from random import Random  # noqa: TID251  # a seed makes a run
 
 from tests.chaos.agent import BOSS, CHIEF, WORKER
@@ -25,6 +26,11 @@ from seamwork.testing.stage import Stage
 # An owner's session ends after 10 s without a sign of life, an agent's likewise.
 PAST_SESSION_S = 14.0
 _OVER_S = 20.0
+# A task is eight crossings, some 25 tasks a second are done on two cores: ten times as many are begun.
+_FLOOD_S = 10
+_FLOOD_PER_TENTH = 25
+_FLOOD_WITHIN_S = 900.0
+_MOST_MB = 400
 SHARED = ("contract-validator", "policy-engine", "router", "approval-workflow", "cost-cap")
 """Services of which several instances may run; the audit sink and the notifier keep a file."""
 
@@ -268,12 +274,49 @@ async def delete_old(scene: Scene) -> str:
     return f"{gone} records"
 
 
+async def flood(scene: Scene) -> str:
+    """Begin ten times as many tasks as can be done in that time, and wait until every one has ended."""
+    peaks: dict[str, int] = {}
+    looking = asyncio.create_task(_look_at_memory(scene, peaks))
+    try:
+        tasks: set[str] = set()
+        for _ in range(_FLOOD_S * 10):
+            began = asyncio.get_running_loop().time()
+            tasks |= set(await asyncio.gather(*(scene.load.begin() for _ in range(_FLOOD_PER_TENTH))))
+            await asyncio.sleep(max(0.0, began + 0.1 - asyncio.get_running_loop().time()))
+        left = await scene.load.until_ended(tasks, _FLOOD_WITHIN_S)
+    finally:
+        looking.cancel()
+        await asyncio.gather(looking, return_exceptions=True)
+    name, most = max(peaks.items(), key=lambda one: one[1])
+    if most > _MOST_MB:
+        raise RuntimeError(f"{name} took {most} MB while it was flooded")
+    return f"{len(tasks)} tasks, {len(left)} not ended, at most {most} MB ({name})"
+
+
+async def _look_at_memory(scene: Scene, peaks: dict[str, int]) -> None:
+    while True:
+        for name, process in scene.services.processes.items():
+            if process.pid is not None:
+                peaks[name] = max(peaks.get(name, 0), _rss_mb(process.pid))
+        await asyncio.sleep(1)
+
+
+def _rss_mb(pid: int) -> int:
+    try:
+        status = Path(f"/proc/{pid}/status").read_text(encoding="ascii")
+    except OSError:
+        return 0  # it has just ended
+    line = next((line for line in status.splitlines() if line.startswith("VmRSS:")), "VmRSS: 0 kB")
+    return int(line.split()[1]) // 1024
+
+
 FAULTS: dict[str, Fault] = {
     one.__name__.replace("_", "-"): one
     for one in (
         kill_service, zombie_service, kill_broker, kill_agent, cut_connections, fill_disk, poison, zombie_agent,
         scale_service, kill_audit_sink, delay_connections, restart_broker, scale_agent, hold_connections,
-        freeze_broker, kill_all_services, tidy, delete_old,
+        freeze_broker, kill_all_services, tidy, delete_old, flood,
     )
 }  # fmt: skip
 WITH_THREE: dict[str, Fault] = {"isolate-broker": isolate_broker}
