@@ -182,7 +182,14 @@ def test_it_leaves_its_reports_and_nothing_that_runs(show: Shown) -> None:
     """The reports are files; broker, services and agents are gone."""
     names = {path.name for path in show.folder.iterdir()}
 
-    assert {"1-ungoverned.md", "2-governed.md", "3-mended.md", "side-by-side.md", "run.json"} == names
+    assert {
+        "1-ungoverned.md",
+        "2-governed.md",
+        "3-mended.md",
+        "side-by-side.md",
+        "run.json",
+        "run.html",
+    } == names
     assert running_broker(show.home) is None
     assert not (show.home / "run" / "state.json").exists()
 
