@@ -34,13 +34,14 @@ class ContractError(DocumentError):
 class Side:
     """One promise of a contract, compiled: the input, or the output of one outcome."""
 
-    __slots__ = ("_checker", "_numbers", "_rules", "_schema", "mask", "uses_request")
+    __slots__ = ("_answered", "_checker", "_numbers", "_rules", "_schema", "_seen", "mask", "uses_request")
 
     def __init__(self, promise: Promise, rules: RuleSet, masking: tuple[str, ...]) -> None:
         self._schema = promise.json_schema
         self._checker = Checker(promise.json_schema)
         self._numbers = plan_numbers(promise.json_schema)
         self._rules = rules
+        self._seen, self._answered = rules.fields_of("this"), rules.fields_of("request")
         self.mask = Mask(promise.json_schema, masking)
         self.uses_request = any(_REQUEST.search(rule.expr) for rule in promise.rules)
 
@@ -55,6 +56,18 @@ class Side:
     def schema_findings(self, value: Any) -> tuple[Finding, ...]:
         """Hold *value* against the schema alone."""
         return self._checker.findings(value)
+
+    def facts(  # what rules may ask about
+        self, this: Any, envelope: Mapping[str, Any], task: Mapping[str, Any], now_ms: int, request: Any
+    ) -> Facts:
+        """Make the facts for the rules, of the payloads only what they look at."""
+        return Facts(
+            this=_part(this, self._seen),
+            envelope=envelope,
+            task=task,
+            now_ms=now_ms,
+            request=_part(request, self._answered),
+        )
 
     def rule_findings(self, facts: Facts) -> tuple[Finding, ...]:
         """Hold facts against the rules alone."""
@@ -199,8 +212,14 @@ class CompiledContract:
         if findings:
             return Findings(findings, value)
         value = side.typed(value)
-        facts = Facts(this=value, envelope=envelope, task=task, now_ms=now_ms, request=request)
+        facts = side.facts(value, envelope, task, now_ms, request)
         return Findings(side.rule_findings(facts), value, projection)
+
+
+def _part(value: Any, fields: frozenset[str] | None) -> Any:
+    if fields is None or type(value) is not dict:
+        return value
+    return {name: value[name] for name in fields if name in value}
 
 
 def promises(contract: Contract) -> dict[str, Promise]:

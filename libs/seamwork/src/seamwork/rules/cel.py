@@ -107,6 +107,12 @@ class Compiled:
     def __init__(self, program: Any) -> None:
         self._program = program
 
+    @property
+    def serialized(self) -> bytes:
+        """The expression as the engine reads it, for ``seamwork.rules.tree``."""
+        serialized: bytes = self._program.serialize()
+        return serialized
+
     def ask(self, activation: Any) -> tuple[Verity, str]:
         """Evaluate; the text beside an error is the engine's and may quote values."""
         try:

@@ -6,6 +6,8 @@ from typing import Any, Literal
 
 from seamwork.documents.problems import DocumentError, Place, Problem, did_you_mean
 from seamwork.rules.cel import Compiled, Environment, ExpressionError, Verity, environment, timestamp
+from seamwork.rules.fields import fields_of
+from seamwork.rules.tree import Source
 
 CROSSING_VARIABLES = ("this", "envelope", "task", "now")
 """What a rule on a handoff, and a policy, may use."""
@@ -147,6 +149,12 @@ class RuleSet:
     def rules(self) -> tuple[Rule, ...]:
         """The rules, in their order."""
         return tuple(rule for rule, _ in self._compiled)
+
+    def fields_of(self, variable: str) -> frozenset[str] | None:
+        """Return which fields of *variable* the rules look at; None where they may look at all."""
+        return fields_of(
+            variable, [Source(rule.expr, compiled.serialized).root for rule, compiled in self._compiled]
+        )
 
     def outcomes(self, facts: Facts) -> tuple[RuleOutcome, ...]:
         """Evaluate every rule; for policies, whose effect follows when an expression holds."""
