@@ -28,7 +28,7 @@ from seamwork.platform.supervisor import free_ports
 from seamwork.settings.kafka import KafkaAccess
 
 ADMIN = "seamwork-registrar"
-_DISK_MB = 600
+_DISK_MB = 2_000
 _READY_S = 120.0
 _POLL_S = 0.1
 
