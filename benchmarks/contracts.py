@@ -30,6 +30,7 @@ from seamwork.grants.keys import SigningKey, record_verifies
 from seamwork.ids import sha256_hex
 from seamwork.records.platform import ActivationRecord, DocumentRecord
 from seamwork.records.wire import RawRecord, Received, compose, read
+from seamwork.runtime.memory import settle_memory
 
 HERE = Path(__file__).parent
 RESULTS = HERE / "results" / "contracts.json"
@@ -330,6 +331,7 @@ def page(found: dict[str, Any]) -> str:
 
 def main() -> None:
     """Measure and write both files."""
+    settle_memory()  # as every service does when it starts
     load = os.getloadavg()[0]
     machine = f"{platform.machine()} with {os.cpu_count()} cores, Python {platform.python_version()}"
     found = {

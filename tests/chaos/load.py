@@ -71,6 +71,7 @@ class Load:
         """Publish what the load works under, and start its agents."""
         accepts = [{"contract": name, "versions": "*"} for name in (CONTRACT, ASKED)]
         await self._stage.person(CLERK, "clerk")
+        await self._stage.log("people")  # before anything breaks
         await self._stage.cast(
             {
                 CHIEF: {"accepts": accepts, "authority": {"depth": 3}, "initiator": True, "budget": "chaos"},
@@ -192,7 +193,12 @@ class Load:
         saying.add_done_callback(self._saying.discard)
 
     async def _say(self, record: Outgoing) -> None:
-        await post(await self._stage.log("people"), record)
+        """Say it until it is taken: a person tries again as well."""
+        while True:
+            with suppress(OutcomeUnknownError, RetryableError, OSError):
+                await post(await self._stage.log("people"), record)
+                return
+            await asyncio.sleep(_POLL_S)
 
     async def until_ended(self, tasks: set[str], within_s: float) -> set[str]:
         """Wait until all these have ended; returns those that have not, when the time is up."""

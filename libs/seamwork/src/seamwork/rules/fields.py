@@ -1,8 +1,8 @@
 """
 Say which fields of a variable rules look at, so that nothing else need be prepared for them.
 
-The engine turns every value of an activation into one of its own, texts letter by letter: a note of 700
-characters that no rule asks about cost more than six rules.
+The engine turns every value of an activation into one of its own, whether an expression asks about it or not: what
+is carried past all rules need not be.
 """
 
 from collections.abc import Iterable
