@@ -24,8 +24,8 @@ from seamwork.testing.troupe import Troupe
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 PLAIN, RETRIED, HELPED, ROUGH = "plain/1.0.0", "retried/1.0.0", "helped/1.0.0", "rough/1.0.0"
-DEMANDING, DEGRADED, CHECKED = "demanding/1.0.0", "degraded/1.0.0", "checked/1.0.0"
-CONTRACTS = (PLAIN, RETRIED, HELPED, ROUGH, DEMANDING, DEGRADED, CHECKED)
+DEMANDING, DEGRADED, CHECKED, ECHOED = "demanding/1.0.0", "degraded/1.0.0", "checked/1.0.0", "echoed/1.0.0"
+CONTRACTS = (PLAIN, RETRIED, HELPED, ROUGH, DEMANDING, DEGRADED, CHECKED, ECHOED)
 MOST = Authority(tools=("read", "write"), effects=("mail",), depth=4)
 FAIL = {"action": "fail", "otherwise": "fail"}
 AGAIN = {"action": "retry", "attempts": 1, "backoffSeconds": 1, "otherwise": "fail"}
@@ -72,6 +72,25 @@ async def troupe(stage: Stage) -> AsyncIterator[Troupe]:
             "Contract",
             "checked",
             outputs={"success": {"schema": {"required": ["checked"]}}},
+            onViolation=FAIL,
+        ),
+        document(
+            "Contract",
+            "echoed",
+            input={
+                "schema": {"required": ["text"], "properties": {"text": {"type": "string", "maxLength": 9}}}
+            },
+            outputs={
+                "success": {
+                    "schema": {
+                        "required": ["text"],
+                        "properties": {"text": {"type": "string", "maxLength": 9}},
+                    },
+                    "rules": [
+                        {"name": "same-text", "expr": "this.text == request.text", "message": "text differs"}
+                    ],
+                }
+            },
             onViolation=FAIL,
         ),
         document(
@@ -188,6 +207,33 @@ async def test_who_takes_over_must_keep_the_first_contract_too(troupe: Troupe) -
 
     assert ("result", "schema") == (refused.kind, refused.rule)
     assert "failed" == (await troupe.stage.ended(root.crossing.task)).outcome
+
+
+@pytest.mark.parametrize(("text", "outcome"), [("hello", "complete"), ("hell", "failed")])
+async def test_who_takes_over_answers_what_the_first_was_asked(
+    troupe: Troupe, text: str, outcome: str
+) -> None:
+    """A rule of the first contract asks for the first payload, which neither of the two transfers shows."""
+
+    async def hand_off(payload: dict[str, Any], task: Task) -> Any:
+        to = "bob" if task.facts.agent == "ann" else "cid"
+        return await task.hand_off(contract=PLAIN, to=to, payload={"play": payload["play"]}, step="over")
+
+    async def answer(payload: dict[str, Any], task: Task) -> dict[str, str]:
+        return {"text": text}
+
+    play = troupe.play(ann=hand_off, bob=hand_off, cid=answer)
+    root = await troupe.begin(play, ECHOED, "ann", more={"text": "hello"})
+    ended = await troupe.stage.ended(root.crossing.task)
+    refused = [
+        record.rule
+        for record in await troupe.stage.decisions(root.crossing.task)
+        if isinstance(record, RefusedDecision)
+    ]
+
+    assert outcome == ended.outcome
+    assert ([] if outcome == "complete" else ["rule:same-text"]) == refused
+    assert ["ann@1.0.0", "bob@1.0.0", "cid@1.0.0"] == play.seen
 
 
 async def test_a_capability_finds_who_offers_it(troupe: Troupe) -> None:

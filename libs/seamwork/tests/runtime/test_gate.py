@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
 
 import pytest
 
@@ -78,10 +79,10 @@ class Bench:
         for topic in (HANDOFFS, DECISIONS, VERDICTS):
             self.broker.create_topic(topic, 2)
 
-    def gate(self) -> Gate:
+    def gate(self, spec: GateSpec = SPEC) -> Gate:
         """Make the gate in a process of its own."""
         identity = Identity(platform=PLATFORM, instance="one")
-        return Gate(SPEC, log=SimLog(self.broker), follower=Still(), identity=identity, clock=SettableClock())
+        return Gate(spec, log=SimLog(self.broker), follower=Still(), identity=identity, clock=SettableClock())
 
     def write(self, record: AnyEnvelope, topic: str = HANDOFFS, partition: int = 0) -> None:
         """Write a record."""
@@ -137,6 +138,47 @@ async def test_a_new_instance_goes_on_from_the_groups_offsets(bench: Bench) -> N
         await bench.until(lambda: 2 == len(bench.verdicts()))
 
     assert {Partition(HANDOFFS, 0): 2} == bench.committed()
+
+
+async def test_what_a_crossing_stands_on_comes_with_it(bench: Bench) -> None:
+    """As far back as the core asks for it, and no further than the log goes."""
+    seen: list[tuple[str, ...]] = []
+
+    def one_before(received: Received[AnyEnvelope], context: Context) -> Position | None:  # a port's
+        before = received.raw.offset - 1
+        return Position(partition=0, offset=before) if before >= 1 else None
+
+    def look(given: Input, context: Context) -> Sequence[Output]:
+        if isinstance(given, WithCrossing):
+            seen.append(tuple(str(one.record.id) for one in given.behind if isinstance(one, Received)))  # type: ignore[union-attr]  # handoffs
+        return judge(given, context)
+
+    for name in ("h-0", "h-1", "h-2", "h-3"):
+        bench.write(envelope("handoff", id=name))
+    bench.write(envelope("judge-again", subject="0/3#2"), DECISIONS)
+    spec = replace(SPEC, decide=look, stands_on=one_before)
+    async with bench.gate(spec).running():
+        await bench.until(lambda: 1 == len(seen))
+
+    assert [("h-2", "h-1")] == seen
+
+
+async def test_a_chain_that_bites_its_tail_ends(bench: Bench) -> None:
+    """A record that stands on itself is not read for ever."""
+    found: list[int] = []
+
+    def look(given: Input, context: Context) -> Sequence[Output]:
+        if isinstance(given, WithCrossing):
+            found.append(len(given.behind))
+        return judge(given, context)
+
+    bench.write(envelope("handoff"))
+    bench.write(envelope("judge-again", subject="0/0#2"), DECISIONS)
+    spec = replace(SPEC, decide=look, stands_on=lambda received, _: received.position)
+    async with bench.gate(spec).running():
+        await bench.until(lambda: bool(found))
+
+    assert [64] == found
 
 
 @pytest.mark.parametrize("fault", [Fault.CRASH_BEFORE, Fault.CRASH_AFTER])

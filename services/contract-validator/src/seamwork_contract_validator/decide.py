@@ -13,15 +13,18 @@ from collections.abc import Callable, Iterator, Sequence
 
 from seamwork.catalog import Context
 from seamwork.decider import Input, Output, Publish, WithCrossing
-from seamwork.records.crossing import AnyCrossing, Handoff, Plan, Progress, Result
+from seamwork.grants.stamps import verify_stamp
+from seamwork.records.crossing import AnyCrossing, CarriedStamp, Handoff, Plan, Progress, Result
 from seamwork.records.decision import JudgeAgain
 from seamwork.records.envelope import AnyEnvelope
+from seamwork.records.inbox import Work
 from seamwork.records.parties import Position, Subject
 from seamwork.records.verdict import Verdict
 from seamwork.records.wire import Malformed, Received
 from seamwork_contract_validator.identity import identity_problem
 from seamwork_contract_validator.judged import Allowed, Denied, Platform
 from seamwork_contract_validator.promise import judge_handoff, judge_plan, judge_result
+from seamwork_contract_validator.requests import answerable
 from seamwork_contract_validator.stamp import carried_position, stamp_of
 
 GATE = "contract-validator"
@@ -50,20 +53,20 @@ def validator(platform: str, partitions: int, version: str) -> Decide:
 def verdicts(place: Platform, version: str, given: Input, context: Context) -> Iterator[Verdict]:
     """Yield the verdict on what is given: one on a crossing, none on anything else."""
     match given:
-        case WithCrossing(decision=Received(record=JudgeAgain()) as again, crossing=crossing):
+        case WithCrossing(decision=Received(record=JudgeAgain()) as again, crossing=crossing, behind=behind):
             decision = again.record
             if isinstance(decision, JudgeAgain) and decision.subject and GATE in decision.gates:
                 same = decision.subject.digest == crossing.digest
                 found = (
-                    judge(place, crossing, None, context) if same else Denied("crossing-changed", _CHANGED)
+                    judge(place, crossing, behind, context) if same else Denied("crossing-changed", _CHANGED)
                 )
                 yield _verdict(version, crossing, decision.subject.attempt, found, context)
-        case WithCrossing(decision=Received(record=Result()) as result, crossing=request):
-            yield _verdict(version, result, 1, judge(place, result, request, context), context)
+        case WithCrossing(decision=Received(record=Result()) as result, crossing=request, behind=behind):
+            yield _verdict(version, result, 1, judge(place, result, (request, *behind), context), context)
         case Received(record=JudgeAgain()):
             return  # it names no crossing of ours
         case Received() | Malformed() if given.raw.topic == "handoffs.v1":
-            yield _verdict(version, given, 1, judge(place, given, None, context), context)
+            yield _verdict(version, given, 1, judge(place, given, (), context), context)
         case _:
             return
 
@@ -84,10 +87,27 @@ def needs_crossing(received: Received[AnyEnvelope]) -> Position | None:
             return None
 
 
+def stands_on(platform: str) -> Callable[[Received[AnyEnvelope], Context], Position | None]:
+    """Name what a crossing answers, or whose place it takes over, by the stamp that it carries: a genuine one."""
+
+    def position(received: Received[AnyEnvelope], context: Context) -> Position | None:
+        match received.record:
+            case (
+                Result(stamp=CarriedStamp() as stamp)
+                | Handoff(mode="transfer", stamp=CarriedStamp() as stamp)
+            ):
+                work = verify_stamp(stamp, platform, context.catalog.key, at=received.raw.appended_at)
+                return work.position if isinstance(work, Work) else None
+            case _:
+                return None
+
+    return position
+
+
 def judge(
     place: Platform,
     crossing: Received[AnyEnvelope] | Malformed,
-    request: Received[AnyEnvelope] | Malformed | None,
+    behind: Sequence[Received[AnyEnvelope] | Malformed],
     context: Context,
 ) -> Allowed | Denied:
     """
@@ -96,7 +116,8 @@ def judge(
     Args:
         place: The platform and its partition count.
         crossing: The record.
-        request: For a result, the record at the position that its stamp names.
+        behind: For a result, the record at the position that its stamp names; where that is a transfer, the one
+            whose place it took over, and so on to the first.
         context: The catalog; the time does not matter here.
     """
     if isinstance(crossing, Malformed):
@@ -118,7 +139,10 @@ def judge(
                 return Denied(
                     "stamp-missing", "a result carries the stamp it acts under", sender_verified=True
                 )
-            return judge_result(crossing, record, work, request, context)
+            asked = answerable(place, work, behind, context)
+            return (
+                asked if isinstance(asked, Denied) else judge_result(crossing, record, work, asked, context)
+            )
         case Plan():
             return judge_plan(crossing, record, work, context)
         case Progress(accepted_work=True, took=None):

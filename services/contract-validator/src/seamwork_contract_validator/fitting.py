@@ -82,9 +82,9 @@ def fit_waiting(
     """
     Refuse an answer that the declared context of whoever asked cannot hold.
 
-    Of a transfer it is not the sender that waits, but somebody above it, whom its stamp does not name.
+    *handoff* is the one that began the place, before it was handed over: its sender waits.
     """
-    agent = None if handoff.mode == "transfer" else context.catalog.agent(handoff.source)
+    agent = context.catalog.agent(handoff.source)
     declared = None if agent is None else agent.spec.context_tokens
     if declared is None:
         return judged

@@ -20,7 +20,6 @@ from seamwork.contracts.projection import cut, too_much
 from seamwork.documents import Contract
 from seamwork.documents.contract import MAX_PAYLOAD_BYTES
 from seamwork.grants.stamps import seam_sender
-from seamwork.ids import sha256_hex
 from seamwork.records.crossing import Handoff, Plan, Result, Subtask
 from seamwork.records.delivery import Delivered
 from seamwork.records.enforcement import Enforcement, Spared, most_lenient, spares
@@ -28,10 +27,11 @@ from seamwork.records.envelope import AnyEnvelope
 from seamwork.records.inbox import Work
 from seamwork.records.parties import AgentRef, ContractRef, DocumentRef
 from seamwork.records.verdict import Warned
-from seamwork.records.wire import Malformed, Received, rfc3339
+from seamwork.records.wire import Received, rfc3339
 from seamwork_contract_validator.confidence import sure_enough
 from seamwork_contract_validator.fitting import fit_contract, fit_receivers, fit_waiting
 from seamwork_contract_validator.judged import Allowed, Denied
+from seamwork_contract_validator.requests import Answerable, Request
 
 _SHOWN = 5
 
@@ -164,17 +164,13 @@ def judge_result(
     crossing: Received[AnyEnvelope],
     result: Result,
     work: Work,
-    request: Received[AnyEnvelope] | Malformed | None,
+    asked: Answerable,
     context: Context,
 ) -> Allowed | Denied:
-    """Judge a result against its dispatch's contract, and those of the places its sender took over."""
+    """Judge a result against its dispatch's contract, and those of the places taken over, each with its request."""
     if result.contract != work.contract:
         return _denied("contract-not-the-stamps", "contract is not the one that the stamp was made under", ())
-    found = _request(work, request)
-    if isinstance(found, Denied):
-        return found
-    handoff, asked = found
-    projection = _undeclared(result.outcome, crossing.payload, work, context)
+    projection = _undeclared(result.outcome, crossing.payload, asked, context)
     if too_much(projection):
         return _denied("undeclared-field", "more is undeclared than is stripped", ())
     consulted: list[DocumentRef] = []
@@ -182,8 +178,8 @@ def judge_result(
     spared: list[Denied] = []
     given: Delivered | None = None
     unsure: Allowed | Denied | None = None
-    for ref in _returned_under(work):
-        judged = _judge_answer(ref, crossing, result, work, asked, projection, context)
+    for request in asked.requests:
+        judged = _judge_answer(request, crossing, result, work, projection, context)
         if isinstance(judged, Denied) and (
             judged.sparing is None or not spares(work.enforcement, judged.sparing)
         ):
@@ -197,8 +193,10 @@ def judge_result(
             # Counted as the first contract that names a counter wants it: the dispatch's before those taken over.
             given = judged.delivered
     held = unsure if isinstance(unsure, Allowed) else Allowed("holds", "the outcome's schema and rules hold")
+    consulted = list(dict.fromkeys(consulted))
+    warnings = list(dict.fromkeys(warnings))
     held = replace(held, consulted=tuple(consulted), warnings=tuple(warnings), delivered=given)
-    fitting = fit_waiting(handoff, result, crossing.payload, given, held, context)
+    fitting = fit_waiting(asked.first, result, crossing.payload, given, held, context)
     if spared and isinstance(fitting, Allowed):
         return replace(
             spared[0],
@@ -214,28 +212,24 @@ def judge_result(
     return fitting
 
 
-def _returned_under(work: Work) -> tuple[ContractRef, ...]:
-    """Name the contracts that a result must keep: its dispatch's, and those of the places taken over."""
-    return tuple(dict.fromkeys((work.contract, *work.return_contracts)))
-
-
-def _undeclared(outcome: str, payload: bytes, work: Work, context: Context) -> tuple[str, ...]:
+def _undeclared(outcome: str, payload: bytes, asked: Answerable, context: Context) -> tuple[str, ...]:
     """Return all that one of these contracts strips."""
-    contracts = (context.catalog.contract(ref) for ref in _returned_under(work))
+    refs = dict.fromkeys(request.contract for request in asked.requests)
+    contracts = (context.catalog.contract(ref) for ref in refs)
     stripped = (_compiled(one, context).undeclared(outcome, payload) for one in contracts if one is not None)
     return tuple(dict.fromkeys(path for paths in stripped for path in paths))
 
 
 def _judge_answer(  # the contract, and all that a rule of it may ask
-    ref: ContractRef,
+    request: Request,
     crossing: Received[AnyEnvelope],
     result: Result,
     work: Work,
-    asked: bytes,
     projection: tuple[str, ...],
     context: Context,
 ) -> Allowed | Denied:
     # What was dispatched under a version may be answered under it, in whatever status that is by now.
+    ref = request.contract
     contract = context.catalog.contract(ref)
     if contract is None:
         reason = f"no document describes the contract {ref.name} {ref.version}"
@@ -243,7 +237,7 @@ def _judge_answer(  # the contract, and all that a rule of it may ask
     findings = _compiled(contract, context).judge_output(
         result.outcome,
         cut(crossing.payload, projection),
-        request=asked,
+        request=request.payload,
         envelope=envelope_facts(result),
         task=task_facts(result, work, None),
         now_ms=crossing.raw.appended_at,
@@ -352,21 +346,6 @@ def _usable(ref: ContractRef, context: Context, at: int) -> Contract | Denied:
         unborn: Enforcement | None = "observe" if status in NOT_YET else None
         return _denied("contract-not-active", reason, consulted, unborn)
     return contract
-
-
-def _request(work: Work, request: Received[AnyEnvelope] | Malformed | None) -> tuple[Handoff, bytes] | Denied:
-    """Return the handoff that the result answers with its payload, proved by the digest in the verified stamp."""
-    if not isinstance(request, Received) or request.digest != work.digest:
-        return _denied(
-            "request-unavailable", "the record at the stamp's position is not the one it was made for", ()
-        )
-    record = request.record
-    if not isinstance(record, Handoff) or sha256_hex(request.payload) != record.payload_sha256:
-        return _denied("request-unavailable", "the handoff at the stamp's position has another body", ())
-    # A rule may hold the receiver to what it got, not to what never reached it.
-    if work.delivered is None:
-        return record, request.payload
-    return record, cut(request.payload, work.delivered.projection)
 
 
 def _compiled(contract: Contract, context: Context) -> CompiledContract:

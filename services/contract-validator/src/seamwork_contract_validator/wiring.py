@@ -3,7 +3,7 @@
 from importlib.metadata import version
 
 from seamwork.runtime import GateSpec, Service, Site
-from seamwork_contract_validator.decide import GATE, needs_crossing, validator
+from seamwork_contract_validator.decide import GATE, needs_crossing, stands_on, validator
 from seamwork_contract_validator.settings import Settings
 
 VERSION = version("seamwork-contract-validator")
@@ -17,6 +17,7 @@ def build(settings: Settings, site: Site) -> GateSpec:
         decide=validator(site.platform, site.partitions, VERSION),
         unhurried=("decisions.v1",),
         needs_crossing=needs_crossing,
+        stands_on=stands_on(site.platform),
     )
 
 

@@ -72,11 +72,13 @@ class WithCrossing:
 
     A machine whose module has ``needs_crossing(input) -> Position | None`` is given this in the decision's place
     wherever that names a position. Nothing is proved by the position alone: the core compares *crossing*'s digest
-    with the decision's subject.
+    with the decision's subject. *behind* are those that the crossing itself stands on, as far as the reader was
+    asked for them and they are still in the log: each the one that the record before it names.
     """
 
     decision: Received[AnyEnvelope]
     crossing: Received[AnyEnvelope] | Malformed
+    behind: tuple[Received[AnyEnvelope] | Malformed, ...] = ()
 
 
 Bodied = Tick | CatalogChanged | HealthChanged | Undeliverable

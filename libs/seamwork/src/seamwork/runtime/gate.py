@@ -19,7 +19,8 @@ from seamwork.clock import Clock
 from seamwork.decider import Input, WithCrossing
 from seamwork.errors import MisconfiguredError, OutcomeUnknownError
 from seamwork.records.base import Envelope, tag_of
-from seamwork.records.wire import Outgoing, RawRecord, Received, read
+from seamwork.records.envelope import AnyEnvelope
+from seamwork.records.wire import Malformed, Outgoing, RawRecord, Received, read
 from seamwork.runtime.cache import RecordCache
 from seamwork.runtime.machine import Following, Identity
 from seamwork.runtime.metrics import Metrics
@@ -30,6 +31,7 @@ from seamwork.runtime.telling import tell
 _FETCH_WAIT_MS = 500  # a record ends it; a longer one costs an idle platform less
 _TRIES = 5
 _PAUSE_S = 0.1
+_MOST_BEHIND = 64  # more than the places that one piece of work may be taken over from
 
 
 class Gate:
@@ -136,7 +138,7 @@ class Gate:
         batch: list[Outgoing] = []
         told: list[Envelope | None] = []
         for raw in records:
-            given = await self._given(raw)
+            given = await self._given(raw, context)
             trace = cause_trace(given.decision if isinstance(given, WithCrossing) else given)
             for output in self.spec.decide(given, context):
                 record: Envelope | None = getattr(output, "record", None)
@@ -155,7 +157,7 @@ class Gate:
         now = self._clock.now_ms()
         self._metrics.observe("seamwork_input_age_seconds", max(0, now - records[0].appended_at) / 1000)
 
-    async def _given(self, raw: RawRecord) -> Input:
+    async def _given(self, raw: RawRecord, context: Context) -> Input:
         received = read(raw, self._platform)
         kind = tag_of(received.record) if isinstance(received, Received) else "malformed"
         self._metrics.count("seamwork_crossings", raw.topic, kind)
@@ -163,7 +165,24 @@ class Gate:
             return received
         position = self.spec.needs_crossing(received)
         crossing = None if position is None else await self._crossings.find(position)
-        return received if crossing is None else WithCrossing(received, read(crossing, self._platform))
+        if crossing is None:
+            return received
+        found = read(crossing, self._platform)
+        return WithCrossing(received, found, await self._behind(found, context))
+
+    async def _behind(
+        self, crossing: Received[AnyEnvelope] | Malformed, context: Context
+    ) -> tuple[Received[AnyEnvelope] | Malformed, ...]:
+        """Read what *crossing* stands on, and what that stands on, to the first or to what is no longer there."""
+        found: list[Received[AnyEnvelope] | Malformed] = []
+        while self.spec.stands_on and isinstance(crossing, Received) and len(found) < _MOST_BEHIND:
+            position = self.spec.stands_on(crossing, context)
+            raw = None if position is None else await self._crossings.find(position)
+            if raw is None:
+                break
+            crossing = read(raw, self._platform)
+            found.append(crossing)
+        return tuple(found)
 
     async def _publish(self, batch: list[Outgoing]) -> None:
         for tried in range(1, _TRIES + 1):

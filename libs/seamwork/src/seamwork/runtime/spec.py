@@ -40,6 +40,13 @@ Names the crossing in ``handoffs`` that a record speaks of and that the core wan
 The core is given ``WithCrossing``; where the log has nothing at that position, it is given the record alone.
 """
 
+StandsOn = Callable[[Received[AnyEnvelope], Context], Position | None]
+"""
+Names the crossing in ``handoffs`` that a crossing found for the core stands on in turn.
+
+It is asked again of each one found, so it must believe only what is signed: else anybody could have us read about.
+"""
+
 Topics = tuple[str, ...] | Callable[[Catalog], Sequence[str]]
 """Topics by name, without prefix, or what the catalog says they are."""
 
@@ -128,6 +135,7 @@ class GateSpec:
         unhurried: Those of them of which a moment's delay harms nobody.
         needs_crossing: Records for which *decide* gets ``WithCrossing``: the crossing that a ``judge-again`` names,
             or the request that a result answers.
+        stands_on: What belongs *behind* that crossing.
         max_batch: Records judged before their verdicts are confirmed.
     """
 
@@ -136,6 +144,7 @@ class GateSpec:
     reads: tuple[str, ...] = (HANDOFFS, DECISIONS)
     unhurried: tuple[str, ...] = ()
     needs_crossing: NeedsCrossing | None = None
+    stands_on: StandsOn | None = None
     max_batch: int = 500
 
 

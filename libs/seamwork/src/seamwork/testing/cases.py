@@ -17,7 +17,7 @@ shows. What stands in a case::
 
 Inputs are built by ``seamwork.testing.builders``: only what the case is about is named. Of events, outputs and
 state the fields that are named must be equal; an event more or less is a failure. ``with-crossing`` takes
-``decision`` and ``crossing``, ``tick`` nothing.
+``decision``, ``crossing`` and what lies ``behind`` it, ``tick`` nothing.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -157,7 +157,8 @@ def input_of(written: Mapping[str, Any]) -> Input:
         return msgspec.convert(spelled_out(kind, fields), kind)
     if tag == "with-crossing":
         decision, crossing = input_of(fields["decision"]), input_of(fields["crossing"])
-        return WithCrossing(decision=decision, crossing=crossing)  # type: ignore[arg-type]  # a case names records
+        behind = tuple(map(input_of, fields.get("behind", ())))
+        return WithCrossing(decision=decision, crossing=crossing, behind=behind)  # type: ignore[arg-type]  # records
     if tag not in DEFAULTS:
         known = ", ".join([*DEFAULTS, "malformed", "tick", "with-crossing", *_BODIED])
         message = f"{tag!r} is no input; there are {known}"
