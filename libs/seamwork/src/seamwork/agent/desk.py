@@ -17,7 +17,7 @@ from seamwork.agent.dispatch import Dispatch, Handlers, How
 from seamwork.agent.inbox import Answered, Elsewhere, Offer, Suspect, Told, examine
 from seamwork.agent.keyring import KeyRing
 from seamwork.agent.lane import Lane
-from seamwork.agent.meters import DISPATCHES, RECORDS, SUSPECTS
+from seamwork.agent.meters import DISPATCHES, RECORDS, STAGES, SUSPECTS
 from seamwork.agent.pen import Author
 from seamwork.agent.post import patience_s, post
 from seamwork.agent.raised import told
@@ -245,6 +245,8 @@ class Desk:
                 if self._is_known(found):
                     what = "repeat"
                 else:
+                    age_ms = max(0, self.clock.now_ms() - raw.appended_at)
+                    STAGES.labels("received").observe(age_ms / 1000)
                     self._open_dispatch(lane, raw.offset, found)
             case Answered():
                 dispatch = self._dispatch_of(found.answer.dispatch, found.answer.task, found.answer.child)

@@ -1,6 +1,8 @@
 """Count what an agent reads and does, for Prometheus and for tests."""
 
-from prometheus_client import Counter
+from prometheus_client import Counter, Histogram
+
+_LATENCY_S = (0.0005, 0.001, 0.002, 0.004, 0.008, 0.016, 0.032, 0.064, 0.128, 0.256, 0.512, 1, 2, 5, 10, 30)
 
 RECORDS = Counter("seamwork_agent_records", "Inbox records by what they were", ["agent", "version", "what"])
 DISPATCHES = Counter(
@@ -10,4 +12,10 @@ SUSPECTS = Counter(
     "seamwork_agent_suspect_records",
     "Inbox records that were not believed, by rule",
     ["agent", "version", "rule"],
+)
+STAGES = Histogram(
+    "seamwork_agent_stage_seconds",
+    "What a crossing takes at an agent: submitted (until the log has it), received (from the inbox's append)",
+    ["stage"],
+    buckets=_LATENCY_S,
 )

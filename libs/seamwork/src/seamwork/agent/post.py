@@ -1,9 +1,11 @@
 """Publish one record, as often as it takes: the ids make a repeat harmless."""
 
 import asyncio
+import time
 
 import structlog
 
+from seamwork.agent.meters import STAGES
 from seamwork.bus.port import Log, Rejected
 from seamwork.errors import MisconfiguredError, OutcomeUnknownError, RetryableError, UnprocessableError
 from seamwork.records.wire import Outgoing
@@ -29,6 +31,7 @@ async def post(log: Log, outgoing: Outgoing) -> None:
         MisconfiguredError: This principal may not write there, or there is no such topic.
     """
     failures = 0
+    began = time.perf_counter()
     while True:
         try:
             (confirmation,) = await log.publish([outgoing])
@@ -40,6 +43,7 @@ async def post(log: Log, outgoing: Outgoing) -> None:
             await asyncio.sleep(patience_s(failures))
             failures += 1
     if not isinstance(confirmation, Rejected):
+        STAGES.labels("submitted").observe(time.perf_counter() - began)
         return
     if confirmation.error == "too-large":
         raise TooLargeError(f"the record is larger than {outgoing.topic} takes; send less")

@@ -9,7 +9,7 @@ import sys
 from importlib import import_module
 from importlib.metadata import entry_points, version
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import click
 from prometheus_client import Counter
@@ -65,10 +65,11 @@ def _rules_of(service: Service[Any]) -> tuple[Rule, ...]:
 
 def _agent_metrics() -> list[Metric]:
     found = []
-    for counter in (meters.RECORDS, meters.DISPATCHES, meters.SUSPECTS):
-        (described,) = Counter.describe(counter)
-        labels = tuple(counter._labelnames)  # noqa: SLF001  # the client says them nowhere else
-        found.append(Metric(described.name, "counter", described.documentation + ".", labels))
+    for made in (meters.RECORDS, meters.DISPATCHES, meters.SUSPECTS, meters.STAGES):
+        (described,) = made.describe()
+        kind: Literal["counter", "histogram"] = "counter" if isinstance(made, Counter) else "histogram"
+        labels = tuple(made._labelnames)  # noqa: SLF001  # the client says them nowhere else
+        found.append(Metric(described.name, kind, described.documentation + ".", labels))
     return found
 
 

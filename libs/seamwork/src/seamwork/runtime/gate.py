@@ -26,6 +26,7 @@ from seamwork.runtime.machine import Following, Identity
 from seamwork.runtime.metrics import Metrics
 from seamwork.runtime.outgoing import Composer, cause_trace
 from seamwork.runtime.spec import HANDOFFS, GateSpec
+from seamwork.runtime.stamps import Stamps
 from seamwork.runtime.telling import tell
 
 _FETCH_WAIT_MS = 500  # a record ends it; a longer one costs an idle platform less
@@ -65,6 +66,7 @@ class Gate:
         self._platform = identity.platform
         self._metrics = Metrics(spec.name) if metrics is None else metrics
         self._crossings = RecordCache(log, HANDOFFS)
+        self._stamps = Stamps(self._metrics, clock, self._crossings)
         self._composer = Composer(identity.platform, identity.signer, self._crossings, log)
         self._subscriptions: list[_Subscription] = []
         self._failed: asyncio.Future[None] | None = None
@@ -134,6 +136,7 @@ class Gate:
         started = time.perf_counter()
         for raw in records:
             self._crossings.put(raw)
+        self._stamps.taken(records)
         context = Context(self._clock.now_ms(), self._follower.catalog)
         batch: list[Outgoing] = []
         told: list[Envelope | None] = []
@@ -149,7 +152,10 @@ class Gate:
         decided = time.perf_counter()
         self._metrics.observe("seamwork_stage_seconds", decided - started, "decide")
         if batch:
+            judged = self._stamps.judged(told)
+            self._stamps.reached("decided", judged)
             await self._publish(batch)
+            self._stamps.reached("out", judged)
             for record in told:
                 tell(self._logger, record)
             self._metrics.observe("seamwork_stage_seconds", time.perf_counter() - decided, "publish")

@@ -27,6 +27,13 @@ METRICS: tuple[Metric, ...] = (
     Metric("seamwork_outputs", "counter", "Records published and confirmed, by topic.", ("service", "topic")),
     Metric("seamwork_undeliverable", "counter", "Outputs that can never be published.", ("service", "error")),
     Metric("seamwork_stage_seconds", "histogram", "Time per batch and stage.", ("service", "stage")),
+    Metric(
+        "seamwork_crossing_age_seconds",
+        "histogram",
+        "Age of a crossing, from its append, at each stage: taken in, decided (a verdict, or the router's tally), "
+        "journalled, out (the verdict published, or handed to an inbox).",
+        ("service", "stage"),
+    ),
     Metric("seamwork_input_age_seconds", "histogram", "From append of an input to its decision made final."),
     Metric(
         "seamwork_batch_inputs",

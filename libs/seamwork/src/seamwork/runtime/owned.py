@@ -40,6 +40,7 @@ from seamwork.runtime.cache import RecordCache
 from seamwork.runtime.metrics import Metrics
 from seamwork.runtime.outgoing import Composer, cause_trace
 from seamwork.runtime.spec import MachineSpec
+from seamwork.runtime.stamps import Stamps
 from seamwork.runtime.telling import tell
 
 SOFT_BYTES = 2 * 1024 * 1024  # a batch ends with the input that passes this; the record takes 7 MiB
@@ -123,6 +124,7 @@ class Owned:
         self.journal = journal
         self._around = around
         self._decider = spec.decider
+        self._stamps = Stamps(around.metrics, around.clock, around.crossings)
         self._feeds = feeds
         self._buffers: dict[Partition, deque[RawRecord]] = {}
         self._positions = {_partition(name): at for name, at in journal.positions.items()}
@@ -192,6 +194,7 @@ class Owned:
             return
         for raw in fresh:
             self._around.crossings.put(raw)
+        self._stamps.taken(fresh)
         self._buffers[at].extend(fresh)
         self._fetched[at] = fresh[-1].offset + 1
         self._wake.set()
@@ -300,9 +303,13 @@ class Owned:
 
     async def _finish(self, batch: Batch) -> None:
         decided = time.perf_counter()
+        concerned = self._stamps.concerned(batch.outputs, batch.records)
+        self._stamps.reached("decided", concerned)
         commit = await self._commit(batch)
         committed = time.perf_counter()
+        self._stamps.reached("journalled", concerned)
         await self._publish(commit, batch.records)
+        self._stamps.reached("out", concerned)
         for record in batch.records:
             tell(self._logger, record)
         self._measure(batch, commit, (decided, committed))
