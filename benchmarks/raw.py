@@ -10,28 +10,31 @@ from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
 from seamwork.settings.kafka import KafkaAccess
 
-_WITHIN_S = 30
+_WITHIN_S = 60
 
 
 class RawRoad:
     """
     One topic of its own, one producer that waits for every acknowledgement, one consumer.
 
-    Same broker, same authentication and the same settings of the topic as the platform's own.
+    Same broker, same authentication and the same settings of the topic as the platform's own. What is carried comes
+    out of *out*, where something stands between; else out of *topic* itself.
     """
 
-    def __init__(self, access: KafkaAccess, topic: str, payload: bytes, partitions: int) -> None:
+    def __init__(
+        self, access: KafkaAccess, topic: str, payload: bytes, partitions: int, out: str | None = None
+    ) -> None:
         self._topic = topic
         self._payload = payload
         self._partitions = partitions
         # The producer's default is to wait for whatever comes along; both roads send at once.
         self._producer: Any = AIOKafkaProducer(**access.aiokafka(), acks="all", linger_ms=0)
-        self._consumer: Any = AIOKafkaConsumer(topic, **access.aiokafka(), auto_offset_reset="latest")
+        self._consumer: Any = AIOKafkaConsumer(out or topic, **access.aiokafka(), auto_offset_reset="latest")
         self._sent: dict[bytes, asyncio.Future[int]] = {}
         self._reading: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
-        """Open both ends and wait until the consumer stands at the end of the topic."""
+        """Open both ends and wait until every partition carries."""
         await self._producer.start()
         await self._consumer.start()
         await self._consumer.seek_to_end()
@@ -62,7 +65,7 @@ class RawRoad:
     async def _read(self) -> None:
         async for record in self._consumer:
             arrival = self._sent.pop(record.key, None)
-            if arrival is not None:
+            if arrival is not None and not arrival.done():
                 arrival.set_result(time.monotonic_ns())
 
 

@@ -314,13 +314,18 @@ def approval_assumed() -> Patch:
 
 def silence_is_consent() -> Patch:
     """Go on without a gate that did not answer in time."""
-    combine_as_it_is = tally.combine
 
-    def combine(seats: Any, votes: Any, silent: Sequence[str] = ()) -> Any:
+    def without_silence(scene: Any, silent: Sequence[str] = ()) -> Any:
         del silent
-        return combine_as_it_is(seats, votes)
+        return tally.tally_of(scene)
 
-    return patch.object(judging, "combine", combine)
+    return patch.object(judging, "tally_of", without_silence)
+
+
+def spared_along_every_flow() -> Patch:
+    """Let what a gate marks as spared go on, whatever the flow in force says."""
+    as_it_is = tally.spares
+    return patch.object(tally, "spares", lambda _mode, sparing: as_it_is("observe", sparing))
 
 
 def task_ends_twice() -> Patch:
@@ -373,7 +378,7 @@ _DEFECTS = (
     digest_forgotten, dedupe_by_offset, reservation_released_twice, cap_checked_alone, refund_forgotten,
     another_signers_result, constraint_dropped_by_an_answer, plan_ignored, dependency_ignored,
     gaps_forgotten, order_of_anybody, catalog_ignored, retry_without_the_cap, cancelled_and_dispatched,
-    deeper_than_allowed, approval_assumed, silence_is_consent, task_ends_twice, audit_leaves_out,
+    deeper_than_allowed, approval_assumed, silence_is_consent, spared_along_every_flow, task_ends_twice, audit_leaves_out,
     agent_commits_early,
 )  # fmt: skip
 MUTATIONS = tuple(

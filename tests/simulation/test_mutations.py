@@ -19,6 +19,13 @@ QUICK = {
 }
 
 
+@pytest.mark.parametrize("mutation", MUTATIONS.values(), ids=MUTATIONS)
+def test_every_defect_can_be_put_in(mutation: Mutation) -> None:
+    """What it patches is there still; the hunt itself takes minutes."""
+    with mutation.patch():
+        pass
+
+
 @pytest.mark.parametrize("name", QUICK)
 def test_a_defect_is_found_within_a_few_seeds(name: str) -> None:
     """What survives is a missing check."""

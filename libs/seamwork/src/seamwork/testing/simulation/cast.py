@@ -6,7 +6,7 @@ What an agent of the SDK never does, ``Rogue`` does: answer twice, differently; 
 
 import asyncio
 import json
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
 from dataclasses import replace
 from typing import Any
@@ -246,6 +246,23 @@ def task_of(number: int) -> str:
     return derived("sim-task", number)
 
 
+async def _offers(log: Log, agent: str, versions: tuple[str, ...]) -> AsyncIterator[Offer]:
+    """Yield the work that comes to an agent's inbox, read below the SDK."""
+    reader = await log.reader()
+    place = Partition(inbox_topic(agent), 0)
+    position = 0
+    router = key_of("service:router")
+    ring = PinnedKeys({router.kid: router.public})
+    while True:
+        found = await reader.fetch({place: position}, max_records=50, max_wait_ms=2_000)
+        for raw in found.get(place, ()):
+            position = raw.offset + 1
+            for version in versions:
+                offer = examine(raw, PLATFORM, AgentRef(agent=agent, version=version), ring)
+                if isinstance(offer, Offer):
+                    yield offer
+
+
 class Rogue:
     """
     An agent that reads the inbox of ``worker`` and writes what no SDK would.
@@ -266,19 +283,9 @@ class Rogue:
 
     async def run(self) -> None:
         """Read and misbehave."""
-        reader = await self._log.reader()
-        place = Partition(inbox_topic("worker"), 0)
-        position = 0
-        router = key_of("service:router")
-        ring = PinnedKeys({router.kid: router.public})
-        while True:
-            found = await reader.fetch({place: position}, max_records=50, max_wait_ms=2_000)
-            for raw in found.get(place, ()):
-                position = raw.offset + 1
-                for version in ("1.0.0", "2.0.0"):
-                    offer = examine(raw, PLATFORM, AgentRef(agent="worker", version=version), ring)
-                    if isinstance(offer, Offer) and self._wants(offer):
-                        await self._misbehave(offer)
+        async for offer in _offers(self._log, "worker", ("1.0.0", "2.0.0")):
+            if self._wants(offer):
+                await self._misbehave(offer)
 
     def _wants(self, offer: Offer) -> bool:
         return b'"twice"' in offer.payload or self._dice.random() < 0.6  # noqa: PLR2004
@@ -318,18 +325,8 @@ class Desk:
 
     async def run(self) -> None:
         """Take up what comes to the desk."""
-        reader = await self._log.reader()
-        place = Partition(inbox_topic(DESK), 0)
-        position = 0
-        router = key_of("service:router")
-        ring = PinnedKeys({router.kid: router.public})
-        while True:
-            found = await reader.fetch({place: position}, max_records=50, max_wait_ms=2_000)
-            for raw in found.get(place, ()):
-                position = raw.offset + 1
-                offer = examine(raw, PLATFORM, self._me, ring)
-                if isinstance(offer, Offer):
-                    await self._take_up(offer)
+        async for offer in _offers(self._log, DESK, (self._me.version,)):
+            await self._take_up(offer)
 
     async def _take_up(self, offer: Offer) -> None:
         luck = self._dice.random()
