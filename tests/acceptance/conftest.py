@@ -35,12 +35,21 @@ def quick(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         yield folder
 
 
+@pytest.fixture(scope="session")
+def names(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Path:
+    """Lend one folder to all workers of a run."""
+    own = tmp_path_factory.getbasetemp()
+    return (own if worker_id == "master" else own.parent) / "names"
+
+
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
-async def stage(tmp_path_factory: pytest.TempPathFactory, collector: TestCollector) -> AsyncIterator[Stage]:
+async def stage(
+    tmp_path_factory: pytest.TempPathFactory, collector: TestCollector, names: Path
+) -> AsyncIterator[Stage]:
     """Start the platform once; a test plays on it with agents and contracts of its own names."""
     told = pytest.MonkeyPatch()
     told.setenv("SEAMWORK_AUDIT_SINK_OTLP_ENDPOINT", collector.endpoint)
-    async with staged(tmp_path_factory.mktemp("acceptance") / "stage") as made:
+    async with staged(tmp_path_factory.mktemp("acceptance") / "stage", names=names) as made:
         told.undo()
         # Nothing is admitted where no policy is in force: the gate fails closed.
         await made.publish(document("Policy", "permissive"))

@@ -71,7 +71,7 @@ async def seam(stage: Stage) -> AsyncIterator[Seam]:
     settings = await stage.cast(
         {
             "lean-chief": {"accepts": accepts, "initiator": True, "budget": "lean-budget", "authority": most},
-            "reader": {
+            "lean-reader": {
                 "accepts": accepts,
                 "authority": most,
                 "contextTokens": {"atMost": 20, "counter": "words"},
@@ -102,14 +102,14 @@ async def seam(stage: Stage) -> AsyncIterator[Seam]:
             edges=[
                 {"from": "lean-chief", "to": to, "contract": contract}
                 for contract in ("lean", "wary", "steady")
-                for to in ("reader", "careless")
+                for to in ("lean-reader", "careless")
             ],
         ),
     )
     troupe = Troupe(stage, Puppet(stage, settings["lean-chief"]), (LEAN, WARY))
     await stage.person("tess", "terms-owner")
     await stage.publish(steady("1.0.0"), document("Team", "steady-team", members=["tess"]))
-    await troupe.enlist(settings["reader"])
+    await troupe.enlist(settings["lean-reader"])
     yield Seam(troupe, Puppet(stage, settings["careless"]), begun_at=now_ms())
     await troupe.disband()
 
@@ -133,13 +133,13 @@ async def test_what_is_undeclared_is_cut_out_both_ways_and_named(seam: Seam) -> 
         seen.append(payload)
         return {"text": "done", "own": "not for you"}
 
-    play = seam.troupe.play(reader=answer)
-    root = await seam.troupe.begin(play, LEAN, "reader", more={"text": "a b", "iban": "DE00"})
+    play = seam.troupe.play(lean_reader=answer)
+    root = await seam.troupe.begin(play, LEAN, "lean-reader", more={"text": "a b", "iban": "DE00"})
     task = root.crossing.task
     back = await seam.troupe.answer(task)
     dispatched = await seam.stage.decided(task, Dispatched)
     accepted = await seam.stage.decided(task, Accepted)
-    work = await seam.stage.said("inbox.reader.v1", Work, key=task)
+    work = await seam.stage.said("inbox.lean-reader.v1", Work, key=task)
     shown = (await traced(seam.stage, task)).roots[0].dispatches[0]
 
     assert [play.payload(text="a b")] == seen
@@ -157,7 +157,7 @@ async def test_what_a_receiver_cannot_hold_never_reaches_it(seam: Seam) -> None:
     """The contract would allow it, the agent's declared context does not; another agent gets the same."""
     long = msgspec.json.encode({"text": "one " * 25})
     chief = seam.troupe.chief
-    refused = await seam.stage.refused((await chief.send(chief.root(LEAN, "reader", long))).at)
+    refused = await seam.stage.refused((await chief.send(chief.root(LEAN, "lean-reader", long))).at)
     other = await chief.send(chief.root(LEAN, "careless", long))
 
     assert "context-exceeded" == refused.rule
@@ -212,9 +212,9 @@ async def test_an_effect_that_cannot_be_undone_waits_for_the_owner(seam: Seam) -
         return {"sure": 1.0}
 
     less = await seam.troupe.begin(
-        seam.troupe.play(reader=sure), WARY, "reader", authority=Authority(depth=1)
+        seam.troupe.play(lean_reader=sure), WARY, "lean-reader", authority=Authority(depth=1)
     )
-    root = await seam.troupe.begin(seam.troupe.play(reader=sure), WARY, "reader")
+    root = await seam.troupe.begin(seam.troupe.play(lean_reader=sure), WARY, "lean-reader")
     held = await seam.stage.decided(root.crossing.task, Held)
     await answered(seam, root.crossing.task, "approve")
 
@@ -233,11 +233,11 @@ async def test_an_answer_that_is_not_sure_waits_for_the_owner(
         return {"sure": 0.3}
 
     root = await seam.troupe.begin(
-        seam.troupe.play(reader=unsure), WARY, "reader", authority=Authority(depth=1)
+        seam.troupe.play(lean_reader=unsure), WARY, "lean-reader", authority=Authority(depth=1)
     )
     asked = await answered(seam, root.crossing.task, says)
 
-    assert "reader has answered under wary 1.0.0 with success: /sure is below 0.7" == asked.state
+    assert "lean-reader has answered under wary 1.0.0 with success: /sure is below 0.7" == asked.state
     assert outcome == (await seam.stage.ended(root.crossing.task)).outcome
 
 

@@ -378,8 +378,8 @@ _DEFECTS = (
     digest_forgotten, dedupe_by_offset, reservation_released_twice, cap_checked_alone, refund_forgotten,
     another_signers_result, constraint_dropped_by_an_answer, plan_ignored, dependency_ignored,
     gaps_forgotten, order_of_anybody, catalog_ignored, retry_without_the_cap, cancelled_and_dispatched,
-    deeper_than_allowed, approval_assumed, silence_is_consent, spared_along_every_flow, task_ends_twice, audit_leaves_out,
-    agent_commits_early,
+    deeper_than_allowed, approval_assumed, silence_is_consent, spared_along_every_flow, task_ends_twice,
+    audit_leaves_out, agent_commits_early,
 )  # fmt: skip
 MUTATIONS = tuple(
     Mutation(defect.__name__.replace("_", "-"), (defect.__doc__ or "").strip(), defect) for defect in _DEFECTS

@@ -5,6 +5,7 @@ For acceptance tests: what they send goes through everything, and what became of
 """
 
 import asyncio
+import json
 import os
 import signal
 import sqlite3
@@ -22,6 +23,7 @@ from seamwork.bus.kafka import KafkaLog
 from seamwork.bus.port import Confirmed, Partition
 from seamwork.documents import Agent as AgentDocument
 from seamwork.documents import AnyDocument
+from seamwork.documents.canonical import canonical, canonical_json
 from seamwork.errors import SeamworkError
 from seamwork.grants.keys import SigningKey
 from seamwork.grants.stamps import inbox_topic
@@ -68,8 +70,9 @@ class Stage:
         door: The way in as any principal.
     """
 
-    def __init__(self, running: Running) -> None:
+    def __init__(self, running: Running, names: Path | None = None) -> None:
         self.running = running
+        self._names = names
         self.door: Door = running.door
         self._agents: list[Agent] = []
         self._logs: dict[str, KafkaLog] = {}
@@ -106,6 +109,7 @@ class Stage:
             _, revision = await publisher.publish(documents)
         behind = await lagging(self.door.home, revision)
         assert not behind, f"these do not know what was published: {', '.join(behind)}"  # noqa: S101  # a test's own check
+        self._claim(documents)
 
     async def cast(
         self, agents: Mapping[str, Mapping[str, Any]], *documents: AnyDocument
@@ -122,6 +126,7 @@ class Stage:
         """
         made = tuple(self._document(who, spec) for who, spec in agents.items())
         joined = await add_agents(self.door, made, publish=documents)
+        self._claim((*documents, *made))
         return {one.agent: AgentSettings.from_file(one.settings) for one in joined}
 
     async def join(self, name: str, version: str = "1.0.0", **spec: Any) -> AgentSettings:
@@ -134,6 +139,26 @@ class Stage:
         made = document("Agent", name, version or "1.0.0", **{**spec, "keys": keys})
         assert isinstance(made, AgentDocument)  # noqa: S101  # as asked for
         return made
+
+    def _claim(self, documents: Sequence[AnyDocument]) -> None:
+        """
+        Hold what was published against what other stages of the same run published under these names.
+
+        Which tests meet on a stage is up to how a run is shared out; that two of them say different things by one
+        name shows in every run this way, not in the one that brings them together.
+        """
+        if self._names is None:
+            return
+        self._names.mkdir(exist_ok=True)
+        for one in documents:
+            content = _without_keys(one)
+            file = self._names / f"{one.kind}-{one.name}-{one.version}.json"
+            try:
+                with file.open("xb") as claimed:
+                    claimed.write(content)
+            except FileExistsError:
+                message = f"two tests publish {one.title} with different content: give one another name"
+                assert content == file.read_bytes(), message  # noqa: S101  # a test's own check
 
     async def play(self, agent: Agent, settings: AgentSettings) -> Agent:
         """Start an agent in this process; the stage stops it."""
@@ -149,6 +174,7 @@ class Stage:
     async def person(self, name: str, *roles: str) -> None:
         """Bring a person in."""
         await add_person(self.door, name, roles)
+        self._claim((document("Person", name, roles=sorted(roles)),))
 
     async def say(self, person: str, topic: str, task: str, record: Callable[[str], Envelope]) -> None:
         """Publish what a person says of a task, signed with the person's key."""
@@ -366,14 +392,34 @@ class Stage:
 
 @asynccontextmanager
 async def staged(
-    folder: Path, services: Sequence[str] | None = None, *, layout: Layout = "apart"
+    folder: Path,
+    services: Sequence[str] | None = None,
+    *,
+    layout: Layout = "apart",
+    names: Path | None = None,
 ) -> AsyncIterator[Stage]:
-    """Bring a platform up in *folder* and take it down again."""
-    stage = Stage(await bring_up(PlatformHome(folder), services=services, layout=layout))
+    """
+    Bring a platform up in *folder* and take it down again.
+
+    Args:
+        folder: The platform's home.
+        services: Those to run; null is all.
+        layout: How they share processes.
+        names: A folder that the stages of one run share: no name may mean two things on them.
+    """
+    stage = Stage(await bring_up(PlatformHome(folder), services=services, layout=layout), names)
     try:
         yield stage
     finally:
         await stage.close()
+
+
+def _without_keys(document: AnyDocument) -> bytes:
+    """Return what a document says, less the keys that each platform makes anew."""
+    said = json.loads(canonical(document))
+    for made in ("key", "keys"):
+        said["spec"].pop(made, None)
+    return canonical_json(said)
 
 
 def _lines(found: Sequence[Received[AnyEnvelope]]) -> str:
