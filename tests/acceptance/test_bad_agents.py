@@ -97,7 +97,7 @@ async def ward(stage: Stage) -> AsyncIterator[Ward]:
         document("Contract", "once", onTimeout=after("fail"), limits={"timeSeconds": 1}),
         document("Contract", "patient"),
         document("Contract", "easy"),
-        document("Flow", "ward", edges=[
+        document("Flow", "bad-agents-flow", edges=[
             {"from": "ward-chief", "to": name, "contract": contract.split("/")[0]}
             for contract in CONTRACTS for name in names
         ]),

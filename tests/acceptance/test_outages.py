@@ -18,14 +18,14 @@ from seamwork.testing.troupe import Troupe
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
-STEADY = "steady/1.0.0"
+STEADY = "steadfast/1.0.0"
 GATE = "policy-engine"
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
 async def troupe(stage: Stage) -> AsyncIterator[Troupe]:
     """Bring an initiator and two agents in."""
-    accepts = [{"contract": "steady", "versions": "*"}]
+    accepts = [{"contract": "steadfast", "versions": "*"}]
     authority = {"depth": 3}
     settings = await stage.cast(
         {
@@ -34,9 +34,9 @@ async def troupe(stage: Stage) -> AsyncIterator[Troupe]:
             "out-chief": {"accepts": accepts, "authority": authority, "initiator": True, "budget": "out-budget"},
         },
         document("Budget", "out-budget"),
-        document("Contract", "steady"),
+        document("Contract", "steadfast"),
         document("Flow", "outages", edges=[
-            {"from": one, "to": to, "contract": "steady"}
+            {"from": one, "to": to, "contract": "steadfast"}
             for one, to in (("out-chief", "out-boss"), ("out-boss", "out-worker"), ("out-chief", "out-worker"))
         ]),
     )  # fmt: skip

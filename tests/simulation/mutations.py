@@ -19,6 +19,7 @@ from seamwork.grants import entitlement
 from seamwork.journal import Commit, Journal, Taken
 from seamwork.journal import rule as reader_rule
 from seamwork.journal.snapshots import SnapshotStore
+from seamwork.records import enforcement
 from seamwork.records.decision import TaskEnded
 from seamwork.runtime.gate import Gate
 from seamwork.runtime.owned import Given, Owned
@@ -324,7 +325,7 @@ def silence_is_consent() -> Patch:
 
 def spared_along_every_flow() -> Patch:
     """Let what a gate marks as spared go on, whatever the flow in force says."""
-    as_it_is = tally.spares
+    as_it_is = enforcement.spares
     return patch.object(tally, "spares", lambda _mode, sparing: as_it_is("observe", sparing))
 
 
