@@ -221,6 +221,8 @@ class SimBroker:
     def look(self, partition: Partition, position: int, count: int) -> list[RawRecord]:
         """Return up to *count* records from *position* on."""
         held = self._partition(partition)
+        if position == held.end:
+            return []
         if position < held.start:
             raise LogGapError(
                 f"topic {partition.topic}, partition {partition.partition} starts at {held.start}, after {position}"

@@ -6,7 +6,7 @@ process. A request that was sent is carried out whether or not the sender still 
 writes, lost acknowledgements and zombies come from, without anybody inventing them.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextvars import Context
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -100,7 +100,7 @@ class Cluster(SimBroker):
 
     def later(self, delay_s: float, act: Callable[[], None]) -> None:
         """Let the world do something in a while."""
-        self.loop.call_later(delay_s, act, context=self.outside)
+        self.loop.in_the_world(delay_s, act, self.outside)
 
     def arrive(self, act: Callable[[], None], give_up: Callable[[], None] | None = None) -> None:
         """Let a request reach the broker; while that stands still, it waits, and its sender not for ever."""
@@ -172,7 +172,7 @@ class Cluster(SimBroker):
                 poll.answer()
         return record
 
-    def wait_for(self, partitions: Sequence[Partition], poll: Poll) -> None:
+    def wait_for(self, partitions: Iterable[Partition], poll: Poll) -> None:
         """Let *poll* answer with the next record of one of these."""
         for partition in partitions:
             waiting = [one for one in self._polls.get(partition, ()) if not one.done]

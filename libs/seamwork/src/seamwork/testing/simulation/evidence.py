@@ -2,10 +2,10 @@
 
 import base64
 import hashlib
-import json
 from functools import lru_cache
 from typing import Any
 
+import msgspec
 from nacl.exceptions import BadSignatureError
 from nacl.signing import VerifyKey
 
@@ -33,11 +33,16 @@ def digest_of(raw: RawRecord) -> str:
     return hashlib.sha256(signed(raw.topic, raw.key or b"", envelope)).hexdigest()
 
 
+def parsed(text: str | bytes) -> Any:
+    """Return what a JSON text says."""
+    return msgspec.json.decode(text)
+
+
 def envelope_of(raw: RawRecord) -> dict[str, Any]:
     """Return the envelope, or nothing where it cannot be read."""
     try:
-        found = json.loads(header(raw, "sw_envelope") or b"")
-    except ValueError:
+        found = parsed(header(raw, "sw_envelope") or b"")
+    except msgspec.DecodeError:
         return {}
     return found if isinstance(found, dict) else {}
 

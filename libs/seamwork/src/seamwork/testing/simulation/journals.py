@@ -6,21 +6,29 @@ asked. Invariants of the fact sheet: I2, I3 (a snapshot is the fold of what lies
 """
 
 import hashlib
-import json
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import msgspec
 
 from seamwork.bus.port import Partition
 from seamwork.decider import Decider
-from seamwork.records.wire import RawRecord
-from seamwork.testing.simulation.evidence import digest_of, header
+from seamwork.records.wire import Header, RawRecord
+from seamwork.testing.simulation.evidence import digest_of, header, parsed
 
 Mark = tuple[int, int]
 Complain = Callable[[str, str], None]
+Content = tuple[str, bytes | None, bytes | None, tuple[Header, ...]]
+
+
+class _Events(msgspec.Struct):
+    events: tuple[msgspec.Raw, ...] = ()
+
+
+_events = msgspec.json.Decoder(_Events)
 
 
 @dataclass(slots=True)
@@ -31,6 +39,7 @@ class Committed:
     offset: int
     mark: Mark
     body: dict[str, Any]
+    value: bytes
     missing: set[int] = field(default_factory=set)
 
 
@@ -51,6 +60,11 @@ class Journal:
     published: Mark = (-1, -1)
     ignored: int = 0
     claims: int = 0
+
+    @cached_property
+    def events(self) -> msgspec.json.Decoder[Any]:
+        """Reads its events."""
+        return msgspec.json.Decoder(self.decider.event_type)
 
     @property
     def mark(self) -> Mark:
@@ -81,7 +95,7 @@ class Journals:
         self._committed = committed
         self._record_at = record_at
         self.all: dict[Partition, Journal] = {}
-        self._seen: dict[str, str] = {}
+        self._seen: dict[str, Content] = {}
         self._marks: dict[tuple[Partition, Partition], tuple[int, int, int]] = {}
         self.duplicates = 0
         self.snapshots = 0
@@ -99,7 +113,7 @@ class Journals:
     def appended(self, raw: RawRecord) -> None:
         """Take the next record of a journal."""
         journal = self.journal(Partition(raw.topic, raw.partition))
-        body = json.loads(raw.value or b"")
+        body = parsed(raw.value or b"")
         if body["type"] == "claim":
             journal.epoch, journal.seq = raw.offset, 0
             journal.claims += 1
@@ -108,7 +122,7 @@ class Journals:
             journal.ignored += 1
             return
         journal.seq += 1
-        commit = Committed(journal.place, raw.offset, journal.mark, body)
+        commit = Committed(journal.place, raw.offset, journal.mark, body, raw.value or b"")
         self._time_and_catalog(journal, commit)
         self._inputs(journal, commit)
         self._watermark(journal, commit)
@@ -183,9 +197,8 @@ class Journals:
         journal.published = published
 
     def _fold(self, journal: Journal, commit: Committed) -> None:
-        decoder = msgspec.json.Decoder(journal.decider.event_type)
-        for event in commit.body.get("events", ()):
-            journal.state = journal.decider.evolve(journal.state, decoder.decode(json.dumps(event).encode()))
+        for event in _events.decode(commit.value).events:
+            journal.state = journal.decider.evolve(journal.state, journal.events.decode(event))
 
     # ── Snapshots ────────────────────────────────────────────────────────────────────────
 
@@ -193,7 +206,7 @@ class Journals:
         """Hold a snapshot against the fold of the journal; one of an older state is a zombie's, and is let be."""
         if raw.value is None:
             return
-        body = json.loads(raw.value)
+        body = parsed(raw.value)
         if body["type"] != "snapshot" or body.get("chunks"):
             return
         machine = raw.topic.split(".")[1]
@@ -221,7 +234,7 @@ class Journals:
         if commit is None or not mark[2] < len(commit.body.get("outputs", ())):
             self._complain("I9", f"{here} comes from {src}, which no valid commit promises")
             return
-        content = hashlib.sha256(repr((raw.topic, raw.key, raw.value, raw.headers)).encode()).hexdigest()
+        content = (raw.topic, raw.key, raw.value, raw.headers)
         if self._seen.setdefault(src, content) != content:
             self._complain("I2", f"{here}: {src} was published twice with different bytes")
         emitted = commit.body["outputs"][mark[2]]

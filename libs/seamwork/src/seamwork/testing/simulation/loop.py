@@ -27,7 +27,7 @@ class Lane:
 
     def __init__(self, name: str) -> None:
         self.name = name
-        self.ready: deque[asyncio.Handle] = deque()
+        self.ready: deque[Turn] = deque()
         self.paused = False
         self.listed = False
         self.tasks: dict[asyncio.Task[Any], None] = {}  # ordered, unlike a set
@@ -37,6 +37,44 @@ class Lane:
 
 LANE: ContextVar[Lane | None] = ContextVar("simulated_process", default=None)
 """Whose code runs; null is the world outside: the broker, the network, the operators."""
+
+
+class Turn:
+    """
+    A callback that waits for its turn: asyncio's handle, without what only its own loops ask of one.
+
+    A history has tens of thousands of them; what is left out here is a good part of what it costs.
+    """
+
+    __slots__ = ("_args", "_callback", "_context", "_when", "called_off", "lane")
+
+    def __init__(
+        self, callback: Callable[..., Any], args: tuple[Any, ...], context: Context, lane: Lane, when: float
+    ) -> None:
+        self.lane = lane
+        self.called_off = False
+        self._callback: Callable[..., Any] | None = callback
+        self._args = args
+        self._context = context
+        self._when = when
+
+    def when(self) -> float:
+        """Return when it is due, in simulated seconds."""
+        return self._when
+
+    def cancel(self) -> None:
+        """Call it off."""
+        self.called_off = True
+        self._callback, self._args = None, ()  # what it holds is let go of at once, as asyncio's do it
+
+    def cancelled(self) -> bool:
+        """Say whether it was called off."""
+        return self.called_off
+
+    def take(self) -> None:
+        """Run."""
+        assert self._callback is not None  # noqa: S101  # nobody takes a turn that was called off
+        self._context.run(self._callback, *self._args)
 
 
 class DeadlockError(Exception):
@@ -56,7 +94,7 @@ class SimLoop(asyncio.AbstractEventLoop):
         self._now = 0.0
         self._world = Lane("world")
         self._runnable: list[Lane] = []
-        self._timers: list[tuple[float, int, asyncio.TimerHandle]] = []
+        self._timers: list[tuple[float, int, Turn]] = []
         self._numbers = itertools.count()
         self._running = False
         self._closed = False
@@ -116,35 +154,47 @@ class SimLoop(asyncio.AbstractEventLoop):
         if not runnable:
             self._advance()
             return
-        at = 0 if len(runnable) == 1 else self._dice.randrange(len(runnable))
+        at = 0 if len(runnable) == 1 else self._dice.below(len(runnable))
         lane = runnable[at]
-        handle = lane.ready.popleft()
-        if not lane.ready:
+        ready = lane.ready
+        turn = ready.popleft()
+        if not ready:
             runnable[at] = runnable[-1]
             runnable.pop()
             lane.listed = False
-        if not handle.cancelled():
-            self.steps += 1
-            handle._run()  # noqa: SLF001  # a loop's only way to run what it was given
+        if turn.called_off:
+            return
+        self.steps += 1
+        try:
+            turn.take()
+        except (SystemExit, KeyboardInterrupt):
+            raise
+        except BaseException as error:  # noqa: BLE001  # an error of a callback is ours, whatever it is
+            self._stop_at(error)
 
     def _advance(self) -> None:
         timers = self._timers
-        while timers and timers[0][2].cancelled():
+        while timers and timers[0][2].called_off:
             heapq.heappop(timers)
         if not timers:
             raise DeadlockError("nothing is ready and no timer is set")
-        self._now = max(self._now, timers[0][0])
-        while timers and timers[0][0] <= self._now:
+        now = self._now = max(self._now, timers[0][0])
+        while timers and timers[0][0] <= now:
             self._list(heapq.heappop(timers)[2])
 
-    def _list(self, handle: asyncio.Handle) -> None:
-        if handle.cancelled():
+    def _list(self, turn: Turn) -> None:
+        if turn.called_off:
             return
-        lane = handle._context.get(LANE) or self._world  # type: ignore[attr-defined]  # noqa: SLF001
-        lane.ready.append(handle)
+        lane = turn.lane
+        lane.ready.append(turn)
         if not lane.listed and not lane.paused:
             lane.listed = True
             self._runnable.append(lane)
+
+    def _stop_at(self, error: BaseException) -> None:
+        if self.failure is None:
+            self.failure = error
+            self.halt()
 
     def add(self, lane: Lane) -> None:
         """Take a process in."""
@@ -166,29 +216,37 @@ class SimLoop(asyncio.AbstractEventLoop):
 
     # ── What asyncio asks of a loop ──────────────────────────────────────────────────────
 
-    def call_soon(  # type: ignore[override]  # any arguments
+    def call_soon(  # type: ignore[override]  # any arguments, and a handle of its own
         self, callback: Callable[..., Any], *args: Any, context: Context | None = None
-    ) -> asyncio.Handle:
+    ) -> Turn:
         """Run *callback* in its process's turn."""
-        handle = asyncio.Handle(callback, args, self, copy_context() if context is None else context)
-        self._list(handle)
-        return handle
+        own = copy_context() if context is None else context
+        lane = own.get(LANE)
+        turn = Turn(callback, args, own, lane or self._world, self._now)
+        self._list(turn)
+        return turn
 
-    def call_later(  # type: ignore[override]  # any arguments
+    def call_later(  # type: ignore[override]  # any arguments, and a handle of its own
         self, delay: float, callback: Callable[..., Any], *args: Any, context: Context | None = None
-    ) -> asyncio.TimerHandle:
+    ) -> Turn:
         """Run *callback* after *delay* simulated seconds."""
         return self.call_at(self._now + delay, callback, *args, context=context)
 
-    def call_at(  # type: ignore[override]  # any arguments
+    def call_at(  # type: ignore[override]  # any arguments, and a handle of its own
         self, when: float, callback: Callable[..., Any], *args: Any, context: Context | None = None
-    ) -> asyncio.TimerHandle:
+    ) -> Turn:
         """Run *callback* at *when*."""
-        handle = asyncio.TimerHandle(
-            when, callback, args, self, copy_context() if context is None else context
-        )
-        heapq.heappush(self._timers, (when, next(self._numbers), handle))
-        return handle
+        own = copy_context() if context is None else context
+        lane = own.get(LANE)
+        turn = Turn(callback, args, own, lane or self._world, when)
+        heapq.heappush(self._timers, (when, next(self._numbers), turn))
+        return turn
+
+    def in_the_world(self, delay: float, act: Callable[[], None], context: Context) -> None:
+        """Let *act* happen outside of every process, after *delay* simulated seconds."""
+        when = self._now + delay
+        turn = Turn(act, (), context, self._world, when)
+        heapq.heappush(self._timers, (when, next(self._numbers), turn))
 
     def create_future(self) -> asyncio.Future[Any]:
         """Make a future of this loop."""
@@ -220,10 +278,8 @@ class SimLoop(asyncio.AbstractEventLoop):
         return future
 
     def call_exception_handler(self, context: dict[str, Any]) -> None:
-        """Stop at an error of a callback, which is ours; what tasks end with is for whoever waits for them."""
-        if "handle" in context and self.failure is None:
-            self.failure = context.get("exception")
-            self.halt()
+        """Pass over what tasks end with: it is for whoever waits for them."""
+        del context
 
     def get_debug(self) -> bool:
         """Say no."""
@@ -242,6 +298,3 @@ class SimLoop(asyncio.AbstractEventLoop):
         self._closed = True
         self._timers.clear()
         self._runnable.clear()
-
-    def _timer_handle_cancelled(self, handle: asyncio.TimerHandle) -> None:
-        """Nothing: it is passed over when its time comes."""

@@ -10,13 +10,11 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field, replace
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 from seamwork.bus.port import Partition
 from seamwork.errors import SeamworkError
-from seamwork.grants import keys
 from seamwork.journal import Place, trim
 from seamwork.platform.replay import Replay, Trusted
 from seamwork.records.parties import Revision, Subject
@@ -33,6 +31,7 @@ from seamwork.testing.simulation.journals import state_digest
 from seamwork.testing.simulation.loop import DeadlockError, SimLoop
 from seamwork.testing.simulation.plan import OpFault, Plan, TimedFault
 from seamwork.testing.simulation.process import LoopClock, Process
+from seamwork.testing.simulation.remembered import remembered
 from seamwork.testing.simulation.town import Town, services
 from seamwork.testing.simulation.wire import Wire
 
@@ -102,7 +101,7 @@ def _simulate(plan: Plan, database: Path, written: Callable[[RawRecord], None] |
     checker.halt = loop.halt
     watch = _Watch(checker, written)
     report = Report(plan)
-    with _remembered(), _drawn_secrets(dice_of("secrets", plan.seed)), _own_time(loop):
+    with remembered(), _drawn_secrets(dice_of("secrets", plan.seed)), _own_time(loop):
         cluster = Cluster(loop, dice_of("network", plan.seed), watch)
         town = Town(plan, loop, cluster, database)
         history = History(town, checker)
@@ -370,19 +369,6 @@ def _own_time(loop: SimLoop) -> Iterator[None]:
         yield
     finally:
         time.monotonic = before
-
-
-_sound = keys._sound  # noqa: SLF001  # wrapped below
-
-
-@contextmanager
-def _remembered() -> Iterator[None]:
-    """Do once what is pure and dear: verifying a signature."""
-    keys._sound = lru_cache(maxsize=20_000)(_sound)  # noqa: SLF001
-    try:
-        yield
-    finally:
-        keys._sound = _sound  # noqa: SLF001
 
 
 __all__ = ["History", "Report", "replace", "simulate"]

@@ -7,7 +7,6 @@ never shrink; an id's first content wins; no result counts but that of whom the 
 one terminal decision (I1), each dispatch one end.
 """
 
-import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -18,7 +17,7 @@ from seamwork.grants.action import action_sha256
 from seamwork.records.authority import Authority, Constraint
 from seamwork.records.parties import AgentRef
 from seamwork.records.wire import RawRecord
-from seamwork.testing.simulation.evidence import digest_of, envelope_of, holds, signer_of
+from seamwork.testing.simulation.evidence import digest_of, envelope_of, holds, parsed, signer_of
 from seamwork.testing.simulation.journals import Committed, Complain
 from seamwork.testing.simulation.modes import LENIENCY, Modes
 
@@ -123,14 +122,14 @@ class Seams:
         works: dict[str, dict[str, Any]] = {}
         for emitted in commit.body.get("outputs", ()):
             if emitted["topic"].startswith("inbox.") and emitted.get("envelope"):
-                said = json.loads(emitted["envelope"])
+                said = parsed(emitted["envelope"])
                 if said["type"] == "work":
                     works[said["dispatch"]] = said
         decided: set[str] = set()
         for emitted in commit.body.get("outputs", ()):
             if emitted["topic"] != "decisions.v1":
                 continue
-            said = json.loads(emitted["envelope"])
+            said = parsed(emitted["envelope"])
             if said["type"] == "dispatched":
                 decided.add(said["dispatch"])
             elif said["type"] == "escalated" and said.get("case"):
@@ -225,14 +224,14 @@ class Seams:
     def _require_order(self, crossing: Crossing, commit: Committed) -> None:
         """What a desk sends counts with the signed order of somebody who was to be asked, of exactly this."""
         stamp = crossing.said.get("stamp")
-        case = None if stamp is None else self.dispatches.get(json.loads(stamp["envelope"])["dispatch"])
+        case = None if stamp is None else self.dispatches.get(parsed(stamp["envelope"])["dispatch"])
         if case is None or case.chain is None:
             return
         order = crossing.said.get("order")
         if order is None:
             self._wrong("order", f"case {case.id} was resolved without the order of a person", commit)
             return
-        said = json.loads(order["envelope"])
+        said = parsed(order["envelope"])
         parts = (order["topic"], order["key"].encode(), order["envelope"].encode(), order["sig"])
         person = str(said["person"])
         sound = order["kid"] == f"person:{person}" and holds(order["kid"], *parts)
@@ -352,7 +351,7 @@ class Seams:
 
     def _said_yes(self, evidence: dict[str, Any], action: str) -> str | None:
         """Return who approved the action by this answer, signed and in the log."""
-        reply = json.loads(evidence["envelope"])
+        reply = parsed(evidence["envelope"])
         if (reply["answer"], reply["action_sha256"]) != ("approve", action):
             return None
         parts = (evidence["topic"], evidence["key"].encode(), evidence["envelope"].encode(), evidence["sig"])
@@ -364,7 +363,7 @@ class Seams:
         stamp = crossing.said.get("stamp")
         if stamp is None:
             return
-        above = json.loads(stamp["envelope"])
+        above = parsed(stamp["envelope"])
         topic, key = f"inbox.{above['agent']}.v1", above["task"].encode()
         if not holds("service:router", topic, key, stamp["envelope"].encode(), stamp["sig"]):
             self._wrong(
@@ -548,7 +547,7 @@ class Seams:
 def _seam_sender(handoff: dict[str, Any]) -> str:
     """Return whose seam a handoff crosses: its sender's, or that of whose work a desk puts back."""
     stamp = handoff.get("stamp")
-    placed = None if stamp is None else json.loads(stamp["envelope"]).get("in_place_of")
+    placed = None if stamp is None else parsed(stamp["envelope"]).get("in_place_of")
     return str((placed or handoff["source"])["agent"])
 
 

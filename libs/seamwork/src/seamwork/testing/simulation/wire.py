@@ -268,58 +268,82 @@ class WireReader:
         self, positions: Mapping[Partition, int], *, max_records: int, max_wait_ms: int
     ) -> dict[Partition, Sequence[RawRecord]]:
         """Return what lies at *positions*, waiting for it at most *max_wait_ms*."""
-        wire, cluster = self._wire, self._wire.cluster
+        wire = self._wire
         wire.process.require_alive()
-        future: asyncio.Future[dict[Partition, Sequence[RawRecord]]] = cluster.loop.create_future()
-        asked = dict(positions)
-        poll = Poll(lambda: None)
-
-        def answer(found: dict[Partition, Sequence[RawRecord]]) -> None:
-            poll.done = True
-            late_s = _late_s(cluster, asked)
-            cluster.later(cluster.delay_s() + late_s, lambda: _answer(future, found))
-
-        def look() -> None:
-            if poll.done:
-                return
-            try:
-                found = self._look(asked, max_records)
-            except SeamworkError as error:
-                _fail(future, error)
-                poll.done = True
-                return
-            if found or not max_wait_ms:
-                answer(found)
-                return
-            poll.answer = look
-            cluster.wait_for(list(asked), poll)
-
-        def timed_out() -> None:
-            if not poll.done:
-                answer({})
-
-        def give_up() -> None:
-            poll.done = True
-            _fail(future, RetryableError("the broker cannot be reached"))
-
-        def arrived() -> None:
-            look()
-            if not poll.done:
-                cluster.later(max_wait_ms * _patience_of(asked) / 1000, timed_out)
-
-        cluster.later(cluster.delay_s(), lambda: cluster.arrive(arrived, give_up))
-        return await wire.hear(future)
+        fetch = _Fetch(wire.cluster, dict(positions), max_records, max_wait_ms)
+        fetch.go()
+        return await wire.hear(fetch.future)
 
     async def stop(self) -> None:
         """Nothing to give back."""
 
-    def _look(self, positions: Mapping[Partition, int], room: int) -> dict[Partition, Sequence[RawRecord]]:
-        cluster = self._wire.cluster
-        order = sorted(positions)
-        turn = cluster.dice.randrange(len(order)) if order else 0
+
+class _Fetch:
+    """
+    One request of a cursor on its way: it is answered at once, with what comes next, or empty-handed.
+
+    Attributes:
+        future: The answer.
+    """
+
+    __slots__ = ("_asked", "_cluster", "_poll", "_room", "_wait_ms", "future")
+
+    def __init__(
+        self, cluster: Cluster, asked: dict[Partition, int], max_records: int, max_wait_ms: int
+    ) -> None:
+        self.future: asyncio.Future[dict[Partition, Sequence[RawRecord]]] = cluster.loop.create_future()
+        self._cluster = cluster
+        self._asked = asked
+        self._room = max_records
+        self._wait_ms = max_wait_ms
+        self._poll = Poll(self._try)
+
+    def go(self) -> None:
+        """Send it."""
+        self._cluster.later(self._cluster.delay_s(), self._reach)
+
+    def _reach(self) -> None:
+        self._cluster.arrive(self._arrived, self._give_up)
+
+    def _arrived(self) -> None:
+        self._try()
+        if not self._poll.done:
+            self._cluster.later(self._wait_ms * _patience_of(self._asked) / 1000, self._timed_out)
+
+    def _try(self) -> None:
+        if self._poll.done:
+            return
+        try:
+            found = self._look()
+        except SeamworkError as error:
+            _fail(self.future, error)
+            self._poll.done = True
+            return
+        if found or not self._wait_ms:
+            self._answer(found)
+            return
+        self._cluster.wait_for(self._asked, self._poll)
+
+    def _answer(self, found: dict[Partition, Sequence[RawRecord]]) -> None:
+        self._poll.done = True
+        late_s = _late_s(self._cluster, self._asked)
+        self._cluster.later(self._cluster.delay_s() + late_s, partial(_answer, self.future, found))
+
+    def _timed_out(self) -> None:
+        if not self._poll.done:
+            self._answer({})
+
+    def _give_up(self) -> None:
+        self._poll.done = True
+        _fail(self.future, RetryableError("the broker cannot be reached"))
+
+    def _look(self) -> dict[Partition, Sequence[RawRecord]]:
+        cluster, asked, room = self._cluster, self._asked, self._room
+        order = sorted(asked)
+        turn = cluster.dice.below(len(order)) if order else 0
         found: dict[Partition, Sequence[RawRecord]] = {}
         for partition in (*order[turn:], *order[:turn]):
-            records = cluster.look(partition, positions[partition], room)
+            records = cluster.look(partition, asked[partition], room)
             if not records:
                 continue
             if not cluster.calm and (luck := cluster.dice.random()) < 0.3:  # noqa: PLR2004
