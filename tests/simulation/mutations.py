@@ -13,7 +13,7 @@ from seamwork.agent.planning import Planned
 from seamwork.agent.prefix import FinishedPrefix
 from seamwork.bus.port import Appended
 from seamwork.catalog import Context
-from seamwork.decider import Tick
+from seamwork.decider import Tick, read_all
 from seamwork.errors import OutcomeUnknownError
 from seamwork.grants import entitlement
 from seamwork.journal import Commit, Journal, Taken
@@ -123,32 +123,43 @@ def retry_out_of_order() -> Patch:
 
 def snapshot_without_a_field() -> Patch:
     """Leave one field out of every snapshot."""
-    write_as_it_is = SnapshotStore.write
+    begin_as_it_is = SnapshotStore.begin
 
-    async def write(self: Any, snapshot: Any, state: bytes) -> None:
-        fields = msgspec.json.decode(state)
+    def begin(self: Any, snapshot: Any, state: Any) -> Any:
+        fields = msgspec.json.decode(b"".join(state))
         fields.pop(next(iter(fields), ""), None)
-        await write_as_it_is(self, snapshot, msgspec.json.encode(fields))
+        return begin_as_it_is(self, snapshot, iter((msgspec.json.encode(fields),)))
 
-    return patch.object(SnapshotStore, "write", write)
+    return patch.object(SnapshotStore, "begin", begin)
+
+
+def snapshot_of_a_later_instant() -> Patch:
+    """Write a state down as it is when its turn comes, not as it was when the snapshot was begun."""
+
+    def late(state: Any) -> Iterator[bytes]:
+        yield b" " * 4_000  # more than a share
+        read_all(state)
+        yield msgspec.json.encode(state)
+
+    return patch("seamwork.journal.journal.written", late)
 
 
 def snapshot_with_old_positions() -> Patch:
     """Write the positions of the commit before into a snapshot."""
-    commit_as_it_is, snapshot_as_it_is = Journal.commit, Journal.snapshot
+    commit_as_it_is, begin_as_it_is = Journal.commit, Journal.begin_snapshot
 
     async def commit(self: Any, **fields: Any) -> Commit:
         self.positions_before = dict(self.positions)
         return await commit_as_it_is(self, **fields)
 
-    async def snapshot(self: Any) -> None:
+    def begin(self: Any) -> None:
         now, self.positions = self.positions, self.positions_before
         try:
-            await snapshot_as_it_is(self)
+            begin_as_it_is(self)
         finally:
             self.positions = now
 
-    return _both(patch.object(Journal, "commit", commit), patch.object(Journal, "snapshot", snapshot))
+    return _both(patch.object(Journal, "commit", commit), patch.object(Journal, "begin_snapshot", begin))
 
 
 def deadlines_over_unread() -> Patch:
@@ -375,7 +386,8 @@ def _both(*patches: Any) -> Iterator[None]:
 _DEFECTS = (
     publish_before_append, no_contiguity_check, stale_epoch_trusted, unknown_taken_for_done,
     nothing_republished, watermark_ahead, retry_out_of_order, snapshot_without_a_field,
-    snapshot_with_old_positions, deadlines_over_unread, commit_before_publish, time_from_the_clock,
+    snapshot_of_a_later_instant, snapshot_with_old_positions, deadlines_over_unread, commit_before_publish,
+    time_from_the_clock,
     digest_forgotten, dedupe_by_offset, reservation_released_twice, cap_checked_alone, refund_forgotten,
     another_signers_result, constraint_dropped_by_an_answer, plan_ignored, dependency_ignored,
     gaps_forgotten, order_of_anybody, catalog_ignored, retry_without_the_cap, cancelled_and_dispatched,

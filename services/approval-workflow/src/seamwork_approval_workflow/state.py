@@ -9,6 +9,7 @@ from typing import Literal, assert_never
 
 import msgspec
 
+from seamwork.decider import Entries
 from seamwork.records.parties import Position, Subject
 from seamwork.records.people import ApprovalEnd, ApprovalRequest
 from seamwork.records.verdict import SignedRecord, Verdict
@@ -114,6 +115,11 @@ class Desk(msgspec.Struct):
     tasks: dict[str, list[str]] = msgspec.field(default_factory=dict)
     refused: dict[str, int] = msgspec.field(default_factory=dict)
     due: dict[str, list[str]] = msgspec.field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """Let what is large be read and written a piece at a time."""
+        self.requests = Entries(self.requests, Request)
+        self.tasks = Entries(self.tasks, list[str])
 
     def open_of(self, task: str | None) -> list[Request]:
         """Return the open requests of a task, in the order asked."""

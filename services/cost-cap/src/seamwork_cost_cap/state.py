@@ -21,6 +21,7 @@ from typing import Literal, assert_never
 
 import msgspec
 
+from seamwork.decider import Entries
 from seamwork.records.parties import Subject
 from seamwork.records.verdict import Verdict
 
@@ -200,6 +201,13 @@ class Ledger(msgspec.Struct):
     judged: dict[str, int] = msgspec.field(default_factory=dict)
     early: dict[str, str] = msgspec.field(default_factory=dict)
     due: dict[str, list[str]] = msgspec.field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """Let what is large be read and written a piece at a time."""
+        self.accounts = Entries(self.accounts, Account)
+        self.reservations = Entries(self.reservations, Reservation)
+        self.places = Entries(self.places, list[str])
+        self.tasks = Entries(self.tasks, TaskLife)
 
     def taken(self, account: str) -> int:
         """Return what is no longer free of *account*."""

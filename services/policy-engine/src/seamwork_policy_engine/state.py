@@ -9,6 +9,7 @@ from typing import assert_never
 
 import msgspec
 
+from seamwork.decider import Entries
 from seamwork.records.verdict import Verdict
 
 HORIZON_MS = 15 * 60 * 1000
@@ -70,6 +71,11 @@ class Memory(msgspec.Struct):
     tasks: dict[str, TaskRisk] = msgspec.field(default_factory=dict)
     seen: dict[str, Seen] = msgspec.field(default_factory=dict)
     due: dict[str, list[str]] = msgspec.field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """Let what is large be read and written a piece at a time."""
+        self.tasks = Entries(self.tasks, TaskRisk)
+        self.seen = Entries(self.seen, Seen)
 
 
 def place_key(partition: int, offset: int) -> str:

@@ -18,6 +18,7 @@ from seamwork.decider import (
     Input,
     Tick,
     Undeliverable,
+    Upcast,
     WithCrossing,
 )
 from seamwork.records.envelope import AnyEnvelope
@@ -80,6 +81,9 @@ def router(
         state_type=State,
         timer=lambda state: state.timers.earliest(),
         sizes=sizes,
+        # The second version writes down less: no defaults, no heap, and what a handoff asks for once.
+        version=2,
+        upcasts={1: Upcast()},
     )
 
 

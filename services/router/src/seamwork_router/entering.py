@@ -184,7 +184,7 @@ def _claimed(scene: Scene, task: Task | None = None) -> Scene:
     live = msgspec.structs.replace(scene.live, claimed=True)
     facts, own = scene.facts, scene.own
     if task is not None and facts.handoff is not None:
-        own = Errand(facts=facts, asked=facts.handoff)
+        own = Errand(facts=facts)
     if task is not None:
         task = msgspec.structs.replace(task, crossings=task.crossings + 1)
     if task is not None and scene.task is None and own is not None:

@@ -8,6 +8,7 @@ from typing import Literal
 
 import msgspec
 
+from seamwork.decider import Entries
 from seamwork.records.authority import Spent
 from seamwork.records.crossing import Gap, Outcome, Subtask
 from seamwork.records.decision import Why
@@ -47,7 +48,7 @@ class Agreement(msgspec.Struct):
     approvers: tuple[Approvers, ...]
 
 
-class Live(msgspec.Struct):
+class Live(msgspec.Struct, omit_defaults=True):
     """
     A crossing that is not decided, or a handoff that may have to be judged again.
 
@@ -82,7 +83,7 @@ class Live(msgspec.Struct):
         return next((seat for seat in self.seats if seat.gate == gate), None)
 
 
-class Dispatch(msgspec.Struct):
+class Dispatch(msgspec.Struct, omit_defaults=True):
     """
     One time that a handoff was given to an agent, or with *case* to a desk.
 
@@ -108,7 +109,7 @@ class Dispatch(msgspec.Struct):
         return self.plan.not_after if self.case is None else self.case.answer_by
 
 
-class Returned(msgspec.Struct):
+class Returned(msgspec.Struct, omit_defaults=True):
     """The accepted result of a handoff, by position."""
 
     result: str
@@ -120,7 +121,7 @@ class Returned(msgspec.Struct):
     delivered: Delivered | None = None
 
 
-class PlanInForce(msgspec.Struct):
+class PlanInForce(msgspec.Struct, omit_defaults=True):
     """
     What one agent said it would hand on: the subtasks by their names, and the crossings that they became.
 
@@ -133,7 +134,7 @@ class PlanInForce(msgspec.Struct):
     turned_away: list[str] = []
 
 
-class Errand(msgspec.Struct):
+class Errand(msgspec.Struct, omit_defaults=True):
     """
     One handoff, from the proof of its sender to its end.
 
@@ -143,7 +144,6 @@ class Errand(msgspec.Struct):
     """
 
     facts: Facts
-    asked: Asked
     dispatches: dict[str, Dispatch] = {}
     current: str | None = None
     attempt: int = 1
@@ -162,6 +162,12 @@ class Errand(msgspec.Struct):
     began_with: int | None = None
 
     @property
+    def asked(self) -> Asked:
+        """What the handoff asks for."""
+        assert self.facts.handoff is not None  # noqa: S101  # nothing else becomes an errand
+        return self.facts.handoff
+
+    @property
     def dispatch(self) -> Dispatch | None:
         """The last dispatch, open or not."""
         return self.dispatches.get(self.current) if self.current is not None else None
@@ -173,7 +179,7 @@ class Errand(msgspec.Struct):
         return last if last is not None and last.is_open else None
 
 
-class Known(msgspec.Struct):
+class Known(msgspec.Struct, omit_defaults=True):
     """What an id means and what became of it: the record to send again when it comes again."""
 
     content: str
@@ -184,7 +190,7 @@ class Known(msgspec.Struct):
     notice: Notice | None = None
 
 
-class Hop(msgspec.Struct):
+class Hop(msgspec.Struct, omit_defaults=True):
     """
     How often a task went one way between two agents.
 
@@ -195,7 +201,7 @@ class Hop(msgspec.Struct):
     asked: dict[str, int] = {}
 
 
-class Task(msgspec.Struct):
+class Task(msgspec.Struct, omit_defaults=True):
     """
     One task in hand; its handoffs are a tree below *root*.
 
@@ -227,7 +233,7 @@ class Task(msgspec.Struct):
         return root is not None and root.asked.drill is not None
 
 
-class LateDispatch(msgspec.Struct):
+class LateDispatch(msgspec.Struct, omit_defaults=True):
     """A dispatch of a finished task, whose last usage may still come."""
 
     crossing: str
@@ -260,6 +266,13 @@ class State(msgspec.Struct):
     breakers: dict[str, ev.Breaker] = {}
     obstacles: tuple[Obstacle, ...] = ()
     aims: dict[str, int] = {}
+
+    def __post_init__(self) -> None:
+        """Let what is large be read and written a piece at a time."""
+        self.live = Entries(self.live, Live)
+        self.tasks = Entries(self.tasks, Task)
+        self.over = Entries(self.over, Over)
+        self.strays = Entries(self.strays, Known)
 
 
 def sizes(state: State) -> dict[str, int]:

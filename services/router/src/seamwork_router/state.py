@@ -171,7 +171,7 @@ def _settle(state: State, live: Live, event: ev.ContractSettled) -> None:
     task = state.tasks.get(live.facts.task)
     errand = None if task is None else task.errands.get(live.facts.id)
     if errand is not None and errand.facts.offset == event.offset and live.facts.handoff is not None:
-        errand.facts, errand.asked = live.facts, live.facts.handoff
+        errand.facts = live.facts
 
 
 def _follow_attempt(state: State, live: Live) -> None:
@@ -219,7 +219,7 @@ def _claim(state: State, live: Live, event: ev.Claimed) -> None:
     task.ids[facts.own_key] = known
     task.crossings += 1
     if facts.handoff is not None:
-        task.errands[facts.id] = Errand(facts=facts, asked=facts.handoff)
+        task.errands[facts.id] = Errand(facts=facts)
         if facts.handoff.parent is not None:
             _join_parent(task.errands[facts.handoff.parent], facts.id, facts.handoff)
     elif facts.plan is not None:

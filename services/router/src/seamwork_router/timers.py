@@ -3,6 +3,7 @@ Keep what falls due, earliest first.
 
 Rule 1: a timer has one due instant; arming it again moves it, and what lies in the heap for the old one is stale.
 Rule 2: the heap's top is never stale, so the earliest instant costs nothing to ask for.
+Rule 3: the heap says nothing of its own: it is no part of what is written down, and made again from the names.
 """
 
 from heapq import heapify, heappop, heappush
@@ -13,11 +14,15 @@ Entry = tuple[int, str]
 _WORTH_SWEEPING = 1024
 
 
-class Timers(msgspec.Struct):
-    """Names of timers → when they ring (ms), and a heap of the same."""
+class Timers(msgspec.Struct, dict=True):
+    """Names of timers → when they ring (ms)."""
 
     due: dict[str, int] = {}
-    heap: list[Entry] = []
+
+    def __post_init__(self) -> None:
+        """Make the heap."""
+        self.heap: list[Entry] = [(at, name) for name, at in self.due.items()]
+        heapify(self.heap)
 
     def arm(self, name: str, at: int) -> None:
         """Let *name* ring at *at*, whatever it was to do before."""

@@ -5,6 +5,7 @@ Pure: no I/O, clock or randomness; time and documents come in the context.
 """
 
 from seamwork.decider.decider import Decider
+from seamwork.decider.entries import Entries, read_all, restored, written
 from seamwork.decider.inputs import (
     CatalogChanged,
     HealthChanged,
@@ -15,11 +16,12 @@ from seamwork.decider.inputs import (
     WithCrossing,
 )
 from seamwork.decider.outputs import Forward, Output, Publish, SetAside
-from seamwork.decider.upcast import Upcast
+from seamwork.decider.upcast import Upcast, same
 
 __all__ = [
     "CatalogChanged",
     "Decider",
+    "Entries",
     "Forward",
     "HealthChanged",
     "Input",
@@ -31,4 +33,8 @@ __all__ = [
     "Undeliverable",
     "Upcast",
     "WithCrossing",
+    "read_all",
+    "restored",
+    "same",
+    "written",
 ]

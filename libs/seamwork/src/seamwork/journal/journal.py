@@ -18,13 +18,13 @@ import msgspec
 import structlog
 
 from seamwork.bus.port import Appended, Log, LogGapError
-from seamwork.decider import Decider
+from seamwork.decider import Decider, written
 from seamwork.errors import FencedError, MisconfiguredError, OutcomeUnknownError
 from seamwork.journal.collector import set_aside, uncollected
 from seamwork.journal.place import Place
 from seamwork.journal.records import NEVER, Claim, Commit, Emitted, Mark, Snapshot, Taken, decode, encode
 from seamwork.journal.rule import ReaderRule
-from seamwork.journal.snapshots import SnapshotStore
+from seamwork.journal.snapshots import SnapshotStore, Writing
 from seamwork.journal.versions import VersionedReader
 from seamwork.records.parties import Revision
 
@@ -85,6 +85,7 @@ class Journal(Generic[S, E]):
         self._decider = decider
         self._ownership = ownership
         self._snapshots = SnapshotStore(log, place.snapshots)
+        self._writing: Writing | None = None
         self._reader = VersionedReader(decider)
         self._journal_id = ""
         self._previous = -1
@@ -159,14 +160,13 @@ class Journal(Generic[S, E]):
         self.seq, self.now, self.catalog, self.positions = commit.seq, now, catalog, positions
         return commit
 
-    async def snapshot(self) -> None:
-        """
-        Write a snapshot of what has been committed. All outputs must have been confirmed.
+    @property
+    def writing(self) -> bool:
+        """Whether a snapshot was begun and is not whole."""
+        return self._writing is not None
 
-        Raises:
-            OutcomeUnknownError: It may or may not be there; nothing depends on it.
-        """
-        state = msgspec.json.encode(self.state)
+    def begin_snapshot(self) -> None:
+        """Begin a snapshot of what has been committed. All outputs must have been confirmed."""
         manifest = Snapshot(
             journal_id=self._journal_id,
             epoch=self.epoch,
@@ -178,7 +178,32 @@ class Journal(Generic[S, E]):
             machine_version=self._decider.version,
             sha256="",
         )
-        await self._snapshots.write(manifest, state)
+        self._writing = self._snapshots.begin(manifest, written(self.state))
+
+    async def write_on(self, share: int | None = None) -> bool:
+        """
+        Write *share* bytes of the snapshot that was begun, or all that is left; say whether it is whole now.
+
+        What is committed meanwhile is not in it.
+
+        Raises:
+            OutcomeUnknownError: It may or may not be there; nothing depends on it, and it is given up.
+        """
+        writing, self._writing = self._writing, None
+        if writing is None or await writing.go_on(share):
+            return writing is not None
+        self._writing = writing
+        return False
+
+    async def snapshot(self) -> None:
+        """
+        Write a whole snapshot of what has been committed, at once. All outputs must have been confirmed.
+
+        Raises:
+            OutcomeUnknownError: It may or may not be there; nothing depends on it.
+        """
+        self.begin_snapshot()
+        await self.write_on()
 
     async def _identity(self, snapshots: Sequence[Snapshot]) -> str:
         partition = self.place.journal

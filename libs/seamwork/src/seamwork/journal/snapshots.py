@@ -4,18 +4,18 @@ Keep snapshots of a state, so that taking over does not read a journal's whole l
 Keys are ``partition/epoch/slot``: another epoch has other keys, so a zombie cannot overwrite a newer owner's, and
 its own is merely an older valid prefix. The two slots of an epoch take turns, so that compaction leaves the last
 but one. A state too large for one record goes before its manifest, in pieces; pieces without a manifest of the same
-digest count for nothing.
+digest count for nothing. A snapshot is written a share at a time, and the machine works on in between.
 """
 
-import asyncio
 import hashlib
 import zlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 import msgspec
 import structlog
 
 from seamwork.bus.port import Log, Partition
+from seamwork.decider import read_all
 from seamwork.journal.records import NOT_HERE, Snapshot, SnapshotChunk, decode_snapshot, encode
 from seamwork.records.wire import Outgoing
 
@@ -29,7 +29,80 @@ _sorted = msgspec.json.Encoder(order="deterministic")
 
 def state_sha256(state: object) -> str:
     """Return the digest by which two states are compared: sets and dicts sorted, whatever way they came about."""
+    read_all(state)
     return hashlib.sha256(_sorted.encode(state)).hexdigest()
+
+
+class Writing:
+    """A snapshot on its way into the log. Made by ``SnapshotStore.begin``."""
+
+    def __init__(self, store: "SnapshotStore", manifest: Snapshot, key: str, state: Iterator[bytes]) -> None:
+        self._store = store
+        self._manifest = manifest
+        self._key = key
+        self._state = state
+        self._plain = bytearray()
+        self._packer: zlib._Compress | None = None
+        self._packed = bytearray()
+        self._sha256 = hashlib.sha256()
+        self._pieces = 0
+
+    async def go_on(self, share: int | None = None) -> bool:
+        """
+        Write *share* bytes of the state, or all that is left; say whether the snapshot is whole now.
+
+        Raises:
+            OutcomeUnknownError: It may or may not be there; nothing depends on it.
+        """
+        taken, size = [], 0
+        for piece in self._state:
+            taken.append(piece)
+            size += len(piece)
+            if share is not None and size >= share:
+                self._take(b"".join(taken))
+                await self._flush(self._store.chunk_bytes)
+                return False
+        self._take(b"".join(taken))
+        await self._end()
+        return True
+
+    def _take(self, text: bytes) -> None:
+        if self._packer is None:
+            self._plain += text
+            if len(self._plain) <= self._store.chunk_bytes:
+                return
+            # Too much for one record. Ids and digests apart, tasks say much the same.
+            self._packer, text = zlib.compressobj(1), bytes(self._plain)
+            self._plain.clear()
+        self._packed += self._packer.compress(text)
+
+    async def _flush(self, at_least: int) -> None:
+        while len(self._packed) >= max(1, at_least):
+            data = bytes(self._packed[: self._store.chunk_bytes])
+            del self._packed[: self._store.chunk_bytes]
+            self._sha256.update(data)
+            piece = encode(SnapshotChunk(number=self._pieces, data=data))
+            await self._store.append(piece, f"{self._key}/{self._pieces}")
+            self._pieces += 1
+
+    async def _end(self) -> None:
+        if self._packer is None:
+            state = bytes(self._plain)
+            manifest = msgspec.structs.replace(
+                self._manifest, sha256=hashlib.sha256(state).hexdigest(), state=msgspec.Raw(state)
+            )
+        else:
+            self._packed += self._packer.flush()
+            await self._flush(1)
+            manifest = msgspec.structs.replace(
+                self._manifest,
+                sha256=self._sha256.hexdigest(),
+                chunks=self._pieces,
+                packed="zlib",
+                state=NOT_HERE,
+            )
+        await self._store.append(encode(manifest), self._key)
+        await self._store.drop_older(manifest.epoch)
 
 
 class SnapshotStore:
@@ -38,7 +111,7 @@ class SnapshotStore:
     def __init__(self, log: Log, partition: Partition, chunk_bytes: int = CHUNK_BYTES) -> None:
         self._log = log
         self._partition = partition
-        self._chunk_bytes = chunk_bytes
+        self.chunk_bytes = chunk_bytes
         self._values: dict[bytes, bytes] = {}
         self._offsets: dict[bytes, int] = {}
         self._read_to: int | None = None
@@ -92,6 +165,12 @@ class SnapshotStore:
         """Let go of what was read; a restored state needs none of it."""
         self._values = dict.fromkeys(self._values, b"")
 
+    def begin(self, snapshot: Snapshot, state: Iterator[bytes]) -> Writing:
+        """Begin to write a snapshot; *state* gives its JSON in pieces of any size, when it is asked for them."""
+        key = f"{self._partition.partition}/{snapshot.epoch}/{self._written % _SLOTS}"
+        self._written += 1
+        return Writing(self, snapshot, key, state)
+
     async def write(self, snapshot: Snapshot, state: bytes) -> None:
         """
         Write a snapshot whose *state* is JSON, its pieces first.
@@ -99,30 +178,16 @@ class SnapshotStore:
         Raises:
             OutcomeUnknownError: Nothing depends on a snapshot; the owner may go on without it.
         """
-        key = f"{self._partition.partition}/{snapshot.epoch}/{self._written % _SLOTS}"
-        self._written += 1
-        in_pieces = len(state) > self._chunk_bytes
-        if in_pieces:
-            # Ids and digests apart, tasks say much the same. On a thread, which lets the rest of the process go on.
-            state = await asyncio.to_thread(zlib.compress, state, 1)
-        pieces = [state[at : at + self._chunk_bytes] for at in range(0, len(state), self._chunk_bytes)]
-        if in_pieces:
-            for number, data in enumerate(pieces):
-                piece = encode(SnapshotChunk(number=number, data=data))
-                await self._log.append(self._partition, piece, f"{key}/{number}".encode())
-        manifest = msgspec.structs.replace(
-            snapshot,
-            sha256=hashlib.sha256(state).hexdigest(),
-            chunks=len(pieces) if in_pieces else 0,
-            packed="zlib" if in_pieces else "",
-            state=NOT_HERE if in_pieces else msgspec.Raw(state),
-        )
-        await self._log.append(self._partition, encode(manifest), key.encode())
-        if self._written == _SLOTS:
-            await self._drop_older(snapshot.epoch)
+        await self.begin(snapshot, iter((state,))).go_on()
 
-    async def _drop_older(self, epoch: int) -> None:
-        # Two snapshots of this epoch are there: those of older epochs are of no more use.
+    async def append(self, value: bytes, key: str) -> None:
+        """Append a record of a snapshot."""
+        await self._log.append(self._partition, value, key.encode())
+
+    async def drop_older(self, epoch: int) -> None:
+        """Let the snapshots of older epochs go, once there are two of this one."""
+        if self._written != _SLOTS:
+            return
         own = f"{self._partition.partition}/{epoch}/".encode()
         older = [key for key in self._values if not key.startswith(own)]
         topic, number = self._partition

@@ -255,7 +255,7 @@ class Owned:
         given = await self._gather(batch)
         self.last_progress = time.monotonic()
         if not given:
-            return False
+            return await self._write_on()
         if not batch.events:
             # What led to nothing is bound to no instant; what comes now is decided by the present one.
             batch.context = Context(now, catalog)
@@ -506,15 +506,27 @@ class Owned:
 
     async def _snapshot(self) -> None:
         self._since_snapshot += 1
-        if self._since_snapshot < self.spec.snapshot_every or self._undeliverable:
-            return
-        self._since_snapshot = 0
+        due = self._since_snapshot >= self.spec.snapshot_every and not self._undeliverable
+        if due and not self.journal.writing:
+            self._since_snapshot = 0
+            self.journal.begin_snapshot()
+        await self._write_on()
+
+    async def _write_on(self) -> bool:
+        """Write a share of the snapshot that is under way; say whether there was one."""
+        if not self.journal.writing:
+            return False
+        started = time.perf_counter()
         try:
-            await self.journal.snapshot()
+            whole = await self.journal.write_on(self.spec.snapshot_share)
         except OutcomeUnknownError as error:
             self._logger.warning("snapshot-unknown", error=str(error))
-        else:
+            whole = False
+        self._around.metrics.observe("seamwork_stage_seconds", time.perf_counter() - started, "snapshot")
+        await asyncio.sleep(0)  # whoever else lives in this process goes on, too
+        if whole:
             self._around.metrics.count("seamwork_snapshots")
+        return True
 
     def _measure(self, batch: Batch, commit: Commit, at: tuple[float, float]) -> None:
         metrics = self._around.metrics

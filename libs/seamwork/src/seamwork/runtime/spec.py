@@ -78,6 +78,7 @@ class MachineSpec:
         health: The core wants ``HealthChanged``.
         max_batch: Inputs in one commit at most.
         snapshot_every: Commits between two snapshots.
+        snapshot_share: Bytes of a state that are written down between two batches, so that no snapshot is a pause.
         unhurried: Topics of which a moment's delay harms nobody, so that they are read in the background.
         hold_s: For how long events without outputs may wait for company before they are appended; 0 for not at
             all. Nobody has heard of them, and a crash only means that they are decided again.
@@ -91,6 +92,7 @@ class MachineSpec:
     health: bool = False
     max_batch: int = 500
     snapshot_every: int = 1000
+    snapshot_share: int = 512 * 1024
     unhurried: tuple[str, ...] = ()
     hold_s: float = HOLD_S
 

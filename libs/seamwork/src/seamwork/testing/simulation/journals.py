@@ -15,7 +15,7 @@ from typing import Any
 import msgspec
 
 from seamwork.bus.port import Partition
-from seamwork.decider import Decider
+from seamwork.decider import Decider, read_all
 from seamwork.records.wire import Header, RawRecord
 from seamwork.testing.simulation.evidence import digest_of, header, parsed
 
@@ -271,6 +271,7 @@ class Journals:
 
 def state_digest(state: Any) -> str:
     """Return the digest by which two states are compared."""
+    read_all(state)
     return hashlib.sha256(msgspec.json.encode(state, order="deterministic")).hexdigest()
 
 

@@ -1,0 +1,245 @@
+"""
+Keep the large parts of a state so that neither restoring nor writing them down stops the machine.
+
+Rule 1: what came from a snapshot is read when it is first asked for: most of what lives waits for somebody.
+Rule 2: while a snapshot is being written, nothing is handed out before it is written down as it was: who gets an
+        entry may change it, and the snapshot is of one instant.
+"""
+
+from collections.abc import ItemsView, Iterator, Mapping, ValuesView
+from functools import lru_cache
+from typing import Any, TypeVar, overload
+
+import msgspec
+
+V = TypeVar("V")
+D = TypeVar("D")
+
+_encoder = msgspec.json.Encoder()
+_MISSING: Any = object()
+
+
+class Entries(dict[str, V]):
+    """
+    A dict of a state, by name; its values may be changed in place, as any value of a state.
+
+    A state makes its large dicts to these in ``__post_init__``; their fields stay annotated as dicts.
+
+    Args:
+        entries: What it begins with; values that are ``msgspec.Raw`` are read when they are asked for.
+        kind: The type of the values.
+    """
+
+    __slots__ = ("_decoder", "_left", "kind")
+
+    def __init__(self, entries: Mapping[str, V], kind: Any) -> None:
+        super().__init__(entries)
+        self.kind = kind
+        self._decoder: msgspec.json.Decoder[V] = _decoder(kind)
+        self._left: dict[str, bytes | None] | None = None
+
+    # ── Writing ──────────────────────────────────────────────────────────────────────────
+
+    def written(self) -> Iterator[bytes]:
+        """
+        Return, in pieces of any size, the JSON of what is here now, whatever happens before they are asked for.
+
+        One at a time: who asks anew has given up what was asked for before.
+        """
+        left: dict[str, bytes | None] = dict.fromkeys(self)
+        self._left = left
+        return self._pieces(left)
+
+    def _pieces(self, left: dict[str, bytes | None]) -> Iterator[bytes]:
+        mark = b"{"
+        for name in tuple(left):
+            text = left.pop(name)
+            if text is None:
+                text = _text(super().__getitem__(name))
+            yield b"".join((mark, _encoder.encode(name), b":", text))
+            mark = b","
+        if self._left is left:
+            self._left = None
+        yield b"}" if mark == b"," else b"{}"
+
+    def _keep(self, name: str) -> None:
+        """Write an entry down as it is, before anybody can change it."""
+        if self._left is not None and self._left.get(name, b"") is None:
+            self._left[name] = _text(super().__getitem__(name))
+
+    # ── What a dict does ─────────────────────────────────────────────────────────────────
+
+    def __getitem__(self, name: str) -> V:
+        value: Any = super().__getitem__(name)
+        if self._left is not None:
+            self._keep(name)
+        if type(value) is msgspec.Raw:
+            value = self._decoder.decode(value)
+            super().__setitem__(name, value)
+        found: V = value
+        return found
+
+    def __setitem__(self, name: str, value: V) -> None:
+        if self._left is not None:
+            self._keep(name)
+        super().__setitem__(name, value)
+
+    def __delitem__(self, name: str) -> None:
+        if self._left is not None:
+            self._keep(name)
+        super().__delitem__(name)
+
+    @overload
+    def get(self, name: str, default: None = None, /) -> V | None: ...
+    @overload
+    def get(self, name: str, default: V, /) -> V: ...
+    @overload
+    def get(self, name: str, default: D, /) -> V | D: ...
+    def get(self, name: str, default: Any = None, /) -> Any:
+        """Return an entry, or *default* where there is none."""
+        return self[name] if name in self else default  # noqa: SIM401  # this is what it would call
+
+    @overload
+    def pop(self, name: str, /) -> V: ...
+    @overload
+    def pop(self, name: str, default: V, /) -> V: ...
+    @overload
+    def pop(self, name: str, default: D, /) -> V | D: ...
+    def pop(self, name: str, default: Any = _MISSING, /) -> Any:
+        """Take an entry out and return it, or *default* where there is none."""
+        if name not in self and default is not _MISSING:
+            return default
+        value = self[name]
+        super().__delitem__(name)
+        return value
+
+    def setdefault(self, name: str, default: V, /) -> V:
+        """Return an entry, which is *default* from now on where there was none."""
+        if name not in self:
+            super().__setitem__(name, default)
+        return self[name]
+
+    def values(self) -> ValuesView[V]:  # type: ignore[override]  # another view than a dict's own
+        """Return a view of all entries, each read as it is met."""
+        return ValuesView(self)
+
+    def items(self) -> ItemsView[str, V]:  # type: ignore[override]  # another view than a dict's own
+        """Return a view of all names and entries, each read as it is met."""
+        return ItemsView(self)
+
+    def clear(self) -> None:
+        """Take everything out."""
+        for name in tuple(self):
+            del self[name]
+
+    def popitem(self) -> tuple[str, V]:
+        """Take the last entry out and return it."""
+        name = next(reversed(self))
+        return name, self.pop(name)
+
+    def update(self, *others: Any, **more: V) -> None:
+        """Set several entries."""
+        for name, value in dict(*others, **more).items():
+            self[name] = value
+
+    def copy(self) -> dict[str, V]:
+        """Return a plain dict of the same entries."""
+        return dict(self.items())
+
+    def __ior__(self, other: Any) -> "Entries[V]":  # type: ignore[misc, override]  # says what a dict's says
+        self.update(other)
+        return self
+
+    def __eq__(self, other: object) -> bool:
+        self.read_all()
+        if isinstance(other, Entries):
+            other.read_all()
+        return super().__eq__(other)
+
+    def __ne__(self, other: object) -> bool:
+        return not self == other
+
+    __hash__ = None  # as any dict
+
+    def read_all(self) -> None:
+        """Read every entry that nobody has asked for yet."""
+        for name in self:
+            value: Any = super().__getitem__(name)
+            if type(value) is msgspec.Raw:
+                super().__setitem__(name, self._decoder.decode(value))
+
+
+def _text(value: Any) -> bytes:
+    return bytes(value) if type(value) is msgspec.Raw else _encoder.encode(value)
+
+
+@lru_cache(maxsize=64)
+def _decoder(kind: Any) -> msgspec.json.Decoder[Any]:
+    return msgspec.json.Decoder(kind)
+
+
+def written(state: Any) -> Iterator[bytes]:
+    """
+    Return, in pieces of any size, the JSON of a state as it is now, whatever happens before they are asked for.
+
+    Only its entries are left for later; what is not among them is written now.
+    """
+    large = {name for name, value in _fields(state) if isinstance(value, Entries)}
+    if not large:
+        return iter((_encoder.encode(state),))
+    parts = []
+    for number, (name, value) in enumerate(_fields(state)):
+        parts.append(iter((b"," if number else b"{", _encoder.encode(name), b":")))
+        parts.append(value.written() if name in large else iter((_encoder.encode(value),)))
+    return (piece for part in (*parts, iter((b"}",))) for piece in part)
+
+
+def restored(state_type: Any, text: bytes, like: V) -> V:
+    """
+    Return the state whose JSON this is; its entries are read when they are asked for.
+
+    Args:
+        state_type: Its type.
+        text: The JSON.
+        like: Any state of the type: which of its fields are entries is seen from it.
+    """
+    large = frozenset(name for name, value in _fields(like) if isinstance(value, Entries))
+    if not large:
+        known: V = msgspec.json.decode(text, type=state_type)
+        return known
+    unread = msgspec.json.decode(text, type=_unread(state_type, large))
+    fields = {name: getattr(unread, name) for name in unread.__struct_fields__}
+    for name in large:
+        fields[name] = {
+            key: value.copy() for key, value in fields[name].items()
+        }  # or all of *text* would stay
+    made: V = state_type(**fields)
+    return made
+
+
+def read_all(state: Any) -> None:
+    """Read every entry of a state that nobody has asked for yet."""
+    for _, value in _fields(state):
+        if isinstance(value, Entries):
+            value.read_all()
+
+
+@lru_cache(maxsize=64)
+def _unread(state_type: Any, large: frozenset[str]) -> Any:
+    """Return a type like a state's whose entries stay as they are written."""
+    fields = []
+    for one in msgspec.structs.fields(state_type):
+        kind = dict[str, msgspec.Raw] if one.name in large else one.type
+        known = {
+            name: getattr(one, name)
+            for name in ("default", "default_factory")
+            if getattr(one, name) is not msgspec.NODEFAULT
+        }
+        fields.append((one.name, kind, msgspec.field(**known)) if known else (one.name, kind))
+    return msgspec.defstruct(f"Unread{state_type.__name__}", fields, kw_only=True)
+
+
+def _fields(state: Any) -> list[tuple[str, Any]]:
+    if not isinstance(state, msgspec.Struct):
+        return []
+    return [(name, getattr(state, name)) for name in state.__struct_fields__]

@@ -1,0 +1,164 @@
+"""What is large of a state is read when it is asked for, and written down as it was at one instant."""
+
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from seamwork.decider import Entries, read_all, restored, written
+
+
+class One(msgspec.Struct):
+    """An entry that may change in place."""
+
+    n: int
+    more: list[int] = []
+
+
+class Whole(msgspec.Struct):
+    """A state with entries, and something besides."""
+
+    count: int = 0
+    ones: dict[str, One] = {}
+    others: dict[str, list[str]] = {}
+    least: int | None = None
+
+    def __post_init__(self) -> None:
+        """Make the large ones."""
+        self.ones = Entries(self.ones, One)
+        self.others = Entries(self.others, list[str])
+
+
+NAMES = st.sampled_from("abcdef")
+STATES = st.builds(
+    Whole,
+    count=st.integers(0, 9),
+    ones=st.dictionaries(NAMES, st.builds(One, n=st.integers(0, 9), more=st.lists(st.integers(0, 3)))),
+    others=st.dictionaries(NAMES, st.lists(NAMES)),
+)
+
+
+def set_one(ones: Any, name: str) -> None:
+    """Put another in its place."""
+    ones[name] = One(100)
+
+
+def change(ones: Any, name: str) -> None:
+    """Change it where it is."""
+    if name in ones:
+        ones[name].more.append(7)
+        ones[name].n += 1
+
+
+def change_got(ones: Any, name: str) -> None:
+    """Change it where it is, however it was asked for."""
+    found = ones.get(name)
+    if found is not None:
+        found.more = [8]
+
+
+def take(ones: Any, name: str) -> None:
+    """Take it out, and change it afterwards."""
+    gone = ones.pop(name, None)
+    if gone is not None:
+        gone.n = 50
+
+
+def drop(ones: Any, name: str) -> None:
+    """Take it out."""
+    if name in ones:
+        del ones[name]
+
+
+def change_all(ones: Any, _name: str) -> None:
+    """Change every one, met by a view."""
+    for one in ones.values():
+        one.n += 1
+    for name, one in ones.items():
+        one.more.append(len(name))
+
+
+def default(ones: Any, name: str) -> None:
+    """Have one there, and change it."""
+    ones.setdefault(name, One(0)).more.append(2)
+
+
+def set_several(ones: Any, name: str) -> None:
+    """Set one by the way of many."""
+    ones.update({name: One(3)})
+
+
+def clear(ones: Any, _name: str) -> None:
+    """Take out the last, then all."""
+    if ones:
+        ones.popitem()[1].n = 77
+    ones.clear()
+
+
+WAYS = (set_one, change, change_got, take, drop, change_all, default, set_several, clear)
+STEPS = st.lists(st.tuples(st.sampled_from(WAYS), NAMES, st.integers(0, 3)), max_size=12)
+
+
+def read_again(text: bytes) -> Whole:
+    """Restore a state whose entries nobody has asked for."""
+    return restored(Whole, text, Whole())
+
+
+@given(STATES, STEPS)
+def test_what_is_written_is_of_the_instant_at_which_it_was_begun(state: Whole, steps: list[Any]) -> None:
+    """Whatever is set, changed in place or taken out between two pieces, of a state new or restored."""
+    before = msgspec.json.encode(state)
+    for one in (msgspec.json.decode(before, type=Whole), read_again(before)):
+        pieces, text = written(one), b""
+        for way, name, more in steps:
+            way(one.ones, name)
+            one.count += 1
+            text += b"".join(piece for _, piece in zip(range(more), pieces, strict=False))
+        text += b"".join(pieces)
+
+        assert msgspec.json.decode(before) == msgspec.json.decode(text)
+
+
+@given(STATES, STEPS)
+def test_a_restored_state_does_what_the_one_before_it_does(state: Whole, steps: list[Any]) -> None:
+    """Read late or at once, the same changes lead to the same state; two snapshots in a row say so."""
+    other = read_again(b"".join(written(state)))
+    for way, name, _ in steps:
+        way(state.ones, name)
+        way(other.ones, name)
+        assert list(state.ones) == list(other.ones)
+    again = read_again(b"".join(written(other)))
+
+    assert state == again
+    assert state == other
+
+
+def test_an_entry_is_read_when_it_is_asked_for() -> None:
+    """Not before; and then it is kept."""
+    state = read_again(b'{"ones":{"a":{"n":1},"b":{"n":"no number"}},"others":{}}')
+
+    assert One(1) == state.ones["a"]
+    assert state.ones["a"] is state.ones["a"]
+    assert {"a", "b"} == set(state.ones)
+    with pytest.raises(msgspec.ValidationError):
+        read_all(state)
+
+
+def test_a_snapshot_begun_anew_gives_the_one_before_up() -> None:
+    """Only the new one is of the present instant."""
+    state = Whole(ones={"a": One(1), "b": One(2)})
+    written(state)
+    state.ones["a"].n = 5
+    text = b"".join(written(state))
+
+    assert state == read_again(text)
+
+
+def test_a_copy_is_a_plain_dict_of_what_was_read() -> None:
+    """No unread text gets out of it."""
+    state = read_again(b'{"ones":{"a":{"n":1}}}')
+
+    assert {"a": One(1)} == state.ones.copy()
+    assert dict is type(state.ones.copy())
