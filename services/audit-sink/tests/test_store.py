@@ -11,6 +11,7 @@ from seamwork.bus.port import LogGapError, Partition
 from seamwork.errors import FencedError, MisconfiguredError
 from seamwork.records.wire import RawRecord
 from seamwork.testing.builders import PLATFORM, handoff
+from seamwork_audit_sink import schema
 from seamwork_audit_sink.archive import Archive
 from seamwork_audit_sink.merkle import leaf_hash, root_of
 from seamwork_audit_sink.rows import entry_of, raw_of
@@ -168,3 +169,29 @@ def test_a_layout_of_a_later_release_is_refused(database: Path) -> None:
 
     with pytest.raises(MisconfiguredError, match="has the layout 99, this release knows 1"):
         Store(database, PLATFORM, "log-1")
+
+
+def test_a_layout_of_an_older_release_is_brought_up_to_date(
+    database: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Step by step, with what it holds; a release that knows no way refuses it."""
+    with opened(database) as store:
+        store.watch({HANDOFFS: 0}, 1)
+        store.append([handoffs(range(3))], KEEP)
+    monkeypatch.setattr(schema, "VERSION", 3)
+    with pytest.raises(MisconfiguredError, match="has the layout 1, this release knows 3"):
+        Store(database, PLATFORM, "log-1")
+    monkeypatch.setattr(
+        schema,
+        "MIGRATIONS",
+        {
+            1: "ALTER TABLE about ADD COLUMN said TEXT NOT NULL DEFAULT '';",
+            2: "UPDATE about SET said = 'so';",
+        },
+    )
+    Store(database, PLATFORM, "log-1").close()
+
+    with closing(sqlite3.connect(database)) as db:
+        assert [(3,)] == db.execute("PRAGMA user_version").fetchall()
+        assert [("so",)] == db.execute("SELECT DISTINCT said FROM about").fetchall()
+        assert [(3,)] == db.execute("SELECT count(*) FROM records").fetchall()

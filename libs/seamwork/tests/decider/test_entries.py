@@ -17,8 +17,8 @@ class One(msgspec.Struct):
     more: list[int] = []
 
 
-class Whole(msgspec.Struct):
-    """A state with entries, and something besides."""
+class Whole(msgspec.Struct, rename={"ones": "first", "count": "number"}):
+    """A state with entries, and something besides; some have another name where they are written."""
 
     count: int = 0
     ones: dict[str, One] = {}
@@ -137,7 +137,7 @@ def test_a_restored_state_does_what_the_one_before_it_does(state: Whole, steps: 
 
 def test_an_entry_is_read_when_it_is_asked_for() -> None:
     """Not before; and then it is kept."""
-    state = read_again(b'{"ones":{"a":{"n":1},"b":{"n":"no number"}},"others":{}}')
+    state = read_again(b'{"first":{"a":{"n":1},"b":{"n":"no number"}},"others":{}}')
 
     assert One(1) == state.ones["a"]
     assert state.ones["a"] is state.ones["a"]
@@ -158,7 +158,7 @@ def test_a_snapshot_begun_anew_gives_the_one_before_up() -> None:
 
 def test_a_copy_is_a_plain_dict_of_what_was_read() -> None:
     """No unread text gets out of it."""
-    state = read_again(b'{"ones":{"a":{"n":1}}}')
+    state = read_again(b'{"first":{"a":{"n":1}}}')
 
     assert {"a": One(1)} == state.ones.copy()
     assert dict is type(state.ones.copy())

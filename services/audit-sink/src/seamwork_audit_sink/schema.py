@@ -2,6 +2,9 @@
 
 VERSION = 1
 
+MIGRATIONS: dict[int, str] = {}
+"""By version, what makes of its layout the next one's; each is done in one transaction as the file is opened."""
+
 SCHEMA = """
 CREATE TABLE about (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 

@@ -18,11 +18,12 @@ from seamwork.bus.port import LogGapError, Partition
 from seamwork.errors import FencedError, MisconfiguredError, SeamworkError
 from seamwork.records.envelope import AnyEnvelope
 from seamwork.records.wire import RawRecord, Received
+from seamwork_audit_sink import schema
 from seamwork_audit_sink.counts import Counted, count
 from seamwork_audit_sink.merkle import Frontier, leaf_hash
 from seamwork_audit_sink.order import in_order
 from seamwork_audit_sink.rows import Row, entry_of, row_of
-from seamwork_audit_sink.schema import ADDED, SCHEMA, VERSION
+from seamwork_audit_sink.schema import ADDED, SCHEMA
 
 _INSERT = f"INSERT INTO records VALUES ({', '.join('?' * (1 + len(Row._fields)))})"  # noqa: S608  # places alone
 _MOVE = 'UPDATE positions SET next = ? WHERE topic = ? AND "partition" = ? AND next = ?'
@@ -223,18 +224,28 @@ class Store:
                     self._db.execute(statement)
                 about = (("platform", self._platform), ("log", log_id))
                 self._db.executemany("INSERT INTO about VALUES (?, ?)", about)
-                self._db.execute(f"PRAGMA user_version = {VERSION}")
-            elif version != VERSION:
-                raise MisconfiguredError(
-                    f"{self._path} has the layout {version}, this release knows {VERSION}; start the release that "
-                    "made it"
-                )
+                self._db.execute(f"PRAGMA user_version = {schema.VERSION}")
+            else:
+                self._migrate(version)
             self._db.execute(ADDED)
         if self._about("platform") != self._platform:
             raise MisconfiguredError(
                 f"{self._path} holds the records of another platform; set SEAMWORK_AUDIT_SINK_DATABASE to a "
                 "file of this one's own"
             )
+
+    def _migrate(self, version: int) -> None:
+        """Bring the file of an older release to the layout of this one."""
+        wanted = range(version, schema.VERSION)
+        if version > schema.VERSION or any(number not in schema.MIGRATIONS for number in wanted):
+            raise MisconfiguredError(
+                f"{self._path} has the layout {version}, this release knows {schema.VERSION}; start the release "
+                "that made it"
+            )
+        for number in wanted:
+            for statement in _statements(schema.MIGRATIONS[number]):
+                self._db.execute(statement)
+            self._db.execute(f"PRAGMA user_version = {number + 1}")
 
 
 class _Transaction:

@@ -188,9 +188,10 @@ def written(state: Any) -> Iterator[bytes]:
     if not large:
         return iter((_encoder.encode(state),))
     parts = []
-    for number, (name, value) in enumerate(_fields(state)):
+    names = state.__struct_encode_fields__
+    for number, ((field, value), name) in enumerate(zip(_fields(state), names, strict=True)):
         parts.append(iter((b"," if number else b"{", _encoder.encode(name), b":")))
-        parts.append(value.written() if name in large else iter((_encoder.encode(value),)))
+        parts.append(value.written() if field in large else iter((_encoder.encode(value),)))
     return (piece for part in (*parts, iter((b"}",))) for piece in part)
 
 
@@ -227,8 +228,9 @@ def read_all(state: Any) -> None:
 @lru_cache(maxsize=64)
 def _unread(state_type: Any, large: frozenset[str]) -> Any:
     """Return a type like a state's whose entries stay as they are written."""
-    fields = []
+    fields, names = [], {}
     for one in msgspec.structs.fields(state_type):
+        names[one.name] = one.encode_name
         kind = dict[str, msgspec.Raw] if one.name in large else one.type
         known = {
             name: getattr(one, name)
@@ -236,7 +238,7 @@ def _unread(state_type: Any, large: frozenset[str]) -> Any:
             if getattr(one, name) is not msgspec.NODEFAULT
         }
         fields.append((one.name, kind, msgspec.field(**known)) if known else (one.name, kind))
-    return msgspec.defstruct(f"Unread{state_type.__name__}", fields, kw_only=True)
+    return msgspec.defstruct(f"Unread{state_type.__name__}", fields, kw_only=True, rename=names)
 
 
 def _fields(state: Any) -> list[tuple[str, Any]]:
