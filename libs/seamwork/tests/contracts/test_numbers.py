@@ -1,3 +1,4 @@
+import copy
 from typing import Any
 
 import orjson
@@ -64,3 +65,33 @@ def test_typing_a_number_never_changes_its_value(number: float) -> None:
     assert number == typed(NUMBER, number)
     assert number == typed(INTEGER, number)
     assert isinstance(typed(NUMBER, number), float) or abs(number) > 2**53
+
+
+ENTRIES = (
+    st.none() | st.integers(-3, 3) | st.sampled_from([1.0, 2.5, -0.0, 2.0**60, 2**60]) | st.text(max_size=2)
+)
+
+
+@given(
+    st.dictionaries(st.sampled_from("abcdefgh"), ENTRIES | st.dictionaries(st.sampled_from("ab"), ENTRIES))
+)
+def test_fields_are_typed_alike_whether_they_are_looked_for_or_passed_by(value: dict[str, Any]) -> None:
+    """Few of many are looked for by name, many of few as they come; what is absent stays absent."""
+    below = {"properties": {"a": INTEGER, "z": NUMBER}}
+    few = {"properties": {"a": INTEGER, "b": NUMBER, "c": below, "d": {"type": "string"}}}
+    many = {"properties": {**few["properties"], **{f"other-{n}": NUMBER for n in range(20)}}}
+
+    expected = {name: _by_hand(name, entry) for name, entry in value.items()}
+
+    assert orjson.dumps(expected) == orjson.dumps(typed(few, copy.deepcopy(value)))
+    assert orjson.dumps(expected) == orjson.dumps(typed(many, copy.deepcopy(value)))
+
+
+def _by_hand(name: str, entry: Any) -> Any:
+    if name == "c" and isinstance(entry, dict):
+        return {key: _by_hand("a" if key == "a" else "", below) for key, below in entry.items()}
+    if name == "a" and isinstance(entry, float) and entry.is_integer() and abs(entry) <= 2**53:
+        return int(entry)
+    if name == "b" and type(entry) is int and abs(entry) <= 2**53:
+        return float(entry)
+    return entry

@@ -66,10 +66,12 @@ def _judge_settled(
     if not may_produce(contract, sender.agent, sender.version):
         reason = "the contract does not list source among its producers"
         return _denied("not-a-producer", reason, consulted, "shadow")
-    findings = _compiled(contract, context).judge_input(
+    compiled = _compiled(contract, context)
+    initiator = context.catalog.agent(handoff.source)
+    findings = compiled.judge_input(
         crossing.payload,
-        envelope=envelope_facts(handoff),
-        task=task_facts(handoff, work, context.catalog.agent(handoff.source)),
+        envelope=envelope_facts(handoff) if compiled.uses("input", "envelope") else {},
+        task=task_facts(handoff, work, initiator) if compiled.uses("input", "task") else {},
         now_ms=at,
     )
     judged = _judged(findings, consulted, _deprecation(contract, context, at), candidates)
@@ -234,12 +236,13 @@ def _judge_answer(  # the contract, and all that a rule of it may ask
     if contract is None:
         reason = f"no document describes the contract {ref.name} {ref.version}"
         return _unreadable(crossing.payload, None, ()) or _denied("unknown-contract", reason, (), "observe")
-    findings = _compiled(contract, context).judge_output(
+    compiled = _compiled(contract, context)
+    findings = compiled.judge_output(
         result.outcome,
         cut(crossing.payload, projection),
         request=request.payload,
-        envelope=envelope_facts(result),
-        task=task_facts(result, work, None),
+        envelope=envelope_facts(result) if compiled.uses(result.outcome, "envelope") else {},
+        task=task_facts(result, work, None) if compiled.uses(result.outcome, "task") else {},
         now_ms=crossing.raw.appended_at,
     )
     consulted = (context.catalog.reference(contract),)

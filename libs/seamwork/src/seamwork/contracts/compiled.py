@@ -5,7 +5,6 @@ Bytes first, then schema, then rules: a later step may trust the earlier one, an
 held against the next. Nothing here raises over a payload; whatever is wrong with it is a finding.
 """
 
-import re
 from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any
@@ -20,11 +19,10 @@ from seamwork.contracts.summary import Readable, render
 from seamwork.documents.canonical import digest
 from seamwork.documents.contract import MAX_PAYLOAD_BYTES, Contract, Promise
 from seamwork.documents.problems import DocumentError, Place, Problem
+from seamwork.rules.cel import timestamp
 from seamwork.rules.ruleset import CROSSING_VARIABLES, RESULT_VARIABLES, Facts, Rule, RuleError, RuleSet
 
 OUTCOMES = ("success", "partial", "error")
-
-_REQUEST = re.compile(r"\brequest\b")
 
 
 class ContractError(DocumentError):
@@ -34,7 +32,16 @@ class ContractError(DocumentError):
 class Side:
     """One promise of a contract, compiled: the input, or the output of one outcome."""
 
-    __slots__ = ("_answered", "_checker", "_numbers", "_rules", "_schema", "_seen", "mask", "uses_request")
+    __slots__ = (
+        "_answered",
+        "_checker",
+        "_numbers",
+        "_rules",
+        "_schema",
+        "_seen",
+        "mask",
+        "uses",
+    )
 
     def __init__(self, promise: Promise, rules: RuleSet, masking: tuple[str, ...]) -> None:
         self._schema = promise.json_schema
@@ -43,7 +50,7 @@ class Side:
         self._rules = rules
         self._seen, self._answered = rules.fields_of("this"), rules.fields_of("request")
         self.mask = Mask(promise.json_schema, masking)
-        self.uses_request = any(_REQUEST.search(rule.expr) for rule in promise.rules)
+        self.uses = frozenset(name for name in RESULT_VARIABLES if rules.looks_at(name))
 
     def typed(self, value: Any) -> Any:
         """Return *value* with its numbers as the schema types them."""
@@ -68,6 +75,22 @@ class Side:
             now_ms=now_ms,
             request=_part(request, self._answered),
         )
+
+    def all_hold(  # what rules may ask about
+        self, this: Any, envelope: Mapping[str, Any], task: Mapping[str, Any], now_ms: int, request: Any
+    ) -> bool:
+        """Say whether all rules hold, if one question can tell; where it is False, ``rule_findings`` knows."""
+        uses = self.uses
+        values = {"this": _part(this, self._seen)}
+        if "now" in uses:
+            values["now"] = timestamp(now_ms)
+        if "envelope" in uses:
+            values["envelope"] = dict(envelope)
+        if "task" in uses:
+            values["task"] = dict(task)
+        if "request" in uses:
+            values["request"] = _part(request, self._answered)
+        return self._rules.all_hold(values)
 
     def rule_findings(self, facts: Facts) -> tuple[Finding, ...]:
         """Hold facts against the rules alone."""
@@ -121,10 +144,14 @@ class CompiledContract:
         except PayloadError:
             return ()  # judging it names what is wrong
 
+    def uses(self, on: str, variable: str) -> bool:
+        """Say whether a rule of the promise *on* looks at *variable*, so that it must be known at all."""
+        side = self._sides.get(on)
+        return side is not None and variable in side.uses
+
     def uses_request(self, outcome: str) -> bool:
         """Say whether a rule of *outcome* looks at the payload answered, so that it must be fetched at all."""
-        side = self._sides.get(outcome) if outcome in OUTCOMES else None
-        return side is not None and side.uses_request
+        return outcome in OUTCOMES and self.uses(outcome, "request")
 
     def judge_input(
         self, payload: bytes, *, envelope: Mapping[str, Any], task: Mapping[str, Any], now_ms: int
@@ -134,8 +161,8 @@ class CompiledContract:
 
         Args:
             payload: The record's body.
-            envelope: Facts of the envelope, for rules.
-            task: Facts of the task, for rules.
+            envelope: Facts of the envelope, for rules; needed where ``uses`` says so.
+            task: Facts of the task, for rules; as well.
             now_ms: The record's append time.
         """
         return self._judge(self._sides["input"], payload, envelope, task, now_ms, None)
@@ -157,8 +184,8 @@ class CompiledContract:
             outcome: What the result says it is; one that the contract does not have is refused.
             payload: The record's body.
             request: The payload that the result answers; needed where ``uses_request`` says so.
-            envelope: Facts of the envelope, for rules.
-            task: Facts of the task, for rules.
+            envelope: Facts of the envelope, for rules; needed where ``uses`` says so.
+            task: Facts of the task, for rules; as well.
             now_ms: The record's append time.
         """
         side = self._sides.get(outcome) if outcome in OUTCOMES else None
@@ -166,7 +193,7 @@ class CompiledContract:
             message = f"the contract has no such outcome; it has {', '.join(self.outcomes)}"
             return Findings((Finding("unknown-outcome", message),))
         answered = None
-        if side.uses_request:
+        if "request" in side.uses:
             if request is None:
                 message = "a rule compares the result with what it answers, and that payload is not there"
                 return Findings((Finding("request-missing", message),))
@@ -212,6 +239,8 @@ class CompiledContract:
         if findings:
             return Findings(findings, value)
         value = side.typed(value)
+        if side.all_hold(value, envelope, task, now_ms, request):
+            return Findings((), value, projection)
         facts = side.facts(value, envelope, task, now_ms, request)
         return Findings(side.rule_findings(facts), value, projection)
 

@@ -41,7 +41,7 @@ class Findings:
     @property
     def admitted(self) -> bool:
         """Whether nothing refuses the payload."""
-        return not self.refusals
+        return not self.findings or not self.refusals
 
     @property
     def refusals(self) -> tuple[Finding, ...]:

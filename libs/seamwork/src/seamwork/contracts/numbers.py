@@ -13,6 +13,7 @@ _EXACT = 1 << 53
 """Beyond this a double loses units: such a number stays what it is, and a rule that cannot use it refuses."""
 
 
+_ABSENT = object()
 _MAX_PLANS = 2000
 """As many as ``tangle`` lets through; past them numbers stay as they are, and a rule on them refuses."""
 
@@ -20,7 +21,7 @@ _MAX_PLANS = 2000
 class Numbers:
     """What to do with one value and what lies in it."""
 
-    __slots__ = ("entries", "first", "others", "properties", "to")
+    __slots__ = ("_named", "entries", "first", "others", "properties", "to")
 
     def __init__(self) -> None:
         self.to: type[int | float] | None = None
@@ -28,27 +29,42 @@ class Numbers:
         self.others: Numbers | None = None
         self.first: list[Numbers] = []
         self.entries: Numbers | None = None
+        self._named: tuple[tuple[str, Numbers], ...] | None = None
+
+    def settle(self) -> None:
+        """Be done with planning: where only some properties matter, they are looked for, and no others."""
+        self._named = tuple(self.properties.items()) if self.others is None else None
 
     def apply(self, value: Any) -> Any:
         """Return *value* with its numbers typed; objects and lists are changed in place."""
         kind = type(value)
         if kind is dict:
-            for name, entry in value.items():
-                plan = self.properties.get(name, self.others)
-                # What has its type already is most of what there is; to look costs a third of a call.
-                if plan is not None and type(entry) is not plan.to:
-                    value[name] = plan.apply(entry)
+            self._type_fields(value)
         elif kind is list:
             for index, entry in enumerate(value):
-                plan = self.first[index] if index < len(self.first) else self.entries
-                if plan is not None and type(entry) is not plan.to:
-                    value[index] = plan.apply(entry)
+                of_it = self.first[index] if index < len(self.first) else self.entries
+                if of_it is not None and type(entry) is not of_it.to:
+                    value[index] = of_it.apply(entry)
         elif kind is int:
             if self.to is float and -_EXACT <= value <= _EXACT:
                 return float(value)
         elif kind is float and self.to is int and value.is_integer() and -_EXACT <= value <= _EXACT:
             return int(value)
         return value
+
+    def _type_fields(self, value: dict[str, Any]) -> None:
+        named = self._named
+        if named is not None and len(named) <= len(value):
+            for name, plan in named:
+                entry = value.get(name, _ABSENT)
+                if type(entry) is not plan.to and entry is not _ABSENT:
+                    value[name] = plan.apply(entry)
+            return
+        for name, entry in value.items():
+            of_it = self.properties.get(name, self.others)
+            # What has its type already is most of what there is; to look costs a third of a call.
+            if of_it is not None and type(entry) is not of_it.to:
+                value[name] = of_it.apply(entry)
 
 
 def plan_numbers(schema: Any) -> Numbers | None:
@@ -67,6 +83,7 @@ def plan_numbers(schema: Any) -> Numbers | None:
                 grown = True
     for entry in plans.values():
         _prune(entry, useful)
+        entry.settle()
     return plan if id(plan) in useful else None
 
 

@@ -10,7 +10,7 @@ result grows with the product of two texts are refused.
 """
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import Enum
@@ -19,6 +19,8 @@ from typing import Any
 
 from cel_expr_python import cel
 from cel_expr_python.ext import ext_bindings, ext_math, ext_strings
+
+from seamwork.rules.fold import folded
 
 MAX_EXPRESSION = 4000
 MAX_ADDITIONS = 8
@@ -30,6 +32,7 @@ _ERROR = re.compile(r"ERROR: <input>:(-?\d+):(-?\d+): (.*)")
 _STRING = re.compile(r"""[rRbB]{0,2}("(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*')""")
 _CALL = re.compile(r"\b([A-Za-z_]\w*)\s*\(")
 _INT64 = 1 << 63
+_NUMBERS = frozenset({int, float})
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -94,6 +97,11 @@ class Environment:
         except ExpressionError:
             return None
 
+    def folded(self, condition: "Compiled") -> "Compiled | None":
+        """Return *condition* as one that adds up by itself (``seamwork.rules.fold``), None if it adds nothing."""
+        serialized = folded(condition.serialized)
+        return None if serialized is None else Compiled(self._env.deserialize(serialized))
+
     def activation(self, values: dict[str, Any]) -> Any:
         """Prepare *values* for any number of expressions; the preparation costs more than one evaluation."""
         return self._env.Activation(values)
@@ -125,6 +133,14 @@ class Compiled:
         if value is False:
             return Verity.FAILS, ""
         return Verity.ERROR, str(value)
+
+    def at_once(self, values: Mapping[str, Any]) -> bool | None:
+        """Evaluate with *values* prepared for this one question; None stands for an error."""
+        try:
+            value = self._program.eval(data=values).value()
+        except (RuntimeError, TypeError, ValueError, OverflowError):
+            return None
+        return value if value is True or value is False else None
 
 
 @lru_cache(maxsize=64)
@@ -202,11 +218,11 @@ def complaints(text: str) -> list[Complaint]:
 
 def _sum(values: list[Any]) -> int | float:
     """Add up numbers; CEL itself has no sum. List elements may arrive wrapped."""
+    unwrapped = [entry.value() if type(entry) is cel.Value else entry for entry in values]
+    if not _NUMBERS.issuperset(map(type, unwrapped)):
+        raise TypeError("sum() adds numbers only")
     total: int | float = 0
-    for entry in values:
-        value = entry.value() if hasattr(entry, "value") else entry
-        if isinstance(value, bool) or not isinstance(value, int | float):
-            raise TypeError("sum() adds numbers only")
+    for value in unwrapped:  # one by one: Python's own sum() rounds doubles otherwise from release to release
         total += value
     if isinstance(total, int) and not -_INT64 <= total < _INT64:
         raise OverflowError("sum() is larger than 64 bits")

@@ -7,7 +7,7 @@ is carried past all rules need not be.
 
 from collections.abc import Iterable
 
-from seamwork.rules.tree import Ident, Node, Select, below
+from seamwork.rules.tree import Ident, Node, Select, below, walk
 
 
 def fields_of(variable: str, roots: Iterable[Node]) -> frozenset[str] | None:
@@ -35,6 +35,11 @@ def fields_of(variable: str, roots: Iterable[Node]) -> frozenset[str] | None:
         else:
             stack.extend(below(node))
     return frozenset(found)
+
+
+def looks_at(variable: str, roots: Iterable[Node]) -> bool:
+    """Say whether one of these expressions may look at *variable*."""
+    return any(type(node) is Node or _is(node, variable) for root in roots for node in walk(root))
 
 
 def _is(node: Node, variable: str) -> bool:

@@ -6,8 +6,8 @@ from typing import Any, Literal
 
 from seamwork.documents.problems import DocumentError, Place, Problem, did_you_mean
 from seamwork.rules.cel import Compiled, Environment, ExpressionError, Verity, environment, timestamp
-from seamwork.rules.fields import fields_of
-from seamwork.rules.tree import Source
+from seamwork.rules.fields import fields_of, looks_at
+from seamwork.rules.tree import Node, Source
 
 CROSSING_VARIABLES = ("this", "envelope", "task", "now")
 """What a rule on a handoff, and a policy, may use."""
@@ -70,7 +70,7 @@ class Facts:
         request: The payload that a result answers.
     """
 
-    __slots__ = ("_activations", "_values")
+    __slots__ = ("_activations", "values")
 
     def __init__(
         self,
@@ -81,7 +81,7 @@ class Facts:
         now_ms: int,
         request: Any = None,
     ) -> None:
-        self._values: dict[str, Any] = {
+        self.values: dict[str, Any] = {
             "this": this,
             "envelope": dict(envelope),
             "task": dict(task),
@@ -94,7 +94,7 @@ class Facts:
         """Return the prepared values of *variables*."""
         found = self._activations.get(variables)
         if found is None:
-            found = environment(variables).activation({name: self._values[name] for name in variables})
+            found = environment(variables).activation({name: self.values[name] for name in variables})
             self._activations[variables] = found
         return found
 
@@ -102,17 +102,20 @@ class Facts:
 class RuleSet:
     """Rules that were compiled together."""
 
-    __slots__ = ("_all", "_compiled", "_variables")
+    __slots__ = ("_all", "_compiled", "_folded", "_roots", "_variables")
 
     def __init__(
         self,
         compiled: Sequence[tuple[Rule, Compiled]],
         variables: tuple[str, ...],
         all_of_them: Compiled | None = None,
+        folded: Compiled | None = None,
     ) -> None:
         self._compiled = tuple(compiled)
         self._variables = variables
         self._all = all_of_them
+        self._folded = folded
+        self._roots: tuple[Node, ...] | None = None
 
     @classmethod
     def compile(
@@ -143,7 +146,8 @@ class RuleSet:
                 problems.extend(rule_problems(rule.name, error, place, variables))
         if problems:
             raise RuleError(problems)
-        return cls(compiled, tuple(variables), _joined(env, [rule.expr for rule, _ in compiled]))
+        joined = _joined(env, compiled)
+        return cls(compiled, tuple(variables), joined, None if joined is None else env.folded(joined))
 
     @property
     def rules(self) -> tuple[Rule, ...]:
@@ -152,9 +156,18 @@ class RuleSet:
 
     def fields_of(self, variable: str) -> frozenset[str] | None:
         """Return which fields of *variable* the rules look at; None where they may look at all."""
-        return fields_of(
-            variable, [Source(rule.expr, compiled.serialized).root for rule, compiled in self._compiled]
-        )
+        return fields_of(variable, self._trees())
+
+    def looks_at(self, variable: str) -> bool:
+        """Say whether a rule looks at *variable* at all, so that it must be known."""
+        return looks_at(variable, self._trees())
+
+    def _trees(self) -> tuple[Node, ...]:
+        if self._roots is None:
+            self._roots = tuple(
+                Source(rule.expr, compiled.serialized).root for rule, compiled in self._compiled
+            )
+        return self._roots
 
     def outcomes(self, facts: Facts) -> tuple[RuleOutcome, ...]:
         """Evaluate every rule; for policies, whose effect follows when an expression holds."""
@@ -166,10 +179,29 @@ class RuleSet:
             return tuple(RuleOutcome(rule, Verity.ERROR, str(error)) for rule, _ in self._compiled)
         return tuple(RuleOutcome(rule, *compiled.ask(activation)) for rule, compiled in self._compiled)
 
+    def all_hold(self, values: Mapping[str, Any]) -> bool:
+        """
+        Say whether every rule holds, where that can be told by asking once.
+
+        The short way for what is nearly always so: nothing is prepared that no rule looks at. False means that
+        ``failed`` must be asked, not that a rule fails.
+
+        Args:
+            values: The variables that the rules look at; others may be left out.
+        """
+        if self._all is None:
+            return not self._compiled
+        if self._folded is not None:
+            folded = self._folded.at_once(values)
+            if folded is not None:
+                return folded
+        hold = self._all.at_once(values) is True
+        if hold:
+            self._folded = None  # it adds doubles, and would ask in vain each time
+        return hold
+
     def failed(self, facts: Facts) -> tuple[RuleFailure, ...]:
         """Return the rules that do not hold, in their order; what cannot be evaluated does not hold."""
-        if self._hold_together(facts):
-            return ()
         return tuple(
             RuleFailure(
                 outcome.rule.name,
@@ -181,15 +213,6 @@ class RuleSet:
             for outcome in self.outcomes(facts)
             if outcome.verity is not Verity.HOLDS
         )
-
-    def _hold_together(self, facts: Facts) -> bool:
-        """Ask all rules at once: a conjunction is true only if each part is, whatever CEL makes of errors."""
-        if self._all is None:
-            return False
-        try:
-            return self._all.ask(facts.activation(self._variables))[0] is Verity.HOLDS
-        except (RuntimeError, TypeError, ValueError, OverflowError):
-            return False  # asked one by one, each rule says what is wrong
 
 
 def rule_problems(
@@ -208,12 +231,14 @@ def rule_problems(
     )
 
 
-def _joined(env: Environment, expressions: Sequence[str]) -> Compiled | None:
-    """Make one conjunction of rules that compile alone, or None where there is nothing to gain."""
-    if len(expressions) < 2:  # noqa: PLR2004  # one is as fast alone
+def _joined(env: Environment, compiled: Sequence[tuple[Rule, Compiled]]) -> Compiled | None:
+    """Make one conjunction of rules; it is true only if each of them is, whatever CEL makes of errors."""
+    if not compiled:
         return None
+    if len(compiled) == 1:
+        return compiled[0][1]
     # A comment at an expression's end must not swallow the bracket behind it.
-    return env.compile_joined([f"({expression}\n)" for expression in expressions])
+    return env.compile_joined([f"({rule.expr}\n)" for rule, _ in compiled])
 
 
 def _mend(message: str, known: Iterable[str]) -> str:

@@ -1,9 +1,7 @@
 """
 Read what the engine made of an expression, so that it can be looked at before it runs.
 
-The engine hands out its checked expression as protobuf (``cel.expr.CheckedExpr`` in an ``Any``) and ships no
-classes for it. Few fields are needed, and their numbers are part of CEL's published interface, so they are read by
-hand.
+The engine hands out its checked expression as protobuf: ``cel.expr.CheckedExpr`` in an ``Any``.
 """
 
 from collections.abc import Iterator
@@ -11,13 +9,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from seamwork.rules.cel import line_column
+from seamwork.rules.wire import parse
 
-_VARINT, _I64, _LEN, _I32 = 0, 1, 2, 5
 _VALUE_OF_ANY = 2
 _EXPR_OF_CHECKED, _SOURCE_OF_CHECKED = 4, 5
 _POSITIONS = 4
 _ID, _CONSTANT, _IDENT, _SELECT, _CALL, _LISTING, _LOOP = 2, 3, 4, 5, 6, 7, 9
-_CONTINUED = 0x80
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,36 +148,11 @@ def _node(data: bytes, positions: dict[int, int]) -> Node:
 
 
 def _fields(data: bytes) -> dict[int, list[Any]]:
-    """Read one protobuf message: the values of each field by its number."""
+    """Read one message: the values of each field by its number."""
     found: dict[int, list[Any]] = {}
-    index = 0
-    while index < len(data):
-        value: int | bytes
-        tag, index = _varint(data, index)
-        number, kind = tag >> 3, tag & 7
-        if kind == _VARINT:
-            value, index = _varint(data, index)
-        elif kind == _LEN:
-            length, index = _varint(data, index)
-            value, index = data[index : index + length], index + length
-        elif kind in {_I64, _I32}:
-            width = 8 if kind == _I64 else 4
-            value, index = data[index : index + width], index + width
-        else:
-            raise ValueError(f"the engine's tree has a field of the unknown kind {kind}")
-        found.setdefault(number, []).append(value)
+    for field in parse(data):
+        found.setdefault(field.number, []).append(field.value)
     return found
-
-
-def _varint(data: bytes, index: int) -> tuple[int, int]:
-    value = shift = 0
-    while True:
-        byte = data[index]
-        index += 1
-        value |= (byte & 0x7F) << shift
-        if byte < _CONTINUED:
-            return value, index
-        shift += 7
 
 
 def _one(fields: dict[int, list[Any]], number: int, otherwise: Any) -> Any:
