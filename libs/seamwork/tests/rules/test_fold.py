@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from seamwork.rules import RESULT_VARIABLES, Facts, Rule, RuleSet
+from seamwork.rules import RESULT_VARIABLES, Facts, Rule, RuleSet, Verity
 from seamwork.rules.cel import environment
 from seamwork.rules.fold import folded
 
@@ -41,6 +41,15 @@ RULES = (
     "timestamp('2026-01-01T00:00:00Z') > now",
     "this.b != 3",
 )
+CONDITIONS = (
+    "this.a > 1",
+    "this.a == this.b // a comment",
+    "has(this.c) && this.c == true",
+    "this.b == 'x' || this.a == 0",
+    "has(this.a)",
+    "this.c ? this.a > 0 : false",
+    "false",
+)
 
 
 @pytest.mark.parametrize("expression", FOLDED)
@@ -68,6 +77,23 @@ def test_what_holds_at_once_is_what_holds_one_by_one(a: Any, b: Any, chosen: lis
 
     assert each_holds is rules.all_hold(values)
     assert each_holds is rules.all_hold(values)  # it may have learned from the first time
+
+
+@settings(max_examples=30)
+@given(
+    this=st.dictionaries(st.sampled_from("abc"), NUMBERS | st.booleans(), max_size=3),
+    chosen=st.lists(st.sampled_from(CONDITIONS), max_size=40),
+)
+def test_what_is_settled_at_once_is_what_is_settled_one_by_one(
+    this: dict[str, Any], chosen: list[str]
+) -> None:
+    """Rules that hold and rules that are errors, in their order, across the bounds of groups."""
+    rules = RuleSet.compile([Rule(f"r{n}", expression, "") for n, expression in enumerate(chosen)])
+    facts = Facts(this=this, envelope={}, task={}, now_ms=0)
+
+    expected = [outcome for outcome in rules.outcomes(facts) if outcome.verity is not Verity.FAILS]
+
+    assert expected == list(rules.settled(facts))
 
 
 def test_rules_that_add_up_doubles_hold_at_once_too() -> None:

@@ -89,7 +89,7 @@ def _applied(catalog: Catalog, policy: Policy, facts: Facts) -> Iterable[Applied
         yield Applied(f"{policy.name}/broken", "deny", policy.spec.rules[0], message, named, mode)
         return
     rules = {rule.name: rule for rule in policy.spec.rules}
-    for outcome in compiled.outcomes(facts):
+    for outcome in compiled.settled(facts):
         rule = rules[outcome.rule.name]
         name = f"{policy.name}/{rule.name}"
         if outcome.verity is Verity.HOLDS:

@@ -1,6 +1,6 @@
 """Compile named rules once and hold records against them."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -99,10 +99,17 @@ class Facts:
         return found
 
 
+_AT_ONCE = 16
+"""Rules that are asked at once whether none of them holds: more save little, and where one does, all are asked."""
+
+Group = tuple[Compiled | None, tuple[tuple[Rule, Compiled], ...]]
+"""Rules, and the condition that none of them holds; None where they can only be asked one by one."""
+
+
 class RuleSet:
     """Rules that were compiled together."""
 
-    __slots__ = ("_all", "_compiled", "_folded", "_roots", "_variables")
+    __slots__ = ("_all", "_compiled", "_folded", "_groups", "_roots", "_variables")
 
     def __init__(
         self,
@@ -116,6 +123,7 @@ class RuleSet:
         self._all = all_of_them
         self._folded = folded
         self._roots: tuple[Node, ...] | None = None
+        self._groups: tuple[Group, ...] | None = None
 
     @classmethod
     def compile(
@@ -178,6 +186,36 @@ class RuleSet:
         except (RuntimeError, TypeError, ValueError, OverflowError) as error:
             return tuple(RuleOutcome(rule, Verity.ERROR, str(error)) for rule, _ in self._compiled)
         return tuple(RuleOutcome(rule, *compiled.ask(activation)) for rule, compiled in self._compiled)
+
+    def settled(self, facts: Facts) -> tuple[RuleOutcome, ...]:
+        """
+        Return what of the rules holds or cannot be evaluated, in their order; for policies.
+
+        Of many rules few hold, so some are asked at once whether none does. The negations of a group are true
+        together only if each rule of it is false; where that is not so, each rule is asked.
+        """
+        if self._groups is None:
+            self._groups = tuple(self._grouped())
+        if not self._groups:
+            return ()
+        try:
+            activation = facts.activation(self._variables)
+        except (RuntimeError, TypeError, ValueError, OverflowError):
+            return self.outcomes(facts)
+        found: list[RuleOutcome] = []
+        for none, group in self._groups:
+            if none is not None and none.ask(activation)[0] is Verity.HOLDS:
+                continue
+            outcomes = (RuleOutcome(rule, *compiled.ask(activation)) for rule, compiled in group)
+            found += [outcome for outcome in outcomes if outcome.verity is not Verity.FAILS]
+        return tuple(found)
+
+    def _grouped(self) -> Iterator[Group]:
+        env = environment(self._variables)
+        for begin in range(0, len(self._compiled), _AT_ONCE):
+            group = self._compiled[begin : begin + _AT_ONCE]
+            negated = [f"!({rule.expr}\n)" for rule, _ in group]
+            yield env.compile_joined(negated) if len(group) > 1 else None, group
 
     def all_hold(self, values: Mapping[str, Any]) -> bool:
         """
