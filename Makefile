@@ -33,7 +33,7 @@ TESTS_APART := $(wildcard services/*/tests examples/*/tests)
 # files stay in their order, so that the longest ones begin early.
 TWO_PLATFORMS := -n 2 --dist loadfile --no-loadscope-reorder
 
-.PHONY: help setup lock fmt check run test unit test-full up down simulate chaos bench docs clean
+.PHONY: help setup lock fmt check run test unit test-full up down simulate chaos peers bench bench-full docs clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  \1\t\2/' | expand -t 14
@@ -66,7 +66,7 @@ setup: .venv/.complete ## Make the development environment, or bring it up to da
 	@touch $@
 
 lock: | $(UV) ## Compile the locks from pyproject.toml, and the list of Kafka's jars
-	@for group in dev uv jre build lint; do \
+	@for group in dev uv jre build lint eggai calfkit; do \
 		$(UV) pip compile --quiet --group pyproject.toml:$$group --universal --python-version 3.11 \
 			--generate-hashes --no-header --no-annotate -o requirements/$$group.txt; done
 	@$(UV) pip compile --quiet libs/seamwork/pyproject.toml --extra service --extra otel --universal --python-version 3.11 \
@@ -117,9 +117,25 @@ chaos: setup ## Break a running platform and check the invariants: make chaos SE
 	@$(BIN)/python -m tests.chaos $(if $(SEED),--seed $(SEED)) --rounds $(ROUNDS) --brokers $(BROKERS) \
 		$(if $(PAGE),--keep tests/chaos/results.json --page $(PAGE))
 
-bench: setup ## Measure judging, and crossings side by side with raw Kafka and FastStream: six minutes, on a machine that does nothing else
+# Other makes, each in an environment of its own. The page says loudly which could not be had.
+.tools/peers/%/.complete: requirements/%.txt | $(UV)
+	@test -x .tools/peers/$*/bin/python || $(UV) venv --quiet --python '>=3.11,<3.15' .tools/peers/$*
+	@$(UV) pip install --quiet --python .tools/peers/$*/bin/python --require-hashes -r requirements/$*.txt
+	@touch $@
+
+peers: | $(UV)
+	-@$(MAKE) .tools/peers/eggai/.complete
+	-@$(MAKE) .tools/peers/calfkit/.complete
+
+bench: setup peers ## Measure side by side with raw Kafka and with others, gate by gate: under ten minutes, on a machine that does nothing else
 	@$(BIN)/python -m benchmarks.contracts
-	@$(BIN)/python -m benchmarks
+	@$(BIN)/python -m benchmarks --scale short
+
+CROSSINGS ?= 1000000
+
+bench-full: setup peers ## Measure all of it, with more rounds: an hour, and as long as CROSSINGS take
+	@$(BIN)/python -m benchmarks.contracts
+	@$(BIN)/python -m benchmarks --scale full --crossings $(CROSSINGS)
 
 docs: setup ## Write docs/generated/ and deploy/ from the code and the topic files
 	@$(BIN)/python -m seamwork.cli.pages docs/generated

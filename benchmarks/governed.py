@@ -18,6 +18,7 @@ from seamwork.agent.keyring import PinnedKeys
 from seamwork.bus.port import Log, Partition
 from seamwork.errors import SeamworkError
 from seamwork.grants.stamps import inbox_topic
+from seamwork.platform.supervisor import free_ports
 from seamwork.platform.trust import OPERATOR
 from seamwork.records.parties import AgentRef
 from seamwork.testing.documents import document
@@ -71,20 +72,25 @@ class GovernedRoad:
             self._listening.cancel()
             await asyncio.gather(self._listening, return_exceptions=True)
 
-    async def carry(self, due_ns: int | None = None) -> Carried:
+    async def due(self, due_ns: int) -> Carried:
+        """Begin a task that was due at *due_ns*: waiting for a turn counts."""
+        return await self.carry(due_ns)
+
+    async def carry(self, due_ns: int | None = None, payload: Mapping[str, str] | None = None) -> Carried:
         """
         Begin one task and wait for its answer.
 
         Args:
-            due_ns: When it was to be begun, where a plan said so: waiting for a turn counts.
+            due_ns: When it was to be begun, where a plan said so.
+            payload: What it carries, where that is not the road's.
 
         Raises:
             SeamworkError: It was not carried through; a figure over failures would mean nothing.
         """
         began = time.monotonic_ns() if due_ns is None else due_ns
         begun = await submit(
-            self._log, self._settings, contract=f"{CONTRACT}/1.0.0", payload=self._payload, intent="be measured",
-            to=WORKER, timeout_s=_WITHIN_S, since={},
+            self._log, self._settings, contract=f"{CONTRACT}/1.0.0", payload=payload or self._payload,
+            intent="be measured", to=WORKER, timeout_s=_WITHIN_S, since={},
         )  # fmt: skip
         arrival: asyncio.Future[tuple[int, int]] = asyncio.get_running_loop().create_future()
         if begun.task in self._early:
@@ -128,11 +134,24 @@ class GovernedRoad:
             waiting.set_result(instants)
 
 
+@dataclass(frozen=True)
+class Worker:
+    """The agent's process, and where its metrics are."""
+
+    pid: int
+    port: int
+
+
+def payload_of(size: int) -> dict[str, str]:
+    """Return a payload of *size* bytes as it lies on the wire, braces and name included."""
+    return {"weight": "x" * (size - len('{"weight":""}'))}
+
+
 @asynccontextmanager
 async def governed_road(
     stage: Stage, payload: Mapping[str, str], root: Path
-) -> AsyncIterator[tuple[GovernedRoad, int]]:
-    """Publish what the work needs, start the agent, and yield the road with the agent's process id."""
+) -> AsyncIterator[tuple[GovernedRoad, Worker]]:
+    """Publish what the work needs, start the agent, and yield the road with the agent."""
     await stage.publish(
         document("Policy", "bench-policy"),
         document("Contract", CONTRACT),
@@ -141,9 +160,14 @@ async def governed_road(
     await stage.join(WORKER, accepts=[{"contract": CONTRACT, "versions": "*"}], concurrency=_SEATS)
     home = stage.door.home
     environ = {**os.environ, "SEAMWORK_AGENT_SETTINGS": str(home.agents / f"{WORKER}.toml")}
+    (port,) = free_ports(1)
     with (home.logs / f"{WORKER}.log").open("wb") as log:
         process = subprocess.Popen(  # noqa: ASYNC220  # begun before anything is measured
-            [sys.executable, "-m", "benchmarks.worker"], cwd=root, env=environ, stdout=log, stderr=log
+            [sys.executable, "-m", "benchmarks.worker", str(port)],
+            cwd=root,
+            env=environ,
+            stdout=log,
+            stderr=log,
         )
     road = GovernedRoad(
         await stage.log(f"agent-{OPERATOR}"),
@@ -152,7 +176,7 @@ async def governed_road(
     )
     try:
         await road.start()
-        yield road, process.pid
+        yield road, Worker(process.pid, port)
     finally:
         await road.stop()
         process.terminate()

@@ -1,55 +1,84 @@
 """Write the page that people read from the figures that machines keep."""
 
+import json
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
-from benchmarks.goals import goals
+from benchmarks.goals import Goal, common_goals, goals, missed
+from benchmarks.plots import plots
 
+PARTS = ("sides", "gates", "flat", "memory")
+_BESIDE = ("recovery",)  # measured by a program of its own
 _MB = 1_000_000
 _GB = 1_000_000_000
 
 _HEAD = """\
 # Benchmarks
 
-Written by `make bench` from `results/latest.json`; do not edit.
+Written by `make bench` from `results/`; do not edit.
 
-What a crossing costs through the whole platform, next to what the same broker takes for a plain record and for a
-hop that nobody governs, in the same run. The contestants take turns, round by round, so that what disturbs one
-disturbs the others; the figures are medians over {rounds} rounds. **Compare the ratios: the absolute figures
-belong to one machine at one hour.**
+What a crossing costs through the whole platform, next to what the same broker takes for a plain record, and for
+hops that nobody governs, in the same run. The contestants take turns, round by round, so that what disturbs one
+disturbs the others; figures are medians over the rounds. **Compare the ratios: the absolute figures belong to one
+machine at one hour.**
 
 - *raw*: a record of {payload} bytes, by plain aiokafka, from before `send` (acks=all) until a waiting consumer has
   it. The same by librdkafka (confluent-kafka), and by the log port that every service has.
 - *hop*: two of them with a FastStream subscriber between, in a process of its own, that takes a record and
   publishes it: with the default acknowledgement, which loses what is in hand when the process dies, and with the
   safe one.
+- *EggAI*, *Calfkit*: the same through an agent of each, as its own documentation shows one for Kafka, in a process
+  and an environment of its own, acks=all. EggAI's handler publishes what it gets. Calfkit's client executes and its
+  agent answers, by a model that is a function and costs nothing; 32 at most in flight, for its worker takes one at
+  a time.
 - *handed*: a governed handoff with a payload of {payload} bytes, from before `submit` until the receiving agent's
   function is called, in a process of its own: signed, judged by three gates, tallied, journalled, stamped.
 - *answered*: the same, until the agent's result, judged as well, is back with the initiator. Two crossings.
 
-Broker, services, agent, hop and initiator share the machine's {cores} cores. Each layout of the services (a process
+Broker, services, agents, hops and drivers share the machine's {cores} cores. Each layout of the services (a process
 for each, two, one for all) is a run of its own on a platform of its own.
 """
 
+_PATH = """\
+The stages of a crossing's path, by the metrics that the services and the agent show
+(`seamwork_crossing_age_seconds`, counted from the crossing's append; `seamwork_agent_stage_seconds`). Handoffs and
+results together; quantiles are those of the metrics' buckets.
+"""
+
 _WHERE = """\
-Where it goes, by the services' own metrics while one was in flight: the rest is waiting for the broker to have what
-was decided before the next may rest on it.
+What the services were busy with meanwhile, and how often:
+"""
+
+_GATES = """\
+A process for each service. A gate is taken away as an operator does it: its document is retired, its service
+stopped. The contract validator cannot be taken away: without one nothing is admitted; what it takes is in its
+process's line above. Journals are answered without being written by a patch that is here and nowhere else
+([without_journals](without_journals/sitecustomize.py)). CPU is that of services and broker, in references.
+"""
+
+_FLAT = """\
+Processor time of a crossing in references (`reference.py`), every core in one process on a log in memory
+(`python -m benchmarks.tunnel`), the sizes of one kind in turn; *rules* are ten to a policy, one of which is about
+the work that is measured, as where every team writes policies for its own seams; *live* are tasks handed to an
+agent that has not answered. The band in the plot is the 20 % that are promised.
 """
 
 _TAIL = """
 ## Measure again
 
-`make bench` takes five minutes, brings platforms of its own up in a temporary folder, and writes
-`results/latest.json` and this page. It needs Linux (it reads `/proc`) and a machine that does nothing else: the
-load average above says how far that was so. Nothing is left running. What was tried to make it faster, and what it
-brought, is in [JOURNAL.md](JOURNAL.md); `python -m benchmarks.tunnel` measures the code alone.
+`make bench` takes less than ten minutes, `make bench-full` an hour and as long as a million crossings take
+(`CROSSINGS=100000` for fewer); `python -m benchmarks --only gates` measures one part. Platforms of their own come
+up in a temporary folder, and nothing is left running. It needs Linux (it reads `/proc`), and a machine that does
+nothing else: the load average beside each part says how far that was so. Raw figures are in `results/`. What was
+tried to make it faster, and what it brought, is in [JOURNAL.md](JOURNAL.md); judging alone is measured in
+[CONTRACTS.md](CONTRACTS.md), taking over a partition in [RECOVERY.md](RECOVERY.md).
 
 ## What this is not
 
 One embedded broker with one copy of everything and no fsync per record, as Kafka does by default: figures of a
 cluster with three copies are its own. One kind of task, without delegation, and without policies that look at the
-payload. Not measured: EggAI and Calfkit beside it, each gate or the journals taken away, the cost by size of
-catalog and number of live tasks, other counts of partitions, a million crossings, payloads of 10 KB.
+payload.
 """
 
 _CALLED = {
@@ -58,60 +87,153 @@ _CALLED = {
     "port": "raw, the platform's own client",
     "hop_default": "hop, default acknowledgement",
     "hop_safe": "hop, safe acknowledgement",
+    "eggai": "EggAI, ungoverned",
+    "calfkit": "Calfkit, ungoverned",
     "handed": "handed",
     "answered": "answered",
     "governed_crossings": "governed crossings",
 }
+_PEERS = {"eggai": "EggAI", "calfkit": "Calfkit"}
+
+
+def kept(results: Path) -> dict[str, Any]:
+    """Return what is kept of each part."""
+    return {
+        part: json.loads((results / f"{part}.json").read_text(encoding="utf-8"))
+        for part in (*PARTS, *_BESIDE)
+        if (results / f"{part}.json").exists()
+    }
+
+
+def write(folder: Path, found: Mapping[str, Any]) -> str:
+    """Write plots and page into *folder*; return the page."""
+    (folder / "plots").mkdir(exist_ok=True)
+    for name, drawn in plots(found).items():
+        (folder / "plots" / name).write_text(drawn, encoding="utf-8")
+    text = page(found)
+    (folder / "README.md").write_text(text, encoding="utf-8")
+    return text
 
 
 def page(found: Mapping[str, Any]) -> str:
     """Return the page as Markdown."""
-    machine, settings, layouts = found["machine"], found["settings"], found["layouts"]
-    head = _HEAD.format(payload=settings["payload_bytes"], cores=machine["cores"], rounds=settings["rounds"])
-    measured = (
-        f"Measured {found['measured_at']}: {machine['processor']}, {machine['cores']} cores, "
-        f"{machine['memory_bytes'] / _GB:.0f} GB, {machine['system']}, Python {machine['python']}; load average "
-        f"{machine['load_before']} before and {machine['load_after']} after."
-    )
-    lines = [head, measured, "", "## The goals", "", *_goals(layouts)]
+    sides = found["sides"]
+    cores, settings, layouts = sides["machine"]["cores"], sides["settings"], sides["layouts"]
+    lines = [
+        _HEAD.format(payload=settings["payload_bytes"], cores=cores),
+        _described(sides),
+        *_smoke(found),
+        *_absent(layouts),
+        "", "## The goals", "", *_goals(found, layouts),
+        "", "![Throughput and lateness against offered load](plots/load.svg)",
+        "", "![How old a crossing is at each stage](plots/stages.svg)",
+    ]  # fmt: skip
     for name, layout in layouts.items():
-        lines += [
-            "", f"## Layout `{name}`", "",
-            *_latencies(layout), "",
-            _opened(layout["open_loop"]), "",
-            f"With {settings['in_flight']} in flight:", "",
-            *_throughput(layout), "",
-            "Processor time per crossing meanwhile, and memory at the end of the run:", "",
-            *_processes(layout), "",
-            _busy(layout, machine["cores"]), "",
-            _WHERE.rstrip(), "",
-            *_stages(layout),
-        ]  # fmt: skip
+        lines += ["", f"## Layout `{name}`", "", *_layout(layout, settings, cores)]
+    parts = {"gates": _gates, "flat": _flat, "memory": _memory}
+    titles = {
+        "gates": "Each gate taken away, and the journals",
+        "flat": "What size costs",
+        "memory": "Memory over time",
+    }
+    for part, told in parts.items():
+        lines += ["", f"## {titles[part]}", ""]
+        lines += (
+            told(found[part])
+            if part in found
+            else [f"**Not measured**: `python -m benchmarks --only {part}`."]
+        )
     return "\n".join((*lines, _TAIL))
 
 
-def _goals(layouts: Mapping[str, Any]) -> list[str]:
-    by_layout = [goals(layout) for layout in layouts.values()]
+def _described(part: Mapping[str, Any]) -> str:
+    machine = part["machine"]
+    return (
+        f"{_measured(part)}: {machine['processor']}, {machine['cores']} cores, "
+        f"{machine['memory_bytes'] / _GB:.0f} GB, {machine['system']}, Python {machine['python']}."
+    )
+
+
+def _smoke(found: Mapping[str, Any]) -> list[str]:
+    only = [part for part in PARTS if found.get(part, {}).get("scale") == "smoke"]
+    if not only:
+        return []
+    return [
+        "",
+        f"**Scale `smoke`, on a busy machine: {', '.join(only)}. It shows that all is measured, and no figure.**",
+    ]
+
+
+def _measured(part: Mapping[str, Any]) -> str:
+    load = part["machine"]
+    return (
+        f"Measured {part['measured_at']} at {part['revision']}, scale `{part['scale']}`, in {part['took_s']} s, "
+        f"load average {load['load_before']} before and {load['load_after']} after"
+    )
+
+
+def _absent(layouts: Mapping[str, Any]) -> list[str]:
+    lines = []
+    for name, layout in layouts.items():
+        for peer, told in layout["peers"].items():
+            if told["missing"] is not None:
+                lines += [
+                    "",
+                    f"**{_PEERS[peer]} {told['version']} was NOT measured** in layout `{name}`: {told['missing']}",
+                ]
+    if not lines:
+        told = next(iter(layouts.values()))["peers"]
+        lines = ["", ", ".join(f"{_PEERS[peer]} {one['version']}" for peer, one in told.items()) + "."]
+    return lines
+
+
+def _goals(found: Mapping[str, Any], layouts: Mapping[str, Any]) -> list[str]:
+    by_layout = {name: goals(layout) for name, layout in layouts.items()}
     rows = [
         f"| goal | bound | {' | '.join(f'`{name}`' for name in layouts)} |",
         "|---|---:|" + "---:|" * len(layouts),
     ]
-    for same in zip(*by_layout, strict=True):
-        bound = f"{'at least' if same[0].at_least else 'at most'} {same[0].bound:.0f}{same[0].unit}"
-        rows.append(f"| {same[0].says} | {bound} | {' | '.join(one.cell() for one in same)} |")
+    rows += [
+        f"| {same[0].says} | {same[0].limit()} | {' | '.join(one.cell() for one in same)} |"
+        for same in zip(*by_layout.values(), strict=True)
+    ]
+    common = common_goals(found)
+    rows += ["", "| whatever the layout | bound | |", "|---|---:|---:|"]
+    rows += [f"| {goal.says} | {goal.limit()} | {goal.cell()} |" for goal in common]
+    best = [_best(same) for same in zip(*by_layout.values(), strict=True)]
+    misses = missed([*best, *common])
+    rows += [
+        "",
+        f"Missed in every layout, or not measured: {'; '.join(misses)}." if misses else "None is missed.",
+    ]
     return rows
 
 
-def _opened(one: Mapping[str, Any]) -> str:
-    return (
-        f"At half of the maximum, {one['tasks_per_s']:.0f} tasks a second begun at a fixed pace and timed from "
-        f"when each was due: handed p50 {one['handed_p50_ms']:.1f} ms, p99 {one['handed_p99_ms']:.1f} ms "
-        f"({one['tasks']} tasks)."
-    )
+def _best(same: tuple[Goal, ...]) -> Goal:
+    return next((goal for goal in same if goal.met), same[0])
 
 
-def _latencies(found: Mapping[str, Any]) -> list[str]:
-    latency = found["latency_ms"]
+def _layout(layout: Mapping[str, Any], settings: Mapping[str, Any], cores: int) -> list[str]:
+    large = layout["large"]
+    return [
+        *_latencies(layout["latency_ms"]), "",
+        f"With {settings['in_flight']} in flight:", "",
+        *_throughput(layout["throughput_per_s"]), "",
+        "At a fixed pace, timed from when each was due (open loop):", "",
+        *_load(layout["load"]), "",
+        f"With payloads of {settings['large_bytes']:,} bytes:", "",
+        *_large(large), "",
+        "Processor time per crossing with many in flight, and memory at the end of the run:", "",
+        *_processes(layout), "",
+        _busy(layout, cores), "",
+        _PATH,
+        *_path(layout["path"]), "",
+        _WHERE,
+        *_stages(layout["stages"]),
+    ]  # fmt: skip
+
+
+def _latencies(latency: Mapping[str, Any]) -> list[str]:
     raw, fast = latency["raw"]["p50"], latency["librdkafka"]["p50"]
     rows = [
         "| one in flight | p50 | p99 | p50 ÷ raw | p50 ÷ librdkafka | p50 of each round |",
@@ -126,9 +248,54 @@ def _latencies(found: Mapping[str, Any]) -> list[str]:
     return rows
 
 
-def _stages(found: Mapping[str, Any]) -> list[str]:
+def _throughput(per_s: Mapping[str, Any]) -> list[str]:
+    crossings = per_s["governed_crossings"]["median"]
+    rows = ["| | a second | governed crossings ÷ it | each round |", "|---|---:|---:|---|"]
+    for name, one in per_s.items():
+        rounds = ", ".join(f"{value:.0f}" for value in one["by_round"])
+        rows.append(f"| {_CALLED[name]} | {one['median']:.0f} | {crossings / one['median']:.2f} | {rounds} |")
+    return rows
+
+
+def _load(rows: list[Mapping[str, Any]]) -> list[str]:
+    return [
+        "| of the maximum | offered, crossings a second | done | handed p50 | handed p99 | tasks |",
+        "|---:|---:|---:|---:|---:|---:|",
+        *(
+            f"| {row['share']:.0%} | {2 * row['offered_tasks_per_s']:.0f} | {2 * row['done_tasks_per_s']:.0f} "
+            f"| {row['handed_p50_ms']:.1f} ms | {row['handed_p99_ms']:.1f} ms | {row['tasks']} |"
+            for row in rows
+        ),
+    ]
+
+
+def _large(large: Mapping[str, Any]) -> list[str]:
+    latency, per_s = large["latency_ms"], large["throughput_per_s"]
+    rows = ["| | p50 | p99 | p50 ÷ raw | a second |", "|---|---:|---:|---:|---:|"]
+    for name, one in latency.items():
+        fast = per_s.get(name) or (per_s["governed_crossings"] if name == "handed" else None)
+        rate = f"{fast['median']:.0f}" if fast else ""
+        ratio = one["p50"] / latency["raw"]["p50"]
+        rows.append(f"| {_CALLED[name]} | {one['p50']:.1f} ms | {one['p99']:.1f} ms | {ratio:.1f} | {rate} |")
+    rounds = len(latency["raw"]["p50_by_round"])
+    return [*rows, "", f"Rounds: {rounds}. A second, with many in flight; beside *handed* stand crossings."]
+
+
+def _path(rows: list[Mapping[str, Any]]) -> list[str]:
+    return [
+        "| stage | whose | mean | p50 | p99 | crossings |",
+        "|---|---|---:|---:|---:|---:|",
+        *(
+            f"| {row['stage']} | {row['whose']} | {row['mean_ms']:.1f} ms | {row['p50_ms']:.1f} ms "
+            f"| {row['p99_ms']:.1f} ms | {row['count']} |"
+            for row in rows
+        ),
+    ]
+
+
+def _stages(stages: list[Mapping[str, Any]]) -> list[str]:
     by_service: dict[str, dict[str, str]] = {}
-    for one in found["stages"]:
+    for one in stages:
         said = f"{one['ms']:.1f} ms, {one['per_crossing']:.1f} times"
         by_service.setdefault(one["service"], {})[one["stage"]] = said
     names = ("decide", "append", "publish", "write")
@@ -140,11 +307,18 @@ def _stages(found: Mapping[str, Any]) -> list[str]:
     return [*rows, "", "Mean time of a batch, and batches for each crossing. `append` is the journal's."]
 
 
-def _throughput(found: Mapping[str, Any]) -> list[str]:
-    rows = ["| | a second | each round |", "|---|---:|---|"]
-    for name, one in found["throughput_per_s"].items():
-        rounds = ", ".join(f"{value:.0f}" for value in one["by_round"])
-        rows.append(f"| {_CALLED[name]} | {one['median']:.0f} | {rounds} |")
+def _processes(found: Mapping[str, Any]) -> list[str]:
+    cpu, memory = found["cpu_ms_per_crossing"], found["memory_bytes"]
+    rows = ["| process | CPU per crossing | resident | at most |", "|---|---:|---:|---:|"]
+    rows += [
+        f"| {name} | {cpu[name]:.2f} ms | {memory[name]['resident'] / _MB:.0f} MB "
+        f"| {memory[name]['peak'] / _MB:.0f} MB |"
+        for name in cpu
+    ]
+    total = sum(one["resident"] for one in memory.values())
+    services = sum(one["resident"] for one in memory.values() if one["service"])
+    rows.append(f"| all | {sum(cpu.values()):.2f} ms | {total / _MB:.0f} MB | |")
+    rows.append(f"| of these, the services | | {services / _MB:.0f} MB | |")
     return rows
 
 
@@ -157,14 +331,56 @@ def _busy(found: Mapping[str, Any], of: int) -> str:
     )
 
 
-def _processes(found: Mapping[str, Any]) -> list[str]:
-    cpu, memory = found["cpu_ms_per_crossing"], found["memory_bytes"]
-    rows = ["| process | CPU per crossing | resident | at most |", "|---|---:|---:|---:|"]
-    rows += [
-        f"| {name} | {cpu[name]:.2f} ms | {memory[name]['resident'] / _MB:.0f} MB "
-        f"| {memory[name]['peak'] / _MB:.0f} MB |"
-        for name in cpu
+def _gates(found: Mapping[str, Any]) -> list[str]:
+    whole = found["variants"]["all"]
+    rows = [
+        "| gates | handed p50 | ÷ all | crossings a second | ÷ all | CPU a crossing | ÷ all |",
+        "|---|---:|---:|---:|---:|---:|---:|",
     ]
-    total = sum(one["resident"] for one in memory.values())
-    rows.append(f"| all | {sum(cpu.values()):.2f} ms | {total / _MB:.0f} MB | |")
-    return rows
+    for variant, one in found["variants"].items():
+        cells = [
+            cell
+            for name, digits, unit in (
+                ("handed_p50_ms", 1, " ms"),
+                ("crossings_per_s", 0, ""),
+                ("cpu_references", 1, ""),
+            )
+            for cell in (
+                f"{one[name]['median']:.{digits}f}{unit}",
+                f"{one[name]['median'] / whole[name]['median']:.2f}",
+            )
+        ]
+        rows.append(f"| {variant} | {' | '.join(cells)} |")
+    return [_GATES, f"{_measured(found)}; {found['rounds']} rounds.", "", *rows]
+
+
+def _flat(found: Mapping[str, Any]) -> list[str]:
+    rows = [
+        "| | references a crossing, by size | largest median ÷ that of the smallest size |",
+        "|---|---|---:|",
+    ]
+    for kind, one in found["sizes"].items():
+        said = "; ".join(
+            f"{int(size):,}: {told['median']:.1f} ({min(told['by_round']):.1f} to {max(told['by_round']):.1f})"
+            for size, told in one["references"].items()
+        )
+        rows.append(f"| {kind} | {said} | {one['most_over_smallest']:.2f} |")
+    return [
+        _FLAT,
+        f"{_measured(found)}; {found['rounds']} rounds of {found['tasks_a_round']} tasks.",
+        "", "![What a crossing costs by size](plots/flat.svg)", "", *rows,
+    ]  # fmt: skip
+
+
+def _memory(found: Mapping[str, Any]) -> list[str]:
+    held = ", ".join(f"{count:.0f} {of}" for of, count in sorted(found["remembered"].items()))
+    grown = (
+        f"All services together {found['all_services_bytes'] / _MB:.0f} MB at the end; over the last third of the "
+        f"run {found['grown_bytes'] / _MB:+.1f} MB against the third before. When all tasks had ended the router's "
+        f"state held {held}: ids are remembered until the redelivery horizon, tasks are not."
+    )
+    return [
+        f"{_measured(found)}: {found['crossings']:,} crossings, a process for each service.",
+        "", "![Memory over time](plots/memory.svg)", "",
+        grown,
+    ]  # fmt: skip

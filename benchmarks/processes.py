@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from seamwork.errors import MisconfiguredError
+from seamwork.testing.stage import Stage
 
 _KB = 1024
 _UTIME, _STIME = 11, 12  # fields 14 and 15 of proc_pid_stat(5), counted after the name in brackets
@@ -42,6 +43,30 @@ def taken(pid: int) -> Taken:
         resident_bytes=int(numbers["VmRSS"].split()[0]) * _KB,
         peak_bytes=int(numbers["VmHWM"].split()[0]) * _KB,
         cpu_s=cpu_ticks / os.sysconf("SC_CLK_TCK"),
+    )
+
+
+def service_pids(stage: Stage) -> dict[str, int]:
+    """Return the processes that hold the services, by name."""
+    return {name: one.pid for name, one in stage.running.supervisor.processes.items() if one.pid}
+
+
+def broker_pid(home: Path) -> int:
+    """
+    Find the embedded broker's process.
+
+    Raises:
+        MisconfiguredError: There is none; nothing else is measured.
+    """
+    for listed in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            words = listed.read_bytes().split(b"\0")
+        except OSError:
+            continue  # it ended meanwhile
+        if words[0].endswith(b"java") and any(str(home).encode() in word for word in words):
+            return int(listed.parent.name)
+    raise MisconfiguredError(
+        "the broker's process is not to be found; the benchmark measures an embedded one"
     )
 
 

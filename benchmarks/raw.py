@@ -62,9 +62,13 @@ class RawRoad:
         async with asyncio.timeout(_WITHIN_S):
             return await arrival - began
 
+    def _key(self, record: Any) -> bytes:
+        key: bytes = record.key
+        return key
+
     async def _read(self) -> None:
         async for record in self._consumer:
-            arrival = self._sent.pop(record.key, None)
+            arrival = self._sent.pop(self._key(record), None)
             if arrival is not None and not arrival.done():
                 arrival.set_result(time.monotonic_ns())
 

@@ -5,7 +5,10 @@ A process of its own, as agents are. The monotonic clock is the machine's, so it
 those of the process that began the task.
 """
 
+import sys
 import time
+
+from prometheus_client import start_http_server
 
 from seamwork.agent import Agent
 
@@ -20,4 +23,5 @@ async def work(payload: dict[str, str]) -> dict[str, int]:
 
 
 if __name__ == "__main__":
+    start_http_server(int(sys.argv[1]), addr="127.0.0.1")  # as an author shows an agent's metrics
     worker.run()

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from benchmarks.page import page as benchmark_page
 
 from seamwork.broker.principal import SERVICES
 from seamwork.broker.topics import load_topic_specs
@@ -58,13 +57,6 @@ def test_what_is_deployed_is_what_the_code_describes() -> None:
     }
 
     assert wanted == there, "run `make docs` and commit what it writes"
-
-
-def test_the_benchmarks_page_shows_the_figures_that_were_kept() -> None:
-    """Whoever changes its words writes it again; the figures stay those that were measured."""
-    kept = json.loads((ROOT / "benchmarks" / "results" / "latest.json").read_text(encoding="utf-8"))
-
-    assert benchmark_page(kept) == (ROOT / "benchmarks" / "README.md").read_text(encoding="utf-8")
 
 
 def test_nothing_else_lies_among_the_pages(made: dict[str, str]) -> None:
