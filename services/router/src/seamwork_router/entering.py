@@ -153,14 +153,13 @@ def _vouches(live: Live, verdict: Verdict) -> bool:
 
 def _enter(scene: Scene, verdict: Verdict) -> tuple[Scene, list[ev.Event], bool]:
     facts = scene.facts
-    tally = tally_of(scene)
     denied = counted_as(verdict, VALIDATOR, scene.enforcement) == "DENY"
     misplaced = first_problem(_PLACE, scene)
     known = known_as(scene.state, facts)
     if misplaced is not None and (known is not None or not denied):
         # A replay is no repeat: what came too late, or elsewhere, is not answered with an earlier outcome.
         why = Problem(verdict.rule, verdict.reason, verdict.gate) if denied else misplaced
-        return scene, list(refuse(scene, tally, why, verified=True)), True
+        return scene, list(refuse(scene, tally_of(scene), why, verified=True)), True
     if known is not None:
         return scene, list(_again(scene, known)), True
     claim = ev.Claimed(offset=facts.offset, at=scene.now, joins=False)
@@ -172,7 +171,7 @@ def _enter(scene: Scene, verdict: Verdict) -> tuple[Scene, list[ev.Event], bool]
         problem = begun
     if problem is not None:
         scene = _claimed(scene)
-        return scene, [claim, *refuse(scene, tally, problem, verified=True)], True
+        return scene, [claim, *refuse(scene, tally_of(scene), problem, verified=True)], True
     joins = ev.Claimed(offset=facts.offset, at=scene.now, joins=True)
     if isinstance(begun, ev.TaskOpened):
         return _claimed(scene, opened(begun)), [begun, joins], False

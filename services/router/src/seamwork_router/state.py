@@ -201,8 +201,9 @@ def _arm_live(state: State, offset: int) -> None:
 def _judging_due(live: Live) -> int | None:
     if not live.required:
         return live.seen_at + NOT_READY_MS
-    if live.missing:
-        return min(live.asked.get(gate, live.seen_at) for gate in live.missing)
+    missing = live.missing
+    if missing:
+        return min(live.asked.get(gate, live.seen_at) for gate in missing)
     return live.until or None
 
 
