@@ -33,7 +33,7 @@ TESTS_APART := $(wildcard services/*/tests examples/*/tests)
 # files stay in their order, so that the longest ones begin early.
 TWO_PLATFORMS := -n 2 --dist loadfile --no-loadscope-reorder
 
-.PHONY: help setup lock fmt check run test unit test-full up down simulate chaos peers bench bench-full docs clean
+.PHONY: help setup lock fmt check run test unit test-full up down simulate chaos overload peers bench bench-full docs clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  \1\t\2/' | expand -t 14
@@ -116,6 +116,11 @@ BROKERS ?= 3
 chaos: setup ## Break a running platform and check the invariants: make chaos SEED=7 ROUNDS=2 BROKERS=3
 	@$(BIN)/python -m tests.chaos $(if $(SEED),--seed $(SEED)) --rounds $(ROUNDS) --brokers $(BROKERS) \
 		$(if $(PAGE),--keep tests/chaos/results.json --page $(PAGE))
+
+MINUTES ?= 3
+
+overload: setup ## Begin ten times as many tasks as can be done, for minutes: make overload MINUTES=3
+	@$(BIN)/python -m tests.chaos.overload --minutes $(MINUTES) $(if $(PAGE),--page $(PAGE))
 
 # Other makes, each in an environment of its own. The page says loudly which could not be had.
 .tools/peers/%/.complete: requirements/%.txt | $(UV)

@@ -5,21 +5,26 @@ import json
 import os
 import signal
 import sys
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random  # noqa: TID251  # a seed makes a run
 
 from tests.chaos.agent import BOSS, CHIEF, WORKER
 from tests.chaos.cluster import Broker, Cluster
 from tests.chaos.load import Load
+from tests.chaos.next_release import CHANGES, next_service
 from tests.chaos.readings import Whole
 
 from seamwork.bus.kafka import KafkaLog
 from seamwork.bus.port import Confirmed, Partition
+from seamwork.platform.replay import Replay, Trusted
 from seamwork.platform.services import service_environ
 from seamwork.platform.supervisor import Supervisor, free_ports, service_modules
 from seamwork.records.wire import Outgoing
+from seamwork.runtime import MachineSpec, Site
+from seamwork.runtime.exits import MISCONFIGURED
+from seamwork.settings.environment import read_settings
 from seamwork.testing.puppet import new_id
 from seamwork.testing.stage import Stage
 
@@ -31,6 +36,8 @@ _FLOOD_S = 6
 _FLOOD_PER_TENTH = 25
 _FLOOD_WITHIN_S = 900.0
 _MOST_MB = 400
+_READY_S = 60.0
+_UPGRADED_WITHIN_S = 180.0
 SHARED = ("contract-validator", "policy-engine", "router", "approval-workflow", "cost-cap")
 """Services of which several instances may run; the audit sink and the notifier keep a file."""
 
@@ -44,6 +51,7 @@ class Scene:
     load: Load
     dice: Random
     whole: Whole
+    upgraded: set[str] = field(default_factory=set)
 
     async def read(self) -> None:
         """Read the log as far as it goes, before any of it is deleted."""
@@ -67,6 +75,8 @@ class Scene:
             environ = service_environ(self.stage.door, name, port)
             logs = self.stage.door.home.logs / f"{known}.log"
             self.services.add(known, service_modules()[name], environ, logs, port)
+        if name in self.upgraded:
+            self.services.processes[known].command = next_release(name)
         await self.services.start(known)
         return known
 
@@ -256,6 +266,91 @@ async def tidy(scene: Scene) -> str:
     return f"{sum(one['gone'] for one in json.loads(said))} offsets"
 
 
+async def upgrade(scene: Scene) -> str:
+    """
+    Replace every service by its next release, one after the other, two of them at work at once where possible.
+
+    Afterwards the new code replays what the old wrote and decides it again, and the old code refuses to start.
+    """
+    names = sorted(service_modules())
+    for name in names:
+        scene.upgraded.add(name)
+        second = await scene.add_service(name) if name in SHARED else None
+        if second is not None:
+            await scene.services.ready([second], _READY_S)
+        await scene.services.stop(name)
+        scene.services.processes[name].command = next_release(name)
+        await scene.services.start(name)
+        await scene.services.ready([name], _READY_S)
+        if second is not None:
+            await scene.services.stop(second)
+    # Of every fifth a person must agree first, so each machine has something to write.
+    tasks = set(await asyncio.gather(*(scene.load.begin() for _ in range(5))))
+    left = await scene.load.until_ended(tasks, _UPGRADED_WITHIN_S)
+    commits = await replayed(scene)
+    await refused(scene, (*CHANGES, "audit-sink"))
+    if left:
+        raise RuntimeError(f"{len(left)} of 5 tasks have not ended after the upgrade")
+    return f"{len(names)} services, {commits} commits replayed"
+
+
+async def replayed(scene: Scene) -> int:
+    """Decide every journal again by the next release's code; return how many commits there were."""
+    commits = 0
+    door = scene.stage.door
+    log = await scene.stage.log("tools")
+    site = Site(platform=door.identity.id, partitions=door.identity.partitions)
+    trusted = Trusted(platform=door.identity.id, root_public=door.identity.root_public)
+    for name in CHANGES:
+        shape = next_service(name)
+        spec = shape.build(read_settings(shape.settings, name, {}), site)
+        assert isinstance(spec, MachineSpec)
+        for number in range(await log.partitions_of(spec.journal) or 0):
+            found = await Replay(log, spec, number, trusted).run(verify=True)
+            # What retention has deleted cannot be decided again; what it came to is in the journal.
+            wrong = [one.what for one in found.differences if "not in its topic any more" not in one.what]
+            wrong += [f"the snapshot at {one.next_offset}" for one in found.snapshots if not one.equal]
+            if wrong:
+                raise RuntimeError(f"{found.place}, replayed by the next release: {wrong[:3]}")
+            commits += found.commits
+    return commits
+
+
+async def refused(scene: Scene, names: Sequence[str]) -> None:
+    """Let the releases before start on what the present ones wrote: each must refuse, by its name for that."""
+    await scene.services.stop_all(names)
+    try:
+        codes = await asyncio.gather(*(_run_old(scene, name) for name in names))
+    finally:
+        for name in names:
+            await scene.services.start(name)
+    await scene.services.ready(names, _READY_S)
+    wrong = {name: code for name, code in zip(names, codes, strict=True) if code != MISCONFIGURED}
+    if wrong:
+        raise RuntimeError(f"releases that did not refuse what a newer one had written: {wrong}")
+
+
+async def _run_old(scene: Scene, name: str) -> int:
+    (port,) = free_ports(1)
+    with (scene.stage.door.home.logs / f"{name}-old.log").open("ab") as log:
+        process = await asyncio.create_subprocess_exec(
+            sys.executable, "-m", service_modules()[name], stdin=asyncio.subprocess.DEVNULL, stdout=log, stderr=log,
+            env=service_environ(scene.stage.door, name, port),
+        )  # fmt: skip
+        try:
+            async with asyncio.timeout(_READY_S):
+                return await process.wait()
+        finally:
+            if process.returncode is None:
+                process.kill()
+                await process.wait()
+
+
+def next_release(name: str) -> tuple[str, ...]:
+    """Return the command of a service's next release."""
+    return (sys.executable, "-m", "tests.chaos.next_release", name)
+
+
 async def delete_old(scene: Scene) -> str:
     """Delete from the topics of the path of work what retention may: what was over for a while and is audited."""
     await asyncio.sleep(_OVER_S)
@@ -277,7 +372,7 @@ async def delete_old(scene: Scene) -> str:
 async def flood(scene: Scene) -> str:
     """Begin ten times as many tasks as can be done in that time, and wait until every one has ended."""
     peaks: dict[str, int] = {}
-    looking = asyncio.create_task(_look_at_memory(scene, peaks))
+    looking = asyncio.create_task(look_at_memory(scene, peaks))
     try:
         tasks: set[str] = set()
         for _ in range(_FLOOD_S * 10):
@@ -294,7 +389,8 @@ async def flood(scene: Scene) -> str:
     return f"{len(tasks)} tasks, {len(left)} not ended, at most {most} MB ({name})"
 
 
-async def _look_at_memory(scene: Scene, peaks: dict[str, int]) -> None:
+async def look_at_memory(scene: Scene, peaks: dict[str, int]) -> None:
+    """Note the most that each service takes (MB), until cancelled."""
     while True:
         for name, process in scene.services.processes.items():
             if process.pid is not None:
@@ -316,7 +412,7 @@ FAULTS: dict[str, Fault] = {
     for one in (
         kill_service, zombie_service, kill_broker, kill_agent, cut_connections, fill_disk, poison, zombie_agent,
         scale_service, kill_audit_sink, delay_connections, restart_broker, scale_agent, hold_connections,
-        freeze_broker, kill_all_services, tidy, delete_old, flood,
+        freeze_broker, kill_all_services, tidy, delete_old, flood, upgrade,
     )
 }  # fmt: skip
 WITH_THREE: dict[str, Fault] = {"isolate-broker": isolate_broker}

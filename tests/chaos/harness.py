@@ -98,7 +98,7 @@ async def run(  # what whoever starts it may choose
     try:
         say(f"starting {brokers} broker(s)")
         await cluster.start()
-        with _given(cluster):
+        with given(cluster):
             say("starting the platform")
             stage = Stage(await bring_up(PlatformHome(folder / "platform")))
             whole = Whole()
@@ -112,7 +112,7 @@ async def run(  # what whoever starts it may choose
                                 await stack.enter_async_context(auditing(stage, load.until_ended))
                             ).found
                         await _break(scene, faults, report, say, calm_s)
-                    await _audited(stage, cluster)
+                    await audited(stage, cluster)
                     report.exits = watch.counted()
             finally:
                 await stage.close()
@@ -151,7 +151,7 @@ async def _break(scene: Scene, faults: Sequence[str], report: Report, say: Say, 
     report.unfinished = sorted(await load.until_ended(set(load.sent), _RECOVERY_S))
 
 
-async def _audited(stage: Stage, cluster: Cluster) -> None:
+async def audited(stage: Stage, cluster: Cluster) -> None:
     """Wait until nothing is published any more and the audit sink stands at the end of every topic."""
     log = await stage.log("audit-sink")
     before: dict[Partition, int] = {}
@@ -212,7 +212,7 @@ class _Exits:
 
 
 @contextmanager
-def _given(cluster: Cluster) -> Iterator[None]:
+def given(cluster: Cluster) -> Iterator[None]:
     """Tell the platform of the cluster as an operator would."""
     access = cluster.access
     told = {

@@ -18,11 +18,12 @@ from seamwork.agent.post import post
 from seamwork.bus.kafka import KafkaLog
 from seamwork.bus.port import Partition
 from seamwork.clock import SystemClock
+from seamwork.documents.agent import MOST_TASKS
 from seamwork.errors import OutcomeUnknownError, RetryableError
 from seamwork.ids import derived, uuid7
 from seamwork.platform.people import signed
 from seamwork.platform.supervisor import Supervisor
-from seamwork.records.decision import TaskEnded
+from seamwork.records.decision import Dispatched, Held, Refused, TaskEnded
 from seamwork.records.parties import AgentRef, ContractRef, Target
 from seamwork.records.people import ApprovalRequest, Reply
 from seamwork.records.wire import Outgoing, Received, read
@@ -43,6 +44,7 @@ _ASK = {
     "approvers": {"roles": ["clerk"], "count": 1},
 }
 _POLL_S = 0.1
+_ANSWERS = (Dispatched, Held, Refused)
 
 
 class Load:
@@ -52,11 +54,19 @@ class Load:
     Attributes:
         sent: The roots that were confirmed: crossing by task.
         ended: The tasks that have ended, as ``decisions`` says.
+        refused: Of the tasks whose roots were refused, by which rule.
+        answered_s: How long it took until a task's root was dispatched, held or refused.
     """
 
-    def __init__(self, stage: Stage, inner: KafkaAccess, deadline_s: float) -> None:
+    def __init__(
+        self, stage: Stage, inner: KafkaAccess, deadline_s: float, most_tasks: int = MOST_TASKS
+    ) -> None:
         self.sent: dict[str, str] = {}
         self.ended: set[str] = set()
+        self.refused: dict[str, str] = {}
+        self.answered_s: dict[str, float] = {}
+        self._most_tasks = most_tasks
+        self._begun: dict[str, tuple[str, float]] = {}
         self.agents = Supervisor()
         self.notes = stage.door.home.root / "runs.txt"
         self.told = asyncio.Condition()
@@ -75,7 +85,7 @@ class Load:
         await self._stage.cast(
             {
                 CHIEF: {"accepts": accepts, "authority": {"depth": 3}, "initiator": True, "budget": "chaos"},
-                BOSS: {"accepts": accepts, "authority": {"depth": 3}},
+                BOSS: {"accepts": accepts, "authority": {"depth": 3}, "mostTasks": self._most_tasks},
                 WORKER: {"accepts": accepts},
             },
             document("Policy", "permissive"),
@@ -133,10 +143,11 @@ class Load:
     async def begin(self) -> str:
         """Begin a task and return its id once its root is confirmed, however long that takes."""
         record = self.root()
+        task, crossing = record.key.decode(), read_back(record)
+        self._begun[task] = (crossing, time.monotonic())
         await post(await self._stage.log(f"agent-{CHIEF}"), record)
-        found = read_back(record)
-        self.sent[record.key.decode()] = found
-        return record.key.decode()
+        self.sent[task] = crossing
+        return task
 
     async def keep_beginning(self, every_s: float, at_most: int) -> None:
         """Begin tasks until cancelled, with no more than *at_most* under way."""
@@ -166,12 +177,24 @@ class Load:
                     received = read(raw, self._stage.platform)
                     if isinstance(received, Received) and isinstance(received.record, TaskEnded):
                         self.ended.add(str(received.record.task))
+                    elif isinstance(received, Received) and isinstance(received.record, _ANSWERS):
+                        self._answered(received.record)
                     elif isinstance(received, Received) and isinstance(received.record, ApprovalRequest):
                         self._agree(received.record)
                 self._positions[place] = end
             async with self.told:
                 self.told.notify_all()
             await asyncio.sleep(_POLL_S)
+
+    def _answered(self, decision: Dispatched | Held | Refused) -> None:
+        """Note what became of a root."""
+        task = decision.task
+        crossing, began = self._begun.get(task or "", (None, 0.0))
+        if task is None or crossing != decision.crossing:
+            return
+        self.answered_s.setdefault(task, time.monotonic() - began)
+        if isinstance(decision, Refused):
+            self.refused[task] = decision.rule
 
     def _agree(self, request: ApprovalRequest) -> None:
         """Let the clerk agree to exactly this action, through whatever is broken just now."""
@@ -201,11 +224,16 @@ class Load:
             await asyncio.sleep(_POLL_S)
 
     async def until_ended(self, tasks: set[str], within_s: float) -> set[str]:
-        """Wait until all these have ended; returns those that have not, when the time is up."""
+        """Wait until all these are over; returns those that are not, when the time is up."""
         with suppress(TimeoutError):
             async with asyncio.timeout(within_s), self.told:
-                await self.told.wait_for(lambda: tasks <= self.ended)
-        return tasks - self.ended
+                await self.told.wait_for(lambda: tasks <= self.over)
+        return tasks - self.over
+
+    @property
+    def over(self) -> set[str]:
+        """The tasks that have ended, and those that were refused."""
+        return self.ended | self.refused.keys()
 
     async def recovered(self, within_s: float) -> float | None:
         """Begin a task and return how long it took to its end (s); None if longer than *within_s*."""
@@ -225,9 +253,11 @@ def read_back(record: Outgoing) -> str:
 
 
 @asynccontextmanager
-async def loaded(stage: Stage, inner: KafkaAccess, deadline_s: float) -> AsyncIterator[Load]:
-    """Have agents work while in here."""
-    load = Load(stage, inner, deadline_s)
+async def loaded(
+    stage: Stage, inner: KafkaAccess, deadline_s: float, most_tasks: int = MOST_TASKS
+) -> AsyncIterator[Load]:
+    """Have agents work while in here, of which the one that is asked has *most_tasks* wait for it."""
+    load = Load(stage, inner, deadline_s, most_tasks)
     following = asyncio.create_task(load.follow())
     try:
         await load.join()

@@ -106,9 +106,14 @@ def table(result: dict[str, Any]) -> str:
 
 def page(path: Path, result: dict[str, Any]) -> None:
     """Write the table between its marks on a page."""
-    text = path.read_text(encoding="utf-8")
-    before, _, rest = text.partition(_BEGIN)
-    _, found, after = rest.partition(_END)
+    between(path, (_BEGIN, _END), table(result))
+
+
+def between(path: Path, marks: tuple[str, str], table: str) -> None:
+    """Write a table between its marks on a page."""
+    begin, end = marks
+    before, _, rest = path.read_text(encoding="utf-8").partition(begin)
+    _, found, after = rest.partition(end)
     if not found:
-        raise ValueError(f"{path} has no marks {_BEGIN} … {_END}")
-    path.write_text(f"{before}{_BEGIN}\n{table(result)}\n{_END}{after}", encoding="utf-8")
+        raise ValueError(f"{path} has no marks {begin} … {end}")
+    path.write_text(f"{before}{begin}\n{table}\n{end}{after}", encoding="utf-8")

@@ -2,9 +2,10 @@
 
 from typing import Any
 
-from seamwork.decider import Tick
+from seamwork.decider import Tick, written
 from seamwork.records.decision import Refused
 from seamwork.testing.builders import HOUR_MS, received
+from seamwork.testing.documents import document
 from seamwork_router.decide import MAX_MADE, MOST_AHEAD
 
 Bench = Any  # the class of conftest; importlib mode cannot import it
@@ -44,6 +45,21 @@ def test_a_receiver_that_is_slow_uses_up_its_own_share_alone(new_bench: Bench) -
     assert works + 1 == len(bench.works)
 
 
+def test_an_agent_says_how_many_tasks_may_wait_for_it(bench: Bench) -> None:
+    """Its document does; a later version of it may take more."""
+    accepts = [{"contract": "licence-facts", "versions": "*"}]
+    bench.publish(document("Agent", "extractor", accepts=accepts, mostTasks=1))
+    for number in range(2):
+        begin(bench, number)
+    (refused,) = (one for one in bench.decisions if isinstance(one, Refused))
+    bench.publish(document("Agent", "extractor", "1.1.0", accepts=accepts, mostTasks=2))
+    works = len(bench.works)
+    begin(bench, 2)
+
+    assert ("too-many-tasks", True) == (refused.rule, refused.reason.startswith("1 tasks for extractor"))
+    assert works + 1 == len(bench.works)
+
+
 def test_a_verdict_on_what_lies_far_ahead_is_not_kept(bench: Bench) -> None:
     """No crossing may ever come there; what is near is kept until its crossing is read."""
     near = received("verdict", subject=f"0/{MOST_AHEAD - 1}#1", gate="policy-engine")
@@ -56,6 +72,7 @@ def test_a_verdict_on_what_lies_far_ahead_is_not_kept(bench: Bench) -> None:
 
 def test_what_has_ended_leaves_memory(bench: Bench) -> None:
     """Whole, refused, cancelled with its children: after the redelivery horizon nothing of it is left."""
+    empty = b"".join(written(bench.state))
     whole = bench.begin(task="t-1", id="r-1")
     child = bench.delegate(whole, task="t-1")
     bench.answer(child, task="t-1")
@@ -69,7 +86,9 @@ def test_what_has_ended_leaves_memory(bench: Bench) -> None:
     assert 1 == held["tasks"]
     assert {0} == set(bench.machine.sizes(bench.state).values())
     assert None is bench.machine.timer(bench.state)
-    assert {} == bench.state.aims
+    # A breaker's count is one an agent version, whatever its tasks; and how far was read is a number.
+    bench.state.breakers, bench.state.read_to = {}, 0
+    assert empty == b"".join(written(bench.state))
 
 
 def test_a_tick_makes_no_more_than_fits_into_a_commit(bench: Bench) -> None:

@@ -13,6 +13,7 @@ from seamwork.records.authority import Authority, Constraint
 from seamwork.records.partition import partition_of
 from seamwork_router.cases import order_problem
 from seamwork_router.delivery import delivery_disputed, taken_otherwise
+from seamwork_router.facts import Asked
 from seamwork_router.limits import fanned_out, halted
 from seamwork_router.memory import aim_of
 from seamwork_router.plans import (
@@ -24,7 +25,7 @@ from seamwork_router.plans import (
     plan_pending,
 )
 from seamwork_router.problem import Problem
-from seamwork_router.scene import Scene, terminal
+from seamwork_router.scene import MOST_AIMED, Scene, terminal
 
 MAX_CROSSINGS = 10_000
 """So many crossings may one task have: a loop between agents ends here at the latest."""
@@ -78,13 +79,20 @@ def too_many_tasks(scene: Scene) -> str | None:
     asked = scene.facts.handoff
     if asked is None or not is_root(scene):
         return None
-    most, most_aimed = scene.place.most_tasks, scene.place.most_aimed
+    most = scene.place.most_tasks
     if len(scene.state.tasks) >= most:
         return f"{most} tasks are under way in this partition; begin it when some of them have ended"
     aim = aim_of(asked.target)
+    most_aimed = min(scene.place.most_aimed, _most_aimed(scene, asked))
     if scene.state.aims.get(aim, 0) >= most_aimed:
         return f"{most_aimed} tasks for {aim} are under way in this partition; begin it when some have ended"
     return None
+
+
+def _most_aimed(scene: Scene, asked: Asked) -> int:
+    """Return how many tasks those whom a root asks for take between them; where nobody does, others say so."""
+    agents = map(scene.catalog.agent, scene.catalog.primary(asked, scene.now))
+    return sum(agent.spec.most_tasks for agent in agents if agent is not None) or MOST_AIMED
 
 
 def task_exists(scene: Scene) -> str | None:

@@ -35,6 +35,10 @@ class BreakerTerms(Shape):
     probes: Annotated[int, Field(ge=1, le=100)] = 2
 
 
+MOST_TASKS = 20_000
+"""Tasks under way in one partition that were begun for one agent; a fifth of what there may be in all."""
+
+
 class TaskLimits(Shape):
     """
     How far a task of this initiator may spread, besides depth, cycles and money.
@@ -59,6 +63,7 @@ class AgentSpec(Shape):
     from what it sends. *desk* is where people take work: what is escalated is put there, and nothing else.
     *authority* is the most it may ever hold. *concurrency* is how many crossings one instance works on.
     *contextTokens* is how much its model can hold of one crossing: what takes up more is not given to it.
+    *mostTasks* is how many tasks that were begun for it may be under way in one partition; no further one is begun.
     """
 
     purpose: Text | None = None
@@ -77,6 +82,7 @@ class AgentSpec(Shape):
     model: Text | None = None
     context_tokens: ContextTokens | None = None
     concurrency: Annotated[int, Field(ge=1, le=1000)] = 1
+    most_tasks: Annotated[int, Field(ge=1, le=MOST_TASKS)] = MOST_TASKS
 
     @model_validator(mode="after")
     def _limits_its_tasks(self) -> Self:
