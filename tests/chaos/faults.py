@@ -412,8 +412,10 @@ FAULTS: dict[str, Fault] = {
     for one in (
         kill_service, zombie_service, kill_broker, kill_agent, cut_connections, fill_disk, poison, zombie_agent,
         scale_service, kill_audit_sink, delay_connections, restart_broker, scale_agent, hold_connections,
-        freeze_broker, kill_all_services, tidy, delete_old, flood, upgrade,
+        freeze_broker, kill_all_services, tidy, delete_old, flood,
     )
 }  # fmt: skip
+ALONE: dict[str, Fault] = {"upgrade": upgrade}
+"""What takes minutes of its own: ``--only upgrade``."""
 WITH_THREE: dict[str, Fault] = {"isolate-broker": isolate_broker}
 """What needs brokers that can do without one."""

@@ -14,16 +14,18 @@ from tests.chaos.agent import CHIEF
 from tests.chaos.audits import Audited, auditing
 from tests.chaos.checker import Found, check
 from tests.chaos.cluster import Cluster
-from tests.chaos.faults import FAULTS, WITH_THREE, Scene
+from tests.chaos.faults import ALONE, FAULTS, WITH_THREE, Scene
 from tests.chaos.load import Load, lines, loaded
 from tests.chaos.readings import Whole
 
+from seamwork.bus.kafka import KafkaLog
 from seamwork.bus.port import Partition
 from seamwork.platform.home import PlatformHome
 from seamwork.platform.up import bring_up
 from seamwork.testing.stage import Stage
 
 _RECOVERY_S = 180.0
+_KEPT_S = 900.0
 _POLL_S = 0.2
 Say = Callable[[str], None]
 
@@ -128,7 +130,7 @@ async def run(  # what whoever starts it may choose
 
 async def _break(scene: Scene, faults: Sequence[str], report: Report, say: Say, calm_s: float) -> None:
     load = scene.load
-    known = {**FAULTS, **WITH_THREE}
+    known = {**FAULTS, **WITH_THREE, **ALONE}
     if await load.recovered(_RECOVERY_S) is None:
         raise RuntimeError(f"not even the first task came to its end; see {scene.stage.door.home.logs}")
     beginning = asyncio.create_task(load.keep_beginning(0.3, 40))
@@ -164,7 +166,25 @@ async def audited(stage: Stage, cluster: Cluster) -> None:
             if ends != before:
                 before, quiet_since = ends, time.monotonic()
             await asyncio.sleep(_POLL_S)
+    await _kept(stage, log)
     await stage.audited(_RECOVERY_S)
+
+
+async def _kept(stage: Stage, log: KafkaLog) -> None:
+    """Wait until the audit sink has all that there is of every topic; after a flood it has much to read."""
+    async with asyncio.timeout(_KEPT_S):
+        while True:
+            kept = await asyncio.to_thread(stage.audit.positions)
+            places = {name: Partition(*_place(name)) for name in kept}
+            ends = await log.end_offsets(list(places.values()))
+            if all(kept[name] >= ends[place] for name, place in places.items()):
+                return
+            await asyncio.sleep(_POLL_S)
+
+
+def _place(name: str) -> tuple[str, int]:
+    topic, _, number = name.rpartition("/")
+    return topic, int(number)
 
 
 _TOPICS = (

@@ -56,7 +56,6 @@ class Overload:
     sustained: float = 0.0
     offered: int = 0
     offered_a_second: float = 0.0
-    admitted: int = 0
     refused: int = 0
     refused_otherwise: dict[str, int] = field(default_factory=dict)
     slowest_answer_s: float = 0.0
@@ -159,21 +158,21 @@ async def _flood(load: Load, report: Overload, say: Say) -> None:
     rules = Counter(load.refused[task] for task in tasks & load.refused.keys())
     report.refused = rules.pop(RULE, 0)
     report.refused_otherwise = dict(rules)
-    report.admitted = len(tasks & load.ended)
     report.slowest_answer_s = max((load.answered_s[t] for t in tasks & load.answered_s.keys()), default=0.0)
 
 
 def table(result: dict[str, Any]) -> str:
     """Return the table of the page on reliability."""
-    found = result["found"]
+    found, otherwise = result["found"], sum(result["refused_otherwise"].values())
     rows = {
         "done a second before, with 32 under way": f"{result['sustained']:.1f}",
         "begun a second": f"{result['offered_a_second']:.1f}",
         "begun": result["offered"],
-        "admitted, and ended whole": result["admitted"],
+        "admitted": result["offered"] - result["refused"] - otherwise,
         f"refused at once as `{RULE}`": result["refused"],
-        "refused otherwise": sum(result["refused_otherwise"].values()),
+        "refused otherwise": otherwise,
         "neither refused nor ended": result["not_ended"],
+        "of all that were admitted, before and then: ended whole": found["outcomes"].get("complete", 0),
         "longest until a task was admitted or refused, s": f"{result['slowest_answer_s']:.1f}",
         "until all was worked off, after the last was begun, s": f"{result['worked_off_s']:.0f}",
         "crossings in the log": found["in_log"],
