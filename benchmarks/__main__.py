@@ -13,7 +13,7 @@ import structlog
 from benchmarks.flat import flat
 from benchmarks.gates import gates
 from benchmarks.memory import memory
-from benchmarks.page import PARTS, kept, write
+from benchmarks.page import PARTS, kept, take_in, write
 from benchmarks.scale import SCALES, Name
 from benchmarks.sides import sides
 
@@ -47,6 +47,7 @@ def main() -> None:
         found["took_s"] = round(time.monotonic() - began)
         (results / f"{part}.json").write_text(json.dumps(found) + "\n", encoding="utf-8")
         print(f"{part}: measured in {found['took_s']} s")
+    take_in(results)
     print(write(told.into, kept(results)))
 
 

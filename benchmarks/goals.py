@@ -81,7 +81,7 @@ def goals(layout: Mapping[str, Any]) -> list[Goal]:
 def common_goals(found: Mapping[str, Any]) -> list[Goal]:
     """Return the goals that do not hang on the layout, whatever of them was measured."""
     memory, sizes = found.get("memory"), found.get("flat", {}).get("sizes", {})
-    recovery = found.get("recovery", {}).get("figures", {})
+    recovery = found.get("beside", {}).get("recovery", {})
     return [
         Goal(
             "memory of the six services (the notifier, beside them, left out) after a million crossings",

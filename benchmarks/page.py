@@ -9,7 +9,7 @@ from benchmarks.goals import Goal, common_goals, goals, missed
 from benchmarks.plots import plots
 
 PARTS = ("sides", "gates", "flat", "memory")
-_BESIDE = ("recovery",)  # measured by a program of its own
+_BESIDE = "beside"  # what programs of their own had measured when the page was written
 _MB = 1_000_000
 _GB = 1_000_000_000
 
@@ -97,12 +97,20 @@ _PEERS = {"eggai": "EggAI", "calfkit": "Calfkit"}
 
 
 def kept(results: Path) -> dict[str, Any]:
-    """Return what is kept of each part."""
+    """Return what is kept of each part, and what the page knows of others."""
     return {
         part: json.loads((results / f"{part}.json").read_text(encoding="utf-8"))
-        for part in (*PARTS, *_BESIDE)
+        for part in (*PARTS, _BESIDE)
         if (results / f"{part}.json").exists()
     }
+
+
+def take_in(results: Path) -> None:
+    """Take over what `benchmarks.recovery` has measured: its file may change without this page being written."""
+    recovery = results / "recovery.json"
+    if recovery.exists():
+        told = {"recovery": json.loads(recovery.read_text(encoding="utf-8"))["figures"]}
+        (results / f"{_BESIDE}.json").write_text(json.dumps(told) + "\n", encoding="utf-8")
 
 
 def write(folder: Path, found: Mapping[str, Any]) -> str:

@@ -10,6 +10,7 @@ import asyncio
 import json
 import sys
 import time
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -40,11 +41,10 @@ def connect(told: dict[str, Any]) -> Client:
 
 async def be_agent(told: dict[str, Any]) -> None:
     """Answer until told to end."""
-    answer = told["answer"]
 
     def respond(messages: list[ModelMessage], info: AgentInfo) -> ModelResponse:
-        del messages, info
-        return ModelResponse(parts=[TextPart(answer)])
+        del info
+        return ModelResponse(parts=[TextPart(str(messages[-1].parts[-1].content))])
 
     agent = Agent(_NAME, description="Answers at once.", model_client=AtOnce(respond))
     async with Worker(connect(told), [agent]):
@@ -53,22 +53,26 @@ async def be_agent(told: dict[str, Any]) -> None:
 
 
 async def be_caller(told: dict[str, Any]) -> None:
-    """Do what is read, line by line: ``{"samples": 50}`` or ``{"for_s": 1.0, "in_flight": 256}``."""
+    """Do what is read, line by line: ``{"samples": 50, "bytes": 1024}``, or ``for_s`` and ``in_flight`` instead."""
     client = connect(told)
     gateway = client.agent(_NAME)
 
-    async def carry() -> int:
+    async def carry(size: int) -> int:
+        prompt = "x" * size
         began = time.monotonic_ns()
-        await gateway.execute(told["prompt"], timeout=_WITHIN_S)
-        return time.monotonic_ns() - began
+        answered = await gateway.execute(prompt, timeout=_WITHIN_S)
+        took = time.monotonic_ns() - began
+        if len(answered.output) != size:
+            raise ValueError(f"{len(answered.output)} came back of {size}")
+        return took
 
     loop = asyncio.get_running_loop()
     while line := await loop.run_in_executor(None, sys.stdin.readline):
         order = json.loads(line)
         if "samples" in order:
-            found: dict[str, Any] = {"ns": [await carry() for _ in range(order["samples"])]}
+            found: dict[str, Any] = {"ns": [await carry(order["bytes"]) for _ in range(order["samples"])]}
         else:
-            found = {"per_s": await _rate(carry, order["for_s"], order["in_flight"])}
+            found = {"per_s": await _rate(partial(carry, order["bytes"]), order["for_s"], order["in_flight"])}
         sys.stdout.write(json.dumps(found) + "\n")
         sys.stdout.flush()
     await client.aclose()

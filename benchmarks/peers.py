@@ -70,16 +70,17 @@ class EggaiRoad(RawRoad):
 class CalfkitRoad:
     """Calfkit's own client, in a process of its own, which does what it is told line by line."""
 
-    def __init__(self, caller: subprocess.Popen[str]) -> None:
+    def __init__(self, caller: subprocess.Popen[str], size: int) -> None:
         self._caller = caller
+        self._size = size
 
     async def samples(self, count: int) -> list[int]:
         """Execute so many, one after the other."""
-        return list((await self._ask({"samples": count}))["ns"])
+        return list((await self._ask({"samples": count, "bytes": self._size}))["ns"])
 
     async def rate(self, for_s: float, in_flight: int) -> float:
         """Return how many a second come through."""
-        asked = {"for_s": for_s, "in_flight": min(in_flight, CALFKIT_IN_FLIGHT)}
+        asked = {"for_s": for_s, "in_flight": min(in_flight, CALFKIT_IN_FLIGHT), "bytes": self._size}
         return float((await self._ask(asked))["per_s"])
 
     async def _ask(self, order: Mapping[str, float]) -> Any:
@@ -105,12 +106,12 @@ class Present:
     Who takes part.
 
     Attributes:
-        roads: The ways through those who do.
+        roads: The ways through those who do, by size of the payload.
         pids: Their agents' processes.
         told: For each, its version, and why it is missing where it is.
     """
 
-    roads: dict[str, PeerRoad] = field(default_factory=dict)
+    roads: dict[int, dict[str, PeerRoad]] = field(default_factory=dict)
     pids: dict[str, int] = field(default_factory=dict)
     told: dict[str, dict[str, str | None]] = field(default_factory=dict)
 
@@ -129,10 +130,10 @@ def topics_of(topic: str) -> list[str]:
 
 @asynccontextmanager
 async def peer_roads(
-    access: KafkaAccess, topic: str, payload: bytes, partitions: int, folder: Path
+    access: KafkaAccess, topic: str, payloads: Mapping[int, bytes], partitions: int, folder: Path
 ) -> AsyncIterator[Present]:
-    """Start every peer that can be had. Their topics exist."""
-    present = Present()
+    """Start every peer that can be had, with a road for each payload. Their topics exist."""
+    present = Present({size: {} for size in payloads})
     async with AsyncExitStack() as stack:
         for peer in PEERS:
             missing = None
@@ -140,15 +141,19 @@ async def peer_roads(
                 interpreter = _interpreter(peer)
                 told = {
                     "bootstrap": access.bootstrap, "username": access.username, "password": access.password,
-                    "partitions": partitions, "prompt": payload.decode(), "answer": payload.decode(),
+                    "partitions": partitions,
                     "into": f"{topic.partition('.')[2]}-eggai-in", "out": f"{topic.partition('.')[2]}-eggai-out",
                 }  # fmt: skip
                 file = folder / f"{peer}.json"
                 told["ready"] = str(file.with_suffix(".ready"))
                 write_private(file, json.dumps(told))
                 start = _eggai if peer == "eggai" else _calfkit
-                road, pid = await start(stack, [interpreter, "-P"], file, access, topic, payload, partitions)
-                present.roads[peer], present.pids[peer] = road, pid
+                roads, pid = await start(
+                    stack, [interpreter, "-P"], file, access, topic, payloads, partitions
+                )
+                present.pids[peer] = pid
+                for size, road in roads.items():
+                    present.roads[size][peer] = road
             except (PeerMissingError, TimeoutError) as error:
                 missing = str(error) or f"it did not answer within {_START_WITHIN_S} s"
                 print(f"NOT MEASURED: {peer}: {missing}")
@@ -169,18 +174,21 @@ async def _eggai(  # what a start needs, the same for both
     file: Path,
     access: KafkaAccess,
     topic: str,
-    payload: bytes,
+    payloads: Mapping[int, bytes],
     partitions: int,
-) -> tuple[EggaiRoad, int]:
+) -> tuple[dict[int, PeerRoad], int]:
     environ = {**os.environ, "EGGAI_NAMESPACE": topic.partition(".")[0]}
     agent = _process(stack, [*python, "benchmarks/peer_eggai.py", str(file)], file, "agent", environ)
-    road = EggaiRoad(access, f"{topic}-eggai-in", payload, partitions, f"{topic}-eggai-out")
-    stack.push_async_callback(road.stop)
+    roads: dict[int, PeerRoad] = {}
     try:
-        await road.start()
+        for size, payload in payloads.items():
+            road = EggaiRoad(access, f"{topic}-eggai-in", payload, partitions, f"{topic}-eggai-out")
+            stack.push_async_callback(road.stop)
+            await road.start()
+            roads[size] = road
     except TimeoutError as error:
         raise _silent("EggAI", file) from error
-    return road, agent.pid
+    return roads, agent.pid
 
 
 async def _calfkit(  # what a start needs, the same for both
@@ -189,10 +197,10 @@ async def _calfkit(  # what a start needs, the same for both
     file: Path,
     access: KafkaAccess,
     topic: str,
-    payload: bytes,
+    payloads: Mapping[int, bytes],
     partitions: int,
-) -> tuple[CalfkitRoad, int]:
-    del access, topic, payload  # all in the file
+) -> tuple[dict[int, PeerRoad], int]:
+    del access, topic  # both in the file
     script = [*python, "benchmarks/peer_calfkit.py"]
     agent = _process(stack, [*script, "agent", str(file)], file, "agent", dict(os.environ))
     ready = file.with_suffix(".ready")
@@ -202,13 +210,14 @@ async def _calfkit(  # what a start needs, the same for both
             raise _silent("Calfkit", file)
         await asyncio.sleep(0.1)
     caller = _process(stack, [*script, "caller", str(file)], file, "caller", dict(os.environ))
-    road = CalfkitRoad(caller)
+    roads = {size: CalfkitRoad(caller, size) for size in payloads}
     try:
         async with asyncio.timeout(_START_WITHIN_S):
-            await road.samples(partitions)
+            for road in roads.values():
+                await road.samples(partitions)
     except TimeoutError as error:
         raise _silent("Calfkit", file) from error
-    return road, agent.pid
+    return dict(roads), agent.pid
 
 
 def _process(

@@ -34,7 +34,7 @@ _STYLE: dict[str, Any] = {
     "legend.frameon": False,
     "axes.prop_cycle": cycler(color=_HUES),
 }
-_MB = 1_000_000
+_MB, _K = 1_000_000, 1_000
 
 
 def plots(found: Mapping[str, Any]) -> dict[str, str]:
@@ -87,6 +87,11 @@ def _load(layouts: Mapping[str, Any]) -> str:
         axes.set_xlabel("offered, crossings a second")
         axes.set_ylabel(says)
     late.set_yscale("log")
+    late.yaxis.set_major_formatter("{x:g}")
+    late.yaxis.set_minor_formatter("")
+    for axes in (done, late):
+        axes.set_xlim(left=0)
+    done.set_ylim(bottom=0)
     done.legend()
     return _svg(figure)
 
@@ -101,10 +106,16 @@ def _flat(sizes: Mapping[str, Any]) -> str:
         axes.errorbar(list(by_size), medians, yerr=(low, high), marker="o", capsize=3)
         axes.axhspan(medians[0], 1.2 * medians[0], color=_HUES[2], alpha=0.15)
         axes.set_xscale("log")
+        axes.minorticks_off()
+        axes.set_xticks(list(by_size), [_short(size) for size in by_size])
         axes.set_ylim(bottom=0)
         axes.set_xlabel(kind)
     each[0].set_ylabel("references a crossing")
     return _svg(figure)
+
+
+def _short(size: int) -> str:
+    return f"{size // _K}k" if size >= _K else str(size)
 
 
 def _memory(found: Mapping[str, Any]) -> str:

@@ -5,6 +5,7 @@ Each layout of the platform has a run of its own, with every contestant in it: w
 same broker within the same minutes.
 """
 
+import json
 import os
 import statistics
 from collections.abc import Mapping
@@ -32,6 +33,7 @@ from seamwork.platform.up import Layout
 from seamwork.testing.stage import staged
 
 PARTITIONS = 4
+SIZES = (BASE_BYTES, LARGE_BYTES)
 PLAIN: dict[str, type[RawRoad | LibrdkafkaRoad | PortRoad]] = {
     "raw": RawRoad,
     "librdkafka": LibrdkafkaRoad,
@@ -107,29 +109,24 @@ async def _layout(folder: Path, layout: Layout, scale: Scale) -> dict[str, Any]:
         ports = ports_of(stage) | {"agent": agent.port}
         await closed_loop(governed.carry, scale.warm_up_s, scale.in_flight)
         large_scale = scale if layout in scale.large else None
+        bodies = {size: json.dumps(payload_of(size), separators=(",", ":")).encode() for size in SIZES}
+        await make_topics(access, peer_topics(name), PARTITIONS)
+        present = await stack.enter_async_context(peer_roads(access, name, bodies, PARTITIONS, folder))
+        pids |= present.pids
         fields: dict[int, Field] = {}
-        told: dict[str, Any] = {}
-        for size in (BASE_BYTES, LARGE_BYTES):
-            payload = payload_of(size)
-            body = f'{{"weight":"{payload["weight"]}"}}'.encode()
+        for size, body in bodies.items():
             topic = f"{name}-{size}"
             ends = [f"{topic}-{policy}-{end}" for policy in POLICIES for end in ("in", "out")]
-            await make_topics(
-                access, [*(f"{topic}-{road}" for road in PLAIN), *ends, *peer_topics(topic)], PARTITIONS
-            )
+            await make_topics(access, [*(f"{topic}-{road}" for road in PLAIN), *ends], PARTITIONS)
             plain = {road: kind(access, f"{topic}-{road}", body, PARTITIONS) for road, kind in PLAIN.items()}
             for by in plain.values():
                 await by.start()
                 stack.push_async_callback(by.stop)
             hops, hop = await stack.enter_async_context(hop_roads(access, topic, body, PARTITIONS, folder))
-            peers: dict[str, PeerRoad] = {}
             if size == BASE_BYTES:
                 pids["hop"] = hop
-                present = await stack.enter_async_context(peer_roads(access, topic, body, PARTITIONS, folder))
-                peers, told = present.roads, present.told
-                pids |= present.pids
             by_policy = {f"hop_{policy}": through for policy, through in hops.items()}
-            fields[size] = Field(plain, by_policy, peers, governed, payload)
+            fields[size] = Field(plain, by_policy, present.roads[size], governed, payload_of(size))
         base = await _rounds(fields[BASE_BYTES], scale, pids, ports)
         most_per_s = statistics.median(base.pop("tasks_per_s"))
         curve = [await _offered(governed, share, share * most_per_s, scale) for share in scale.shares]
@@ -141,7 +138,7 @@ async def _layout(folder: Path, layout: Layout, scale: Scale) -> dict[str, Any]:
     kept = ("latency_ms", "throughput_per_s")
     return {
         "start_s": {part: round(seconds, 1) for part, seconds in took_s.items()},
-        "peers": told,
+        "peers": present.told,
         **base,
         "load": curve,
         "memory_bytes": {

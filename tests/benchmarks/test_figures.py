@@ -86,8 +86,8 @@ async def test_a_peer_without_an_environment_is_left_out_with_the_reason(
     monkeypatch.setattr(peers, "ROOT", tmp_path)
     nowhere = KafkaAccess("nowhere:0", "nobody", "none")
 
-    async with peers.peer_roads(nowhere, "p.t", b"{}", 1, tmp_path) as present:
-        assert {} == present.roads
+    async with peers.peer_roads(nowhere, "p.t", {2: b"{}"}, 1, tmp_path) as present:
+        assert {2: {}} == present.roads
         assert dict.fromkeys(peers.PEERS, "1.2.3") == {
             name: told["version"] for name, told in present.told.items()
         }
