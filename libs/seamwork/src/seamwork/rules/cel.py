@@ -100,7 +100,12 @@ class Environment:
     def folded(self, condition: "Compiled") -> "Compiled | None":
         """Return *condition* as one that adds up by itself (``seamwork.rules.fold``), None if it adds nothing."""
         serialized = folded(condition.serialized)
-        return None if serialized is None else Compiled(self._env.deserialize(serialized))
+        if serialized is None:
+            return None
+        try:
+            return Compiled(self._env.deserialize(serialized))
+        except RuntimeError:
+            return None  # another release of the engine may want more of a tree; asked as written all is well
 
     def activation(self, values: dict[str, Any]) -> Any:
         """Prepare *values* for any number of expressions; the preparation costs more than one evaluation."""
