@@ -96,11 +96,11 @@ def _most_aimed(scene: Scene, asked: Asked) -> int:
 
 
 def task_exists(scene: Scene) -> str | None:
-    """A task has one root."""
+    """A task has one root, and ends once."""
     if not is_root(scene):
         return None
     known = scene.task is not None or scene.facts.task in scene.state.over
-    return "the task was begun by another root crossing" if known else None
+    return "the task was begun by another root crossing, or ended with it" if known else None
 
 
 def unknown_task(scene: Scene) -> str | None:

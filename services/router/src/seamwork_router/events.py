@@ -354,6 +354,14 @@ class TaskOver(Wire, frozen=True, kw_only=True, tag="task-over"):
     at: int
 
 
+class TaskNeverBegan(Wire, frozen=True, kw_only=True, tag="task-never-began"):
+    """A task ended with its root, which was refused before it began; nothing begins under its id any more."""
+
+    task: str
+    root: str
+    at: int
+
+
 class Requeued(Wire, frozen=True, kw_only=True, tag="requeued"):
     """A person had a handoff that had failed taken up again."""
 
@@ -466,6 +474,6 @@ Event = (
     CrossingSeen | SeatsTaken | VerdictKept | VerdictCounted | VerdictLate | ContractSettled | Claimed | TaskOpened
     | Held | Approved | Postponed | AttemptOpened | DispatchOpened | Corrected | DispatchClosed | NoteTaken
     | PlanAdopted | StepAnswered | ErrandEnded | CaseRaised | CaseClimbed | CrossingClosed | TaskOver | Requeued
-    | Woken | TimerPassed | Forgotten | HealthTaken | BreakerCounted | AnswerKept | CommandIgnored
+    | TaskNeverBegan | Woken | TimerPassed | Forgotten | HealthTaken | BreakerCounted | AnswerKept | CommandIgnored
     | DeliveryFailed | Decided | WorkIssued | AnswerForwarded | NoticeGiven | RecordSetAside
 )  # fmt: skip

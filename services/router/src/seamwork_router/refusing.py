@@ -55,7 +55,7 @@ def refuse(
         yield _tell(scene, told, tally, problem, 0)
         known = scene.task is not None or facts.task in scene.state.over
         if is_root(scene) and scene.live.claimed and not known:
-            yield _never_began(scene)
+            yield from _never_began(scene)
 
 
 def _handoff_lost(scene: Scene, task: Task, errand: Errand, problem: Problem) -> Iterator[ev.Event]:
@@ -125,7 +125,8 @@ def _tell(scene: Scene, told: AgentRef, tally: Tally | None, problem: Problem, l
     )  # fmt: skip
 
 
-def _never_began(scene: Scene) -> ev.Decided:
-    """A task whose root is refused by its own form ends before it began."""
+def _never_began(scene: Scene) -> Iterator[ev.Event]:
+    """A task whose root is refused by its own form ends before it began: once, whatever else comes under its id."""
     said = {**common(scene), "crossing": None, "subject": None}
-    return decided(scene, TaskEnded(**said, rule="task-failed", outcome="failed", crossings=1, refused=1))
+    yield decided(scene, TaskEnded(**said, rule="task-failed", outcome="failed", crossings=1, refused=1))
+    yield ev.TaskNeverBegan(task=scene.facts.task, root=scene.facts.own_key, at=scene.now)

@@ -85,6 +85,7 @@ Judgement = (
 Working = (
     ev.TaskOpened | ev.DispatchOpened | ev.Corrected | ev.DispatchClosed | ev.NoteTaken | ev.PlanAdopted
     | ev.StepAnswered | ev.ErrandEnded | ev.Requeued | ev.CaseRaised | ev.CaseClimbed | ev.TaskOver
+    | ev.TaskNeverBegan
 )  # fmt: skip
 OnErrand = (
     ev.DispatchOpened | ev.Corrected | ev.DispatchClosed | ev.NoteTaken | ev.PlanAdopted | ev.ErrandEnded
@@ -292,6 +293,8 @@ def _work(state: State, event: Working) -> None:
             state.timers.arm(task_timer(event.task), event.deadline_at)
         case ev.TaskOver():
             _finish(state, event)
+        case ev.TaskNeverBegan():
+            _never_began(state, event)
         case ev.StepAnswered():
             state.tasks[event.task].answered.append((event.contract, event.step, event.outcome))
         case (
@@ -428,6 +431,14 @@ def _finish(state: State, event: ev.TaskOver) -> None:
     )
     until = max([event.at + HORIZON_MS, *(known.until for known in task.ids.values())])
     state.timers.arm(over_timer(task.id), until)
+
+
+def _never_began(state: State, event: ev.TaskNeverBegan) -> None:
+    """Keep the task's id like that of one that is over, with that of its root."""
+    root = state.strays.pop(event.root)
+    state.timers.disarm(stray_timer(event.root))
+    state.over[event.task] = Over(ids={event.root: root}, dispatches={})
+    state.timers.arm(over_timer(event.task), max(event.at + HORIZON_MS, root.until))
 
 
 # ── Housekeeping ─────────────────────────────────────────────────────────────────────────

@@ -499,9 +499,6 @@ class Seams:
     def _task_ended(self, said: dict[str, Any], commit: Committed) -> None:
         task = self.tasks.setdefault(said["task"], Task())
         if task.ended is not None:
-            # Two denied roots under one task's id each end a task; the roadmap says so.
-            if task.ended == "failed" and said["outcome"] == "failed":
-                return
             self._wrong("I1", f"task {said['task']} ended twice: {task.ended}, {said['outcome']}", commit)
         task.ended = said["outcome"]
 
