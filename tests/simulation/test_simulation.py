@@ -5,8 +5,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+import msgspec
 import pytest
 
+from seamwork.records.wire import RawRecord
 from seamwork.testing.simulation import Plan, plan_of, simulate
 from seamwork.testing.simulation.plan import Root
 from seamwork.testing.simulation.regressions import read
@@ -68,3 +70,13 @@ def test_no_history_breaks_an_invariant(block: int) -> None:
 def test_what_broke_something_once_does_not_break_it_again(file: Path) -> None:
     """Each kept history was found by a seed and made small."""
     assert [] == simulate(read(file).plan).violations
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+def test_what_no_commit_holds_breaks_nothing(seed: int) -> None:
+    """With commits so small that machines must set inputs aside, all promises hold, and everything ends."""
+    written: list[RawRecord] = []
+    report = simulate(msgspec.structs.replace(plan_of(seed), max_commit_bytes=6_000), written.append)
+
+    assert [] == report.violations
+    assert any(raw.topic.startswith("journal.") and b'"too_much":' in (raw.value or b"") for raw in written)

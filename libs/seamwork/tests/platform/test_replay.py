@@ -77,6 +77,18 @@ async def test_every_decision_comes_out_again(bench: MachineBench) -> None:
     assert ([], 6, live) == (found.differences, found.verified, found.state_sha256)
 
 
+async def test_what_was_too_much_is_so_again(bench: MachineBench) -> None:
+    """The commit says that the core was told, of how much, and what was set aside."""
+    bench.spec = replace(bench.spec, max_commit_bytes=300)
+    await lived(bench)
+
+    found = await replayed(bench, verify=True)
+
+    assert (6, 6, [], True) == (found.commits, found.verified, found.differences, found.good)
+    assert 0 == found.events
+    assert 6 == sum(len(bench.broker.records(Partition("dead-letters.v1", number))) for number in (0, 1))
+
+
 async def test_another_core_is_told_from_the_one_that_decided(bench: MachineBench) -> None:
     """The state stays the journal's; what would come out otherwise is named by its place."""
     live = await lived(bench)

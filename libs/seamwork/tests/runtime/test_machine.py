@@ -21,12 +21,14 @@ from seamwork.decider import (
     Publish,
     SetAside,
     Tick,
+    TooMuch,
     Undeliverable,
     WithCrossing,
 )
 from seamwork.errors import FencedError, MisconfiguredError, SeamworkError
 from seamwork.grants.keys import record_verifies
 from seamwork.journal import Commit, Taken
+from seamwork.records.crossing import Handoff
 from seamwork.records.decision import JudgeAgain
 from seamwork.records.envelope import AnyEnvelope
 from seamwork.records.inbox import Work
@@ -44,6 +46,7 @@ from seamwork.testing.simlog import Fault, SimBroker, SimCrash, SimLog
 
 ROUTER = key_of("service:router")
 HANDOFFS, DECISIONS, DEAD = "handoffs.v1", "decisions.v1", "dead-letters.v1"
+JOURNAL = Partition("journal.router.v1", 0)
 
 
 class Follower:
@@ -165,7 +168,7 @@ def witness(
                 return (Seen(f"undeliverable {given.error} {given.dispatch}"),)
             case CatalogChanged():
                 return (Seen(f"catalog {given.revision.registry}"),)
-            case Tick():
+            case Tick() | TooMuch():
                 return ()
 
     def evolve(state: Log, event: Seen) -> Log:
@@ -173,6 +176,37 @@ def witness(
         return state
 
     return Decider(name, Log, decide, evolve, outputs, Seen, Log, timer=lambda _state: None)
+
+
+def wordy(timers: Sequence[str] = ()) -> Decider[Log, Input, Seen, Context]:
+    """Make a machine that says of a handoff as much as its step asks for, and of a tick so much for each timer."""
+
+    def decide(state: Log, given: Input, _context: Context) -> Sequence[Seen]:
+        match given:
+            case Received(record=Handoff() as handoff):
+                return (Seen(int(handoff.step) * "x"),)
+            case TooMuch(given=Tick()):
+                return (Seen("timer given up"),)
+            case TooMuch():
+                return (Seen("too much"),)
+            case Tick(most=most):
+                due = timers[len(state.seen) :]
+                return tuple(Seen(int(size) * "t") for size in (due[:most] if most else due))
+            case _:
+                return ()
+
+    def evolve(state: Log, event: Seen) -> Log:
+        state.seen.append(event.what)
+        return state
+
+    def due(state: Log) -> int | None:
+        return 0 if len(state.seen) < len(timers) else None
+
+    return Decider("router", Log, decide, evolve, lambda _event: (), Seen, Log, timer=due)
+
+
+SMALL = 4_000
+"""What a commit of these tests holds."""
 
 
 # ── Inputs ───────────────────────────────────────────────────────────────────────────────
@@ -599,3 +633,68 @@ async def test_a_machine_whose_question_to_the_log_is_lost_makes_no_progress(
         await bench.until(lambda: machine.stalled_s > before)
 
         assert 0 == sum(owned.backlog for owned in machine.owned.values())
+
+
+# ── Too much for one commit ──────────────────────────────────────────────────────────────
+
+
+async def test_what_no_commit_holds_is_set_aside_and_the_machine_lives_on(bench: Bench) -> None:
+    """The record becomes a dead letter, the core hears of it, and what comes after is decided as ever."""
+    spec = MachineSpec(decider=wordy(), max_commit_bytes=SMALL)
+    for size in (10, SMALL, 20):
+        bench.write(envelope("handoff", step=str(size)))
+    async with bench.running(spec) as machine:
+        await bench.until(lambda: 3 == len(machine.owned[0].journal.state.seen))
+
+    (letter,) = (read(raw, PLATFORM) for raw in bench.broker.records(Partition(DEAD, 0)))
+    assert isinstance(letter, Received)
+    assert isinstance(letter.record, DeadLetter)
+    assert (HANDOFFS, 1, "router", "too-much") == (
+        letter.record.topic, letter.record.position.offset, letter.record.gate, letter.record.rule,
+    )  # fmt: skip
+    assert [0, 1, 0] == [min(taken.too_much, 1) for taken in bench.inputs()]
+    assert [10 * "x", "too much", 20 * "x"] == folded(spec.decider, bench.broker.records(JOURNAL)).seen
+
+
+async def test_what_fits_alone_gets_a_commit_of_its_own(bench: Bench) -> None:
+    """Whether something is too much does not depend on what lies beside it."""
+    sizes = [SMALL * 2 // 5, SMALL * 4 // 5, SMALL * 2 // 5, SMALL * 4 // 5]
+    spec = MachineSpec(decider=wordy(), max_commit_bytes=SMALL)
+    for size in sizes:
+        bench.write(envelope("handoff", step=str(size)))
+    async with bench.running(spec) as machine:
+        await bench.until(lambda: len(sizes) == len(machine.owned[0].journal.state.seen))
+
+    assert sizes == [len(what) for what in folded(spec.decider, bench.broker.records(JOURNAL)).seen]
+    assert () == bench.broker.records(Partition(DEAD, 0))
+
+
+@pytest.mark.parametrize("fault", [Fault.CRASH_BEFORE, Fault.CRASH_AFTER])
+async def test_a_crash_over_what_is_too_much_comes_out_the_same(bench: Bench, fault: Fault) -> None:
+    """It is decided again, or was: one dead letter, one word of the core's."""
+    spec = MachineSpec(decider=wordy(), max_commit_bytes=SMALL)
+    bench.write(envelope("handoff", step="5"))
+    async with bench.running(spec) as machine:
+        await bench.until(lambda: 1 == len(machine.owned[0].journal.state.seen))
+        bench.broker.inject(fault, JOURNAL.topic)
+        bench.write(envelope("handoff", step=str(SMALL)))
+        with pytest.raises(SimCrash):
+            await machine.wait()
+    async with bench.running(spec, "two") as machine:
+        await bench.until(lambda: 2 == len(machine.owned[0].journal.state.seen))
+
+    letters = {dict(raw.headers)["sw_src"] for raw in bench.broker.records(Partition(DEAD, 0))}
+    assert 1 == len(letters)
+    assert ["xxxxx", "too much"] == folded(spec.decider, bench.broker.records(JOURNAL)).seen
+
+
+async def test_timers_that_are_too_much_together_are_served_one_by_one(bench: Bench) -> None:
+    """And one that is too much alone is given up by the core; the others ring."""
+    sizes = (SMALL * 3 // 5, SMALL * 3 // 5, 2 * SMALL, 10)
+    spec = MachineSpec(decider=wordy([str(size) for size in sizes]), max_commit_bytes=SMALL)
+    async with bench.running(spec) as machine:
+        await bench.until(lambda: len(sizes) == len(machine.owned[0].journal.state.seen))
+
+    seen = folded(spec.decider, bench.broker.records(JOURNAL)).seen
+    assert [sizes[0], sizes[1], len("timer given up"), sizes[3]] == [len(what) for what in seen]
+    assert () == bench.broker.records(Partition(DEAD, 0))

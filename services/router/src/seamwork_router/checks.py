@@ -13,6 +13,7 @@ from seamwork.records.authority import Authority, Constraint
 from seamwork.records.partition import partition_of
 from seamwork_router.cases import order_problem
 from seamwork_router.delivery import delivery_disputed, taken_otherwise
+from seamwork_router.ending import stopped
 from seamwork_router.facts import Asked
 from seamwork_router.limits import fanned_out, halted
 from seamwork_router.memory import aim_of
@@ -143,6 +144,17 @@ def stamp_closed(scene: Scene) -> str | None:
     return "the dispatch that the stamp names is closed"
 
 
+def being_stopped(scene: Scene) -> str | None:
+    """What is being stopped piece by piece takes nothing new, and brings nothing back."""
+    task = scene.task
+    if task is None or is_note(scene) or not (task.stopping or task.ending):
+        return None
+    doomed = scene.errand if scene.errand is not None else scene.parent
+    if doomed is None or not stopped(task, doomed):
+        return None
+    return "the work above it was given up, or its task ends, and what is below is being stopped"
+
+
 def stamp_ran_out(scene: Scene) -> str | None:
     """What was appended after the stamp's end does not count, even where its timer has not rung yet."""
     if scene.named is None or is_note(scene) or scene.facts.appended_at <= scene.named.plan.not_after:
@@ -206,6 +218,7 @@ ENTRY: tuple[tuple[str, Check], ...] = (
     ("task-over", task_over),
     ("stamp-unknown", stamp_unknown),
     ("stamp-not-yours", stamp_not_yours),
+    ("stopping", being_stopped),
     ("stamp-closed", stamp_closed),
     ("stamp-ran-out", stamp_ran_out),
     ("intent-changed", intent_changed),
@@ -330,6 +343,7 @@ def open_children(scene: Scene) -> str | None:
 
 
 HANDOFF: tuple[tuple[str, Check], ...] = (
+    ("stopping", being_stopped),
     ("stamp-closed", sender_stopped),
     ("deadline-passed", deadline_passed),
     ("contract-not-in-force", contract_not_in_force),
@@ -350,6 +364,7 @@ HANDOFF: tuple[tuple[str, Check], ...] = (
 RESULT: tuple[tuple[str, Check], ...] = (
     ("unknown-task", unknown_task),
     ("task-over", task_over),
+    ("stopping", being_stopped),
     ("stamp-closed", stamp_closed),
     ("sender-revoked", sender_revoked),
     ("plan-pending", plan_pending),
@@ -364,6 +379,7 @@ NOTE: tuple[tuple[str, Check], ...] = (("taken-in-differs", taken_otherwise),)
 PLAN: tuple[tuple[str, Check], ...] = (
     ("unknown-task", unknown_task),
     ("task-over", task_over),
+    ("stopping", being_stopped),
     ("stamp-closed", stamp_closed),
     ("sender-revoked", sender_revoked),
     ("constraint-dropped", dispatch_constraint_dropped),

@@ -5,18 +5,21 @@ Rule 1: nothing is dispatched without every required verdict on the same subject
 Rule 2: an input that was decided on before changes nothing.
 Rule 3: authority only shrinks and constraints only grow on the way down; the stamp is the only grant.
 Rule 4: every task ends: complete, partial, failed, cancelled or expired.
-Rule 5: of one task at most one thing happens in one tick, so each decision stands on what the one before left.
+Rule 5: what would not fit into one commit is refused in few words; what is to be stopped, stopped in pieces.
+Rule 6: of one task at most one thing happens in one tick, so each decision stands on what the one before left.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from seamwork.catalog import Context
 from seamwork.decider import (
+    TOO_MUCH,
     CatalogChanged,
     Decider,
     HealthChanged,
     Input,
     Tick,
+    TooMuch,
     Undeliverable,
     Upcast,
     WithCrossing,
@@ -28,7 +31,7 @@ from seamwork.records.wire import Malformed, Received
 from seamwork_router import events as ev
 from seamwork_router.breakers import follow
 from seamwork_router.cases import climb
-from seamwork_router.ending import stop_task
+from seamwork_router.ending import stop_task, wind_down
 from seamwork_router.entering import count, late, scene_of, seats_for, take_up
 from seamwork_router.facts import facts_of
 from seamwork_router.failure import fail, halt
@@ -36,14 +39,17 @@ from seamwork_router.judging import complete, reached, resumes
 from seamwork_router.limits import spread
 from seamwork_router.memory import Errand, State, Task, sizes
 from seamwork_router.outputs import outputs
+from seamwork_router.overflow import give_up, refuse_all
 from seamwork_router.people import order
 from seamwork_router.problem import Problem
-from seamwork_router.scene import MOST_AIMED, MOST_TASKS, Place
+from seamwork_router.scene import MOST_AIMED, MOST_TASKS, Place, Scene
 from seamwork_router.state import evolve, seen
 from seamwork_router.timers import live_timer, work_timer
 
 HANDOFFS = "handoffs.v1"
 COMMANDS = "commands.v1"
+Then = Callable[[Scene], Iterator[ev.Event]]
+"""What is done with a crossing instead of deciding on it by its votes."""
 MOST_AHEAD = 20_000
 """So far before a crossing its verdict may come: all topics are read at one pace, so beyond lies only what is
 about no crossing. It is not kept, and if a crossing comes after all, its gate was silent: it is refused."""
@@ -99,8 +105,10 @@ def _decide(place: Place, state: State, given: Input, context: Context) -> Itera
             yield _set_aside(given, context)
         case WithCrossing():
             return  # the router asks for no crossing
+        case TooMuch():
+            yield from _on_too_much(place, state, given, context)
         case Tick():
-            yield from _on_tick(place, state, context)
+            yield from _on_tick(place, state, given, context)
         case CatalogChanged():
             yield from _on_catalog(place, state, context)
         case HealthChanged(instances=instances, obstacles=obstacles):
@@ -113,7 +121,11 @@ def _decide(place: Place, state: State, given: Input, context: Context) -> Itera
 
 
 def _on_crossing(
-    place: Place, state: State, given: Received[AnyEnvelope] | Malformed, context: Context
+    place: Place,
+    state: State,
+    given: Received[AnyEnvelope] | Malformed,
+    context: Context,
+    then: Then | None = None,
 ) -> Iterator[ev.Event]:
     offset = given.raw.offset
     if offset < state.read_to:
@@ -127,19 +139,26 @@ def _on_crossing(
         if done:
             yield ev.VerdictLate(gate=verdict.gate, subject=verdict.subject, why="decided")
             continue
-        scene, events, done = count(scene, verdict, verdict.judged_at)
+        scene, events, done = count(scene, verdict, verdict.judged_at, then)
         yield from events
+    if then is not None and not done:
+        yield from then(scene)
 
 
-def _on_verdict(
-    place: Place, state: State, given: Received[AnyEnvelope], verdict: Verdict, context: Context
+def _on_verdict(  # with what is done once it is counted
+    place: Place,
+    state: State,
+    given: Received[AnyEnvelope],
+    verdict: Verdict,
+    context: Context,
+    then: Then | None = None,
 ) -> Iterator[ev.Event]:
     subject = verdict.subject
     if given.raw.topic != f"verdicts.{verdict.gate}.v1" or given.raw.partition != subject.partition:
         yield ev.VerdictLate(gate=verdict.gate, subject=subject, why="another-topic")
         return
     if subject.offset >= state.read_to:
-        if subject.offset >= state.read_to + MOST_AHEAD:
+        if subject.offset >= state.read_to + MOST_AHEAD or then is not None:
             yield ev.VerdictLate(gate=verdict.gate, subject=subject, why="too-early")
         elif not any(_same(verdict, kept) for kept in state.early.get(str(subject.offset), ())):
             yield ev.VerdictKept(verdict=verdict)
@@ -148,8 +167,30 @@ def _on_verdict(
     if live is None:
         yield ev.VerdictLate(gate=verdict.gate, subject=subject, why=late(live, verdict) or "decided")
         return
-    _, events, _ = count(scene_of(place, state, context, live), verdict, given.raw.appended_at)
+    _, events, _ = count(scene_of(place, state, context, live), verdict, given.raw.appended_at, then)
     yield from events
+
+
+def _on_too_much(place: Place, state: State, given: TooMuch, context: Context) -> Iterator[ev.Event]:
+    """Refuse what the input was about; what it would have led to fits into no commit."""
+    match given.given:
+        case Received() | Malformed() as crossing if crossing.raw.topic == HANDOFFS:
+            yield from _on_crossing(place, state, crossing, context, refuse_all)
+        case Received(record=Verdict() as verdict) as received:
+            yield from _on_verdict(place, state, received, verdict, context, refuse_all)
+        case Received(record=Command() as command):
+            yield ev.CommandIgnored(command=command.id, task=command.task, rule=TOO_MUCH)
+        case Tick():
+            first = next(iter(state.timers.ringing(context.now)), None)
+            if first is not None:
+                yield from give_up(place, state, first[1], context)
+        case Undeliverable() as lost:
+            # The dispatch that it was for runs out, and what the contract says of that follows.
+            yield ev.DeliveryFailed(
+                topic=lost.topic, error=lost.error, task=lost.task, dispatch=lost.dispatch
+            )
+        case _:
+            return
 
 
 def _same(one: Verdict, other: Verdict) -> bool:
@@ -168,14 +209,15 @@ def _set_aside(given: Received[AnyEnvelope] | Malformed, context: Context) -> ev
 # ── Time and documents ───────────────────────────────────────────────────────────────────
 
 
-def _on_tick(place: Place, state: State, context: Context) -> Iterator[ev.Event]:
+def _on_tick(place: Place, state: State, tick: Tick, context: Context) -> Iterator[ev.Event]:
     served: set[str] = set()
     rung = made = 0
+    most = tick.most or MAX_RINGING
     for _, timer in state.timers.ringing(context.now):
         task = _task_of(state, timer)
         if task in served:
             continue
-        if rung == MAX_RINGING or made >= MAX_MADE:
+        if rung == most or made >= MAX_MADE:
             return
         served |= {task} if task else set()
         rung += 1
@@ -207,7 +249,9 @@ def _ring(place: Place, state: State, timer: str, context: Context) -> Iterator[
             task = state.tasks[task_id]
             yield from _overdue(context, task, task.errands[crossing])
         case "task":
-            if spread(state.tasks[name]):
+            if state.tasks[name].stopping or state.tasks[name].ending is not None:
+                yield from wind_down(context, state.tasks[name])
+            elif spread(state.tasks[name]):
                 yield from halt(context, state.tasks[name])
             else:
                 yield from stop_task(context, state.tasks[name], "expired", "the task's deadline has passed")

@@ -1,6 +1,13 @@
-"""End what is open: a handoff with all below it, or a whole task."""
+"""
+End what is open: a handoff with all below it, or a whole task.
+
+What is below may be thousands of handoffs, and a decision fits into one commit. So more than ``AT_ONCE`` are only
+marked, and the ticks that follow work them off: nothing marked is handed on or answered meanwhile, and a task ends
+after the last of it.
+"""
 
 from collections.abc import Iterator
+from itertools import islice
 from typing import Literal
 
 from seamwork.catalog import Context
@@ -19,21 +26,75 @@ _ENDS: dict[What, ev.End] = {
 }  # fmt: skip
 
 
+AT_ONCE = 200
+"""So many handoffs at most are stopped by one decision: some six records each, so a commit holds it many times."""
+
+
 def stop(context: Context, task: Task, errand: Errand, why: Why, reason: str) -> Iterator[ev.Event]:
     """Close a handoff and everything below it; whoever works on any of it is told."""
     if errand.ended is None:
-        problem = Problem(why, reason)
-        yield closed(context, task, errand, why, problem, final=True)
-        yield from release(context, task, errand, why, problem)
-        how: ev.End = "expired" if why == "expired" else "cancelled"
-        yield ev.ErrandEnded(task=task.id, crossing=errand.facts.id, how=how)
+        yield from _stop_one(context, task, errand, why, reason)
     yield from stop_children(context, task, errand, why, reason)
 
 
 def stop_children(context: Context, task: Task, errand: Errand, why: Why, reason: str) -> Iterator[ev.Event]:
-    """Stop every handoff below *errand* that is still open."""
-    for child in errand.children:
-        yield from stop(context, task, task.errands[child], why, reason)
+    """Stop every handoff below *errand* that is still open: now, or where there are many, piece by piece."""
+    count = len(errand.children)
+    some = list(islice(_open_below(task, errand, count), AT_ONCE + 1))
+    if len(some) > AT_ONCE:
+        yield ev.StopBegun(task=task.id, crossing=errand.facts.id, children=count, why=why, reason=reason)
+        return
+    for one in some:
+        yield from _stop_one(context, task, one, why, reason)
+
+
+def wind_down(context: Context, task: Task) -> Iterator[ev.Event]:
+    """Stop the next piece of what was marked; after the last one, end the task where that was decided."""
+    left = list(task.stopping)
+    while left:
+        mark = left.pop(0)
+        below = _open_below(task, task.errands[mark.crossing], mark.children)
+        some = list(islice(below, AT_ONCE + 1))
+        for one in some[:AT_ONCE]:
+            yield from _stop_one(context, task, one, mark.why, mark.reason)
+        if len(some) > AT_ONCE:
+            return
+        yield ev.StopEnded(task=task.id)
+        if some:
+            break  # another mark may speak of the same handoffs: it is looked at when these have ended
+    if not left and task.ending is not None:
+        yield from _ended(context, task, task.ending.outcome, gaps=task.ending.gaps)
+
+
+def stopped(task: Task, errand: Errand) -> bool:
+    """Say whether *errand* is marked: its task ends, or one above it was given up."""
+    if task.ending is not None:
+        return True
+    while task.stopping and errand.asked.parent is not None:
+        above = task.errands[errand.asked.parent]
+        for mark in task.stopping:
+            if mark.crossing == above.facts.id and errand.facts.id in above.children[: mark.children]:
+                return True
+        errand = above
+    return False
+
+
+def _open_below(task: Task, errand: Errand, children: int) -> Iterator[Errand]:
+    """Yield what is open below the first *children* of *errand*, each before what is below it."""
+    left = errand.children[:children][::-1]
+    while left:
+        one = task.errands[left.pop()]
+        if one.ended is None:
+            yield one
+        left += one.children[::-1]
+
+
+def _stop_one(context: Context, task: Task, errand: Errand, why: Why, reason: str) -> Iterator[ev.Event]:
+    problem = Problem(why, reason)
+    yield closed(context, task, errand, why, problem, final=True)
+    yield from release(context, task, errand, why, problem)
+    how: ev.End = "expired" if why == "expired" else "cancelled"
+    yield ev.ErrandEnded(task=task.id, crossing=errand.facts.id, how=how)
 
 
 def release(
@@ -127,6 +188,24 @@ def end_task(
     final: tuple[str, Spent] | None = None,
     gaps: tuple[Gap, ...] = (),
 ) -> Iterator[ev.Event]:
-    """Say how the task ended, and let it leave memory."""
+    """Say how the task ended, and let it leave memory; while much of it is open, when that is stopped."""
+    if task.ending is not None:
+        return
+    open_below = _open_below(task, task.errands[task.root], len(task.errands[task.root].children))
+    if task.stopping or len(list(islice(open_below, AT_ONCE + 1))) > AT_ONCE:
+        yield ev.TaskEnding(task=task.id, outcome=outcome, gaps=gaps)
+        return
+    yield from _ended(context, task, outcome, refused_now=refused_now, final=final, gaps=gaps)
+
+
+def _ended(
+    context: Context,
+    task: Task,
+    outcome: TaskOutcome,
+    *,
+    refused_now: int = 0,
+    final: tuple[str, Spent] | None = None,
+    gaps: tuple[Gap, ...] = (),
+) -> Iterator[ev.Event]:
     yield task_ended(context, task, outcome, refused_now=refused_now, final=final, gaps=gaps)
     yield ev.TaskOver(task=task.id, outcome=outcome, at=context.now)

@@ -6,7 +6,7 @@ Rule 2: an id is taken only when a required validator vouches for the sender, so
 Rule 3: the same content again is answered with what became of it the first time; other content is refused.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Literal
 
 import msgspec
@@ -82,7 +82,9 @@ def late(
     return None
 
 
-def count(scene: Scene, verdict: Verdict, at: int) -> tuple[Scene, list[ev.Event], bool]:
+def count(
+    scene: Scene, verdict: Verdict, at: int, then: Callable[[Scene], Iterator[ev.Event]] | None = None
+) -> tuple[Scene, list[ev.Event], bool]:
     """
     Count one verdict.
 
@@ -90,6 +92,7 @@ def count(scene: Scene, verdict: Verdict, at: int) -> tuple[Scene, list[ev.Event
         scene: The crossing it is about.
         verdict: What the gate says.
         at: When it was appended (ms).
+        then: What is done with the votes there are, whoever has voted; to decide by them, unless something is said.
 
     Returns:
         The scene after it, what follows, and whether the crossing is decided.
@@ -103,7 +106,8 @@ def count(scene: Scene, verdict: Verdict, at: int) -> tuple[Scene, list[ev.Event
     scene = Scene(scene.place, scene.state, scene.context, ahead, scene.task, scene.own)
     seat = live.seat(verdict.gate)
     if seat is not None and seat.role == APPROVAL:
-        events += answered_by_people(scene, verdict, at) if counts(seat) else ()
+        if counts(seat):
+            events += answered_by_people(scene, verdict, at) if then is None else then(scene)
         return scene, events, len(events) > 1
     chosen = _chosen(scene, verdict)
     if chosen is not None:
@@ -113,7 +117,7 @@ def count(scene: Scene, verdict: Verdict, at: int) -> tuple[Scene, list[ev.Event
     events += more
     if done:
         return scene, events, True
-    follows = list(judge(scene)) if ahead.phase == "judging" else []
+    follows = list((then or judge)(scene)) if ahead.phase == "judging" else []
     return scene, events + follows, bool(follows)
 
 

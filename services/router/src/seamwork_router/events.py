@@ -13,7 +13,7 @@ import msgspec
 from seamwork.decider import InstanceHealth
 from seamwork.records.authority import Authority, Constraint, Spent
 from seamwork.records.base import Wire
-from seamwork.records.crossing import Mode, Outcome, Subtask
+from seamwork.records.crossing import Gap, Mode, Outcome, Subtask
 from seamwork.records.decision import AnyDecision, TaskOutcome, Why
 from seamwork.records.delivery import Delivered
 from seamwork.records.enforcement import Enforcement
@@ -362,6 +362,34 @@ class TaskNeverBegan(Wire, frozen=True, kw_only=True, tag="task-never-began"):
     at: int
 
 
+class StopBegun(Wire, frozen=True, kw_only=True, tag="stop-begun"):
+    """
+    The first *children* handoffs below *crossing*, and all below them, are stopped, too many for one decision.
+
+    The ticks that follow work them off; until then none of them is handed on or answered.
+    """
+
+    task: str
+    crossing: str
+    children: int
+    why: Why
+    reason: str
+
+
+class StopEnded(Wire, frozen=True, kw_only=True, tag="stop-ended"):
+    """Nothing is left of what the earliest stop of a task had begun to stop."""
+
+    task: str
+
+
+class TaskEnding(Wire, frozen=True, kw_only=True, tag="task-ending"):
+    """It is decided how a task ends; it does when all that is open in it is stopped."""
+
+    task: str
+    outcome: TaskOutcome
+    gaps: tuple[Gap, ...] = ()
+
+
 class Requeued(Wire, frozen=True, kw_only=True, tag="requeued"):
     """A person had a handoff that had failed taken up again."""
 
@@ -471,9 +499,10 @@ class RecordSetAside(Wire, frozen=True, kw_only=True, tag="record-set-aside"):
 
 Said = Decided | WorkIssued | AnswerForwarded | NoticeGiven | RecordSetAside
 Event = (
-    CrossingSeen | SeatsTaken | VerdictKept | VerdictCounted | VerdictLate | ContractSettled | Claimed | TaskOpened
-    | Held | Approved | Postponed | AttemptOpened | DispatchOpened | Corrected | DispatchClosed | NoteTaken
-    | PlanAdopted | StepAnswered | ErrandEnded | CaseRaised | CaseClimbed | CrossingClosed | TaskOver | Requeued
-    | TaskNeverBegan | Woken | TimerPassed | Forgotten | HealthTaken | BreakerCounted | AnswerKept | CommandIgnored
-    | DeliveryFailed | Decided | WorkIssued | AnswerForwarded | NoticeGiven | RecordSetAside
+    CrossingSeen | SeatsTaken | VerdictKept | VerdictCounted | VerdictLate | ContractSettled | Claimed
+    | TaskOpened | Held | Approved | Postponed | AttemptOpened | DispatchOpened | Corrected | DispatchClosed
+    | NoteTaken | PlanAdopted | StepAnswered | ErrandEnded | CaseRaised | CaseClimbed | CrossingClosed
+    | TaskOver | Requeued | TaskNeverBegan | StopBegun | StopEnded | TaskEnding | Woken | TimerPassed
+    | Forgotten | HealthTaken | BreakerCounted | AnswerKept | CommandIgnored | DeliveryFailed | Decided
+    | WorkIssued | AnswerForwarded | NoticeGiven | RecordSetAside
 )  # fmt: skip

@@ -11,7 +11,7 @@ import msgspec
 from seamwork.decider import Entries
 from seamwork.records.authority import Spent
 from seamwork.records.crossing import Gap, Outcome, Subtask
-from seamwork.records.decision import Why
+from seamwork.records.decision import TaskOutcome, Why
 from seamwork.records.delivery import Delivered
 from seamwork.records.inbox import Answer, Notice
 from seamwork.records.parties import AgentRef, ContractRef, Position, Target
@@ -201,12 +201,29 @@ class Hop(msgspec.Struct, omit_defaults=True):
     asked: dict[str, int] = {}
 
 
+class Stopping(msgspec.Struct, omit_defaults=True):
+    """What is being stopped in pieces: the first *children* handoffs below *crossing*, with all below them."""
+
+    crossing: str
+    children: int
+    why: Why
+    reason: str
+
+
+class Ending(msgspec.Struct, omit_defaults=True):
+    """How a task ends as soon as nothing in it is open any more."""
+
+    outcome: TaskOutcome
+    gaps: tuple[Gap, ...] = ()
+
+
 class Task(msgspec.Struct, omit_defaults=True):
     """
     One task in hand; its handoffs are a tree below *root*.
 
-    *touched* are the agents that had work of it, *failures* counts handoffs that brought nothing or an error,
-    *hops*, by the name of the way, how often it was gone; *aimed* names whom its root asks for.
+    *stopping* and *ending* say what the next ticks have to bring to its end, before anything else. *touched* are
+    the agents that had work of it, *failures* counts handoffs that brought nothing or an error, *hops*, by the name
+    of the way, how often it was gone; *aimed* names whom its root asks for.
     """
 
     id: str
@@ -225,6 +242,8 @@ class Task(msgspec.Struct, omit_defaults=True):
     failures: int = 0
     hops: dict[str, Hop] = {}
     aimed: str = ""
+    stopping: list[Stopping] = []
+    ending: Ending | None = None
 
     @property
     def is_drill(self) -> bool:

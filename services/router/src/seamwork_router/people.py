@@ -13,7 +13,7 @@ from seamwork.records.envelope import AnyEnvelope
 from seamwork.records.people import Command
 from seamwork.records.wire import Received, signed_bytes
 from seamwork_router import events as ev
-from seamwork_router.ending import stop_task
+from seamwork_router.ending import stop_task, stopped
 from seamwork_router.entering import seats_for
 from seamwork_router.judging import ask_again
 from seamwork_router.memory import Errand, Live, State, Task
@@ -28,7 +28,7 @@ def order(
         return  # a mark at a dead letter, for people: it is about no task
     rule = _objection(place, context, received, command)
     task = state.tasks.get(command.task)
-    if rule is None and task is None:
+    if rule is None and (task is None or task.ending is not None):
         rule = "task-not-in-hand"
     if rule is not None or task is None:
         yield _ignored(command, rule or "task-not-in-hand")
@@ -68,7 +68,7 @@ def _requeue(
     if errand is None or errand.ended not in {"failed", "refused", "expired"}:
         yield _ignored(command, "nothing-to-requeue")
         return
-    if not _asker_works(task, errand):
+    if not _asker_works(task, errand) or stopped(task, errand):
         yield _ignored(command, "nobody-waits")
         return
     seats = seats_for(context, errand.facts)

@@ -18,7 +18,9 @@ from seamwork_router.saying import common, decided, notice, refused
 from seamwork_router.scene import Scene
 from seamwork_router.tally import Tally
 
-NO_VIOLATION = frozenset({"open-children", "plan-pending", "answer-pending", "repeat", "conflict"})
+NO_VIOLATION = frozenset(
+    {"open-children", "plan-pending", "answer-pending", "repeat", "conflict", "stopping"}
+)
 """Refusals after which the sender goes on as before: nothing is wrong with the work itself."""
 
 

@@ -22,6 +22,7 @@ from seamwork_router.memory import (
     NOT_READY_MS,
     Agreement,
     Dispatch,
+    Ending,
     Errand,
     Holding,
     Known,
@@ -31,6 +32,7 @@ from seamwork_router.memory import (
     PlanInForce,
     Returned,
     State,
+    Stopping,
     Task,
     version_key,
 )
@@ -85,7 +87,7 @@ Judgement = (
 Working = (
     ev.TaskOpened | ev.DispatchOpened | ev.Corrected | ev.DispatchClosed | ev.NoteTaken | ev.PlanAdopted
     | ev.StepAnswered | ev.ErrandEnded | ev.Requeued | ev.CaseRaised | ev.CaseClimbed | ev.TaskOver
-    | ev.TaskNeverBegan
+    | ev.TaskNeverBegan | ev.StopBegun | ev.StopEnded | ev.TaskEnding
 )  # fmt: skip
 OnErrand = (
     ev.DispatchOpened | ev.Corrected | ev.DispatchClosed | ev.NoteTaken | ev.PlanAdopted | ev.ErrandEnded
@@ -295,6 +297,8 @@ def _work(state: State, event: Working) -> None:
             _finish(state, event)
         case ev.TaskNeverBegan():
             _never_began(state, event)
+        case ev.StopBegun() | ev.StopEnded() | ev.TaskEnding():
+            _wind_down(state, state.tasks[event.task], event)
         case ev.StepAnswered():
             state.tasks[event.task].answered.append((event.contract, event.step, event.outcome))
         case (
@@ -384,7 +388,8 @@ def _ask_people(state: State, task: Task) -> None:
     """Let a task that halted go on: people decide now, and what they put back may fail as often again."""
     if spread(task):
         task.failures = 0
-        state.timers.arm(task_timer(task.id), task.deadline_at)
+        if not task.stopping and task.ending is None:
+            state.timers.arm(task_timer(task.id), task.deadline_at)
 
 
 def dispatched(event: ev.DispatchOpened) -> Dispatch:
@@ -431,6 +436,21 @@ def _finish(state: State, event: ev.TaskOver) -> None:
     )
     until = max([event.at + HORIZON_MS, *(known.until for known in task.ids.values())])
     state.timers.arm(over_timer(task.id), until)
+
+
+def _wind_down(state: State, task: Task, event: ev.StopBegun | ev.StopEnded | ev.TaskEnding) -> None:
+    """Take down what is to be stopped, or ended, and let the task's timer ring at once while there is any of it."""
+    match event:
+        case ev.StopBegun():
+            task.stopping.append(Stopping(event.crossing, event.children, event.why, event.reason))
+        case ev.StopEnded():
+            del task.stopping[0]
+        case ev.TaskEnding():
+            task.ending = Ending(event.outcome, event.gaps)
+        case _:
+            assert_never(event)
+    at_once = task.stopping or task.ending is not None or spread(task)
+    state.timers.arm(task_timer(task.id), 0 if at_once else task.deadline_at)
 
 
 def _never_began(state: State, event: ev.TaskNeverBegan) -> None:

@@ -7,18 +7,22 @@ Pure: no I/O, clock or randomness; time and documents come in the context.
 from seamwork.decider.decider import Decider
 from seamwork.decider.entries import Entries, read_all, restored, written
 from seamwork.decider.inputs import (
+    Alone,
     CatalogChanged,
     HealthChanged,
     Input,
     InstanceHealth,
     Tick,
+    TooMuch,
     Undeliverable,
     WithCrossing,
 )
-from seamwork.decider.outputs import Forward, Output, Publish, SetAside
+from seamwork.decider.outputs import TOO_MUCH, Forward, Output, Publish, SetAside, set_aside
 from seamwork.decider.upcast import Upcast, same
 
 __all__ = [
+    "TOO_MUCH",
+    "Alone",
     "CatalogChanged",
     "Decider",
     "Entries",
@@ -30,11 +34,13 @@ __all__ = [
     "Publish",
     "SetAside",
     "Tick",
+    "TooMuch",
     "Undeliverable",
     "Upcast",
     "WithCrossing",
     "read_all",
     "restored",
     "same",
+    "set_aside",
     "written",
 ]

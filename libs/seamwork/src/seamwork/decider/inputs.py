@@ -16,10 +16,12 @@ class Tick(Wire, frozen=True, kw_only=True, tag="tick"):
     A timer fell due and everything up to *read_to* has been read.
 
     *read_to* maps ``topic/partition`` to the end offset that was read after the timer fell due, so that no deadline
-    fires over a record that lies unread.
+    fires over a record that lies unread. *most* timers are to be served, 0 for as many as the machine likes: what
+    all of them led to did not fit into one commit.
     """
 
     read_to: dict[str, int] = msgspec.field(default_factory=dict)
+    most: int = 0
 
 
 class CatalogChanged(Wire, frozen=True, kw_only=True, tag="catalog-changed"):
@@ -81,11 +83,33 @@ class WithCrossing:
     behind: tuple[Received[AnyEnvelope] | Malformed, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class TooMuch:
+    """
+    An input of which the machine would have made more than fits into one commit: *size* bytes.
+
+    The machine is given this in its place, once, and says in few words what becomes of what the input was about;
+    one that has no word for it passes it over. A record is a dead letter in any case, so it is lost to nobody.
+    """
+
+    given: "Alone"
+    size: int
+
+    @property
+    def record(self) -> Received[AnyEnvelope] | Malformed | None:
+        """The record that it was, or None where it came from no topic."""
+        given = self.given.decision if isinstance(self.given, WithCrossing) else self.given
+        return given if isinstance(given, Received | Malformed) else None
+
+
 Bodied = Tick | CatalogChanged | HealthChanged | Undeliverable
 """Inputs that come from no topic: their bodies are kept in the commit."""
 
-Input = (
+Alone = (
     Received[AnyEnvelope] | Malformed | WithCrossing | Tick | CatalogChanged | HealthChanged | Undeliverable
 )
+"""An input as it comes."""
+
+Input = Alone | TooMuch
 
 bodied_decoder: msgspec.json.Decoder[Bodied] = msgspec.json.Decoder(Bodied)

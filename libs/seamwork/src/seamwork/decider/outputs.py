@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from seamwork.decider.inputs import TooMuch
 from seamwork.records.base import Envelope
 from seamwork.records.parties import Position
 
@@ -61,3 +62,22 @@ class SetAside:
 
 
 Output = Publish | Forward | SetAside
+
+TOO_MUCH = "too-much"
+"""The rule by which an input is set aside of which more would follow than fits into one commit."""
+
+
+def set_aside(given: TooMuch, machine: str, now: int) -> SetAside | None:
+    """Return the dead letter of an input that was too much for *machine*, None where it is no record."""
+    record = given.record
+    if record is None:
+        return None
+    return SetAside(
+        topic=record.raw.topic,
+        source=record.position,
+        digest=record.digest,
+        gate=machine,
+        rule=TOO_MUCH,
+        reason=f"what {machine} would have made of it takes {given.size} bytes, more than one commit holds",
+        set_aside_at=now,
+    )

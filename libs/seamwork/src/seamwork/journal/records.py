@@ -50,7 +50,8 @@ class Taken(Wire, frozen=True, kw_only=True, omit_defaults=True):
     """
     One input of a commit, by position and digest; *body* where it comes from no topic.
 
-    *crossing* is the position of the crossing that was read again to go with it.
+    *crossing* is the position of the crossing that was read again to go with it. *too_much* is how many bytes of
+    events and outputs it would have led to, where those did not fit and the machine was told that in its place.
     """
 
     topic: str = ""
@@ -59,6 +60,7 @@ class Taken(Wire, frozen=True, kw_only=True, omit_defaults=True):
     digest: str = ""
     body: Bodied | None = None
     crossing: Position | None = None
+    too_much: int = 0
 
 
 class Aside(Wire, frozen=True, kw_only=True):

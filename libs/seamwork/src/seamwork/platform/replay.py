@@ -14,7 +14,17 @@ import msgspec
 
 from seamwork.bus.port import Log, Partition
 from seamwork.catalog import Catalog, CatalogBuilder, Context
-from seamwork.decider import Decider, Input, Output, Publish, SetAside, WithCrossing
+from seamwork.decider import (
+    Alone,
+    Decider,
+    Input,
+    Output,
+    Publish,
+    SetAside,
+    TooMuch,
+    WithCrossing,
+    set_aside,
+)
 from seamwork.errors import UnprocessableError
 from seamwork.journal import (
     Commit,
@@ -231,6 +241,8 @@ class Replay:
                     return [f"{_what(taken)} leads to another {type(event).__name__}"]
                 wanted += self._decider.outputs(event)
                 self.state = self._decider.evolve(self.state, event)
+            aside = set_aside(given, self._decider.name, commit.now) if isinstance(given, TooMuch) else None
+            wanted += () if aside is None else (aside,)
         left = list(recorded)
         self._rest(iter(left))
         if left:
@@ -242,6 +254,10 @@ class Replay:
             self.state = self._decider.evolve(self.state, event)
 
     async def _given(self, taken: Taken) -> Input | str:
+        given = await self._alone(taken)
+        return TooMuch(given, taken.too_much) if taken.too_much and not isinstance(given, str) else given
+
+    async def _alone(self, taken: Taken) -> Alone | str:
         if taken.body is not None:
             return taken.body
         raw = await self._record(Partition(taken.topic, taken.partition), taken.offset)

@@ -57,6 +57,9 @@ METRICS: tuple[Metric, ...] = (
     Metric("seamwork_claims", "counter", "Partitions taken over."),
     Metric("seamwork_fenced", "counter", "Partitions lost to another owner."),
     Metric("seamwork_ticks", "counter", "Commits that a timer caused."),
+    Metric(
+        "seamwork_too_much", "counter", "Inputs set aside because what followed did not fit into one commit."
+    ),
     Metric("seamwork_restore_seconds", "histogram", "From claim to restored state."),
     Metric("seamwork_snapshots", "counter", "Snapshots written."),
     Metric("seamwork_owned_partitions", "gauge", "Partitions owned and restored."),

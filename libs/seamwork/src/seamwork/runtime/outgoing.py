@@ -9,7 +9,7 @@ import base64
 
 from seamwork.bus.port import Log
 from seamwork.contracts.projection import cut
-from seamwork.decider import Forward, Output, Publish, SetAside
+from seamwork.decider import Forward, Output, Publish, SetAside, TooMuch
 from seamwork.errors import MisconfiguredError
 from seamwork.journal import Aside, Emitted
 from seamwork.records.base import Envelope
@@ -183,6 +183,8 @@ def traceparent_of(raw: RawRecord) -> str | None:
 
 def cause_trace(given: object) -> str | None:
     """Return the ``traceparent`` that the outputs of an input carry on."""
+    if isinstance(given, TooMuch):
+        return cause_trace(given.given)
     if isinstance(given, Received):
         return given.traceparent
     return traceparent_of(given.raw) if isinstance(given, Malformed) else None

@@ -7,6 +7,8 @@ Rule 3: what can never be published is the core's business (``Undeliverable``), 
         platform itself needs; then we are set up wrongly, and stop.
 Rule 4: a batch from which nothing is to be published stays open for a moment, so that what comes next shares its
         append. Nobody has heard of it: a crash means that its inputs are read and decided again.
+Rule 5: what one input leads to is in one commit. Where it does not fit, the core is told so in the input's place,
+        and the record is set aside; whether it fits does not depend on what else is in the batch.
 """
 
 import asyncio
@@ -27,9 +29,12 @@ from seamwork.decider import (
     CatalogChanged,
     HealthChanged,
     Input,
+    Output,
     Tick,
+    TooMuch,
     Undeliverable,
     WithCrossing,
+    set_aside,
 )
 from seamwork.errors import MisconfiguredError, OutcomeUnknownError, SeamworkError
 from seamwork.journal import Commit, Emitted, Journal, Taken
@@ -68,6 +73,38 @@ class Given:
 
 
 @dataclass(slots=True)
+class Made:
+    """
+    What the core makes of one input: the events *found*, and all of it as it will be written.
+
+    *size* is about how long that is, *written* exactly.
+    """
+
+    found: tuple[Any, ...]
+    events: list[msgspec.Raw] = field(default_factory=list)
+    outputs: list[Emitted] = field(default_factory=list)
+    records: list[Envelope | None] = field(default_factory=list)
+    size: int = 0
+
+    def encode(self, event: Any) -> None:
+        """Write an event."""
+        encoded = _encoder.encode(event)
+        self.events.append(msgspec.Raw(encoded))
+        self.size += len(encoded)
+
+    def say(self, emitted: Emitted, output: Output) -> None:
+        """Add an output, made final."""
+        self.outputs.append(emitted)
+        self.records.append(getattr(output, "record", None))
+        self.size += len(emitted.envelope) + len(emitted.payload) + 300
+
+    @property
+    def written(self) -> int:
+        """How many bytes of a commit it takes."""
+        return _written(self.events, self.outputs)
+
+
+@dataclass(slots=True)
 class Batch:
     """What will be one commit: inputs, in the order in which they were decided, and what they led to."""
 
@@ -80,6 +117,13 @@ class Batch:
     records: list[Envelope | None] = field(default_factory=list)
     size: int = 0
     decide_s: float = 0.0
+
+    def add(self, made: "Made") -> None:
+        """Take in what one input led to."""
+        self.events += made.events
+        self.outputs += made.outputs
+        self.records += made.records
+        self.size += made.size
 
     def may_wait(self, hold_s: float, max_inputs: int) -> bool:
         """Whether nobody waits for it: it publishes nothing, and is neither large nor of the platform's own."""
@@ -260,10 +304,10 @@ class Owned:
             # What led to nothing is bound to no instant; what comes now is decided by the present one.
             batch.context = Context(now, catalog)
         quiet = not batch.events
-        self._decide(batch, given, len(self._undeliverable))
+        full = self._decide(batch, given, len(self._undeliverable))
         if quiet and batch.events:
             batch.begun = _loop_s()
-        if batch.may_wait(self.spec.hold_s, self.spec.max_batch):
+        if not full and batch.may_wait(self.spec.hold_s, self.spec.max_batch):
             self._open = batch
         else:
             self._open = None
@@ -389,37 +433,70 @@ class Owned:
 
     # ── The core ─────────────────────────────────────────────────────────────────────────
 
-    def _decide(self, batch: Batch, given: list[Given], at_least: int) -> None:
+    def _decide(self, batch: Batch, given: list[Given], at_least: int) -> bool:
+        """Decide on what is given, at least on so much of it, and say whether the batch takes no more."""
+        full = False
         started = time.perf_counter()
-        decider, composer = self._decider, self._around.composer
+        evolve = self._decider.evolve
         state = self.journal.state
         for number, one in enumerate(given):
-            if batch.size > SOFT_BYTES and number >= at_least:
+            full = batch.size > SOFT_BYTES and number >= at_least
+            if full:
                 break
+            made = self._made(state, one.input, batch.context)
+            # A record is at most twice as long as what it is made of: quotes are escaped, bodies are base64.
+            if 2 * (batch.size + made.size) > self.spec.max_commit_bytes:
+                full = bool(batch.given) and number >= at_least
+                if full:
+                    break  # it gets a commit of its own
+                made = self._that_fits(state, one, made, batch)
             self._take(batch, one)
-            events = tuple(decider.decide(state, one.input, batch.context))
-            if not events:
-                continue
-            trace = cause_trace(one.input)
-            for event in events:
-                encoded = _encoder.encode(event)
-                batch.events.append(msgspec.Raw(encoded))
-                batch.size += len(encoded)
-                for output in decider.outputs(event):
-                    emitted = composer.resolve(output, trace)
-                    batch.outputs.append(emitted)
-                    batch.records.append(getattr(output, "record", None))
-                    batch.size += len(emitted.envelope) + len(emitted.payload) + 300
-                state = decider.evolve(state, event)
+            batch.add(made)
+            for event in made.found:
+                state = evolve(state, event)
         self.journal.state = state
         batch.decide_s += time.perf_counter() - started
+        return full
+
+    def _made(self, state: Any, given: Input, context: Context) -> Made:
+        """Let the core decide, and encode all that follows, before any of it happens."""
+        made = Made(tuple(self._decider.decide(state, given, context)))
+        if made.found:
+            trace = cause_trace(given)
+            for event in made.found:
+                made.encode(event)
+                for output in self._decider.outputs(event):
+                    made.say(self._around.composer.resolve(output, trace), output)
+        return made
+
+    def _that_fits(self, state: Any, one: Given, made: Made, batch: Batch) -> Made:
+        """Return *made* if the commit holds it, else what the core makes of less, or of being told of it."""
+        room = self.spec.max_commit_bytes - _written(batch.events, batch.outputs)
+        if made.written <= room:
+            return made
+        if isinstance(one.input, Tick) and one.input.most != 1:
+            one.input = msgspec.structs.replace(one.input, most=1)
+            one.taken = _taken_body(one.input)
+            return self._that_fits(state, one, self._made(state, one.input, batch.context), batch)
+        size = made.written
+        told = TooMuch(one.input, size)  # type: ignore[arg-type]  # it is never told twice
+        self._logger.error(
+            "too-much", input=_kind(one.input), topic=one.taken.topic, offset=one.taken.offset, size=size
+        )
+        self._around.metrics.count("seamwork_too_much")
+        one.input, one.taken = told, msgspec.structs.replace(one.taken, too_much=size)
+        made = self._made(state, told, batch.context)
+        aside = set_aside(told, self._decider.name, batch.context.now)
+        if aside is not None:
+            made.say(self._around.composer.resolve(aside, cause_trace(told)), aside)
+        return made
 
     def _take(self, batch: Batch, one: Given) -> None:
         batch.given.append(one)
         if one.source is not None:
             batch.positions[one.source] = one.taken.offset + 1
             self._buffers[one.source].popleft()
-        elif self._health is one.input:
+        elif isinstance(one.taken.body, HealthChanged) and one.taken.body is self._health:
             self._health = None
 
     # ── The journal ──────────────────────────────────────────────────────────────────────
@@ -437,8 +514,9 @@ class Owned:
         )
         self._positions = batch.positions
         for one in batch.given:
-            if isinstance(one.input, Undeliverable):
-                self._undeliverable.remove(one.input)
+            given = one.input.given if isinstance(one.input, TooMuch) else one.input
+            if isinstance(given, Undeliverable):
+                self._undeliverable.remove(given)
         if self.spec.lead is not None:
             at = Partition(self.spec.lead, self.journal.place.number)
             self._around.note_position(at, batch.positions.get(at, 0))
@@ -553,6 +631,13 @@ class Owned:
         self._logger.debug("committed", seq=commit.seq, inputs=len(batch.given), outputs=len(commit.outputs))
 
 
+def _written(events: Sequence[msgspec.Raw], outputs: Sequence[Emitted]) -> int:
+    """Return how many bytes these take in a record, commas too."""
+    return sum(len(bytes(event)) + 1 for event in events) + sum(
+        len(_encoder.encode(one)) + 1 for one in outputs
+    )
+
+
 def _loop_s() -> float:
     return asyncio.get_running_loop().time()  # by which it sleeps, too
 
@@ -561,6 +646,8 @@ def _kind(given: Input) -> str:
     match given:
         case WithCrossing():
             return _kind(given.decision)
+        case TooMuch():
+            return _kind(given.given)
         case Received():
             return tag_of(given.record)
         case Malformed():

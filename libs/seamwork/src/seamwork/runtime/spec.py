@@ -18,6 +18,7 @@ from seamwork.clock import Clock
 from seamwork.decider import Decider, Input, Output
 from seamwork.errors import MisconfiguredError
 from seamwork.grants.keys import SigningKey
+from seamwork.journal.journal import MAX_COMMIT_BYTES
 from seamwork.records.envelope import AnyEnvelope
 from seamwork.records.parties import Position
 from seamwork.records.platform import Obstacle
@@ -29,6 +30,9 @@ from seamwork.settings.environment import ServiceSettings
 
 HANDOFFS = "handoffs.v1"
 DECISIONS = "decisions.v1"
+
+ROOM_BYTES = 256 * 1024
+"""What a commit takes besides events and outputs: inputs and positions, generously."""
 
 HOLD_S = 0.03
 """Longer than gates take to answer, shorter than anybody's deadline: the batch's time stands still meanwhile."""
@@ -77,6 +81,8 @@ class MachineSpec:
         needs_crossing: Records for which the core gets ``WithCrossing``.
         health: The core wants ``HealthChanged``.
         max_batch: Inputs in one commit at most.
+        max_commit_bytes: Events and outputs in one commit at most; of an input of which more would follow the core
+            gets ``TooMuch``.
         snapshot_every: Commits between two snapshots.
         snapshot_share: Bytes of a state that are written down between two batches, so that no snapshot is a pause.
         unhurried: Topics of which a moment's delay harms nobody, so that they are read in the background.
@@ -91,6 +97,7 @@ class MachineSpec:
     needs_crossing: NeedsCrossing | None = None
     health: bool = False
     max_batch: int = 500
+    max_commit_bytes: int = MAX_COMMIT_BYTES - ROOM_BYTES
     snapshot_every: int = 1000
     snapshot_share: int = 512 * 1024
     unhurried: tuple[str, ...] = ()

@@ -73,7 +73,7 @@ class Root(msgspec.Struct, frozen=True, kw_only=True, tag="root", omit_defaults=
 
 
 class Plan(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """One history."""
+    """One history; *max_commit_bytes* is how little a commit holds, 0 for as much as on a real log."""
 
     seed: int
     roots: tuple[Root, ...] = ()
@@ -81,6 +81,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     partitions: int = 2
     snapshot_every: int = 8
     max_batch: int = 20
+    max_commit_bytes: int = 0
 
     @property
     def size(self) -> int:

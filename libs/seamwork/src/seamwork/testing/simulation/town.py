@@ -324,4 +324,6 @@ def _resized(part: MachineSpec, plan: Plan) -> MachineSpec:
     # Some write a snapshot over many commits, some at once: the checker looks at what is of the last commit.
     share = {"snapshot_share": _SHARE} if plan.snapshot_every == _SHARED_EVERY else {}
     sizes = {"max_batch": plan.max_batch, "snapshot_every": plan.snapshot_every, **share}
+    if plan.max_commit_bytes:
+        sizes["max_commit_bytes"] = plan.max_commit_bytes
     return MachineSpec(**{**fields, **sizes})

@@ -1,0 +1,43 @@
+"""
+Say in few words what becomes of what would not fit into one commit.
+
+Its record is a dead letter already. What it was about is refused, or given up, by the name of the limit, so that
+whoever waits hears of it and nothing stays open.
+"""
+
+from collections.abc import Iterator
+
+from seamwork.catalog import Context
+from seamwork.decider import TOO_MUCH
+from seamwork_router import events as ev
+from seamwork_router.ending import conclude, end_task
+from seamwork_router.entering import scene_of
+from seamwork_router.memory import State
+from seamwork_router.problem import Problem
+from seamwork_router.refusing import refuse
+from seamwork_router.scene import Place, Scene
+from seamwork_router.tally import tally_of
+
+PROBLEM = Problem(TOO_MUCH, "what would follow from it does not fit into one commit")
+
+
+def refuse_all(scene: Scene) -> Iterator[ev.Event]:
+    """Refuse the crossing at hand, by the votes there are."""
+    verified = None if scene.live.votes else False
+    yield from refuse(scene, tally_of(scene), PROBLEM, verified=verified)
+
+
+def give_up(place: Place, state: State, timer: str, context: Context) -> Iterator[ev.Event]:
+    """End what a timer was for, where what should have followed is too much."""
+    kind, _, name = timer.partition("|")
+    match kind:
+        case "live":
+            yield from refuse_all(scene_of(place, state, context, state.live[name]))
+        case "work":
+            task_id, _, crossing = name.partition("|")
+            task = state.tasks[task_id]
+            yield from conclude(context, task, task.errands[crossing], "failed", PROBLEM)
+        case "task":
+            yield from end_task(context, state.tasks[name], "failed")
+        case _:
+            yield ev.Forgotten(timer=timer)

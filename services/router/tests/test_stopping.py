@@ -1,0 +1,116 @@
+"""What thousands of handoffs hang below is stopped in pieces, and ends as whole as anything else."""
+
+from collections import Counter
+from typing import Any
+
+import pytest
+
+from seamwork.decider import Tick, Undeliverable
+from seamwork.records.decision import Closed, TaskEnded
+from seamwork.records.inbox import Work
+from seamwork.testing.builders import received
+from seamwork_router import events as ev
+from seamwork_router.ending import AT_ONCE
+
+MANY = AT_ONCE + 30
+
+
+def fan_out(bench: Any, work: Work, count: int = MANY) -> list[Work]:
+    """Let the holder of *work* hand on *count* pieces, all of which are under way."""
+    return [bench.delegate(work, "read", ordinal=number) for number in range(count)]
+
+
+def cancel(bench: Any) -> tuple[ev.Event, ...]:
+    """Let a person cancel the task, and return what that one decision led to."""
+    events: tuple[ev.Event, ...] = bench.step(
+        received("command", signed_by="person:ada", digest=None, appended_at=bench.now)
+    )
+    return events
+
+
+def closed(bench: Any) -> Counter[str]:
+    """Count the last word on each handoff."""
+    return Counter(one.crossing for one in bench.decisions if isinstance(one, Closed) and one.final)
+
+
+def test_cancelling_thousands_is_worked_off_in_pieces(bench: Any) -> None:
+    """Each step is bounded, each handoff ends once, and the task ends after the last of them."""
+    work = bench.begin()
+    below = fan_out(bench, work, 2 * AT_ONCE + 30)
+    largest = len(cancel(bench))
+    while (due := bench.machine.timer(bench.state)) is not None and due <= bench.now:
+        assert not any(isinstance(one, TaskEnded) for one in bench.decisions)
+        largest = max(largest, len(bench.step(Tick())))
+
+    assert {one.crossing: 1 for one in (work, *below)} == dict(closed(bench))
+    assert ["task-ended: task-cancelled"] == [one for one in bench.said if one.startswith("task-ended")]
+    assert isinstance(bench.decisions[-1], TaskEnded)
+    assert {(one.agent, one.dispatch) for one in (work, *below)} == {
+        (one.agent, one.dispatch)
+        for one in bench.notices
+        if one.dispatch is not None and one.what == "cancelled"
+    }
+    assert {} == bench.state.tasks
+    assert largest <= 6 * AT_ONCE
+
+
+def test_nothing_comes_of_what_is_being_stopped(bench: Any) -> None:
+    """Neither new work nor an answer nor work whose gates took their time: the order to stop stands before them."""
+    work = bench.begin()
+    below = fan_out(bench, work)
+    judged = bench.child(below[0], "late")
+    cancel(bench)
+    dispatched = len(bench.works)
+    bench.admit(judged)
+    bench.admit(bench.child(below[-1], "more"))
+    bench.admit(bench.result(below[-1]))
+    bench.admit(bench.result(work, ordinal=0))
+
+    assert dispatched == len(bench.works)
+    assert [] == bench.answers
+    assert 4 * ["refused: stopping"] == [one for one in bench.said if one.startswith("refused")]
+
+
+def test_an_order_given_twice_ends_the_task_once(bench: Any) -> None:
+    """While it is worked off, the task is in nobody's hand any more."""
+    fan_out(bench, bench.begin())
+    cancel(bench)
+
+    assert ["task-not-in-hand"] == [one.rule for one in cancel(bench) if isinstance(one, ev.CommandIgnored)]
+    bench.pass_time(0)
+    assert 1 == sum(isinstance(one, TaskEnded) for one in bench.decisions)
+
+
+def test_who_gets_the_work_next_is_not_stopped_with_what_its_predecessor_left(bench: Any) -> None:
+    """What the first had handed on is worked off; what the second hands on meanwhile goes its way."""
+    root = bench.send("handoff", contract="transient@1.0.0")
+    bench.admit(root)
+    work = bench.works[-1]
+    below = fan_out(bench, work)
+    bench.step(
+        Undeliverable(
+            epoch=0, seq=1, index=0, topic="inbox.extractor.v1", error="too-large", task=work.task,
+            crossing=work.crossing, dispatch=work.dispatch,
+        )
+    )  # fmt: skip
+    bench.pass_time(1_000)
+    bench.admit(root, attempt=2, gates=("cost-cap",))
+    second = bench.works[-1]
+    own = bench.delegate(second, "own")
+    bench.pass_time(0)
+
+    assert "backup" == second.agent
+    assert {one.crossing: 1 for one in below} == dict(closed(bench))
+    assert bench.state.tasks[work.task].errands[own.crossing].open_dispatch is not None
+    assert [] == bench.state.tasks[work.task].stopping
+
+
+@pytest.mark.parametrize("open_work", [AT_ONCE, AT_ONCE + 1])
+def test_at_the_bound_it_is_one_decision_or_two(bench: Any, open_work: int) -> None:
+    """Nothing changes for what fits."""
+    fan_out(bench, bench.begin(), open_work)
+    events = cancel(bench)
+
+    assert (open_work > AT_ONCE) == any(isinstance(one, ev.StopBegun) for one in events)
+    bench.pass_time(0)
+    assert open_work + 1 == sum(closed(bench).values())
