@@ -6,22 +6,26 @@ import os
 import signal
 import sys
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from seamwork.broker.principal import agent
 from seamwork.bus.kafka import KafkaLog
 from seamwork.bus.port import Partition
+from seamwork.catalog import Context
 from seamwork.catalog.follower import CatalogFollower
 from seamwork.clock import SystemClock
-from seamwork.decider import Decider
+from seamwork.decider import Decider, Input, TooMuch
 from seamwork.errors import MisconfiguredError
 from seamwork.journal import Claim, decode
-from seamwork.records.wire import Outgoing, RawRecord, compose
+from seamwork.records.crossing import Handoff
+from seamwork.records.platform import DeadLetter
+from seamwork.records.wire import Outgoing, RawRecord, Received, compose, read
 from seamwork.runtime import Machine, MachineSpec
 from seamwork.runtime.machine import Identity
 from seamwork.testing.builders import PLATFORM, envelope
@@ -216,6 +220,65 @@ async def test_a_release_with_another_state_takes_over_under_load(platform: Kafk
     assert live == [folded(newer, journal) for journal in journals]
     assert sent == sum(tally.handoffs for state in live for tally in state.tasks.values())
     assert {1, 2} == {commit.machine_version for journal in journals for commit in commits(journal)}
+
+
+class Said(msgspec.Struct, frozen=True, tag="said"):
+    """A handoff was read; *text* is as long as its step asks for."""
+
+    text: str
+
+
+class Heard(msgspec.Struct):
+    """How long each text was; 0 for what was too much."""
+
+    sizes: list[int] = []
+
+
+def talker() -> Decider[Heard, Input, Said, Context]:
+    """Make a machine that says of a handoff as much as it asks for."""
+
+    def decide(_state: Heard, given: Input, _context: Context) -> Sequence[Said]:
+        match given:
+            case Received(record=Handoff() as handoff):
+                return (Said(int(handoff.step) * "x"),)
+            case TooMuch():
+                return (Said(""),)
+            case _:
+                return ()
+
+    def evolve(state: Heard, event: Said) -> Heard:
+        state.sizes.append(len(event.text))
+        return state
+
+    return Decider(NAME, Heard, decide, evolve, lambda _event: (), Said, Heard, timer=lambda _state: None)
+
+
+async def test_what_no_record_holds_is_set_aside(platform: KafkaPlatform) -> None:
+    """Six MiB are committed, seven and a half are refused, the machine goes on, and so does whoever comes next."""
+    platform.join(agent("planner"))
+    sizes = (10, 6 * 1024 * 1024, 15 * 512 * 1024, 20)
+    wanted = [10, 6 * 1024 * 1024, 0, 20]
+
+    def states(machine: Machine) -> list[list[int]]:
+        return [owned.journal.state.sizes for owned in machine.owned.values() if owned.journal.state.sizes]
+
+    async with log_of(platform, "agent-planner") as sender, log_of(platform, NAME) as log:
+        async with machine_on(log, "one", talker()) as machine:
+            for number, size in enumerate(sizes):
+                await sender.publish(handoffs(1, tasks=1, first=number, step=str(size)))
+            await until(lambda: [wanted] == states(machine), "all four")
+        async with machine_on(log, "heir", talker()) as machine:
+            await until(lambda: [wanted] == states(machine), "the same again")
+    async with log_of(platform, "audit-sink") as audit:
+        letters = [raw for records in await whole(audit, "dead-letters.v1") for raw in records]
+
+    found = [read(raw, PLATFORM) for raw in letters]
+    # Whoever comes next publishes again what nobody confirmed: the same letter.
+    assert {("too-much", NAME, 2)} == {
+        (one.record.rule, one.record.gate, one.record.position.offset)
+        for one in found
+        if isinstance(one, Received) and isinstance(one.record, DeadLetter)
+    }
 
 
 @asynccontextmanager

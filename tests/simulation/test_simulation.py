@@ -40,6 +40,18 @@ def test_one_task_goes_through_all_gates_and_comes_back() -> None:
     assert (2, 2) == (report.outcomes["dispatched"], report.outcomes["accepted"])
 
 
+@pytest.mark.parametrize(
+    ("contract", "outcome"), [("do-work/9.9.9", "failed"), ("do-work/1.0.0", "complete")]
+)
+def test_a_task_ends_once_whoever_else_begins_it(contract: str, outcome: str) -> None:
+    """Another root under its id is refused, whether the first began it or was refused itself."""
+    root = Root(number=0, at_s=1.0, contract=contract, to="worker", script={"do": "answer"}, rival=True)
+    report = simulate(Plan(seed=7, roots=(root,)))
+
+    assert [] == report.violations
+    assert {outcome: 1} == report.ends
+
+
 def test_a_seed_is_one_history_in_whatever_process_it_runs() -> None:
     """The digest of the whole log is the same, also where hashes of strings differ."""
     program = (

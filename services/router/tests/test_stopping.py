@@ -30,7 +30,7 @@ def cancel(bench: Any) -> tuple[ev.Event, ...]:
 
 def closed(bench: Any) -> Counter[str]:
     """Count the last word on each handoff."""
-    return Counter(one.crossing for one in bench.decisions if isinstance(one, Closed) and one.final)
+    return Counter(str(one.crossing) for one in bench.decisions if isinstance(one, Closed) and one.final)
 
 
 def test_cancelling_thousands_is_worked_off_in_pieces(bench: Any) -> None:

@@ -8,7 +8,6 @@ whoever waits hears of it and nothing stays open.
 from collections.abc import Iterator
 
 from seamwork.catalog import Context
-from seamwork.decider import TOO_MUCH
 from seamwork_router import events as ev
 from seamwork_router.ending import conclude, end_task
 from seamwork_router.entering import scene_of
@@ -18,7 +17,7 @@ from seamwork_router.refusing import refuse
 from seamwork_router.scene import Place, Scene
 from seamwork_router.tally import tally_of
 
-PROBLEM = Problem(TOO_MUCH, "what would follow from it does not fit into one commit")
+PROBLEM = Problem("too-much", "what would follow from it does not fit into one commit")
 
 
 def refuse_all(scene: Scene) -> Iterator[ev.Event]:

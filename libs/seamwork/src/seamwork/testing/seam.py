@@ -323,6 +323,16 @@ class Seam:
             task=task_facts(sent, piece.work, None),
             now_ms=self.broker.clock.now_ms(),
         )
+        if judged.admitted and sent.mode == "transfer":
+            # Whoever takes the place over answers what its first holder was asked, too.
+            judged = self._compiled(piece.work.contract).judge_output(
+                given.outcome,
+                given.payload,
+                request=piece.request,
+                envelope=envelope_facts(self._router.result(handoff, given.payload, given.outcome)),
+                task=task_facts(sent, piece.work, None),
+                now_ms=self.broker.clock.now_ms(),
+            )
         if not judged.admitted:
             refusal = refused(sent.step, judged)
             await self._router.tell_sender(

@@ -216,10 +216,12 @@ class Initiator:
                 await post(self._log, record)
             if one.conflict:
                 await post(self._log, self.record(one, payload=b'{"script":{"do":"error"}}'))
+            if one.rival:
+                await post(self._log, self.record(one, called="sim-rival"))
             self._sent.add(one.number)
         await asyncio.sleep(100_000)
 
-    def record(self, one: Root, payload: bytes | None = None) -> Outgoing:
+    def record(self, one: Root, payload: bytes | None = None, called: str = "sim-root") -> Outgoing:
         """Write a root; the same one gives the same bytes."""
         name, _, version = one.contract.partition("/")
         at = START + int(one.at_s * 1000)
@@ -233,7 +235,7 @@ class Initiator:
             deadline_at=at + int(one.deadline_s * 1000),
         )
         return root(
-            self._author, order, task=task_of(one.number), crossing=derived("sim-root", one.number),
+            self._author, order, task=task_of(one.number), crossing=derived(called, one.number),
             intent=f"simulate task {one.number}", now=at,
         )  # fmt: skip
 

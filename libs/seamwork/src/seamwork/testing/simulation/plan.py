@@ -57,7 +57,8 @@ class Root(msgspec.Struct, frozen=True, kw_only=True, tag="root", omit_defaults=
     """
     The initiator begins a task at *at_s*; *script* says what its agents do.
 
-    *again* is how often the same record is sent once more, *conflict* whether another content follows under its id.
+    *again* is how often the same record is sent once more, *conflict* whether another content follows under its id,
+    *rival* whether another root follows under the task's.
     """
 
     number: int
@@ -69,6 +70,7 @@ class Root(msgspec.Struct, frozen=True, kw_only=True, tag="root", omit_defaults=
     ceiling_micro_usd: int = 0
     again: int = 0
     conflict: bool = False
+    rival: bool = False
     cancel_at_s: float | None = None
 
 
