@@ -213,5 +213,5 @@ async def test_a_place_that_is_handed_on_is_answered_by_its_receiver() -> None:
     async with Seam(agent, CONTRACTS) as seam:
         assert {"n": 2} == (await seam.ask("doubling/1.0.0", {"n": 1})).value
         # Three and one is not twice three: the answer must keep what its place was asked for, too.
-        with pytest.raises(Refused, match="rule:double"):
+        with pytest.raises(Failed, match="rule:double"):
             await seam.ask("doubling/1.0.0", {"n": 3})
