@@ -109,7 +109,7 @@ def _flat(sizes: Mapping[str, Any]) -> str:
         axes.minorticks_off()
         axes.set_xticks(list(by_size), [_short(size) for size in by_size])
         axes.set_ylim(bottom=0)
-        axes.set_xlabel(kind)
+        axes.set_xlabel(kind.replace(", ", ",\n"))
     each[0].set_ylabel("references a crossing")
     return _svg(figure)
 
