@@ -17,6 +17,16 @@ class One(msgspec.Struct):
     more: list[int] = []
 
 
+class Inner(msgspec.Struct):
+    """A part of a state that has entries of its own."""
+
+    due: dict[str, int] = {}
+
+    def __post_init__(self) -> None:
+        """Make them large."""
+        self.due = Entries(self.due, int)
+
+
 class Whole(msgspec.Struct, rename={"ones": "first", "count": "number"}):
     """A state with entries, and something besides; some have another name where they are written."""
 
@@ -24,6 +34,7 @@ class Whole(msgspec.Struct, rename={"ones": "first", "count": "number"}):
     ones: dict[str, One] = {}
     others: dict[str, list[str]] = {}
     least: int | None = None
+    inner: Inner = msgspec.field(default_factory=Inner)
 
     def __post_init__(self) -> None:
         """Make the large ones."""
@@ -37,6 +48,7 @@ STATES = st.builds(
     count=st.integers(0, 9),
     ones=st.dictionaries(NAMES, st.builds(One, n=st.integers(0, 9), more=st.lists(st.integers(0, 3)))),
     others=st.dictionaries(NAMES, st.lists(NAMES)),
+    inner=st.builds(Inner, due=st.dictionaries(NAMES, st.integers(0, 9))),
 )
 
 
@@ -115,6 +127,7 @@ def test_what_is_written_is_of_the_instant_at_which_it_was_begun(state: Whole, s
         for way, name, more in steps:
             way(one.ones, name)
             one.count += 1
+            one.inner.due[name] = one.inner.due.get(name, 0) + more
             text += b"".join(piece for _, piece in zip(range(more), pieces, strict=False))
         text += b"".join(pieces)
 

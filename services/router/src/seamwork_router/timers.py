@@ -10,6 +10,8 @@ from heapq import heapify, heappop, heappush
 
 import msgspec
 
+from seamwork.decider import Entries
+
 Entry = tuple[int, str]
 _WORTH_SWEEPING = 1024
 
@@ -20,7 +22,8 @@ class Timers(msgspec.Struct, dict=True):
     due: dict[str, int] = {}
 
     def __post_init__(self) -> None:
-        """Make the heap."""
+        """Make the heap, and let the names be written a piece at a time."""
+        self.due = Entries(self.due, int)
         self.heap: list[Entry] = [(at, name) for name, at in self.due.items()]
         heapify(self.heap)
 

@@ -17,6 +17,7 @@ D = TypeVar("D")
 
 _encoder = msgspec.json.Encoder()
 _MISSING: Any = object()
+_TEXT = msgspec.Raw(b"")
 
 
 class Entries(dict[str, V]):
@@ -36,7 +37,7 @@ class Entries(dict[str, V]):
         super().__init__(entries)
         self.kind = kind
         self._decoder: msgspec.json.Decoder[V] = _decoder(kind)
-        self._left: dict[str, bytes | None] | None = None
+        self._left: dict[str, Any] | None = None
 
     # ── Writing ──────────────────────────────────────────────────────────────────────────
 
@@ -46,17 +47,14 @@ class Entries(dict[str, V]):
 
         One at a time: who asks anew has given up what was asked for before.
         """
-        left: dict[str, bytes | None] = dict.fromkeys(self)
+        left: dict[str, Any] = super().copy()  # of names and references, which is the fastest there is
         self._left = left
         return self._pieces(left)
 
-    def _pieces(self, left: dict[str, bytes | None]) -> Iterator[bytes]:
+    def _pieces(self, left: dict[str, Any]) -> Iterator[bytes]:
         mark = b"{"
         for name in tuple(left):
-            text = left.pop(name)
-            if text is None:
-                text = _text(super().__getitem__(name))
-            yield b"".join((mark, _encoder.encode(name), b":", text))
+            yield b"".join((mark, _encoder.encode(name), b":", _text(left.pop(name))))
             mark = b","
         if self._left is left:
             self._left = None
@@ -64,8 +62,8 @@ class Entries(dict[str, V]):
 
     def _keep(self, name: str) -> None:
         """Write an entry down as it is, before anybody can change it."""
-        if self._left is not None and self._left.get(name, b"") is None:
-            self._left[name] = _text(super().__getitem__(name))
+        if self._left is not None and type(self._left.get(name, _TEXT)) is not msgspec.Raw:
+            self._left[name] = msgspec.Raw(_text(self._left[name]))
 
     # ── What a dict does ─────────────────────────────────────────────────────────────────
 
@@ -184,15 +182,20 @@ def written(state: Any) -> Iterator[bytes]:
 
     Only its entries are left for later; what is not among them is written now.
     """
-    large = {name for name, value in _fields(state) if isinstance(value, Entries)}
-    if not large:
+    if isinstance(state, Entries):
+        return state.written()
+    if not _has_entries(state):
         return iter((_encoder.encode(state),))
     parts = []
     names = state.__struct_encode_fields__
-    for number, ((field, value), name) in enumerate(zip(_fields(state), names, strict=True)):
+    for number, ((_, value), name) in enumerate(zip(_fields(state), names, strict=True)):
         parts.append(iter((b"," if number else b"{", _encoder.encode(name), b":")))
-        parts.append(value.written() if field in large else iter((_encoder.encode(value),)))
+        parts.append(written(value))
     return (piece for part in (*parts, iter((b"}",))) for piece in part)
+
+
+def _has_entries(value: Any) -> bool:
+    return any(isinstance(one, Entries) or _has_entries(one) for _, one in _fields(value))
 
 
 def restored(state_type: Any, text: bytes, like: V) -> V:
