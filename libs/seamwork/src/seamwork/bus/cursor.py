@@ -147,7 +147,7 @@ class KafkaReader:
         self._detours: dict[Partition, tuple[int, int]] = {}
         self._first: list[Partition] = []
         self._turn = 0
-        self._answered = time.monotonic()
+        self._failing_since: float | None = None
 
     async def fetch(
         self, positions: Mapping[Partition, int], *, max_records: int, max_wait_ms: int
@@ -210,7 +210,7 @@ class KafkaReader:
             task = self._asking.pop(node)
             failed = task.exception() or failed
             if task.exception() is None:
-                self._answered = time.monotonic()
+                self._failing_since = None
                 self._take(task.result())
         if isinstance(failed, kafka_errors.KafkaError):
             self._connection.forget({partition.topic for partition in positions})
@@ -259,7 +259,10 @@ class KafkaReader:
                 self._first.append(partition)
 
     def _note_failure(self, error: Exception) -> None:
-        if time.monotonic() - self._answered > PATIENCE_S:
+        now = time.monotonic()
+        if self._failing_since is None:
+            self._failing_since = now  # it may have asked for nothing for long
+        if now - self._failing_since > PATIENCE_S:
             raise RetryableError(
                 f"Kafka has not answered for {PATIENCE_S:.0f} s ({type(error).__name__}); nothing can be read"
             ) from error

@@ -2,11 +2,12 @@
 The log, as the rest of Seamwork sees it: one port, several implementations, one conformance suite.
 
 Topics are named without the platform's prefix. Positions are *next offsets*: the offset of the record that will be
-read next. Implementations: ``seamwork.bus.kafka`` (aiokafka) and ``seamwork.testing.simlog`` (simulated).
+read next. Implementations: ``seamwork.bus.kafka`` (aiokafka) and ``seamwork.testing.simlog`` (simulated);
+``seamwork.bus.sharing`` goes before either, for the services of one process.
 """
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
 
 from seamwork.errors import MisconfiguredError, SeamworkError
@@ -46,9 +47,15 @@ class Appended:
 
 @dataclass(frozen=True, slots=True)
 class Confirmed:
-    """An output is in the log."""
+    """
+    An output is in the log: where, and since when.
+
+    Two are the same if their offsets are; *partition* and *appended_at* are negative where they are not known.
+    """
 
     offset: int
+    partition: int = field(default=-1, compare=False)
+    appended_at: int = field(default=-1, compare=False)
 
 
 @dataclass(frozen=True, slots=True)

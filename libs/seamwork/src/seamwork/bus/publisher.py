@@ -220,12 +220,12 @@ class Publisher:
         assert parcel.answer is not None  # noqa: S101  # it was waited for
         error = parcel.answer.exception()
         if error is None:
-            offset = parcel.answer.result().offset
+            offset, appended_at = parcel.answer.result()
             if offset < 0:
                 # "You sent this before, I forgot where it lies": it is in the log, at an offset nobody knows.
                 raise kafka_errors.DuplicateSequenceNumber(parcel.partition.topic)
             for number, index in enumerate(parcel.indexes):
-                state.answers[index] = Confirmed(offset + number)
+                state.answers[index] = Confirmed(offset + number, parcel.partition.partition, appended_at)
             return True
         match error:
             case kafka_errors.TopicAuthorizationFailedError():

@@ -12,6 +12,8 @@ from faststream import FastStream
 from seamwork.bus.faststream import new_broker
 from seamwork.bus.kafka import KafkaLog
 from seamwork.bus.port import Log
+from seamwork.bus.sharing import SharingLog
+from seamwork.bus.shelf import Shelf
 from seamwork.clock import SystemClock
 from seamwork.errors import MisconfiguredError
 from seamwork.runtime.bell import ring_later
@@ -44,7 +46,11 @@ def run(service: Service[Any], environ: Mapping[str, str] | None = None) -> NoRe
 
 
 async def serve(
-    service: Service[S], common: CommonSettings, settings: S, stop: asyncio.Event | None = None
+    service: Service[S],
+    common: CommonSettings,
+    settings: S,
+    stop: asyncio.Event | None = None,
+    shelf: Shelf | None = None,
 ) -> int:
     """
     Run *service* in this event loop and return its exit code; the last line of its log says why it ended.
@@ -54,6 +60,7 @@ async def serve(
         common: What every service is told.
         settings: What this one is told.
         stop: Ends it when set, as a signal does.
+        shelf: What it shares with the other services of the process, if there are any.
     """
     logger = structlog.get_logger("service")
     log: KafkaLog | None = None
@@ -65,7 +72,8 @@ async def serve(
         await log.start()
         part = service.build(settings, await _site(service, log, common))
         app = FastStream(new_broker(common.kafka, client_id=common.instance), logger=None)
-        frame = Frame(service, part, common, log=log, clock=SystemClock(), ended=app.exit)
+        seen = log if shelf is None else SharingLog(log, shelf)
+        frame = Frame(service, part, common, log=seen, clock=SystemClock(), ended=app.exit)
         beside.append(asyncio.create_task(_bell(frame), name="bell"))
         if stop is not None:
             beside.append(asyncio.create_task(_stopped(stop, app.exit), name="stop"))

@@ -1,11 +1,12 @@
 """
 Run several services in one process and one event loop: ``python -m seamwork.runtime.together FILE``.
 
-The file says with which environment each runs, as JSON: name → variables; secrets go by file, as ever. Nothing else
-is shared: each service has its own principal, its own connections, its own journal and its own pages, and speaks to
-the others through Kafka alone. What one process saves is memory and the change from process to process; what it
-costs is that they start and end together: when one ends, the others finish what they hold and end with it, and
-whoever started the process starts all of them again.
+The file says with which environment each runs, as JSON: name → variables; secrets go by file, as ever. Each
+service has its own principal, its own connections, its own journal and its own pages, and speaks to the others
+through Kafka alone; but what one of them has read there, or written and been confirmed, lies on a shelf for the
+others, so that it is fetched once. What one process saves is that, memory, and the change from process to
+process; what it costs is that they start and end together: when one ends, the others finish what they hold and
+end with it, and whoever started the process starts all of them again.
 """
 
 import asyncio
@@ -19,6 +20,7 @@ from typing import Any, NoReturn
 import msgspec
 import structlog
 
+from seamwork.bus.shelf import Shelf
 from seamwork.errors import MisconfiguredError
 from seamwork.runtime.exits import MISCONFIGURED, OK
 from seamwork.runtime.logs import configure_logs
@@ -60,8 +62,8 @@ def main() -> NoReturn:
 
 
 async def _serve_all(parts: list[_Part]) -> int:
-    stop = asyncio.Event()
-    serving = [asyncio.create_task(_serve(part, stop), name=part.service.name) for part in parts]
+    stop, shelf = asyncio.Event(), Shelf()
+    serving = [asyncio.create_task(_serve(part, stop, shelf), name=part.service.name) for part in parts]
     first, _ = await asyncio.wait(serving, return_when=asyncio.FIRST_COMPLETED)
     stop.set()
     codes = [task.result() for task in first]
@@ -69,10 +71,10 @@ async def _serve_all(parts: list[_Part]) -> int:
     return next((code for code in codes if code != OK), OK)
 
 
-async def _serve(part: _Part, stop: asyncio.Event) -> int:
+async def _serve(part: _Part, stop: asyncio.Event, shelf: Shelf) -> int:
     # Each task has a context of its own, so that each line of the log names its service.
     structlog.contextvars.bind_contextvars(service=part.service.name, instance=part.common.instance)
-    return await serve(part.service, part.common, part.settings, stop)
+    return await serve(part.service, part.common, part.settings, stop, shelf)
 
 
 def _part(name: str, environ: Mapping[str, str]) -> _Part:

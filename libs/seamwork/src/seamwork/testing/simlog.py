@@ -438,7 +438,7 @@ class SimLog:
             record = await self._write(
                 Partition(outgoing.topic, number), outgoing.key, outgoing.value, outgoing.headers
             )
-            answers.append(Confirmed(record.offset))
+            answers.append(Confirmed(record.offset, record.partition, record.appended_at))
         return answers
 
     async def start_offsets(self, partitions: Sequence[Partition]) -> dict[Partition, int]:

@@ -16,6 +16,9 @@ import structlog
 
 from seamwork.broker.principal import agent, gate, standing
 from seamwork.broker.topics import Sizing, TopicSpec, load_topic_specs, topics
+from seamwork.bus.port import Log
+from seamwork.bus.sharing import SharingLog
+from seamwork.bus.shelf import Shelf
 from seamwork.catalog.follower import CatalogFollower
 from seamwork.errors import SeamworkError
 from seamwork.platform.publisher import Publisher
@@ -41,6 +44,7 @@ from seamwork.testing.simulation.wire import Wire
 _PREFIX = "sim"
 _FIRST_PAUSE_S = 0.5
 _SHARED_EVERY, _SHARE = 8, 2_000
+_SHARING = 4  # every fourth history is one of services that share what they read: the 3rd, the 7th, ...
 _INBOXES = ("operator", "desk", "planner", "worker", "helper", "rogue")
 
 
@@ -90,6 +94,7 @@ class Town:
 
     Attributes:
         programs: Everybody who runs, by name.
+        shelves: What services share that are in one process, by the number in their names.
         ended: Lives that ended by themselves.
     """
 
@@ -102,10 +107,13 @@ class Town:
     sent: set[int] = field(default_factory=set)
     crashed: set[str] = field(default_factory=set)
     publisher: Publisher | None = None
+    shelves: dict[str, Shelf] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         """Hear of crashes."""
         self.cluster.crash = self.crash
+        if self.plan.seed % _SHARING == _SHARING - 1:
+            self.shelves = {"1": Shelf(), "2": Shelf()}
 
     async def set_up(self) -> None:
         """Make the topics, publish the documents, start everybody."""
@@ -198,7 +206,7 @@ class Town:
         service = services()[name]
 
         async def body(process: Process) -> None:
-            log = Wire(self.cluster, process)
+            log = self._log(process)
             follower = CatalogFollower(log, PLATFORM, scenery.trust().root.public)
             await follower.start()
             part = self._part(service)
@@ -242,6 +250,12 @@ class Town:
 
         return body
 
+    def _log(self, process: Process) -> Log:
+        # Those with the same number share what they read, as in one process; but here each of them dies alone.
+        shelf = self.shelves.get(process.name.rpartition(".")[2])
+        wire = Wire(self.cluster, process)
+        return wire if shelf is None else SharingLog(wire, shelf)
+
     def _part(self, service: Service[Any]) -> Part:
         environ = {}
         if service.name == "audit-sink":
@@ -253,7 +267,7 @@ class Town:
             part = _resized(part, self.plan)
         return part
 
-    def _host(self, service: Service[Any], process: Process, log: Wire, follower: CatalogFollower) -> Host:
+    def _host(self, service: Service[Any], process: Process, log: Log, follower: CatalogFollower) -> Host:
         return Host(
             name=service.name,
             version=service.version,

@@ -173,7 +173,7 @@ class Wire:
             await self.ask(lambda: None)
             return [answer for answer in answers if answer is not None]
         written = {at: iter(records) for at, records in (await self._send("publish", parts)).items()}
-        confirmed = (Confirmed(next(written[at]).offset) for at in places)
+        confirmed = (_confirmed(next(written[at])) for at in places)
         return [next(confirmed) if answer is None else answer for answer in answers]
 
     async def _send(self, call: str, parts: Parts) -> dict[Partition, list[RawRecord]]:
@@ -368,6 +368,10 @@ def _late_s(cluster: Cluster, positions: Mapping[Partition, int]) -> float:
     if cluster.calm or {at.topic for at in positions} - _DOCUMENTS:
         return 0.0
     return 4 * cluster.dice.random() if cluster.dice.random() < 0.5 else 0.0  # noqa: PLR2004
+
+
+def _confirmed(record: RawRecord) -> Confirmed:
+    return Confirmed(record.offset, record.partition, record.appended_at)
 
 
 def _answer(future: "asyncio.Future[T]", answer: T) -> None:

@@ -1,0 +1,204 @@
+"""What one service of a process has read or written, the others do not fetch."""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+
+import pytest
+
+from seamwork.bus.port import Log, Partition, Reader
+from seamwork.bus.sharing import SharingLog
+from seamwork.bus.shelf import MOST_RECORDS, Shelf
+from seamwork.errors import RetryableError
+from seamwork.records.wire import Outgoing, RawRecord
+from seamwork.testing.clock import SettableClock
+from seamwork.testing.simlog import SimBroker, SimLog
+
+AT = Partition("handoffs.v1", 0)
+_WAIT_MS = 20_000
+
+
+class _CountingReader:
+    """A cursor that counts what it is asked for, and fails on demand."""
+
+    def __init__(self, reader: Reader, log: "_CountingLog") -> None:
+        self._reader = reader
+        self._log = log
+
+    async def fetch(
+        self, positions: Mapping[Partition, int], *, max_records: int, max_wait_ms: int
+    ) -> dict[Partition, Sequence[RawRecord]]:
+        if self._log.away:
+            raise RetryableError("the broker is away")
+        found = await self._reader.fetch(positions, max_records=max_records, max_wait_ms=max_wait_ms)
+        self._log.found += sum(map(len, found.values()))
+        return found
+
+    async def stop(self) -> None:
+        await self._reader.stop()
+
+
+class _CountingLog(SimLog):
+    """A view that counts the records that were fetched through it."""
+
+    found = 0
+    away = False
+
+    async def reader(self) -> Reader:  # type: ignore[override]  # a cursor, as the port asks
+        return _CountingReader(await super().reader(), self)
+
+
+class _Process:
+    """A process with a shelf, and as many services as are asked for."""
+
+    def __init__(self) -> None:
+        self.broker = SimBroker(SettableClock())
+        self.broker.create_topic(AT.topic)
+        self.shelf = Shelf()
+        self.logs: list[_CountingLog] = []
+
+    def service(self) -> Log:
+        log = _CountingLog(self.broker)
+        self.logs.append(log)
+        return SharingLog(log, self.shelf)
+
+    @property
+    def fetched(self) -> int:
+        return sum(log.found for log in self.logs)
+
+
+async def _following(reader: Reader, position: int, count: int) -> list[RawRecord]:
+    """Read *count* records from *position* on."""
+    found: list[RawRecord] = []
+    while len(found) < count:
+        got = await reader.fetch({AT: position}, max_records=count, max_wait_ms=_WAIT_MS)
+        found += got.get(AT, ())
+        position = found[-1].offset + 1 if found else position
+    return found
+
+
+async def test_three_readers_fetch_a_record_once() -> None:
+    """Each gets the very record that the first one's feed has brought."""
+    process = _Process()
+    readers = [await process.service().reader() for _ in range(3)]
+    for reader in readers:
+        await reader.fetch({AT: 0}, max_records=10, max_wait_ms=0)
+    waiting = [asyncio.create_task(_following(reader, 0, 1)) for reader in readers]
+    process.broker.write(AT, b"k", b"0")
+    found = await asyncio.gather(*waiting)
+    for reader in readers:
+        await reader.stop()
+
+    assert [[b"0"]] * 3 == [[raw.value for raw in one] for one in found]
+    assert 1 == process.fetched
+
+
+async def test_what_a_service_has_published_is_read_as_the_log_holds_it_without_fetching() -> None:
+    """Offset, time, key, value and headers are those of the log."""
+    process = _Process()
+    writer, reading = process.service(), process.service()
+    reader = await reading.reader()
+    await reader.fetch({AT: 0}, max_records=10, max_wait_ms=0)
+    batch = [Outgoing(AT.topic, b"k", b"%d" % number, (("h", b"v"),), 0) for number in range(3)]
+    await writer.publish(batch)
+    await writer.append(AT, b"3")
+    found = await _following(reader, 0, 4)
+    await reader.stop()
+
+    assert list(process.broker.records(AT)) == found
+    assert 0 == process.fetched
+
+
+async def test_a_record_of_somebody_else_between_two_of_our_own_is_not_passed_over() -> None:
+    """What lies behind it waits until the feed has fetched it."""
+    process = _Process()
+    writer, reading = process.service(), process.service()
+    reader = await reading.reader()
+    await reader.fetch({AT: 0}, max_records=10, max_wait_ms=0)
+    await writer.publish([Outgoing(AT.topic, b"k", b"ours", (), 0)])
+    process.broker.write(AT, b"k", b"theirs")
+    await writer.publish([Outgoing(AT.topic, b"k", b"ours again", (), 0)])
+    found = await _following(reader, 0, 3)
+    await reader.stop()
+
+    assert [b"ours", b"theirs", b"ours again"] == [raw.value for raw in found]
+
+
+async def test_a_reader_takes_over_when_the_one_that_fed_is_gone() -> None:
+    """The others do not wait for a feed that has ended."""
+    process = _Process()
+    first, second = await process.service().reader(), await process.service().reader()
+    for reader in (first, second):
+        await reader.fetch({AT: 0}, max_records=10, max_wait_ms=0)
+    waiting = asyncio.create_task(_following(second, 0, 1))
+    await asyncio.sleep(0)
+    await first.stop()
+    process.broker.write(AT, b"k", b"0")
+    found = await waiting
+    await second.stop()
+
+    assert [b"0"] == [raw.value for raw in found]
+
+
+async def test_whoever_is_further_behind_than_the_shelf_reads_from_the_log() -> None:
+    """The shelf is bounded; nothing is lost by it."""
+    process = _Process()
+    writer, reading = process.service(), process.service()
+    reader = await reading.reader()
+    await reader.fetch({AT: 0}, max_records=10, max_wait_ms=0)
+    many = MOST_RECORDS + 10
+    await writer.publish([Outgoing(AT.topic, b"k", b"x", (), 0) for _ in range(many)])
+    found = await _following(reader, 0, many)
+    await reader.stop()
+
+    assert list(range(many)) == [raw.offset for raw in found]
+
+
+async def test_a_reader_hears_of_a_broker_that_is_away() -> None:
+    """The feed ends quietly; each reader asks for itself, and is told."""
+    process = _Process()
+    reader = await process.service().reader()
+    await reader.fetch({AT: 0}, max_records=10, max_wait_ms=0)
+    process.logs[0].away = True
+    process.broker.write(AT, b"k", b"0")  # ends the feed's waiting; its next question fails
+    with pytest.raises(RetryableError):
+        await _following(reader, 0, 2)
+    await reader.stop()
+
+
+def _raw(offset: int) -> RawRecord:
+    return RawRecord(*AT, offset, 1_000 + offset, b"k", b"x")
+
+
+def test_answers_that_overtake_each_other_are_put_in_order() -> None:
+    """Two batches are on their way; the second one's answer is heard first."""
+    shelf = Shelf()
+    shelf.open(AT, 5)
+    shelf.put_written(AT, [_raw(6)])
+    before = shelf.take(AT, 5, 10)
+    shelf.put_written(AT, [_raw(5)])
+
+    assert [] == before
+    assert [5, 6] == [raw.offset for raw in shelf.take(AT, 5, 10) or ()]
+    assert shelf.is_own(AT)
+
+
+def test_what_was_fetched_before_its_own_answer_came_is_not_there_twice() -> None:
+    """The feed was faster than the acknowledgement."""
+    shelf = Shelf()
+    shelf.open(AT, 0)
+    shelf.put_fetched(AT, [_raw(0), _raw(1)])
+    shelf.put_written(AT, [_raw(1)])
+    shelf.put_fetched(AT, [_raw(1), _raw(2)])
+
+    assert [0, 1, 2] == [raw.offset for raw in shelf.take(AT, 0, 10) or ()]
+    assert not shelf.is_own(AT)
+
+
+def test_before_the_stretch_there_is_nothing_to_take() -> None:
+    """None says: ask the log; an empty answer says: there is no more."""
+    shelf = Shelf()
+    shelf.open(AT, 3)
+
+    assert shelf.take(AT, 2, 10) is None
+    assert [] == shelf.take(AT, 3, 10)
+    assert shelf.take(Partition("other", 0), 0, 10) is None
