@@ -90,6 +90,7 @@ class Seams:
     outcomes: dict[str, int] = field(default_factory=dict)
     asked: dict[tuple[int, int, int], tuple[str, ...]] = field(default_factory=dict)
     plans: dict[str, dict[str, dict[str, Any]]] = field(default_factory=dict)
+    planners: dict[str, str] = field(default_factory=dict)
     parts: dict[tuple[str, str], str] = field(default_factory=dict)
     returned: dict[str, str] = field(default_factory=dict)
     places: dict[str, str] = field(default_factory=dict)
@@ -196,6 +197,8 @@ class Seams:
             self._wrong("mode", f"the stamp of {name} is more lenient than its decision", commit)
         self._require_narrowing(work, crossing, commit)
         self._require_order(crossing, commit)
+        if self.planners.get(name, receiver["agent"]) != receiver["agent"]:
+            del self.plans[name], self.planners[name]  # somebody else has the work now, and divides it anew
         self._require_planned(crossing.said, commit)
         self.dispatches[said["dispatch"]] = Dispatch(said["dispatch"], name, receiver["agent"], work)
 
@@ -456,6 +459,7 @@ class Seams:
                 self._wrong("plan", f"a second plan of {crossing.said['parent']} was adopted", commit)
             named = {_named(part): part for part in crossing.said["subtasks"]}
             self.plans[crossing.said["parent"]] = named
+            self.planners[crossing.said["parent"]] = source
 
     def _require_planned(self, handoff: dict[str, Any], commit: Committed) -> None:
         """What a plan binds goes where, under what, and behind what the plan says; nothing else goes at all."""
