@@ -310,12 +310,14 @@ class History:
                 name = f"{machine.name}/{number}"
                 if live != state_digest(journal.state):
                     self._checker.complain("I3", f"the live state of {name} is not its journal's fold")
-                await self._decide_again(machine.spec, number, name, live)
+                last = len(self._checker.records[journal.place]) - 1
+                await self._decide_again(machine.spec, number, name, live, last)
 
-    async def _decide_again(self, spec: MachineSpec, number: int, name: str, live: str) -> None:
+    async def _decide_again(self, spec: MachineSpec, number: int, name: str, live: str, last: int) -> None:
+        """Replay up to *last*, where the journal ended when *live* was taken: a timer may add to it meanwhile."""
         log = Wire(self._cluster, Process("tools", 0, self._loop, LoopClock(self._loop)))
         trusted = Trusted(platform=PLATFORM, root_public=key_of("root").public)
-        replayed = await Replay(log, spec, number, trusted).run(verify=True)
+        replayed = await Replay(log, spec, number, trusted).run(last, verify=True)
         for one in replayed.differences:
             self._checker.complain("I3", f"{name} ({one.epoch}, {one.seq}), decided again: {one.what}")
         if replayed.state_sha256 != live:
