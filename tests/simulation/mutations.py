@@ -12,24 +12,37 @@ import msgspec
 from seamwork.agent.planning import Planned
 from seamwork.agent.prefix import FinishedPrefix
 from seamwork.bus.port import Appended
-from seamwork.catalog import Context
+from seamwork.catalog import Catalog, Context
 from seamwork.decider import Tick, read_all
 from seamwork.errors import OutcomeUnknownError
 from seamwork.grants import entitlement
-from seamwork.journal import Commit, Journal, Taken
+from seamwork.journal import Commit, Journal, Taken, janitor
 from seamwork.journal import rule as reader_rule
 from seamwork.journal.snapshots import SnapshotStore
 from seamwork.records import enforcement
 from seamwork.records.decision import TaskEnded
+from seamwork.runtime import outgoing
 from seamwork.runtime.gate import Gate
 from seamwork.runtime.owned import Given, Owned
+from seamwork.testing.simulation import run as simulated_run
 from seamwork.testing.simulation.mutations import Mutation
 from seamwork_audit_sink import store as audit_store
 from seamwork_audit_sink.order import in_order
 from seamwork_contract_validator import stamp as validators_stamp
 from seamwork_cost_cap import decide as cost_decide
 from seamwork_cost_cap import state as cost_state
-from seamwork_router import accepting, checks, dispatching, ending, entering, judging, people, tally
+from seamwork_router import (
+    accepting,
+    checks,
+    dispatching,
+    ending,
+    entering,
+    judging,
+    people,
+    pick,
+    saying,
+    tally,
+)
 from seamwork_router import decide as router_decide
 from seamwork_router.events import Decided
 from seamwork_router.plans import Joined
@@ -361,6 +374,76 @@ def audit_leaves_out() -> Patch:
     return patch.object(audit_store, "in_order", leaky)
 
 
+def drill_taken_for_work() -> Patch:
+    """Give the work of a drill to whom it would go to."""
+    return patch.object(judging, "drilled", lambda _scene: False)
+
+
+def drill_not_told() -> Patch:
+    """Leave out of decisions that nobody's work is concerned."""
+    return patch.object(saying, "drilled", lambda _scene: False)
+
+
+def breaker_set_in_vain() -> Patch:
+    """Look at failures alone, whatever a person set a breaker to."""
+    return patch.object(Catalog, "agent_breaker", lambda *_args: None)
+
+
+def pause_ignored() -> Patch:
+    """Hand work to an agent that is paused."""
+    return patch.object(Catalog, "agent_paused", lambda *_args: False)
+
+
+def taken_in_ignored() -> Patch:
+    """Take an answer that was made from other bytes than were delivered."""
+    return _without("result", "taken-in-differs")
+
+
+def projection_not_cut() -> Patch:
+    """Send a receiver all, and sign that it gets what its contract describes."""
+    return patch.object(outgoing, "cut", lambda payload, _projection: payload)
+
+
+def delivery_not_counted() -> Patch:
+    """Forget between verdict and stamp what is delivered."""
+    return patch.object(pick, "delivered", lambda _live: None)
+
+
+def consent_assumed() -> Patch:
+    """Take an answer that a person should have looked at."""
+
+    def hold(scene: Any, votes: Any, plan: Any) -> Iterator[Any]:
+        if scene.named is None or scene.facts.result is None:
+            yield from hold_as_it_is(scene, votes, plan)
+        else:
+            yield from accepting.accept(scene, scene.task, scene.errand, scene.named, votes)
+
+    hold_as_it_is = judging._hold
+    return patch.object(judging, "_hold", hold)
+
+
+def trimmed_before_the_audit() -> Patch:
+    """Delete what snapshots stand for, whether or not the audit has it."""
+    trim_as_it_is = janitor.trim
+
+    async def trim(log: Any, decider: Any, place: Any, kept: Any = None) -> Any:
+        del kept
+        return await trim_as_it_is(log, decider, place, None)
+
+    return patch.object(simulated_run, "trim", trim)
+
+
+def trimmed_too_far() -> Patch:
+    """Delete the journal up to its end, instead of to the last but one snapshot."""
+
+    async def delete(log: Any, partition: Any, start: int, until: int) -> None:
+        del start, until
+        if partition.topic.startswith("journal."):
+            await log.trim(partition, (await log.end_offsets([partition]))[partition])
+
+    return patch.object(janitor, "_delete", delete)
+
+
 def agent_commits_early() -> Patch:
     """Let an agent's offsets pass work that is not finished."""
     return patch.object(FinishedPrefix, "committable", property(lambda self: self.position))
@@ -392,7 +475,9 @@ _DEFECTS = (
     another_signers_result, constraint_dropped_by_an_answer, plan_ignored, dependency_ignored,
     gaps_forgotten, order_of_anybody, catalog_ignored, retry_without_the_cap, cancelled_and_dispatched,
     deeper_than_allowed, approval_assumed, silence_is_consent, spared_along_every_flow, task_ends_twice,
-    audit_leaves_out, agent_commits_early,
+    audit_leaves_out, agent_commits_early, drill_taken_for_work, drill_not_told, breaker_set_in_vain,
+    pause_ignored, taken_in_ignored, projection_not_cut, delivery_not_counted, consent_assumed,
+    trimmed_before_the_audit, trimmed_too_far,
 )  # fmt: skip
 MUTATIONS = tuple(
     Mutation(defect.__name__.replace("_", "-"), (defect.__doc__ or "").strip(), defect) for defect in _DEFECTS

@@ -24,7 +24,7 @@ from seamwork.clock import Clock
 from seamwork.grants.stamps import inbox_topic
 from seamwork.ids import derived, sha256_hex
 from seamwork.records.authority import Constraint
-from seamwork.records.crossing import StepState
+from seamwork.records.crossing import Drill, StepState
 from seamwork.records.envelope import AnyEnvelope
 from seamwork.records.parties import AgentRef, ContractRef, Target
 from seamwork.records.people import ApprovalRequest, Command, How, Reply
@@ -111,10 +111,12 @@ class Player:
                 return task.error("unable", "it cannot be done")
             case "never":
                 await asyncio.sleep(10_000)
+            case "shortened":
+                await asyncio.sleep(0.5)  # the rogue may be first, and has read half of it
             case "slow":
                 await asyncio.sleep(script["seconds"])
-            case "flaw":
-                return {"flaw": True}
+            case "flaw" | "unsure" | "wordy" as how:
+                return _SAID[how]
             case "spend":
                 task.spend(micro_usd=7)
                 await asyncio.sleep(script["seconds"])
@@ -124,7 +126,7 @@ class Player:
                 await asyncio.sleep(0)
             case _:
                 await task.progress("working")
-        return {"value": task.facts.step}
+        return {"value": task.facts.step, "sure": 0.9}
 
     async def _plan(self, steps: list[dict[str, Any]], task: Task) -> Any:
         done = []
@@ -136,7 +138,7 @@ class Player:
             try:
                 found: Any = await ask(
                     contract=step["contract"],
-                    payload={"script": step["script"]},
+                    payload=_payload(step["script"]),
                     step=f"step-{number}",
                     **how,
                 )
@@ -171,12 +173,12 @@ class Player:
                 with suppress(HandoffError):  # it must be; the checker holds that nobody gets it
                     await task.delegate(
                         contract=part["contract"],
-                        payload={"script": part["script"]},
+                        payload=_payload(part["script"]),
                         step=f"un{name}",
                         to="worker",
                     )
         payloads = {
-            name: {"script": part["script"]}
+            name: _payload(part["script"])
             for name, part in named.items()
             if part["critical"] or part.get("how") != "left-out"
         }
@@ -225,20 +227,56 @@ class Initiator:
         """Write a root; the same one gives the same bytes."""
         name, _, version = one.contract.partition("/")
         at = START + int(one.at_s * 1000)
+        body = json.dumps(_payload(one.script)).encode() if payload is None else payload
         order = Order(
             target=Target(agent=one.to),
             contract=ContractRef(name=name, version=version),
-            payload=json.dumps({"script": one.script}).encode() if payload is None else payload,
+            payload=body,
             step="root",
             constraints=(Constraint(name="purpose", value="simulation"),),
             ceiling_micro_usd=one.ceiling_micro_usd,
             deadline_at=at + int(one.deadline_s * 1000),
         )
+        if one.drill:
+            order = replace(
+                order, step="drill", constraints=(), ceiling_micro_usd=0, order=_drill_order(one, body, at),
+                drill=Drill(in_place_of=AgentRef(agent="planner", version="1.0.0"), cause=one.drill),
+            )  # fmt: skip
         return root(
             self._author, order, task=task_of(one.number), crossing=derived(called, one.number),
             intent=f"simulate task {one.number}", now=at,
         )  # fmt: skip
 
+
+def _payload(script: dict[str, Any]) -> dict[str, Any]:
+    """Return what carries a script; some brings along a field that no contract knows."""
+    return {"script": script} | ({"chaff": "left over"} if script.get("chaff") else {})
+
+
+def _drill_order(one: Root, body: bytes, at: int) -> SignedRecord:
+    """Return the signed word of whoever orders a drill."""
+    command = Command(
+        id=derived("drill", one.number), task=task_of(one.number), person=one.ordered_by, action="drill",
+        crossing=derived("sim-root", one.number), target=Target(agent=one.to), payload_sha256=sha256_hex(body),
+        ordered_at=at,
+    )  # fmt: skip
+    return _as_evidence(command)
+
+
+def _as_evidence(command: Command) -> SignedRecord:
+    said = compose(PLATFORM, "commands.v1", command.task, command, signer=key_of(f"person:{command.person}"))
+    headers = {name: (value or b"").decode() for name, value in said.headers}
+    return SignedRecord(
+        topic=said.topic, key=said.key.decode(), envelope=headers[SW_ENVELOPE], kid=headers[SW_KID],
+        sig=headers[SW_SIG],
+    )  # fmt: skip
+
+
+_SAID: dict[str, dict[str, Any]] = {
+    "flaw": {"flaw": True},
+    "unsure": {"value": "perhaps", "sure": 0.2},
+    "wordy": {"value": "done", "sure": 0.9, "chaff": "what nobody asked for"},
+}
 
 START = 1_767_225_600_000
 
@@ -290,10 +328,15 @@ class Rogue:
                 await self._misbehave(offer)
 
     def _wants(self, offer: Offer) -> bool:
-        return b'"twice"' in offer.payload or self._dice.random() < 0.6  # noqa: PLR2004
+        if any(word in offer.payload for word in (b'"twice"', b'"shortened"')):
+            return True
+        return self._dice.random() < 0.6  # noqa: PLR2004
 
     async def _misbehave(self, offer: Offer) -> None:
         luck = self._dice.random()
+        shortened = b'"shortened"' in offer.payload
+        if shortened:
+            luck = 0.5 + luck / 5
         signer = "rogue" if luck < 0.4 else "worker"  # noqa: PLR2004
         version = offer.work.version if signer == "worker" else "1.0.0"
         author = Author(AgentRef(agent=signer, version=version), PLATFORM, key_of(f"agent:{signer}"))
@@ -301,8 +344,10 @@ class Rogue:
             await asyncio.sleep(10 * self._dice.random())
         if 0.4 <= luck < 0.5:  # noqa: PLR2004
             offer = replace(offer, work=msgspec.structs.replace(offer.work, constraints=()))
+        if shortened:  # its answer says what it was made from: less than was delivered
+            offer = replace(offer, payload=offer.payload[:20])
         pen = Pen(author, offer)
-        body = json.dumps({"value": f"rogue-{luck:.3f}"}).encode()
+        body = json.dumps({"value": f"rogue-{luck:.3f}", "sure": 0.9}).encode()
         ordinal = 0 if luck < 0.9 else 1  # noqa: PLR2004
         await post(self._log, pen.result("success", body, ordinal, self._clock.now_ms(), None, ()))
 
@@ -357,14 +402,7 @@ class Desk:
             action="resolve", crossing=offer.work.crossing, case=offer.work.dispatch, how=how,
             target=target if sends_on else None, payload_sha256=sha256_hex(meant), ordered_at=now,
         )  # fmt: skip
-        said = compose(
-            PLATFORM, "commands.v1", command.task, command, signer=key_of(f"person:{command.person}")
-        )
-        headers = {name: (value or b"").decode() for name, value in said.headers}
-        order = SignedRecord(
-            topic=said.topic, key=said.key.decode(), envelope=headers[SW_ENVELOPE], kid=headers[SW_KID],
-            sig=headers[SW_SIG],
-        )  # fmt: skip
+        order = _as_evidence(command)
         pen = Pen(Author(self._me, PLATFORM, key_of(f"agent:{DESK}")), offer)
         asked = offer.handoff
         if not sends_on:

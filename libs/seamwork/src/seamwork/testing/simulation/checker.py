@@ -90,6 +90,8 @@ class Checker:
             self.complain("admission", f"{record.topic}@{record.offset} comes from no journal")
         if record.topic.startswith("verdicts."):
             self.seams.voted(record)
+        elif record.topic.startswith("inbox."):
+            self.seams.delivered(record)
         elif record.topic == "answers.v1":
             self.seams.answered(record)
 

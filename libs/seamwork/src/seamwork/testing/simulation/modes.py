@@ -54,6 +54,17 @@ class Modes:
         ]
         return min(modes, key=LENIENCY.__getitem__, default="enforce")
 
+    def set_by_hand(self, agent: dict[str, Any], read_to: int, now: int) -> str | None:
+        """Return what was said by hand of an agent version: its breaker, a pause; None where it is left alone."""
+        said = [
+            says.get("mode")
+            for offset, begins, says in self.said
+            if (says["kind"], says["name"], says["version"]) == ("Agent", agent["agent"], agent["version"])
+            and offset < read_to
+            and begins <= now
+        ]
+        return said[-1] if said else None
+
     def _flows(self, read_to: int, now: int) -> list[dict[str, Any]]:
         last: dict[tuple[str, str], tuple[int, str]] = {}
         for offset, begins, says in self.said:

@@ -26,6 +26,14 @@ DOCUMENTS = (
 )  # fmt: skip
 MODES = ("flow-observed", "flow-shadow", "flow-shadow", "flow-enforced")
 """Flows that are not enforced for a while; drawn apart, so that all else of a seed stays as it was."""
+BY_HAND = (
+    "worker-broken", "helper-broken", "worker-kept-closed", "worker-paused", "helper-paused", "flow-paused",
+)  # fmt: skip
+"""What operators set by hand for a while: breakers and pauses; drawn apart, too."""
+FREED = {
+    "worker-broken": "worker-freed", "helper-broken": "helper-freed", "worker-kept-closed": "worker-freed",
+    "worker-paused": "worker-freed", "helper-paused": "helper-freed", "flow-paused": "flow-enforced",
+}  # fmt: skip
 _EFFECTS: tuple[Effect, ...] = (
     "crash-before", "crash-sent", "crash-after", "lost-ack", "lost-write", "late", "twice", "pause-before",
 )  # fmt: skip
@@ -58,7 +66,8 @@ class Root(msgspec.Struct, frozen=True, kw_only=True, tag="root", omit_defaults=
     The initiator begins a task at *at_s*; *script* says what its agents do.
 
     *again* is how often the same record is sent once more, *conflict* whether another content follows under its id,
-    *rival* whether another root follows under the task's.
+    *rival* whether another root follows under the task's. *drill* makes it a drill, and is what its work counts as
+    having failed of; *ordered_by* signs for it.
     """
 
     number: int
@@ -72,6 +81,8 @@ class Root(msgspec.Struct, frozen=True, kw_only=True, tag="root", omit_defaults=
     conflict: bool = False
     rival: bool = False
     cancel_at_s: float | None = None
+    drill: Literal["", "violation", "timeout", "error"] = ""
+    ordered_by: str = ""
 
 
 class Plan(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -94,7 +105,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 def plan_of(seed: int) -> Plan:
     """Draw the plan of a seed."""
     dice = dice_of("plan", seed)
-    roots = tuple(_root(dice, number) for number in range(dice.randint(2, 7)))
+    roots = tuple(_seasoned(_root(dice, number), seed) for number in range(dice.randint(2, 7)))
     faults: list[OpFault | TimedFault] = [_fault(dice) for _ in range(dice.randint(0, 14))]
     # Documents change while crossings are being judged, or nobody would notice.
     faults += [
@@ -103,9 +114,11 @@ def plan_of(seed: int) -> Plan:
         if dice.random() < 0.3  # noqa: PLR2004
     ]
     faults += _modes(seed)
+    faults += _by_hand(seed)
+    faults += _tidied(seed)
     return Plan(
         seed=seed,
-        roots=roots,
+        roots=(*roots, *_drills(seed)),
         faults=tuple(faults),
         snapshot_every=dice.choice((3, 8, 1000)),
         max_batch=dice.choice((1, 4, 20)),
@@ -120,6 +133,68 @@ def _modes(seed: int) -> list[TimedFault]:
         TimedFault(at_s=round(dice.uniform(0.1, 30.0), 3), what="document", whom=dice.choice(MODES))
         for _ in range(often)
     ]
+
+
+def _by_hand(seed: int) -> list[TimedFault]:
+    """Draw what operators set, and when they take it back; of most seeds nothing."""
+    dice = dice_of("by-hand", seed)
+    found: list[TimedFault] = []
+    for _ in range(dice.randint(1, 2) if dice.random() < 0.4 else 0):  # noqa: PLR2004
+        what, at_s = dice.choice(BY_HAND), round(dice.uniform(0.1, 25.0), 3)
+        found.append(TimedFault(at_s=at_s, what="document", whom=what))
+        until_s = round(at_s + dice.choice((2.0, 10.0, 30.0)) * dice.random(), 3)
+        found.append(TimedFault(at_s=until_s, what="document", whom=FREED[what]))
+    return found
+
+
+def _tidied(seed: int) -> list[TimedFault]:
+    """Draw when journals are tidied while the audit sink stands still and lacks what might go; mostly never."""
+    dice = dice_of("tidied", seed)
+    if dice.random() >= 0.2:  # noqa: PLR2004
+        return []
+    at_s = round(dice.uniform(0.5, 8.0), 3)
+    hushed = TimedFault(at_s=at_s, what="hush", whom="audit-sink", seconds=25.0)
+    trims = [
+        TimedFault(at_s=round(at_s + dice.uniform(8.0, 24.0), 3), what="trim", whom=machine)
+        for machine in ("router", "cost-cap", "router")
+    ]
+    return [hushed, *trims]
+
+
+def _drills(seed: int) -> tuple[Root, ...]:
+    """Draw drills: seams that are tried on people, ordered by one of them, or by somebody who is none."""
+    dice = dice_of("drills", seed)
+    return tuple(
+        Root(
+            number=100 + number,
+            at_s=round(dice.uniform(0.5, 25.0), 3),
+            contract=dice.choice(("do-work/1.0.0", "risky-work/1.0.0", "plan-work/1.0.0")),
+            to=dice.choice(("worker", "helper", "planner")),
+            script={"do": "answer", "chaff": dice.random() < 0.3},  # noqa: PLR2004
+            again=dice.choice((0, 0, 1)),
+            drill=dice.choice(("violation", "timeout", "error")),
+            ordered_by=dice.choice(("ada", "ada", "bob", "rogue")),
+        )
+        for number in range(dice.randint(1, 2) if dice.random() < 0.3 else 0)  # noqa: PLR2004
+    )
+
+
+def _seasoned(root: Root, seed: int) -> Root:
+    """Let some work bring fields along that no contract knows, and some answers say that they are not sure."""
+    dice = dice_of("seasoning", seed, root.number)
+    return msgspec.structs.replace(root, script=_with_chaff(root.script, dice))
+
+
+def _with_chaff(script: dict[str, Any], dice: Dice) -> dict[str, Any]:
+    found = dict(script)
+    if dice.random() < 0.15:  # noqa: PLR2004
+        found["chaff"] = True
+    if found["do"] == "answer":
+        found["do"] = dice.choice(("answer", "answer", "unsure", "wordy", "shortened", "shortened"))
+    for parts in ("steps", "parts"):
+        if parts in found:
+            found[parts] = [{**one, "script": _with_chaff(one["script"], dice)} for one in found[parts]]
+    return found
 
 
 def _root(dice: Dice, number: int) -> Root:

@@ -20,7 +20,10 @@ OPERATOR, PEOPLE = "operator", ("ada", "bob")
 BOTH = ["handoff", "result"]
 _OBJECT: dict[str, Any] = {"type": "object"}
 _ANSWER: dict[str, Any] = {
-    "schema": {"type": "object", "properties": {"flaw": {"type": "boolean"}, "value": {}}},
+    "schema": {
+        "type": "object",
+        "properties": {"flaw": {"type": "boolean"}, "value": {}, "sure": {"type": "number"}},
+    },
     "rules": [
         {"name": "no-flaw", "expr": "!has(this.flaw)", "message": "the answer says itself that it is flawed"}
     ],
@@ -41,7 +44,7 @@ class Change:
     name: str = ""
     version: str = ""
     status: Literal["active", "revoked", "retired", "deprecated"] = "active"
-    mode: Literal["enforce", "shadow"] | None = None
+    mode: Literal["enforce", "shadow", "breaker-open", "breaker-closed", "paused"] | None = None
 
 
 def trust() -> Trust:
@@ -96,7 +99,8 @@ def contracts(version: str) -> tuple[AnyDocument, ...]:
         document(
             "Contract", "plan-work", version, input=_INPUT, outputs=_OUTPUTS, owners=_OWNERS,
             onViolation={"action": "correct", "attempts": 1, "otherwise": "fail"},
-            onTimeout=plan, onError={"action": "fail"},
+            onTimeout=plan, onError={"action": "fail"}, undeclared="strip",
+            escalateWhen={"planGrowth": {"steps": 2}},
             limits={"timeSeconds": 25, "costMicroUsd": 10},
         ),
         document(
@@ -104,12 +108,16 @@ def contracts(version: str) -> tuple[AnyDocument, ...]:
             onViolation={"action": "correct", "attempts": 2, "otherwise": "fallback"},
             onTimeout={"action": "retry", "attempts": 2, "backoffSeconds": 1, "otherwise": "fallback"},
             onError={"action": "fallback", "otherwise": "escalate"},
-            fallbacks=[{"agent": "helper"}],
-            limits={"timeSeconds": 7, "costMicroUsd": 100},
+            fallbacks=[{"agent": "helper"}], undeclared="strip",
+            limits={
+                "timeSeconds": 7, "costMicroUsd": 100,
+                "contextTokens": {"counter": "words", "atMost": 500},
+            },
         ),
         document(
             "Contract", "risky-work", version, input=_INPUT, outputs=_OUTPUTS, owners=_OWNERS,
             onViolation={"action": "escalate"}, onTimeout={"action": "degrade"}, onError={"action": "fail"},
+            escalateWhen={"confidence": {"field": "/sure", "below": 0.5}},
             limits={"timeSeconds": 12, "costMicroUsd": 50},
         ),
     )  # fmt: skip
@@ -164,9 +172,9 @@ def policy(version: str) -> AnyDocument:
 
 def change(name: str) -> Change:
     """Return what a plan means by *name*."""
-    of_flow = _FLOWS.get(name)
-    if of_flow is not None:
-        return of_flow()
+    later = _LATER.get(name)
+    if later is not None:
+        return later()
     match name:
         case "policy-2":
             return Change((policy("2.0.0"),))
@@ -204,9 +212,21 @@ def change(name: str) -> Change:
             raise ValueError(message)
 
 
-_FLOWS: dict[str, Callable[[], Change]] = {
+def _by_hand(agent: str, mode: Literal["breaker-open", "breaker-closed", "paused"] | None) -> Change:
+    return Change(kind="Agent", name=agent, version="1.0.0", mode=mode)
+
+
+_LATER: dict[str, Callable[[], Change]] = {
     "flow-2": lambda: Change((flow("2.0.0", without="helper"),)),
     "flow-observed": lambda: Change((flow("3.0.0", mode="observe"), strict())),
     "flow-shadow": lambda: Change((flow("4.0.0", mode="shadow"),)),
+    "worker-broken": lambda: _by_hand("worker", "breaker-open"),
+    "helper-broken": lambda: _by_hand("helper", "breaker-open"),
+    "worker-kept-closed": lambda: _by_hand("worker", "breaker-closed"),
+    "worker-paused": lambda: _by_hand("worker", "paused"),
+    "helper-paused": lambda: _by_hand("helper", "paused"),
+    "worker-freed": lambda: _by_hand("worker", None),
+    "helper-freed": lambda: _by_hand("helper", None),
+    "flow-paused": lambda: Change(kind="Flow", name="everything", version="1.0.0", mode="paused"),
     "flow-enforced": lambda: Change(kind="Flow", name="everything", version="1.0.0"),
 }

@@ -7,6 +7,7 @@ never shrink; an id's first content wins; no result counts but that of whom the 
 one terminal decision (I1), each dispatch one end.
 """
 
+import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -14,6 +15,7 @@ from typing import Any
 import msgspec
 
 from seamwork.grants.action import action_sha256
+from seamwork.ids import request_id
 from seamwork.records.authority import Authority, Constraint
 from seamwork.records.parties import AgentRef
 from seamwork.records.wire import RawRecord
@@ -22,6 +24,8 @@ from seamwork.testing.simulation.journals import Committed, Complain
 from seamwork.testing.simulation.modes import LENIENCY, Modes
 
 HANDOFF_GATES = ("contract-validator", "policy-engine", "cost-cap")
+STRIPPED = ("plan-work", "do-work")
+"""Contracts that cut out what they do not describe; what they describe is ``script``."""
 RESULT_GATES = ("contract-validator", "policy-engine")
 _NO_REPEAT = ("repeat", "expired", "wrong-key", "wrong-partition", "sender-not-verified", "not-ready")
 _CONTENT = (
@@ -94,6 +98,7 @@ class Seams:
     parts: dict[tuple[str, str], str] = field(default_factory=dict)
     returned: dict[str, str] = field(default_factory=dict)
     places: dict[str, str] = field(default_factory=dict)
+    drills: set[str] = field(default_factory=set)
 
     # ── Records ──────────────────────────────────────────────────────────────────────────
 
@@ -101,6 +106,31 @@ class Seams:
         """Take a record of ``handoffs``."""
         said = envelope_of(raw)
         self.crossings[raw.partition, raw.offset] = Crossing(raw, said, digest_of(raw), signer_of(raw))
+        if said.get("drill"):
+            self.drills.add(said["task"])
+
+    def delivered(self, raw: RawRecord) -> None:
+        """Hold what an inbox gets against what was sent: the same bytes, or what its contract describes of them."""
+        work = envelope_of(raw)
+        if work.get("type") != "work":
+            return
+        dispatch = self.dispatches.get(work["dispatch"])
+        crossing = next((one for one in self.crossings.values() if one.digest == work["digest"]), None)
+        if dispatch is None or crossing is None:
+            return  # said already, when it was decided
+        body = raw.value or b""
+        if hashlib.sha256(body).hexdigest() != given_of(work, crossing)["sha256"]:
+            self.complain("delivery", f"{dispatch.id} brings other bytes than its stamp says")
+        if (
+            crossing.said["contract"]["name"] not in STRIPPED
+            or work.get("enforcement", "enforce") != "enforce"
+        ):
+            return
+        left = {name: value for name, value in parsed(crossing.raw.value or b"").items() if name == "script"}
+        if parsed(body) != left:
+            self.complain(
+                "delivery", f"{dispatch.id} brings what its contract does not describe, or too little"
+            )
 
     def voted(self, raw: RawRecord) -> None:
         """Take a verdict."""
@@ -144,6 +174,8 @@ class Seams:
         if said["decided_at"] != commit.body["now"]:
             self._wrong("time", f"{kind} says it was decided at {said['decided_at']}", commit)
         self.outcomes[kind] = self.outcomes.get(kind, 0) + 1
+        if said.get("drill", False) is not (said["task"] in self.drills):
+            self._wrong("drill", f"{kind} {said.get('crossing')} is wrong about being of a drill", commit)
         on: dict[str, Callable[[dict[str, Any], Committed], None]] = {
             "accepted": self._accepted,
             "closed": self._closed,
@@ -190,6 +222,12 @@ class Seams:
         if name in self.finished:
             self._wrong("I1", f"{name} was dispatched after it had ended: {self.finished[name]}", commit)
         receiver = said["receiver"]
+        if said["task"] in self.drills:
+            self._wrong("drill", f"{name} is of a drill, and {receiver['agent']} was given it", commit)
+        read_to = commit.body["catalog"].get("registry", 0)
+        set_to = self.modes.set_by_hand(receiver, read_to, commit.body["now"])
+        if set_to in ("breaker-open", "paused"):
+            self._wrong("by-hand", f"{name} went to {receiver['agent']}, which is {set_to}", commit)
         self._require_votes(HANDOFF_GATES, said, crossing, receiver, commit)
         contract = crossing.said["contract"]["name"]
         self._require_mode(said, _seam_sender(crossing.said), receiver, contract, commit)
@@ -280,6 +318,8 @@ class Seams:
                 self._wrong("votes", f"{said['crossing']} went to one whom {gate} does not admit", commit)
         if wanted is not None and receiver is not None:
             self._require_approval(said, wanted, commit)
+        elif wanted is not None:
+            self._require_consent(said, wanted, commit)
         if crossing.signer is None:
             self._wrong("admission", f"{said['crossing']} is not signed by its sender", commit)
 
@@ -352,6 +392,19 @@ class Seams:
         if len(good) < max((one.get("count", 1) for one in wanted), default=1):
             self._wrong("I5", f"{said['crossing']} was dispatched on the approval of {sorted(good)}", commit)
 
+    def _require_consent(self, said: dict[str, Any], wanted: list[dict[str, Any]], commit: Committed) -> None:
+        """Want the signed answers of enough people about exactly this answer, or plan."""
+        subject = said["subject"]
+        good = set()
+        for vote in self.verdicts.get(("approval-workflow", subject["partition"], subject["offset"]), ()):
+            for one in vote.get("evidence", ()) if vote["outcome"] in _YES else ():
+                reply = parsed(one["envelope"])
+                asked = request_id(subject["partition"], subject["offset"], reply["action_sha256"])
+                if reply["request"] == asked:
+                    good.add(self._said_yes(one, reply["action_sha256"]))
+        if len(good - {None}) < max((one.get("count", 1) for one in wanted), default=1):
+            self._wrong("I5", f"{said['crossing']} went on without the word of enough people", commit)
+
     def _said_yes(self, evidence: dict[str, Any], action: str) -> str | None:
         """Return who approved the action by this answer, signed and in the log."""
         reply = parsed(evidence["envelope"])
@@ -402,6 +455,7 @@ class Seams:
         if not {(one["name"], one["value"]) for one in dispatch.stamp.get("constraints", ())} <= kept:
             self._wrong("authority", f"the result of {dispatch.id} lost a constraint of its stamp", commit)
         self._require_votes(RESULT_GATES, said, crossing, None, commit)
+        self._require_taken(dispatch, crossing, commit)
         if said.get("enforcement", "enforce") != dispatch.stamp.get("enforcement", "enforce"):
             self._wrong("mode", f"the answer of {dispatch.id} was not judged as its work was sent", commit)
         self._require_order(crossing, commit)
@@ -411,6 +465,18 @@ class Seams:
         self._end_record(crossing, "accepted", commit)
         self._end_dispatch(dispatch, "accepted", commit)
         self._end_handoff(said["answers"], _ERROR if said["outcome"] == "error" else "accepted", commit)
+
+    def _require_taken(self, dispatch: Dispatch, result: Crossing, commit: Committed) -> None:
+        """Whoever answers worked on the bytes that were delivered; where context is counted they say so."""
+        work, took = dispatch.stamp, result.said.get("took")
+        sent = next((one for one in self.crossings.values() if one.digest == work["digest"]), None)
+        if sent is None:
+            return
+        counted = (work.get("delivered") or {}).get("counter") is not None
+        if took is None and counted:
+            self._wrong("delivery", f"the result of {dispatch.id} does not say what it was made from", commit)
+        if took is not None and took["sha256"] != given_of(work, sent)["sha256"]:
+            self._wrong("delivery", f"the result of {dispatch.id} was made from other bytes", commit)
 
     def _closed(self, said: dict[str, Any], commit: Committed) -> None:
         name = said.get("dispatch")
@@ -545,11 +611,17 @@ class Seams:
         return found
 
 
+def given_of(work: dict[str, Any], crossing: Crossing) -> dict[str, Any]:
+    """Return what is delivered of a crossing, as its stamp says it."""
+    return work.get("delivered") or {"sha256": crossing.said["payload_sha256"]}
+
+
 def _seam_sender(handoff: dict[str, Any]) -> str:
     """Return whose seam a handoff crosses: its sender's, or that of whose work a desk puts back."""
     stamp = handoff.get("stamp")
     placed = None if stamp is None else parsed(stamp["envelope"]).get("in_place_of")
-    return str((placed or handoff["source"])["agent"])
+    tried = (handoff.get("drill") or {}).get("in_place_of")
+    return str((placed or tried or handoff["source"])["agent"])
 
 
 def _named(part: dict[str, Any]) -> str:
