@@ -3,7 +3,13 @@
 import subprocess
 import sys
 
-_HANGS = "import threading; from seamwork.runtime.bell import ring_later; ring_later(0.01); threading.Event().wait()"
+_HANGS = """
+import threading
+from seamwork.runtime.bell import ring_later
+
+ring_later(0.01)
+threading.Event().wait()
+"""
 
 
 def test_what_hangs_while_it_stops_leaves_by_a_name() -> None:
