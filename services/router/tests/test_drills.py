@@ -139,6 +139,22 @@ def test_a_drill_without_an_order_is_refused(bench: Bench) -> None:
     assert "refused: order-invalid" == bench.said[0]
 
 
+@pytest.mark.parametrize("ended", ["refused at its root", "carried to its end"])
+def test_what_comes_under_a_drill_that_is_over_is_still_said_to_be_of_one(bench: Bench, ended: str) -> None:
+    """Whoever counts real work by this mark must not find what came late among it."""
+    if ended == "refused at its root":
+        root = bench.send("handoff", contract="guarded@1.0.0", drill={"in_place_of": "planner"})
+        bench.vote(root, "contract-validator")
+    else:
+        bench.admit(bench.resolve(opened(bench), "fail"))
+    late = bench.send("handoff", id="h-2", contract="guarded@1.0.0")
+    bench.vote(late, "contract-validator")
+
+    assert ("h-2", "task-exists", True) == (
+        bench.decisions[-1].crossing, bench.decisions[-1].rule, bench.decisions[-1].drill
+    )  # fmt: skip
+
+
 def test_a_drill_is_refused_where_work_would_wait_for_who_is_paused(new_bench: Any) -> None:
     """There is nothing to wait for: nobody would get it."""
     bench = new_bench()

@@ -360,6 +360,7 @@ class TaskNeverBegan(Wire, frozen=True, kw_only=True, tag="task-never-began"):
     task: str
     root: str
     at: int
+    drill: bool = False
 
 
 class StopBegun(Wire, frozen=True, kw_only=True, tag="stop-begun"):

@@ -265,6 +265,7 @@ class Over(msgspec.Struct):
 
     ids: dict[str, Known]
     dispatches: dict[str, LateDispatch]
+    drill: bool = False
 
 
 class State(msgspec.Struct):

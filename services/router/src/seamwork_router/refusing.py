@@ -14,7 +14,7 @@ from seamwork_router.ending import Lost, lose
 from seamwork_router.failure import corrections_left, fail
 from seamwork_router.memory import Errand, Task
 from seamwork_router.problem import Problem
-from seamwork_router.saying import common, decided, notice, refused
+from seamwork_router.saying import common, decided, drilled, notice, refused
 from seamwork_router.scene import Scene
 from seamwork_router.tally import Tally
 
@@ -131,4 +131,6 @@ def _never_began(scene: Scene) -> Iterator[ev.Event]:
     """A task whose root is refused by its own form ends before it began: once, whatever else comes under its id."""
     said = {**common(scene), "crossing": None, "subject": None}
     yield decided(scene, TaskEnded(**said, rule="task-failed", outcome="failed", crossings=1, refused=1))
-    yield ev.TaskNeverBegan(task=scene.facts.task, root=scene.facts.own_key, at=scene.now)
+    yield ev.TaskNeverBegan(
+        task=scene.facts.task, root=scene.facts.own_key, at=scene.now, drill=drilled(scene)
+    )

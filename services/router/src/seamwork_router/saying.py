@@ -40,8 +40,12 @@ def common(scene: Scene, tally: Tally | None = None) -> dict[str, Any]:
 
 def drilled(scene: Scene) -> bool:
     """Say whether the crossing at hand begins a drill, or belongs to one."""
-    asked = scene.facts.handoff
-    return (asked is not None and asked.drill is not None) or (scene.task is not None and scene.task.is_drill)
+    asked, over = scene.facts.handoff, scene.state.over.get(scene.facts.task)
+    return (
+        (asked is not None and asked.drill is not None)
+        or (scene.task is not None and scene.task.is_drill)
+        or (over is not None and over.drill)
+    )
 
 
 def decided(scene: Scene, decision: Any) -> ev.Decided:

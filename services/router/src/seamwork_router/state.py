@@ -433,6 +433,7 @@ def _finish(state: State, event: ev.TaskOver) -> None:
             for errand in task.errands.values()
             for dispatch in errand.dispatches.values()
         },
+        drill=task.is_drill,
     )
     until = max([event.at + HORIZON_MS, *(known.until for known in task.ids.values())])
     state.timers.arm(over_timer(task.id), until)
@@ -457,7 +458,7 @@ def _never_began(state: State, event: ev.TaskNeverBegan) -> None:
     """Keep the task's id like that of one that is over, with that of its root."""
     root = state.strays.pop(event.root)
     state.timers.disarm(stray_timer(event.root))
-    state.over[event.task] = Over(ids={event.root: root}, dispatches={})
+    state.over[event.task] = Over(ids={event.root: root}, dispatches={}, drill=event.drill)
     state.timers.arm(over_timer(event.task), max(event.at + HORIZON_MS, root.until))
 
 

@@ -249,8 +249,9 @@ class Initiator:
 
 
 def _payload(script: dict[str, Any]) -> dict[str, Any]:
-    """Return what carries a script; some brings along a field that no contract knows."""
-    return {"script": script} | ({"chaff": "left over"} if script.get("chaff") else {})
+    """Return what carries a script; some brings along what no contract knows, or what its contract forbids."""
+    beside = {"chaff": "left over", "dubious": True}
+    return {"script": script} | {name: value for name, value in beside.items() if script.get(name)}
 
 
 def _drill_order(one: Root, body: bytes, at: int) -> SignedRecord:

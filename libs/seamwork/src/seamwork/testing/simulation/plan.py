@@ -114,6 +114,8 @@ def plan_of(seed: int) -> Plan:
         if dice.random() < 0.3  # noqa: PLR2004
     ]
     faults += _modes(seed)
+    roots, tightened = _tightened(seed, roots)
+    faults += tightened
     faults += _by_hand(seed)
     faults += _tidied(seed)
     return Plan(
@@ -132,6 +134,25 @@ def _modes(seed: int) -> list[TimedFault]:
     return [
         TimedFault(at_s=round(dice.uniform(0.1, 30.0), 3), what="document", whom=dice.choice(MODES))
         for _ in range(often)
+    ]
+
+
+def _tightened(seed: int, roots: tuple[Root, ...]) -> tuple[tuple[Root, ...], list[TimedFault]]:
+    """Draw dubious work that its flow lets go on when a gate judges it, and no more when the router decides."""
+    dice = dice_of("tightened", seed)
+    if dice.random() >= 0.25:  # noqa: PLR2004
+        return roots, []
+    met = dice.choice(roots)
+    dubious = tuple(
+        msgspec.structs.replace(root, script={**root.script, "dubious": True}) if root is met else root
+        for root in roots
+    )
+    lenient, strict = max(0.1, met.at_s - dice.uniform(1.0, 5.0)), met.at_s + dice.uniform(0.0, 0.2)
+    return dubious, [
+        TimedFault(
+            at_s=round(lenient, 3), what="document", whom=dice.choice(("flow-observed", "flow-shadow"))
+        ),
+        TimedFault(at_s=round(strict, 3), what="document", whom="flow-enforced"),
     ]
 
 

@@ -29,7 +29,10 @@ _ANSWER: dict[str, Any] = {
     ],
 }
 _OUTPUTS = {"success": _ANSWER, "partial": _ANSWER, "error": {"schema": _OBJECT}}
-_INPUT = {"schema": {"type": "object", "properties": {"script": _OBJECT}}}
+_INPUT = {
+    "schema": {"type": "object", "properties": {"script": _OBJECT, "dubious": {"type": "boolean"}}},
+    "rules": [{"name": "not-dubious", "expr": "!has(this.dubious)", "message": "whoever asks has doubts"}],
+}
 # Both are asked, one after the other; a case of theirs is soon over.
 _OWNERS = {"team": "seams", "contact": "seams@example.org", "escalation": list(PEOPLE), "answerSeconds": 5}
 SERVICE_GATES = ("contract-validator", "policy-engine", "cost-cap", "approval-workflow")

@@ -25,6 +25,7 @@ from seamwork.testing.simulation.modes import LENIENCY, Modes
 
 HANDOFF_GATES = ("contract-validator", "policy-engine", "cost-cap")
 STRIPPED = ("plan-work", "do-work")
+DESCRIBED = ("script", "dubious")
 """Contracts that cut out what they do not describe; what they describe is ``script``."""
 RESULT_GATES = ("contract-validator", "policy-engine")
 _NO_REPEAT = ("repeat", "expired", "wrong-key", "wrong-partition", "sender-not-verified", "not-ready")
@@ -33,6 +34,7 @@ _CONTENT = (
     "target", "constraints", "authority", "ceiling_micro_usd",
 )  # fmt: skip
 _ERROR = "accepted error"
+_NOT_THE_END = ("retry", "reroute", "case")
 _YES = ("ALLOW", "ALLOW_WITH_CONSTRAINTS")
 Place = tuple[int, int]
 
@@ -126,7 +128,7 @@ class Seams:
             or work.get("enforcement", "enforce") != "enforce"
         ):
             return
-        left = {name: value for name, value in parsed(crossing.raw.value or b"").items() if name == "script"}
+        left = {name: value for name, value in parsed(crossing.raw.value or b"").items() if name in DESCRIBED}
         if parsed(body) != left:
             self.complain(
                 "delivery", f"{dispatch.id} brings what its contract does not describe, or too little"
@@ -168,6 +170,11 @@ class Seams:
             self._decided(said, works, commit)
         for stray in set(works) - decided:
             self._wrong("admission", f"work {stray} goes out without a decision", commit)
+        for event in commit.body.get("events", ()):
+            goes_on = event["type"] == "postponed" and event["then"] in _NOT_THE_END
+            waits = self.crossings.get((commit.place.partition, event["offset"])) if goes_on else None
+            if waits is not None:
+                self._taken_up_again(waits.said["id"])
 
     def _decided(self, said: dict[str, Any], works: dict[str, dict[str, Any]], commit: Committed) -> None:
         kind = said["type"]
@@ -284,7 +291,7 @@ class Seams:
             self._wrong("order", f"case {case.id} was put back to another than ordered", commit)
 
     def _taken_up_again(self, name: str) -> None:
-        """An error that was accepted may be followed by another try, as the contract says; nothing else may."""
+        """After an accepted error another try or people may follow, as the contract says; after nothing else."""
         if self.finished.get(name) == _ERROR:
             del self.finished[name]
 
