@@ -116,6 +116,28 @@ class Present:
     told: dict[str, dict[str, str | None]] = field(default_factory=dict)
 
 
+@dataclass(frozen=True)
+class Start:
+    """
+    What a contestant is begun with.
+
+    Attributes:
+        python: Its interpreter, as a command.
+        file: What its process is told, as JSON; its logs lie beside it.
+        access: The broker's.
+        topic: What its topics' names begin with.
+        payloads: What is carried, by size.
+        partitions: Of each topic.
+    """
+
+    python: list[str]
+    file: Path
+    access: KafkaAccess
+    topic: str
+    payloads: Mapping[int, bytes]
+    partitions: int
+
+
 def version_of(peer: str) -> str:
     """Return the version that the lock names."""
     locked = (ROOT / "requirements" / f"{peer}.txt").read_text(encoding="utf-8")
@@ -147,10 +169,8 @@ async def peer_roads(
                 file = folder / f"{peer}.json"
                 told["ready"] = str(file.with_suffix(".ready"))
                 write_private(file, json.dumps(told))
-                start = _eggai if peer == "eggai" else _calfkit
-                roads, pid = await start(
-                    stack, [interpreter, "-P"], file, access, topic, payloads, partitions
-                )
+                start = Start([interpreter, "-P"], file, access, topic, payloads, partitions)
+                roads, pid = await (_eggai if peer == "eggai" else _calfkit)(stack, start)
                 present.pids[peer] = pid
                 for size, road in roads.items():
                     present.roads[size][peer] = road
@@ -168,40 +188,25 @@ def _interpreter(peer: str) -> str:
     return str(home / "bin" / "python")
 
 
-async def _eggai(  # what a start needs, the same for both
-    stack: AsyncExitStack,
-    python: list[str],
-    file: Path,
-    access: KafkaAccess,
-    topic: str,
-    payloads: Mapping[int, bytes],
-    partitions: int,
-) -> tuple[dict[int, PeerRoad], int]:
-    environ = {**os.environ, "EGGAI_NAMESPACE": topic.partition(".")[0]}
-    agent = _process(stack, [*python, "benchmarks/peer_eggai.py", str(file)], file, "agent", environ)
+async def _eggai(stack: AsyncExitStack, start: Start) -> tuple[dict[int, PeerRoad], int]:
+    environ = {**os.environ, "EGGAI_NAMESPACE": start.topic.partition(".")[0]}
+    command = [*start.python, "benchmarks/peer_eggai.py", str(start.file)]
+    agent = _process(stack, command, start.file, "agent", environ)
     roads: dict[int, PeerRoad] = {}
     try:
-        for size, payload in payloads.items():
-            road = EggaiRoad(access, f"{topic}-eggai-in", payload, partitions, f"{topic}-eggai-out")
+        for size, payload in start.payloads.items():
+            into, out = topics_of(start.topic)
+            road = EggaiRoad(start.access, into, payload, start.partitions, out)
             stack.push_async_callback(road.stop)
             await road.start()
             roads[size] = road
     except TimeoutError as error:
-        raise _silent("EggAI", file) from error
+        raise _silent("EggAI", start.file) from error
     return roads, agent.pid
 
 
-async def _calfkit(  # what a start needs, the same for both
-    stack: AsyncExitStack,
-    python: list[str],
-    file: Path,
-    access: KafkaAccess,
-    topic: str,
-    payloads: Mapping[int, bytes],
-    partitions: int,
-) -> tuple[dict[int, PeerRoad], int]:
-    del access, topic  # both in the file
-    script = [*python, "benchmarks/peer_calfkit.py"]
+async def _calfkit(stack: AsyncExitStack, start: Start) -> tuple[dict[int, PeerRoad], int]:
+    file, script = start.file, [*start.python, "benchmarks/peer_calfkit.py"]
     agent = _process(stack, [*script, "agent", str(file)], file, "agent", dict(os.environ))
     ready = file.with_suffix(".ready")
     deadline = time.monotonic() + _START_WITHIN_S
@@ -210,11 +215,11 @@ async def _calfkit(  # what a start needs, the same for both
             raise _silent("Calfkit", file)
         await asyncio.sleep(0.1)
     caller = _process(stack, [*script, "caller", str(file)], file, "caller", dict(os.environ))
-    roads = {size: CalfkitRoad(caller, size) for size in payloads}
+    roads = {size: CalfkitRoad(caller, size) for size in start.payloads}
     try:
         async with asyncio.timeout(_START_WITHIN_S):
             for road in roads.values():
-                await road.samples(partitions)
+                await road.samples(start.partitions)
     except TimeoutError as error:
         raise _silent("Calfkit", file) from error
     return dict(roads), agent.pid

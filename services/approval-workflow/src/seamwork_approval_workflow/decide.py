@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from seamwork.catalog import Catalog, Context
 from seamwork.contracts import ContractError, compile_contract
 from seamwork.contracts.facts import envelope_facts, task_facts
-from seamwork.decider import Input, Output, Publish, Tick, WithCrossing
+from seamwork.decider import Input, Output, Publish, Tick, WithCrossing, vote
 from seamwork.grants.action import action_sha256
 from seamwork.grants.entitlement import entitlement
 from seamwork.grants.stamps import StampProblem
@@ -48,7 +48,6 @@ from seamwork_approval_workflow.state import (
 )
 
 GATE = "approval-workflow"
-VERDICTS = f"verdicts.{GATE}.v1"
 APPROVALS = "approvals.v1"
 ANSWERS = "answers.v1"
 AT_ONCE = 500
@@ -108,9 +107,9 @@ def outputs(event: Event) -> Sequence[Output]:
         case Ended(end=end, verdict=None):
             return (_said(end, None),)
         case Ended(end=end, verdict=Verdict() as verdict):
-            return (_said(end, verdict.subject.position), _voted(verdict))
+            return (_said(end, verdict.subject.position), vote(verdict))
         case Repeated(verdict=verdict) | NotAsked(verdict=verdict):
-            return (_voted(verdict),)
+            return (vote(verdict),)
         case _:
             return ()
 
@@ -376,10 +375,3 @@ def _consulted(
 
 def _said(record: ApprovalRequest | ApprovalEnd, about: Position | None) -> Publish:
     return Publish(APPROVALS, record.task, record, trace_of=about)
-
-
-def _voted(verdict: Verdict) -> Publish:
-    subject = verdict.subject
-    return Publish(
-        VERDICTS, verdict.task or "", verdict, partition=subject.partition, trace_of=subject.position
-    )

@@ -12,7 +12,7 @@ stamp, to whom, or what cannot be read.
 from collections.abc import Callable, Iterator, Sequence
 
 from seamwork.catalog import Context
-from seamwork.decider import Input, Output, Publish, WithCrossing
+from seamwork.decider import Input, Output, WithCrossing, vote
 from seamwork.grants.stamps import verify_stamp
 from seamwork.records.crossing import AnyCrossing, CarriedStamp, Handoff, Plan, Progress, Result
 from seamwork.records.decision import JudgeAgain
@@ -28,7 +28,6 @@ from seamwork_contract_validator.requests import answerable
 from seamwork_contract_validator.stamp import carried_position, stamp_of
 
 GATE = "contract-validator"
-VERDICTS = f"verdicts.{GATE}.v1"
 
 Decide = Callable[[Input, Context], Sequence[Output]]
 
@@ -45,7 +44,7 @@ def validator(platform: str, partitions: int, version: str) -> Decide:
     place = Platform(platform, partitions)
 
     def decide(given: Input, context: Context) -> Sequence[Output]:
-        return tuple(_publish(verdict) for verdict in verdicts(place, version, given, context))
+        return tuple(vote(verdict) for verdict in verdicts(place, version, given, context))
 
     return decide
 
@@ -193,13 +192,3 @@ def _outcome(found: Allowed | Denied) -> str:
     if isinstance(found, Denied):
         return "DENY"
     return "ALLOW" if found.asks is None else "REQUIRE_APPROVAL"
-
-
-def _publish(verdict: Verdict) -> Publish:
-    return Publish(
-        topic=VERDICTS,
-        key=verdict.task or "",
-        record=verdict,
-        partition=verdict.subject.partition,
-        trace_of=verdict.subject.position,
-    )

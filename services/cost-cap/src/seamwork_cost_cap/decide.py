@@ -17,7 +17,7 @@ from dataclasses import dataclass, field, replace
 import msgspec
 
 from seamwork.catalog import Context, settled, settled_on
-from seamwork.decider import Input, Output, Publish, Tick, WithCrossing
+from seamwork.decider import Input, Output, Tick, WithCrossing, vote
 from seamwork.grants.entitlement import entitlement
 from seamwork.grants.stamps import StampProblem
 from seamwork.records.crossing import Handoff
@@ -34,7 +34,7 @@ from seamwork.records.decision import (
 )
 from seamwork.records.envelope import AnyEnvelope
 from seamwork.records.inbox import Work
-from seamwork.records.parties import AgentRef, DocumentRef, Position, Subject
+from seamwork.records.parties import AgentRef, DocumentRef, Subject
 from seamwork.records.verdict import Verdict
 from seamwork.records.wire import Malformed, Received
 from seamwork_cost_cap import __version__
@@ -59,7 +59,6 @@ from seamwork_cost_cap.state import (
 )
 
 GATE = "cost-cap"
-VERDICTS = f"verdicts.{GATE}.v1"
 DAY_MS = 24 * 60 * 60 * 1000
 FORGOTTEN_AT_ONCE = 500
 
@@ -116,26 +115,9 @@ def cost_cap(platform: str) -> Callable[[Ledger, Input, Context], Sequence[Event
     return decide
 
 
-def needs_crossing(received: Received[AnyEnvelope]) -> Position | None:
-    """Name the crossing that must be at hand: the one that this gate is asked to judge again."""
-    match received.record:
-        case JudgeAgain(gates=gates, subject=Subject() as subject) if GATE in gates:
-            return subject.position
-        case _:
-            return None
-
-
 def outputs(event: Event) -> Sequence[Output]:
     """Return the verdict, to the partition of its subject."""
-    if not isinstance(event, Judged):
-        return ()
-    verdict = event.verdict
-    subject = verdict.subject
-    return (
-        Publish(
-            VERDICTS, verdict.task or "", verdict, partition=subject.partition, trace_of=subject.position
-        ),
-    )
+    return (vote(event.verdict),) if isinstance(event, Judged) else ()
 
 
 # ── judging ──────────────────────────────────────────────────────────────────────────

@@ -1,8 +1,9 @@
 """Topics to decisions, and nothing else."""
 
+from seamwork.decider import asked_again
 from seamwork.runtime import DECISIONS, HANDOFFS, MachineSpec, Service, Site
 from seamwork_cost_cap import __version__
-from seamwork_cost_cap.decide import GATE, needs_crossing
+from seamwork_cost_cap.decide import GATE
 from seamwork_cost_cap.machine import machine
 from seamwork_cost_cap.settings import Settings
 
@@ -15,7 +16,7 @@ def build(settings: Settings, site: Site) -> MachineSpec:
         lead=None,
         single_owner=True,
         also=(HANDOFFS, DECISIONS),
-        needs_crossing=needs_crossing,
+        needs_crossing=asked_again(GATE),
     )
 
 

@@ -22,7 +22,7 @@ import msgspec
 from seamwork.catalog import Context, settled, settled_on, standing_of_handoff, standing_of_plan
 from seamwork.contracts.facts import envelope_facts, plan_facts, task_facts
 from seamwork.contracts.payload import PayloadError, read_payload
-from seamwork.decider import Input, Output, Publish, Tick, WithCrossing
+from seamwork.decider import Input, Output, Tick, WithCrossing, vote
 from seamwork.documents.contract import MAX_PAYLOAD_BYTES
 from seamwork.documents.shape import AuthoritySpec
 from seamwork.grants.authority import narrowed, one_deeper, united
@@ -34,7 +34,7 @@ from seamwork.records.decision import JudgeAgain, TaskEnded
 from seamwork.records.enforcement import Enforcement, Spared
 from seamwork.records.envelope import AnyEnvelope
 from seamwork.records.inbox import Work
-from seamwork.records.parties import AgentRef, DocumentRef, Position, Subject
+from seamwork.records.parties import AgentRef, DocumentRef, Subject
 from seamwork.records.verdict import Approvers, Verdict, Warned
 from seamwork.records.wire import Malformed, Received
 from seamwork.rules import Facts
@@ -53,7 +53,6 @@ from seamwork_policy_engine.state import (
 )
 
 GATE = "policy-engine"
-VERDICTS = f"verdicts.{GATE}.v1"
 DAY_MS = 24 * 60 * 60 * 1000
 FORGOTTEN_AT_ONCE = 500
 
@@ -116,26 +115,9 @@ def policy_engine(platform: str) -> Callable[[Memory, Input, Context], Sequence[
     return decide
 
 
-def needs_crossing(received: Received[AnyEnvelope]) -> Position | None:
-    """Name the crossing that must be at hand: the one that this gate is asked to judge again."""
-    match received.record:
-        case JudgeAgain(gates=gates, subject=Subject() as subject) if GATE in gates:
-            return subject.position
-        case _:
-            return None
-
-
 def outputs(event: Event) -> Sequence[Output]:
     """Return the verdict, to the partition of its subject."""
-    if not isinstance(event, Judged):
-        return ()
-    verdict = event.verdict
-    subject = verdict.subject
-    return (
-        Publish(
-            VERDICTS, verdict.task or "", verdict, partition=subject.partition, trace_of=subject.position
-        ),
-    )
+    return (vote(event.verdict),) if isinstance(event, Judged) else ()
 
 
 # ── judging ──────────────────────────────────────────────────────────────────────────

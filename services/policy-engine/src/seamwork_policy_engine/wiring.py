@@ -1,8 +1,9 @@
 """Topics to decisions, and nothing else."""
 
+from seamwork.decider import asked_again
 from seamwork.runtime import DECISIONS, HANDOFFS, MachineSpec, Service, Site
 from seamwork_policy_engine import __version__
-from seamwork_policy_engine.decide import GATE, needs_crossing
+from seamwork_policy_engine.decide import GATE
 from seamwork_policy_engine.machine import machine
 from seamwork_policy_engine.settings import Settings
 
@@ -14,7 +15,7 @@ def build(settings: Settings, site: Site) -> MachineSpec:
         decider=machine(site.platform),
         also=(DECISIONS,),
         unhurried=(DECISIONS,),
-        needs_crossing=needs_crossing,
+        needs_crossing=asked_again(GATE),
     )
 
 

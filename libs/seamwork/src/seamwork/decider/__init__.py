@@ -6,6 +6,7 @@ Pure: no I/O, clock or randomness; time and documents come in the context.
 
 from seamwork.decider.decider import Decider
 from seamwork.decider.entries import Entries, read_all, restored, written
+from seamwork.decider.gates import asked_again, vote
 from seamwork.decider.inputs import (
     Alone,
     CatalogChanged,
@@ -38,9 +39,11 @@ __all__ = [
     "Undeliverable",
     "Upcast",
     "WithCrossing",
+    "asked_again",
     "read_all",
     "restored",
     "same",
     "set_aside",
+    "vote",
     "written",
 ]
