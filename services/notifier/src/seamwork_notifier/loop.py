@@ -25,6 +25,8 @@ from seamwork_notifier.store import Account, Store
 READS = ("decisions.v1", "dead-letters.v1")
 _BATCH = 500
 _WAIT_MS = 250
+_NOTE_S = 1.0
+"""So long may a position wait to be kept on which nothing hangs: each write waits for the disk, others with it."""
 _NOTHING = Nothing()
 _DRILL = {False: "no", True: "yes"}
 
@@ -72,6 +74,8 @@ class Loop:
         for owner in store.owners():
             couriers.wake(owner)
         reader = Gathering(await host.log.reader())
+        unkept: dict[Partition, int] = {}
+        keep_at = _now_s() + _NOTE_S
         host.ready()
         try:
             while True:
@@ -87,17 +91,22 @@ class Loop:
                             told.append(one)
                             once |= {one.once} if one.once else set()
                 moved = {at: batch[-1].offset + 1 for at, batch in found.items() if batch}
-                if moved:
+                positions |= moved
+                unkept |= moved
+                due = _now_s() >= keep_at
+                if told or once or burned or (unkept and due):
                     keep = [one for one in told if self._webhook_of(one.owner) is not None]
-                    store.take(keep, moved, host.clock.now_ms(), once=once, burned=burned)
-                    positions |= moved
+                    store.take(keep, unkept, host.clock.now_ms(), once=once, burned=burned)
+                    unkept.clear()
                     self._say(told)
                     for owner in {one.owner for one in keep}:
                         couriers.wake(owner)
-                self._measure(store)
+                if told or due:
+                    self._measure(store)
+                    keep_at = _now_s() + _NOTE_S
                 host.progressed(len(records))
         finally:
-            await reader.stop()
+            await reader.stop()  # what was not kept led to nothing, and is read again
 
     def _judge(self, received: object, store: Store) -> Sequence[Notified]:
         if not isinstance(received, Received):
@@ -165,3 +174,7 @@ class Loop:
         for owner in self._pending | set(waiting):
             self._host.metrics.set("seamwork_notifications_pending", waiting.get(owner, 0), owner)
         self._pending = set(waiting)
+
+
+def _now_s() -> float:
+    return asyncio.get_running_loop().time()  # by which it sleeps, too

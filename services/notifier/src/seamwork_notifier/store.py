@@ -8,6 +8,7 @@ Rule 2: a notification leaves only when its receiver took it or it was given up;
 import sqlite3
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from types import TracebackType
 from typing import Literal, Self
@@ -90,7 +91,7 @@ class Store:
     ) -> None:
         self._db.close()
 
-    @property
+    @cached_property
     def begun_at(self) -> int:
         """When this database was made (ms)."""
         return int(self._about("since"))

@@ -18,10 +18,11 @@ from pathlib import Path
 from typing import Self
 
 from seamwork.broker import guard
+from seamwork.broker.classes import Classes, keep_classes
 from seamwork.broker.configuration import HOST, Node, Ports
 from seamwork.broker.failure import cause_of
 from seamwork.broker.folder import Folder
-from seamwork.broker.jars import Progress, fetch_jars, jar_cache, kafka_version
+from seamwork.broker.jars import Progress, class_cache, fetch_jars, jar_cache, kafka_version
 from seamwork.broker.java import find_java
 from seamwork.broker.probe import AccessDenied, NotReady, probe
 from seamwork.broker.secret import Credential
@@ -88,7 +89,8 @@ class BrokerHandle:
     def stop(self) -> None:
         """Stop the broker in order, by force after half a minute; its data stay."""
         _signal(self.pid, signal.SIGTERM, self.folder)
-        if not _gone(self.pid, self.folder, _STOP_WITHIN_S):
+        in_order = _gone(self.pid, self.folder, _STOP_WITHIN_S)
+        if not in_order:
             _signal(self.pid, signal.SIGKILL, self.folder)
             _gone(self.pid, self.folder, _STOP_WITHIN_S)
         if self._child is not None:
@@ -97,6 +99,8 @@ class BrokerHandle:
             os.close(self._lifeline)
             self._lifeline = None
         self.folder.pid.unlink(missing_ok=True)
+        if in_order:
+            keep_classes(self.folder.root, class_cache(os.environ))
 
     def __enter__(self) -> Self:
         return self
@@ -145,8 +149,9 @@ def ensure_broker(
         classpath = os.pathsep.join(str(jar) for jar in jars)
         folder.take_for(kafka_version())
         node = folder.node(admin, port)
-        folder.write_set_up(node, classpath)
-        _format(folder, node, java.path, classpath)
+        classes = Classes.of(java.path, jars, cache=class_cache(surroundings), folder=folder.root)
+        folder.write_set_up(node, classpath, options=classes.for_broker())
+        _format(folder, node, java.path, classpath, classes)
         return _start(folder, node, java.path, detach=detach)
 
 
@@ -279,10 +284,10 @@ def _access(ports: Ports, credential: Credential) -> KafkaAccess:
     return KafkaAccess(f"{HOST}:{ports.client}", credential.username, credential.password)
 
 
-def _format(folder: Folder, node: Node, java: Path, classpath: str) -> None:
+def _format(folder: Folder, node: Node, java: Path, classpath: str, classes: Classes) -> None:
     if not folder.needs_format():
         return  # its metadata.version stays what it is
-    script = folder.write_format(node, classpath)
+    script = folder.write_format(node, classpath, options=classes.for_tool())
     try:
         with folder.console.open("wb") as console:
             code = subprocess.call([str(java), f"@{script}"], stdout=console, stderr=console)

@@ -9,6 +9,7 @@ import json
 import secrets
 import shutil
 import socket
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -131,8 +132,14 @@ class Folder:
             bind=bind,
         )
 
-    def write_set_up(self, node: Node, classpath: str, *, seen_at: Path | None = None) -> None:
-        """Write what the broker reads when it starts, and set the last start's log aside."""
+    def write_set_up(
+        self, node: Node, classpath: str, *, seen_at: Path | None = None, options: Sequence[str] = ()
+    ) -> None:
+        """
+        Write what the broker reads when it starts, and set the last start's log aside.
+
+        *options* are further ones of its JVM.
+        """
         place = seen_at or self.root
         # Kept for who comes to look; the cause of a failure is read from this start's alone.
         if self.log.exists():
@@ -142,6 +149,7 @@ class Folder:
         (self.root / "log4j2.properties").write_text(logging, encoding="utf-8")
         arguments = (
             *jvm_options(),
+            *options,
             f"-Dlog4j2.configurationFile={(place / 'log4j2.properties').as_uri()}",
             "-cp",
             classpath,
@@ -189,11 +197,14 @@ class Folder:
             shutil.rmtree(self.data)
         return True
 
-    def write_format(self, node: Node, classpath: str, *, seen_at: Path | None = None) -> Path:
+    def write_format(
+        self, node: Node, classpath: str, *, seen_at: Path | None = None, options: Sequence[str] = ()
+    ) -> Path:
         """Write the launcher's arguments that format the data folder, passwords included; remove them after."""
         cluster = cluster_id(secrets.token_bytes(16))
         arguments = [
             *jvm_options(heap_mb=_FORMAT_HEAP_MB),
+            *options,
             "-cp",
             classpath,
             "kafka.tools.StorageTool",

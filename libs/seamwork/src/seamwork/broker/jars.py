@@ -62,6 +62,11 @@ def jar_cache(environ: Mapping[str, str]) -> Path:
     return (Path(base) if base else Path.home() / ".cache") / "seamwork" / "jars"
 
 
+def class_cache(environ: Mapping[str, str]) -> Path:
+    """Return the folder beside it for what JVMs have made of the jars."""
+    return jar_cache(environ).with_name("classes")
+
+
 def missing(jars: tuple[Jar, ...], cache: Path) -> tuple[Jar, ...]:
     """Return the jars that are not in the cache with the locked bytes."""
     return tuple(jar for jar in jars if not _is_whole(cache / jar.file_name, jar))

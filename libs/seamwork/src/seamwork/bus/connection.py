@@ -17,7 +17,9 @@ from aiokafka.protocol.admin import DeleteRecordsRequest
 from aiokafka.protocol.metadata import MetadataRequest
 from aiokafka.protocol.offset import OffsetRequest
 
+from seamwork.bus.line import Line
 from seamwork.bus.port import NotAuthorisedError, Partition, UnknownTopicError
+from seamwork.bus.requests import Request
 from seamwork.errors import RetryableError
 from seamwork.settings.kafka import KafkaAccess
 
@@ -55,6 +57,9 @@ class Connection:
         self._moving: set[str] = set()
         self._missed: dict[str, float] = {}
         self._asking = asyncio.Lock()
+        self._client_id = client_id
+        self._lines: dict[tuple[int, str], Line] = {}
+        self._opening = asyncio.Lock()
 
     async def start(self) -> None:
         """
@@ -71,6 +76,9 @@ class Connection:
 
     async def stop(self) -> None:
         """Close all connections."""
+        for line in self._lines.values():
+            line.close()
+        self._lines.clear()
         await self._client.close()
 
     def wire(self, topic: str) -> str:
@@ -153,14 +161,38 @@ class Connection:
         leaders = self._leaders.get(topic)
         return None if leaders is None else len(leaders)
 
-    async def send(self, node: int, request: Any, *, aside: bool = False, lane: str | None = None) -> Any:
+    async def send(self, node: int, request: Any, *, aside: bool = False) -> Any:
         """
-        Send one request.
+        Send one of aiokafka's requests.
 
-        *aside* uses a second connection, so that it does not wait behind a long fetch; a *lane* one of its own.
+        *aside* uses a second connection, so that it does not wait behind what takes long.
         """
         group = ConnectionGroup.COORDINATION if aside else ConnectionGroup.DEFAULT
-        return await self._client.send(node, request, group=group if lane is None else lane)
+        return await self._client.send(node, request, group=group)
+
+    async def ask(self, node: int, request: Request[T], lane: str) -> T:
+        """
+        Send one request of our own making, on the lane's own connection to the broker.
+
+        Raises:
+            KafkaError: It has no answer; the retriable ones may have one later.
+        """
+        line = self._lines.get((node, lane))
+        if line is None or not line.is_open:
+            line = await self._line(node, lane)
+        return await line.send(request)
+
+    async def _line(self, node: int, lane: str) -> Line:
+        async with self._opening:
+            line = self._lines.get((node, lane))
+            if line is None or not line.is_open:
+                # By aiokafka: it knows the address, logs in, and is told of a broker that is gone.
+                connection = await self._client._get_conn(node, group=lane)  # noqa: SLF001
+                if connection is None:
+                    raise kafka_errors.NodeNotReadyError(f"broker {node} cannot be reached")
+                del self._client._conns[node, lane]  # noqa: SLF001  # it is ours now
+                line = self._lines[node, lane] = Line.over(connection, self._client_id)
+        return line
 
     async def offsets(self, partitions: Sequence[Partition], which: int) -> dict[Partition, int]:
         """Return the first (``EARLIEST``) or the next (``LATEST``) offset of each partition."""

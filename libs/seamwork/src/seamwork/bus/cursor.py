@@ -15,6 +15,7 @@ from seamwork.bus.port import LogGapError, Partition
 from seamwork.errors import RetryableError
 from seamwork.records.wire import RawRecord
 
+_LANE = "fetch"
 _BACKOFF_S = 0.1
 _LEADERS_S = 2.0  # to ask who leads what; longer than a new topic is waited for
 
@@ -86,13 +87,13 @@ async def _answer(
     session: Session | None,
 ) -> FetchAnswer:
     if session is None:
-        answer: FetchAnswer = await connection.send(node, single(connection.wire, wanted, max_wait_ms))
+        answer: FetchAnswer = await connection.ask(node, single(connection.wire, wanted, max_wait_ms), _LANE)
         if answer.code:
             raise kafka_errors.for_code(answer.code)
         return answer
     while True:
         try:
-            answer = await connection.send(node, session.request(wanted, max_wait_ms))
+            answer = await connection.ask(node, session.request(wanted, max_wait_ms), _LANE)
             session.take(answer)
         except SessionLostError:
             continue

@@ -234,12 +234,8 @@ class Producer:
         try:
             if node is None:
                 (node,) = await self._connection.by_leader([posted.partition for posted in batches])
-            request = Request(_API, _VERSION, self._body(batches), self._read)
-            async with asyncio.timeout(self._timeout_ms / 1000):
-                found: _Outcomes = await self._connection.send(node, request, lane=self._lane)
-                return found
-        except TimeoutError:
-            return {posted.partition: kafka_errors.RequestTimedOutError() for posted in batches}
+            request = Request(_API, _VERSION, self._body(batches), self._read, self._timeout_ms / 1000)
+            return await self._connection.ask(node, request, self._lane)
         except kafka_errors.KafkaError as error:
             return {posted.partition: error for posted in batches}
 

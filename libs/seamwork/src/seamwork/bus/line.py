@@ -1,0 +1,171 @@
+"""
+Carry requests of our own making to one broker, one after another, and their answers back.
+
+Fetching and producing happen thousands of times a second. aiokafka's connections take a task, two wake-ups, a timer
+and a chain of coroutines for each of them; here a request is written where it is made, and its answer is read where
+it arrives. What begins a connection stays aiokafka's: it finds the address, authenticates, and asks which versions
+the broker speaks; then its transport is taken over.
+"""
+
+import asyncio
+import struct
+from collections import deque
+from collections.abc import Mapping
+from typing import Any, TypeVar, cast
+
+from aiokafka import errors as kafka_errors
+from aiokafka.conn import AIOKafkaConnection
+
+from seamwork.bus.requests import AnyRequest, Request
+
+A = TypeVar("A")
+
+_LENGTH = struct.Struct(">i")
+_NUMBER = struct.Struct(">i")
+_NAME_LENGTH = struct.Struct(">h")
+_NUMBERS = 2**31
+_Waiting = tuple[int, AnyRequest, "asyncio.Future[Any]", float]
+
+
+class Line(asyncio.Protocol):
+    """
+    One connection to one broker, in use by one lane. A broker answers in the order of the requests.
+
+    Args:
+        client_id: Shown in the broker's logs.
+        versions: Which versions of which request the broker speaks.
+    """
+
+    def __init__(self, client_id: str, versions: Mapping[int, tuple[int, int]]) -> None:
+        name = client_id.encode()
+        self._sender = _NAME_LENGTH.pack(len(name)) + name
+        self._versions = versions
+        self._loop = asyncio.get_running_loop()
+        self._transport: asyncio.Transport | None = None
+        self._stream: asyncio.StreamWriter | None = None  # closes the transport when nobody holds it any more
+        self._number = 0
+        self._waiting: deque[_Waiting] = deque()
+        self._watch: asyncio.TimerHandle | None = None
+        self._arriving = bytearray()
+        self._frame_bytes = 0
+
+    @classmethod
+    def over(cls, connection: AIOKafkaConnection, client_id: str) -> "Line":
+        """Take over the transport of a connection that is authenticated and has nothing under way."""
+        line = cls(client_id, connection._versions)  # noqa: SLF001  # aiokafka has no way to give it away
+        connection._read_task.cancel()  # noqa: SLF001
+        if connection._idle_handle is not None:  # noqa: SLF001
+            connection._idle_handle.cancel()  # noqa: SLF001
+        line._stream = writer = connection._writer  # noqa: SLF001
+        connection._reader = connection._writer = None  # noqa: SLF001  # it is not to be closed with this object
+        writer.transport.set_protocol(line)
+        line.connection_made(writer.transport)
+        return line
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it can still carry a request."""
+        return self._transport is not None and not self._transport.is_closing()
+
+    def send(self, request: Request[A]) -> "asyncio.Future[A]":
+        """
+        Send a request; the future has its answer, or the error of a line that broke.
+
+        Raises:
+            IncompatibleBrokerVersion: The broker does not speak this version.
+            KafkaConnectionError: The line is closed.
+        """
+        if self._transport is None:
+            raise kafka_errors.KafkaConnectionError("the connection to the broker is closed")
+        least, most = self._versions.get(request.api, (0, 0))
+        if not least <= request.version <= most:
+            raise kafka_errors.IncompatibleBrokerVersion(
+                f"the broker speaks versions {least} to {most} of request {request.api}, not {request.version}"
+            )
+        self._number = number = (self._number + 1) % _NUMBERS
+        answer: asyncio.Future[A] = self._loop.create_future()
+        due = self._loop.time() + request.within_s
+        self._waiting.append((number, request, answer, due))
+        if self._watch is None:
+            self._watch = self._loop.call_at(due, self._look)
+        self._transport.write(request.framed(number, self._sender))
+        return answer
+
+    def close(self) -> None:
+        """Close it; what waits for an answer gets none."""
+        self._break(kafka_errors.KafkaConnectionError("the connection to the broker is closed"))
+
+    # ── What the transport calls ─────────────────────────────────────────────────────────
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Begin."""
+        self._transport = cast("asyncio.Transport", transport)
+
+    def data_received(self, data: bytes) -> None:
+        """Put answers together, and give each to whoever waits for it."""
+        if not self._arriving and len(data) >= _LENGTH.size:
+            # Nearly always an answer comes in one piece and alone.
+            (length,) = _LENGTH.unpack_from(data)
+            if length == len(data) - _LENGTH.size:
+                self._answer(memoryview(data)[_LENGTH.size :])
+                return
+        self._arriving += data
+        while len(self._arriving) >= _LENGTH.size:
+            if not self._frame_bytes:
+                self._frame_bytes = _LENGTH.unpack_from(self._arriving)[0] + _LENGTH.size
+            if len(self._arriving) < self._frame_bytes:
+                return
+            frame = bytes(self._arriving[_LENGTH.size : self._frame_bytes])
+            del self._arriving[: self._frame_bytes]
+            self._frame_bytes = 0
+            self._answer(memoryview(frame))
+
+    def connection_lost(self, error: Exception | None) -> None:
+        """Tell everybody who waits."""
+        lost = kafka_errors.KafkaConnectionError("the broker closed the connection")
+        lost.__cause__ = error
+        self._break(lost)
+
+    # ── Within ───────────────────────────────────────────────────────────────────────────
+
+    def _answer(self, frame: memoryview) -> None:
+        if not self._waiting:
+            self._break(kafka_errors.CorrelationIdError("the broker answered what nobody had asked"))
+            return
+        number, request, answer, _ = self._waiting[0]
+        (found,) = _NUMBER.unpack_from(frame)
+        if found != number:
+            self._break(kafka_errors.CorrelationIdError(f"the broker answered request {found}, not {number}"))
+            return
+        self._waiting.popleft()
+        if answer.done():
+            return  # nobody waits any more
+        try:
+            answer.set_result(request.read(frame[_NUMBER.size :]))
+        except (struct.error, ValueError, IndexError) as error:
+            broken = kafka_errors.CorruptRecordException("an answer of the broker cannot be read")
+            broken.__cause__ = error
+            answer.set_exception(broken)
+
+    def _look(self) -> None:
+        """See whether the oldest request has waited for too long: one timer for all of them."""
+        self._watch = None
+        if not self._waiting:
+            return
+        due = self._waiting[0][3]
+        if due > self._loop.time():
+            self._watch = self._loop.call_at(due, self._look)
+        else:
+            self._break(kafka_errors.RequestTimedOutError())
+
+    def _break(self, error: Exception) -> None:
+        transport, self._transport = self._transport, None
+        if transport is not None:
+            transport.close()
+        if self._watch is not None:
+            self._watch.cancel()
+            self._watch = None
+        waiting, self._waiting = self._waiting, deque()
+        for _, _, answer, _ in waiting:
+            if not answer.done():
+                answer.set_exception(error)

@@ -1,0 +1,182 @@
+"""What a line makes of the bytes that come, of silence, and of an end."""
+
+import asyncio
+import struct
+from collections.abc import Callable
+
+import pytest
+from aiokafka import errors as kafka_errors
+from hypothesis import given
+from hypothesis import strategies as st
+
+from seamwork.bus.line import Line
+from seamwork.bus.requests import Request
+
+VERSIONS = {1: (0, 11)}
+
+
+class Wire(asyncio.Transport):
+    """A transport that keeps what is written."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.written: list[bytes] = []
+        self.closed = False
+
+    def write(self, data: bytes | bytearray | memoryview) -> None:
+        """Keep it."""
+        self.written.append(bytes(data))
+
+    def is_closing(self) -> bool:
+        """Whether it was closed."""
+        return self.closed
+
+    def close(self) -> None:
+        """Close it."""
+        self.closed = True
+
+
+def connected() -> tuple[Line, Wire]:
+    """Return a line on a wire."""
+    line, wire = Line("me", VERSIONS), Wire()
+    line.connection_made(wire)
+    return line, wire
+
+
+def question(version: int = 11, within_s: float = 10.0) -> Request[bytes]:
+    """Ask for something."""
+    return Request(1, version, b"ask", bytes, within_s)
+
+
+def answer(number: int, body: bytes) -> bytes:
+    """Answer as a broker does."""
+    return struct.pack(">ii", 4 + len(body), number) + body
+
+
+def run(body: Callable[[], object]) -> None:
+    """Run *body* within a loop."""
+
+    async def within() -> None:
+        body()
+
+    asyncio.run(within())
+
+
+def test_a_request_travels_with_its_length_name_and_number() -> None:
+    """As the protocol says: length, request, version, number, the client's name, body."""
+
+    def body() -> None:
+        line, wire = connected()
+        line.send(question())
+        line.send(question())
+
+        framed = struct.pack(">ihhih", 15, 1, 11, 1, 2) + b"me" + b"ask"
+        assert [framed, framed[:8] + struct.pack(">i", 2) + framed[12:]] == wire.written
+        line.close()
+
+    run(body)
+
+
+@given(bodies=st.lists(st.binary(max_size=40), min_size=1, max_size=5), cuts=st.data())
+def test_answers_are_the_same_however_they_are_cut_into_pieces(
+    bodies: list[bytes], cuts: st.DataObject
+) -> None:
+    """Each goes to its request, in order."""
+
+    def body() -> None:
+        line, _ = connected()
+        waiting = [line.send(question()) for _ in bodies]
+        stream = b"".join(answer(number, each) for number, each in enumerate(bodies, 1))
+        while stream:
+            size = cuts.draw(st.integers(1, len(stream)))
+            line.data_received(stream[:size])
+            stream = stream[size:]
+
+        assert bodies == [one.result() for one in waiting]
+        line.close()
+
+    run(body)
+
+
+def test_an_answer_that_nobody_waits_for_any_more_is_passed_over() -> None:
+    """Whoever gave up does not shift the answers of those behind."""
+
+    def body() -> None:
+        line, _ = connected()
+        first, second = line.send(question()), line.send(question())
+        first.cancel()
+        line.data_received(answer(1, b"one") + answer(2, b"two"))
+
+        assert b"two" == second.result()
+        line.close()
+
+    run(body)
+
+
+def test_an_answer_out_of_turn_breaks_the_line() -> None:
+    """Nothing on it can be believed any more."""
+
+    def body() -> None:
+        line, wire = connected()
+        waiting = [line.send(question()), line.send(question())]
+        line.data_received(answer(2, b"two"))
+
+        assert wire.closed
+        assert not line.is_open
+        assert all(isinstance(one.exception(), kafka_errors.CorrelationIdError) for one in waiting)
+
+    run(body)
+
+
+def test_an_answer_that_cannot_be_read_is_its_requests_error() -> None:
+    """The line goes on."""
+
+    def body() -> None:
+        line, _ = connected()
+        number = struct.Struct(">q")
+        torn = line.send(Request(1, 11, b"", lambda data: number.unpack_from(data)[0]))
+        whole = line.send(question())
+        line.data_received(answer(1, b"\0") + answer(2, b"two"))
+
+        assert isinstance(torn.exception(), kafka_errors.CorruptRecordException)
+        assert b"two" == whole.result()
+        line.close()
+
+    run(body)
+
+
+def test_a_line_that_the_broker_closed_tells_everybody_and_takes_no_more() -> None:
+    """Both are errors that may pass: another line may do."""
+
+    def body() -> None:
+        line, _ = connected()
+        waiting = line.send(question())
+        line.connection_lost(None)
+
+        assert isinstance(waiting.exception(), kafka_errors.KafkaConnectionError)
+        with pytest.raises(kafka_errors.KafkaConnectionError):
+            line.send(question())
+
+    run(body)
+
+
+async def test_silence_breaks_the_line() -> None:
+    """One timer for all that wait; the oldest sets it."""
+    line, wire = connected()
+    waiting = [line.send(question(within_s=0.0)), line.send(question())]
+    await asyncio.wait(waiting)
+
+    assert wire.closed
+    assert all(isinstance(one.exception(), kafka_errors.RequestTimedOutError) for one in waiting)
+
+
+def test_a_version_that_the_broker_does_not_speak_is_refused_by_name() -> None:
+    """Nothing is sent."""
+
+    def body() -> None:
+        line, wire = connected()
+        with pytest.raises(kafka_errors.IncompatibleBrokerVersion, match="0 to 11 of request 1, not 12"):
+            line.send(question(version=12))
+        assert [] == wire.written
+
+    run(body)
