@@ -1,7 +1,7 @@
 """What holds whatever agents, gates, people and clocks do."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, get_args
 
 import msgspec
 from hypothesis import HealthCheck, given, settings
@@ -16,6 +16,7 @@ from seamwork.records.people import Command
 from seamwork.records.wire import Received
 from seamwork.testing.builders import received
 from seamwork_router import events as ev
+from seamwork_router.state import _CHANGES
 
 Bench = Any  # the class of conftest; importlib mode cannot import it
 GATES = ("contract-validator", "policy-engine", "cost-cap", "approval-workflow")
@@ -140,6 +141,11 @@ def play(new_bench: Bench, script: list[tuple[Callable[[Bench, int], None], int]
 def frozen(bench: Bench) -> bytes:
     """Return all that is remembered as bytes."""
     return msgspec.json.encode(bench.state, order="deterministic")
+
+
+def test_every_event_that_there_is_changes_the_state_in_one_way() -> None:
+    """The table of changes names each kind of event, and nothing that is none."""
+    assert set(get_args(ev.Event)) == set(_CHANGES)
 
 
 @law

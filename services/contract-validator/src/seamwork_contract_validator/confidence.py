@@ -1,7 +1,8 @@
 """Want a person to see an answer that says itself that it is not sure."""
 
-from dataclasses import replace
 from typing import Any
+
+from msgspec.structs import replace
 
 from seamwork.catalog import Context
 from seamwork.documents import Contract

@@ -6,9 +6,9 @@ read. The contract's limit counts by the contract's counter, an agent's declared
 """
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import replace
 
 import msgspec
+from msgspec.structs import replace
 
 from seamwork.catalog import Context
 from seamwork.contracts.counters import COUNTERS

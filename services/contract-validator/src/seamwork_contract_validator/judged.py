@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+import msgspec
+
 from seamwork.records.delivery import Delivered
 from seamwork.records.enforcement import Enforcement, Spared
 from seamwork.records.parties import AgentRef, ContractRef, DocumentRef
@@ -16,8 +18,7 @@ class Platform:
     partitions: int
 
 
-@dataclass(frozen=True, slots=True)
-class Denied:
+class Denied(msgspec.Struct, frozen=True):
     """
     A check failed: its stable *rule* and a *reason* that names fields and no values.
 
@@ -40,8 +41,7 @@ class Denied:
     asks: tuple[Approvers, ...] | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Allowed:
+class Allowed(msgspec.Struct, frozen=True):
     """
     All checks hold. *candidates* are those that may get a handoff, null for everything else.
 

@@ -1,6 +1,6 @@
 """Check what is said: the contract, the target, the payload, the outcome, the plan."""
 
-from dataclasses import replace
+from msgspec.structs import replace
 
 from seamwork.catalog import (
     Context,

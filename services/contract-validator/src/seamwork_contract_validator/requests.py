@@ -7,7 +7,8 @@ handoff by position and digest; a transfer carries the stamp under which it was 
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+
+import msgspec
 
 from seamwork.catalog import Context
 from seamwork.contracts.projection import cut
@@ -21,16 +22,14 @@ from seamwork.records.wire import Malformed, Received
 from seamwork_contract_validator.judged import Denied, Platform
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
+class Request(msgspec.Struct, frozen=True):
     """What a holder of the place was asked: under which contract, with which payload."""
 
     contract: ContractRef
     payload: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class Answerable:
+class Answerable(msgspec.Struct, frozen=True):
     """What a result must satisfy, the own request first, and the handoff whose sender waits for it."""
 
     requests: tuple[Request, ...]

@@ -1,7 +1,8 @@
 """Find the budgets above a piece of work, and the accounts that hold their money."""
 
-from dataclasses import dataclass
 from functools import lru_cache
+
+import msgspec
 
 from seamwork.catalog import Catalog
 from seamwork.documents import Agent, Budget
@@ -9,8 +10,7 @@ from seamwork.records.inbox import Work
 from seamwork.records.parties import DocumentRef
 
 
-@dataclass(frozen=True, slots=True)
-class Line:
+class Line(msgspec.Struct, frozen=True):
     """One budget as it stands above one piece of work: whose account, up to which cap."""
 
     account: str
@@ -19,8 +19,7 @@ class Line:
     ref: DocumentRef
 
 
-@dataclass(frozen=True, slots=True)
-class Initiative:
+class Initiative(msgspec.Struct, frozen=True):
     """What the initiator's document says of a task: whose money it is."""
 
     budgets: tuple[str, ...]

@@ -12,9 +12,9 @@ Rule 6: for a crossing whose sender or stamp is not proved nothing is reserved.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
 
 import msgspec
+from msgspec.structs import replace
 
 from seamwork.catalog import Context, settled, settled_on
 from seamwork.decider import Input, Output, Tick, WithCrossing, vote
@@ -34,7 +34,7 @@ from seamwork.records.decision import (
 )
 from seamwork.records.envelope import AnyEnvelope
 from seamwork.records.inbox import Work
-from seamwork.records.parties import AgentRef, DocumentRef, Subject
+from seamwork.records.parties import AgentRef, ContractRef, DocumentRef, Subject
 from seamwork.records.verdict import Verdict
 from seamwork.records.wire import Malformed, Received
 from seamwork_cost_cap import __version__
@@ -63,8 +63,7 @@ DAY_MS = 24 * 60 * 60 * 1000
 FORGOTTEN_AT_ONCE = 500
 
 
-@dataclass(frozen=True, slots=True)
-class Denied:
+class Denied(msgspec.Struct, frozen=True):
     """No money: the stable *rule* and a *reason* that names the budget."""
 
     rule: str
@@ -72,8 +71,7 @@ class Denied:
     consulted: tuple[DocumentRef, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Covered:
+class Covered(msgspec.Struct, frozen=True):
     """Every budget above has room: of the task's (*shared*), and of each admitted candidate's own."""
 
     ceiling: int
@@ -123,8 +121,7 @@ def outputs(event: Event) -> Sequence[Output]:
 # ── judging ──────────────────────────────────────────────────────────────────────────
 
 
-@dataclass(frozen=True, slots=True)
-class Asked:
+class Asked(msgspec.Struct, frozen=True):
     """
     One attempt of a handoff to be judged.
 
@@ -136,7 +133,7 @@ class Asked:
     handoff: Handoff
     received: Received[AnyEnvelope]
     at: int
-    released: Mapping[str, int] = field(default_factory=dict)
+    released: Mapping[str, int] = msgspec.field(default_factory=dict)
     exclude: Sequence[AgentRef] = ()
 
 
@@ -263,8 +260,7 @@ def _cover_candidates(
     return Covered(room.ceiling, shared, tuple(admitted), f"asks {room.ceiling} micro-USD, {least} are left")
 
 
-@dataclass(frozen=True, slots=True)
-class Room:
+class Room(msgspec.Struct, frozen=True):
     """What is left for one ceiling."""
 
     ledger: Ledger
@@ -295,13 +291,18 @@ def ceiling_of(handoff: Handoff, context: Context) -> int:
 
 
 def _judged(asked: Asked, found: Covered | Denied, context: Context) -> Judged:
-    verdict = _verdict(asked.subject, asked.handoff.task, asked.handoff.id, found, context)
-    verdict = msgspec.structs.replace(verdict, contract=settled_on(asked.handoff))
+    handoff = asked.handoff
+    verdict = _verdict(asked.subject, handoff.task, handoff.id, found, context, settled_on(handoff))
     return Judged(verdict=verdict, until=_until(asked))
 
 
 def _verdict(
-    subject: Subject, task: str | None, crossing: str | None, found: Covered | Denied, context: Context
+    subject: Subject,
+    task: str | None,
+    crossing: str | None,
+    found: Covered | Denied,
+    context: Context,
+    contract: ContractRef | None = None,
 ) -> Verdict:
     return Verdict(
         gate=GATE,
@@ -312,6 +313,7 @@ def _verdict(
         outcome="ALLOW" if isinstance(found, Covered) else "DENY",
         rule="within-budget" if isinstance(found, Covered) else found.rule,
         reason=found.reason,
+        contract=contract,
         candidates=tuple(ref for ref, _ in found.candidates) if isinstance(found, Covered) else None,
         consulted=tuple(line.ref for line in found.lines) if isinstance(found, Covered) else found.consulted,
         revision=context.catalog.revision,

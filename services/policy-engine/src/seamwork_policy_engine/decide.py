@@ -14,10 +14,10 @@ people counts there too, and so does what a policy that is ``always`` enforced d
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
 from typing import Any
 
 import msgspec
+from msgspec.structs import replace
 
 from seamwork.catalog import Context, settled, settled_on, standing_of_handoff, standing_of_plan
 from seamwork.contracts.facts import envelope_facts, plan_facts, task_facts
@@ -34,7 +34,7 @@ from seamwork.records.decision import JudgeAgain, TaskEnded
 from seamwork.records.enforcement import Enforcement, Spared
 from seamwork.records.envelope import AnyEnvelope
 from seamwork.records.inbox import Work
-from seamwork.records.parties import AgentRef, DocumentRef, Subject
+from seamwork.records.parties import AgentRef, ContractRef, DocumentRef, Subject
 from seamwork.records.verdict import Approvers, Verdict, Warned
 from seamwork.records.wire import Malformed, Received
 from seamwork.rules import Facts
@@ -57,8 +57,7 @@ DAY_MS = 24 * 60 * 60 * 1000
 FORGOTTEN_AT_ONCE = 500
 
 
-@dataclass(frozen=True, slots=True)
-class Asked:
+class Asked(msgspec.Struct, frozen=True):
     """One attempt of a crossing to be judged; *at* is the append time of the record that asks."""
 
     subject: Subject
@@ -68,8 +67,7 @@ class Asked:
     exclude: Sequence[AgentRef] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Demand:
+class Demand(msgspec.Struct, frozen=True):
     """What the policies come to, with what it adds to the task's risk and which rules postpone it until when."""
 
     outcome: str
@@ -184,9 +182,14 @@ def _judge(memory: Memory, platform: str, asked: Asked, context: Context) -> Jud
     seen = memory.seen.get(place_key(asked.subject.partition, asked.subject.offset))
     before = memory.tasks.get(crossing.task, TaskRisk()).risk - (seen.risk if seen else 0)
     return Judged(
-        verdict=msgspec.structs.replace(
-            _verdict(asked.subject, crossing.task, crossing.id, demand, before + demand.risk, context),
-            contract=settled_on(asked.crossing),
+        verdict=_verdict(
+            asked.subject,
+            crossing.task,
+            crossing.id,
+            demand,
+            before + demand.risk,
+            context,
+            settled_on(asked.crossing),
         ),
         task=crossing.task,
         risk=demand.risk,
@@ -259,6 +262,8 @@ def _of_handoff(  # what applies to whom, and how binding it is
     context: Context,
 ) -> Demand:
     """Return what the rules demand of a handoff, which may go to those candidates alone that no rule denies."""
+    if not applied:
+        return replace(_NOTHING, candidates=candidates)
     denials = [one for one in applied if one.effect == "deny"]
     meant = set(context.catalog.primary(handoff, asked.at)) or set(candidates)
     admitted = _not_denied(candidates, denials)
@@ -325,8 +330,13 @@ def _led_to(
     return led.candidates, led.consulted
 
 
+_NOTHING = Demand("ALLOW", "no-rule-objects", "no rule of the policies in force objects")
+
+
 def _combined(memory: Memory, asked: Asked, applied: Sequence[Applied], context: Context) -> Demand:
     """Put together what several rules demand of one crossing besides denying it."""
+    if not applied:
+        return _NOTHING
     by_effect = {
         effect: [one for one in applied if one.effect == effect]
         for effect in ("require-approval", "throttle", "constrain", "warn")
@@ -350,8 +360,8 @@ def _combined(memory: Memory, asked: Asked, applied: Sequence[Applied], context:
     pending = [until for until in waits.values() if until > context.now]
     return Demand(
         outcome,
-        decisive[0].id if decisive else "no-rule-objects",
-        _reason(decisive) if decisive else "no rule of the policies in force objects",
+        decisive[0].id if decisive else _NOTHING.rule,
+        _reason(decisive) if decisive else _NOTHING.reason,
         constraints=united(
             Constraint(name=spec.name, value=spec.value)
             for one in by_effect["constrain"]
@@ -399,7 +409,13 @@ def _held(spec: AuthoritySpec) -> Authority:
 
 
 def _verdict(
-    subject: Subject, task: str | None, crossing: str | None, demand: Demand, risk: int, context: Context
+    subject: Subject,
+    task: str | None,
+    crossing: str | None,
+    demand: Demand,
+    risk: int,
+    context: Context,
+    contract: ContractRef | None = None,
 ) -> Verdict:
     return Verdict(
         gate=GATE,
@@ -410,6 +426,7 @@ def _verdict(
         outcome=demand.outcome,
         rule=demand.rule,
         reason=demand.reason,
+        contract=contract,
         candidates=demand.candidates,
         constraints=demand.constraints,
         authority=demand.authority,

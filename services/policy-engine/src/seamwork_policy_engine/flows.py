@@ -6,7 +6,8 @@ drew is nobody's. Results need no edge; they go back along the one that the work
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+
+import msgspec
 
 from seamwork.catalog import Catalog
 from seamwork.documents import VersionError, accepts
@@ -15,8 +16,7 @@ from seamwork.records.crossing import Handoff
 from seamwork.records.parties import AgentRef, DocumentRef
 
 
-@dataclass(frozen=True, slots=True)
-class Drawn:
+class Drawn(msgspec.Struct, frozen=True):
     """The candidates that an edge leads to, and the flows in which it stands."""
 
     candidates: tuple[AgentRef, ...]

@@ -8,20 +8,21 @@ Rule 4: a policy that names targets speaks only of the candidates it names; ever
 """
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 from typing import Literal
+
+import msgspec
 
 from seamwork.catalog import Catalog, PolicyEntry
 from seamwork.documents import Policy
 from seamwork.documents.policy import Match, PolicyRule
 from seamwork.records.authority import Authority
+from seamwork.records.base import tag_of
 from seamwork.records.crossing import Handoff, Plan, Result
-from seamwork.records.parties import AgentRef, DocumentRef
+from seamwork.records.parties import AgentRef, DocumentRef, Target
 from seamwork.rules import CROSSING_VARIABLES, Facts, Rule, RuleError, RuleSet, Verity
 
 
-@dataclass(frozen=True, slots=True)
-class Applied:
+class Applied(msgspec.Struct, frozen=True):
     """
     A rule that applies: what it is called everywhere, and whom it speaks of (null: of every candidate).
 
@@ -40,8 +41,7 @@ class Applied:
         return self.agents is None or candidate.agent in self.agents
 
 
-@dataclass(frozen=True, slots=True)
-class Matter:
+class Matter(msgspec.Struct, frozen=True):
     """What a policy's ``match`` looks at: facts that cost nothing."""
 
     crossing: Handoff | Result | Plan
@@ -52,8 +52,7 @@ class Matter:
     authority: Authority
 
 
-@dataclass(frozen=True, slots=True)
-class Asked:
+class Asked(msgspec.Struct, frozen=True):
     """The rules that apply, and the policies that were asked."""
 
     applied: tuple[Applied, ...]
@@ -81,15 +80,18 @@ def ask(
 
 
 def _applied(catalog: Catalog, policy: Policy, facts: Facts) -> Iterable[Applied]:
-    named, mode = frozenset(policy.spec.match.targets) or None, policy.spec.mode
     compiled = catalog.compiled("policy", policy, lambda: _compiled(policy))
+    outcomes = () if isinstance(compiled, RuleError) else compiled.settled(facts)
+    if not outcomes and not isinstance(compiled, RuleError):
+        return  # as nearly always: nothing of it holds
+    named, mode = frozenset(policy.spec.match.targets) or None, policy.spec.mode
     if isinstance(compiled, RuleError):
         # The publisher refuses such a policy; one that came by another way must not count as none.
         message = "the policy's rules do not compile; publish a version that passes the check"
         yield Applied(f"{policy.name}/broken", "deny", policy.spec.rules[0], message, named, mode)
         return
     rules = {rule.name: rule for rule in policy.spec.rules}
-    for outcome in compiled.settled(facts):
+    for outcome in outcomes:
         rule = rules[outcome.rule.name]
         name = f"{policy.name}/{rule.name}"
         if outcome.verity is Verity.HOLDS:
@@ -108,28 +110,36 @@ def _compiled(policy: Policy) -> RuleSet | RuleError:
 
 
 def _matches(match: Match, matter: Matter) -> bool:
-    crossing = matter.crossing
-    kind = str(crossing.__struct_config__.tag)
+    crossing, authority = matter.crossing, matter.authority
+    kind = tag_of(crossing)
     if isinstance(crossing, Plan) and kind not in match.kinds:
         return False
     target = crossing.target if isinstance(crossing, Handoff) else None
-    named = {ref.agent for ref in matter.candidates} | ({target.agent} if target else set())
-    authority = matter.authority
     return (
-        _one_of(match.kinds, {kind})
-        and _one_of(match.contracts, {crossing.contract.name})
-        and _one_of(match.sources, {crossing.source.agent})
-        and _one_of(match.targets, named)
-        and _one_of(match.capabilities, {target.capability} if target else set())
-        and _one_of(match.tenants, {matter.tenant})
-        and _one_of(match.teams, {matter.team})
+        _names(match.kinds, kind)
+        and _names(match.contracts, crossing.contract.name)
+        and _names(match.sources, crossing.source.agent)
+        and (not match.targets or not _meant(matter, target).isdisjoint(match.targets))
+        and _names(match.capabilities, None if target is None else target.capability)
+        and _names(match.tenants, matter.tenant)
+        and _names(match.teams, matter.team)
         and all(matter.labels.get(name) == value for name, value in match.labels.items())
-        and _one_of(match.effects, authority.effects)
-        and _one_of(match.tools, authority.tools)
-        and _one_of(match.data, authority.data)
+        and _meets(match.effects, authority.effects)
+        and _meets(match.tools, authority.tools)
+        and _meets(match.data, authority.data)
     )
 
 
-def _one_of(wanted: Sequence[str], found: Iterable[str | None]) -> bool:
-    """Say whether a list of ``match`` fits; an empty one fits everything."""
+def _names(wanted: Sequence[str], found: str | None) -> bool:
+    """Say whether a list of ``match`` fits what is one; an empty list fits everything."""
+    return not wanted or found in wanted
+
+
+def _meets(wanted: Sequence[str], found: Sequence[str]) -> bool:
+    """Say whether a list of ``match`` fits what are several; an empty list fits everything."""
     return not wanted or not set(wanted).isdisjoint(found)
+
+
+def _meant(matter: Matter, target: Target | None) -> set[str | None]:
+    """Return the agents that a handoff may go to, and the one that it names."""
+    return {ref.agent for ref in matter.candidates} | ({target.agent} if target else set())

@@ -20,6 +20,7 @@ from seamwork_router.memory import State, version_key
 
 _FAILED = frozenset({"timeout", "violation", "failed", "error"})
 _CLOSED = ev.Breaker()
+_MOVING: frozenset[type[ev.Event]] = frozenset({ev.DispatchOpened, ev.DispatchClosed})
 
 
 def phase_of(breaker: ev.Breaker, now: int) -> ev.Phase:
@@ -48,6 +49,8 @@ def lets_through(state: State, context: Context, ref: AgentRef) -> bool:
 
 def follow(state: State, context: Context, events: Sequence[ev.Event]) -> Iterator[ev.Event]:
     """Yield what the dispatches that *events* open and close do to the breakers, and say where one moved."""
+    if _MOVING.isdisjoint(map(type, events)):
+        return
     moved: dict[str, tuple[AgentRef, ev.Breaker]] = {}
     partition = 0
     for event in events:

@@ -1,8 +1,8 @@
 """
 Check what only the owner of a task's state can: tables of checks, asked in order; the first that fails counts.
 
-``ENTRY`` is asked once the sender is proved, before a crossing gets its place in a task; ``HANDOFF``, ``RESULT``,
-``PLAN`` and ``NOTE`` when the votes are in, again at every attempt.
+``PLACE`` and then ``ENTRY`` are asked once the sender is proved, before a crossing gets its place in a task;
+``HANDOFF``, ``RESULT``, ``PLAN`` and ``NOTE`` when the votes are in, again at every attempt.
 """
 
 from collections.abc import Callable, Sequence
@@ -70,7 +70,7 @@ def expired(scene: Scene) -> str | None:
 
 def admission_closed(scene: Scene) -> str | None:
     """While something stands against new tasks none begins; what runs goes on to its end."""
-    if not is_root(scene) or not scene.state.obstacles:
+    if not scene.is_root or not scene.state.obstacles:
         return None
     return "no task is begun while " + "; ".join(one.reason for one in scene.state.obstacles)
 
@@ -78,7 +78,7 @@ def admission_closed(scene: Scene) -> str | None:
 def too_many_tasks(scene: Scene) -> str | None:
     """What is under way is bounded, and one receiver that is slow does not use up all of it."""
     asked = scene.facts.handoff
-    if asked is None or not is_root(scene):
+    if asked is None or not scene.is_root:
         return None
     most = scene.place.most_tasks
     if len(scene.state.tasks) >= most:
@@ -98,7 +98,7 @@ def _most_aimed(scene: Scene, asked: Asked) -> int:
 
 def task_exists(scene: Scene) -> str | None:
     """A task has one root, and ends once."""
-    if not is_root(scene):
+    if not scene.is_root:
         return None
     known = scene.task is not None or scene.facts.task in scene.state.over
     return "the task was begun by another root crossing, or ended with it" if known else None
@@ -106,22 +106,22 @@ def task_exists(scene: Scene) -> str | None:
 
 def unknown_task(scene: Scene) -> str | None:
     """Everything but a root belongs to a task in hand."""
-    if is_root(scene) or scene.task is not None or scene.facts.task in scene.state.over:
+    if scene.is_root or scene.task is not None or scene.facts.task in scene.state.over:
         return None
     return "no task of this id was begun here"
 
 
 def task_over(scene: Scene) -> str | None:
     """A finished task takes nothing more but late usage."""
-    if is_root(scene) or scene.task is not None:
+    if scene.is_root or scene.task is not None:
         return None
     late = scene.state.over[scene.facts.task].dispatches.get(scene.facts.dispatch or "")
-    return None if late is not None and is_note(scene) else "the task is over"
+    return None if late is not None and scene.is_note else "the task is over"
 
 
 def stamp_unknown(scene: Scene) -> str | None:
     """A stamp that the router does not remember opened nothing."""
-    if is_root(scene) or scene.task is None or scene.named is not None:
+    if scene.is_root or scene.task is None or scene.named is not None:
         return None
     return "the dispatch that the stamp names was never made for this crossing's parent"
 
@@ -129,7 +129,7 @@ def stamp_unknown(scene: Scene) -> str | None:
 def stamp_not_yours(scene: Scene) -> str | None:
     """A dispatch was made to one agent version."""
     source, named = scene.facts.source, scene.named
-    if scene.task is None and is_note(scene):
+    if scene.task is None and scene.is_note:
         late = scene.state.over[scene.facts.task].dispatches[scene.facts.dispatch or ""]
         return None if late.receiver == source else "the dispatch was made to another agent or version"
     if named is None or named.plan.receiver == source:
@@ -139,7 +139,7 @@ def stamp_not_yours(scene: Scene) -> str | None:
 
 def stamp_closed(scene: Scene) -> str | None:
     """Handoffs and results need their dispatch open; usage may come late."""
-    if scene.named is None or scene.named.is_open or is_note(scene):
+    if scene.named is None or scene.named.is_open or scene.is_note:
         return None
     return "the dispatch that the stamp names is closed"
 
@@ -147,7 +147,7 @@ def stamp_closed(scene: Scene) -> str | None:
 def being_stopped(scene: Scene) -> str | None:
     """What is being stopped piece by piece takes nothing new, and brings nothing back."""
     task = scene.task
-    if task is None or is_note(scene) or not (task.stopping or task.ending):
+    if task is None or scene.is_note or not (task.stopping or task.ending):
         return None
     doomed = scene.errand if scene.errand is not None else scene.parent
     if doomed is None or not stopped(task, doomed):
@@ -157,14 +157,14 @@ def being_stopped(scene: Scene) -> str | None:
 
 def stamp_ran_out(scene: Scene) -> str | None:
     """What was appended after the stamp's end does not count, even where its timer has not rung yet."""
-    if scene.named is None or is_note(scene) or scene.facts.appended_at <= scene.named.plan.not_after:
+    if scene.named is None or scene.is_note or scene.facts.appended_at <= scene.named.plan.not_after:
         return None
     return "the record was appended after the stamp's not_after"
 
 
 def intent_changed(scene: Scene) -> str | None:
     """The initiator's words stay as they are, down to the last child."""
-    if scene.task is None or is_root(scene) or scene.facts.intent_sha256 == scene.task.intent_sha256:
+    if scene.task is None or scene.is_root or scene.facts.intent_sha256 == scene.task.intent_sha256:
         return None
     return "intent_sha256 differs from that of the task's root"
 
@@ -195,22 +195,25 @@ def id_taken(scene: Scene) -> str | None:
 
 def too_many_crossings(scene: Scene) -> str | None:
     """A task is finite."""
-    if scene.task is None or is_note(scene) or scene.task.crossings < MAX_CROSSINGS:
+    if scene.task is None or scene.is_note or scene.task.crossings < MAX_CROSSINGS:
         return None
     return f"the task has {MAX_CROSSINGS} crossings, more are not allowed"
 
 
 def too_many_notes(scene: Scene) -> str | None:
     """A dispatch reports now and then, not in a loop."""
-    if not is_note(scene) or scene.named is None or len(scene.named.noted) < MAX_NOTES:
+    if not scene.is_note or scene.named is None or len(scene.named.noted) < MAX_NOTES:
         return None
     return f"the dispatch has {MAX_NOTES} reports, more are not taken down"
 
 
-ENTRY: tuple[tuple[str, Check], ...] = (
+PLACE: tuple[tuple[str, Check], ...] = (
     ("wrong-key", wrong_key),
     ("wrong-partition", wrong_partition),
     ("expired", expired),
+)
+
+ENTRY: tuple[tuple[str, Check], ...] = (
     ("task-exists", task_exists),
     ("admission-closed", admission_closed),
     ("too-many-tasks", too_many_tasks),
@@ -239,7 +242,7 @@ ENTRY: tuple[tuple[str, Check], ...] = (
 def sender_stopped(scene: Scene) -> str | None:
     """The dispatch under which a handoff was sent may have closed while its gates thought."""
     errand = scene.errand
-    if is_root(scene) or errand is None or errand.current is not None:
+    if scene.is_root or errand is None or errand.current is not None:
         return None
     open_parent = scene.parent is not None and scene.parent.open_dispatch is not None
     return None if open_parent else "the dispatch under which it was sent has closed meanwhile"
@@ -385,16 +388,6 @@ PLAN: tuple[tuple[str, Check], ...] = (
     ("constraint-dropped", dispatch_constraint_dropped),
     ("plan-late", plan_late),
 )
-
-
-def is_root(scene: Scene) -> bool:
-    """Say whether the crossing begins a task."""
-    return scene.facts.handoff is not None and scene.facts.handoff.parent is None
-
-
-def is_note(scene: Scene) -> bool:
-    """Say whether the crossing only accompanies work."""
-    return scene.facts.kind in {"progress", "usage"}
 
 
 def held_authority(scene: Scene) -> Authority:

@@ -6,18 +6,19 @@ Rule 2: an id is taken only when a required validator vouches for the sender, so
 Rule 3: the same content again is answered with what became of it the first time; other content is refused.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Literal
 
 import msgspec
 
-from seamwork.catalog import Context
+from seamwork.catalog import Context, GateInForce
+from seamwork.documents.agent import Agent
 from seamwork.records.authority import Authority
-from seamwork.records.parties import ContractRef
+from seamwork.records.parties import AgentRef, ContractRef
 from seamwork.records.verdict import Verdict
 from seamwork_router import events as ev
-from seamwork_router.checks import ENTRY, expired, first_problem, is_root, wrong_key, wrong_partition
-from seamwork_router.facts import Facts
+from seamwork_router.checks import ENTRY, PLACE, first_problem
+from seamwork_router.facts import Facts, Kind
 from seamwork_router.judging import answered_by_people, judge, woken
 from seamwork_router.memory import APPROVAL, VALIDATOR, Errand, Known, Live, State, Task, aim_of
 from seamwork_router.problem import Problem
@@ -28,7 +29,7 @@ from seamwork_router.state import opened, settle
 from seamwork_router.tally import counted_as, counts, tally_of
 
 _JUDGES_OF_PLANS = frozenset({"validator", "policy"})
-_PLACE = (("wrong-key", wrong_key), ("wrong-partition", wrong_partition), ("expired", expired))
+_PLACED = frozenset({"handoff", "result", "plan"})
 
 
 def seats_for(context: Context, facts: Facts) -> tuple[ev.Seat, ...]:
@@ -39,9 +40,11 @@ def seats_for(context: Context, facts: Facts) -> tuple[ev.Seat, ...]:
     accompanies work, or cannot be read, before the validators alone. Without a validator nobody is required, which
     means that we are not ready.
     """
-    found = context.catalog.gates(facts.appended_at)
-    kind = facts.kind
+    catalog, kind, at = context.catalog, facts.kind, facts.appended_at
+    return catalog.once(("seats", kind), at, lambda: _seats(kind, catalog.gates(at)))
 
+
+def _seats(kind: Kind, gates: Sequence[GateInForce]) -> tuple[ev.Seat, ...]:
     def required(role: str, wanted: tuple[str, ...], mode: str) -> bool:
         if mode != "enforce" or role == APPROVAL:
             return False
@@ -58,7 +61,7 @@ def seats_for(context: Context, facts: Facts) -> tuple[ev.Seat, ...]:
             required=required(gate.role, gate.required_for, gate.mode),
             deadline_ms=gate.deadline_ms,
         )
-        for gate in found
+        for gate in gates
     )
     guarded = any(seat.required and seat.role == VALIDATOR for seat in seats)
     return seats if guarded else tuple(msgspec.structs.replace(seat, required=False) for seat in seats)
@@ -75,11 +78,9 @@ def late(
     if verdict.gate in live.votes:
         return "second"
     seat = live.seat(verdict.gate)
-    if live.required and seat is None:
-        return "not-asked"
-    if seat is not None and seat.role == APPROVAL and live.phase != "held":
-        return "not-asked"
-    return None
+    if seat is None:
+        return "not-asked" if live.required else None
+    return "not-asked" if seat.role == APPROVAL and live.phase != "held" else None
 
 
 def count(
@@ -103,17 +104,17 @@ def count(
         return scene, [ev.VerdictLate(gate=verdict.gate, subject=verdict.subject, why=why)], False
     events: list[ev.Event] = [ev.VerdictCounted(verdict=verdict)]
     ahead = msgspec.structs.replace(live, votes={**live.votes, verdict.gate: verdict})
-    scene = Scene(scene.place, scene.state, scene.context, ahead, scene.task, scene.own)
     seat = live.seat(verdict.gate)
     if seat is not None and seat.role == APPROVAL:
+        scene = scene.ahead(ahead)
         if counts(seat):
             events += answered_by_people(scene, verdict, at) if then is None else then(scene)
         return scene, events, len(events) > 1
-    chosen = _chosen(scene, verdict)
+    chosen = _chosen(live.facts, seat, verdict)
     if chosen is not None:
-        events.append(ev.ContractSettled(offset=scene.facts.offset, contract=chosen))
+        events.append(ev.ContractSettled(offset=live.facts.offset, contract=chosen))
         settle(ahead, chosen)
-    scene, more, done = _take_place(scene)
+    scene, more, done = _take_place(scene.ahead(ahead))
     events += more
     if done:
         return scene, events, True
@@ -121,9 +122,9 @@ def count(
     return scene, events + follows, bool(follows)
 
 
-def _chosen(scene: Scene, verdict: Verdict) -> ContractRef | None:
+def _chosen(facts: Facts, seat: ev.Seat | None, verdict: Verdict) -> ContractRef | None:
     """Return the version that a required validator settled a handoff on which left it open, where that is new."""
-    asked, seat = scene.facts.handoff, scene.live.seat(verdict.gate)
+    asked = facts.handoff
     if asked is None or asked.contract_versions is None or verdict.contract in {None, asked.contract}:
         return None
     counted = seat is not None and seat.required and seat.role == VALIDATOR
@@ -143,10 +144,10 @@ def take_up(scene: Scene) -> Iterator[ev.Event]:
 def _take_place(scene: Scene) -> tuple[Scene, list[ev.Event], bool]:
     """Give a handoff, result or plan its place as soon as some vote proves its sender."""
     live = scene.live
-    vouching = next((vote for vote in live.votes.values() if _vouches(live, vote)), None)
-    if vouching is None or live.claimed or scene.facts.kind not in {"handoff", "result", "plan"}:
+    if live.claimed or scene.facts.kind not in _PLACED:
         return scene, [], False
-    return _enter(scene, vouching)
+    vouching = next((vote for vote in live.votes.values() if _vouches(live, vote)), None)
+    return (scene, [], False) if vouching is None else _enter(scene, vouching)
 
 
 def _vouches(live: Live, verdict: Verdict) -> bool:
@@ -158,7 +159,7 @@ def _vouches(live: Live, verdict: Verdict) -> bool:
 def _enter(scene: Scene, verdict: Verdict) -> tuple[Scene, list[ev.Event], bool]:
     facts = scene.facts
     denied = counted_as(verdict, VALIDATOR, scene.enforcement) == "DENY"
-    misplaced = first_problem(_PLACE, scene)
+    misplaced = first_problem(PLACE, scene)
     known = known_as(scene.state, facts)
     if misplaced is not None and (known is not None or not denied):
         # A replay is no repeat: what came too late, or elsewhere, is not answered with an earlier outcome.
@@ -170,7 +171,7 @@ def _enter(scene: Scene, verdict: Verdict) -> tuple[Scene, list[ev.Event], bool]
     if denied:
         return _claimed(scene), [claim], False
     problem = first_problem(ENTRY, scene)
-    begun = _opening(scene) if problem is None and is_root(scene) else None
+    begun = _opening(scene) if problem is None and scene.is_root else None
     if isinstance(begun, Problem):
         problem = begun
     if problem is not None:
@@ -200,26 +201,30 @@ def _opening(scene: Scene) -> ev.TaskOpened | Problem:
     agent = None if facts.source is None else scene.catalog.agent(facts.source)
     if agent is None or asked is None or facts.source is None or not agent.spec.initiator:
         return Problem("not-an-initiator", "only an agent whose document says initiator begins a task")
-    spec = agent.spec
-    most = spec.authority
     return ev.TaskOpened(
         task=facts.task,
         root=facts.id,
         partition=facts.partition,
         offset=facts.offset,
         intent_sha256=facts.intent_sha256,
-        initiator=ev.Initiator(
-            ref=facts.source,
-            authority=Authority(tools=most.tools, data=most.data, effects=most.effects, depth=most.depth),
-            tenant=spec.tenant,
-            team=spec.team,
-            labels=dict(agent.metadata.labels),
-            budgets=() if spec.budget is None else (spec.budget,),
-            limits=ev.TaskLimits(**spec.limits.model_dump(by_alias=False)),
-        ),
+        initiator=scene.catalog.compiled("initiator", agent, lambda: _initiator(agent)),
         deadline_at=asked.deadline_at,
         at=scene.now,
         aimed=aim_of(asked.target),
+    )
+
+
+def _initiator(agent: Agent) -> ev.Initiator:
+    spec = agent.spec
+    most = spec.authority
+    return ev.Initiator(
+        ref=AgentRef(agent=agent.name, version=agent.version),
+        authority=Authority(tools=most.tools, data=most.data, effects=most.effects, depth=most.depth),
+        tenant=spec.tenant,
+        team=spec.team,
+        labels=dict(agent.metadata.labels),
+        budgets=() if spec.budget is None else (spec.budget,),
+        limits=ev.TaskLimits(**spec.limits.model_dump(by_alias=False)),
     )
 
 

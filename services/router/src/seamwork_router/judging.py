@@ -17,7 +17,7 @@ from seamwork_router import events as ev
 from seamwork_router.accepting import accept, adopt, note
 from seamwork_router.approvals import agreed
 from seamwork_router.cases import open_case
-from seamwork_router.checks import ENTRY, HANDOFF, PLAN, RESULT, first_problem
+from seamwork_router.checks import ENTRY, HANDOFF, PLACE, PLAN, RESULT, first_problem
 from seamwork_router.dispatching import dispatch
 from seamwork_router.drills import rehearse
 from seamwork_router.failure import fallbacks_left
@@ -28,7 +28,7 @@ from seamwork_router.refusing import refuse
 from seamwork_router.saying import common, decided, drilled
 from seamwork_router.scene import Scene
 from seamwork_router.state import move
-from seamwork_router.tally import SILENT, Tally, furthest, tally_of
+from seamwork_router.tally import SILENT, Tally, tally_of
 from seamwork_router.thresholds import held_by_contract
 
 LEAST_WAIT_MS = 1000
@@ -38,18 +38,20 @@ MOST_ATTEMPTS_TO_SETTLE = 10
 _SETTLING = frozenset({"validator", "policy", "cost"})
 _COST = "cost"
 _SEVERAL_VERSIONS = frozenset({"Contract", "Agent"})
-_CHECKS = {"handoff": HANDOFF, "result": RESULT, "plan": PLAN, "progress": ENTRY, "usage": ENTRY}
+_NOTE = (*PLACE, *ENTRY)
+_CHECKS = {"handoff": HANDOFF, "result": RESULT, "plan": PLAN, "progress": _NOTE, "usage": _NOTE}
 
 
 def complete(live: Live) -> bool:
     """Say whether every required gate has voted on this attempt."""
-    return bool(live.required) and not live.missing
+    required = [seat.gate for seat in live.seats if seat.required]
+    return bool(required) and all(gate in live.votes for gate in required)
 
 
 def reached(scene: Scene) -> bool:
     """Say whether our catalog has seen all that the voters' catalogs had seen."""
-    wanted = furthest([vote.revision for vote in scene.live.votes.values()])
-    return scene.catalog.revision.reaches(wanted)
+    revision = scene.catalog.revision
+    return all(revision.reaches(vote.revision) for vote in scene.live.votes.values())
 
 
 def judge(scene: Scene, silent: Sequence[str] = ()) -> Iterator[ev.Event]:
@@ -65,7 +67,7 @@ def judge(scene: Scene, silent: Sequence[str] = ()) -> Iterator[ev.Event]:
         problem = Problem("sender-not-verified", "no required gate says that the signature proves the sender")
         yield from refuse(scene, tally, problem)
         return
-    found = first_problem(_CHECKS.get(scene.facts.kind, ENTRY), scene)
+    found = first_problem(_CHECKS.get(scene.facts.kind, _NOTE), scene)
     if found is None and unsettled(scene):
         if live.attempt < MOST_ATTEMPTS_TO_SETTLE:
             yield from ask_again(scene, "release", live.required)
@@ -73,7 +75,7 @@ def judge(scene: Scene, silent: Sequence[str] = ()) -> Iterator[ev.Event]:
         found = Problem("contract-unsettled", "the gates do not settle on one version of the contract")
     if found is not None:
         yield from refuse(scene, tally, found)
-    elif scene.facts.kind in {"progress", "usage"}:
+    elif scene.is_note:
         yield from note(scene, tally)
     else:
         yield from _go_on(scene, tally)
@@ -310,4 +312,4 @@ def looking_ahead(scene: Scene, *events: ev.Held | ev.Approved | ev.Postponed | 
     live = msgspec.structs.replace(scene.live, votes=dict(scene.live.votes), asked=dict(scene.live.asked))
     for event in events:
         move(live, event)
-    return Scene(scene.place, scene.state, scene.context, live, scene.task, scene.own)
+    return scene.ahead(live)

@@ -71,16 +71,20 @@ class Live(msgspec.Struct, omit_defaults=True):
     @property
     def required(self) -> tuple[str, ...]:
         """The gates whose vote must be there."""
-        return tuple(seat.gate for seat in self.seats if seat.required)
+        return tuple([seat.gate for seat in self.seats if seat.required])
 
     @property
     def missing(self) -> tuple[str, ...]:
         """The required gates that have not voted."""
-        return tuple(gate for gate in self.required if gate not in self.votes)
+        votes = self.votes
+        return tuple([seat.gate for seat in self.seats if seat.required and seat.gate not in votes])
 
     def seat(self, gate: str) -> ev.Seat | None:
         """Return the seat of *gate*, or None where it has none."""
-        return next((seat for seat in self.seats if seat.gate == gate), None)
+        for seat in self.seats:
+            if seat.gate == gate:
+                return seat
+        return None
 
 
 class Dispatch(msgspec.Struct, omit_defaults=True):

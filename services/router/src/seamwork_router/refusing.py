@@ -9,7 +9,6 @@ from collections.abc import Iterator
 from seamwork.records.decision import TaskEnded
 from seamwork.records.parties import AgentRef
 from seamwork_router import events as ev
-from seamwork_router.checks import is_root
 from seamwork_router.ending import Lost, lose
 from seamwork_router.failure import corrections_left, fail
 from seamwork_router.memory import Errand, Task
@@ -56,7 +55,7 @@ def refuse(
     if told is not None:
         yield _tell(scene, told, tally, problem, 0)
         known = scene.task is not None or facts.task in scene.state.over
-        if is_root(scene) and scene.live.claimed and not known:
+        if scene.is_root and scene.live.claimed and not known:
             yield from _never_began(scene)
 
 

@@ -1,15 +1,13 @@
 """Lay out what a decision on one crossing looks at, so that checks read like sentences."""
 
 from dataclasses import dataclass
-from functools import cached_property
 
-from seamwork.catalog import Catalog, Context, standing_of_handoff, standing_of_plan
+from seamwork.catalog import Context, standing_of_handoff, standing_of_plan
 from seamwork.documents.contract import Contract
 from seamwork.grants.stamps import inbox_topic
 from seamwork.records.enforcement import Enforcement
 from seamwork.records.parties import AgentRef
-from seamwork_router.facts import Facts
-from seamwork_router.memory import Dispatch, Errand, Live, State, Task
+from seamwork_router.memory import Errand, Live, State, Task
 
 __all__ = [
     "Place",
@@ -25,6 +23,7 @@ __all__ = [
 
 MOST_TASKS = 100_000
 MOST_AIMED = 20_000
+_NOTES = frozenset({"progress", "usage"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,59 +49,67 @@ class Waiting:
     dispatch: str | None
 
 
-@dataclass(frozen=True)
 class Scene:
     """
-    One crossing under judgement and its surroundings.
+    One crossing under judgement and its surroundings, laid out once: there is one for each vote.
 
-    *live* may be a copy that looks one step ahead of *state*; *task* and *errand* are given where they are not yet
-    in *state*.
+    Args:
+        place: The platform.
+        state: What is remembered; it stays as it is while there is a scene of it.
+        context: The instant and the documents of the decision.
+        live: The crossing; it may be a copy that looks one step ahead of *state*.
+        task: The crossing's task, given where it is not yet in *state*.
+        own: The same of a handoff's own life.
+
+    Attributes:
+        facts: What is known of the crossing.
+        is_root: Whether it begins a task.
+        is_note: Whether it only accompanies work.
+        parent: For a handoff, the errand whose dispatch its sender works on; None for a root.
+        errand: For a handoff its own life, for everything else that of the handoff whose dispatch it names.
+        named: The dispatch that the crossing's stamp names, open or not.
     """
 
-    place: Place
-    state: State
-    context: Context
-    live: Live
-    task: Task | None
-    own: Errand | None = None
+    __slots__ = (
+        "catalog", "context", "errand", "facts", "is_note", "is_root", "live", "named", "now", "own", "parent",
+        "place", "state", "task",
+    )  # fmt: skip
 
-    @property
-    def facts(self) -> Facts:
-        """What is known of the crossing."""
-        return self.live.facts
+    def __init__(
+        self,
+        place: Place,
+        state: State,
+        context: Context,
+        live: Live,
+        task: Task | None,
+        own: Errand | None = None,
+    ) -> None:
+        self.place = place
+        self.state = state
+        self.context = context
+        self.live = live
+        self.task = task
+        self.own = own
+        self.now = context.now
+        self.catalog = context.catalog
+        self.facts = facts = live.facts
+        asked, dispatch = facts.handoff, facts.dispatch or ""
+        self.is_root = asked is not None and asked.parent is None
+        self.is_note = facts.kind in _NOTES
+        self.parent: Errand | None = None
+        self.errand = own
+        if task is not None:
+            if asked is not None and asked.parent is not None:
+                self.parent = task.errands.get(asked.parent)
+            if own is None:
+                name = facts.id if asked is not None else task.by_dispatch.get(dispatch, "")
+                self.errand = task.errands.get(name)
+        under = self.errand if asked is None else self.parent
+        self.named = None if under is None else under.dispatches.get(dispatch)
 
-    @property
-    def now(self) -> int:
-        """The instant of the decision (ms)."""
-        return self.context.now
-
-    @property
-    def catalog(self) -> Catalog:
-        """The documents of the decision."""
-        return self.context.catalog
-
-    @cached_property
-    def parent(self) -> Errand | None:
-        """For a handoff, the errand whose dispatch its sender works on; None for a root."""
-        asked = self.facts.handoff
-        if self.task is None or asked is None or asked.parent is None:
-            return None
-        return self.task.errands.get(asked.parent)
-
-    @cached_property
-    def errand(self) -> Errand | None:
-        """For a handoff its own life, for everything else that of the handoff whose dispatch it names."""
-        if self.own is not None or self.task is None:
-            return self.own
-        if self.facts.handoff is not None:
-            return self.task.errands.get(self.facts.id)
-        return self.task.errands.get(self.task.by_dispatch.get(self.facts.dispatch or "", ""))
-
-    @cached_property
-    def named(self) -> Dispatch | None:
-        """The dispatch that the crossing's stamp names, open or not."""
-        errand = self.parent if self.facts.handoff is not None else self.errand
-        return None if errand is None else errand.dispatches.get(self.facts.dispatch or "")
+    def ahead(self, live: Live) -> "Scene":
+        """Return the scene as it will be when the crossing has become *live*."""
+        return Scene(self.place, self.state, self.context, live, self.task, self.own)
 
     @property
     def contract(self) -> Contract | None:
@@ -122,7 +129,7 @@ class Scene:
             return self.facts.source
         return first_sender(self.task, parent)
 
-    @cached_property
+    @property
     def enforcement(self) -> Enforcement:
         """
         How binding refusals of the crossing are: what the flows say now, of an answer what its dispatch was given.

@@ -10,13 +10,14 @@ contract and policy may say so, and only where the router itself finds the flow 
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+
+import msgspec
 
 from seamwork.grants.authority import narrowed, united
 from seamwork.records.authority import Authority, Constraint
 from seamwork.records.decision import Vote
 from seamwork.records.enforcement import Enforcement, spares
-from seamwork.records.parties import AgentRef, DocumentRef, Revision
+from seamwork.records.parties import AgentRef, DocumentRef
 from seamwork.records.verdict import STRICTNESS, Approvers, Verdict
 from seamwork_router.events import Seat
 from seamwork_router.scene import Scene
@@ -26,8 +27,7 @@ _SPARING = frozenset({"validator", "policy"})
 SILENT = "gate-silent"
 
 
-@dataclass(frozen=True, slots=True)
-class Tally:
+class Tally(msgspec.Struct, frozen=True, kw_only=True):
     """
     What all gates together say.
 
@@ -79,21 +79,20 @@ def combine(
         silent: Required gates that let their deadline pass.
         enforcement: How binding refusals by contract and policy are for this crossing.
     """
-    ordered = sorted(seats, key=lambda seat: (_ORDER.get(seat.role, 9), seat.gate))
-    counted = [votes[seat.gate] for seat in ordered if counts(seat) and seat.gate in votes]
-    roles = {seat.gate: seat.role for seat in seats}
-    outcomes = {vote.gate: counted_as(vote, roles[vote.gate], enforcement) for vote in counted}
-    ranked = [(outcomes[vote.gate], vote.gate, vote.rule, vote.reason) for vote in counted]
+    ordered = sorted(seats, key=_seat_order)
+    cast = [(seat, votes[seat.gate]) for seat in ordered if seat.gate in votes]
+    counted = [
+        (vote, seat.role, counted_as(vote, seat.role, enforcement)) for seat, vote in cast if counts(seat)
+    ]
+    ranked = [(said, vote.gate, vote.rule, vote.reason) for vote, _, said in counted]
     ranked += [("DENY", gate, SILENT, f"the gate {gate} did not answer in time") for gate in silent]
     outcome, gate, rule, reason = max(
-        ranked,
-        key=lambda one: STRICTNESS[one[0]],
-        default=("DENY", "router", "no-votes", "no gate has voted"),
+        ranked, key=_strictness, default=("DENY", "router", "no-votes", "no gate has voted")
     )
-    calm = [one for one, *_ in ranked if one != "REQUIRE_APPROVAL"]
-    listed = [frozenset(vote.candidates) for vote in counted if vote.candidates is not None]
-    authorities = [vote.authority for vote in counted if vote.authority is not None]
-    waits = [vote.not_before for vote in counted if vote.not_before is not None]
+    calm = [said for said, *_ in ranked if said != "REQUIRE_APPROVAL"]
+    listed = [frozenset(vote.candidates) for vote, *_ in counted if vote.candidates is not None]
+    authorities = [vote.authority for vote, *_ in counted if vote.authority is not None]
+    waits = [vote.not_before for vote, *_ in counted if vote.not_before is not None]
     return Tally(
         outcome=outcome,
         calm=max(calm, key=STRICTNESS.__getitem__, default="ALLOW"),
@@ -102,17 +101,13 @@ def combine(
         reason=reason,
         candidates=frozenset.intersection(*listed) if listed else None,
         authority=narrowed(*authorities) if authorities else None,
-        constraints=united(*(vote.constraints for vote in counted)),
+        constraints=united(*[vote.constraints for vote, *_ in counted]),
         not_before=max(waits, default=None),
-        approvers=united_approvers([v for v in counted if outcomes[v.gate] == "REQUIRE_APPROVAL"]),
-        throttling=tuple(gate for gate, said in outcomes.items() if said == "THROTTLE"),
-        sender_verified=any(
-            votes[seat.gate].sender_verified
-            for seat in ordered
-            if counts(seat) and seat.role == "validator" and seat.gate in votes
-        ),
-        consulted=tuple(sorted({ref for vote in counted for ref in vote.consulted}, key=_document_order)),
-        votes=tuple(_line(seat, votes[seat.gate], enforcement) for seat in ordered if seat.gate in votes),
+        approvers=united_approvers([vote for vote, _, said in counted if said == "REQUIRE_APPROVAL"]),
+        throttling=tuple([vote.gate for vote, _, said in counted if said == "THROTTLE"]),
+        sender_verified=any(vote.sender_verified for vote, role, _ in counted if role == "validator"),
+        consulted=tuple(sorted({ref for vote, *_ in counted for ref in vote.consulted}, key=_document_order)),
+        votes=tuple([_line(seat, vote, enforcement) for seat, vote in cast]),
         enforcement=enforcement,
     )
 
@@ -156,15 +151,6 @@ def united_approvers(votes: Sequence[Verdict]) -> tuple[Approvers, ...]:
     )
 
 
-def furthest(revisions: Sequence[Revision]) -> Revision:
-    """Return the revision that a catalog must reach to have seen what all of *revisions* have."""
-    return Revision(
-        contracts=max((one.contracts for one in revisions), default=0),
-        registry=max((one.registry for one in revisions), default=0),
-        policies=max((one.policies for one in revisions), default=0),
-    )
-
-
 def _line(seat: Seat, vote: Verdict, enforcement: Enforcement) -> Vote:
     spared = counts(seat) and is_spared(vote, seat.role, enforcement)
     return Vote(
@@ -176,6 +162,14 @@ def _line(seat: Seat, vote: Verdict, enforcement: Enforcement) -> Vote:
         mode=seat.mode,
         spared=enforcement if spared else None,
     )
+
+
+def _seat_order(seat: Seat) -> tuple[int, str]:
+    return _ORDER.get(seat.role, 9), seat.gate
+
+
+def _strictness(ranked: tuple[str, str, str, str]) -> int:
+    return STRICTNESS[ranked[0]]
 
 
 def _document_order(ref: DocumentRef) -> tuple[str, str, str, str]:

@@ -10,7 +10,8 @@ How sure an answer is stands in its payload, so the validator sees to that.
 """
 
 from collections.abc import Iterator
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from seamwork.documents.contract import Contract
 from seamwork.records.verdict import STRICTNESS, Approvers

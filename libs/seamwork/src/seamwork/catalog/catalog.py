@@ -184,7 +184,7 @@ class Catalog:
 
     def paused(self, at: int) -> frozenset[DocumentRef]:
         """Return the agent versions and flows in force for which work waits at *at*."""
-        return self._once(("paused",), at, lambda: self._paused(at))
+        return self.once(("paused",), at, lambda: self._paused(at))
 
     def _paused(self, at: int) -> frozenset[DocumentRef]:
         agents = [self._entry("Agent", one.ref.agent, one.ref.version) for one in self.agents(at)]
@@ -219,7 +219,7 @@ class Catalog:
 
     def agents(self, at: int) -> tuple[AgentEntry, ...]:
         """Return every agent version in force, by name, the highest version first."""
-        return self._once(("agents",), at, lambda: self._agents(at))
+        return self.once(("agents",), at, lambda: self._agents(at))
 
     def _agents(self, at: int) -> tuple[AgentEntry, ...]:
         found = [
@@ -330,7 +330,7 @@ class Catalog:
 
         A gate in ``enforce`` that replaces another retires it.
         """
-        return self._once(("gates",), at, lambda: self._gates(at))
+        return self.once(("gates",), at, lambda: self._gates(at))
 
     def _gates(self, at: int) -> tuple[GateInForce, ...]:
         found: list[GateInForce] = []
@@ -362,7 +362,7 @@ class Catalog:
 
     def policies(self, at: int) -> tuple[PolicyEntry, ...]:
         """Return the policies in force at *at*, by name."""
-        return self._once(("policies",), at, lambda: self._policies(at))
+        return self.once(("policies",), at, lambda: self._policies(at))
 
     def _policies(self, at: int) -> tuple[PolicyEntry, ...]:
         found = [self._current("Policy", name, at) for name, _ in self._named("Policy")]
@@ -377,7 +377,7 @@ class Catalog:
 
     def flows(self, at: int) -> tuple[Flow, ...]:
         """Return the flows in force at *at*, by name."""
-        return self._once(("flows",), at, lambda: self._flows(at))
+        return self.once(("flows",), at, lambda: self._flows(at))
 
     def _flows(self, at: int) -> tuple[Flow, ...]:
         found = [self._current("Flow", name, at) for name, _ in self._named("Flow")]
@@ -385,7 +385,7 @@ class Catalog:
 
     def has_lenient_flows(self, at: int) -> bool:
         """Say whether any flow in force at *at* is not enforced; where none is, no seam need be asked for."""
-        return self._once(
+        return self.once(
             ("lenient",), at, lambda: any(flow.spec.mode != "enforce" for flow in self.flows(at))
         )
 
@@ -446,8 +446,12 @@ class Catalog:
 
     # ── how it is looked up ──────────────────────────────────────────────────────────
 
-    def _once(self, what: tuple[object, ...], at: int, find: Callable[[], T]) -> T:
-        """Return what *find* finds for *at*, found once for as long as no activation begins."""
+    def once(self, what: tuple[object, ...], at: int, find: Callable[[], T]) -> T:
+        """
+        Return what *find* finds for *at*, found once for as long as no activation begins.
+
+        *what* names the answer among all that are asked of a catalog; it must hang on nothing else.
+        """
         key = (*what, bisect_right(self._turns, at))
         try:
             return cast("T", self._known[key])
@@ -574,7 +578,7 @@ class Catalog:
 
     def _best(self, name: str, versions: str | None, contract: ContractRef, at: int) -> AgentRef | None:
         """Return the highest version of the agent *name* that may take *contract*, or None."""
-        return self._once(
+        return self.once(
             ("best", name, versions, contract), at, lambda: self._highest(name, versions, contract, at)
         )
 

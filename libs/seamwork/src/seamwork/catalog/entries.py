@@ -60,7 +60,10 @@ class Entry:
 
     def activation(self, at: int) -> Activation | None:
         """Return what holds at *at*, or None where nothing ever made the version hold."""
-        return next((entry for entry in reversed(self.activations) if entry.from_at <= at), None)
+        for activation in reversed(self.activations):
+            if activation.from_at <= at:
+                return activation
+        return None
 
     def status(self, at: int) -> Status | None:
         """Return the status at *at*, or None where the version was never activated."""

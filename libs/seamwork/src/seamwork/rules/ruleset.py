@@ -206,8 +206,10 @@ class RuleSet:
         for none, group in self._groups:
             if none is not None and none.ask(activation)[0] is Verity.HOLDS:
                 continue
-            outcomes = (RuleOutcome(rule, *compiled.ask(activation)) for rule, compiled in group)
-            found += [outcome for outcome in outcomes if outcome.verity is not Verity.FAILS]
+            for rule, compiled in group:
+                verity, detail = compiled.ask(activation)
+                if verity is not Verity.FAILS:
+                    found.append(RuleOutcome(rule, verity, detail))
         return tuple(found)
 
     def _grouped(self) -> Iterator[Group]:
