@@ -19,6 +19,9 @@ SHELL := /bin/bash
 MAKEFLAGS += --no-print-directory
 
 PYTHON ?= python3
+SUPPORTED := >=3.11,<3.15
+# Who names a Python gets that one; else uv takes the first that will do.
+INTERPRETER := $(if $(filter file,$(origin PYTHON)),$(SUPPORTED),$(PYTHON))
 BIN := .venv/bin
 UV := $(or $(shell command -v uv 2>/dev/null),.tools/uv/bin/uv)
 # Trust what the machine trusts, so that a company's own certificate authority works.
@@ -40,14 +43,15 @@ help: ## List the targets
 
 setup: .venv/.complete ## Make the development environment, or bring it up to date
 
+# Debian's own Python comes without what this needs, and uv makes environments of it all the same: another brings uv.
 .tools/uv/bin/uv: requirements/uv.txt
 	@echo "Bringing uv into .tools ..."
-	@$(PYTHON) -m venv .tools/uv || { echo "$(PYTHON) cannot make a virtual environment; install Python 3.11 or later with its venv module, or uv."; exit 1; }
+	@$(PYTHON) -m venv .tools/uv >/dev/null || python3 -m venv --clear .tools/uv || { echo "$(PYTHON) cannot make a virtual environment; install Python 3.11 or later with its venv module, or uv."; exit 1; }
 	@.tools/uv/bin/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/uv.txt
 	@touch $@
 
 .venv/.complete: requirements/dev.txt requirements/jre.txt $(PARTS:=/pyproject.toml) $(wildcard libs/*/hatch_build.py) | $(UV)
-	@test -x $(BIN)/python || $(UV) venv --quiet --python '>=3.11,<3.15' .venv
+	@test -x $(BIN)/python || $(UV) venv --quiet --python '$(INTERPRETER)' .venv
 	@$(UV) pip install --quiet --python $(BIN)/python --require-hashes -r requirements/dev.txt
 	@$(UV) pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation $(addprefix -e ,$(PARTS))
 	@$(BIN)/python -m seamwork.broker.java >/dev/null 2>&1 || { \
@@ -56,7 +60,7 @@ setup: .venv/.complete ## Make the development environment, or bring it up to da
 	@touch $@
 
 .tools/lint/.complete: requirements/lint.txt | $(UV)
-	@test -x .tools/lint/bin/python || $(UV) venv --quiet --python '>=3.11,<3.15' .tools/lint
+	@test -x .tools/lint/bin/python || $(UV) venv --quiet --python '$(SUPPORTED)' .tools/lint
 	@$(UV) pip install --quiet --python .tools/lint/bin/python --require-hashes -r requirements/lint.txt
 	@touch $@
 
@@ -124,7 +128,7 @@ overload: setup ## Begin ten times as many tasks as can be done, for minutes: ma
 
 # Other makes, each in an environment of its own. The page says loudly which could not be had.
 .tools/peers/%/.complete: requirements/%.txt | $(UV)
-	@test -x .tools/peers/$*/bin/python || $(UV) venv --quiet --python '>=3.11,<3.15' .tools/peers/$*
+	@test -x .tools/peers/$*/bin/python || $(UV) venv --quiet --python '$(SUPPORTED)' .tools/peers/$*
 	@$(UV) pip install --quiet --python .tools/peers/$*/bin/python --require-hashes -r requirements/$*.txt
 	@touch $@
 

@@ -29,6 +29,7 @@ from seamwork.documents import Contract, Document, canonical, parse_documents, r
 from seamwork.documents.canonical import canonical_json
 from seamwork.grants.keys import SigningKey, record_verifies
 from seamwork.ids import sha256_hex
+from seamwork.platform.interpreter import interpreter
 from seamwork.records.platform import ActivationRecord, DocumentRecord
 from seamwork.records.wire import RawRecord, Received, compose, read
 from seamwork.runtime.memory import settle_memory
@@ -344,7 +345,7 @@ def main() -> None:
     """Measure and write both files."""
     settle_memory()  # as every service does when it starts
     load = os.getloadavg()[0]
-    machine = f"{platform.machine()} with {os.cpu_count()} cores, Python {platform.python_version()}"
+    machine = f"{platform.machine()} with {os.cpu_count()} cores, Python {interpreter()}"
     found = {
         "machine": machine,
         "load": round(load, 1),

@@ -9,6 +9,7 @@ from typing import Any
 from benchmarks.processes import memory_bytes, processor
 
 from seamwork.clock import SystemClock
+from seamwork.platform.interpreter import interpreter
 from seamwork.records.wire import rfc3339
 
 ROOT = Path(__file__).parents[1]
@@ -24,7 +25,7 @@ def described(load_before: float) -> dict[str, Any]:
             "cores": os.cpu_count(),
             "memory_bytes": memory_bytes(),
             "system": f"{platform.system()} {platform.release()}",
-            "python": platform.python_version(),
+            "python": interpreter(),
             "load_before": round(load_before, 2),
             "load_after": round(os.getloadavg()[0], 2),
         },

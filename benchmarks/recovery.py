@@ -12,7 +12,6 @@ import asyncio
 import gc
 import json
 import os
-import platform
 import resource
 import sys
 import time
@@ -26,6 +25,7 @@ from benchmarks.reference import reference_s
 from seamwork.catalog import Catalog, Context
 from seamwork.decider import Decider
 from seamwork.journal import Journal, Ownership, Place
+from seamwork.platform.interpreter import interpreter
 from seamwork.records.parties import Revision
 from seamwork.runtime.spec import MachineSpec, Site
 from seamwork.testing.builders import HOUR_MS, NOW, PLATFORM, received
@@ -198,7 +198,7 @@ def main() -> None:
     figures = asyncio.run(run(tasks))
     found = {
         "at": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
-        "where": f"{os.cpu_count()} cores, Python {platform.python_version()}, load average {load:.1f}",
+        "where": f"{os.cpu_count()} cores, Python {interpreter()}, load average {load:.1f}",
         "figures": figures,
     }
     for name, value in figures.items():

@@ -2,6 +2,7 @@
 
 import os
 import sys
+import sysconfig
 from importlib.metadata import version
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from seamwork.platform.backup import backup as make_backup
 from seamwork.platform.backup import restore as make_again
 from seamwork.platform.findings import Finding, judge
 from seamwork.platform.furniture import compare
+from seamwork.platform.interpreter import interpreter, slower_than_need_be
 from seamwork.platform.premises import Premises, inspect
 from seamwork.platform.report import write_report
 from seamwork.platform.vitals import Vitals, look
@@ -43,6 +45,7 @@ async def doctor(platform: str, report: Path | None) -> None:
     facts = {
         "platform": platform,
         "seamwork": version("seamwork"),
+        "python": interpreter(),
         "findings": found,
         "state": vitals.state,
         "services": vitals.services,
@@ -58,6 +61,9 @@ async def doctor(platform: str, report: Path | None) -> None:
             tell(
                 f"struck out a secret of this machine in {name}; please tell us, it should not have been there"
             )
+    slower = slower_than_need_be(sysconfig.get_config_vars())
+    if slower is not None:  # nothing that is wrong, so no finding: a script that asks for those goes on
+        tell(slower)
     answer(facts, lambda: _text(found))
     if found:
         sys.exit(NO)

@@ -6,7 +6,6 @@ Logs hold no secrets by themselves; what this machine keeps as one is looked for
 
 import io
 import platform
-import sys
 import tarfile
 from collections.abc import Iterator
 from importlib.metadata import distributions
@@ -16,6 +15,7 @@ import msgspec
 
 from seamwork.clock import SystemClock
 from seamwork.platform.home import PlatformHome
+from seamwork.platform.interpreter import interpreter
 
 _LAST_BYTES = 512 * 1024
 _LEAST_SECRET = 8
@@ -66,7 +66,7 @@ def _contents(home: PlatformHome, facts: dict[str, object]) -> Iterator[tuple[st
 
 
 def _versions() -> Iterator[str]:
-    yield f"python {sys.version.split()[0]} on {platform.platform()}"
+    yield f"python {interpreter()}, on {platform.platform()}"
     yield from sorted({f"{one.metadata['Name']} {one.version}" for one in distributions()})
 
 
