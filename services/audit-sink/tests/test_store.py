@@ -167,7 +167,7 @@ def test_a_layout_of_a_later_release_is_refused(database: Path) -> None:
     with closing(sqlite3.connect(database, isolation_level=None)) as db:
         db.execute("PRAGMA user_version = 99")
 
-    with pytest.raises(MisconfiguredError, match="has the layout 99, this release knows 1"):
+    with pytest.raises(MisconfiguredError, match=f"has the layout 99, this release knows {schema.VERSION}"):
         Store(database, PLATFORM, "log-1")
 
 
@@ -178,20 +178,48 @@ def test_a_layout_of_an_older_release_is_brought_up_to_date(
     with opened(database) as store:
         store.watch({HANDOFFS: 0}, 1)
         store.append([handoffs(range(3))], KEEP)
-    monkeypatch.setattr(schema, "VERSION", 3)
-    with pytest.raises(MisconfiguredError, match="has the layout 1, this release knows 3"):
+    now = schema.VERSION
+    monkeypatch.setattr(schema, "VERSION", now + 2)
+    with pytest.raises(MisconfiguredError, match=f"has the layout {now}, this release knows {now + 2}"):
         Store(database, PLATFORM, "log-1")
     monkeypatch.setattr(
         schema,
         "MIGRATIONS",
         {
-            1: "ALTER TABLE about ADD COLUMN said TEXT NOT NULL DEFAULT '';",
-            2: "UPDATE about SET said = 'so';",
+            now: "ALTER TABLE about ADD COLUMN said TEXT NOT NULL DEFAULT '';",
+            now + 1: "UPDATE about SET said = 'so';",
         },
     )
     Store(database, PLATFORM, "log-1").close()
 
     with closing(sqlite3.connect(database)) as db:
-        assert [(3,)] == db.execute("PRAGMA user_version").fetchall()
+        assert [(now + 2,)] == db.execute("PRAGMA user_version").fetchall()
         assert [("so",)] == db.execute("SELECT DISTINCT said FROM about").fetchall()
         assert [(3,)] == db.execute("SELECT count(*) FROM records").fetchall()
+
+
+def test_the_first_layout_is_brought_up_to_date(database: Path) -> None:
+    """It had an index of all crossings; the rows stay where they are."""
+    with opened(database) as store:
+        store.watch({HANDOFFS: 0}, 1)
+        store.append([handoffs(range(3))], KEEP)
+    with closing(sqlite3.connect(database, isolation_level=None)) as db:
+        layout = "SELECT name FROM sqlite_schema ORDER BY name"
+        wanted = db.execute(layout).fetchall()
+        db.execute("CREATE INDEX records_by_crossing ON records (crossing) WHERE crossing IS NOT NULL")
+        db.execute("PRAGMA user_version = 1")
+    with opened(database) as store:
+        store.append([handoffs(range(3, 5))], KEEP)
+
+    with closing(sqlite3.connect(database)) as db:
+        assert wanted == db.execute(layout).fetchall()
+        assert [(schema.VERSION,)] == db.execute("PRAGMA user_version").fetchall()
+        assert [(5,)] == db.execute("SELECT count(*) FROM records").fetchall()
+
+
+def test_a_new_file_has_large_pages(database: Path) -> None:
+    """SQLite says nothing when it is asked too late."""
+    opened(database).close()
+
+    with closing(sqlite3.connect(database)) as db:
+        assert [(schema.PAGE_BYTES,)] == db.execute("PRAGMA page_size").fetchall()

@@ -43,6 +43,21 @@ async def test_a_full_batch_is_followed_by_the_next_at_once() -> None:
     assert [2, 3] == [raw.offset for raw in second[AT]]
 
 
+async def test_large_records_are_followed_by_the_next_at_once() -> None:
+    """A fetch ends where it has become too large, however few its records are."""
+    broker = SimBroker(SettableClock())
+    broker.create_topic(AT.topic)
+    reader = Gathering(await SimLog(broker).reader(), every_s=3_600.0)
+    broker.write(AT, b"k", b"0" * 600_000)
+    first = await reader.fetch({AT: 0}, max_records=10, max_wait_ms=1_000)
+    broker.write(AT, b"k", b"1")
+    second = await reader.fetch({AT: 1}, max_records=10, max_wait_ms=1_000)
+    await reader.stop()
+
+    assert [0] == [raw.offset for raw in first[AT]]
+    assert [1] == [raw.offset for raw in second[AT]]
+
+
 async def test_when_nothing_comes_it_waits_at_the_log() -> None:
     """Then the next record is found at once."""
     broker = SimBroker(SettableClock())

@@ -61,11 +61,14 @@ class Archive:
                 return
             before = found[-1][0]
 
-    def was_refused(self, crossing: str) -> Row | None:
-        """Return the decision that refused a crossing, or None."""
-        query = f"SELECT {_LEAN} FROM records WHERE crossing = ? AND type = 'refused' ORDER BY leaf LIMIT 1"  # noqa: S608
+    def was_refused(self, task: str, crossing: str) -> Row | None:
+        """Return the decision that refused a crossing of a task, or None."""
+        query = (
+            f"SELECT {_LEAN} FROM records WHERE task = ? AND type = 'refused' AND crossing = ? "  # noqa: S608  # names
+            "ORDER BY leaf LIMIT 1"
+        )
         with self._reading() as db:
-            row = db.execute(query, (crossing,)).fetchone()
+            row = db.execute(query, (task, crossing)).fetchone()
             return None if row is None else Row(*row)
 
     def last_of(self, task: str) -> tuple[str, int] | None:

@@ -1,37 +1,51 @@
 """Count records as they are taken in, so that a summary need not read them again; pure."""
 
 from collections import Counter
+from collections.abc import Callable, Iterable
+from typing import Any, get_args
 
+from seamwork.records.base import Envelope, tag_of
 from seamwork.records.crossing import AnyCrossing
 from seamwork.records.decision import AnyDecision, Dispatched, Refused, TaskEnded
-from seamwork.records.envelope import AnyEnvelope
 from seamwork.records.verdict import Verdict
-from seamwork.records.wire import Malformed, Received
-from seamwork_audit_sink.rows import JOURNAL, Row
+from seamwork_audit_sink.rows import JOURNAL
 
 Counted = tuple[str, str, str]
 """What is counted, by which name, divided by which detail."""
 
+_DECISIONS = frozenset(str(kind.__struct_config__.tag) for kind in get_args(AnyDecision))
 
-def count(into: Counter[Counted], row: Row, found: Received[AnyEnvelope] | Malformed | None) -> None:
-    """Add one record to *into*."""
-    into["topic", row.topic, ""] += 1
-    if row.topic.startswith(JOURNAL):
-        into["journal", row.topic.split(".")[1], row.type] += 1
-        return
-    into["type", row.type, ""] += 1
-    if not isinstance(found, Received):
-        return
-    record = found.record
-    if isinstance(record, AnyCrossing):
-        into["agent", record.source.agent, row.type] += 1
-    elif isinstance(record, Verdict):
-        into["verdict", record.gate, record.outcome] += 1
-    elif isinstance(record, AnyDecision):
-        into["decision", row.type, ""] += 1
-    if isinstance(record, Dispatched):
-        into["dispatched", record.receiver.agent, ""] += 1
-    elif isinstance(record, Refused):
-        into["refusal", record.gate, record.rule] += 1
-    elif isinstance(record, TaskEnded):
-        into["task", record.outcome, ""] += 1
+
+def _by_agent(record: Any) -> Counted:
+    return "agent", record.source.agent, tag_of(record)
+
+
+_SAID: dict[type[Envelope], Callable[[Any], Counted]] = {
+    **dict.fromkeys(get_args(AnyCrossing), _by_agent),
+    Verdict: lambda verdict: ("verdict", verdict.gate, verdict.outcome),
+    Dispatched: lambda decision: ("dispatched", decision.receiver.agent, ""),
+    Refused: lambda decision: ("refusal", decision.gate, decision.rule),
+    TaskEnded: lambda decision: ("task", decision.outcome, ""),
+}
+"""What is counted of a record besides its topic and type, by its kind."""
+
+
+def count(kinds: Counter[tuple[str, str]], records: Iterable[Envelope]) -> Counter[Counted]:
+    """
+    Count a batch.
+
+    Args:
+        kinds: How many of its rows there are by topic and type.
+        records: Those that could be read.
+    """
+    into: Counter[Counted] = Counter()
+    for (topic, kind), number in kinds.items():
+        into["topic", topic, ""] += number
+        if topic.startswith(JOURNAL):
+            into["journal", topic.split(".")[1], kind] += number
+            continue
+        into["type", kind, ""] += number
+        if kind in _DECISIONS:
+            into["decision", kind, ""] += number
+    into.update(_SAID[type(record)](record) for record in records if type(record) in _SAID)
+    return into

@@ -63,7 +63,11 @@ class Queries:
         seen: set[str] = set()
         lines: list[TaskLine] = []
         for begun, ended in islice(self._archive.beginnings(), LOOKED_AT):
-            refused = None if ended is not None else self._archive.was_refused(begun.crossing or "")
+            refused = (
+                None
+                if ended is not None
+                else self._archive.was_refused(begun.task or "", begun.crossing or "")
+            )
             line = task_line(
                 record_of(begun),
                 None if ended is None else record_of(ended),

@@ -5,12 +5,13 @@ A row holds a record whole: whatever was in the log can be made again from it, a
 envelope of a readable record stands in a column of its own and not in ``headers``.
 """
 
+from functools import lru_cache
 from typing import Any, Literal, NamedTuple
 
 import msgspec
 
 from seamwork.ids import sha256_hex
-from seamwork.records.base import tag_of
+from seamwork.records.base import Envelope, tag_of
 from seamwork.records.crossing import AnyCrossing, Handoff
 from seamwork.records.envelope import AnyEnvelope, decode
 from seamwork.records.inbox import Answer, Notice
@@ -33,6 +34,11 @@ _BY_DOCUMENT = ("contracts.", "registry.", "policies.")
 HeaderRow = tuple[str, bytes | None] | tuple[str]
 """A header; one without a value is the envelope, which has a column of its own."""
 
+Facts = tuple[str, str | None, str | None, str | None, int, str | None, str | None, str | None]
+"""What a row says of its record, from *type* to *reason*."""
+
+_WITHOUT: HeaderRow = (SW_ENVELOPE,)
+_SHA256_OF_NOTHING = sha256_hex(b"")
 _headers = msgspec.msgpack.Encoder()
 _read_headers: msgspec.msgpack.Decoder[list[list[Any]]] = msgspec.msgpack.Decoder(list[list[Any]])
 
@@ -79,30 +85,30 @@ def row_of(
     raw: RawRecord, platform: str, keep_value_bytes: int
 ) -> tuple[Row, Received[AnyEnvelope] | Malformed | None]:
     """Return the row of a record, and the record as it reads; null for a journal's, which are no envelopes."""
-    value = raw.value
+    value, headers = raw.value, raw.headers
     size = None if value is None else len(value)
     kept = value if size is not None and size <= keep_value_bytes else None
     found = None if raw.topic.startswith(JOURNAL) else read(raw, platform)
-    facts = _journal_facts(raw) if found is None else _facts(found)
-    envelope: str | None = None
-    listed: tuple[HeaderRow, ...] = raw.headers
     if isinstance(found, Received):
-        envelope = found.envelope.decode("ascii")
-        listed = tuple((name,) if name == SW_ENVELOPE else (name, data) for name, data in raw.headers)
-    headers = _headers.encode(listed)
+        envelope = found.envelope
+        encoded = _headers.encode([_WITHOUT if one[0] == SW_ENVELOPE else one for one in headers])
+    else:
+        envelope = None
+        encoded = _headers.encode(headers)
+    # By position: there is one of these for every record of the platform, and names cost as much as the rest.
     return Row(
-        topic=raw.topic,
-        partition=raw.partition,
-        offset=raw.offset,
-        appended_at=raw.appended_at,
-        key=raw.key,
-        **facts,
-        headers=headers,
-        headers_sha256=sha256_hex(headers if envelope is None else headers + envelope.encode("ascii")),
-        envelope=envelope,
-        value=kept,
-        value_bytes=size,
-        value_sha256=sha256_hex(value or b""),
+        raw.topic,
+        raw.partition,
+        raw.offset,
+        raw.appended_at,
+        raw.key,
+        *(_journal_facts(raw) if found is None else _facts(found)),
+        encoded,
+        sha256_hex(encoded if envelope is None else encoded + envelope),
+        None if envelope is None else envelope.decode("ascii"),
+        kept,
+        size,
+        sha256_hex(value) if value else _SHA256_OF_NOTHING,
     ), found
 
 
@@ -153,47 +159,41 @@ def entry_of(row: Row) -> bytes:
     )
 
 
-def _facts(found: Received[AnyEnvelope] | Malformed) -> dict[str, Any]:
+def _facts(found: Received[AnyEnvelope] | Malformed) -> Facts:
     if isinstance(found, Malformed):
-        return {
-            "type": MALFORMED,
-            "task": _task_by_key(found.raw),
-            "crossing": None,
-            "dispatch": None,
-            "root": 0,
-            "digest": found.digest,
-            "rule": found.rule,
-            "reason": found.reason,
-        }
+        return MALFORMED, _task_by_key(found.raw), None, None, 0, found.digest, found.rule, found.reason
     record = found.record
-    return {
-        "type": tag_of(record),
-        "task": getattr(record, "task", None) or _task_by_key(found.raw),
-        "crossing": _crossing(record),
-        "dispatch": getattr(record, "dispatch", None),
-        "root": int(isinstance(record, Handoff) and record.stamp is None),
-        "digest": found.digest,
-        "rule": None,
-        "reason": None,
-    }
+    field = _crossing_field(type(record))
+    return (
+        tag_of(record),
+        getattr(record, "task", None) or _task_by_key(found.raw),
+        None if field is None else getattr(record, field),
+        getattr(record, "dispatch", None),
+        int(isinstance(record, Handoff) and record.stamp is None),
+        found.digest,
+        None,
+        None,
+    )
 
 
-def _journal_facts(raw: RawRecord) -> dict[str, Any]:
-    facts = {"type": MALFORMED, "task": None, "crossing": None, "dispatch": None, "root": 0, "digest": None}
+def _journal_facts(raw: RawRecord) -> Facts:
     try:
-        return {**facts, "type": _tag.decode(raw.value or b"").type, "rule": None, "reason": None}
+        return _tag.decode(raw.value or b"").type, None, None, None, 0, None, None, None
     except msgspec.DecodeError as error:
-        return {**facts, "rule": "journal-unreadable", "reason": f"no record of a journal: {error}"}
+        reason = f"no record of a journal: {error}"
+        return MALFORMED, None, None, None, 0, None, "journal-unreadable", reason
 
 
-def _crossing(record: AnyEnvelope) -> str | None:
-    if isinstance(record, AnyCrossing):
-        return record.id
-    if isinstance(record, Answer):
-        return record.child
-    if isinstance(record, Notice):
-        return record.about
-    return getattr(record, "crossing", None)
+@lru_cache(maxsize=128)  # of the kinds of records, which are fewer
+def _crossing_field(kind: type[Envelope]) -> str | None:
+    """Name the field in which a record of this kind says of which crossing it speaks."""
+    if issubclass(kind, AnyCrossing):
+        return "id"
+    if issubclass(kind, Answer):
+        return "child"
+    if issubclass(kind, Notice):
+        return "about"
+    return "crossing" if "crossing" in kind.__struct_fields__ else None
 
 
 def _task_by_key(raw: RawRecord) -> str | None:

@@ -1,8 +1,11 @@
 """Say what the database holds; a change of it is a new version and a migration."""
 
-VERSION = 1
+VERSION = 2
 
-MIGRATIONS: dict[int, str] = {}
+PAGE_BYTES = 16_384
+"""Of a new file; an older one keeps what it was made with. A body fills fewer pages, and each costs a call."""
+
+MIGRATIONS: dict[int, str] = {1: "DROP INDEX records_by_crossing;"}
 """By version, what makes of its layout the next one's; each is done in one transaction as the file is opened."""
 
 SCHEMA = """
@@ -33,7 +36,6 @@ CREATE TABLE records (
     UNIQUE (topic, "partition", "offset")
 );
 CREATE INDEX records_by_task ON records (task) WHERE task IS NOT NULL;
-CREATE INDEX records_by_crossing ON records (crossing) WHERE crossing IS NOT NULL;
 CREATE INDEX roots ON records (leaf) WHERE root = 1;
 CREATE INDEX roots_by_task ON records (task, leaf) WHERE root = 1;
 CREATE INDEX endings ON records (task) WHERE type = 'task-ended';

@@ -19,7 +19,7 @@ from seamwork.errors import FencedError, MisconfiguredError, SeamworkError
 from seamwork.records.envelope import AnyEnvelope
 from seamwork.records.wire import RawRecord, Received
 from seamwork_audit_sink import schema
-from seamwork_audit_sink.counts import Counted, count
+from seamwork_audit_sink.counts import count
 from seamwork_audit_sink.merkle import Frontier, leaf_hash
 from seamwork_audit_sink.order import in_order
 from seamwork_audit_sink.rows import Row, entry_of, row_of
@@ -129,15 +129,15 @@ class Store:
             FencedError: Another process writes by now.
         """
         runs = [run for run in batch if run]
-        counted: Counter[Counted] = Counter()
         rows: list[Row] = []
         readable: list[Received[AnyEnvelope]] = []
         for raw in in_order(runs):
             row, found = row_of(raw, self._platform, keep_value_bytes)
-            count(counted, row, found)
             rows.append(row)
-            if follow is not None and isinstance(found, Received):
+            if isinstance(found, Received):
                 readable.append(found)
+        kinds = Counter((row.topic, row.type) for row in rows)
+        counted = count(kinds, (found.record for found in readable))
         size = self._tree.size
         tree = self._tree.extended(leaf_hash(entry_of(row)) for row in rows)
         with _Transaction(self._db):
@@ -156,7 +156,7 @@ class Store:
         self._tree = tree
         if follow is not None:
             follow(readable)
-        return Counter((row.topic, row.type) for row in rows)
+        return kinds
 
     def published(self, size: int, root_sha256: str, signed_at: int) -> None:
         """Take down that a head of the tree was published."""
@@ -208,6 +208,7 @@ class Store:
 
     def _configure(self) -> None:
         self._db.execute("PRAGMA busy_timeout = 10000")
+        self._db.execute(f"PRAGMA page_size = {schema.PAGE_BYTES}")  # before the file has its first page
         self._db.execute("PRAGMA journal_mode = WAL")
         # Journals are trimmed once they are here, so a commit must survive a power cut.
         self._db.execute("PRAGMA synchronous = FULL")

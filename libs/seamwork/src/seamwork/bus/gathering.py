@@ -16,6 +16,8 @@ from seamwork.records.wire import RawRecord
 EVERY_S = 0.05
 """Nobody's patience, and a twentieth of what a second's records would cost one by one."""
 _EMPTY_HANDED = 20
+_MUCH_BYTES = 512 * 1024
+"""Of one partition: more lies there, for a fetch ends at a mebibyte."""
 
 
 class Gathering:
@@ -44,9 +46,13 @@ class Gathering:
         found = await self._reader.fetch(positions, max_records=max_records, max_wait_ms=max_wait_ms)
         count = sum(map(len, found.values()))
         self._empty_handed = 0 if count else self._empty_handed + 1
-        self._full = count >= max_records
+        self._full = count >= max_records or any(map(_is_much, found.values()))
         return found
 
     async def stop(self) -> None:
         """Give the connection back."""
         await self._reader.stop()
+
+
+def _is_much(run: Sequence[RawRecord]) -> bool:
+    return sum(len(raw.value or b"") for raw in run) >= _MUCH_BYTES
