@@ -69,7 +69,9 @@ async def _brokers(folder: Path, scale: Scale) -> dict[str, Any]:
     async with AsyncExitStack() as stack:
         sides = {}
         for count in scale.broker_partitions:
-            stage = Stage(await bring_up(PlatformHome(folder / f"p{count}"), partitions=count))
+            stage = Stage(
+                await bring_up(PlatformHome(folder / f"p{count}"), partitions=count, layout="apart")
+            )
             stack.push_async_callback(stage.close)
             road, _ = await stack.enter_async_context(governed_road(stage, payload_of(BASE_BYTES), ROOT))
             await closed_loop(road.carry, scale.warm_up_s, scale.in_flight)

@@ -102,7 +102,7 @@ async def run(  # what whoever starts it may choose
         await cluster.start()
         with given(cluster):
             say("starting the platform")
-            stage = Stage(await bring_up(PlatformHome(folder / "platform")))
+            stage = Stage(await bring_up(PlatformHome(folder / "platform"), layout="apart"))
             whole = Whole()
             try:
                 async with loaded(stage, cluster.inner, 1800.0) as load:

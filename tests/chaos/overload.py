@@ -86,7 +86,7 @@ async def run(folder: Path, minutes: float, most_tasks: int, steady_s: float, sa
     try:
         await cluster.start()
         with given(cluster):
-            stage = Stage(await bring_up(PlatformHome(folder / "platform")))
+            stage = Stage(await bring_up(PlatformHome(folder / "platform"), layout="apart"))
             whole = Whole()
             try:
                 async with loaded(

@@ -67,7 +67,7 @@ class Governed:
         """
         stack = AsyncExitStack()
         try:
-            running = await bring_up(home, tell=tell)
+            running = await bring_up(home, layout="apart", tell=tell)  # one gate is stopped on its own
             stack.push_async_callback(running.stop)
             agents = Supervisor()
             stack.push_async_callback(agents.stop_all)

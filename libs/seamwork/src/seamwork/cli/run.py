@@ -66,7 +66,7 @@ async def up(  # one argument for each option
       seamwork up                  stay in the foreground; Ctrl-C stops everything
       seamwork up --detach         leave it running; `seamwork down` stops it
       seamwork up --platform lab   another platform beside it, with data of its own
-      seamwork up --layout together   all services in one process: a third of the memory
+      seamwork up --layout apart     a process for each service, instead of one for all
     """
     home = home_of(platform)
     state = read_state(home.state_file)

@@ -36,7 +36,8 @@ JUDGES, OTHERS = "gates", "others"
 """The two processes of the layout ``two``: who judges, and who acts on it. Each takes about half of the work."""
 
 Layout = Literal["apart", "two", "together"]
-DEFAULT_LAYOUT: Layout = "apart"
+DEFAULT_LAYOUT: Layout = "together"
+"""What costs a laptop least; where services have machines of their own, they have processes of their own anyway."""
 Tell = Callable[[str], None]
 
 

@@ -22,6 +22,7 @@ from seamwork.runtime.frame import Frame
 from seamwork.runtime.logs import configure_logs
 from seamwork.runtime.memory import settle_memory
 from seamwork.runtime.spec import DECISIONS, HANDOFFS, Service, Site
+from seamwork.runtime.threads import settle_threads
 from seamwork.settings.common import CommonSettings
 from seamwork.settings.environment import ServiceSettings, read_settings
 
@@ -42,6 +43,7 @@ def run(service: Service[Any], environ: Mapping[str, str] | None = None) -> NoRe
         sys.exit(MISCONFIGURED)
     configure_logs(common.log_level, service=service.name, instance=common.instance)
     settle_memory()
+    settle_threads()
     sys.exit(asyncio.run(serve(service, common, settings)))
 
 

@@ -27,6 +27,7 @@ from seamwork.runtime.logs import configure_logs
 from seamwork.runtime.memory import settle_memory
 from seamwork.runtime.run import serve
 from seamwork.runtime.spec import Service
+from seamwork.runtime.threads import settle_threads
 from seamwork.settings.common import CommonSettings
 from seamwork.settings.environment import ServiceSettings, read_settings
 
@@ -53,6 +54,7 @@ def run_together(told: Told) -> NoReturn:
         sys.exit(MISCONFIGURED)
     configure_logs(parts[0].common.log_level)
     settle_memory()
+    settle_threads()
     sys.exit(asyncio.run(_serve_all(parts)))
 
 
