@@ -17,6 +17,7 @@ from seamwork.decider.inputs import (
     TooMuch,
     Undeliverable,
     WithCrossing,
+    kind_of,
 )
 from seamwork.decider.outputs import TOO_MUCH, Forward, Output, Publish, SetAside, set_aside
 from seamwork.decider.upcast import Upcast, same
@@ -40,6 +41,7 @@ __all__ = [
     "Upcast",
     "WithCrossing",
     "asked_again",
+    "kind_of",
     "read_all",
     "restored",
     "same",

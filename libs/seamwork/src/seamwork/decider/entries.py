@@ -68,7 +68,9 @@ class Entries(dict[str, V]):
     # ── What a dict does ─────────────────────────────────────────────────────────────────
 
     def __getitem__(self, name: str) -> V:
-        value: Any = super().__getitem__(name)
+        value: Any = dict.__getitem__(
+            self, name
+        )  # asked for several times an input; super() takes as long again
         if self._left is not None:
             self._keep(name)
         if type(value) is msgspec.Raw:
@@ -95,7 +97,10 @@ class Entries(dict[str, V]):
     def get(self, name: str, default: D, /) -> V | D: ...
     def get(self, name: str, default: Any = None, /) -> Any:
         """Return an entry, or *default* where there is none."""
-        return self[name] if name in self else default  # noqa: SIM401  # this is what it would call
+        value = dict.get(self, name, _MISSING)
+        if value is _MISSING:
+            return default
+        return value if self._left is None and type(value) is not msgspec.Raw else self[name]
 
     @overload
     def pop(self, name: str, /) -> V: ...

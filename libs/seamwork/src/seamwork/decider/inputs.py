@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import msgspec
 
-from seamwork.records.base import Wire
+from seamwork.records.base import Wire, tag_of
 from seamwork.records.envelope import AnyEnvelope
 from seamwork.records.parties import Revision
 from seamwork.records.platform import Obstacle
@@ -111,5 +111,21 @@ Alone = (
 """An input as it comes."""
 
 Input = Alone | TooMuch
+
+
+def kind_of(given: Input) -> str:
+    """Say in a word what an input is: the tag of the record, or of what comes from no topic."""
+    match given:
+        case Received():
+            return tag_of(given.record)
+        case WithCrossing():
+            return tag_of(given.decision.record)
+        case TooMuch():
+            return kind_of(given.given)
+        case Malformed():
+            return "malformed"
+        case _:
+            return tag_of(given)
+
 
 bodied_decoder: msgspec.json.Decoder[Bodied] = msgspec.json.Decoder(Bodied)

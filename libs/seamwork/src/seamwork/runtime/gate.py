@@ -7,6 +7,7 @@ that could not publish stops: silence past the gate's deadline is a denial that 
 
 import asyncio
 import time
+from collections import Counter
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
@@ -16,9 +17,9 @@ from seamwork.bus.gathering import Gathering
 from seamwork.bus.port import Log, Membership, Partition, Reader, Rejected
 from seamwork.catalog import Context
 from seamwork.clock import Clock
-from seamwork.decider import Input, WithCrossing
+from seamwork.decider import Input, WithCrossing, kind_of
 from seamwork.errors import MisconfiguredError, OutcomeUnknownError
-from seamwork.records.base import Envelope, tag_of
+from seamwork.records.base import Envelope
 from seamwork.records.envelope import AnyEnvelope
 from seamwork.records.wire import Malformed, Outgoing, RawRecord, Received, read
 from seamwork.runtime.cache import RecordCache
@@ -140,8 +141,10 @@ class Gate:
         context = Context(self._clock.now_ms(), self._follower.catalog)
         batch: list[Outgoing] = []
         told: list[Envelope | None] = []
+        kinds: Counter[tuple[str, str]] = Counter()
         for raw in records:
             given = await self._given(raw, context)
+            kinds[raw.topic, kind_of(given)] += 1
             trace = cause_trace(given.decision if isinstance(given, WithCrossing) else given)
             for output in self.spec.decide(given, context):
                 record: Envelope | None = getattr(output, "record", None)
@@ -159,14 +162,14 @@ class Gate:
             for record in told:
                 tell(self._logger, record)
             self._metrics.observe("seamwork_stage_seconds", time.perf_counter() - decided, "publish")
+        for (topic, kind), count in kinds.items():
+            self._metrics.count("seamwork_crossings", topic, kind, by=count)
         self._metrics.observe("seamwork_batch_inputs", len(records))
         now = self._clock.now_ms()
         self._metrics.observe("seamwork_input_age_seconds", max(0, now - records[0].appended_at) / 1000)
 
     async def _given(self, raw: RawRecord, context: Context) -> Input:
         received = read(raw, self._platform)
-        kind = tag_of(received.record) if isinstance(received, Received) else "malformed"
-        self._metrics.count("seamwork_crossings", raw.topic, kind)
         if self.spec.needs_crossing is None or not isinstance(received, Received):
             return received
         position = self.spec.needs_crossing(received)
@@ -206,7 +209,8 @@ class Gate:
                     f"{self.name} cannot write to {out.topic} ({answer.error}); the platform's topics and rights "
                     "are incomplete: run `seamwork up`, or the registrar, again"
                 )
-            self._metrics.count("seamwork_outputs", out.topic)
+        for topic, count in Counter(out.topic for out in batch).items():
+            self._metrics.count("seamwork_outputs", topic, by=count)
 
 
 class _Subscription:

@@ -1,9 +1,27 @@
-"""Name every metric once, as data, and make them."""
+"""
+Name every metric once, as data, and keep them.
 
+Each commit counts a dozen things, so what is counted lies in dictionaries, and becomes Prometheus's samples when
+somebody asks for them. Its own counters take a lock, a check and an object for each bucket they pass.
+"""
+
+import threading
+from bisect import bisect_left
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from itertools import accumulate
 from typing import Literal
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client import CollectorRegistry
+from prometheus_client.core import (
+    CounterMetricFamily,
+    GaugeMetricFamily,
+    HistogramMetricFamily,
+)
+from prometheus_client.metrics_core import Metric as Family
+from prometheus_client.utils import floatToGoString
+
+from seamwork.errors import MisconfiguredError
 
 _LATENCY_S = (0.0005, 0.001, 0.002, 0.004, 0.008, 0.016, 0.032, 0.064, 0.128, 0.256, 0.512, 1, 2, 5, 10, 30)
 _BYTES = tuple(float(256 << (2 * n)) for n in range(9))  # 256 B to 16 MiB
@@ -110,53 +128,105 @@ METRICS: tuple[Metric, ...] = (
 )
 
 
+_BY_NAME = {metric.name: metric for metric in METRICS}
+
+
+class _Observed:
+    """The observations of a histogram under one set of labels: how many in each bucket, and their sum."""
+
+    __slots__ = ("bounds", "counts", "total")
+
+    def __init__(self, bounds: tuple[float, ...]) -> None:
+        self.bounds = bounds
+        self.counts = [0] * (len(bounds) + 1)
+        self.total = 0.0
+
+    def buckets(self) -> list[tuple[str, float]]:
+        """Return how many were at most as large as each bound, the last of which is infinite."""
+        names = (*map(floatToGoString, self.bounds), "+Inf")
+        return [(name, float(count)) for name, count in zip(names, accumulate(self.counts), strict=True)]
+
+
 class Metrics:
-    """The metrics of one process, bound to its service."""
+    """
+    The metrics of one process, bound to its service; any thread may count.
+
+    Attributes:
+        registry: Where they are to be seen.
+    """
 
     def __init__(self, service: str, registry: CollectorRegistry | None = None) -> None:
         self.registry = CollectorRegistry() if registry is None else registry
         self._service = service
-        self._made: dict[str, Counter | Gauge | Histogram] = {}
-        self._children: dict[tuple[str, ...], Counter | Gauge | Histogram] = {}
-        for metric in METRICS:
-            match metric.kind:
-                case "counter":
-                    made: Counter | Gauge | Histogram = Counter(
-                        metric.name, metric.help, metric.labels, registry=self.registry
-                    )
-                case "gauge":
-                    made = Gauge(metric.name, metric.help, metric.labels, registry=self.registry)
-                case "histogram":
-                    made = Histogram(
-                        metric.name,
-                        metric.help,
-                        metric.labels,
-                        buckets=metric.buckets,
-                        registry=self.registry,
-                    )
-            self._made[metric.name] = made
+        self._lock = threading.Lock()
+        self._values: dict[tuple[str, ...], float] = {}
+        self._observed: dict[tuple[str, ...], _Observed] = {}
+        self.registry.register(self)
 
     def count(self, name: str, *labels: str, by: float = 1) -> None:
         """Add to a counter."""
-        child = self._child(name, labels)
-        assert isinstance(child, Counter)  # noqa: S101  # a name in METRICS has one kind
-        child.inc(by)
+        at = (name, *labels)
+        with self._lock:
+            value = self._values.get(at)
+            if value is None:
+                value = 0.0
+                _named(at, "counter")
+            self._values[at] = value + by
 
     def set(self, name: str, value: float, *labels: str) -> None:
         """Set a gauge."""
-        child = self._child(name, labels)
-        assert isinstance(child, Gauge)  # noqa: S101
-        child.set(value)
+        at = (name, *labels)
+        with self._lock:
+            if at not in self._values:
+                _named(at, "gauge")
+            self._values[at] = value
 
     def observe(self, name: str, value: float, *labels: str) -> None:
         """Take down one observation of a histogram."""
-        child = self._child(name, labels)
-        assert isinstance(child, Histogram)  # noqa: S101
-        child.observe(value)
+        self.observe_all(name, (value,), *labels)
 
-    def _child(self, name: str, labels: tuple[str, ...]) -> Counter | Gauge | Histogram:
+    def observe_all(self, name: str, values: Iterable[float], *labels: str) -> None:
+        """Take down several observations of a histogram."""
         at = (name, *labels)
-        child = self._children.get(at)
-        if child is None:
-            child = self._children[at] = self._made[name].labels(self._service, *labels)
-        return child
+        with self._lock:
+            held = self._observed.get(at)
+            if held is None:
+                held = self._observed[at] = _Observed(_named(at, "histogram").buckets)
+            for value in values:
+                held.counts[bisect_left(held.bounds, value)] += 1
+                held.total += value
+
+    def collect(self) -> Iterator[Family]:
+        """Return all that was counted, as the registry asks for it."""
+        families: dict[str, CounterMetricFamily | GaugeMetricFamily | HistogramMetricFamily] = {
+            metric.name: _FAMILIES[metric.kind](metric.name, metric.help, labels=metric.labels)
+            for metric in METRICS
+        }
+        with self._lock:
+            for (name, *labels), value in self._values.items():
+                family = families[name]
+                assert not isinstance(family, HistogramMetricFamily)  # noqa: S101  # a name has one kind
+                family.add_metric((self._service, *labels), value)
+            for (name, *labels), held in self._observed.items():
+                family = families[name]
+                assert isinstance(family, HistogramMetricFamily)  # noqa: S101
+                family.add_metric((self._service, *labels), held.buckets(), held.total)
+        yield from families.values()
+
+
+_FAMILIES = {
+    "counter": CounterMetricFamily,
+    "gauge": GaugeMetricFamily,
+    "histogram": HistogramMetricFamily,
+}
+
+
+def _named(at: tuple[str, ...], kind: str) -> Metric:
+    """Return the metric that is counted for the first time under these labels, if it is one of that kind."""
+    name, *labels = at
+    metric = _BY_NAME.get(name)
+    if metric is None or metric.kind != kind or len(metric.labels) != len(labels) + 1:
+        raise MisconfiguredError(
+            f"there is no {kind} {name} with {len(labels) + 1} labels; write it down in METRICS as it is used"
+        )
+    return metric

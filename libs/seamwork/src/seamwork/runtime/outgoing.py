@@ -177,8 +177,10 @@ class Composer:
 
 def traceparent_of(raw: RawRecord) -> str | None:
     """Return a record's ``traceparent`` where it has a readable one."""
-    value = _header(raw, TRACEPARENT)
-    return value.decode("ascii") if value is not None and value.isascii() else None
+    for name, value in raw.headers:
+        if name == TRACEPARENT:
+            return value.decode("ascii") if value is not None and value.isascii() else None
+    return None
 
 
 def cause_trace(given: object) -> str | None:
@@ -217,9 +219,10 @@ def dead_letter(raw: RawRecord, aside: Aside) -> DeadLetter:
 
 
 def _carried(crossing: RawRecord, children: str | None) -> tuple[Header, ...]:
-    headers: list[Header] = [(SW_CROSSING, _header(crossing, SW_ENVELOPE))]
+    theirs_by_name = dict(crossing.headers)
+    headers: list[Header] = [(SW_CROSSING, theirs_by_name.get(SW_ENVELOPE))]
     for theirs, ours in ((SW_SIG, SW_CROSSING_SIG), (SW_KID, SW_CROSSING_KID)):
-        value = _header(crossing, theirs)
+        value = theirs_by_name.get(theirs)
         if value is not None:
             headers.append((ours, value))
     if children is not None:
@@ -229,10 +232,6 @@ def _carried(crossing: RawRecord, children: str | None) -> tuple[Header, ...]:
 
 def _src(src: str | None) -> tuple[Header, ...]:
     return () if src is None else ((SW_SRC, src.encode("ascii")),)
-
-
-def _header(raw: RawRecord, wanted: str) -> bytes | None:
-    return next((value for name, value in raw.headers if name == wanted), None)
 
 
 def _base64(value: bytes | None) -> str | None:

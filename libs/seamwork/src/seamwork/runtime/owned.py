@@ -14,7 +14,7 @@ Rule 5: what one input leads to is in one commit. Where it does not fit, the cor
 import asyncio
 import itertools
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -34,13 +34,15 @@ from seamwork.decider import (
     TooMuch,
     Undeliverable,
     WithCrossing,
+    kind_of,
     set_aside,
 )
 from seamwork.errors import MisconfiguredError, OutcomeUnknownError, SeamworkError
 from seamwork.journal import Commit, Emitted, Journal, Taken
-from seamwork.records.base import Envelope, tag_of
+from seamwork.records.base import Envelope
 from seamwork.records.envelope import decode
-from seamwork.records.wire import Malformed, Outgoing, RawRecord, Received, read
+from seamwork.records.parties import Position
+from seamwork.records.wire import Outgoing, RawRecord, Received, read
 from seamwork.runtime.cache import RecordCache
 from seamwork.runtime.metrics import Metrics
 from seamwork.runtime.outgoing import Composer, cause_trace
@@ -62,8 +64,7 @@ Feeds = Callable[[Catalog], Awaitable[Sequence[Partition]]]
 """Says which partitions a catalog asks to be read; a topic that is not there yet is left out."""
 
 
-@dataclass(slots=True)
-class Given:
+class Given(msgspec.Struct):
     """One input on its way to the core; *source* is the buffer it lies in."""
 
     input: Input
@@ -72,8 +73,7 @@ class Given:
     appended_at: int | None = None
 
 
-@dataclass(slots=True)
-class Made:
+class Made(msgspec.Struct):
     """
     What the core makes of one input: the events *found*, and all of it as it will be written.
 
@@ -81,9 +81,9 @@ class Made:
     """
 
     found: tuple[Any, ...]
-    events: list[msgspec.Raw] = field(default_factory=list)
-    outputs: list[Emitted] = field(default_factory=list)
-    records: list[Envelope | None] = field(default_factory=list)
+    events: list[msgspec.Raw] = []
+    outputs: list[Emitted] = []
+    records: list[Envelope | None] = []
     size: int = 0
 
     def encode(self, event: Any) -> None:
@@ -276,13 +276,29 @@ class Owned:
             self.stepping = False
             if stepped:
                 self.hungry()
-                continue
-            try:
-                async with asyncio.timeout(self._idle_s()):
-                    await self._wake.wait()
-            except TimeoutError:
-                pass  # a timer may be due
+            if not (stepped and self._has_more):
+                await self._rest()
         await self.settle()
+
+    @property
+    def _has_more(self) -> bool:
+        """Whether the next step has something to do already; what comes later wakes us."""
+        return (
+            any(self._buffers.values())
+            or bool(self._undeliverable)
+            or self._health is not None
+            or self._tick_ends is not None
+            or self.journal.writing
+            or self._around.catalog().revision != self.journal.catalog
+        )
+
+    async def _rest(self) -> None:
+        """Sleep until something comes, or a timer may be due."""
+        alarm = asyncio.get_running_loop().call_later(self._idle_s(), self._wake.set)
+        try:
+            await self._wake.wait()
+        finally:
+            alarm.cancel()
 
     async def step(self) -> bool:
         """Take what is there and make at most one commit; say whether anything was done."""
@@ -374,7 +390,10 @@ class Owned:
             given.append(Given(input=self._health, taken=_taken_body(self._health)))
         # The whole batch first: while a crossing is read again, more records come into the buffers.
         for at, raw in tuple(self._records()):
-            given.append(await self._read(at, raw))
+            one = self._read(at, raw)
+            given.append(one)
+            if (position := self._needed(one.input)) is not None:
+                await self._bring(one, position)
         return given
 
     def _records(self) -> Iterable[tuple[Partition, RawRecord]]:
@@ -388,24 +407,28 @@ class Owned:
             for raw in itertools.islice(buffer, share):
                 yield at, raw
 
-    async def _read(self, at: Partition, raw: RawRecord) -> Given:
+    def _read(self, at: Partition, raw: RawRecord) -> Given:
         received = read(raw, self._around.platform)
         taken = Taken(topic=raw.topic, partition=raw.partition, offset=raw.offset, digest=received.digest)
-        given = Given(received, taken, source=at, appended_at=raw.appended_at)
-        if self.spec.needs_crossing is None or not isinstance(received, Received):
-            return given
-        position = self.spec.needs_crossing(received)
-        crossing = None if position is None else await self._around.crossings.find(position)
-        if crossing is not None:
-            given.input = WithCrossing(received, read(crossing, self._around.platform))
-            given.taken = msgspec.structs.replace(taken, crossing=position)
-        return given
+        return Given(received, taken, source=at, appended_at=raw.appended_at)
+
+    def _needed(self, given: Input) -> Position | None:
+        """Name the crossing that the core wants to see beside a record."""
+        needs = self.spec.needs_crossing
+        return needs(given) if needs is not None and isinstance(given, Received) else None
+
+    async def _bring(self, one: Given, position: Position) -> None:
+        """Put the crossing at *position* beside a record, if there is one."""
+        crossing = await self._around.crossings.find(position)
+        if crossing is not None and isinstance(one.input, Received):
+            one.input = WithCrossing(one.input, read(crossing, self._around.platform))
+            one.taken = msgspec.structs.replace(one.taken, crossing=position)
 
     async def _begin_tick(self, now: int) -> None:
-        if self._tick_ends is not None or time.monotonic() < self._tick_not_before:
+        if self._tick_ends is not None:
             return
         due = self._decider.timer(self.journal.state)
-        if due is not None and due <= now:
+        if due is not None and due <= now and time.monotonic() >= self._tick_not_before:
             # Read after the timer fell due: no deadline fires over a record that lies unread.
             self._tick_ends = await self._around.log.end_offsets(list(self._fetched))
 
@@ -481,7 +504,7 @@ class Owned:
         size = made.written
         told = TooMuch(one.input, size)  # type: ignore[arg-type]  # it is never told twice
         self._logger.error(
-            "too-much", input=_kind(one.input), topic=one.taken.topic, offset=one.taken.offset, size=size
+            "too-much", input=kind_of(one.input), topic=one.taken.topic, offset=one.taken.offset, size=size
         )
         self._around.metrics.count("seamwork_too_much")
         one.input, one.taken = told, msgspec.structs.replace(one.taken, too_much=size)
@@ -556,9 +579,11 @@ class Owned:
                     raise
                 self._logger.warning("publish-unknown", tried=tried)
                 await asyncio.sleep(_PAUSE_S * tried)
-        for out, answer in zip(batch, answers, strict=True):
-            if not isinstance(answer, Rejected):
-                self._around.metrics.count("seamwork_outputs", out.topic)
+        confirmed = Counter(
+            out.topic for out, answer in zip(batch, answers, strict=True) if not isinstance(answer, Rejected)
+        )
+        for topic, count in confirmed.items():
+            self._around.metrics.count("seamwork_outputs", topic, by=count)
         return [(index, answer.error) for index, answer in enumerate(answers) if isinstance(answer, Rejected)]
 
     def _cannot(self, commit: Commit, index: int, error: str) -> Undeliverable:
@@ -619,10 +644,7 @@ class Owned:
         for of, number in self.sizes.items():
             metrics.set("seamwork_remembered", number, str(self.journal.place.number), of)
         now = self._around.clock.now_ms()
-        kinds: dict[tuple[str, str], int] = {}
-        for one in batch.given:
-            kind = (one.taken.topic, _kind(one.input))
-            kinds[kind] = kinds.get(kind, 0) + 1
+        kinds = Counter((one.taken.topic, kind_of(one.input)) for one in batch.given)
         for (topic, name), count in kinds.items():
             metrics.count("seamwork_crossings", topic, name, by=count)
         oldest = min((one.appended_at for one in batch.given if one.appended_at is not None), default=None)
@@ -640,20 +662,6 @@ def _written(events: Sequence[msgspec.Raw], outputs: Sequence[Emitted]) -> int:
 
 def _loop_s() -> float:
     return asyncio.get_running_loop().time()  # by which it sleeps, too
-
-
-def _kind(given: Input) -> str:
-    match given:
-        case WithCrossing():
-            return _kind(given.decision)
-        case TooMuch():
-            return _kind(given.given)
-        case Received():
-            return tag_of(given.record)
-        case Malformed():
-            return "malformed"
-        case _:
-            return tag_of(given)
 
 
 def _taken_body(body: Tick | CatalogChanged | HealthChanged | Undeliverable) -> Taken:

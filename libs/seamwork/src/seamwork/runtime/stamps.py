@@ -59,6 +59,7 @@ class Stamps:
 
     def reached(self, stage: str, appended_at: Sequence[int]) -> None:
         """Note that crossings, appended at these instants, are as far as *stage* now."""
-        now = self._clock.now_ms() if appended_at else 0
-        for at in appended_at:
-            self._metrics.observe("seamwork_crossing_age_seconds", max(0, now - at) / 1000, stage)
+        if appended_at:
+            now = self._clock.now_ms()
+            ages = [max(0, now - at) / 1000 for at in appended_at]
+            self._metrics.observe_all("seamwork_crossing_age_seconds", ages, stage)
