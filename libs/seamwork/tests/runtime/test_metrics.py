@@ -11,9 +11,8 @@ from seamwork.runtime.metrics import METRICS, Metrics
 def test_counters_add_up_and_gauges_hold_the_last_value() -> None:
     """Each under its own labels, with the service's name before them."""
     metrics = Metrics("router")
-    metrics.count("seamwork_crossings", "handoffs.v1", "handoff")
     metrics.count("seamwork_crossings", "handoffs.v1", "handoff", by=2)
-    metrics.count("seamwork_crossings", "handoffs.v1", "result")
+    metrics.count_each("seamwork_crossings", [("handoffs.v1", "result"), ("handoffs.v1", "handoff")])
     metrics.set("seamwork_lag_records", 7, "0")
     metrics.set("seamwork_lag_records", 3, "0")
 

@@ -7,7 +7,6 @@ that could not publish stops: silence past the gate's deadline is a denial that 
 
 import asyncio
 import time
-from collections import Counter
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
@@ -141,10 +140,10 @@ class Gate:
         context = Context(self._clock.now_ms(), self._follower.catalog)
         batch: list[Outgoing] = []
         told: list[Envelope | None] = []
-        kinds: Counter[tuple[str, str]] = Counter()
+        kinds: list[tuple[str, str]] = []
         for raw in records:
             given = await self._given(raw, context)
-            kinds[raw.topic, kind_of(given)] += 1
+            kinds.append((raw.topic, kind_of(given)))
             trace = cause_trace(given.decision if isinstance(given, WithCrossing) else given)
             for output in self.spec.decide(given, context):
                 record: Envelope | None = getattr(output, "record", None)
@@ -162,8 +161,7 @@ class Gate:
             for record in told:
                 tell(self._logger, record)
             self._metrics.observe("seamwork_stage_seconds", time.perf_counter() - decided, "publish")
-        for (topic, kind), count in kinds.items():
-            self._metrics.count("seamwork_crossings", topic, kind, by=count)
+        self._metrics.count_each("seamwork_crossings", kinds)
         self._metrics.observe("seamwork_batch_inputs", len(records))
         now = self._clock.now_ms()
         self._metrics.observe("seamwork_input_age_seconds", max(0, now - records[0].appended_at) / 1000)
@@ -209,8 +207,7 @@ class Gate:
                     f"{self.name} cannot write to {out.topic} ({answer.error}); the platform's topics and rights "
                     "are incomplete: run `seamwork up`, or the registrar, again"
                 )
-        for topic, count in Counter(out.topic for out in batch).items():
-            self._metrics.count("seamwork_outputs", topic, by=count)
+        self._metrics.count_each("seamwork_outputs", [(out.topic,) for out in batch])
 
 
 class _Subscription:

@@ -165,13 +165,14 @@ class Metrics:
 
     def count(self, name: str, *labels: str, by: float = 1) -> None:
         """Add to a counter."""
-        at = (name, *labels)
         with self._lock:
-            value = self._values.get(at)
-            if value is None:
-                value = 0.0
-                _named(at, "counter")
-            self._values[at] = value + by
+            self._add((name, *labels), by)
+
+    def count_each(self, name: str, each: Iterable[tuple[str, ...]]) -> None:
+        """Add one to a counter for each of several things, which are told apart by these labels."""
+        with self._lock:
+            for labels in each:
+                self._add((name, *labels), 1)
 
     def set(self, name: str, value: float, *labels: str) -> None:
         """Set a gauge."""
@@ -195,6 +196,13 @@ class Metrics:
             for value in values:
                 held.counts[bisect_left(held.bounds, value)] += 1
                 held.total += value
+
+    def _add(self, at: tuple[str, ...], by: float) -> None:
+        value = self._values.get(at)
+        if value is None:
+            _named(at, "counter")
+            value = 0.0
+        self._values[at] = value + by
 
     def collect(self) -> Iterator[Family]:
         """Return all that was counted, as the registry asks for it."""

@@ -14,7 +14,7 @@ Rule 5: what one input leads to is in one commit. Where it does not fit, the cor
 import asyncio
 import itertools
 import time
-from collections import Counter, deque
+from collections import deque
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -474,7 +474,8 @@ class Owned:
                     break  # it gets a commit of its own
                 made = self._that_fits(state, one, made, batch)
             self._take(batch, one)
-            batch.add(made)
+            if made.size:
+                batch.add(made)
             for event in made.found:
                 state = evolve(state, event)
         self.journal.state = state
@@ -579,11 +580,12 @@ class Owned:
                     raise
                 self._logger.warning("publish-unknown", tried=tried)
                 await asyncio.sleep(_PAUSE_S * tried)
-        confirmed = Counter(
-            out.topic for out, answer in zip(batch, answers, strict=True) if not isinstance(answer, Rejected)
-        )
-        for topic, count in confirmed.items():
-            self._around.metrics.count("seamwork_outputs", topic, by=count)
+        confirmed = [
+            (out.topic,)
+            for out, answer in zip(batch, answers, strict=True)
+            if not isinstance(answer, Rejected)
+        ]
+        self._around.metrics.count_each("seamwork_outputs", confirmed)
         return [(index, answer.error) for index, answer in enumerate(answers) if isinstance(answer, Rejected)]
 
     def _cannot(self, commit: Commit, index: int, error: str) -> Undeliverable:
@@ -644,9 +646,8 @@ class Owned:
         for of, number in self.sizes.items():
             metrics.set("seamwork_remembered", number, str(self.journal.place.number), of)
         now = self._around.clock.now_ms()
-        kinds = Counter((one.taken.topic, kind_of(one.input)) for one in batch.given)
-        for (topic, name), count in kinds.items():
-            metrics.count("seamwork_crossings", topic, name, by=count)
+        kinds = [(one.taken.topic, kind_of(one.input)) for one in batch.given]
+        metrics.count_each("seamwork_crossings", kinds)
         oldest = min((one.appended_at for one in batch.given if one.appended_at is not None), default=None)
         if oldest is not None:
             metrics.observe("seamwork_input_age_seconds", max(0, now - oldest) / 1000)
