@@ -96,6 +96,6 @@ def _source_problem(
     status = catalog.agent_status(source, at)
     if status not in {"active", "deprecated"}:
         return "agent-not-active", f"the version that source names is {status or 'not activated'}"
-    if crossing.kid not in {key.kid for key in agent.spec.keys}:
+    if all(key.kid != crossing.kid for key in agent.spec.keys):
         return "key-of-another-version", "the version that source names does not list the key that signed"
     return None

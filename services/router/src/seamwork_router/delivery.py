@@ -7,7 +7,6 @@ Rule 3: where a contract counts context, an answer that does not say so is no an
 """
 
 from seamwork.records.delivery import Delivered, TakenIn
-from seamwork_router.events import Seat
 from seamwork_router.memory import Dispatch, Errand, Live
 from seamwork_router.scene import Scene
 
@@ -16,7 +15,8 @@ _VALIDATOR = "validator"
 
 def delivered(live: Live) -> Delivered | None:
     """Return what the first required validator says is delivered; None where that is all that was sent."""
-    return next(iter(_said(live)), None)
+    said = _said(live)
+    return said[0] if said else None
 
 
 def delivery_disputed(scene: Scene) -> str | None:
@@ -49,9 +49,10 @@ def given_to(errand: Errand, dispatch: Dispatch) -> TakenIn:
     return TakenIn(sha256=part.sha256, bytes=part.bytes, tokens=part.tokens)
 
 
-def _said(live: Live) -> tuple[Delivered | None, ...]:
-    return tuple(live.votes[seat.gate].delivered for seat in live.seats if _counts(seat, live))
-
-
-def _counts(seat: Seat, live: Live) -> bool:
-    return seat.required and seat.role == _VALIDATOR and seat.gate in live.votes
+def _said(live: Live) -> list[Delivered | None]:
+    votes = live.votes
+    return [
+        votes[seat.gate].delivered
+        for seat in live.seats
+        if seat.required and seat.role == _VALIDATOR and seat.gate in votes
+    ]

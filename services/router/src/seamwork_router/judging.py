@@ -110,10 +110,11 @@ def _go_on(scene: Scene, tally: Tally) -> Iterator[ev.Event]:
         return
     tally = held_by_contract(scene, tally, plan)
     wait = tally.not_before or 0
-    wanted = Agreement(plan.action_sha256, tally.approvers)
-    if tally.outcome == "REQUIRE_APPROVAL" and scene.live.agreement != wanted:
-        yield from _hold(scene, tally, plan)
-        return
+    if tally.outcome == "REQUIRE_APPROVAL":
+        wanted = Agreement(plan.action_sha256, tally.approvers)
+        if scene.live.agreement != wanted:
+            yield from _hold(scene, tally, plan)
+            return
     if tally.calm == "THROTTLE":
         until = max(wait, scene.now + LEAST_WAIT_MS)
         yield ev.Postponed(offset=scene.facts.offset, until=until, then="throttle")

@@ -29,11 +29,13 @@ class Timers(msgspec.Struct, dict=True):
 
     def arm(self, name: str, at: int) -> None:
         """Let *name* ring at *at*, whatever it was to do before."""
-        if self.due.get(name) == at:
+        before = self.due.get(name)
+        if before == at:
             return
         self.due[name] = at
         heappush(self.heap, (at, name))
-        self._settle()
+        if before is not None:
+            self._settle()
 
     def disarm(self, name: str) -> None:
         """Let *name* not ring."""

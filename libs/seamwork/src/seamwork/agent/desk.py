@@ -17,7 +17,7 @@ from seamwork.agent.dispatch import Dispatch, Handlers, How
 from seamwork.agent.inbox import Answered, Elsewhere, Offer, Suspect, Told, examine
 from seamwork.agent.keyring import KeyRing
 from seamwork.agent.lane import Lane
-from seamwork.agent.meters import DISPATCHES, RECORDS, STAGES, SUSPECTS
+from seamwork.agent.meters import DISPATCHES, SUSPECTS, counted, stage
 from seamwork.agent.pen import Author
 from seamwork.agent.post import patience_s, post
 from seamwork.agent.raised import told
@@ -246,7 +246,7 @@ class Desk:
                     what = "repeat"
                 else:
                     age_ms = max(0, self.clock.now_ms() - raw.appended_at)
-                    STAGES.labels("received").observe(age_ms / 1000)
+                    stage("received").observe(age_ms / 1000)
                     self._open_dispatch(lane, raw.offset, found)
             case Answered():
                 dispatch = self._dispatch_of(found.answer.dispatch, found.answer.task, found.answer.child)
@@ -254,7 +254,7 @@ class Desk:
                     dispatch.take_answer(found)
             case Told():
                 self._tell(found.notice)
-        RECORDS.labels(*self._labels, what).inc()
+        counted(*self._labels, what).inc()
 
     def _is_known(self, offer: Offer) -> bool:
         return offer.work.dispatch in self._open or offer.work.dispatch in self._over

@@ -131,12 +131,17 @@ class Dispatch:
         self._answer_again = False
         self._reported = Spent()
         self._reported_at = self.work.issued_at
-        self._log = structlog.get_logger("agent").bind(
+
+    # ── What the agent asks ──────────────────────────────────────────────────────────────
+
+    @property
+    def _log(self) -> structlog.stdlib.BoundLogger:
+        """Its logger; most dispatches have nothing to say."""
+        logger: structlog.stdlib.BoundLogger = structlog.get_logger("agent").bind(
             agent=self.work.agent, version=self.work.version, task=self.work.task,
             crossing=self.work.crossing, dispatch=self.work.dispatch,
         )  # fmt: skip
-
-    # ── What the agent asks ──────────────────────────────────────────────────────────────
+        return logger
 
     @property
     def is_over(self) -> bool:

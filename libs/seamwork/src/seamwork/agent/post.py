@@ -5,7 +5,7 @@ import time
 
 import structlog
 
-from seamwork.agent.meters import STAGES
+from seamwork.agent.meters import stage
 from seamwork.bus.port import Log, Rejected
 from seamwork.errors import MisconfiguredError, OutcomeUnknownError, RetryableError, UnprocessableError
 from seamwork.records.wire import Outgoing
@@ -43,7 +43,7 @@ async def post(log: Log, outgoing: Outgoing) -> None:
             await asyncio.sleep(patience_s(failures))
             failures += 1
     if not isinstance(confirmation, Rejected):
-        STAGES.labels("submitted").observe(time.perf_counter() - began)
+        stage("submitted").observe(time.perf_counter() - began)
         return
     if confirmation.error == "too-large":
         raise TooLargeError(f"the record is larger than {outgoing.topic} takes; send less")

@@ -41,6 +41,7 @@ from seamwork.documents.versions import VersionError, accepts, parse_version
 from seamwork.records.parties import AgentRef, ContractRef, DocumentRef, Revision, Target
 
 MAX_CANDIDATES = 32
+_WHENEVER = 0  # for what no instant changes
 _MOST_KNOWN = 10_000  # answers kept; what is asked is what agents write, so there is an end to it
 
 Name = tuple[str, str]
@@ -118,6 +119,9 @@ class Catalog:
 
         One that should never have been published (``contract_fault``) is as good as none.
         """
+        return self.once(("contract", ref), _WHENEVER, lambda: self._sound(ref))
+
+    def _sound(self, ref: ContractRef) -> Contract | None:
         entry = self._entry("Contract", ref.name, ref.version)
         if entry is None or self.contract_fault(ref) is not None:
             return None
@@ -264,6 +268,9 @@ class Catalog:
         Of each agent the highest version in force that takes the contract's version; in the order of names.
         """
         target, contract = handoff.target, handoff.contract
+        return self.once(("primary", target, contract), at, lambda: self._primary(target, contract, at))
+
+    def _primary(self, target: Target, contract: ContractRef, at: int) -> tuple[AgentRef, ...]:
         if (target.agent is None) == (target.capability is None):
             return ()
         if target.agent is not None:
@@ -283,6 +290,11 @@ class Catalog:
 
     def candidates(self, handoff: Aimed, at: int) -> tuple[AgentRef, ...]:
         """Return everybody who may get the handoff: whom it is meant for, then the fallbacks; at most 32."""
+        return self.once(
+            ("candidates", handoff.target, handoff.contract), at, lambda: self._candidates(handoff, at)
+        )
+
+    def _candidates(self, handoff: Aimed, at: int) -> tuple[AgentRef, ...]:
         both = (*self.primary(handoff, at), *self.fallbacks(handoff.contract, at))
         return tuple(dict.fromkeys(both))[:MAX_CANDIDATES]
 
@@ -476,7 +488,9 @@ class Catalog:
         )
 
     def _entry(self, kind: str, name: str, version: str) -> Entry | None:
-        versions = self._entries.get((kind, name), {})
+        versions = self._entries.get((kind, name))
+        if versions is None:
+            return None
         entry = versions.get(version)
         # Most contracts have one version, and nobody to wait for.
         if entry is None or kind != "Contract" or len(versions) == 1 or not self._platform:
