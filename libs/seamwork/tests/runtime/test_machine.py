@@ -247,6 +247,21 @@ async def test_what_leads_to_no_output_shares_the_append_of_what_comes_next(benc
     assert [[0, 1]] == [[taken.offset for taken in commit.inputs] for commit in bench.commits()]
 
 
+async def test_what_nobody_waits_for_shares_the_append_of_what_comes_next(bench: Bench) -> None:
+    """It is published with the commit that holds it, not before."""
+    decider, kinds = counter("router"), frozenset({"verdict"})
+    async with bench.running(MachineSpec(decider=decider, hold_s=3600.0, patient=kinds)) as machine:
+        bench.write(envelope("handoff", id="h-0"))
+        await bench.until(lambda: {"t-1": 1} == machine.owned[0].journal.state.tasks)
+        bench.write(envelope("handoff", id="h-1"))
+        await bench.until(lambda: {"t-1": 2} == machine.owned[0].journal.state.tasks)
+        assert [] == bench.commits()
+        assert not bench.broker.records(Partition("verdicts.router.v1", 0))
+
+    assert [[0, 1]] == [[taken.offset for taken in commit.inputs] for commit in bench.commits()]
+    assert 2 == len(bench.broker.records(Partition("verdicts.router.v1", 0)))
+
+
 async def test_what_leads_to_no_output_is_committed_in_a_moment(bench: Bench) -> None:
     """It waits for company, not for ever."""
     async with bench.running(MachineSpec(decider=witness(), hold_s=0.001)):

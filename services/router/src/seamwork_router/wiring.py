@@ -6,6 +6,9 @@ from seamwork_router import __version__
 from seamwork_router.decide import COMMANDS, router
 from seamwork_router.settings import Settings
 
+_TAKEN_DOWN = frozenset({"noted"})
+"""Progress and usage: the agent goes on whether they were taken down or not."""
+
 
 def also(catalog: Catalog) -> tuple[str, ...]:
     """Return what the router reads besides crossings: verdicts of every gate there ever was, and commands."""
@@ -15,7 +18,13 @@ def also(catalog: Catalog) -> tuple[str, ...]:
 def build(settings: Settings, site: Site) -> MachineSpec:
     """Make the machine for one platform."""
     del settings  # nothing of its own to set
-    return MachineSpec(decider=router(site.partitions, site.platform), lead=HANDOFFS, also=also, health=True)
+    return MachineSpec(
+        decider=router(site.partitions, site.platform),
+        lead=HANDOFFS,
+        also=also,
+        health=True,
+        patient=_TAKEN_DOWN,
+    )
 
 
 SERVICE = Service(

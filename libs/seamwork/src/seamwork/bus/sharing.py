@@ -266,8 +266,8 @@ class _Feed:
             except TimeoutError:
                 pass  # time to look
             return
-        wait_ms = 0 if look else _WAIT_MS
-        found = await self._reader.fetch(positions, max_records=_FETCH_RECORDS, max_wait_ms=wait_ms)
+        # A look waits as well: on an idle platform it is the only request. What we write ourselves ends it early.
+        found = await self._reader.fetch(positions, max_records=_FETCH_RECORDS, max_wait_ms=_WAIT_MS)
         for partition, records in found.items():
             shelf.put_fetched(partition, records)
 

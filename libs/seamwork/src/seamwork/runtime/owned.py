@@ -15,7 +15,7 @@ import asyncio
 import itertools
 import time
 from collections import deque
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -117,19 +117,23 @@ class Batch:
     records: list[Envelope | None] = field(default_factory=list)
     size: int = 0
     decide_s: float = 0.0
+    pressing: bool = False
 
-    def add(self, made: "Made") -> None:
-        """Take in what one input led to."""
+    def add(self, made: "Made", patient: Container[str]) -> None:
+        """Take in what one input led to; nobody waits for a record whose kind is *patient*."""
+        self.pressing = self.pressing or not all(
+            record is not None and tag_of(record) in patient for record in made.records
+        )
         self.events += made.events
         self.outputs += made.outputs
         self.records += made.records
         self.size += made.size
 
     def may_wait(self, hold_s: float, max_inputs: int) -> bool:
-        """Whether nobody waits for it: it publishes nothing, and is neither large nor of the platform's own."""
+        """Whether nobody waits for what it publishes, and it is neither large nor of the platform's own."""
         return (
             hold_s > 0
-            and not self.outputs
+            and not self.pressing
             and len(self.given) < max_inputs
             and self.size <= SOFT_BYTES
             and all(one.source is not None for one in self.given)
@@ -475,7 +479,7 @@ class Owned:
                 made = self._that_fits(state, one, made, batch)
             self._take(batch, one)
             if made.size:
-                batch.add(made)
+                batch.add(made, self.spec.patient)
             for event in made.found:
                 state = evolve(state, event)
         self.journal.state = state

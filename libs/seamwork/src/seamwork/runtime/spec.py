@@ -88,6 +88,7 @@ class MachineSpec:
         unhurried: Topics of which a moment's delay harms nobody, so that they are read in the background.
         hold_s: For how long events without outputs may wait for company before they are appended; 0 for not at
             all. Nobody has heard of them, and a crash only means that they are decided again.
+        patient: Kinds of outputs that nobody waits for: they may wait for company as well.
     """
 
     decider: Decider[Any, Input, Any, Context]
@@ -102,6 +103,7 @@ class MachineSpec:
     snapshot_share: int = 512 * 1024
     unhurried: tuple[str, ...] = ()
     hold_s: float = HOLD_S
+    patient: frozenset[str] = frozenset()
 
     def __post_init__(self) -> None:
         """Refuse options that contradict each other."""
