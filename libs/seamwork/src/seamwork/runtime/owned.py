@@ -39,7 +39,7 @@ from seamwork.decider import (
 )
 from seamwork.errors import MisconfiguredError, OutcomeUnknownError, SeamworkError
 from seamwork.journal import Commit, Emitted, Journal, Taken
-from seamwork.records.base import Envelope
+from seamwork.records.base import Envelope, tag_of
 from seamwork.records.envelope import decode
 from seamwork.records.parties import Position
 from seamwork.records.wire import Outgoing, RawRecord, Received, read
