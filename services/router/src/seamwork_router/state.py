@@ -67,8 +67,11 @@ def opened(event: ev.TaskOpened) -> Task:
 
 
 def evolve(state: State, event: ev.Event) -> State:
-    """Apply one event."""
-    _CHANGES[type(event)](state, event)
+    """Apply one event; a kind that another release derives from one of these is applied as that."""
+    change = _CHANGES.get(type(event))
+    if change is None:
+        change = next(_CHANGES[kind] for kind in type(event).__mro__ if kind in _CHANGES)
+    change(state, event)
     return state
 
 
