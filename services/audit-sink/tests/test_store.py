@@ -99,6 +99,21 @@ def test_who_was_taken_over_writes_nothing_more(database: Path) -> None:
     assert "log-1" == second.log_id
 
 
+def test_who_was_taken_over_complains_of_no_gap(database: Path) -> None:
+    """The owner may have kept what is gone since, and had it trimmed; whoever owns nothing knows of neither."""
+    with opened(database) as first, Store(database, PLATFORM, "log-2") as second:
+        second.take_over("two")
+        second.watch({HANDOFFS: 0}, 1)
+        second.append([handoffs(range(2))], KEEP)
+
+        with pytest.raises(FencedError):
+            first.watch({HANDOFFS: 2}, 1)
+        with pytest.raises(
+            LogGapError, match=r"handoffs\.v1/1 begins at offset 2, and nothing of it was ever kept"
+        ):
+            second.watch({Partition("handoffs.v1", 1): 2}, 1)
+
+
 def test_the_tree_is_over_the_rows_as_they_stand(database: Path) -> None:
     """Whoever has the database can compute the root that was signed, through a restart too."""
     with opened(database) as store:

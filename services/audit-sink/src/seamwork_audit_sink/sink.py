@@ -220,19 +220,10 @@ class Sink:
         if not fresh:
             return False
         starts = await log.start_offsets(fresh)
-        trimmed = {at: start for at, start in starts.items() if start}
-        if trimmed and not self._settings.accept_trimmed_start:
-            at, start = min(trimmed.items())
-            raise LogGapError(
-                f"{at.topic}/{at.partition} begins at offset {start}, and nothing of it was ever kept: what lies "
-                "before is gone. Restore the database, or set SEAMWORK_AUDIT_SINK_ACCEPT_TRIMMED_START=true to "
-                "go on without it; the database notes the gap"
-            )
-        if trimmed:
-            self._host.logger.error(
-                "gaps-accepted", gaps={f"{at.topic}/{at.partition}": n for at, n in trimmed.items()}
-            )
-        await self._on_thread(lambda: self._store.watch(starts, now))
+        accept = self._settings.accept_trimmed_start
+        await self._on_thread(lambda: self._store.watch(starts, now, accept_gaps=accept))
+        if trimmed := {f"{at.topic}/{at.partition}": start for at, start in starts.items() if start}:
+            self._host.logger.error("gaps-accepted", gaps=trimmed)
         self._positions |= starts
         return True
 

@@ -97,10 +97,23 @@ class Store:
         rows = self._db.execute('SELECT topic, "partition", next FROM positions')
         return {Partition(topic, number): position for topic, number, position in rows}
 
-    def watch(self, starts: Mapping[Partition, int], noted_at: int) -> None:
-        """Begin partitions that were never read; one that begins past 0 leaves a gap on record."""
+    def watch(self, starts: Mapping[Partition, int], noted_at: int, *, accept_gaps: bool = False) -> None:
+        """
+        Begin partitions that were never read; one that begins past 0 leaves a gap on record.
+
+        Raises:
+            LogGapError: There is such a gap, and it is not accepted.
+            FencedError: Another process writes by now; what is gone, it may well have kept.
+        """
         with _Transaction(self._db):
             self._require_owner()
+            if not accept_gaps and (gaps := {at: start for at, start in starts.items() if start}):
+                at, start = min(gaps.items())
+                raise LogGapError(
+                    f"{at.topic}/{at.partition} begins at offset {start}, and nothing of it was ever kept: what "
+                    "lies before is gone. Restore the database, or set "
+                    "SEAMWORK_AUDIT_SINK_ACCEPT_TRIMMED_START=true to go on without it; the database notes the gap"
+                )
             for at, start in starts.items():
                 self._db.execute("INSERT INTO positions VALUES (?, ?, ?)", (*at, start))
                 if start:
