@@ -38,13 +38,12 @@ def uuid7(unix_ms: int, random: bytes) -> str:
         message = "uuid7 takes 48 bits of milliseconds and 10 random bytes"
         raise ValueError(message)
     raw = bytearray(unix_ms.to_bytes(6, "big") + random)
-    return _stamped(raw, 7)
+    return _dashed(_stamped(raw, 7))
 
 
 def derived(purpose: str, *parts: str | int) -> str:
     """Make the UUIDv8 that the same *purpose* and *parts* always yield."""
-    encoded = length_prefixed(purpose.encode(), *(str(part).encode() for part in parts))
-    return _stamped(bytearray(hashlib.sha256(encoded).digest()[:16]), 8)
+    return _dashed(_derived(purpose, *parts))
 
 
 def child_id(parent_crossing: str, agent: str, step: str, ordinal: int) -> str:
@@ -77,16 +76,26 @@ def request_id(partition: int, offset: int, action_sha256: str) -> str:
     return derived("approval", partition, offset, action_sha256)
 
 
+def _derived(purpose: str, *parts: str | int) -> str:
+    encoded = length_prefixed(purpose.encode(), *[str(part).encode() for part in parts])
+    return _stamped(bytearray(hashlib.sha256(encoded).digest()[:16]), 8)
+
+
 def _stamped(raw: bytearray, version: int) -> str:
     raw[6] = (raw[6] & 0x0F) | (version << 4)
     raw[8] = (raw[8] & 0x3F) | 0x80
-    text = raw.hex()
+    return raw.hex()
+
+
+def _dashed(text: str) -> str:
     return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
 
 
+# The version bits of a UUID keep either of these from being all zeros, which the standard forbids; for the span
+# they lie in the first half.
 def trace_id(begins_with: str) -> str:
     """Name the trace that begins with a crossing (W3C Trace Context: 32 hexadecimal digits, not all zero)."""
-    return _hexadecimal("trace", begins_with)
+    return _derived("trace", begins_with)
 
 
 def span_id(*of: str | int) -> str:
@@ -95,10 +104,4 @@ def span_id(*of: str | int) -> str:
 
     Whatever is sent, read or replayed again is the same span.
     """
-    return _hexadecimal("span", *of)[:16]
-
-
-def _hexadecimal(purpose: str, *of: str | int) -> str:
-    # The version bits of the UUID keep either id from being all zeros, which the standard forbids; for the span
-    # they lie in the first half.
-    return derived(purpose, *of).replace("-", "")
+    return _derived("span", *of)[:16]

@@ -92,6 +92,9 @@ class CatalogBuilder:
 
     def view(self) -> Catalog:
         """Return the catalog as it stands; the same object until another record is applied."""
+        view = self._view
+        if view is not None:
+            return view  # it is asked for at every record, and seldom made
         with self._whole:
             if self._view is None:
                 entries = {name: MappingProxyType(dict(versions)) for name, versions in self._entries.items()}

@@ -205,9 +205,16 @@ def cloud_event(platform: str, topic: str, key: bytes, envelope: bytes, record: 
 
     ``ce_id`` is the record's own id, or its digest where it has none.
     """
+    headers = [("content-type", b"application/json"), *_repeated(platform, topic, key, envelope, record)]
+    if isinstance(record, Handoff | Result | Plan):
+        headers.append(("ce_time", rfc3339(record.sent_at).encode()))
+    return headers
+
+
+def _repeated(platform: str, topic: str, key: bytes, envelope: bytes, record: Envelope) -> list[Header]:
+    """Return the attributes that say what the envelope says: all but the sender's own clock and media type."""
     identity = getattr(record, "id", None) or record_digest(platform, topic, key, envelope)
     headers: list[Header] = [
-        ("content-type", b"application/json"),
         ("ce_specversion", b"1.0"),
         ("ce_id", identity.encode()),
         ("ce_source", _source(record).encode()),
@@ -217,18 +224,14 @@ def cloud_event(platform: str, topic: str, key: bytes, envelope: bytes, record: 
     if isinstance(record, Handoff | Result | Plan):
         schema = f"seamwork:contract/{record.contract.name}/{record.contract.version}"
         headers.append(("ce_dataschema", schema.encode()))
-        headers.append(("ce_time", rfc3339(record.sent_at).encode()))
     return headers
 
 
 def cloud_event_difference(received: Received[AnyCrossing]) -> str | None:
     """Name the first ``ce_*`` attribute that is missing or differs from the envelope, or return None."""
     raw = received.raw
-    wanted = cloud_event("", raw.topic, raw.key or b"", received.envelope, received.record)
     headers = dict(raw.headers)
-    for name, value in wanted:
-        if name in {"ce_time", "content-type"}:
-            continue  # the sender's own clock and media type prove nothing
+    for name, value in _repeated("", raw.topic, raw.key or b"", received.envelope, received.record):
         if headers.get(name) != value:
             return name
     return None
