@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-USUAL = 30
-"""References a crossing when this was written, in five runs 27 to 31 on a machine that was six times overbooked."""
+USUAL = 26
+"""References a crossing when this was written: 20 to 23 in nine runs on an idle machine, 25 to 28 on a full one."""
 LOST_A_THIRD = 1.5
-SEEN = 1.35
-"""Half as long again is seen as 1.5 on an idle machine, and never as less than this on a crowded one."""
+SEEN = 1.25
+"""Half as long again was seen as 1.3 to 1.75 in five runs; a measurement that is blind to it would see 1."""
 
 
 def measured() -> dict[str, float]:
@@ -34,12 +34,20 @@ def test_no_third_of_the_speed_is_lost() -> None:
     """
     A crossing takes no half as long again as it used to; one that is made to do so is found out.
 
-    What disturbs a measurement only adds to it, so of two the lower one is believed, and there is a second one only
-    where the first says that something is lost.
+    What disturbs a measurement hardly does so twice: there is a second one only where the first says that something
+    is lost, or saw nothing of what was added.
     """
-    found = measured()
-    if found["references"] > USUAL * LOST_A_THIRD:
-        found = min(found, measured(), key=lambda one: one["references"])
+    runs = [measured()]
+    if not (_keeps(runs[0]) and _sees(runs[0])):
+        runs.append(measured())
 
-    assert USUAL * LOST_A_THIRD >= found["references"], f"a crossing takes {found}; see benchmarks/JOURNAL.md"
-    assert found["burdened"] >= SEEN * found["references"], f"a slow crossing was not seen: {found}"
+    assert any(_keeps(run) for run in runs), f"a crossing takes {runs}; see benchmarks/JOURNAL.md"
+    assert any(_sees(run) for run in runs), f"a slow crossing was not seen: {runs}"
+
+
+def _keeps(run: dict[str, float]) -> bool:
+    return run["references"] <= USUAL * LOST_A_THIRD
+
+
+def _sees(run: dict[str, float]) -> bool:
+    return run["burdened"] >= SEEN * run["references"]
