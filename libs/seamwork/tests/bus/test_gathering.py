@@ -2,6 +2,8 @@
 
 import asyncio
 
+import pytest
+
 from seamwork.bus.gathering import Gathering
 from seamwork.bus.port import Partition
 from seamwork.testing.clock import SettableClock
@@ -74,3 +76,24 @@ async def test_when_nothing_comes_it_waits_at_the_log() -> None:
     await reader.stop()
 
     assert [1] == [raw.offset for raw in found[AT]]
+
+
+@pytest.mark.parametrize(("records", "waits"), [(2, "no"), (64, "yes")], ids=["few", "many"])
+async def test_more_of_them_gather_where_many_come(records: int, waits: str) -> None:
+    """Whoever asks what became of one task is not made to wait for the sake of thousands."""
+    broker = SimBroker(SettableClock())
+    broker.create_topic(AT.topic)
+    reader = Gathering(await SimLog(broker).reader(), every_s=0.0, busy_s=3_600.0)
+    for number in range(records):
+        broker.write(AT, b"k", b"%d" % number)
+    await reader.fetch({AT: 0}, max_records=500, max_wait_ms=1_000)
+    broker.write(AT, b"k", b"next")
+    then = asyncio.create_task(reader.fetch({AT: records}, max_records=500, max_wait_ms=1_000))
+    for _ in range(100):
+        await asyncio.sleep(0)
+
+    assert waits == ("no" if then.done() else "yes")
+
+    then.cancel()
+    await asyncio.gather(then, return_exceptions=True)
+    await reader.stop()

@@ -28,8 +28,11 @@ from seamwork_audit_sink.tracing import tracing
 from seamwork_audit_sink.watch import Watch
 
 _WAIT_MS = 250
-_GATHER_S = 0.2
-"""What lies together in one transaction shares its pages and its wait for the disk; nobody waits for the sink."""
+_BUSY_S = 0.2
+"""
+What lies together in one transaction shares its pages and its wait for the disk. Under load nobody waits for the
+sink; who has just had one answer and asks what became of it should not have to.
+"""
 _LOOK_AGAIN_MS = 5_000
 _UUID_RANDOM_BYTES = 10
 _HEADS_LOOKED_AT = 100
@@ -128,7 +131,7 @@ class Sink:
         self._head = await self._on_thread(self._store.last_head)
         self._looked = None
         host.logger.info("taking-over", partitions=len(self._positions), records=self._store.tree.size)
-        reader = Gathering(await host.log.reader(), every_s=_GATHER_S)
+        reader = Gathering(await host.log.reader(), busy_s=_BUSY_S)
         try:
             await self._discover()
             await self._require_ends()

@@ -16,6 +16,8 @@ from seamwork.records.wire import RawRecord
 EVERY_S = 0.05
 """Nobody's patience, and a twentieth of what a second's records would cost one by one."""
 _EMPTY_HANDED = 20
+_MANY = 64
+"""Records found at once, from which on it is worth letting more of them gather."""
 _MUCH_BYTES = 512 * 1024
 """Of one partition: more lies there, for a fetch ends at a mebibyte."""
 
@@ -27,11 +29,13 @@ class Gathering:
     Args:
         reader: What it reads by.
         every_s: How long it lets records gather.
+        busy_s: The same where many come; as long, unless told otherwise.
     """
 
-    def __init__(self, reader: Reader, every_s: float = EVERY_S) -> None:
+    def __init__(self, reader: Reader, every_s: float = EVERY_S, busy_s: float | None = None) -> None:
         self._reader = reader
-        self._every_s = every_s
+        self._every_s = self._pause_s = every_s
+        self._busy_s = every_s if busy_s is None else busy_s
         self._empty_handed = _EMPTY_HANDED
         self._full = False
 
@@ -41,11 +45,12 @@ class Gathering:
         """Return what has gathered at *positions*; waits up to *max_wait_ms* only when nothing has come lately."""
         if self._empty_handed < _EMPTY_HANDED:
             if not self._full:
-                await asyncio.sleep(self._every_s)
+                await asyncio.sleep(self._pause_s)
             max_wait_ms = 0
         found = await self._reader.fetch(positions, max_records=max_records, max_wait_ms=max_wait_ms)
         count = sum(map(len, found.values()))
         self._empty_handed = 0 if count else self._empty_handed + 1
+        self._pause_s = self._busy_s if count >= _MANY else self._every_s
         self._full = count >= max_records or any(map(_is_much, found.values()))
         return found
 
