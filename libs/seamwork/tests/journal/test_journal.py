@@ -318,3 +318,23 @@ async def test_a_large_state_is_restored_from_its_newest_whole_snapshot(broker: 
     assert len(pieces) > 4
     assert (journal.state, 1) == (heir.state, heir.replayed)
     assert (journal.state, 2) == (again.state, again.replayed)
+
+
+async def test_snapshots_that_are_trimmed_between_two_looks_are_not_missed(broker: SimBroker) -> None:
+    """Whoever takes over looks twice, before its claim and after it; the janitor may come by in between."""
+    owner, log = await own(broker), SimLog(broker)
+    looking = SnapshotStore(log, PLACE.snapshots)
+    await count(owner)
+    await owner.snapshot()
+    seen = await looking.manifests()
+    for _ in range(3):
+        await count(owner)
+        await owner.snapshot()
+    trimmed = await trim(log, COUNTER, PLACE)
+    found = await looking.newest(owner.mark[1] + 1)
+
+    assert trimmed is not None
+    assert trimmed.snapshots_from > 1
+    assert [owner.epoch] == [one.epoch for one in seen]
+    assert found is not None
+    assert owner.seq == found[0].seq

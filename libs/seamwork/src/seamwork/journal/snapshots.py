@@ -14,7 +14,7 @@ from collections.abc import Iterable, Iterator
 import msgspec
 import structlog
 
-from seamwork.bus.port import Log, Partition
+from seamwork.bus.port import Log, LogGapError, Partition
 from seamwork.decider import read_all
 from seamwork.journal.records import NOT_HERE, Snapshot, SnapshotChunk, decode_snapshot, encode
 from seamwork.records.wire import Outgoing
@@ -141,10 +141,20 @@ class SnapshotStore:
     async def _read_on(self) -> None:
         end = (await self._log.end_offsets([self._partition]))[self._partition]
         if self._read_to is None:
-            self._read_to = (await self._log.start_offsets([self._partition]))[self._partition]
+            self._read_to = await self._start()
         while self._read_to < end:
             window = min(end, self._read_to + _WINDOW)
-            for raw in await self._log.read(self._partition, self._read_to, window):
+            try:
+                found = await self._log.read(self._partition, self._read_to, window)
+            except LogGapError:
+                # The janitor came by. What is gone stood before two newer snapshots; those may lie past the end.
+                start = await self._start()
+                if start <= self._read_to:
+                    raise
+                self._read_to = start
+                end = (await self._log.end_offsets([self._partition]))[self._partition]
+                continue
+            for raw in found:
                 key = raw.key or b""
                 self._offsets[key] = raw.offset
                 if raw.value is None:
@@ -152,6 +162,9 @@ class SnapshotStore:
                 else:
                     self._values[key] = raw.value
             self._read_to = window
+
+    async def _start(self) -> int:
+        return (await self._log.start_offsets([self._partition]))[self._partition]
 
     def begins_at(self, *snapshots: Snapshot) -> int:
         """Return the offset of the first record of these snapshots, which `whole` has returned."""
