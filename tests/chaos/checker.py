@@ -21,6 +21,8 @@ ASKING = "REQUIRE_APPROVAL"
 _CROSSINGS = ("handoff", "result")
 _LAST = ("refused", "accepted", "dispatched", "closed", "escalated")
 _UNAUDITED = ("audit.", "heartbeats.", "snapshots.")
+_GRANTED_MS = 1000
+"""Between an agent's look at its inbox and its function's first line a word may still come."""
 
 
 @dataclass
@@ -81,7 +83,7 @@ def check(
     _journals(whole, found)
     _money(whole, decisions, found)
     _audit(whole, audit, found)
-    _runs(decisions, notes, found)
+    _runs(whole, decisions, notes, found)
     if chief:
         _answers(whole, chief, found)
     return found
@@ -301,11 +303,16 @@ def _audit(whole: Whole, database: Path, found: Found) -> None:
     found.unaudited += [f"{place} is in the audit and not in the log" for place in kept]
 
 
-def _runs(decisions: list[Record], notes: Iterable[str], found: Found) -> None:
+def _runs(whole: Whole, decisions: list[Record], notes: Iterable[str], found: Found) -> None:
+    """Hold what ran against the word, in the agent's inbox, that its result was accepted: that ends a dispatch."""
+    results = {
+        record.says["crossing"]: record.says["dispatch"] for record in decisions if record.kind == "accepted"
+    }
     accepted: dict[str, int] = {}
-    for record in decisions:
-        if record.kind == "accepted":
-            accepted.setdefault(record.says["dispatch"], record.appended_at)
+    for record in whole.matching("inbox."):
+        dispatch = results.get(record.says.get("about", "")) if record.kind == "notice" else None
+        if dispatch is not None and record.says["what"] == "accepted":
+            accepted.setdefault(dispatch, record.appended_at)
     seen: dict[str, str] = {}
     for line in notes:
         at, dispatch, key = line.split()
@@ -313,7 +320,7 @@ def _runs(decisions: list[Record], notes: Iterable[str], found: Found) -> None:
         found.runs_again += dispatch in seen
         if seen.setdefault(dispatch, key) != key:
             found.ran_after_end.append(f"dispatch {dispatch} had two idempotency keys")
-        if dispatch in accepted and int(at) > accepted[dispatch]:
+        if dispatch in accepted and int(at) > accepted[dispatch] + _GRANTED_MS:
             found.ran_after_end.append(f"dispatch {dispatch} ran again after its result was accepted")
 
 

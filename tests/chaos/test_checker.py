@@ -55,6 +55,7 @@ def story() -> list[Record]:
         said(
             "decisions.v1", 1, type="accepted", crossing="r", dispatch="x", subject={**SUBJECT, "offset": 1}
         ),
+        said("inbox.worker.v1", 1, type="notice", what="accepted", about="r", dispatch="x"),
         Record("journal.cost-cap.v1", 0, 0, 1000, None, b'{"type":"claim"}'),
         Record("journal.cost-cap.v1", 0, 1, 1002, None, json.dumps(settled(1, 7)).encode()),
         said("decisions.v1", 2, type="task-ended", task="t", outcome="complete"),
@@ -81,7 +82,7 @@ def without(told: list[Record], topic: str, kind: str) -> list[Record]:
     return [record for record in told if (record.topic, record.kind) != (topic, kind)]
 
 
-UNGOVERNED = said("inbox.worker.v1", 0, b"{}", type="work", crossing="h", dispatch="x", enforcement="shadow")
+UNGOVERNED = said("inbox.worker.v1", 2, b"{}", type="work", crossing="h", dispatch="x", enforcement="shadow")
 
 
 def refused_by(gate: str, told: list[Record]) -> list[Record]:
@@ -211,6 +212,6 @@ def test_each_defect_of_the_audit_is_found(tmp_path: Path, kept: list[Record], e
 
 def test_a_run_after_the_end_is_found(tmp_path: Path) -> None:
     """A dispatch whose result was accepted is never begun again, and its key stays the same."""
-    found = held(tmp_path, story(), story(), ("900 x k", "2000 x other"))
+    found = held(tmp_path, story(), story(), ("900 x k", "2500 x other"))
 
     assert 2 == len(found)

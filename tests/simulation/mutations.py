@@ -9,6 +9,7 @@ from unittest.mock import patch
 
 import msgspec
 
+from seamwork.agent.desk import Desk
 from seamwork.agent.planning import Planned
 from seamwork.agent.prefix import FinishedPrefix
 from seamwork.bus.port import Appended
@@ -449,6 +450,15 @@ def agent_commits_early() -> Patch:
     return patch.object(FinishedPrefix, "committable", property(lambda self: self.position))
 
 
+def begun_unread() -> Patch:
+    """Let an agent that was away begin its functions before it has read what became of their work."""
+
+    async def known(_self: Any, _dispatch: Any) -> None:
+        return
+
+    return patch.object(Desk, "known", known)
+
+
 def _without(kind: str, name: str) -> Patch:
     """Let one check of the router's on crossings of *kind* pass everything."""
     loose = [(known, check) for known, check in judging._CHECKS[kind] if known != name]
@@ -477,7 +487,7 @@ _DEFECTS = (
     deeper_than_allowed, approval_assumed, silence_is_consent, spared_along_every_flow, task_ends_twice,
     audit_leaves_out, agent_commits_early, drill_taken_for_work, drill_not_told, breaker_set_in_vain,
     pause_ignored, taken_in_ignored, projection_not_cut, delivery_not_counted, consent_assumed,
-    trimmed_before_the_audit, trimmed_too_far,
+    trimmed_before_the_audit, trimmed_too_far, begun_unread,
 )  # fmt: skip
 MUTATIONS = tuple(
     Mutation(defect.__name__.replace("_", "-"), (defect.__doc__ or "").strip(), defect) for defect in _DEFECTS

@@ -4,6 +4,7 @@ import asyncio
 import dataclasses
 import json
 import threading
+import time
 from collections.abc import AsyncIterator, Callable
 from typing import Any
 
@@ -404,6 +405,41 @@ async def test_nothing_runs_before_the_inbox_is_read_to_its_end(stage: Stage) ->
     result = await router.next(Result)
 
     assert {"licence": "licence of last"} == body(result)
+
+
+async def test_who_was_away_reads_what_came_before_it_begins(stage: Stage) -> None:
+    """
+    Stopped while it waits for word that its acceptance is in the log; meanwhile another instance did the work.
+
+    The word of that ends the dispatch before its function has begun, and work that is still open begins as ever.
+    """
+    router, agent, ran = stage.router, Agent("extractor", "1.0.0"), list[str]()
+    stage.log.session_s = 1.0
+
+    @agent.accepts("licence-facts", "1.0.0")
+    async def extract(parsed: Parsed) -> Facts:
+        ran.append(parsed.name)
+        return Facts(parsed.name)
+
+    work, outgoing = router.work("extractor", {"name": "done elsewhere"})
+    stopped = False
+
+    async def step(what: str) -> None:
+        nonlocal stopped
+        current = asyncio.current_task()
+        if not stopped and current is not None and current.get_name() == f"dispatch-{work.dispatch}":
+            stopped = True
+            await router.tell("accepted", work, answer_id(work.dispatch, 0))
+            time.sleep(0.6)  # noqa: ASYNC251  # the whole process stands still
+
+    stage.broker.step = step
+    await stage.start(agent)
+    await router.write(outgoing)
+    await until(lambda: stopped)
+    await router.dispatch("extractor", {"name": "open"})
+    await router.next(Result)
+
+    assert ["open"] == ran
 
 
 async def test_a_partition_that_comes_straight_back_keeps_its_work(stage: Stage) -> None:

@@ -1,15 +1,17 @@
 """
 Run one agent: read its inbox, start its functions, commit what is finished, say that it lives.
 
-Rule 1: a partition is read to the end it had when it was assigned before anything of it runs.
+Rule 1: a partition is read to the end it had when it was assigned before anything of it runs; and again by whoever
+has not heard of it for a while (stopped, starved or cut off), to the end that it has then.
 Rule 2: only the contiguous prefix of finished work is committed; a crash redelivers the rest and loses nothing.
 Rule 3: what is not the router's is counted, logged and passed over; it never stops what lies behind it.
 """
 
 import asyncio
 import secrets
+import time
 from collections import OrderedDict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 import structlog
 
@@ -36,6 +38,9 @@ HEARTBEATS = "heartbeats.v1"
 _BATCH = 500
 _WAIT_MS = 250
 _BREATHE_EVERY = 32  # records examined, some 0.1 ms each, before others get the loop
+_TRUSTED = (
+    0.5  # of a session, which begins anew with each heartbeat, six of them in it: others take over after it
+)
 _REMEMBERED = 10_000  # dispatches that are over, by id
 _LAST_BEAT_S = 2.0
 _HELD_BYTES = 32 * 1024 * 1024  # payloads of queued work; beyond it they are read again when their turn comes
@@ -83,6 +88,7 @@ class Desk:
         self._membership: Membership | None = None
         self._reader: Reader | None = None
         self._assigned = asyncio.Event()
+        self._heard = asyncio.Event()
         self._quiet = asyncio.Event()
         self._draining = False
         self._broken: asyncio.Future[None] | None = None
@@ -166,11 +172,13 @@ class Desk:
         fresh = [Partition(self._topic, number) for number in sorted(partitions) if number not in self._lanes]
         committed = await self._log.committed(self.group, fresh) if fresh else {}
         starts = await self._log.start_offsets(fresh) if fresh else {}
+        asked_at = time.monotonic()
         ends = await self._log.end_offsets(fresh) if fresh else {}
         for place in fresh:
             # A committed position that was trimmed is read all the same: the port reports the gap, and we stop.
             position = committed.get(place, starts[place])
-            self._lanes[place.partition] = Lane(place.partition, position, ends[place])
+            trust_s = self._log.session_s * _TRUSTED
+            self._lanes[place.partition] = Lane(place.partition, position, ends[place], asked_at, trust_s)
         for number in partitions:
             # Handed straight back: its functions ran on and go on.
             self._lanes[number].suspended = False
@@ -208,6 +216,8 @@ class Desk:
                 continue
             positions = {place: lane.prefix.position for place, lane in asked.items()}
             try:
+                asked_at = time.monotonic()
+                await self._look_again(asked, asked_at)
                 fetched = await reader.fetch(positions, max_records=_BATCH, max_wait_ms=_WAIT_MS)
                 failures = 0
             except RetryableError as error:
@@ -219,8 +229,25 @@ class Desk:
                 lane = asked[place]
                 if self._lanes.get(place.partition) is lane and lane.prefix.position == positions[place]:
                     await self._take(lane, records)
+            for lane in asked.values():
+                lane.heard(asked_at)
             self._commit(asked.values())
             self._pump()
+            self._heard.set()  # wakes those who wait now
+            self._heard.clear()
+
+    async def _look_again(self, asked: Mapping[Partition, Lane], now: float) -> None:
+        """Ask where those partitions end of which nothing was heard for too long."""
+        lost = [place for place, lane in asked.items() if lane.out_of_touch(now)]
+        if not lost:
+            return
+        self._logger.warning(
+            "the inbox was out of reach; it is read to its end before anything begins",
+            partitions=[place.partition for place in lost],
+        )
+        for place, end in (await self._log.end_offsets(lost)).items():
+            asked[place].read_to(end, now)
+            asked[place].heard(now)  # all of it, mostly
 
     async def _take(self, lane: Lane, records: Iterable[RawRecord]) -> None:
         for count, raw in enumerate(records, start=1):
@@ -316,7 +343,8 @@ class Desk:
             dispatch.start(seat)
 
     def _next(self) -> Dispatch | None:
-        runnable = {lane.partition for lane in self._lanes.values() if lane.may_run}
+        now = time.monotonic()
+        runnable = {lane.partition for lane in self._lanes.values() if lane.may_run(now)}
         if not runnable:
             return None
         return next((each for each in self._queue.values() if each.partition in runnable), None)
@@ -334,6 +362,14 @@ class Desk:
         except MisconfiguredError as error:
             self.broken(error)
             raise
+
+    async def known(self, dispatch: Dispatch) -> None:
+        """Wait until the inbox is read as it is now, where this instance has been away."""
+        while True:
+            lane = self._lanes.get(dispatch.partition)
+            if lane is not None and lane.may_run(time.monotonic()):
+                return
+            await self._heard.wait()
 
     async def fetch(self, dispatch: Dispatch) -> Offer:
         """Read a queued dispatch's record again."""

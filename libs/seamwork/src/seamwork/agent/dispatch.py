@@ -74,6 +74,13 @@ class Office(Protocol):
             TooLargeError: It can never be published.
         """
 
+    async def known(self, dispatch: "Dispatch") -> None:
+        """
+        Return when what became of *dispatch* until now is known: at once, but for who has been away.
+
+        Another instance may have done the work meanwhile; then the word of it ends the dispatch, and the waiting.
+        """
+
     async def fetch(self, dispatch: "Dispatch") -> Offer:
         """Read the dispatch's ``work`` record again."""
 
@@ -314,6 +321,7 @@ class Dispatch:
                         "accepted work", 0, self.now(), accepted_work=True
                     )
                 )
+            await self._office.known(self)
             returned = await self._outcome(offer, task, refusal, started)
             task.closed = True
             seat.leave()

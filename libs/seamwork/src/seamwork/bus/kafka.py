@@ -79,6 +79,11 @@ class KafkaLog:
         finally:
             await self._connection.stop()
 
+    @property
+    def session_s(self) -> float:
+        """After so much silence a member of a group is held for dead."""
+        return self._session_timeout_ms / 1000
+
     async def own(self, group: str, lead: str, assigned: Assigned, revoked: Revoked) -> KafkaMembership:
         """Join *group* (without prefix) on the topic *lead*; see the port."""
         if await self.partitions_of(lead) is None:

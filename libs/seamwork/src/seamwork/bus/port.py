@@ -117,7 +117,15 @@ class Reader(Protocol):
 
 
 class Log(Protocol):
-    """The log of one platform, as one principal sees it."""
+    """
+    The log of one platform, as one principal sees it.
+
+    Attributes:
+        session_s: After so much silence a member of a group is held for dead, and others get what it owned.
+    """
+
+    @property
+    def session_s(self) -> float: ...  # noqa: D102  # said above
 
     async def own(self, group: str, lead: str, assigned: Assigned, revoked: Revoked) -> Membership:
         """

@@ -61,6 +61,11 @@ class SharingLog:
         """Flush and close everything."""
         await self._log.stop()
 
+    @property
+    def session_s(self) -> float:
+        """After so much silence a member of a group is held for dead."""
+        return self._log.session_s
+
     async def own(self, group: str, lead: str, assigned: Assigned, revoked: Revoked) -> Membership:
         """Join *group* on the topic *lead*; see the port."""
         return await self._log.own(group, lead, assigned, revoked)

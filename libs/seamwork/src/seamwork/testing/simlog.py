@@ -373,6 +373,8 @@ class SimReader:
 class SimLog:
     """One process's view of the simulated broker; see the port."""
 
+    session_s = 10.0
+
     def __init__(self, broker: SimBroker) -> None:
         self.broker = broker
 

@@ -68,7 +68,8 @@ class Player:
         log: The log, as its process sees it.
         clock: Its machine's clock.
         crash: Ends the process.
-        ran: Told whenever a function begins: dispatch, agent.
+        crashed: The dispatches in which a function ended its process already, over all lives.
+        began: Told of the dispatch whenever a function begins.
     """
 
     def __init__(
@@ -79,12 +80,14 @@ class Player:
         clock: Clock,
         crash: Callable[[], None],
         crashed: set[str],
+        began: Callable[[str], None],
     ) -> None:
         self._agent = Agent(name, version)
         self._log = log
         self._clock = clock
         self._crash = crash
         self._crashed = crashed
+        self._began = began
         for contract in CONTRACTS:
             handler = self._agent.accepts(*contract.split("/"))(self._act)
             handler.on_refused(self._mend)
@@ -94,11 +97,13 @@ class Player:
         await self._agent.start(settings=settings_of(self._agent.name), log=self._log, clock=self._clock)
         await self._agent.wait_broken()
 
-    async def _mend(self, payload: dict[str, Any], refusal: object) -> Any:
+    async def _mend(self, payload: dict[str, Any], refusal: object, task: Task) -> Any:
         del payload, refusal
+        self._began(task.facts.dispatch)
         return {"value": "mended"}
 
     async def _act(self, payload: dict[str, Any], task: Task) -> Any:
+        self._began(task.facts.dispatch)
         script = payload.get("script", {})
         match script.get("do"):
             case "plan":

@@ -12,6 +12,7 @@ from seamwork.testing.simulation.evidence import envelope_of, header
 from seamwork.testing.simulation.journals import Committed, Journals
 from seamwork.testing.simulation.money import Money
 from seamwork.testing.simulation.process import START_MS
+from seamwork.testing.simulation.runs import Runs
 from seamwork.testing.simulation.seams import Seams
 
 TAIL = 80
@@ -47,6 +48,7 @@ class Checker:
         self.records: dict[Partition, list[RawRecord]] = {}
         self.seams = Seams(self.complain)
         self.money = Money(self.complain)
+        self.runs = Runs(self.complain, now_s)
         self.journals = Journals(deciders, self.complain, self._committed, self.record_at)
         self._validated: dict[Partition, int] = {}
 
@@ -77,6 +79,7 @@ class Checker:
             self.journals.snapshot(record)
         elif topic == "handoffs.v1":
             self.seams.crossed(record)
+            self.runs.crossed(record)
         elif topic == "registry.v1":
             self.seams.modes.published(record)
         else:
@@ -92,6 +95,7 @@ class Checker:
             self.seams.voted(record)
         elif record.topic.startswith("inbox."):
             self.seams.delivered(record)
+            self.runs.delivered(record)
         elif record.topic == "answers.v1":
             self.seams.answered(record)
 

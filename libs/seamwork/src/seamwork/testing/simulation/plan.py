@@ -12,8 +12,9 @@ import msgspec
 from seamwork.testing.simulation.dice import Dice, dice_of
 
 Effect = Literal[
-    "crash-before", "crash-sent", "crash-after", "lost-ack", "lost-write", "late", "twice", "pause-before"
-]
+    "crash-before", "crash-sent", "crash-after", "lost-ack", "lost-write", "late", "twice", "pause-before",
+    "pause-sent",
+]  # fmt: skip
 What = Literal[
     "kill", "pause", "hush", "stall", "restart-broker", "rebalance", "clock", "document", "trim", "forge"
 ]
@@ -39,6 +40,8 @@ _EFFECTS: tuple[Effect, ...] = (
 )  # fmt: skip
 _WORK = ("answer", "answer", "answer", "partial", "error", "never", "slow", "flaw", "spend", "crash", "twice")
 FAULTS_UNTIL_S = 60.0
+DOZE_S = 25.0
+"""So long an agent stands still at most just after it has sent something: its session is long over."""
 
 
 class OpFault(msgspec.Struct, frozen=True, kw_only=True, tag="call", omit_defaults=True):
@@ -118,6 +121,7 @@ def plan_of(seed: int) -> Plan:
     faults += tightened
     faults += _by_hand(seed)
     faults += _tidied(seed)
+    faults += _dozing(seed)
     return Plan(
         seed=seed,
         roots=(*roots, *_drills(seed)),
@@ -180,6 +184,23 @@ def _tidied(seed: int) -> list[TimedFault]:
         for machine in ("router", "cost-cap", "router")
     ]
     return [hushed, *trims]
+
+
+def _dozing(seed: int) -> list[OpFault]:
+    """Draw when agents stand still, once they have sent something, for longer than their session; mostly never."""
+    dice = dice_of("dozing", seed)
+    if dice.random() >= 0.2:  # noqa: PLR2004
+        return []
+    return [
+        OpFault(
+            actor=f"{dice.choice(('planner', 'planner', 'worker', 'helper'))}.{dice.choice((1, 2))}",
+            call="publish",
+            nth=dice.randint(1, 6),
+            effect="pause-sent",
+            seconds=round(dice.uniform(11.0, DOZE_S), 3),
+        )
+        for _ in range(dice.randint(1, 3))
+    ]
 
 
 def _drills(seed: int) -> tuple[Root, ...]:

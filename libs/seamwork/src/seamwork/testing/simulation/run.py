@@ -29,7 +29,7 @@ from seamwork.testing.simulation.cluster import Cluster, Counts
 from seamwork.testing.simulation.dice import Dice, dice_of
 from seamwork.testing.simulation.journals import state_digest
 from seamwork.testing.simulation.loop import DeadlockError, SimLoop
-from seamwork.testing.simulation.plan import OpFault, Plan, TimedFault
+from seamwork.testing.simulation.plan import DOZE_S, OpFault, Plan, TimedFault
 from seamwork.testing.simulation.process import LoopClock, Process
 from seamwork.testing.simulation.remembered import remembered
 from seamwork.testing.simulation.town import Town, services
@@ -103,7 +103,7 @@ def _simulate(plan: Plan, database: Path, written: Callable[[RawRecord], None] |
     report = Report(plan)
     with remembered(), _drawn_secrets(dice_of("secrets", plan.seed)), _own_time(loop):
         cluster = Cluster(loop, dice_of("network", plan.seed), watch)
-        town = Town(plan, loop, cluster, database)
+        town = Town(plan, loop, cluster, database, began=checker.runs.began)
         history = History(town, checker)
         try:
             loop.run_until_complete(history.run())
@@ -163,6 +163,8 @@ class History:
             self._cluster.later(max(0.0, one.at_s - self._loop.time()), lambda one=one: self._happen(one))  # type: ignore[misc]
         last = max((one.at_s + one.seconds for one in timed), default=0.0)
         works = max((max(one.at_s, one.cancel_at_s or 0.0) + 3.0 for one in plan.roots), default=0.0)
+        dozing = any(isinstance(one, OpFault) and one.effect == "pause-sent" for one in plan.faults)
+        works += DOZE_S if dozing else 0.0
         await asyncio.sleep(max(1.0, last + 0.5, works) - self._loop.time())
         self._calm_down()
         await self._settle()

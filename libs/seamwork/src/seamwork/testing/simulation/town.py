@@ -96,6 +96,7 @@ class Town:
         programs: Everybody who runs, by name.
         shelves: What services share that are in one process, by the number in their names.
         ended: Lives that ended by themselves.
+        began: Told of every function that begins: dispatch, instance.
     """
 
     plan: Plan
@@ -108,6 +109,7 @@ class Town:
     crashed: set[str] = field(default_factory=set)
     publisher: Publisher | None = None
     shelves: dict[str, Shelf] = field(default_factory=dict)
+    began: Callable[[str, str], None] = lambda _dispatch, _instance: None
 
     def __post_init__(self) -> None:
         """Hear of crashes."""
@@ -289,7 +291,15 @@ class Town:
     def _agent(self, name: str, version: str) -> Callable[[Process], Awaitable[None]]:
         async def body(process: Process) -> None:
             log = Wire(self.cluster, process)
-            player = Player(name, version, log, process.clock, lambda: self.crash(process), self.crashed)
+            player = Player(
+                name,
+                version,
+                log,
+                process.clock,
+                lambda: self.crash(process),
+                self.crashed,
+                lambda dispatch: self.began(dispatch, process.instance),
+            )
             await player.run()
 
         return body

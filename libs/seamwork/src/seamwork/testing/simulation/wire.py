@@ -21,7 +21,7 @@ from seamwork.records.partition import partition_of
 from seamwork.records.wire import Header, Outgoing, RawRecord
 from seamwork.testing.simlog import SimCrash
 from seamwork.testing.simulation.cluster import Cluster, Poll
-from seamwork.testing.simulation.groups import Seat
+from seamwork.testing.simulation.groups import SESSION_S, Seat
 from seamwork.testing.simulation.plan import OpFault
 from seamwork.testing.simulation.process import Process
 
@@ -42,6 +42,8 @@ class Wire:
         cluster: The broker.
         process: Whose view it is.
     """
+
+    session_s = SESSION_S
 
     def __init__(self, cluster: Cluster, process: Process) -> None:
         self.cluster = cluster
@@ -194,6 +196,9 @@ class Wire:
         sending.go()
         if effect == "crash-sent":
             self.crash()
+        if effect == "pause-sent" and fault is not None:
+            # The bytes are away, and nobody is awake to hear what becomes of them.
+            cluster.stand_still(process, fault.seconds)
         written = await self.hear(sending.answer)
         if effect == "crash-after":
             self.crash()

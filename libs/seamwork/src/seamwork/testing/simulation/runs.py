@@ -1,0 +1,64 @@
+"""
+Hold agents to their promise that what is finished is not run again.
+
+Whoever was away for so long that another instance did the work must read so before it begins. What an agent has
+heard is trusted for half a session, and a word may be on its way for seconds: that much is granted, and no more.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from seamwork.records.wire import RawRecord
+from seamwork.testing.simulation.evidence import envelope_of, parsed
+from seamwork.testing.simulation.groups import SESSION_S
+from seamwork.testing.simulation.journals import Complain
+
+GRANTED_S = SESSION_S / 2
+
+
+@dataclass
+class Runs:
+    """
+    Every function that began, and every word by which its dispatch is over.
+
+    Attributes:
+        complain: Told of every violation.
+        now_s: The simulated time.
+        works: Which crossing each dispatch is of.
+        sent: Which dispatch sent a result, or a handoff that passes its work on, by the crossing's id.
+        over: Since when the word that a dispatch is over has lain in its inbox.
+        begun: How many functions began.
+    """
+
+    complain: Complain
+    now_s: Callable[[], float]
+    works: dict[str, str] = field(default_factory=dict)
+    sent: dict[str, str] = field(default_factory=dict)
+    over: dict[str, float] = field(default_factory=dict)
+    begun: int = 0
+
+    def crossed(self, raw: RawRecord) -> None:
+        """Take a record of ``handoffs``."""
+        said = envelope_of(raw)
+        kind, stamp = said.get("type"), said.get("stamp")
+        if stamp and (kind == "result" or (kind == "handoff" and said.get("mode") == "transfer")):
+            self.sent[said["id"]] = parsed(stamp["envelope"])["dispatch"]
+
+    def delivered(self, raw: RawRecord) -> None:
+        """Take a record of an inbox."""
+        said = envelope_of(raw)
+        if said.get("type") == "work":
+            self.works[said["dispatch"]] = said["crossing"]
+        if said.get("type") != "notice" or said["what"] == "refused" or not said.get("dispatch"):
+            return
+        dispatch, about = said["dispatch"], said["about"]
+        if about == self.works.get(dispatch) or self.sent.get(about) == dispatch:
+            self.over.setdefault(dispatch, self.now_s())
+
+    def began(self, dispatch: str, instance: str) -> None:
+        """Take note that a function begins."""
+        self.begun += 1
+        over = self.over.get(dispatch)
+        if over is not None and self.now_s() > over + GRANTED_S:
+            late = f"{self.now_s() - over:.3f} s"
+            self.complain("run-again", f"{instance} began {dispatch} {late} after word came that it is over")
