@@ -3,6 +3,7 @@
 from typing import Any
 
 from seamwork.decider import Tick, written
+from seamwork.decider.entries import Packed
 from seamwork.records.decision import Refused
 from seamwork.testing.builders import HOUR_MS, received
 from seamwork.testing.documents import document
@@ -104,3 +105,19 @@ def test_a_tick_makes_no_more_than_fits_into_a_commit(bench: Bench) -> None:
     assert 1 < len(made)
     assert max(made) < MAX_MADE + 100
     assert sum(made) == len(bench.events) - before
+
+
+def test_what_is_over_is_packed(bench: Bench) -> None:
+    """A finished task is kept for whoever repeats what it said, also when its last word comes later."""
+    for number in range(3):
+        work = bench.begin(task=f"t-{number}", id=f"r-{number}")
+        bench.answer(work, task=work.task)
+    late = bench.send(
+        "usage", id="u-1", source="extractor", dispatch=work.dispatch, task=work.task, stamp=bench.stamp(work),
+        spent={"requests": 3},
+    )  # fmt: skip
+    bench.vote(late, "contract-validator")
+
+    assert {Packed} == {type(one) for one in dict.values(bench.state.over)}
+    assert 3 == len(bench.state.over)
+    assert "u-1" in bench.state.over[work.task].dispatches[work.dispatch].noted

@@ -7,7 +7,7 @@ import msgspec
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from seamwork.decider import Forward, HealthChanged, InstanceHealth
+from seamwork.decider import Forward, HealthChanged, InstanceHealth, read_all
 from seamwork.grants.authority import dropped, widened
 from seamwork.records.decision import Accepted, Dispatched, TaskEnded
 from seamwork.records.envelope import decode
@@ -140,6 +140,7 @@ def play(new_bench: Bench, script: list[tuple[Callable[[Bench, int], None], int]
 
 def frozen(bench: Bench) -> bytes:
     """Return all that is remembered as bytes."""
+    read_all(bench.state)
     return msgspec.json.encode(bench.state, order="deterministic")
 
 

@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from seamwork.decider import Entries, read_all, restored, written
+from seamwork.decider.entries import Packed
 
 
 class One(msgspec.Struct):
@@ -102,6 +103,12 @@ def set_several(ones: Any, name: str) -> None:
     ones.update({name: One(3)})
 
 
+def pack(ones: Any, name: str) -> None:
+    """Let it take less room."""
+    if name in ones:
+        ones.pack(name)
+
+
 def clear(ones: Any, _name: str) -> None:
     """Take out the last, then all."""
     if ones:
@@ -109,7 +116,7 @@ def clear(ones: Any, _name: str) -> None:
     ones.clear()
 
 
-WAYS = (set_one, change, change_got, take, drop, change_all, default, set_several, clear)
+WAYS = (set_one, change, change_got, take, drop, change_all, default, set_several, pack, clear)
 STEPS = st.lists(st.tuples(st.sampled_from(WAYS), NAMES, st.integers(0, 3)), max_size=12)
 
 
@@ -157,6 +164,25 @@ def test_an_entry_is_read_when_it_is_asked_for() -> None:
     assert {"a", "b"} == set(state.ones)
     with pytest.raises(msgspec.ValidationError):
         read_all(state)
+
+
+def packed(ones: Any) -> list[Any]:
+    """Return what lies there packed."""
+    return [value for value in dict.values(ones) if type(value) is Packed]
+
+
+def test_what_is_packed_takes_less_room_until_it_is_asked_for() -> None:
+    """Of entries that are much alike each takes little beside the first; a change in place is kept as any other."""
+    ones: Entries[One] = Entries({str(n): One(n, list(range(100, 200))) for n in range(10)}, One)
+    for name in ones:
+        ones.pack(name)
+
+    assert 10 == len(packed(ones))
+    assert 10 * len(packed(ones)[-1]) < len(msgspec.json.encode(One(9, list(range(100, 200)))))
+    ones["7"].more.clear()
+    assert One(7, []) == ones["7"]
+    assert One(8, list(range(100, 200))) == ones.pop("8")
+    assert 8 == len(packed(ones))
 
 
 def test_a_snapshot_begun_anew_gives_the_one_before_up() -> None:

@@ -228,7 +228,8 @@ class Store:
         self._db.execute(
             "PRAGMA journal_size_limit = 67108864"
         )  # 64 MiB, after a reader held up a checkpoint
-        self._db.execute("PRAGMA cache_size = -65536")  # 64 MiB: the indexes' upper levels
+        # 16 MiB: what is written lies at the ends of table and indexes, whatever their size.
+        self._db.execute("PRAGMA cache_size = -16384")
 
     def _create(self, log_id: str) -> None:
         with _Transaction(self._db):

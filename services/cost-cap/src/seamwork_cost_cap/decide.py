@@ -51,7 +51,7 @@ from seamwork_cost_cap.state import (
     Refunded,
     Reserved,
     Settled,
-    TaskClosed,
+    TaskOver,
     UsageCounted,
     crossing_key,
     place_key,
@@ -194,6 +194,11 @@ def _judge(ledger: Ledger, platform: str, asked: Asked, context: Context) -> Ite
     if isinstance(stamp, StampProblem):
         reason = f"nothing is reserved for it: {stamp.reason} ({stamp.rule})"
         yield _judged(asked, Denied("sender-not-proved", reason), context)
+        return
+    task = ledger.tasks.get(handoff.task)
+    if task is not None and task.ended:
+        # What its own budget has left is not known any more, and nobody will get this.
+        yield _judged(asked, Denied("task-over", "the task has ended"), context)
         return
     asked = replace(asked, handoff=settled(context.catalog, handoff, asked.received.raw.appended_at))
     found = _cover(ledger, asked, stamp, context)
@@ -417,7 +422,7 @@ def _task_ended(ledger: Ledger, decision: TaskEnded, context: Context) -> Iterat
             yield Refunded(reservation=key, why="task-ended")
         elif reservation.stands == "dispatched" and reservation.dispatch is not None:
             yield Settled(dispatch=reservation.dispatch, micro_usd=None, why="task-ended")
-    yield TaskClosed(task=decision.task, until=context.now + HORIZON_MS)
+    yield TaskOver(task=decision.task, until=context.now + HORIZON_MS)
 
 
 def _place(decision: Dispatched | Refused | Closed) -> str:

@@ -1,9 +1,9 @@
 """Join the functions of this gate into the one value that wiring, tests and simulator share."""
 
 from seamwork.catalog import Context
-from seamwork.decider import Decider, Input
+from seamwork.decider import Decider, Input, Upcast
 from seamwork_cost_cap.decide import GATE, cost_cap, outputs
-from seamwork_cost_cap.state import Event, Ledger, evolve, sizes, timer
+from seamwork_cost_cap.state import Event, Ledger, evolve, plain_places, sizes, timer
 
 
 def machine(platform: str) -> Decider[Ledger, Input, Event, Context]:
@@ -18,4 +18,7 @@ def machine(platform: str) -> Decider[Ledger, Input, Event, Context]:
         state_type=Ledger,
         timer=timer,
         sizes=sizes,
+        # The second version keeps less of a task that is over, and names what falls due as its state does.
+        version=2,
+        upcasts={1: Upcast(state=plain_places)},
     )

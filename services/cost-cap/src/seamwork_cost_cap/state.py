@@ -15,13 +15,16 @@ ended          nothing                     what was used, the ceiling while unkn
 
 What was used beyond the ceiling stands apart as ``overrun``: no cap could promise it, and it takes room from
 others.
+
+With the end of a task its own accounts go, for nothing is reserved on them any more. Its reservations stay for what
+is still reported where they charge agents and teams, packed, and go with it where they do not.
 """
 
-from typing import Literal, assert_never
+from typing import Any, Literal, assert_never
 
 import msgspec
 
-from seamwork.decider import Entries
+from seamwork.decider import Entries, pack
 from seamwork.records.parties import Subject
 from seamwork.records.verdict import Verdict
 
@@ -107,7 +110,14 @@ class DecidedEarly(msgspec.Struct, frozen=True, kw_only=True, tag="decided-early
 
 
 class TaskClosed(msgspec.Struct, frozen=True, kw_only=True, tag="task-closed"):
-    """A task is over; its account is kept until *until* for what is still reported."""
+    """A task is over; its account is kept until *until* for what is still reported. Version 1 wrote this."""
+
+    task: str
+    until: int
+
+
+class TaskOver(msgspec.Struct, frozen=True, kw_only=True, tag="task-over"):
+    """A task is over, with its own accounts; that it is, is remembered until *until*."""
 
     task: str
     until: int
@@ -134,6 +144,7 @@ Event = (
     | UsageCounted
     | DecidedEarly
     | TaskClosed
+    | TaskOver
     | Forgotten
 )
 
@@ -191,7 +202,12 @@ class TaskLife(msgspec.Struct):
 
 
 class Ledger(msgspec.Struct):
-    """Everything that the gate remembers; *due* says what may be forgotten when."""
+    """
+    Everything that the gate remembers; *due* says what may be forgotten when.
+
+    Crossings and reservations fall due by the very strings that *judged* and *reservations* name them by, which
+    costs nothing; the rest has a word before.
+    """
 
     accounts: dict[str, Account] = msgspec.field(default_factory=dict)
     reservations: dict[str, Reservation] = msgspec.field(default_factory=dict)
@@ -256,6 +272,8 @@ def evolve(ledger: Ledger, event: Event) -> Ledger:
         case TaskClosed():
             ledger.tasks.setdefault(event.task, TaskLife()).ended = True
             _remember(ledger, f"task {event.task}", event.until)
+        case TaskOver():
+            _close(ledger, event)
         case Forgotten():
             _forget_all(ledger, event)
         case _:
@@ -316,7 +334,7 @@ def _reserve(ledger: Ledger, event: Reserved) -> None:
     task = ledger.tasks.setdefault(event.task, TaskLife())
     task.reservations.append(key)
     task.accounts += [a for a in reservation.accounts if a.startswith("task/") and a not in task.accounts]
-    _remember(ledger, f"reservation {key}", event.until)
+    _remember(ledger, key, event.until)
 
 
 def _refund(ledger: Ledger, key: str) -> None:
@@ -363,6 +381,14 @@ def _count(ledger: Ledger, event: UsageCounted) -> None:
 def _drop(ledger: Ledger, key: str) -> None:
     """Let go of a reservation; what it has spent stays on its accounts."""
     reservation = ledger.reservations.pop(key)
+    _unlist(ledger, key, reservation)
+    task = ledger.tasks[reservation.task]
+    task.reservations.remove(key)
+    _tidy(ledger, reservation.task, task)
+
+
+def _unlist(ledger: Ledger, key: str, reservation: Reservation) -> None:
+    """Take a reservation out of the lists that it is found by."""
     if reservation.dispatch is not None:
         ledger.dispatches.pop(reservation.dispatch, None)
     for place in (key.partition("#")[0], crossing_key(reservation.task, reservation.crossing)):
@@ -370,9 +396,27 @@ def _drop(ledger: Ledger, key: str) -> None:
         keys.remove(key)
         if not keys:
             del ledger.places[place]
-    task = ledger.tasks[reservation.task]
-    task.reservations.remove(key)
-    _tidy(ledger, reservation.task, task)
+
+
+def _close(ledger: Ledger, event: TaskOver) -> None:
+    """Let go of all but what may still move money that others share."""
+    task = ledger.tasks.get(event.task) or TaskLife()
+    own = frozenset(task.accounts)
+    shared = []
+    for key in task.reservations:
+        reservation = ledger.reservations[key]
+        reservation.shared = tuple(account for account in reservation.shared if account not in own)
+        if reservation.accounts:
+            shared.append(key)
+            pack(ledger.reservations, key)
+        else:
+            _unlist(ledger, key, reservation)
+            del ledger.reservations[key]
+    for account in own:
+        del ledger.accounts[account]
+    ledger.tasks[event.task] = TaskLife(reservations=shared, ended=True)
+    pack(ledger.tasks, event.task)
+    _remember(ledger, f"task {event.task}", event.until)
 
 
 def _tidy(ledger: Ledger, name: str, task: TaskLife) -> None:
@@ -388,7 +432,7 @@ def _judge(ledger: Ledger, event: Judged) -> None:
     subject = event.verdict.subject
     place = place_key(subject.partition, subject.offset)
     if place not in ledger.judged:
-        _remember(ledger, f"judged {place}", event.until)
+        _remember(ledger, place, event.until)
     ledger.judged[place] = max(subject.attempt, ledger.judged.get(place, 0))
 
 
@@ -400,16 +444,16 @@ def _forget_all(ledger: Ledger, event: Forgotten) -> None:
 def _forget(ledger: Ledger, token: str, again: int) -> None:
     what, _, name = token.partition(" ")
     match what:
-        case "judged":
-            ledger.judged.pop(name, None)
         case "early":
             ledger.early.pop(name, None)
         case "task":
             _forget_task(ledger, name, again)
+        case _ if "#" not in token:
+            ledger.judged.pop(token, None)
         case _:
-            reservation = ledger.reservations.get(name)
+            reservation = ledger.reservations.get(token)
             if reservation is not None and reservation.stands == "ended":
-                _drop(ledger, name)
+                _drop(ledger, token)
             elif reservation is not None:
                 _remember(ledger, token, again)
 
@@ -426,3 +470,13 @@ def _forget_task(ledger: Ledger, name: str, again: int) -> None:
     for account in task.accounts:
         del ledger.accounts[account]
     del ledger.tasks[name]
+
+
+def plain_places(written: dict[str, Any]) -> dict[str, Any]:
+    """Return a ledger of version 1 as this one writes it: places and reservations fall due by their own names."""
+    due = written.get("due", {})
+    return {**written, "due": {at: [_plain(token) for token in tokens] for at, tokens in due.items()}}
+
+
+def _plain(token: str) -> str:
+    return token.removeprefix("judged ").removeprefix("reservation ")

@@ -47,7 +47,7 @@ from seamwork_policy_engine.state import (
     Forgotten,
     Judged,
     Memory,
-    TaskClosed,
+    TaskOver,
     TaskRisk,
     place_key,
 )
@@ -103,7 +103,7 @@ def policy_engine(platform: str) -> Callable[[Memory, Input, Context], Sequence[
             ):
                 return tuple(_first(memory, platform, crossing, given, context))
             case Received(record=TaskEnded(task=str() as task)) if task in memory.tasks:
-                return (TaskClosed(task=task, until=context.now + HORIZON_MS),)
+                return (TaskOver(task=task),)
             case Tick():
                 due = sorted(due for due in map(int, memory.due) if due <= context.now)
                 return tuple(Forgotten(due=one) for one in due[:FORGOTTEN_AT_ONCE])

@@ -1,9 +1,9 @@
 """Join the functions of this gate into the one value that wiring, tests and simulator share."""
 
 from seamwork.catalog import Context
-from seamwork.decider import Decider, Input
+from seamwork.decider import Decider, Input, Upcast
 from seamwork_policy_engine.decide import GATE, outputs, policy_engine
-from seamwork_policy_engine.state import Event, Memory, evolve, sizes, timer
+from seamwork_policy_engine.state import Event, Memory, evolve, plain_places, sizes, timer
 
 
 def machine(platform: str) -> Decider[Memory, Input, Event, Context]:
@@ -18,4 +18,7 @@ def machine(platform: str) -> Decider[Memory, Input, Event, Context]:
         state_type=Memory,
         timer=timer,
         sizes=sizes,
+        # The second version forgets a task's risk with its end, and names places by themselves where they fall due.
+        version=2,
+        upcasts={1: Upcast(state=plain_places)},
     )

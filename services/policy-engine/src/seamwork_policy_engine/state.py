@@ -2,10 +2,11 @@
 Remember how risky each task has become, and what was said of each crossing that may be judged again.
 
 No payload is kept. What a crossing adds to its task's risk is taken down with it, so that a second judgement
-replaces the first and does not add to it.
+replaces the first and does not add to it. Of a task that is over nothing is kept but which of its crossings were
+judged: the router admits nothing of it any more, whatever we say.
 """
 
-from typing import assert_never
+from typing import Any, assert_never
 
 import msgspec
 
@@ -34,10 +35,16 @@ class Judged(msgspec.Struct, frozen=True, kw_only=True, tag="judged"):
 
 
 class TaskClosed(msgspec.Struct, frozen=True, kw_only=True, tag="task-closed"):
-    """A task is over; its risk is remembered until *until*."""
+    """A task is over; its risk is remembered until *until*. Version 1 wrote this."""
 
     task: str
     until: int
+
+
+class TaskOver(msgspec.Struct, frozen=True, kw_only=True, tag="task-over"):
+    """A task is over; its risk is forgotten."""
+
+    task: str
 
 
 class Forgotten(msgspec.Struct, frozen=True, kw_only=True, tag="forgotten"):
@@ -46,7 +53,7 @@ class Forgotten(msgspec.Struct, frozen=True, kw_only=True, tag="forgotten"):
     due: int
 
 
-Event = Judged | TaskClosed | Forgotten
+Event = Judged | TaskClosed | TaskOver | Forgotten
 
 
 class TaskRisk(msgspec.Struct):
@@ -57,7 +64,7 @@ class TaskRisk(msgspec.Struct):
     until: int = 0
 
 
-class Seen(msgspec.Struct):
+class Seen(msgspec.Struct, frozen=True):
     """One crossing: the last attempt judged, what it adds to its task, until when rules postponed it."""
 
     attempt: int
@@ -65,8 +72,17 @@ class Seen(msgspec.Struct):
     throttled: dict[str, int]
 
 
+_PLAIN = Seen(attempt=1, risk=0, throttled={})
+"""What most crossings are: one for all of them."""
+_TASK = "task "
+
+
 class Memory(msgspec.Struct):
-    """Everything that the gate remembers; *due* says what may be forgotten when."""
+    """
+    Everything that the gate remembers; *due* says what may be forgotten when.
+
+    Crossings fall due by the very strings that *seen* names them by, which costs nothing; tasks have a word before.
+    """
 
     tasks: dict[str, TaskRisk] = msgspec.field(default_factory=dict)
     seen: dict[str, Seen] = msgspec.field(default_factory=dict)
@@ -92,7 +108,9 @@ def evolve(memory: Memory, event: Event) -> Memory:
             task = memory.tasks.get(event.task)
             if task is not None:
                 task.until = event.until
-                _remember(memory, f"task {event.task}", event.until)
+                _remember(memory, f"{_TASK}{event.task}", event.until)
+        case TaskOver():
+            memory.tasks.pop(event.task, None)
         case Forgotten():
             for token in memory.due.pop(str(event.due), ()):
                 _forget(memory, token, event.due)
@@ -121,25 +139,26 @@ def _judge(memory: Memory, event: Judged) -> None:
     place = place_key(subject.partition, subject.offset)
     before = memory.seen.get(place)
     if before is None:
-        _remember(memory, f"seen {place}", event.until)
+        _remember(memory, place, event.until)
     throttled = {**(before.throttled if before else {}), **event.throttled}
-    memory.seen[place] = Seen(attempt=subject.attempt, risk=event.risk, throttled=throttled)
+    seen = Seen(attempt=subject.attempt, risk=event.risk, throttled=throttled)
+    memory.seen[place] = _PLAIN if seen == _PLAIN else seen
     if event.task is None:
         return
     task = memory.tasks.get(event.task)
     if task is None:
         task = memory.tasks[event.task] = TaskRisk()
-        _remember(memory, f"task {event.task}", event.until)
+        _remember(memory, f"{_TASK}{event.task}", event.until)
     task.risk += event.risk - (before.risk if before else 0)
     task.crossings += 0 if before else 1
     task.until = max(task.until, event.until)
 
 
 def _forget(memory: Memory, token: str, due: int) -> None:
-    what, _, name = token.partition(" ")
-    if what == "seen":
-        memory.seen.pop(name, None)
+    if not token.startswith(_TASK):
+        memory.seen.pop(token, None)
         return
+    name = token.removeprefix(_TASK)
     task = memory.tasks.get(name)
     if task is None:
         return
@@ -147,3 +166,12 @@ def _forget(memory: Memory, token: str, due: int) -> None:
         _remember(memory, token, task.until)
     else:
         del memory.tasks[name]
+
+
+def plain_places(written: dict[str, Any]) -> dict[str, Any]:
+    """Return a state of version 1 as this one writes it: what falls due names places by themselves."""
+    due = written.get("due", {})
+    return {
+        **written,
+        "due": {at: [token.removeprefix("seen ") for token in tokens] for at, tokens in due.items()},
+    }

@@ -11,6 +11,7 @@ from typing import Any, assert_never, get_args
 
 import msgspec
 
+from seamwork.decider import pack
 from seamwork.records.crossing import step_name
 from seamwork.records.parties import AgentRef, ContractRef
 from seamwork_router import events as ev
@@ -402,6 +403,7 @@ def _late(state: State, event: OnErrand) -> None:
         dispatch = state.over[event.task].dispatches.get(event.dispatch)
         if dispatch is not None:
             dispatch.noted[event.id] = event.content
+        pack(state.over, event.task)
 
 
 def _finish(state: State, event: ev.TaskOver) -> None:
@@ -426,6 +428,7 @@ def _finish(state: State, event: ev.TaskOver) -> None:
         },
         drill=task.is_drill,
     )
+    pack(state.over, task.id)
     until = max([event.at + HORIZON_MS, *(known.until for known in task.ids.values())])
     state.timers.arm(over_timer(task.id), until)
 
@@ -450,6 +453,7 @@ def _never_began(state: State, event: ev.TaskNeverBegan) -> None:
     root = state.strays.pop(event.root)
     state.timers.disarm(stray_timer(event.root))
     state.over[event.task] = Over(ids={event.root: root}, dispatches={}, drill=event.drill)
+    pack(state.over, event.task)
     state.timers.arm(over_timer(event.task), max(event.at + HORIZON_MS, root.until))
 
 
@@ -466,7 +470,9 @@ def _keep_house(state: State, event: Housekeeping) -> None:
         case ev.Forgotten():
             state.timers.disarm(event.timer)
             kind, _, name = event.timer.partition("|")
-            (state.over if kind == "over" else state.strays).pop(name, None)
+            forgotten: dict[str, Any] = state.over if kind == "over" else state.strays
+            if name in forgotten:
+                del forgotten[name]  # noqa: RUF051  # `pop` would unpack and read it first
         case ev.HealthTaken():
             state.alive = {
                 version_key(AgentRef(agent=one.agent, version=one.version)): one.alive

@@ -33,7 +33,8 @@ from seamwork.records.parties import AgentRef, ContractRef, Target
 from seamwork.records.verdict import SignedRecord
 from seamwork.records.wire import Outgoing, Signer, compose
 
-HOUR_MS = 3_600_000
+MINUTE_MS = 60_000
+HOUR_MS = 60 * MINUTE_MS
 LIFE_MS = 23 * HOUR_MS
 """A crossing may live for 24 hours of the broker's clock; ours may be wrong by the hour that is left out."""
 
@@ -154,7 +155,9 @@ class Pen:
             payload_sha256=sha256_hex(payload),
             payload_bytes=len(payload),
             sent_at=now,
-            expires_at=now + HOUR_MS,
+            # After its stamp's end it counts for nothing, and its id need not be remembered for long; until a
+            # minute after it, its sender is still told that this is why.
+            expires_at=min(max(work.not_after, now) + MINUTE_MS, now + HOUR_MS),
             stamp=self._offer.stamp,
             model=self._author.model,
             prompt_sha256=self._author.prompt_sha256,

@@ -4,8 +4,10 @@ Keep the large parts of a state so that neither restoring nor writing them down 
 Rule 1: what came from a snapshot is read when it is first asked for: most of what lives waits for somebody.
 Rule 2: while a snapshot is being written, nothing is handed out before it is written down as it was: who gets an
         entry may change it, and the snapshot is of one instant.
+Rule 3: what is over and only remembered is packed: it takes the room of its text, until somebody asks for it.
 """
 
+import zlib
 from collections.abc import ItemsView, Iterator, Mapping, ValuesView
 from functools import lru_cache
 from typing import Any, TypeVar, overload
@@ -18,6 +20,18 @@ D = TypeVar("D")
 _encoder = msgspec.json.Encoder()
 _MISSING: Any = object()
 _TEXT = msgspec.Raw(b"")
+_LEVEL = 6
+_WINDOW_BITS = -12  # raw deflate that looks back 4 KB: the pattern and an entry like it
+_EFFORT = 5  # with the window, 32 KB to work in; zlib's default of 256 KB takes longer to lay out than to use
+
+
+class Packed(bytes):
+    """An entry's text, deflated; what it was deflated by is the entries'."""
+
+    __slots__ = ()
+
+
+_UNREAD = frozenset({msgspec.Raw, Packed})
 
 
 class Entries(dict[str, V]):
@@ -31,13 +45,43 @@ class Entries(dict[str, V]):
         kind: The type of the values.
     """
 
-    __slots__ = ("_decoder", "_left", "kind")
+    __slots__ = ("_decoder", "_left", "_pattern", "kind")
 
     def __init__(self, entries: Mapping[str, V], kind: Any) -> None:
         super().__init__(entries)
         self.kind = kind
         self._decoder: msgspec.json.Decoder[V] = _decoder(kind)
         self._left: dict[str, Any] | None = None
+        self._pattern = b""
+
+    # ── Packing ──────────────────────────────────────────────────────────────────────────
+
+    def pack(self, name: str) -> None:
+        """
+        Let an entry that hardly anybody will ask for again take less room; it stays what it is.
+
+        The first one that is packed is the pattern of the others: they share the names of their fields, and most
+        of what they say.
+        """
+        value: Any = dict.__getitem__(self, name)
+        if type(value) is Packed:
+            return
+        text = self._text(value)
+        if not self._pattern:
+            self._pattern = text
+        packer = zlib.compressobj(
+            _LEVEL, zlib.DEFLATED, _WINDOW_BITS, _EFFORT, zlib.Z_DEFAULT_STRATEGY, self._pattern
+        )
+        if self._left is not None:
+            self._keep(name)
+        packed: Any = Packed(packer.compress(text) + packer.flush())
+        super().__setitem__(name, packed)
+
+    def _text(self, value: Any) -> bytes:
+        """Return the JSON of an entry, read or not."""
+        if type(value) is Packed:
+            return zlib.decompressobj(_WINDOW_BITS, self._pattern).decompress(value)
+        return bytes(value) if type(value) is msgspec.Raw else _encoder.encode(value)
 
     # ── Writing ──────────────────────────────────────────────────────────────────────────
 
@@ -54,7 +98,7 @@ class Entries(dict[str, V]):
     def _pieces(self, left: dict[str, Any]) -> Iterator[bytes]:
         mark = b"{"
         for name in tuple(left):
-            yield b"".join((mark, _encoder.encode(name), b":", _text(left.pop(name))))
+            yield b"".join((mark, _encoder.encode(name), b":", self._text(left.pop(name))))
             mark = b","
         if self._left is left:
             self._left = None
@@ -63,7 +107,7 @@ class Entries(dict[str, V]):
     def _keep(self, name: str) -> None:
         """Write an entry down as it is, before anybody can change it."""
         if self._left is not None and type(self._left.get(name, _TEXT)) is not msgspec.Raw:
-            self._left[name] = msgspec.Raw(_text(self._left[name]))
+            self._left[name] = msgspec.Raw(self._text(self._left[name]))
 
     # ── What a dict does ─────────────────────────────────────────────────────────────────
 
@@ -73,8 +117,8 @@ class Entries(dict[str, V]):
         )  # asked for several times an input; super() takes as long again
         if self._left is not None:
             self._keep(name)
-        if type(value) is msgspec.Raw:
-            value = self._decoder.decode(value)
+        if type(value) in _UNREAD:
+            value = self._decoder.decode(self._text(value))
             super().__setitem__(name, value)
         found: V = value
         return found
@@ -100,7 +144,7 @@ class Entries(dict[str, V]):
         value = dict.get(self, name, _MISSING)
         if value is _MISSING:
             return default
-        return value if self._left is None and type(value) is not msgspec.Raw else self[name]
+        return value if self._left is None and type(value) not in _UNREAD else self[name]
 
     @overload
     def pop(self, name: str, /) -> V: ...
@@ -168,17 +212,19 @@ class Entries(dict[str, V]):
         """Read every entry that nobody has asked for yet."""
         for name in self:
             value: Any = super().__getitem__(name)
-            if type(value) is msgspec.Raw:
-                super().__setitem__(name, self._decoder.decode(value))
-
-
-def _text(value: Any) -> bytes:
-    return bytes(value) if type(value) is msgspec.Raw else _encoder.encode(value)
+            if type(value) in _UNREAD:
+                super().__setitem__(name, self._decoder.decode(self._text(value)))
 
 
 @lru_cache(maxsize=64)
 def _decoder(kind: Any) -> msgspec.json.Decoder[Any]:
     return msgspec.json.Decoder(kind)
+
+
+def pack(entries: dict[str, Any], name: str) -> None:
+    """Let an entry of a state's large dict take less room, because it is over and only remembered."""
+    if isinstance(entries, Entries):
+        entries.pack(name)
 
 
 def written(state: Any) -> Iterator[bytes]:

@@ -6,8 +6,12 @@ from seamwork.bus.port import Log, LogGapError, Partition
 from seamwork.records.parties import Position
 from seamwork.records.wire import RawRecord
 
-MAX_BYTES = 64 * 1024 * 1024  # about 30,000 crossings of 2 KB
-_OVERHEAD = 600  # bytes of objects around a record with a dozen headers
+MAX_BYTES = 16 * 1024 * 1024
+"""
+About 4,000 crossings of a kilobyte. What is dispatched was read a moment ago; who asks after minutes for what a
+result answers can wait for the broker. A process for each service has one of these for each.
+"""
+_RECORD, _HEADER = 300, 100  # bytes of objects around a record and around each of its headers
 
 
 class RecordCache:
@@ -95,4 +99,4 @@ async def read_one(log: Log, topic: str, position: Position) -> RawRecord:
 
 
 def _size(raw: RawRecord) -> int:
-    return _OVERHEAD + len(raw.value or b"") + sum(len(value or b"") for _, value in raw.headers)
+    return _RECORD + len(raw.value or b"") + sum(_HEADER + len(value or b"") for _, value in raw.headers)

@@ -43,6 +43,7 @@ from seamwork.decider import (
     Tick,
     Undeliverable,
     WithCrossing,
+    read_all,
 )
 from seamwork.records.envelope import AnyEnvelope
 from seamwork.testing.builders import DEFAULTS, NOW, envelope, malformed, received
@@ -107,16 +108,16 @@ class Case:
             AssertionError: What was to follow and what did, each by the fields that the case names.
         """
         state = self.state_before(decider)
-        remembered = msgspec.json.encode(state, order="deterministic")
+        remembered = _remembered(state)
         events = tuple(decider.decide(state, self.when, self.context()))
-        assert remembered == msgspec.json.encode(state, order="deterministic"), "decide changed the state"  # noqa: S101  # what the runner is for
+        assert remembered == _remembered(state), "decide changed the state"  # noqa: S101  # what the runner is for
         _compare("then", self._expected_events(decider.event_type), [_seen_event(event) for event in events])
         if "outputs" in self.data:
             outputs = [output for event in events for output in decider.outputs(event)]
             wanted = [_expected_output(one) for one in self.data["outputs"]]
             _compare("outputs", wanted, [_seen_output(output) for output in outputs])
         if "state" in self.data:
-            after = msgspec.to_builtins(decider.fold(events, state))
+            after = msgspec.json.decode(_remembered(decider.fold(events, state)))
             _compare("state", spelled_out(decider.state_type, self.data["state"]), after)
 
     def _expected_events(self, event_type: Any) -> list[dict[str, Any]]:
@@ -292,6 +293,11 @@ def _projected(wanted: Any, seen: Any) -> Any:
         pairs = [_projected(one, other) for one, other in zip(wanted, seen, strict=False)]
         return [*pairs, *seen[len(pairs) :]]
     return seen
+
+
+def _remembered(state: Any) -> bytes:
+    read_all(state)  # what is asked for while deciding is read, which is no change
+    return msgspec.json.encode(state, order="deterministic")
 
 
 def _compare(what: str, wanted: Any, seen: Any) -> None:
