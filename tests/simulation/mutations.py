@@ -43,6 +43,7 @@ from seamwork_router import (
     pick,
     saying,
     tally,
+    thresholds,
 )
 from seamwork_router import decide as router_decide
 from seamwork_router.events import Decided
@@ -450,6 +451,16 @@ def agent_commits_early() -> Patch:
     return patch.object(FinishedPrefix, "committable", property(lambda self: self.position))
 
 
+def precondition_ignored() -> Patch:
+    """Let work go on before what its contract wants done first."""
+    return _without("handoff", "precondition-unmet")
+
+
+def effect_not_held() -> Patch:
+    """Let work go on unasked though its receiver may cause what cannot be undone."""
+    return patch.object(thresholds, "_irreversible", lambda _contract, _plan: ())
+
+
 def begun_unread() -> Patch:
     """Let an agent that was away begin its functions before it has read what became of their work."""
 
@@ -487,7 +498,8 @@ _DEFECTS = (
     deeper_than_allowed, approval_assumed, silence_is_consent, spared_along_every_flow, task_ends_twice,
     audit_leaves_out, agent_commits_early, drill_taken_for_work, drill_not_told, breaker_set_in_vain,
     pause_ignored, taken_in_ignored, projection_not_cut, delivery_not_counted, consent_assumed,
-    trimmed_before_the_audit, trimmed_too_far, begun_unread,
+    trimmed_before_the_audit, trimmed_too_far, begun_unread, effect_not_held,
+    precondition_ignored,
 )  # fmt: skip
 MUTATIONS = tuple(
     Mutation(defect.__name__.replace("_", "-"), (defect.__doc__ or "").strip(), defect) for defect in _DEFECTS

@@ -89,7 +89,12 @@ class Root(msgspec.Struct, frozen=True, kw_only=True, tag="root", omit_defaults=
 
 
 class Plan(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """One history; *max_commit_bytes* is how little a commit holds, 0 for as much as on a real log."""
+    """
+    One history.
+
+    *max_commit_bytes* is how little a commit holds, 0 for as much as on a real log; *paying* lets agents have an
+    effect that cannot be undone.
+    """
 
     seed: int
     roots: tuple[Root, ...] = ()
@@ -98,6 +103,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     snapshot_every: int = 8
     max_batch: int = 20
     max_commit_bytes: int = 0
+    paying: bool = False
 
     @property
     def size(self) -> int:
@@ -117,6 +123,7 @@ def plan_of(seed: int) -> Plan:
         if dice.random() < 0.3  # noqa: PLR2004
     ]
     faults += _modes(seed)
+    roots = _shipping(seed, roots)
     roots, tightened = _tightened(seed, roots)
     faults += tightened
     faults += _by_hand(seed)
@@ -128,6 +135,7 @@ def plan_of(seed: int) -> Plan:
         faults=tuple(faults),
         snapshot_every=dice.choice((3, 8, 1000)),
         max_batch=dice.choice((1, 4, 20)),
+        paying=dice_of("paying", seed).random() < 0.25,  # noqa: PLR2004
     )
 
 
@@ -158,6 +166,24 @@ def _tightened(seed: int, roots: tuple[Root, ...]) -> tuple[tuple[Root, ...], li
         ),
         TimedFault(at_s=round(strict, 3), what="document", whom="flow-enforced"),
     ]
+
+
+def _shipping(seed: int, roots: tuple[Root, ...]) -> tuple[Root, ...]:
+    """Draw steps that may only follow others of their task; whether those have been done by then, chance says."""
+    dice = dice_of("shipping", seed)
+    if dice.random() >= 0.3:  # noqa: PLR2004
+        return roots
+    return tuple(msgspec.structs.replace(root, script=_with_shipping(root.script, dice)) for root in roots)
+
+
+def _with_shipping(script: dict[str, Any], dice: Dice) -> dict[str, Any]:
+    if "steps" not in script:
+        return script
+    step = {
+        "to": dice.choice(("worker", "helper")), "contract": "ship-work/1.0.0", "script": {"do": "answer"},
+    }  # fmt: skip
+    at = dice.randint(0, len(script["steps"]))
+    return {**script, "steps": [*script["steps"][:at], step, *script["steps"][at:]]}
 
 
 def _by_hand(seed: int) -> list[TimedFault]:

@@ -9,14 +9,18 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from seamwork.broker.principal import SERVICES
-from seamwork.documents import AnyDocument
+from seamwork.documents import Agent, AnyDocument
 from seamwork.platform.trust import Trust, first_documents, key_documents
 from seamwork.testing.documents import document
 from seamwork.testing.keys import key_of
 
 PLAN_WORK, DO_WORK, RISKY_WORK = "plan-work/1.0.0", "do-work/1.0.0", "risky-work/1.0.0"
-CONTRACTS = (PLAN_WORK, DO_WORK, RISKY_WORK)
+SHIP_WORK = "ship-work/1.0.0"
+"""Work for which something must have been done before, in the same task."""
+CONTRACTS = (PLAN_WORK, DO_WORK, RISKY_WORK, SHIP_WORK)
 OPERATOR, PEOPLE = "operator", ("ada", "bob")
+PAY = "pay"
+"""An effect that cannot be undone: whoever would get it with work under ``do-work`` waits for a person."""
 BOTH = ["handoff", "result"]
 _OBJECT: dict[str, Any] = {"type": "object"}
 _ANSWER: dict[str, Any] = {
@@ -66,15 +70,16 @@ def keys() -> tuple[AnyDocument, ...]:
     return key_documents(trust())
 
 
-def first() -> tuple[AnyDocument, ...]:
-    """Return the documents that are in force from the start."""
+def first(*, paying: bool = False) -> tuple[AnyDocument, ...]:
+    """Return the documents that are in force from the start; *paying* lets some agents pay."""
+    effects = (PAY,) if paying else ()
     return (
-        *_standing(),
+        *_standing(effects),
         *contracts("1.0.0"),
-        _agent("planner", ()),
+        _agent("planner", (), effects=effects),
         _agent("worker", ("able",)),
-        _agent("worker", ("able",), "2.0.0"),
-        _agent("helper", ("able",)),
+        _agent("worker", ("able",), "2.0.0", effects=effects),
+        _agent("helper", ("able",), effects=effects),
         _agent("rogue", ()),
         *(document("Person", name, roles=["lawyer"]) for name in PEOPLE),
         flow("1.0.0"),
@@ -84,7 +89,7 @@ def first() -> tuple[AnyDocument, ...]:
     )
 
 
-def _standing() -> tuple[AnyDocument, ...]:
+def _standing(effects: tuple[str, ...]) -> tuple[AnyDocument, ...]:
     # Deadlines of seconds, so that a history of a minute sees them all.
     gates = (
         document("Gate", "contract-validator", role="validator", requiredFor=BOTH, deadlineSeconds=6),
@@ -92,11 +97,22 @@ def _standing() -> tuple[AnyDocument, ...]:
         document("Gate", "cost-cap", role="cost", requiredFor=["handoff"], deadlineSeconds=6),
         document("Gate", "approval-workflow", role="approval", requiredFor=[], deadlineSeconds=20),
     )  # fmt: skip
-    return (*gates, *(one for one in first_documents(trust()) if one.kind != "Gate"))
+    others = (one for one in first_documents(trust()) if one.kind != "Gate")
+    return (
+        *gates,
+        *(_with_effects(one, effects) if one.metadata.name == OPERATOR else one for one in others),
+    )
+
+
+def _with_effects(one: AnyDocument, effects: tuple[str, ...]) -> AnyDocument:
+    if not isinstance(one, Agent):
+        return one
+    authority = one.spec.authority.model_copy(update={"effects": effects})
+    return one.model_copy(update={"spec": one.spec.model_copy(update={"authority": authority})})
 
 
 def contracts(version: str) -> tuple[AnyDocument, ...]:
-    """Return the three contracts."""
+    """Return the four contracts."""
     plan = {"action": "retry", "attempts": 2, "backoffSeconds": 1, "otherwise": "degrade"}
     return (
         document(
@@ -111,7 +127,7 @@ def contracts(version: str) -> tuple[AnyDocument, ...]:
             onViolation={"action": "correct", "attempts": 2, "otherwise": "fallback"},
             onTimeout={"action": "retry", "attempts": 2, "backoffSeconds": 1, "otherwise": "fallback"},
             onError={"action": "fallback", "otherwise": "escalate"},
-            fallbacks=[{"agent": "helper"}], undeclared="strip",
+            fallbacks=[{"agent": "helper"}], undeclared="strip", escalateWhen={"irreversible": [PAY]},
             limits={
                 "timeSeconds": 7, "costMicroUsd": 100,
                 "contextTokens": {"counter": "words", "atMost": 500},
@@ -123,12 +139,26 @@ def contracts(version: str) -> tuple[AnyDocument, ...]:
             escalateWhen={"confidence": {"field": "/sure", "below": 0.5}},
             limits={"timeSeconds": 12, "costMicroUsd": 50},
         ),
+        document(
+            "Contract", "ship-work", version, input=_INPUT, outputs=_OUTPUTS, owners=_OWNERS,
+            onViolation={"action": "fail"}, onTimeout={"action": "fail"}, onError={"action": "fail"},
+            preconditions=[{"contract": "do-work"}], limits={"timeSeconds": 7, "costMicroUsd": 10},
+        ),
     )  # fmt: skip
 
 
-def _agent(name: str, offers: tuple[str, ...], version: str = "1.0.0") -> AnyDocument:
+def _agent(
+    name: str, offers: tuple[str, ...], version: str = "1.0.0", effects: tuple[str, ...] = ()
+) -> AnyDocument:
     accepts = [{"contract": one.partition("/")[0], "versions": "*"} for one in CONTRACTS]
-    return document("Agent", name, version, accepts=accepts, offers=list(offers), authority={"depth": 6})
+    return document(
+        "Agent",
+        name,
+        version,
+        accepts=accepts,
+        offers=list(offers),
+        authority={"depth": 6, "effects": list(effects)},
+    )
 
 
 def flow(version: str, *, without: str = "", mode: str = "enforce") -> AnyDocument:

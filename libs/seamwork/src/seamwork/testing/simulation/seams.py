@@ -22,9 +22,13 @@ from seamwork.records.wire import RawRecord
 from seamwork.testing.simulation.evidence import digest_of, envelope_of, holds, parsed, signer_of
 from seamwork.testing.simulation.journals import Committed, Complain
 from seamwork.testing.simulation.modes import LENIENCY, Modes
+from seamwork.testing.simulation.scenery import PAY, PEOPLE
 
 HANDOFF_GATES = ("contract-validator", "policy-engine", "cost-cap")
 STRIPPED = ("plan-work", "do-work")
+IRREVERSIBLE = ("do-work",)
+PRECEDING = {"ship-work": ("do-work",)}
+"""What must have been answered before work under a contract, in the same task."""
 DESCRIBED = ("script", "dubious")
 """Contracts that cut out what they do not describe; what they describe is ``script``."""
 RESULT_GATES = ("contract-validator", "policy-engine")
@@ -101,6 +105,8 @@ class Seams:
     returned: dict[str, str] = field(default_factory=dict)
     places: dict[str, str] = field(default_factory=dict)
     drills: set[str] = field(default_factory=set)
+    asked_under: dict[str, str] = field(default_factory=dict)
+    answered_under: set[tuple[str, str, str]] = field(default_factory=set)
 
     # ── Records ──────────────────────────────────────────────────────────────────────────
 
@@ -110,6 +116,8 @@ class Seams:
         self.crossings[raw.partition, raw.offset] = Crossing(raw, said, digest_of(raw), signer_of(raw))
         if said.get("drill"):
             self.drills.add(said["task"])
+        if said.get("type") == "handoff" and "contract" in said:
+            self.asked_under.setdefault(said["id"], said["contract"]["name"])
 
     def delivered(self, raw: RawRecord) -> None:
         """Hold what an inbox gets against what was sent: the same bytes, or what its contract describes of them."""
@@ -237,6 +245,7 @@ class Seams:
             self._wrong("by-hand", f"{name} went to {receiver['agent']}, which is {set_to}", commit)
         self._require_votes(HANDOFF_GATES, said, crossing, receiver, commit)
         contract = crossing.said["contract"]["name"]
+        self._require_contract(contract, said, work, crossing, commit)
         self._require_mode(said, _seam_sender(crossing.said), receiver, contract, commit)
         if LENIENCY[work.get("enforcement", "enforce")] > LENIENCY[said.get("enforcement", "enforce")]:
             self._wrong("mode", f"the stamp of {name} is more lenient than its decision", commit)
@@ -399,6 +408,17 @@ class Seams:
         if len(good) < max((one.get("count", 1) for one in wanted), default=1):
             self._wrong("I5", f"{said['crossing']} was dispatched on the approval of {sorted(good)}", commit)
 
+    def _require_contract(
+        self, name: str, said: dict[str, Any], work: dict[str, Any], crossing: Crossing, commit: Committed
+    ) -> None:
+        """What cannot be undone is done once a person has agreed, or has put it back; and first things first."""
+        undone = name in IRREVERSIBLE and PAY in work["authority"].get("effects", ())
+        if undone and crossing.said.get("order") is None:
+            self._require_approval(said, [{"people": PEOPLE}], commit)
+        for before in PRECEDING.get(name, ()):
+            if (said["task"], before, "success") not in self.answered_under:
+                self._wrong("precondition", f"{said['crossing']} was dispatched before {before}", commit)
+
     def _require_consent(self, said: dict[str, Any], wanted: list[dict[str, Any]], commit: Committed) -> None:
         """Want the signed answers of enough people about exactly this answer, or plan."""
         subject = said["subject"]
@@ -469,6 +489,7 @@ class Seams:
         self._require_joined(dispatch.crossing, said, commit)
         for place in self._filled(said["answers"]):
             self.returned[place] = said["outcome"]
+            self.answered_under.add((said["task"], self.asked_under.get(place, ""), said["outcome"]))
         self._end_record(crossing, "accepted", commit)
         self._end_dispatch(dispatch, "accepted", commit)
         self._end_handoff(said["answers"], _ERROR if said["outcome"] == "error" else "accepted", commit)

@@ -134,7 +134,7 @@ class Town:
             trust.root,
         )
         await self.publisher.publish(scenery.keys())
-        await self.publisher.publish(scenery.first())
+        await self.publisher.publish(scenery.first(paying=self.plan.paying))
         for name in services():
             if name == "audit-sink" and self.database is None:
                 continue
