@@ -107,7 +107,7 @@ def test_a_tick_makes_no_more_than_fits_into_a_commit(bench: Bench) -> None:
     assert sum(made) == len(bench.events) - before
 
 
-def test_what_is_over_is_packed(bench: Bench) -> None:
+def test_what_is_over_is_packed_and_has_no_timer_of_its_own(bench: Bench) -> None:
     """A finished task is kept for whoever repeats what it said, also when its last word comes later."""
     for number in range(3):
         work = bench.begin(task=f"t-{number}", id=f"r-{number}")
@@ -119,5 +119,5 @@ def test_what_is_over_is_packed(bench: Bench) -> None:
     bench.vote(late, "contract-validator")
 
     assert {Packed} == {type(one) for one in dict.values(bench.state.over)}
-    assert 3 == len(bench.state.over)
+    assert (3, 1) == (len(bench.state.over), len(bench.state.timers.due))
     assert "u-1" in bench.state.over[work.task].dispatches[work.dispatch].noted

@@ -26,6 +26,8 @@ VALIDATOR = "validator"
 """The role of the gate that asks people; it votes on what is held and on nothing else."""
 HORIZON_MS = 15 * 60_000
 """How much later than its expiry a record may still be redelivered."""
+LOT_MS = 60_000
+"""Finished tasks are forgotten in lots of a minute: a timer for each would take half as much room as the rest."""
 NOT_READY_MS = 30_000
 """How long a crossing waits for gates where the catalog has none."""
 HOLD_GRACE_MS = 30_000
@@ -276,7 +278,8 @@ class State(msgspec.Struct):
     """
     Everything the router remembers of one partition; *live* and *early* by their offset, as text.
 
-    *aims* counts the tasks in hand by whom their roots ask for.
+    *aims* counts the tasks in hand by whom their roots ask for; *lots* names those that are over by when they are
+    forgotten.
     """
 
     read_to: int = 0
@@ -284,6 +287,7 @@ class State(msgspec.Struct):
     early: dict[str, list[Verdict]] = {}
     tasks: dict[str, Task] = {}
     over: dict[str, Over] = {}
+    lots: dict[str, list[str]] = {}
     strays: dict[str, Known] = {}
     timers: Timers = msgspec.field(default_factory=Timers)
     alive: dict[str, int] = {}
@@ -296,6 +300,7 @@ class State(msgspec.Struct):
         self.live = Entries(self.live, Live)
         self.tasks = Entries(self.tasks, Task)
         self.over = Entries(self.over, Over)
+        self.lots = Entries(self.lots, list[str])
         self.strays = Entries(self.strays, Known)
 
 

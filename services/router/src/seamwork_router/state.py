@@ -6,7 +6,7 @@ Rule 2: what is finished leaves: a task that ended keeps its ids until nobody ca
 Rule 3: no payload is kept, only positions and digests.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, assert_never, get_args
 
 import msgspec
@@ -21,6 +21,7 @@ from seamwork_router.memory import (
     APPROVAL,
     HOLD_GRACE_MS,
     HORIZON_MS,
+    LOT_MS,
     NOT_READY_MS,
     Agreement,
     Dispatch,
@@ -40,7 +41,7 @@ from seamwork_router.memory import (
 )
 from seamwork_router.timers import (
     live_timer,
-    over_timer,
+    lot_timer,
     stray_timer,
     task_timer,
     work_timer,
@@ -430,7 +431,7 @@ def _finish(state: State, event: ev.TaskOver) -> None:
     )
     pack(state.over, task.id)
     until = max([event.at + HORIZON_MS, *(known.until for known in task.ids.values())])
-    state.timers.arm(over_timer(task.id), until)
+    _let_go_at(state, task.id, until)
 
 
 def _wind_down(state: State, task: Task, event: ev.StopBegun | ev.StopEnded | ev.TaskEnding) -> None:
@@ -454,7 +455,15 @@ def _never_began(state: State, event: ev.TaskNeverBegan) -> None:
     state.timers.disarm(stray_timer(event.root))
     state.over[event.task] = Over(ids={event.root: root}, dispatches={}, drill=event.drill)
     pack(state.over, event.task)
-    state.timers.arm(over_timer(event.task), max(event.at + HORIZON_MS, root.until))
+    _let_go_at(state, event.task, max(event.at + HORIZON_MS, root.until))
+
+
+def _let_go_at(state: State, task: str, until: int) -> None:
+    """Forget a task that is over with the others of its lot, which it waits for."""
+    at = (until // LOT_MS + 1) * LOT_MS
+    lot = state.lots.setdefault(str(at), [])
+    lot.append(task)
+    state.timers.arm(lot_timer(str(at)), at)
 
 
 # ── Housekeeping ─────────────────────────────────────────────────────────────────────────
@@ -470,9 +479,10 @@ def _keep_house(state: State, event: Housekeeping) -> None:
         case ev.Forgotten():
             state.timers.disarm(event.timer)
             kind, _, name = event.timer.partition("|")
-            forgotten: dict[str, Any] = state.over if kind == "over" else state.strays
-            if name in forgotten:
-                del forgotten[name]  # noqa: RUF051  # `pop` would unpack and read it first
+            if kind == "stray":
+                state.strays.pop(name, None)
+            else:  # until version 3 a task that is over had a timer of its own
+                _forget(state, state.lots.pop(name, ()) if kind == "lot" else (name,))
         case ev.HealthTaken():
             state.alive = {
                 version_key(AgentRef(agent=one.agent, version=one.version)): one.alive
@@ -488,6 +498,12 @@ def _keep_house(state: State, event: Housekeeping) -> None:
             return
         case _:
             assert_never(event)
+
+
+def _forget(state: State, tasks: Iterable[str]) -> None:
+    for task in tasks:
+        if task in state.over:
+            del state.over[task]  # `pop` would unpack and read it first
 
 
 def _count_breaker(state: State, event: ev.BreakerCounted) -> None:

@@ -74,9 +74,9 @@ def task_timer(task: str) -> str:
     return f"task|{task}"
 
 
-def over_timer(task: str) -> str:
-    """Name the timer by which a finished task is forgotten."""
-    return f"over|{task}"
+def lot_timer(lot: str) -> str:
+    """Name the timer by which a lot of finished tasks is forgotten."""
+    return f"lot|{lot}"
 
 
 def stray_timer(own_key: str) -> str:
