@@ -28,9 +28,7 @@ def main() -> None:
     parser.add_argument(
         "--only", choices=PARTS, action="append", help="measure only this; the rest of the page stays"
     )
-    parser.add_argument(
-        "--crossings", type=int, help="after how many crossings memory was watched long enough"
-    )
+    parser.add_argument("--crossings", type=int, help="for how many crossings memory is watched")
     parser.add_argument("--into", type=Path, default=HERE, help="where results, plots and page go")
     parser.add_argument("--page", action="store_true", help="measure nothing: write the page again")
     told = parser.parse_args()

@@ -1,69 +1,113 @@
 """
-Watch what the services hold in memory while many crossings go through, and whether it grows with them.
+Watch what the services hold in memory while many crossings go through, and whether it levels off.
 
-The count is an argument (``--crossings``), because a million takes an hour and more; the page says how many it was.
-Held against each other are the thirds of the run after the first: caches fill up at the beginning, and that is no
-leak.
+What is over is remembered until nobody can send it again. So for a quarter of an hour and more nothing is
+forgotten, and whatever was watched for less cannot say that memory is flat: it says how much there was after how
+many crossings, and no more. Of what was watched after ``LEVEL_AFTER_S`` the second half is held against the first.
+
+``python -m benchmarks.memory MINUTES`` watches the default layout for as long as it takes to see that. The page
+takes it over where it is more than the short run had.
 """
 
+import argparse
 import asyncio
+import json
 import os
 import statistics
+import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+import structlog
 from benchmarks.governed import GovernedRoad, governed_road, payload_of
 from benchmarks.machine import ROOT, described
-from benchmarks.processes import broker_pid, service_pids, taken
+from benchmarks.processes import broker_pid, proportional_bytes, service_pids, taken
 from benchmarks.scale import BASE_BYTES, Scale
 from benchmarks.stages import ports_of, remembered
 
+from seamwork.platform.up import Layout
 from seamwork.testing.stage import staged
 
+DEFAULT: Layout = "together"
+LAYOUTS: tuple[Layout, ...] = (DEFAULT, "apart")
+ENDURANCE = Path(__file__).parent / "results" / "endurance.json"
+LEVEL_AFTER_S = 60 * (15 + 1 + 1 + 5)
+"""Redelivery, a task's deadline here, a result's minute beyond its stamp, and the lots in which gates forget."""
+_JUDGED_FOR_S = 240
 _POINTS = 120
-_MB = 1_000_000
+_OTHERS_SHARE = 4  # of the crossings; what another layout takes more shows in its first minute
+_STEP = 500  # tasks between two readings, where a time is set and no number
+_IN_FLIGHT = 48
 _QUIET_WITHIN_S = 60
 
 
 async def memory(folder: Path, scale: Scale) -> dict[str, Any]:
-    """Carry the crossings through, and return what each process held meanwhile."""
+    """Carry the crossings through each layout, and return what its processes held meanwhile."""
     load_before = os.getloadavg()[0]
-    tasks = scale.crossings // 2
+    tasks = {
+        layout: scale.crossings // 2 // (1 if layout == DEFAULT else _OTHERS_SHARE) for layout in LAYOUTS
+    }
+    layouts = {
+        layout: await watched(folder / layout, layout, _points(number), scale.in_flight)
+        for layout, number in tasks.items()
+    }
+    return {**described(load_before), "scale": scale.name, "layouts": layouts}
+
+
+async def watched(folder: Path, layout: Layout, steps: Iterable[int], in_flight: int) -> dict[str, Any]:
+    """Carry *steps* of tasks through a platform, and return what its processes held after each."""
     async with (
-        staged(folder / "memory") as stage,
+        staged(folder, layout=layout) as stage,
         governed_road(stage, payload_of(BASE_BYTES), ROOT) as (road, _),
     ):
         services = service_pids(stage)
         pids = services | {"kafka": broker_pid(stage.door.home.root)}
         began = time.monotonic()
         series: list[dict[str, Any]] = []
-        for point in range(_POINTS):
-            upto = tasks * (point + 1) // _POINTS
-            await _carry(road, upto - tasks * point // _POINTS, scale.in_flight)
+        tasks = 0
+        for step in steps:
+            await _carry(road, step, in_flight)
+            tasks += step
             held = {name: taken(pid).resident_bytes for name, pid in pids.items()}
-            series.append({"crossings": 2 * upto, "s": round(time.monotonic() - began, 1), "bytes": held})
-        took_s = time.monotonic() - began
+            series.append({"crossings": 2 * tasks, "s": round(time.monotonic() - began, 1), "bytes": held})
+        proportional = {name: proportional_bytes(pid) for name, pid in services.items()}
         after = await _remembered(ports_of(stage))
     return {
-        **described(load_before),
-        "scale": scale.name,
         "crossings": 2 * tasks,
-        "took_s": round(took_s, 1),
+        "took_s": series[-1]["s"],
         "services": sorted(services),
         "series": series,
         "all_services_bytes": sum(series[-1]["bytes"][name] for name in services),
+        "proportional_bytes": proportional,
         "grown_bytes": grown(series, sorted(services)),
         "remembered": after,
     }
 
 
-def grown(series: Sequence[dict[str, Any]], services: Sequence[str]) -> int:
-    """Return by how much the last third's median lies over that of the third before it."""
-    totals: list[int] = [sum(point["bytes"][name] for name in services) for point in series]
-    third = len(totals) // 3
-    return int(statistics.median(totals[-third:]) - statistics.median(totals[third : 2 * third]))
+def grown(series: Sequence[dict[str, Any]], services: Sequence[str]) -> int | None:
+    """
+    Return by how much the median of the second half of what was watched late lies over that of the first.
+
+    Null where it was not watched for long enough to say.
+    """
+    late = [point for point in series if point["s"] >= LEVEL_AFTER_S]
+    if not late or late[-1]["s"] - LEVEL_AFTER_S < _JUDGED_FOR_S:
+        return None
+    totals: list[int] = [sum(point["bytes"][name] for name in services) for point in late]
+    half = len(totals) // 2
+    return int(statistics.median(totals[-half:]) - statistics.median(totals[:half]))
+
+
+def _points(tasks: int) -> list[int]:
+    return [tasks * (point + 1) // _POINTS - tasks * point // _POINTS for point in range(_POINTS)]
+
+
+def _steps_for(seconds: float) -> Iterator[int]:
+    until = time.monotonic() + seconds
+    while time.monotonic() < until:
+        yield _STEP
 
 
 async def _carry(road: GovernedRoad, tasks: int, in_flight: int) -> None:
@@ -86,3 +130,22 @@ async def _remembered(ports: dict[str, int]) -> dict[str, float]:
         if held.get("tasks", 0.0) == 0 or time.monotonic() > deadline:
             return held
         await asyncio.sleep(1)
+
+
+def main() -> None:
+    """Watch one layout for a time, and keep what was seen for the page."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.memory", description=__doc__)
+    parser.add_argument("minutes", type=float, help="for how long")
+    told = parser.parse_args()
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(30))
+    load_before = os.getloadavg()[0]
+    with tempfile.TemporaryDirectory(prefix="seamwork-bench-") as folder:
+        steps = _steps_for(60 * told.minutes)
+        found = asyncio.run(watched(Path(folder) / DEFAULT, DEFAULT, steps, _IN_FLIGHT))
+    found = {**described(load_before), **found}
+    ENDURANCE.write_text(json.dumps(found) + "\n", encoding="utf-8")
+    print({name: found[name] for name in ("crossings", "took_s", "all_services_bytes", "grown_bytes")})
+
+
+if __name__ == "__main__":
+    main()

@@ -1,11 +1,13 @@
 """Write the page that people read from the figures that machines keep."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from benchmarks.goals import Goal, common_goals, goals, missed
+from benchmarks.goals import Goal, common_goals, goals, missed, watched_longest
+from benchmarks.memory import DEFAULT, ENDURANCE, LEVEL_AFTER_S
 from benchmarks.plots import plots
 
 PARTS = ("sides", "gates", "flat", "memory")
@@ -64,6 +66,13 @@ the work that is measured, as where every team writes policies for its own seams
 agent that has not answered. The band in the plot is the 20 % that are promised.
 """
 
+_MEMORY = """\
+Resident memory (a page that processes share counts for each), read while tasks go through. What is over is
+remembered until nobody can send it again, at the deadline of these tasks for up to {minutes} minutes. So memory
+grows for as long, and levels off at the tasks of that time; whether it is flat is judged by what was watched after
+that alone, and a run that was shorter does not say.
+"""
+
 _TAIL = """
 ## Measure again
 
@@ -106,10 +115,14 @@ def kept(results: Path) -> dict[str, Any]:
 
 
 def take_in(results: Path) -> None:
-    """Take over what `benchmarks.recovery` has measured: its file may change without this page being written."""
-    recovery = results / "recovery.json"
+    """Take over what programs of their own have measured: their files may change without the page being written."""
+    told = {}
+    recovery, endurance = results / "recovery.json", results / ENDURANCE.name
     if recovery.exists():
-        told = {"recovery": json.loads(recovery.read_text(encoding="utf-8"))["figures"]}
+        told["recovery"] = json.loads(recovery.read_text(encoding="utf-8"))["figures"]
+    if endurance.exists():
+        told["endurance"] = json.loads(endurance.read_text(encoding="utf-8"))
+    if told:
         (results / f"{_BESIDE}.json").write_text(json.dumps(told) + "\n", encoding="utf-8")
 
 
@@ -138,7 +151,11 @@ def page(found: Mapping[str, Any]) -> str:
     ]  # fmt: skip
     for name, layout in layouts.items():
         lines += ["", f"## Layout `{name}`", "", *_layout(layout, settings, cores)]
-    parts = {"gates": _gates, "flat": _flat, "memory": _memory}
+    parts: dict[str, Callable[[Mapping[str, Any]], list[str]]] = {
+        "gates": _gates,
+        "flat": _flat,
+        "memory": partial(_memory, found),
+    }
     titles = {
         "gates": "Each gate taken away, and the journals",
         "flat": "What size costs",
@@ -380,15 +397,48 @@ def _flat(found: Mapping[str, Any]) -> list[str]:
     ]  # fmt: skip
 
 
-def _memory(found: Mapping[str, Any]) -> list[str]:
+def _memory(found: Mapping[str, Any], part: Mapping[str, Any]) -> list[str]:
+    longest, lines = watched_longest(found), [_MEMORY.format(minutes=LEVEL_AFTER_S // 60)]
+    if "measured_at" in longest:
+        load, minutes = longest["machine"], longest["took_s"] / 60
+        measured = (
+            f"Measured {longest['measured_at']} at {longest['revision']}, load average {load['load_before']} "
+            f"before and {load['load_after']} after; `python -m benchmarks.memory {minutes:.0f}` measures it again."
+        )
+        lines += [f"Layout `{DEFAULT}` for {minutes:.0f} minutes:", "", *_watched(longest), "", measured, ""]
+    lines += [f"{_measured(part)}.", "", "![Memory over time](plots/memory.svg)"]
+    for name, layout in part["layouts"].items():
+        lines += ["", f"Layout `{name}`:", "", *_watched(layout)]
+    return lines
+
+
+def _watched(found: Mapping[str, Any]) -> list[str]:
+    series, services = found["series"], found["services"]
+    points = [series[(len(series) - 1) * quarter // 4] for quarter in range(5)]
     held = ", ".join(f"{count:.0f} {of}" for of, count in sorted(found["remembered"].items()))
-    grown = (
-        f"All services together {found['all_services_bytes'] / _MB:.0f} MB at the end; over the last third of the "
-        f"run {found['grown_bytes'] / _MB:+.1f} MB against the third before. When all tasks had ended the router's "
-        f"state held {held}: ids are remembered until the redelivery horizon, tasks are not."
-    )
-    return [
-        f"{_measured(found)}: {found['crossings']:,} crossings, a process for each service.",
-        "", "![Memory over time](plots/memory.svg)", "",
-        grown,
+    shared, more = sum(found.get("proportional_bytes", {}).values()), found["grown_bytes"]
+    says = [
+        f"what processes share counted once, {shared / _MB:.0f} MB at the end" if shared else "",
+        "not watched for long enough to say whether it is flat" if more is None
+        else f"after {LEVEL_AFTER_S // 60} minutes, the second half over the first: {more / _MB:+.1f} MB",
+        f"when all tasks had ended the router's state held {held}",
     ]  # fmt: skip
+    return [
+        _row("crossings", (f"{point['crossings']:,}" for point in points)),
+        "|---|" + "---:|" * len(points),
+        _row("after", (f"{point['s']:.0f} s" for point in points)),
+        _row("services, resident", (_total(point, services) for point in points)),
+        "", _sentence("; ".join(one for one in says if one)),
+    ]  # fmt: skip
+
+
+def _row(name: str, cells: Iterable[str]) -> str:
+    return f"| {name} | {' | '.join(cells)} |"
+
+
+def _total(point: Mapping[str, Any], services: list[str]) -> str:
+    return f"{sum(point['bytes'][name] for name in services) / _MB:.0f} MB"
+
+
+def _sentence(text: str) -> str:
+    return f"{text[0].upper()}{text[1:]}."

@@ -9,6 +9,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import matplotlib as mpl
+from benchmarks.goals import watched_longest
+from benchmarks.memory import DEFAULT
 from cycler import cycler
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
@@ -47,7 +49,7 @@ def plots(found: Mapping[str, Any]) -> dict[str, str]:
         if "flat" in found:
             made["flat.svg"] = _flat(found["flat"]["sizes"])
         if "memory" in found:
-            made["memory.svg"] = _memory(found["memory"])
+            made["memory.svg"] = _memory(found)
     return made
 
 
@@ -119,12 +121,16 @@ def _short(size: int) -> str:
 
 
 def _memory(found: Mapping[str, Any]) -> str:
-    figure, (axes,) = _figure()
-    crossings = [point["crossings"] for point in found["series"]]
-    for name in found["services"]:
-        axes.plot(crossings, [point["bytes"][name] / _MB for point in found["series"]], label=name)
-    axes.set_ylim(bottom=0)
-    axes.set_xlabel("crossings")
-    axes.set_ylabel("resident, MB")
-    axes.legend(ncols=2, fontsize=8)
+    layouts = found["memory"]["layouts"]
+    figure, each = _figure(len(layouts))
+    for axes, (name, one) in zip(each, layouts.items(), strict=True):
+        seen = watched_longest(found) if name == DEFAULT else one
+        series = seen["series"]
+        crossings = [point["crossings"] for point in series]
+        for service in one["services"]:
+            axes.plot(crossings, [point["bytes"][service] / _MB for point in series], label=service)
+        axes.set_ylim(bottom=0)
+        axes.set_xlabel(f"crossings, layout {name}")
+        axes.legend(ncols=1 + len(one["services"]) // 4, fontsize=7)
+    each[0].set_ylabel("resident, MB")
     return _svg(figure)

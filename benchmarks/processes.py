@@ -46,6 +46,13 @@ def taken(pid: int) -> Taken:
     )
 
 
+def proportional_bytes(pid: int) -> int:
+    """Return what a process holds, of what it shares with others its share: sums count nothing twice."""
+    rollup = (Path("/proc") / str(pid) / "smaps_rollup").read_text(encoding="utf-8")
+    (pss,) = (line.split()[1] for line in rollup.splitlines() if line.startswith("Pss:"))
+    return int(pss) * _KB
+
+
 def service_pids(stage: Stage) -> dict[str, int]:
     """Return the processes that hold the services, by name."""
     return {name: one.pid for name, one in stage.running.supervisor.processes.items() if one.pid}

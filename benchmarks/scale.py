@@ -36,7 +36,7 @@ class Scale:
         broker_partitions: The same on a broker.
         tunnel_rounds: Rounds of each of these.
         tunnel_tasks: Tasks a round.
-        crossings: After how many crossings memory was watched long enough.
+        crossings: For how many crossings memory is watched, in the default layout; in others for a share of them.
     """
 
     name: Name

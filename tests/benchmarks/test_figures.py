@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 from benchmarks import peers
-from benchmarks.goals import Goal, common_goals, goals
+from benchmarks.goals import Goal, common_goals, goals, watched_longest
 from benchmarks.load import open_loop, percentile_ms
-from benchmarks.memory import grown
+from benchmarks.memory import LAYOUTS, LEVEL_AFTER_S, grown
 from benchmarks.page import PARTS, kept, page
 from benchmarks.plots import plots
 from benchmarks.scale import SCALES
@@ -50,7 +50,7 @@ def test_the_same_figures_draw_the_same_plots_with_texts_that_are_texts(found: d
     """They are what lies in the folder by name, are well-formed, and stand on any background."""
     drawn = plots(found)
 
-    assert {"memory.svg": drawn["memory.svg"]} == plots({"memory": found["memory"]})
+    assert {"memory.svg": drawn["memory.svg"]} == plots({part: found[part] for part in ("memory", "beside")})
     assert set(drawn) == {path.name for path in (BENCHMARKS / "plots").iterdir()}
     for name, svg in drawn.items():
         ET.fromstring(svg)  # noqa: S314  # ours
@@ -170,13 +170,35 @@ def test_percentiles_are_of_the_nearest_rank() -> None:
     )
 
 
-def test_memory_that_fills_up_at_the_beginning_has_not_grown() -> None:
-    """The last third is held against the one before it."""
-    filled = [{"bytes": {"router": held, "kafka": 9}} for held in (10, 40, 70, 100, 100, 100, 100, 100, 100)]
-    leaking = [{"bytes": {"router": 10 * number}} for number in range(9)]
+def watched(each_bytes: list[int], begun_s: int = 0) -> list[dict[str, Any]]:
+    """Return what one service held, read once a minute."""
+    return [
+        {"crossings": number, "s": begun_s + 60 * number, "bytes": {"router": held, "kafka": 9}}
+        for number, held in enumerate(each_bytes)
+    ]
 
-    assert 0 == grown(filled, ["router"])
-    assert 30 == grown(leaking, ["router"])
+
+def test_memory_is_flat_or_not_only_once_something_may_be_forgotten() -> None:
+    """Whatever it did before; and where it was not watched for long enough after that, nobody can say."""
+    late = range(LEVEL_AFTER_S // 60, LEVEL_AFTER_S // 60 + 10)
+    filled = [min(number, late.start) for number in range(late.stop)]
+    leaking = list(range(late.stop))
+
+    assert 0 == grown(watched(filled), ["router"])
+    assert 5 == grown(watched(leaking), ["router"])
+    assert None is grown(watched(leaking[: late.start + 3]), ["router"])
+
+
+def test_the_longer_of_two_runs_is_held_against_the_goals(found: dict[str, Any]) -> None:
+    """What was watched by itself for a long time counts where it had more crossings; both are on the page."""
+    (layout, _) = LAYOUTS
+    short = found["memory"]["layouts"][layout]
+    longer = {**short, "crossings": 2_000_000, "all_services_bytes": 1, "grown_bytes": 2}
+
+    assert short is watched_longest({"memory": found["memory"]})
+    assert longer is watched_longest({"memory": found["memory"], "beside": {"endurance": longer}})
+    assert {} == watched_longest({})
+    assert set(LAYOUTS) == set(found["memory"]["layouts"])
 
 
 def test_every_scale_measures_five_rounds_but_the_one_that_measures_nothing() -> None:
