@@ -27,6 +27,10 @@ UV := $(or $(shell command -v uv 2>/dev/null),.tools/uv/bin/uv)
 # Trust what the machine trusts, so that a company's own certificate authority works.
 export UV_SYSTEM_CERTS ?= 1
 
+# Compiles what every process of a platform loads, once; else each of them does, where Python may write no bytecode.
+LOAD := from importlib.metadata import entry_points; import seamwork.agent, seamwork.cli.pages; \
+	[one.load() for one in entry_points(group="seamwork.services")]
+
 PARTS := $(sort $(patsubst %/pyproject.toml,%,$(wildcard libs/*/pyproject.toml services/*/pyproject.toml examples/*/pyproject.toml)))
 CODE := $(wildcard conftest.py libs tests benchmarks services/*/src examples/*/src)
 # One run of mypy each: the tests of six services share their file names.
@@ -57,6 +61,7 @@ setup: .venv/.complete ## Make the development environment, or bring it up to da
 	@$(BIN)/python -m seamwork.broker.java >/dev/null 2>&1 || { \
 		echo "No Java 17 or later here: bringing one into .venv ..."; \
 		$(UV) pip install --quiet --python $(BIN)/python --require-hashes -r requirements/jre.txt; }
+	@PYTHONDONTWRITEBYTECODE= $(BIN)/python -c '$(LOAD)'
 	@touch $@
 
 .tools/lint/.complete: requirements/lint.txt | $(UV)
