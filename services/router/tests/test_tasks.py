@@ -73,6 +73,20 @@ def test_a_transfer_hands_its_place_over(bench: Bench) -> None:
     assert "task-ended: task-complete" == bench.said[-1]
 
 
+def test_a_transfer_that_comes_again_is_answered_to_its_sender(bench: Bench) -> None:
+    """That its place is given away is its own affair; whoever waits for the work goes on waiting."""
+    first = bench.begin()
+    second = bench.delegate(first)
+    bench.delegate(second, "take-over", mode="transfer", target="backup")
+    bench.vote(
+        bench.child(second, "take-over", mode="transfer", target="backup", sent_at=5), "contract-validator"
+    )
+
+    told = [(notice.agent, notice.dispatch, notice.what) for notice in bench.notices]
+    assert "refused: repeat" == bench.said[-1]
+    assert [("reader", second.dispatch, "accepted")] * 2 == told
+
+
 def test_a_timeout_is_retried_with_backoff_then_falls_back(bench: Bench) -> None:
     """Three dispatches to the first agent, one second and two seconds apart, then the fallback."""
     crossing = bench.send("handoff", contract="transient")

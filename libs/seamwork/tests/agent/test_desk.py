@@ -336,6 +336,22 @@ async def test_word_of_a_plan_from_an_earlier_run_does_not_end_the_work(stage: S
     assert "read" == (await stage.router.next(Handoff)).record.step
 
 
+@pytest.mark.parametrize("own", [True, False], ids=["own", "somebody-else's"])
+async def test_word_that_a_place_was_given_away_ends_the_work_of_who_gave_it(
+    stage: Stage, *, own: bool
+) -> None:
+    """By an earlier run, before a crash; below a handoff that we wait for, somebody else may do so as well."""
+    work = await stage.router.dispatch("extractor", {"name": "mortar"})
+    parent = work.crossing if own else "another-crossing"
+    about = child_id(parent, "extractor", "take-over", 0)
+    await stage.router.tell("accepted", work, about, step="take-over", ordinal=0)
+    await stage.router.dispatch("extractor", {"name": "next"})
+    await stage.start(extractor())
+    first = await stage.router.next(Result)
+
+    assert {"licence": "licence of next" if own else "licence of mortar"} == body(first)
+
+
 async def test_only_finished_work_is_committed(stage: Stage) -> None:
     """The position stands before the first dispatch that is not over, whatever is over behind it."""
     router, agent = stage.router, extractor()

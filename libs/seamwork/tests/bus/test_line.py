@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import pytest
 from aiokafka import errors as kafka_errors
+from aiokafka.conn import AIOKafkaConnection
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -158,6 +159,17 @@ def test_a_line_that_the_broker_closed_tells_everybody_and_takes_no_more() -> No
             line.send(question())
 
     run(body)
+
+
+async def test_a_connection_that_was_closed_already_is_not_taken_over() -> None:
+    """The broker may be gone in the moment in which it was found: whoever asks tries again."""
+    connection = AIOKafkaConnection("127.0.0.1", 1)
+    connection.close()
+
+    with pytest.raises(kafka_errors.KafkaConnectionError, match="as soon as it was open") as error:
+        Line.over(connection, "me")
+
+    assert error.value.retriable
 
 
 async def test_silence_breaks_the_line() -> None:

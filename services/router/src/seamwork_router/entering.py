@@ -256,12 +256,17 @@ def _again(scene: Scene, known: Known) -> Iterator[ev.Event]:
 
 
 def _outcome(task: Task | None, facts: Facts, known: Known) -> Iterator[ev.Event]:
-    """Send what is recorded to who waits *now*: the sender may have got the work a second time since."""
+    """
+    Send what is recorded to who waits *now*: the sender may have got the work a second time since.
+
+    That a place was given away is told to whoever gave it, and to nobody else: who waits goes on waiting.
+    """
+    given_away = known.notice is not None and known.notice.what == "accepted"
     changes: dict[str, str | None] = {}
     errand = None if task is None else task.errands.get(facts.id)
     if facts.plan is not None and facts.source is not None:
         changes = {"version": facts.source.version, "dispatch": facts.dispatch}
-    if task is not None and errand is not None:
+    if task is not None and errand is not None and not given_away:
         waiting = waiting_for(task, errand)
         if waiting is not None:
             changes = {

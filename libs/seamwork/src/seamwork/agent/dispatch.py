@@ -27,7 +27,7 @@ from seamwork.agent.seats import Seat
 from seamwork.clock import Clock
 from seamwork.errors import MisconfiguredError
 from seamwork.grants.authority import united
-from seamwork.ids import answer_id, plan_id
+from seamwork.ids import answer_id, child_id, plan_id
 from seamwork.records.authority import Spent
 from seamwork.records.crossing import Outcome, Subtask
 from seamwork.records.inbox import Notice, Work
@@ -216,9 +216,15 @@ class Dispatch:
             self._settle(about, Returned("success", b""))
             self.how = "transferred"
             self._office.over(self, "transferred")
-        elif about not in self._children:
+        elif about not in self._children and self._is_own_handoff(notice):
             # A transfer that an earlier run of this function made, before a crash.
             self.end("accepted")
+
+    def _is_own_handoff(self, notice: Notice) -> bool:
+        """Say whether the notice is about a handoff that this dispatch's agent makes of this work."""
+        if notice.step is None or notice.ordinal is None:
+            return False
+        return notice.about == child_id(self.work.crossing, self.work.agent, notice.step, notice.ordinal)
 
     def _on_own_answer(self, notice: Notice, ordinal: int) -> None:
         if notice.what != "refused":

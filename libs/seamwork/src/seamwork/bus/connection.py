@@ -190,7 +190,7 @@ class Connection:
                 connection = await self._client._get_conn(node, group=lane)  # noqa: SLF001
                 if connection is None:
                     raise kafka_errors.NodeNotReadyError(f"broker {node} cannot be reached")
-                del self._client._conns[node, lane]  # noqa: SLF001  # it is ours now
+                self._client._conns.pop((node, lane), None)  # noqa: SLF001  # it is ours now
                 line = self._lines[node, lane] = Line.over(connection, self._client_id)
         return line
 

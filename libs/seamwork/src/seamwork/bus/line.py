@@ -51,12 +51,22 @@ class Line(asyncio.Protocol):
 
     @classmethod
     def over(cls, connection: AIOKafkaConnection, client_id: str) -> "Line":
-        """Take over the transport of a connection that is authenticated and has nothing under way."""
+        """
+        Take over the transport of a connection that is authenticated and has nothing under way.
+
+        Raises:
+            KafkaConnectionError: It was closed between its opening and now.
+        """
+        writer = connection._writer  # noqa: SLF001
+        if writer is None or writer.transport.is_closing():
+            raise kafka_errors.KafkaConnectionError(
+                "the connection to the broker was closed as soon as it was open"
+            )
         line = cls(client_id, connection._versions)  # noqa: SLF001  # aiokafka has no way to give it away
         connection._read_task.cancel()  # noqa: SLF001
         if connection._idle_handle is not None:  # noqa: SLF001
             connection._idle_handle.cancel()  # noqa: SLF001
-        line._stream = writer = connection._writer  # noqa: SLF001
+        line._stream = writer
         connection._reader = connection._writer = None  # noqa: SLF001  # it is not to be closed with this object
         writer.transport.set_protocol(line)
         line.connection_made(writer.transport)
