@@ -451,6 +451,11 @@ def agent_commits_early() -> Patch:
     return patch.object(FinishedPrefix, "committable", property(lambda self: self.position))
 
 
+def word_to_the_wrong_one() -> Patch:
+    """Tell whoever waits for work that its place was given away, when the transfer comes again."""
+    return patch.object(entering, "_gave_away", lambda _known: False)
+
+
 def precondition_ignored() -> Patch:
     """Let work go on before what its contract wants done first."""
     return _without("handoff", "precondition-unmet")
@@ -499,7 +504,7 @@ _DEFECTS = (
     audit_leaves_out, agent_commits_early, drill_taken_for_work, drill_not_told, breaker_set_in_vain,
     pause_ignored, taken_in_ignored, projection_not_cut, delivery_not_counted, consent_assumed,
     trimmed_before_the_audit, trimmed_too_far, begun_unread, effect_not_held,
-    precondition_ignored,
+    precondition_ignored, word_to_the_wrong_one,
 )  # fmt: skip
 MUTATIONS = tuple(
     Mutation(defect.__name__.replace("_", "-"), (defect.__doc__ or "").strip(), defect) for defect in _DEFECTS

@@ -261,12 +261,11 @@ def _outcome(task: Task | None, facts: Facts, known: Known) -> Iterator[ev.Event
 
     That a place was given away is told to whoever gave it, and to nobody else: who waits goes on waiting.
     """
-    given_away = known.notice is not None and known.notice.what == "accepted"
     changes: dict[str, str | None] = {}
     errand = None if task is None else task.errands.get(facts.id)
     if facts.plan is not None and facts.source is not None:
         changes = {"version": facts.source.version, "dispatch": facts.dispatch}
-    if task is not None and errand is not None and not given_away:
+    if task is not None and errand is not None and not _gave_away(known):
         waiting = waiting_for(task, errand)
         if waiting is not None:
             changes = {
@@ -284,6 +283,11 @@ def _outcome(task: Task | None, facts: Facts, known: Known) -> Iterator[ev.Event
             known=facts.own_key,
             trace_of=facts.position,
         )
+
+
+def _gave_away(known: Known) -> bool:
+    """Say whether what is known is word to whoever gave a place away."""
+    return known.notice is not None and known.notice.what == "accepted"
 
 
 def scene_of(place: Place, state: State, context: Context, live: Live) -> Scene:

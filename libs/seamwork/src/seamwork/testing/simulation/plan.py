@@ -16,8 +16,9 @@ Effect = Literal[
     "pause-sent",
 ]  # fmt: skip
 What = Literal[
-    "kill", "pause", "hush", "stall", "restart-broker", "rebalance", "clock", "document", "trim", "forge"
-]
+    "kill", "pause", "hush", "stall", "restart-broker", "rebalance", "clock", "document", "trim", "forge",
+    "echo",
+]  # fmt: skip
 
 SERVICES = ("contract-validator", "policy-engine", "cost-cap", "approval-workflow", "router", "audit-sink")
 AGENTS = ("planner", "worker", "helper")
@@ -55,7 +56,11 @@ class OpFault(msgspec.Struct, frozen=True, kw_only=True, tag="call", omit_defaul
 
 
 class TimedFault(msgspec.Struct, frozen=True, kw_only=True, tag="event", omit_defaults=True):
-    """Something happens to *whom* at *at_s*; *seconds* is how long, *ms* how wrong a clock is from then on."""
+    """
+    Something happens to *whom* at *at_s*.
+
+    *seconds* is how long; *ms* how wrong a clock is from then on, or which crossing it is that comes once more.
+    """
 
     at_s: float
     what: What
@@ -129,6 +134,7 @@ def plan_of(seed: int) -> Plan:
     faults += _by_hand(seed)
     faults += _tidied(seed)
     faults += _dozing(seed)
+    faults += _echoes(seed)
     return Plan(
         seed=seed,
         roots=(*roots, *_drills(seed)),
@@ -226,6 +232,15 @@ def _dozing(seed: int) -> list[OpFault]:
             seconds=round(dice.uniform(11.0, DOZE_S), 3),
         )
         for _ in range(dice.randint(1, 3))
+    ]
+
+
+def _echoes(seed: int) -> list[TimedFault]:
+    """Draw when crossings come once more, byte for byte, long after they were sent; mostly never."""
+    dice = dice_of("echoes", seed)
+    return [
+        TimedFault(at_s=round(dice.uniform(2.0, 40.0), 3), what="echo", ms=dice.randint(0, 999_999))
+        for _ in range(dice.randint(2, 10) if dice.random() < 0.3 else 0)  # noqa: PLR2004
     ]
 
 

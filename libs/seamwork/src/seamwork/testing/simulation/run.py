@@ -200,8 +200,8 @@ class History:
                 self._outside(town.change(one.whom))
             case "trim":
                 self._outside(self._trim(one.whom))
-            case "forge":
-                self._forge(one.whom)
+            case "forge" | "echo":
+                self._slip_in(one)
 
     def _outside(self, work: Any) -> None:
         self._loop.create_task(work, context=self._cluster.outside)
@@ -227,6 +227,23 @@ class History:
             except SeamworkError as error:
                 if "nothing was trimmed" in str(error):
                     self._checker.complain("I3", str(error))
+
+    def _slip_in(self, one: TimedFault) -> None:
+        if one.what == "forge":
+            self._forge(one.whom)
+        else:
+            self._echo(one.ms)
+
+    def _echo(self, number: int) -> None:
+        """Let the crossing with this *number*, of all that there are, come once more, by a patient client."""
+        lying = [at for at in self._checker.records if at.topic == "handoffs.v1"]
+        sent = [record for at in lying for record in self._checker.records[at]]
+        if not sent:
+            return
+        record = sent[number % len(sent)]
+        at = Partition(record.topic, record.partition)
+        self._cluster.counts.duplicates += 1
+        self._cluster.write(at, record.key, record.value, record.headers)
 
     def _forge(self, gate: str) -> None:
         """Let a gate vote on the next records before they are there, with a digest that none of them will have."""

@@ -25,7 +25,7 @@ class Runs:
         complain: Told of every violation.
         now_s: The simulated time.
         works: Which crossing each dispatch is of.
-        sent: Which dispatch sent a result, or a handoff that passes its work on, by the crossing's id.
+        sent: Which dispatches sent a result, or a handoff that passes their work on, by the crossing's id.
         over: Since when the word that a dispatch is over has lain in its inbox.
         begun: How many functions began.
     """
@@ -33,7 +33,7 @@ class Runs:
     complain: Complain
     now_s: Callable[[], float]
     works: dict[str, str] = field(default_factory=dict)
-    sent: dict[str, str] = field(default_factory=dict)
+    sent: dict[str, set[str]] = field(default_factory=dict)
     over: dict[str, float] = field(default_factory=dict)
     begun: int = 0
 
@@ -42,18 +42,23 @@ class Runs:
         said = envelope_of(raw)
         kind, stamp = said.get("type"), said.get("stamp")
         if stamp and (kind == "result" or (kind == "handoff" and said.get("mode") == "transfer")):
-            self.sent[said["id"]] = parsed(stamp["envelope"])["dispatch"]
+            self.sent.setdefault(said["id"], set()).add(parsed(stamp["envelope"])["dispatch"])
 
     def delivered(self, raw: RawRecord) -> None:
         """Take a record of an inbox."""
         said = envelope_of(raw)
         if said.get("type") == "work":
             self.works[said["dispatch"]] = said["crossing"]
-        if said.get("type") != "notice" or said["what"] == "refused" or not said.get("dispatch"):
+        if said.get("type") != "notice" or said["what"] == "refused":
             return
-        dispatch, about = said["dispatch"], said["about"]
-        if about == self.works.get(dispatch) or self.sent.get(about) == dispatch:
+        dispatch, about = said.get("dispatch"), said["about"]
+        senders = self.sent.get(about, set())
+        if dispatch is not None and (about == self.works.get(dispatch) or dispatch in senders):
             self.over.setdefault(dispatch, self.now_s())
+        elif said["what"] == "accepted" and senders:
+            self.complain(
+                "told", f"{said['agent']} was told for {dispatch} of {about}, which another one sent"
+            )
 
     def began(self, dispatch: str, instance: str) -> None:
         """Take note that a function begins."""
