@@ -6,10 +6,10 @@ from seamwork.bus.port import Log, LogGapError, Partition
 from seamwork.records.parties import Position
 from seamwork.records.wire import RawRecord
 
-MAX_BYTES = 16 * 1024 * 1024
+MAX_BYTES = 64 * 1024 * 1024
 """
-About 4,000 crossings of a kilobyte. What is dispatched was read a moment ago; who asks after minutes for what a
-result answers can wait for the broker. A process for each service has one of these for each.
+About 16,000 crossings of a kilobyte: as many as a flood leaves under way. What a result answers is asked for when
+it comes; with less at hand, a gate behind its load reads each of them from the broker, and falls further behind.
 """
 _RECORD, _HEADER = 300, 100  # bytes of objects around a record and around each of its headers
 
