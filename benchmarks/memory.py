@@ -136,12 +136,13 @@ def main() -> None:
     """Watch one layout for a time, and keep what was seen for the page."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.memory", description=__doc__)
     parser.add_argument("minutes", type=float, help="for how long")
+    parser.add_argument("--in-flight", type=int, default=_IN_FLIGHT, help="how many tasks at a time")
     told = parser.parse_args()
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(30))
     load_before = os.getloadavg()[0]
     with tempfile.TemporaryDirectory(prefix="seamwork-bench-") as folder:
         steps = _steps_for(60 * told.minutes)
-        found = asyncio.run(watched(Path(folder) / DEFAULT, DEFAULT, steps, _IN_FLIGHT))
+        found = asyncio.run(watched(Path(folder) / DEFAULT, DEFAULT, steps, told.in_flight))
     found = {**described(load_before), **found}
     ENDURANCE.write_text(json.dumps(found) + "\n", encoding="utf-8")
     print({name: found[name] for name in ("crossings", "took_s", "all_services_bytes", "grown_bytes")})

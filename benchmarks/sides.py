@@ -5,6 +5,7 @@ Each layout of the platform has a run of its own, with every contestant in it: w
 same broker within the same minutes.
 """
 
+import asyncio
 import json
 import os
 import statistics
@@ -41,6 +42,7 @@ PLAIN: dict[str, type[RawRoad | LibrdkafkaRoad | PortRoad]] = {
 }
 HOPS = tuple(f"hop_{policy}" for policy in POLICIES)
 GOVERNED = ("handed", "answered")
+_SETTLE_S = 0.5  # an answer is in our hands before its publisher has counted it
 OURS = "initiator and raw clients"
 
 
@@ -159,6 +161,7 @@ async def _rounds(
     tasks = 0
     rounds = scale.rounds if rounds is None else rounds
     for number in range(rounds):
+        await asyncio.sleep(_SETTLE_S)
         references.append(1000 * reference_s())
         begun = await spent(ports)
         latencies = await field.latencies(scale)

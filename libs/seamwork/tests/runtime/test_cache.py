@@ -1,7 +1,12 @@
-"""Records at hand are bounded by what they take of the memory, not by their bytes alone."""
+"""Records at hand are bounded by what they take of the memory; the others are read again, many in one go."""
 
 import sys
 
+from hypothesis import given
+from hypothesis import strategies as st
+
+from seamwork.bus.port import Partition
+from seamwork.records.parties import Position
 from seamwork.records.wire import RawRecord
 from seamwork.runtime.cache import RecordCache
 from seamwork.testing.clock import SettableClock
@@ -32,3 +37,75 @@ def test_what_is_kept_takes_no_more_than_it_may() -> None:
 
     assert MOST_BYTES > sum(map(taken, kept.values())) > MOST_BYTES / 2
     assert [(0, offset) for offset in range(200 - len(kept), 200)] == list(kept)
+
+
+class Shelves:
+    """A broker with some crossings, and what it was asked for."""
+
+    def __init__(self, records: int) -> None:
+        self.asked: list[str] = []
+        self.broker = SimBroker(SettableClock(), step=self._step)
+        self.broker.create_topic(TOPIC, 2)
+        for offset in range(records):
+            for number in range(2):
+                self.broker.write(Partition(TOPIC, number), b"t", f"{number}/{offset}".encode(), ())
+
+    async def _step(self, name: str) -> None:
+        self.asked.append(name)
+
+    def cache(self, max_bytes: int = MOST_BYTES) -> RecordCache:
+        """Return a cache with nothing in it."""
+        return RecordCache(SimLog(self.broker), TOPIC, max_bytes)
+
+    @property
+    def reads(self) -> int:
+        """How often records were read."""
+        return sum(name.startswith("read ") for name in self.asked)
+
+
+@given(st.sets(st.tuples(st.integers(-1, 3), st.integers(-2, 700)), max_size=80))
+async def test_what_is_not_at_hand_is_found_wherever_it_lies(wanted: set[tuple[int, int]]) -> None:
+    """Each position that exists comes back with its own record, and none that was made up."""
+    shelves = Shelves(600)
+    cache = shelves.cache(2_000)
+
+    found = await cache.find_all([Position(partition=number, offset=offset) for number, offset in wanted])
+
+    there = {(number, offset) for number, offset in wanted if number in (0, 1) and 0 <= offset < 600}
+    assert {(number, offset): f"{number}/{offset}".encode() for number, offset in there} == {
+        (position.partition, position.offset): raw.value for position, raw in found.items()
+    }
+
+
+async def test_what_lies_side_by_side_is_read_in_one_go() -> None:
+    """Who has fallen behind asks for five hundred, and not five hundred times."""
+    shelves = Shelves(600)
+    positions = [Position(partition=0, offset=3 * number) for number in range(170)]
+
+    found = await shelves.cache().find_all(positions)
+
+    assert len(positions) == len(found)
+    assert 2 == shelves.reads
+
+
+async def test_nothing_is_asked_for_what_is_at_hand() -> None:
+    """Neighbours of what was read are at hand as well."""
+    shelves = Shelves(40)
+    cache = shelves.cache()
+    await cache.find_all([Position(partition=0, offset=3), Position(partition=0, offset=9)])
+    shelves.asked.clear()
+
+    found = await cache.find(Position(partition=0, offset=5))
+
+    assert found is not None
+    assert b"0/5" == found.value
+    assert [] == shelves.asked
+
+
+async def test_what_lies_far_apart_is_not_read_across() -> None:
+    """Two crossings with a thousand records between them are two stretches."""
+    shelves = Shelves(600)
+
+    await shelves.cache().find_all([Position(partition=0, offset=at) for at in (1, 590)])
+
+    assert 2 == shelves.reads

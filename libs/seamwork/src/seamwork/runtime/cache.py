@@ -1,16 +1,19 @@
 """Keep the latest raw records of one topic at hand, and read the others again at their positions."""
 
 from collections import OrderedDict
+from collections.abc import Iterable, Iterator
 
 from seamwork.bus.port import Log, LogGapError, Partition
 from seamwork.records.parties import Position
 from seamwork.records.wire import RawRecord
 
-MAX_BYTES = 64 * 1024 * 1024
+MAX_BYTES = 16 * 1024 * 1024
 """
-About 16,000 crossings of a kilobyte: as many as a flood leaves under way. What a result answers is asked for when
-it comes; with less at hand, a gate behind its load reads each of them from the broker, and falls further behind.
+About 4,000 crossings of a kilobyte. A flood leaves more under way: what a result answers is asked for when it
+comes, and a gate behind its load would fall further behind if it read each of them by itself (`find_all`).
 """
+_NEAR, _LONGEST = 16, 256
+"""Records: what lies closer is read in one go, of which one takes no more than about a page of the log."""
 _RECORD, _HEADER = 300, 100  # bytes of objects around a record and around each of its headers
 
 
@@ -65,20 +68,53 @@ class RecordCache:
 
     async def find(self, position: Position) -> RawRecord | None:
         """Return the record at *position*, or None where there is none: somebody else may have made it up."""
-        raw = self.get(position)
-        if raw is not None:
-            return raw
-        if not await self._exists(position):
-            return None
-        return await self.fetch(position)
+        return (await self.find_all((position,))).get(position)
 
-    async def _exists(self, position: Position) -> bool:
-        count = await self._log.partitions_of(self.topic)
-        if count is None or not 0 <= position.partition < count:
-            return False
-        at = Partition(self.topic, position.partition)
-        start = (await self._log.start_offsets([at]))[at]
-        return start <= position.offset < (await self._log.end_offsets([at]))[at]
+    async def find_all(self, positions: Iterable[Position]) -> dict[Position, RawRecord]:
+        """
+        Return the records at *positions*, those that exist.
+
+        What is not at hand is read in stretches: who has fallen behind asks for many that lie side by side.
+        """
+        found: dict[Position, RawRecord] = {}
+        missing: dict[int, set[int]] = {}
+        for position in positions:
+            raw = self.get(position)
+            if raw is None:
+                missing.setdefault(position.partition, set()).add(position.offset)
+            else:
+                found[position] = raw
+        if missing:
+            found.update([(raw.position, raw) for raw in await self._read(missing)])
+        return found
+
+    async def _read(self, missing: dict[int, set[int]]) -> list[RawRecord]:
+        count = await self._log.partitions_of(self.topic) or 0
+        wanted = {Partition(self.topic, number): of for number, of in missing.items() if 0 <= number < count}
+        if not wanted:
+            return []
+        starts = await self._log.start_offsets(list(wanted))
+        ends = await self._log.end_offsets(list(wanted))
+        found: list[RawRecord] = []
+        for at, offsets in wanted.items():
+            for stretch in _stretches(sorted(one for one in offsets if starts[at] <= one < ends[at])):
+                for raw in await self._log.read(at, stretch[0], stretch[-1] + 1):
+                    self.put(raw)  # its neighbours too: they are asked for next
+                    if raw.offset in offsets:
+                        found.append(raw)
+        return found
+
+
+def _stretches(offsets: Iterable[int]) -> Iterator[list[int]]:
+    """Cut ascending *offsets* where reading on would read much that nobody asked for."""
+    stretch: list[int] = []
+    for offset in offsets:
+        if stretch and (offset - stretch[-1] > _NEAR or offset - stretch[0] >= _LONGEST):
+            yield stretch
+            stretch = []
+        stretch.append(offset)
+    if stretch:
+        yield stretch
 
 
 async def read_one(log: Log, topic: str, position: Position) -> RawRecord:

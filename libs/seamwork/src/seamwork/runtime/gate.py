@@ -141,8 +141,7 @@ class Gate:
         batch: list[Outgoing] = []
         told: list[Envelope | None] = []
         kinds: list[tuple[str, str]] = []
-        for raw in records:
-            given = await self._given(raw, context)
+        for raw, given in zip(records, await self._given(records, context), strict=True):
             kinds.append((raw.topic, kind_of(given)))
             trace = cause_trace(given.decision if isinstance(given, WithCrossing) else given)
             for output in self.spec.decide(given, context):
@@ -166,16 +165,24 @@ class Gate:
         now = self._clock.now_ms()
         self._metrics.observe("seamwork_input_age_seconds", max(0, now - records[0].appended_at) / 1000)
 
-    async def _given(self, raw: RawRecord, context: Context) -> Input:
-        received = read(raw, self._platform)
-        if self.spec.needs_crossing is None or not isinstance(received, Received):
-            return received
-        position = self.spec.needs_crossing(received)
-        crossing = None if position is None else await self._crossings.find(position)
-        if crossing is None:
-            return received
-        found = read(crossing, self._platform)
-        return WithCrossing(received, found, await self._behind(found, context))
+    async def _given(self, records: Sequence[RawRecord], context: Context) -> list[Input]:
+        """Read the records, and put beside each the crossing that the gate wants to see with it."""
+        given: list[Input] = [read(raw, self._platform) for raw in records]
+        needs = self.spec.needs_crossing
+        if needs is None:
+            return given
+        needed = {
+            number: position
+            for number, one in enumerate(given)
+            if isinstance(one, Received) and (position := needs(one)) is not None
+        }
+        crossings = await self._crossings.find_all(needed.values())
+        for number, position in needed.items():
+            one, crossing = given[number], crossings.get(position)
+            if crossing is not None and isinstance(one, Received):
+                found = read(crossing, self._platform)
+                given[number] = WithCrossing(one, found, await self._behind(found, context))
+        return given
 
     async def _behind(
         self, crossing: Received[AnyEnvelope] | Malformed, context: Context

@@ -393,12 +393,9 @@ class Owned:
         if self._health is not None:
             given.append(Given(input=self._health, taken=_taken_body(self._health)))
         # The whole batch first: while a crossing is read again, more records come into the buffers.
-        for at, raw in tuple(self._records()):
-            one = self._read(at, raw)
-            given.append(one)
-            if (position := self._needed(one.input)) is not None:
-                await self._bring(one, position)
-        return given
+        read_now = [self._read(at, raw) for at, raw in self._records()]
+        await self._bring(read_now)
+        return given + read_now
 
     def _records(self) -> Iterable[tuple[Partition, RawRecord]]:
         # A share for each partition that has something, so that a busy topic starves no other; within a partition
@@ -421,12 +418,17 @@ class Owned:
         needs = self.spec.needs_crossing
         return needs(given) if needs is not None and isinstance(given, Received) else None
 
-    async def _bring(self, one: Given, position: Position) -> None:
-        """Put the crossing at *position* beside a record, if there is one."""
-        crossing = await self._around.crossings.find(position)
-        if crossing is not None and isinstance(one.input, Received):
-            one.input = WithCrossing(one.input, read(crossing, self._around.platform))
-            one.taken = msgspec.structs.replace(one.taken, crossing=position)
+    async def _bring(self, given: Sequence[Given]) -> None:
+        """Put beside each record the crossing that the core wants to see with it, if there is one."""
+        needed = [(one, position) for one in given if (position := self._needed(one.input)) is not None]
+        if not needed:
+            return
+        crossings = await self._around.crossings.find_all([position for _, position in needed])
+        for one, position in needed:
+            crossing = crossings.get(position)
+            if crossing is not None and isinstance(one.input, Received):
+                one.input = WithCrossing(one.input, read(crossing, self._around.platform))
+                one.taken = msgspec.structs.replace(one.taken, crossing=position)
 
     async def _begin_tick(self, now: int) -> None:
         if self._tick_ends is not None:
@@ -554,6 +556,10 @@ class Owned:
         if commit.outputs:
             place = self.journal.place
             stem = f"{place.journal_topic}/{place.number}/{commit.epoch}/{commit.seq}"
+            carried = [emitted.forward for emitted in commit.outputs if emitted.forward is not None]
+            await self._around.crossings.find_all(
+                carried
+            )  # all that is not at hand, before one asks for each
             batch = [
                 await self._around.composer.compose(emitted, f"{stem}/{index}", record)
                 for index, (emitted, record) in enumerate(zip(commit.outputs, records, strict=True))
