@@ -1,6 +1,7 @@
 """Records at hand are bounded by what they take of the memory; the others are read again, many in one go."""
 
 import sys
+from collections.abc import Iterable
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -63,42 +64,45 @@ class Shelves:
         return sum(name.startswith("read ") for name in self.asked)
 
 
-@given(st.sets(st.tuples(st.integers(-1, 3), st.integers(-2, 700)), max_size=80))
-async def test_what_is_not_at_hand_is_found_wherever_it_lies(wanted: set[tuple[int, int]]) -> None:
+async def found(cache: RecordCache, positions: Iterable[Position]) -> dict[Position, bytes | None]:
+    """Ask for one after the other, and return what there was."""
+    wanted = list(positions)
+    along = cache.along(wanted)
+    answers = {position: await along.next() for position in wanted}
+    return {position: raw.value for position, raw in answers.items() if raw is not None}
+
+
+@given(st.lists(st.tuples(st.integers(-1, 3), st.integers(-2, 700)), max_size=80))
+async def test_what_is_not_at_hand_is_found_wherever_it_lies(wanted: list[tuple[int, int]]) -> None:
     """Each position that exists comes back with its own record, and none that was made up."""
-    shelves = Shelves(600)
-    cache = shelves.cache(2_000)
+    there = [(number, offset) for number, offset in wanted if number in (0, 1) and 0 <= offset < 600]
 
-    found = await cache.find_all([Position(partition=number, offset=offset) for number, offset in wanted])
+    got = await found(Shelves(600).cache(2_000), (at(number, offset) for number, offset in wanted))
 
-    there = {(number, offset) for number, offset in wanted if number in (0, 1) and 0 <= offset < 600}
-    assert {(number, offset): f"{number}/{offset}".encode() for number, offset in there} == {
-        (position.partition, position.offset): raw.value for position, raw in found.items()
-    }
+    assert {at(number, offset): f"{number}/{offset}".encode() for number, offset in there} == got
 
 
 async def test_what_lies_side_by_side_is_read_in_one_go() -> None:
-    """Who has fallen behind asks for five hundred, and not five hundred times."""
+    """Who has fallen behind asks for a hundred and seventy, and not as often."""
     shelves = Shelves(600)
-    positions = [Position(partition=0, offset=3 * number) for number in range(170)]
 
-    found = await shelves.cache().find_all(positions)
+    got = await found(shelves.cache(), (at(0, 3 * number) for number in range(170)))
 
-    assert len(positions) == len(found)
-    assert 2 == shelves.reads
+    assert 170 == len(got)
+    assert 8 == shelves.reads
 
 
 async def test_nothing_is_asked_for_what_is_at_hand() -> None:
     """Neighbours of what was read are at hand as well."""
     shelves = Shelves(40)
     cache = shelves.cache()
-    await cache.find_all([Position(partition=0, offset=3), Position(partition=0, offset=9)])
+    await found(cache, (at(0, 3), at(0, 9)))
     shelves.asked.clear()
 
-    found = await cache.find(Position(partition=0, offset=5))
+    raw = await cache.find(at(0, 5))
 
-    assert found is not None
-    assert b"0/5" == found.value
+    assert raw is not None
+    assert b"0/5" == raw.value
     assert [] == shelves.asked
 
 
@@ -106,6 +110,24 @@ async def test_what_lies_far_apart_is_not_read_across() -> None:
     """Two crossings with a thousand records between them are two stretches."""
     shelves = Shelves(600)
 
-    await shelves.cache().find_all([Position(partition=0, offset=at) for at in (1, 590)])
+    await found(shelves.cache(), (at(0, 1), at(0, 590)))
 
     assert 2 == shelves.reads
+
+
+async def test_large_payloads_do_not_pile_up() -> None:
+    """No more is read ahead than half of what may be kept, and a stretch."""
+    shelves = Shelves(0)
+    for _ in range(300):
+        shelves.broker.write(Partition(TOPIC, 0), b"t", bytes(10_000), ())
+    cache = shelves.cache(200_000)
+
+    ahead = await cache.read_ahead([at(0, offset) for offset in range(300)])
+
+    assert 64 == len(ahead)
+    assert 300 == len(await found(cache, (at(0, offset) for offset in range(300))))
+
+
+def at(partition: int, offset: int) -> Position:
+    """Name a place."""
+    return Position(partition=partition, offset=offset)

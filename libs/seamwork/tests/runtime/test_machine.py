@@ -205,6 +205,10 @@ def wordy(timers: Sequence[str] = ()) -> Decider[Log, Input, Seen, Context]:
     return Decider("router", Log, decide, evolve, lambda _event: (), Seen, Log, timer=due)
 
 
+LARGE = bytes(900_000)
+HELD = 10
+"""So many large payloads are what a batch may hold, and the one that it ends with."""
+
 SMALL = 4_000
 """What a commit of these tests holds."""
 
@@ -405,6 +409,38 @@ async def test_records_may_come_in_while_a_crossing_is_read_again(bench: Bench) 
     assert 3 == len(written)
 
 
+async def test_large_crossings_are_held_a_few_at_a_time(bench: Bench) -> None:
+    """What decisions speak of may be large: a batch takes as much as it may hold, and the next one the rest."""
+
+    def needs(received: Received[AnyEnvelope]) -> Position | None:
+        record = received.record
+        return record.subject.position if isinstance(record, JudgeAgain) and record.subject else None
+
+    for number in range(40):
+        bench.write(envelope("handoff"), payload=LARGE)
+        bench.write(envelope("judge-again", subject=f"0/{number}#2"), DECISIONS)
+    spec = MachineSpec(decider=witness(), lead=DECISIONS, needs_crossing=needs)
+    async with bench.running(spec) as machine:
+        await bench.until(lambda: 40 == len(bench.inputs()))
+        assert 40 * ["with-crossing"] == machine.owned[0].journal.state.seen
+
+    assert max(len(commit.inputs) for commit in bench.commits()) <= HELD
+
+
+async def test_a_buffer_is_full_when_its_payloads_are_large(bench: Bench) -> None:
+    """Not only after five hundred records: a flood of large ones waits in the log."""
+    place = Partition(HANDOFFS, 0)
+    async with bench.running(MachineSpec(decider=witness())) as machine:
+        (owned,) = machine.owned.values()
+        owned.stop()
+        wanted = []
+        for _ in range(5):
+            owned.offer(place, [bench.write(envelope("handoff"), payload=LARGE)])
+            wanted.append(place in dict(owned.wants()))
+
+    assert [True, True, False, False, False] == wanted
+
+
 async def test_health_reaches_every_partition(bench: Bench) -> None:
     """Also one that is restored later."""
     spec = MachineSpec(decider=witness())
@@ -455,6 +491,26 @@ async def test_a_crossing_is_carried_on_unchanged_and_signed(bench: Bench) -> No
     assert b"[]" == headers["sw_children"]
     assert b"journal.router.v1/0/0/1/0" == headers["sw_src"]
     assert "payload" not in str(bench.commits()[0].outputs[0].payload)
+
+
+async def test_large_outputs_are_published_a_few_at_a_time(bench: Bench) -> None:
+    """One commit, several publishes, each output once and in its order."""
+    bench.broker.create_topic("inbox.extractor.v1")
+    asked: list[str] = []
+
+    async def step(name: str) -> None:
+        asked.append(name)
+
+    for _ in range(40):
+        bench.write(envelope("handoff"), payload=LARGE)
+    bench.broker.step = step
+    place = Partition("inbox.extractor.v1", 0)
+    async with bench.running(MachineSpec(decider=witness(forwards))):
+        await bench.until(lambda: 40 <= len(bench.broker.records(place)))
+
+    sources = [dict(raw.headers)["sw_src"] for raw in bench.broker.records(place)]
+    assert [f"journal.router.v1/0/0/1/{index}".encode() for index in range(40)] == sources
+    assert 40 // HELD == asked.count("publish")
 
 
 async def test_a_dead_letter_keeps_bytes_headers_and_provenance(bench: Bench) -> None:

@@ -1,7 +1,7 @@
 """Keep the latest raw records of one topic at hand, and read the others again at their positions."""
 
 from collections import OrderedDict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 from seamwork.bus.port import Log, LogGapError, Partition
 from seamwork.records.parties import Position
@@ -10,10 +10,10 @@ from seamwork.records.wire import RawRecord
 MAX_BYTES = 16 * 1024 * 1024
 """
 About 4,000 crossings of a kilobyte. A flood leaves more under way: what a result answers is asked for when it
-comes, and a gate behind its load would fall further behind if it read each of them by itself (`find_all`).
+comes, and a gate behind its load would fall further behind if it read each of them by itself (`RecordCache.along`).
 """
-_NEAR, _LONGEST = 16, 256
-"""Records: what lies closer is read in one go, of which one takes no more than about a page of the log."""
+_NEAR, _LONGEST = 8, 64
+"""Records: what lies closer is read in one go, and not more than may be held where all of them are large."""
 _RECORD, _HEADER = 300, 100  # bytes of objects around a record and around each of its headers
 
 
@@ -68,41 +68,64 @@ class RecordCache:
 
     async def find(self, position: Position) -> RawRecord | None:
         """Return the record at *position*, or None where there is none: somebody else may have made it up."""
-        return (await self.find_all((position,))).get(position)
+        return self.get(position) or (await self.read_ahead((position,)))[position]
 
-    async def find_all(self, positions: Iterable[Position]) -> dict[Position, RawRecord]:
+    def along(self, positions: Iterable[Position]) -> "Along":
+        """Return the records at *positions* one after the other, reading ahead."""
+        return Along(self, positions)
+
+    async def read_ahead(self, positions: Sequence[Position]) -> dict[Position, RawRecord | None]:
         """
-        Return the records at *positions*, those that exist.
+        Read what is not at hand of *positions*, the first of them at least; where there is none it is None.
 
-        What is not at hand is read in stretches: who has fallen behind asks for many that lie side by side.
+        Who has fallen behind asks for many that lie side by side, so they are read in stretches: as much as half of
+        what may be kept, lest large payloads pile up.
         """
-        found: dict[Position, RawRecord] = {}
-        missing: dict[int, set[int]] = {}
-        for position in positions:
-            raw = self.get(position)
-            if raw is None:
-                missing.setdefault(position.partition, set()).add(position.offset)
-            else:
-                found[position] = raw
-        if missing:
-            found.update([(raw.position, raw) for raw in await self._read(missing)])
-        return found
-
-    async def _read(self, missing: dict[int, set[int]]) -> list[RawRecord]:
+        missing = [position for position in positions if self.get(position) is None]
         count = await self._log.partitions_of(self.topic) or 0
-        wanted = {Partition(self.topic, number): of for number, of in missing.items() if 0 <= number < count}
-        if not wanted:
-            return []
-        starts = await self._log.start_offsets(list(wanted))
-        ends = await self._log.end_offsets(list(wanted))
-        found: list[RawRecord] = []
-        for at, offsets in wanted.items():
-            for stretch in _stretches(sorted(one for one in offsets if starts[at] <= one < ends[at])):
-                for raw in await self._log.read(at, stretch[0], stretch[-1] + 1):
+        asked = {Partition(self.topic, one.partition): None for one in missing if 0 <= one.partition < count}
+        starts = await self._log.start_offsets(list(asked)) if asked else {}
+        ends = await self._log.end_offsets(list(asked)) if asked else {}
+        ahead: dict[Position, RawRecord | None] = {}
+        there: dict[Partition, set[int]] = {}
+        for position in missing:
+            at = Partition(self.topic, position.partition)
+            if starts.get(at, 0) <= position.offset < ends.get(at, 0):
+                there.setdefault(at, set()).add(position.offset)
+            else:
+                ahead[position] = None
+        room = self._max_bytes // 2
+        for at, offsets in there.items():
+            for stretch in _stretches(sorted(offsets)):
+                for raw in await self._log.read(at, stretch[0], stretch[-1] + 1) if room > 0 else ():
                     self.put(raw)  # its neighbours too: they are asked for next
+                    room -= _size(raw)
                     if raw.offset in offsets:
-                        found.append(raw)
-        return found
+                        ahead[raw.position] = raw
+        first = positions[0]
+        if first not in ahead:
+            ahead[first] = await self.fetch(first)
+        return ahead
+
+
+class Along:
+    """The records at some positions, in their order. Made by `RecordCache.along`."""
+
+    def __init__(self, cache: RecordCache, positions: Iterable[Position]) -> None:
+        self._cache = cache
+        self._left = list(reversed(list(positions)))
+        self._ahead: dict[Position, RawRecord | None] = {}
+
+    async def next(self) -> RawRecord | None:
+        """Return the next one, or None where there is none at its position."""
+        position = self._left[-1]
+        raw = self._cache.get(position)
+        if raw is None:
+            if position not in self._ahead:
+                self._ahead = await self._cache.read_ahead(self._left[::-1])
+            raw = self._ahead[position]
+        self._left.pop()
+        return raw
 
 
 def _stretches(offsets: Iterable[int]) -> Iterator[list[int]]:

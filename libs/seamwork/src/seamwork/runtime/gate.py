@@ -20,6 +20,7 @@ from seamwork.decider import Input, WithCrossing, kind_of
 from seamwork.errors import MisconfiguredError, OutcomeUnknownError
 from seamwork.records.base import Envelope
 from seamwork.records.envelope import AnyEnvelope
+from seamwork.records.parties import Position
 from seamwork.records.wire import Malformed, Outgoing, RawRecord, Received, read
 from seamwork.runtime.cache import RecordCache
 from seamwork.runtime.machine import Following, Identity
@@ -141,7 +142,13 @@ class Gate:
         batch: list[Outgoing] = []
         told: list[Envelope | None] = []
         kinds: list[tuple[str, str]] = []
-        for raw, given in zip(records, await self._given(records, context), strict=True):
+        received = [read(raw, self._platform) for raw in records]
+        needed = [self._needed(one) for one in received]
+        crossings = self._crossings.along(position for position in needed if position is not None)
+        for raw, one, position in zip(records, received, needed, strict=True):
+            given: Input = one
+            if isinstance(one, Received) and position is not None:
+                given = await self._beside(one, await crossings.next(), context)
             kinds.append((raw.topic, kind_of(given)))
             trace = cause_trace(given.decision if isinstance(given, WithCrossing) else given)
             for output in self.spec.decide(given, context):
@@ -165,24 +172,19 @@ class Gate:
         now = self._clock.now_ms()
         self._metrics.observe("seamwork_input_age_seconds", max(0, now - records[0].appended_at) / 1000)
 
-    async def _given(self, records: Sequence[RawRecord], context: Context) -> list[Input]:
-        """Read the records, and put beside each the crossing that the gate wants to see with it."""
-        given: list[Input] = [read(raw, self._platform) for raw in records]
+    def _needed(self, given: Input) -> Position | None:
+        """Name the crossing that the gate wants to see beside a record."""
         needs = self.spec.needs_crossing
-        if needs is None:
-            return given
-        needed = {
-            number: position
-            for number, one in enumerate(given)
-            if isinstance(one, Received) and (position := needs(one)) is not None
-        }
-        crossings = await self._crossings.find_all(needed.values())
-        for number, position in needed.items():
-            one, crossing = given[number], crossings.get(position)
-            if crossing is not None and isinstance(one, Received):
-                found = read(crossing, self._platform)
-                given[number] = WithCrossing(one, found, await self._behind(found, context))
-        return given
+        return needs(given) if needs is not None and isinstance(given, Received) else None
+
+    async def _beside(
+        self, received: Received[AnyEnvelope], crossing: RawRecord | None, context: Context
+    ) -> Input:
+        """Put the crossing that the gate wants to see with a record beside it, if there is one."""
+        if crossing is None:
+            return received
+        found = read(crossing, self._platform)
+        return WithCrossing(received, found, await self._behind(found, context))
 
     async def _behind(
         self, crossing: Received[AnyEnvelope] | Malformed, context: Context

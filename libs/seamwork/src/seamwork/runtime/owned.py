@@ -51,6 +51,10 @@ from seamwork.runtime.stamps import Stamps
 from seamwork.runtime.telling import tell
 
 SOFT_BYTES = 2 * 1024 * 1024  # a batch ends with the input that passes this; the record takes 7 MiB
+_MOST_HELD_BYTES = 8 * 1024 * 1024
+"""Of payloads in one batch: of those that came and are to be decided, and of those that go out with it."""
+_MOST_BUFFERED_BYTES = 2 * 1024 * 1024
+"""Of payloads that wait in one partition's buffer; a fetch brings half of it."""
 _TRIES = 5
 _PAUSE_S = 0.1
 _IDLE_S = 1.0
@@ -116,6 +120,7 @@ class Batch:
     outputs: list[Emitted] = field(default_factory=list)
     records: list[Envelope | None] = field(default_factory=list)
     size: int = 0
+    held: int = 0
     decide_s: float = 0.0
     pressing: bool = False
 
@@ -136,6 +141,7 @@ class Batch:
             and not self.pressing
             and len(self.given) < max_inputs
             and self.size <= SOFT_BYTES
+            and self.held <= _MOST_HELD_BYTES
             and all(one.source is not None for one in self.given)
         )
 
@@ -175,6 +181,7 @@ class Owned:
         self._stamps = Stamps(around.metrics, around.clock, around.crossings)
         self._feeds = feeds
         self._buffers: dict[Partition, deque[RawRecord]] = {}
+        self._buffered: dict[Partition, int] = {}
         self._positions = {_partition(name): at for name, at in journal.positions.items()}
         self._fetched: dict[Partition, int] = {}
         self._open: Batch | None = None
@@ -223,6 +230,7 @@ class Owned:
             position = self._positions.setdefault(at, starts.get(at, 0))
             self._fetched[at] = position
             self._buffers[at] = deque()
+            self._buffered[at] = 0
             if starts.get(at, 0):
                 self._logger.warning("reading-from-trimmed-start", topic=at.topic, position=position)
         if wanted:
@@ -232,7 +240,11 @@ class Owned:
     def wants(self) -> Iterable[tuple[Partition, int]]:
         """Say what to fetch next: all but the partitions whose buffers are full."""
         full = self.spec.max_batch
-        return ((at, position) for at, position in self._fetched.items() if len(self._buffers[at]) < full)
+        return (
+            (at, position)
+            for at, position in self._fetched.items()
+            if len(self._buffers[at]) < full and self._buffered[at] < _MOST_BUFFERED_BYTES
+        )
 
     def offer(self, at: Partition, records: Sequence[RawRecord]) -> None:
         """Take records that were fetched; those already here are passed over."""
@@ -244,6 +256,7 @@ class Owned:
             self._around.crossings.put(raw)
         self._stamps.taken(fresh)
         self._buffers[at].extend(fresh)
+        self._buffered[at] += sum(len(raw.value or b"") for raw in fresh)
         self._fetched[at] = fresh[-1].offset + 1
         self._wake.set()
 
@@ -394,8 +407,7 @@ class Owned:
             given.append(Given(input=self._health, taken=_taken_body(self._health)))
         # The whole batch first: while a crossing is read again, more records come into the buffers.
         read_now = [self._read(at, raw) for at, raw in self._records()]
-        await self._bring(read_now)
-        return given + read_now
+        return given + await self._bring(read_now)
 
     def _records(self) -> Iterable[tuple[Partition, RawRecord]]:
         # A share for each partition that has something, so that a busy topic starves no other; within a partition
@@ -418,17 +430,27 @@ class Owned:
         needs = self.spec.needs_crossing
         return needs(given) if needs is not None and isinstance(given, Received) else None
 
-    async def _bring(self, given: Sequence[Given]) -> None:
-        """Put beside each record the crossing that the core wants to see with it, if there is one."""
-        needed = [(one, position) for one in given if (position := self._needed(one.input)) is not None]
-        if not needed:
-            return
-        crossings = await self._around.crossings.find_all([position for _, position in needed])
-        for one, position in needed:
-            crossing = crossings.get(position)
+    async def _bring(self, given: list[Given]) -> list[Given]:
+        """
+        Put beside each record the crossing that the core wants to see with it, if there is one.
+
+        Returns as many as may be held at once: crossings may be large, and what is left comes with the next batch.
+        """
+        needed = {
+            number: position
+            for number, one in enumerate(given)
+            if (position := self._needed(one.input)) is not None
+        }
+        crossings, room = self._around.crossings.along(needed.values()), _MOST_HELD_BYTES
+        for number, position in needed.items():
+            if room <= 0:
+                return given[:number]
+            one, crossing = given[number], await crossings.next()
             if crossing is not None and isinstance(one.input, Received):
                 one.input = WithCrossing(one.input, read(crossing, self._around.platform))
                 one.taken = msgspec.structs.replace(one.taken, crossing=position)
+                room -= len(crossing.value or b"")
+        return given
 
     async def _begin_tick(self, now: int) -> None:
         if self._tick_ends is not None:
@@ -525,7 +547,11 @@ class Owned:
         batch.given.append(one)
         if one.source is not None:
             batch.positions[one.source] = one.taken.offset + 1
-            self._buffers[one.source].popleft()
+            taken = len(self._buffers[one.source].popleft().value or b"")
+            self._buffered[one.source] -= taken
+            batch.held += taken
+            if isinstance(one.input, WithCrossing):
+                batch.held += len(one.input.crossing.raw.value or b"")
         elif isinstance(one.taken.body, HealthChanged) and one.taken.body is self._health:
             self._health = None
 
@@ -556,20 +582,30 @@ class Owned:
         if commit.outputs:
             place = self.journal.place
             stem = f"{place.journal_topic}/{place.number}/{commit.epoch}/{commit.seq}"
-            carried = [emitted.forward for emitted in commit.outputs if emitted.forward is not None]
-            await self._around.crossings.find_all(
-                carried
-            )  # all that is not at hand, before one asks for each
-            batch = [
-                await self._around.composer.compose(emitted, f"{stem}/{index}", record)
-                for index, (emitted, record) in enumerate(zip(commit.outputs, records, strict=True))
-            ]
-            rejected = await self._confirmed(batch)
-            self._undeliverable += [self._cannot(commit, index, error) for index, error in rejected]
+            outputs = commit.outputs
+            crossings = self._around.crossings.along(
+                emitted.forward for emitted in outputs if emitted.forward is not None
+            )
+            batch: list[Outgoing] = []
+            held = 0
+            for index, (emitted, record) in enumerate(zip(outputs, records, strict=True)):
+                if emitted.forward is not None:
+                    await crossings.next()  # at hand now, or gone for good
+                outgoing = await self._around.composer.compose(emitted, f"{stem}/{index}", record)
+                batch.append(outgoing)
+                held += len(outgoing.value or b"")
+                if held > _MOST_HELD_BYTES or index == len(outputs) - 1:
+                    await self._publish_some(commit, index + 1 - len(batch), batch)
+                    batch, held = [], 0
             self._refuse_bouncing(commit)
         self._unmarked = commit.mark
         if not self._undeliverable:
             self.journal.published = commit.mark
+
+    async def _publish_some(self, commit: Commit, first: int, batch: list[Outgoing]) -> None:
+        """Publish a run of a commit's outputs, the one numbered *first* and what follows."""
+        rejected = await self._confirmed(batch)
+        self._undeliverable += [self._cannot(commit, first + index, error) for index, error in rejected]
 
     def _refuse_bouncing(self, commit: Commit) -> None:
         answered = any(isinstance(taken.body, Undeliverable) for taken in commit.inputs)
