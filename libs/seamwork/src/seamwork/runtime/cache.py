@@ -95,13 +95,16 @@ class RecordCache:
             else:
                 ahead[position] = None
         room = self._max_bytes // 2
-        for at, offsets in there.items():
-            for stretch in _stretches(sorted(offsets)):
-                for raw in await self._log.read(at, stretch[0], stretch[-1] + 1) if room > 0 else ():
-                    self.put(raw)  # its neighbours too: they are asked for next
-                    room -= _size(raw)
-                    if raw.offset in offsets:
-                        ahead[raw.position] = raw
+        for at, stretch in [
+            (at, one) for at, offsets in there.items() for one in _stretches(sorted(offsets))
+        ]:
+            if room <= 0:
+                break
+            for raw in await self._log.read(at, stretch[0], stretch[-1] + 1):
+                self.put(raw)  # its neighbours too: they are asked for next
+                room -= _size(raw)
+                if raw.offset in there[at]:
+                    ahead[raw.position] = raw
         first = positions[0]
         if first not in ahead:
             ahead[first] = await self.fetch(first)

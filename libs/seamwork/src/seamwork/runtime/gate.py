@@ -20,13 +20,12 @@ from seamwork.decider import Input, WithCrossing, kind_of
 from seamwork.errors import MisconfiguredError, OutcomeUnknownError
 from seamwork.records.base import Envelope
 from seamwork.records.envelope import AnyEnvelope
-from seamwork.records.parties import Position
 from seamwork.records.wire import Malformed, Outgoing, RawRecord, Received, read
 from seamwork.runtime.cache import RecordCache
 from seamwork.runtime.machine import Following, Identity
 from seamwork.runtime.metrics import Metrics
 from seamwork.runtime.outgoing import Composer, cause_trace
-from seamwork.runtime.spec import HANDOFFS, GateSpec
+from seamwork.runtime.spec import HANDOFFS, GateSpec, crossing_of
 from seamwork.runtime.stamps import Stamps
 from seamwork.runtime.telling import tell
 
@@ -143,7 +142,7 @@ class Gate:
         told: list[Envelope | None] = []
         kinds: list[tuple[str, str]] = []
         received = [read(raw, self._platform) for raw in records]
-        needed = [self._needed(one) for one in received]
+        needed = [crossing_of(self.spec.needs_crossing, one) for one in received]
         crossings = self._crossings.along(position for position in needed if position is not None)
         for raw, one, position in zip(records, received, needed, strict=True):
             given: Input = one
@@ -171,11 +170,6 @@ class Gate:
         self._metrics.observe("seamwork_batch_inputs", len(records))
         now = self._clock.now_ms()
         self._metrics.observe("seamwork_input_age_seconds", max(0, now - records[0].appended_at) / 1000)
-
-    def _needed(self, given: Input) -> Position | None:
-        """Name the crossing that the gate wants to see beside a record."""
-        needs = self.spec.needs_crossing
-        return needs(given) if needs is not None and isinstance(given, Received) else None
 
     async def _beside(
         self, received: Received[AnyEnvelope], crossing: RawRecord | None, context: Context

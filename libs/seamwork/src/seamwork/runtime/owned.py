@@ -41,12 +41,11 @@ from seamwork.errors import MisconfiguredError, OutcomeUnknownError, SeamworkErr
 from seamwork.journal import Commit, Emitted, Journal, Taken
 from seamwork.records.base import Envelope, tag_of
 from seamwork.records.envelope import decode
-from seamwork.records.parties import Position
 from seamwork.records.wire import Outgoing, RawRecord, Received, read
 from seamwork.runtime.cache import RecordCache
 from seamwork.runtime.metrics import Metrics
 from seamwork.runtime.outgoing import Composer, cause_trace
-from seamwork.runtime.spec import MachineSpec
+from seamwork.runtime.spec import MachineSpec, crossing_of
 from seamwork.runtime.stamps import Stamps
 from seamwork.runtime.telling import tell
 
@@ -425,11 +424,6 @@ class Owned:
         taken = Taken(topic=raw.topic, partition=raw.partition, offset=raw.offset, digest=received.digest)
         return Given(received, taken, source=at, appended_at=raw.appended_at)
 
-    def _needed(self, given: Input) -> Position | None:
-        """Name the crossing that the core wants to see beside a record."""
-        needs = self.spec.needs_crossing
-        return needs(given) if needs is not None and isinstance(given, Received) else None
-
     async def _bring(self, given: list[Given]) -> list[Given]:
         """
         Put beside each record the crossing that the core wants to see with it, if there is one.
@@ -439,7 +433,7 @@ class Owned:
         needed = {
             number: position
             for number, one in enumerate(given)
-            if (position := self._needed(one.input)) is not None
+            if (position := crossing_of(self.spec.needs_crossing, one.input)) is not None
         }
         crossings, room = self._around.crossings.along(needed.values()), _MOST_HELD_BYTES
         for number, position in needed.items():

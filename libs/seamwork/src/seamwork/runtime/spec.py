@@ -44,6 +44,12 @@ Names the crossing in ``handoffs`` that a record speaks of and that the core wan
 The core is given ``WithCrossing``; where the log has nothing at that position, it is given the record alone.
 """
 
+
+def crossing_of(needs: NeedsCrossing | None, given: Input) -> Position | None:
+    """Name the crossing that a core wants to see beside an input, if it wants any."""
+    return needs(given) if needs is not None and isinstance(given, Received) else None
+
+
 StandsOn = Callable[[Received[AnyEnvelope], Context], Position | None]
 """
 Names the crossing in ``handoffs`` that a crossing found for the core stands on in turn.
