@@ -76,6 +76,7 @@ async def watched(folder: Path, layout: Layout, steps: Iterable[int], in_flight:
         after = await _remembered(ports_of(stage))
     return {
         "crossings": 2 * tasks,
+        "in_flight": in_flight,
         "took_s": series[-1]["s"],
         "services": sorted(services),
         "series": series,

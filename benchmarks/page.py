@@ -39,7 +39,7 @@ machine at one hour.**
 - *answered*: the same, until the agent's result, judged as well, is back with the initiator. Two crossings.
 
 Broker, services, agents, hops and drivers share the machine's {cores} cores. Each layout of the services (a process
-for each, two, one for all) is a run of its own on a platform of its own.
+for each, two, one for all, as many as were measured) is a run of its own on a platform of its own.
 """
 
 _PATH = """\
@@ -403,7 +403,8 @@ def _memory(found: Mapping[str, Any], part: Mapping[str, Any]) -> list[str]:
         load, minutes = longest["machine"], longest["took_s"] / 60
         measured = (
             f"Measured {longest['measured_at']} at {longest['revision']}, load average {load['load_before']} "
-            f"before and {load['load_after']} after; `python -m benchmarks.memory {minutes:.0f}` measures it again."
+            f"before and {load['load_after']} after; `python -m benchmarks.memory {minutes:.0f} --in-flight "
+            f"{longest['in_flight']}` measures it again."
         )
         lines += [f"Layout `{DEFAULT}` for {minutes:.0f} minutes:", "", *_watched(longest), "", measured, ""]
     lines += [f"{_measured(part)}.", "", "![Memory over time](plots/memory.svg)"]
