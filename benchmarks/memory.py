@@ -5,13 +5,15 @@ What is over is remembered until nobody can send it again. So for a quarter of a
 forgotten, and whatever was watched for less cannot say that memory is flat: it says how much there was after how
 many crossings, and no more. Of what was watched after ``LEVEL_AFTER_S`` the second half is held against the first.
 
-``python -m benchmarks.memory MINUTES`` watches the default layout for as long as it takes to see that. The page
-takes it over where it is more than the short run had.
+``python -m benchmarks.memory MINUTES`` watches the default layout for as long as it takes to see that, or until
+there were as many crossings as ``--crossings`` says. The page takes it over where it is more than
+the short run had.
 """
 
 import argparse
 import asyncio
 import json
+import math
 import os
 import statistics
 import tempfile
@@ -105,10 +107,11 @@ def _points(tasks: int) -> list[int]:
     return [tasks * (point + 1) // _POINTS - tasks * point // _POINTS for point in range(_POINTS)]
 
 
-def _steps_for(seconds: float) -> Iterator[int]:
+def _steps_for(seconds: float, tasks: float) -> Iterator[int]:
     until = time.monotonic() + seconds
-    while time.monotonic() < until:
+    while tasks > 0 and time.monotonic() < until:
         yield _STEP
+        tasks -= _STEP
 
 
 async def _carry(road: GovernedRoad, tasks: int, in_flight: int) -> None:
@@ -136,13 +139,14 @@ async def _remembered(ports: dict[str, int]) -> dict[str, float]:
 def main() -> None:
     """Watch one layout for a time, and keep what was seen for the page."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.memory", description=__doc__)
-    parser.add_argument("minutes", type=float, help="for how long")
+    parser.add_argument("minutes", type=float, help="for how long at most")
+    parser.add_argument("--crossings", type=float, default=math.inf, help="after how many it is enough")
     parser.add_argument("--in-flight", type=int, default=_IN_FLIGHT, help="how many tasks at a time")
     told = parser.parse_args()
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(30))
     load_before = os.getloadavg()[0]
     with tempfile.TemporaryDirectory(prefix="seamwork-bench-") as folder:
-        steps = _steps_for(60 * told.minutes)
+        steps = _steps_for(60 * told.minutes, told.crossings / 2)
         found = asyncio.run(watched(Path(folder) / DEFAULT, DEFAULT, steps, told.in_flight))
     found = {**described(load_before), **found}
     ENDURANCE.write_text(json.dumps(found) + "\n", encoding="utf-8")
