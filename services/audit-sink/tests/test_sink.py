@@ -31,7 +31,7 @@ from seamwork.testing.clock import SettableClock
 from seamwork.testing.collector import TestCollector
 from seamwork.testing.documents import document
 from seamwork.testing.keys import key_of
-from seamwork.testing.simlog import SimBroker, SimCrash, SimLog
+from seamwork.testing.simlog import Fault, SimBroker, SimCrash, SimLog
 from seamwork.testing.story import ROOT_TRACE, STORY
 from seamwork_audit_sink.archive import Archive
 from seamwork_audit_sink.rows import raw_of
@@ -382,6 +382,30 @@ async def test_a_tree_head_is_signed_when_time_is_up_and_something_is_new(settin
     assert first == unchanged
     assert (tree.size, tree.root.hex()) == (last.size, last.root_sha256)
     assert sum(map(len, world.written().values())) == last.size
+
+
+@pytest.mark.parametrize("fault", [Fault.LOST_WRITE, Fault.LOST_ACK])
+async def test_a_tree_head_that_nobody_confirms_is_published_again_and_stops_nothing(
+    settings: Settings, fault: Fault
+) -> None:
+    """A broker that is away for long leaves a publish unanswered; a head may come twice, and none is missing."""
+    world = World()
+    world.fill(1)
+    async with running(world, settings) as process:
+        await process.caught_up()
+        world.broker.inject(fault, LEAD)
+        world.clock.advance(settings.head_interval_ms)
+        await process.caught_up()
+        await process.caught_up()
+        again, due = heads(world)[-1].size, sum(map(len, world.written().values()))
+        world.fill(1)
+        await process.caught_up()
+        await process.stop()
+
+    _, tree = Archive(settings.database).tree()
+    assert due == again
+    assert (tree.size, tree.root.hex()) == (heads(world)[-1].size, heads(world)[-1].root_sha256)
+    assert world.written() == kept(settings.database)
 
 
 async def test_metrics_say_what_was_taken_in_and_how_much_is_left(settings: Settings) -> None:

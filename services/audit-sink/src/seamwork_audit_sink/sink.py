@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 
 from seamwork.bus.gathering import Gathering
 from seamwork.bus.port import LogGapError, Partition, Reader, Rejected
-from seamwork.errors import MisconfiguredError, SeamworkError
+from seamwork.errors import MisconfiguredError, OutcomeUnknownError, SeamworkError
 from seamwork.ids import uuid7
 from seamwork.records.parties import Revision
 from seamwork.records.platform import TreeHead
@@ -265,7 +265,12 @@ class Sink:
             return
         head = TreeHead(log=store.log_id, size=tree.size, root_sha256=tree.root.hex(), signed_at=now)
         record = compose(host.platform, LEAD, store.log_id, head, signer=host.signing_key)
-        (answer,) = await host.log.publish([record])
+        try:
+            (answer,) = await host.log.publish([record])
+        except OutcomeUnknownError as error:
+            # The next look signs again, over no less than this: a head that comes twice contradicts nothing.
+            host.logger.warning("head-unknown", size=head.size, error=str(error))
+            return
         if isinstance(answer, Rejected):
             raise MisconfiguredError(
                 f"a tree head cannot be published ({answer.error}); furnish {LEAD} again"

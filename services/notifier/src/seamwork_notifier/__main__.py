@@ -2,7 +2,7 @@
 
 from typing import NoReturn
 
-from seamwork.runtime import run
+from seamwork.runtime.run import run
 from seamwork_notifier.wiring import SERVICE
 
 
