@@ -15,7 +15,8 @@ from typing import Any, Union, get_args
 import msgspec
 
 from seamwork.decider import Decider, Upcast
-from seamwork.runtime import MachineSpec, Service, ServiceSettings, Site, run
+from seamwork.runtime import MachineSpec, Service, ServiceSettings, Site
+from seamwork.runtime.run import run
 from seamwork_approval_workflow.state import Asked
 from seamwork_audit_sink import schema
 from seamwork_cost_cap.state import Reserved

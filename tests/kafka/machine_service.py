@@ -1,6 +1,7 @@
 """The counter as a service of its own: what ``__main__`` of every service is like."""
 
-from seamwork.runtime import MachineSpec, Service, ServiceSettings, Site, run
+from seamwork.runtime import MachineSpec, Service, ServiceSettings, Site
+from seamwork.runtime.run import run
 from seamwork.testing.counter import counter
 
 

@@ -20,6 +20,8 @@ A machine (state on a journal)::
     )
 
     # __main__.py
+    from seamwork.runtime.run import run
+
     def main() -> NoReturn:
         run(SERVICE)
 
@@ -40,7 +42,6 @@ from seamwork.runtime.exits import exit_code
 from seamwork.runtime.gate import Gate
 from seamwork.runtime.http import Request, Response, Route
 from seamwork.runtime.machine import Machine
-from seamwork.runtime.run import run, serve
 from seamwork.runtime.spec import (
     DECISIONS,
     HANDOFFS,
@@ -76,7 +77,5 @@ __all__ = [
     "Site",
     "exit_code",
     "journal_topic",
-    "run",
-    "serve",
     "snapshots_topic",
 ]
