@@ -39,6 +39,9 @@ TESTS_APART := $(wildcard services/*/tests examples/*/tests)
 # Tests with a broker wait more than they work: two workers, each with a broker and a platform of its own. The
 # files stay in their order, so that the longest ones begin early.
 TWO_PLATFORMS := -n 2 --dist loadfile --no-loadscope-reorder
+# Where they lie; to look for them everywhere else takes three processes half a minute of the processor.
+WITH_A_BROKER := tests/acceptance tests/benchmarks tests/chaos tests/kafka
+WITHOUT := -n auto -m "not kafka and not slow" --ignore=tests/acceptance --ignore=tests/kafka
 
 .PHONY: help setup lock fmt check run test unit test-full up down simulate chaos overload peers bench bench-full docs clean
 
@@ -95,11 +98,11 @@ check: setup .tools/lint/.checked ## Check format, style, types and architecture
 	@for tests in $(TESTS_APART); do $(BIN)/mypy $$tests; done
 
 unit: setup ## Run the tests that need no broker: under two minutes
-	@$(BIN)/python -m pytest -q -n auto -m "not kafka and not slow"
+	@$(BIN)/python -m pytest -q $(WITHOUT)
 
 test: check ## Run everything that CI runs, on a real Kafka
-	@$(BIN)/python -m pytest -q -n auto -m "not kafka and not slow" --durations=5
-	@$(BIN)/python -m pytest -q $(TWO_PLATFORMS) -m "kafka and not slow" --durations=10
+	@$(BIN)/python -m pytest -q $(WITHOUT) --durations=5
+	@$(BIN)/python -m pytest -q $(TWO_PLATFORMS) -m "kafka and not slow" --durations=10 $(WITH_A_BROKER)
 
 test-full: check ## Run every test there is, the slow ones too
 	@$(BIN)/python -m pytest -q --durations=20

@@ -147,6 +147,21 @@ def test_nothing_committed_names_a_machine_or_a_registrys_host() -> None:
     assert [] == found
 
 
+def test_tests_with_a_broker_lie_where_make_looks_for_them() -> None:
+    """`make test` passes these folders alone for them; one that lay elsewhere would never run."""
+    told = (ROOT / "Makefile").read_text(encoding="utf-8")
+    (folders,) = re.findall(r"^WITH_A_BROKER := (.+)$", told, re.MULTILINE)
+    found = {
+        file.relative_to(ROOT)
+        for part in ("libs", "services", "examples", "tests")
+        for file in (ROOT / part).rglob("*.py")
+        if "pytest.mark." + "kafka" in file.read_text(encoding="utf-8")
+    }
+
+    assert "$(WITH_A_BROKER)" in told
+    assert {str(Path(*file.parts[:2])) for file in found} == set(folders.split())
+
+
 def test_cases_are_whole_sentences_and_parse() -> None:
     """A case's file name is the law it shows."""
     cases = list((ROOT / "services").glob("*/cases/*.yaml"))
