@@ -11,7 +11,7 @@ import click
 import pytest
 from click.testing import CliRunner
 
-from seamwork.cli import COULD_NOT, NO, seamwork
+from seamwork.cli import COULD_NOT, GROUPS, NO, seamwork
 from seamwork.cli.terminal import table
 from seamwork.platform.home import PlatformHome
 from seamwork.testing.clock import SettableClock
@@ -49,6 +49,26 @@ def run(*arguments: str, home: Path) -> "subprocess.CompletedProcess[str]":
         env=environ,
         check=False,
     )
+
+
+def test_the_list_of_commands_is_there_at_once_and_stands_on_one_line_each(tmp_path: Path) -> None:
+    """What all of them load takes a second; who asks what there is need not wait for it."""
+    script = "import sys; from seamwork.cli import main; sys.argv = ['seamwork', '--help']; main()"
+    loaded = subprocess.run(
+        [sys.executable, "-X", "importtime", "-c", script],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    lines = loaded.stdout.splitlines()
+
+    assert 0 == loaded.returncode
+    assert "seamwork.platform" not in loaded.stderr
+    for group in GROUPS.values():
+        for name, (_, says) in group.items():
+            assert f"  {name:14}  {says}" in lines
+            assert says.endswith(".")
 
 
 @pytest.mark.parametrize(

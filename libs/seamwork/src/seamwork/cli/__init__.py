@@ -15,46 +15,60 @@ import click
 from seamwork.errors import MisconfiguredError, SeamworkError
 from seamwork.settings.unknown import refuse_unknown
 
-COMMANDS = {
-    "init": ("init", "init"),
-    "rehearse": ("rehearse", "rehearse_flow"),
-    "up": ("run", "up"),
-    "down": ("run", "down"),
-    "status": ("status", "status"),
-    "doctor": ("doctor", "doctor"),
-    "backup": ("doctor", "backup"),
-    "restore": ("doctor", "restore"),
-    "publish": ("documents", "publish"),
-    "contracts": ("documents", "contracts"),
-    "gates": ("documents", "gates"),
-    "agents": ("members", "agents"),
-    "people": ("members", "people"),
-    "submit": ("tasks", "submit"),
-    "watch": ("tasks", "watch"),
-    "trace": ("tasks", "trace"),
-    "blame": ("tasks", "blame"),
-    "tasks": ("tasks", "tasks"),
-    "cancel": ("tasks", "cancel"),
-    "approvals": ("approvals", "approvals"),
-    "cases": ("cases", "cases"),
-    "drill": ("drills", "drill"),
-    "drills": ("drills", "drills"),
-    "dead-letters": ("letters", "dead_letters"),
-    "teams": ("teams", "teams"),
-    "webhooks": ("teams", "webhooks"),
-    "breakers": ("breakers", "breakers"),
-    "replay": ("replay", "replay"),
-    "tidy": ("tidy", "tidy"),
-    "review": ("seams", "review"),
-    "audit-handoffs": ("seams", "audit_handoffs"),
-    "ready": ("seams", "ready"),
-    "impact": ("seams", "impact"),
-    "topology": ("seams", "topology"),
-    "flow": ("seams", "flow"),
-    "pause": ("pauses", "pause"),
-    "resume": ("pauses", "resume"),
-    "deploy": ("deploy", "deploy"),
+GROUPS = {
+    "A platform": {
+        "up": ("run", "Start Kafka and the services, and wait until they are ready."),
+        "down": ("run", "Stop the services in order, then Kafka."),
+        "status": ("status", "Say whether the platform admits work, and if not, why."),
+        "doctor": ("doctor", "Look for every known cause of trouble and say its mend."),
+        "backup": ("doctor", "Copy a stopped platform into one file."),
+        "restore": ("doctor", "Make a platform again from a backup."),
+        "tidy": ("tidy", "Delete what journals no longer need."),
+        "replay": ("replay", "Rebuild a machine's state from its journal, and prove it."),
+        "deploy": ("deploy", "Write manifests and documents for a cluster."),
+    },
+    "Agents, contracts, people": {
+        "init": ("init", "Begin an agent: its contract, its function, its test."),
+        "agents": ("members", "List agents, and bring new ones in."),
+        "contracts": ("documents", "Check, compare, sign, document and test contracts."),
+        "publish": ("documents", "Check, sign, publish and activate documents."),
+        "gates": ("documents", "List the gates that judge crossings, and swap them."),
+        "people": ("members", "List the people who are asked, and bring new ones in."),
+        "teams": ("teams", "List teams, and bring new ones in."),
+        "webhooks": ("teams", "Try out how owners are told."),
+    },
+    "Work": {
+        "submit": ("tasks", "Begin a task, and wait for its result if asked to."),
+        "watch": ("tasks", "Follow a task until it ends."),
+        "tasks": ("tasks", "List tasks and what became of them."),
+        "trace": ("tasks", "Show a task's crossings, verdicts, decisions and costs."),
+        "blame": ("tasks", "Name the first crossing that was refused or wrong, and why."),
+        "cancel": ("tasks", "Cancel a task."),
+        "approvals": ("approvals", "See what people are asked, and answer."),
+        "cases": ("cases", "See escalated work, and say what becomes of it."),
+        "dead-letters": ("letters", "See what was set aside, put it back, or let go of it."),
+        "pause": ("pauses", "Let new work for an agent or along a flow wait."),
+        "resume": ("pauses", "Let work that waits because of a pause go on."),
+        "breakers": ("breakers", "See which agents get no work because they fail."),
+    },
+    "Flows and their seams": {
+        "rehearse": ("rehearse", "Run a flow through the real gates, agents played."),
+        "review": ("seams", "Ask four questions of each seam, and sign off."),
+        "audit-handoffs": ("seams", "Ask every seam of a folder whether it is documented."),
+        "ready": ("seams", "Say in seven points how ready a flow is for production."),
+        "impact": ("seams", "List what a change or a retirement touches."),
+        "topology": ("seams", "Draw a flow, name its shape, hold answers against it."),
+        "flow": ("seams", "Compare flows with what ran, and take them from it."),
+        "drill": ("drills", "Prove who answers: open a case on purpose at each seam."),
+        "drills": ("drills", "See the drills that were, and what each found out."),
+    },
 }
+"""Each command's module and what it is for, so that `--help` loads none of them."""
+
+COMMANDS = {name: told for group in GROUPS.values() for name, told in group.items()}
+
+_NAMED = {"rehearse": "rehearse_flow"}
+"""Where the function's name is not the command's, dashes aside."""
 
 NO = 1
 COULD_NOT = 2
@@ -64,7 +78,7 @@ class Commands(click.Group):
     """The commands; each module is imported when its command is called, so `--help` is quick."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        """Return the commands in the order in which a newcomer meets them."""
+        """Return the commands, group by group."""
         del ctx
         return list(COMMANDS)
 
@@ -73,9 +87,18 @@ class Commands(click.Group):
         del ctx
         if cmd_name not in COMMANDS:
             return None
-        module, name = COMMANDS[cmd_name]
+        module, _ = COMMANDS[cmd_name]
+        name = _NAMED.get(cmd_name, cmd_name.replace("-", "_"))
         command: click.Command = getattr(import_module(f"seamwork.cli.{module}"), name)
         return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """List the commands by what they are about."""
+        del ctx
+        width = max(map(len, COMMANDS))
+        for title, group in GROUPS.items():
+            with formatter.section(title):
+                formatter.write_dl([(name.ljust(width), says) for name, (_, says) in group.items()])
 
 
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
