@@ -81,7 +81,8 @@ _TAIL = """
 up in a temporary folder, and nothing is left running. It needs Linux (it reads `/proc`), and a machine that does
 nothing else: the load average beside each part says how far that was so. Raw figures are in `results/`. What was
 tried to make it faster, and what it brought, is in [JOURNAL.md](JOURNAL.md); judging alone is measured in
-[CONTRACTS.md](CONTRACTS.md), taking over a partition in [RECOVERY.md](RECOVERY.md).
+[CONTRACTS.md](CONTRACTS.md), taking over a partition in [RECOVERY.md](RECOVERY.md). What a crossing cannot cost
+less than, as long as it writes what it does, is in [FLOOR.md](FLOOR.md).
 
 ## What this is not
 

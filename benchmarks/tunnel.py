@@ -85,6 +85,7 @@ class Tunnel:
     """A platform in one process. Made by `tunnel`."""
 
     def __init__(self, broker: SimBroker) -> None:
+        self.broker = broker
         self._log = SimLog(broker)
         self._operator = settings_of(OPERATOR)
         self._payload = {"weight": "x" * (PAYLOAD_BYTES - len('{"weight":""}'))}
@@ -166,9 +167,9 @@ def settings_of(name: str) -> AgentSettings:
 
 
 @asynccontextmanager
-async def tunnel(weight: Weight = Weight()) -> AsyncIterator[Tunnel]:
+async def tunnel(weight: Weight = Weight(), broker: SimBroker | None = None) -> AsyncIterator[Tunnel]:
     """Put the platform up, carry some tasks so that everything has been used once, and take it down."""
-    broker = SimBroker(SystemClock())
+    broker = SimBroker(SystemClock()) if broker is None else broker
     specs = load_topic_specs()
     everybody = (*standing(), *map(agent_principal, (OPERATOR, "desk", WORKER, SLEEPER)))
     sizing = Sizing(crossing_partitions=weight.partitions)
