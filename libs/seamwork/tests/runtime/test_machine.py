@@ -329,6 +329,19 @@ async def test_a_tick_that_changes_nothing_is_not_journalled(bench: Bench) -> No
     assert [] == bench.commits()
 
 
+@pytest.mark.parametrize("due", [10**400, -(10**400), 10**4300], ids=["far", "long-ago", "unwritable"])
+async def test_no_number_in_a_timer_ends_a_machine(bench: Bench, due: int) -> None:
+    """An agent writes the instants that timers are set by, with as many digits as it likes."""
+    timed = replace(witness(), timer=lambda state: due if state.seen else None)
+    async with bench.running(MachineSpec(decider=timed)) as machine:
+        for number in (1, 2):
+            bench.write(envelope("handoff", id=f"h-{number}"))
+            await bench.until(lambda: bool(machine.owned[0].journal.state.seen))
+            await bench.until(lambda: not machine.owned[0].stepping)
+
+        await bench.until(lambda: 2 == machine.owned[0].journal.state.seen.count("received"))
+
+
 async def test_a_catalog_that_moved_is_an_input(bench: Bench) -> None:
     """Once per revision; the commit carries the revision that it was decided by."""
     async with bench.running(MachineSpec(decider=witness())) as machine:

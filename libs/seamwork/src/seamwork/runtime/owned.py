@@ -59,6 +59,8 @@ _PAUSE_S = 0.1
 _IDLE_S = 1.0
 _POSITIONS_ONLY_S = 1.0  # as lazily as a group's offsets: nothing is lost but reading again
 _STUCK_TIMER_S = 1.0
+_NEVER_MS = 2**53
+"""When a timer rings at the latest: instants come out of records, where a whole number may have any length."""
 _INBOX = "inbox."
 _MAX_BOUNCES = 20
 _encoder = msgspec.json.Encoder()
@@ -370,7 +372,7 @@ class Owned:
         self._decide(batch, [tick], 0)
         self._tick_ends = None
         if not batch.events:
-            self._logger.warning("timer-stuck", due=self._decider.timer(self.journal.state))
+            self._logger.warning("timer-stuck", due=self._due)
             self._tick_not_before = time.monotonic() + _STUCK_TIMER_S
             return False
         self._around.metrics.count("seamwork_ticks")
@@ -446,10 +448,16 @@ class Owned:
                 room -= len(crossing.value or b"")
         return given
 
+    @property
+    def _due(self) -> int | None:
+        """When the core's next timer rings, within what can be reckoned with; null where none is set."""
+        due = self._decider.timer(self.journal.state)
+        return None if due is None else min(max(due, 0), _NEVER_MS)
+
     async def _begin_tick(self, now: int) -> None:
         if self._tick_ends is not None:
             return
-        due = self._decider.timer(self.journal.state)
+        due = self._due
         if due is not None and due <= now and time.monotonic() >= self._tick_not_before:
             # Read after the timer fell due: no deadline fires over a record that lies unread.
             self._tick_ends = await self._around.log.end_offsets(list(self._fetched))
@@ -459,7 +467,7 @@ class Owned:
         taken = self._positions if self._open is None else self._open.positions
         if ends is None or self._undeliverable or any(taken.get(at, 0) < end for at, end in ends.items()):
             return None
-        due = self._decider.timer(self.journal.state)
+        due = self._due
         if due is None or due > now:
             self._tick_ends = None  # what was read meanwhile settled it
             return None
@@ -470,7 +478,7 @@ class Owned:
         most_s = _IDLE_S
         if self._open is not None:
             most_s = max(0.0, self._open.until(self.spec.hold_s) - _loop_s())
-        due = self._decider.timer(self.journal.state)
+        due = self._due
         if due is None or self._tick_ends is not None:
             return most_s
         wait_s = max((due - self._around.clock.now_ms()) / 1000, self._tick_not_before - time.monotonic())
