@@ -25,7 +25,7 @@ from seamwork.decider import (
     Undeliverable,
     WithCrossing,
 )
-from seamwork.errors import FencedError, MisconfiguredError, SeamworkError
+from seamwork.errors import FencedError, MisconfiguredError, OutcomeUnknownError, SeamworkError
 from seamwork.grants.keys import record_verifies
 from seamwork.journal import Commit, Taken
 from seamwork.records.crossing import Handoff
@@ -651,6 +651,45 @@ async def test_a_partition_handed_straight_back_keeps_its_state_and_epoch(bench:
         await bench.until(lambda: 2 == len(bench.inputs()))
 
     assert [(0, 1), (0, 2)] == [commit.mark for commit in bench.commits()]
+
+
+async def test_a_partition_that_ended_with_an_error_is_not_taken_up_again(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its state is ahead of its journal: a rebalance that hands it straight back must not lose the difference."""
+    monkeypatch.setattr("seamwork.journal.journal._PAUSE_S", 0.0)
+    decider = counter("router")
+    machine = bench.machine(MachineSpec(decider=decider))
+    appending, answer = asyncio.Event(), asyncio.Event()
+
+    async def step(call: str) -> None:
+        if call.startswith("append journal."):
+            appending.set()
+            await answer.wait()
+
+    async with machine.running():
+        await bench.until(lambda: bool(machine.owned))
+        bench.write(envelope("handoff", id="h-0"))
+        await bench.until(lambda: 1 == len(bench.inputs()) and not machine.owned[0].stepping)
+        bench.broker.step = step
+        for _ in range(5):
+            bench.broker.inject(Fault.LOST_WRITE, JOURNAL.topic)
+        bench.write(envelope("handoff", id="h-1"))
+        await appending.wait()
+        rebalanced = asyncio.create_task(bench.broker.rebalance("router", HANDOFFS))
+        await bench.until(lambda: not machine.owned)
+        answer.set()
+        await rebalanced
+        bench.write(envelope("handoff", id="h-2"))
+        with pytest.raises(OutcomeUnknownError):
+            await machine.wait()
+        for _ in range(100):
+            await asyncio.sleep(0)  # what is left of it has its chance
+    async with bench.running(MachineSpec(decider=decider), "heir"):
+        await bench.until(lambda: 2 in [taken.offset for taken in bench.inputs()])
+
+    assert [0, 1, 2] == [taken.offset for taken in bench.inputs()]
+    assert Counts(tasks={"t-1": 3}) == folded(decider, bench.broker.records(JOURNAL))
 
 
 async def test_a_partition_that_somebody_had_meanwhile_is_restored(bench: Bench) -> None:

@@ -219,6 +219,8 @@ class Machine:
 
     async def _assign(self, partitions: frozenset[int]) -> None:
         self._assigned_once = True
+        if self._failed is not None and self._failed.done():
+            return  # on its way out it takes up nothing
         for number in set(self._parked) - partitions:
             del self._parked[number]
         for number in sorted(partitions - set(self._lives)):
@@ -232,7 +234,7 @@ class Machine:
         await self._drain(partitions)
 
     async def _drain(self, partitions: frozenset[int]) -> None:
-        draining = []
+        draining: dict[int, tuple[asyncio.Task[None], Owned | None]] = {}
         for number in partitions & set(self._lives):
             task = self._lives.pop(number)
             owned = self._owned.pop(number, None)
@@ -240,10 +242,12 @@ class Machine:
                 task.cancel()  # still restoring: an abandoned claim harms nobody
             else:
                 owned.stop()
-                if not task.done():
-                    self._parked[number] = owned
-            draining.append(task)
-        await asyncio.gather(*draining, return_exceptions=True)
+            draining[number] = task, owned
+        await asyncio.gather(*(task for task, _ in draining.values()), return_exceptions=True)
+        for number, (task, owned) in draining.items():
+            # What an error ended has decided on more than its journal holds.
+            if owned is not None and not task.cancelled() and task.exception() is None:
+                self._parked[number] = owned
         self._metrics.set("seamwork_owned_partitions", len(self._owned))
 
     async def _live(self, number: int, parked: Owned | None) -> None:
