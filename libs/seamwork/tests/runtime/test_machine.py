@@ -205,6 +205,20 @@ def wordy(timers: Sequence[str] = ()) -> Decider[Log, Input, Seen, Context]:
     return Decider("router", Log, decide, evolve, lambda _event: (), Seen, Log, timer=due)
 
 
+BOUNCED = "undeliverable unknown-topic None"
+
+
+def bouncing() -> Decider[Log, Input, Seen, Context]:
+    """Make a machine that answers handoffs into an inbox that is not there, and says much of all it is given."""
+    lost = Publish("inbox.nobody.v1", "t-1", envelope("notice"), signed=True)
+    base = witness(lambda seen: (lost,) if seen.what == "received" else ())
+
+    def decide(state: Log, given: Input, context: Context) -> Sequence[Seen]:
+        return [Seen(seen.what, digest=SMALL // 3 * "x") for seen in base.decide(state, given, context)]
+
+    return replace(base, decide=decide)
+
+
 LARGE = bytes(900_000)
 HELD = 10
 """So many large payloads are what a batch may hold, and the one that it ends with."""
@@ -351,6 +365,21 @@ async def test_a_catalog_that_moved_is_an_input(bench: Bench) -> None:
         await bench.until(lambda: 2 == len(bench.inputs()))
 
     assert [Revision(registry=3)] * 2 == [commit.catalog for commit in bench.commits()]
+
+
+async def test_word_of_a_catalog_is_not_lost_behind_what_bounced(bench: Bench) -> None:
+    """A commit says by which revision it was decided, so the core hears of that one before anything else."""
+
+    async def step(call: str) -> None:
+        if call == "publish":
+            bench.follower.move(Revision(registry=7))
+
+    bench.broker.step = step
+    async with bench.running(MachineSpec(decider=bouncing(), max_commit_bytes=SMALL)) as machine:
+        bench.write(envelope("handoff"))
+        await bench.until(lambda: bool(machine.owned[0].journal.state.seen[2:]))
+
+        assert ["received", "catalog 7", BOUNCED] == machine.owned[0].journal.state.seen
 
 
 async def test_the_catalog_never_goes_back(bench: Bench) -> None:

@@ -338,7 +338,8 @@ class Owned:
             # What led to nothing is bound to no instant; what comes now is decided by the present one.
             batch.context = Context(now, catalog)
         quiet = not batch.events
-        full = self._decide(batch, given, len(self._undeliverable))
+        at_least = sum(isinstance(one.input, CatalogChanged | Undeliverable) for one in given)
+        full = self._decide(batch, given, at_least)
         if quiet and batch.events:
             batch.begun = _loop_s()
         if not full and batch.may_wait(self.spec.hold_s, self.spec.max_batch):
@@ -397,13 +398,15 @@ class Owned:
     # ── Inputs ───────────────────────────────────────────────────────────────────────────
 
     async def _gather(self, batch: Batch) -> list[Given]:
-        given = [Given(input=one, taken=_taken_body(one)) for one in self._undeliverable]
+        given = []
         revision = batch.context.catalog.revision
         if self._open is None and revision != self.journal.catalog:
             await self.open_feeds()
             batch.positions = dict(self._positions)
             changed = CatalogChanged(revision=revision)
+            # Before all else: what the batch leaves for the next one finds a journal that knows of this revision.
             given.append(Given(input=changed, taken=_taken_body(changed)))
+        given += [Given(input=one, taken=_taken_body(one)) for one in self._undeliverable]
         if self._health is not None:
             given.append(Given(input=self._health, taken=_taken_body(self._health)))
         # The whole batch first: while a crossing is read again, more records come into the buffers.
