@@ -1,5 +1,6 @@
 """Claim, restore, commit, fence: each step of the protocol on the simulated log."""
 
+import hashlib
 from typing import Any
 
 import msgspec
@@ -264,6 +265,49 @@ async def test_an_older_epochs_snapshots_go_once_there_are_two_new_ones(broker: 
     whole = await SnapshotStore(SimLog(broker), PLACE.snapshots).whole()
 
     assert [heir.epoch, heir.epoch] == [snapshot.epoch for snapshot, _ in whole]
+
+
+async def test_a_snapshot_that_is_given_up_costs_no_whole_one(broker: SimBroker) -> None:
+    """It leaves its slot to the next, so that one of the two is whole at every instant, whatever was trimmed."""
+    journal = await own(broker)
+    journal._snapshots = SnapshotStore(SimLog(broker), PLACE.snapshots, chunk_bytes=1000)
+    journal.state.tasks = {hashlib.sha256(b"%d" % number).hexdigest(): 1 for number in range(2_000)}
+    first = next(iter(journal.state.tasks))  # so that each snapshot differs from its first piece on
+    for _ in range(2):
+        await count(journal, first)
+        await journal.snapshot()
+    trimmed = await trim(SimLog(broker), COUNTER, PLACE)
+    await count(journal, first)
+    journal.begin_snapshot()
+    await journal.write_on(20_000)
+    broker.inject(Fault.LOST_WRITE, PLACE.snapshots_topic)
+    with pytest.raises(OutcomeUnknownError):
+        await journal.write_on()
+    await count(journal, first)
+    journal.begin_snapshot()
+    await journal.write_on(20_000)  # and here its process ends
+    heir = await own(broker, "two")
+
+    assert trimmed is not None
+    assert journal.state == heir.state
+
+
+async def test_an_older_epochs_snapshots_stay_until_two_new_ones_are_whole(broker: SimBroker) -> None:
+    """One that was given up is none."""
+    await owned_with_snapshots(broker, 2)
+    heir = await own(broker, "two")
+    await count(heir)
+    broker.inject(Fault.LOST_WRITE, PLACE.snapshots_topic)
+    with pytest.raises(OutcomeUnknownError):
+        await heir.snapshot()
+    epochs = []
+    for _ in range(2):
+        await count(heir)
+        await heir.snapshot()
+        whole = await SnapshotStore(SimLog(broker), PLACE.snapshots).whole()
+        epochs.append([snapshot.epoch for snapshot, _ in whole])
+
+    assert [[heir.epoch, 0, 0], [heir.epoch, heir.epoch]] == epochs
 
 
 def snapshot_of(next_offset: int, **fields: Any) -> Snapshot:

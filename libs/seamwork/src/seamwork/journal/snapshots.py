@@ -3,8 +3,9 @@ Keep snapshots of a state, so that taking over does not read a journal's whole l
 
 Keys are ``partition/epoch/slot``: another epoch has other keys, so a zombie cannot overwrite a newer owner's, and
 its own is merely an older valid prefix. The two slots of an epoch take turns, so that compaction leaves the last
-but one. A state too large for one record goes before its manifest, in pieces; pieces without a manifest of the same
-digest count for nothing. A snapshot is written a share at a time, and the machine works on in between.
+but one; a turn ends only with a snapshot that is whole. A state too large for one record goes before its manifest,
+in pieces; pieces without a manifest of the same digest count for nothing. A snapshot is written a share at a time,
+and the machine works on in between.
 """
 
 import hashlib
@@ -102,6 +103,7 @@ class Writing:
                 state=NOT_HERE,
             )
         await self._store.append(encode(manifest), self._key)
+        self._store.count()
         await self._store.drop_older(manifest.epoch)
 
 
@@ -115,7 +117,7 @@ class SnapshotStore:
         self._values: dict[bytes, bytes] = {}
         self._offsets: dict[bytes, int] = {}
         self._read_to: int | None = None
-        self._written = 0
+        self._whole = 0
         self._logger = structlog.get_logger("snapshots")
 
     async def whole(self) -> list[tuple[Snapshot, bytes]]:
@@ -180,8 +182,7 @@ class SnapshotStore:
 
     def begin(self, snapshot: Snapshot, state: Iterator[bytes]) -> Writing:
         """Begin to write a snapshot; *state* gives its JSON in pieces of any size, when it is asked for them."""
-        key = f"{self._partition.partition}/{snapshot.epoch}/{self._written % _SLOTS}"
-        self._written += 1
+        key = f"{self._partition.partition}/{snapshot.epoch}/{self._whole % _SLOTS}"
         return Writing(self, snapshot, key, state)
 
     async def write(self, snapshot: Snapshot, state: bytes) -> None:
@@ -193,13 +194,17 @@ class SnapshotStore:
         """
         await self.begin(snapshot, iter((state,))).go_on()
 
+    def count(self) -> None:
+        """Count a snapshot that is whole; one that is given up leaves its slot, already spoilt, to the next."""
+        self._whole += 1
+
     async def append(self, value: bytes, key: str) -> None:
         """Append a record of a snapshot."""
         await self._log.append(self._partition, value, key.encode())
 
     async def drop_older(self, epoch: int) -> None:
         """Let the snapshots of older epochs go, once there are two of this one."""
-        if self._written != _SLOTS:
+        if self._whole < _SLOTS or not self._values:
             return
         own = f"{self._partition.partition}/{epoch}/".encode()
         older = [key for key in self._values if not key.startswith(own)]
