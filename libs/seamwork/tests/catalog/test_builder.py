@@ -195,6 +195,21 @@ def test_a_key_ends_when_its_last_version_is_revoked(topics: Topics) -> None:
     assert None is view.public_of("parser-1", "agent:other", 2000)
 
 
+@pytest.mark.parametrize(("status", "from_at"), [("active", 9_000), ("retired", 4_000)])
+def test_a_revoked_key_counts_again_only_once_something_else_holds(
+    topics: Topics, status: str, from_at: int
+) -> None:
+    """That an activation was published for later changes nothing before it, nor for what was signed before it."""
+    topics.publish(agent())
+    topics.activate("Agent", "parser", "1.0.0", at=1000)
+    topics.activate("Agent", "parser", "1.0.0", "revoked", at=2000)
+    topics.activate("Agent", "parser", "1.0.0", status, at=3000, from_at=from_at)
+    key = topics.builder.view().key("parser-1")
+
+    assert key is not None
+    assert [True, False, False, True] == [key.valid_at(at) for at in (1999, 2000, from_at - 1, from_at)]
+
+
 def test_nobody_takes_over_anothers_key_id(topics: Topics) -> None:
     """A document that lists a kid that somebody else holds does not get it."""
     topics.publish(agent())

@@ -7,6 +7,7 @@ version of a name is in force: the one that was activated last.
 
 from bisect import bisect_right
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from functools import cached_property
 from types import MappingProxyType
 from typing import Literal, Protocol, TypeVar, cast
@@ -320,7 +321,7 @@ class Catalog:
         )
 
     def key(self, kid: str) -> KeyEntry | None:
-        """Return the key that signatures call *kid*, or None. A revoked key is returned, with its instant."""
+        """Return the key that signatures call *kid*, or None. A revoked key is returned, too."""
         return self._keys.get(kid)
 
     def all_keys(self) -> tuple[KeyEntry, ...]:
@@ -540,7 +541,7 @@ class Catalog:
                 holder=f"{spec.purpose}:{spec.holder}",
                 not_before=instant_ms(spec.not_before) if spec.not_before else None,
                 not_after=instant_ms(spec.not_after) if spec.not_after else None,
-                revoked_at=_ended(entry),
+                listed=(entry,),
             )
         for entry in self.entries("Person"):
             person = cast("Person", entry.document)
@@ -561,18 +562,14 @@ class Catalog:
         Take down a key that a document lists.
 
         The first holder of a kid keeps it: a later document cannot take over another's key id, nor give it another
-        public half. A key that several versions list ends when the last of them is revoked.
+        public half. A key that several versions list counts until all of them are revoked.
         """
         known = found.get(kid)
         versions = () if version is None else (version,)
-        ended = _ended(entry)
         if known is None:
-            found[kid] = KeyEntry(kid=kid, public=public, holder=holder, versions=versions, revoked_at=ended)
+            found[kid] = KeyEntry(kid=kid, public=public, holder=holder, versions=versions, listed=(entry,))
         elif known.holder == holder and known.public == public:
-            both = None if known.revoked_at is None or ended is None else max(known.revoked_at, ended)
-            found[kid] = KeyEntry(
-                kid=kid, public=public, holder=holder, versions=(*known.versions, *versions), revoked_at=both
-            )
+            found[kid] = replace(known, versions=(*known.versions, *versions), listed=(*known.listed, entry))
 
     def _current(self, kind: str, name: str, at: int | None) -> Entry | None:
         versions = self._entries.get((kind, name))
@@ -622,9 +619,3 @@ def _accepts(range_text: str, version_text: str) -> bool:
         return accepts(range_text, version_text)
     except VersionError:
         return False
-
-
-def _ended(entry: Entry) -> int | None:
-    """Return from when the document's keys no longer count, or None while they do."""
-    last = entry.activations[-1] if entry.activations else None
-    return last.from_at if last is not None and last.status == "revoked" else None

@@ -1,6 +1,6 @@
 """What the catalog hands out: documents with what their activations make of them."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 from seamwork.documents.agent import Agent
@@ -120,7 +120,7 @@ class KeyEntry:
 
     *holder* is ``agent:<name>``, ``person:<name>``, ``service:<name>`` or ``publisher:<name>``; *versions* are the
     agent versions that list the key, empty for other holders. It may sign while ``not_before <= at < not_after``
-    (ms).
+    (ms) and while one of *listed*, the documents that list it, is not revoked.
     """
 
     kid: str
@@ -129,7 +129,11 @@ class KeyEntry:
     versions: tuple[str, ...] = ()
     not_before: int | None = None
     not_after: int | None = None
-    revoked_at: int | None = None
+    listed: tuple[Entry, ...] = field(default=(), compare=False, repr=False)
+
+    def revoked(self, at: int) -> bool:
+        """Say whether every document that lists the key is revoked at *at*."""
+        return bool(self.listed) and all(entry.status(at) == "revoked" for entry in self.listed)
 
     def valid_at(self, at: int) -> bool:
         """Say whether what was appended at *at* may be signed with this key."""
@@ -137,4 +141,4 @@ class KeyEntry:
             return False
         if self.not_after is not None and at >= self.not_after:
             return False
-        return self.revoked_at is None or at < self.revoked_at
+        return not self.revoked(at)

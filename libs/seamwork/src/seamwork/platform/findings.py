@@ -179,7 +179,7 @@ def keys_end(vitals: Vitals) -> Iterator[Finding]:
     if vitals.catalog is None:
         return
     for key in vitals.catalog.all_keys():
-        if key.not_after is None or key.revoked_at is not None:
+        if key.not_after is None or key.revoked(vitals.now):
             continue
         left_ms = key.not_after - vitals.now
         if left_ms <= 0:
