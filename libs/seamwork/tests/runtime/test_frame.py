@@ -127,6 +127,22 @@ async def test_a_loop_that_ends_by_itself_ends_the_service(tmp_path: Path) -> No
     assert "ended by itself" in str(frame.error)
 
 
+async def test_a_catalog_that_is_followed_no_more_ends_the_service(tmp_path: Path) -> None:
+    """Its part may never ask: what is published from then on, a revocation say, it would not hear of."""
+    ended = asyncio.Event()
+
+    async def away(call: str) -> None:
+        if call == "fetch":
+            raise RetryableError("Kafka has not answered for 30 s")
+
+    async with framed(tmp_path, until_stopped, ended.set) as (frame, broker):
+        broker.step = away
+        async with asyncio.timeout(30):
+            await ended.wait()
+
+    assert isinstance(frame.error, RetryableError)
+
+
 async def test_work_that_lies_there_makes_the_service_dead(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

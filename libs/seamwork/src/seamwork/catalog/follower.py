@@ -75,6 +75,19 @@ class CatalogFollower:
             await self._reader.stop()
             self._reader = None
 
+    async def wait(self) -> None:
+        """
+        Wait until it follows no more, and raise why: its owner must stop, a stale catalog is no catalog.
+
+        Raises:
+            SeamworkError: The follower broke, or was stopped.
+        """
+        if self._task is not None:
+            await asyncio.wait({self._task})
+            if not self._task.cancelled():
+                self._task.result()
+        raise SeamworkError("the catalog follower has stopped; restart the service")
+
     async def changed(self, since: Revision) -> Catalog:
         """
         Wait until the view is newer than *since* and return it.

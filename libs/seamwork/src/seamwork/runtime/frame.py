@@ -115,6 +115,7 @@ class Frame:
             if self._common.parent_pid is not None:
                 self._task(watch_parent(self._common.parent_pid, self._orphaned), "parent")
             await self._follower.start()
+            self._task(self._follower.wait(), "catalog")
             await self._start()
             self._state = "ready"
             yield
