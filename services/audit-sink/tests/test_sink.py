@@ -2,9 +2,10 @@
 
 import asyncio
 import builtins
+import sqlite3
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from pathlib import Path
 from typing import Any
 
@@ -14,14 +15,14 @@ import structlog
 
 from seamwork.broker.principal import GATES, MACHINES
 from seamwork.broker.topics import load_topic_specs
-from seamwork.bus.port import LogGapError, Partition
+from seamwork.bus.port import Confirmation, LogGapError, Partition
 from seamwork.catalog.follower import CatalogFollower
-from seamwork.errors import MisconfiguredError
+from seamwork.errors import MisconfiguredError, RetryableError
 from seamwork.grants.keys import verifies
 from seamwork.ids import span_id
 from seamwork.platform.publisher import Publisher
 from seamwork.records.platform import Obstacle, TreeHead
-from seamwork.records.wire import RawRecord, Received, read, signed_bytes
+from seamwork.records.wire import Outgoing, RawRecord, Received, read, signed_bytes
 from seamwork.runtime import Host
 from seamwork.runtime.metrics import Metrics
 from seamwork.settings.common import CommonSettings
@@ -406,6 +407,91 @@ async def test_a_tree_head_that_nobody_confirms_is_published_again_and_stops_not
     assert due == again
     assert (tree.size, tree.root.hex()) == (heads(world)[-1].size, heads(world)[-1].root_sha256)
     assert world.written() == kept(settings.database)
+
+
+class LeaderlessLog(SimLog):
+    """A log that does not learn in time who leads a topic, as often as it is told."""
+
+    failures = 0
+
+    async def publish(self, batch: Sequence[Outgoing]) -> Sequence[Confirmation]:
+        """Publish a batch, or find nobody to give it to."""
+        if self.failures:
+            self.failures -= 1
+            raise RetryableError("the broker cannot be reached")
+        return await super().publish(batch)
+
+
+async def test_a_tree_head_that_finds_no_leader_is_published_later(settings: Settings) -> None:
+    """After an append that nobody answered the client asks anew who leads; that may fail for as long."""
+    world = World()
+    world.log = log = LeaderlessLog(world.broker)
+    world.fill(1)
+    async with running(world, settings) as process:
+        await process.caught_up()
+        before = len(heads(world))
+        log.failures = 2
+        world.fill(1)
+        for _ in range(4):
+            world.clock.advance(settings.head_interval_ms)
+            await process.caught_up()
+        again = len(heads(world))
+        await process.stop()
+
+    assert 0 == log.failures
+    assert before < again
+    assert sum(map(len, world.written().values())) == heads(world)[-1].size
+
+
+async def killed(world: World, settings: Settings) -> None:
+    """Keep all there is, and be cancelled before a head is published over it."""
+    idle = asyncio.Event()
+    process = Running(await world.host(idle), idle, settings)
+    await process.caught_up()
+    process.task.cancel()
+    await asyncio.gather(process.task, return_exceptions=True)
+    await process.host.catalog.stop()
+    world.broker.group("audit-sink").members.clear()
+
+
+async def test_a_sink_that_is_cancelled_lets_a_transaction_end(settings: Settings) -> None:
+    """Closed under one, SQLite would take the whole process down; here one waits for a lock when the end comes."""
+    world = World()
+    world.fill(1)
+    idle = asyncio.Event()
+    process = Running(await world.host(idle), idle, settings)
+    await process.caught_up()
+    with closing(sqlite3.connect(settings.database, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        world.fill(1)
+        while idle.is_set():  # noqa: ASYNC110  # it is set again and again; what counts is that it is not
+            await asyncio.sleep(0.005)
+        process.task.cancel()
+        for _ in range(5):
+            await asyncio.sleep(0)
+        other.execute("ROLLBACK")
+    await asyncio.gather(process.task, return_exceptions=True)
+    await process.host.catalog.stop()
+
+    found = kept(settings.database)
+    assert sum(map(len, found.values())) > sum(map(len, world.written().values())) / 2
+    assert all(records == world.written()[at][: len(records)] for at, records in found.items())
+
+
+async def test_a_stop_before_its_turn_has_begun_publishes_nothing(settings: Settings) -> None:
+    """It has not taken the database over, and has not seen whether it is an old copy."""
+    patient = msgspec.structs.replace(settings, head_interval_ms=1 << 53)
+    world = World()
+    world.fill(2)
+    await killed(world, patient)
+    idle = asyncio.Event()
+    host = await world.host(idle, "two")
+    host.stopping.set()
+    process = Running(host, idle, patient)
+    await process.stop()
+    await host.catalog.stop()
+
+    assert [] == heads(world)
 
 
 async def test_metrics_say_what_was_taken_in_and_how_much_is_left(settings: Settings) -> None:

@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 
 from seamwork.bus.gathering import Gathering
 from seamwork.bus.port import LogGapError, Partition, Reader, Rejected
-from seamwork.errors import MisconfiguredError, OutcomeUnknownError, SeamworkError
+from seamwork.errors import MisconfiguredError, OutcomeUnknownError, RetryableError, SeamworkError
 from seamwork.ids import uuid7
 from seamwork.records.parties import Revision
 from seamwork.records.platform import TreeHead
@@ -60,7 +60,7 @@ class Sink:
         self._looked: tuple[Revision, int] | None = None
         self._measured_at = 0
         self._missing: frozenset[str] = frozenset()
-        self._head = (0, 0)
+        self._head: tuple[int, int] | None = None
         self._tracing = tracing(settings, host)
         self._watch = Watch(settings, host.log, host.clock)
 
@@ -70,27 +70,29 @@ class Sink:
         self._ended = asyncio.get_running_loop().create_future()
         log_id = uuid7(host.clock.now_ms(), secrets.token_bytes(_UUID_RANDOM_BYTES))
         helpers: list[asyncio.Task[Any]] = [asyncio.create_task(host.stopping.wait(), name="audit-stopping")]
+        store: Store | None = None
         try:
-            with await self._on_thread(
-                lambda: Store(self._settings.database, host.platform, log_id)
-            ) as store:
-                self._store = store
-                membership = await host.log.own(host.name, LEAD, self._assigned, self._revoked)
-                helpers.append(asyncio.create_task(membership.wait(), name="audit-membership"))
-                await asyncio.wait([*helpers, self._ended], return_when=asyncio.FIRST_COMPLETED)
-                was_ours = self._turn is not None
-                await self._end_turn()
-                if was_ours and not self._ended.done():
-                    await self._publish_head(at_once=True)
-                await membership.stop()
-                for helper in helpers:
-                    if helper.done():
-                        helper.result()
+            store = await self._on_thread(lambda: Store(self._settings.database, host.platform, log_id))
+            self._store = store
+            membership = await host.log.own(host.name, LEAD, self._assigned, self._revoked)
+            helpers.append(asyncio.create_task(membership.wait(), name="audit-membership"))
+            await asyncio.wait([*helpers, self._ended], return_when=asyncio.FIRST_COMPLETED)
+            was_ours = self._turn is not None
+            await self._end_turn()
+            if was_ours and not self._ended.done():
+                await self._publish_head(at_once=True)
+            await membership.stop()
+            for helper in helpers:
+                if helper.done():
+                    helper.result()
         finally:
             for helper in helpers:
                 helper.cancel()
             await asyncio.gather(*helpers, return_exceptions=True)
             await self._end_turn()
+            if store is not None:
+                # Behind all else that its thread does: SQLite does not survive being closed under a transaction.
+                await self._on_thread(store.close)
             self._thread.shutdown()
             if self._tracing is not None:
                 await asyncio.to_thread(self._tracing.stop)
@@ -100,6 +102,7 @@ class Sink:
     async def _assigned(self, partitions: frozenset[int]) -> None:
         await self._end_turn()
         if partitions:
+            self._head = None  # until this turn has compared database and log, nothing is signed
             self._turn = asyncio.create_task(self._take_turn(), name="audit-turn")
             self._turn.add_done_callback(self._turn_ended)
         else:
@@ -128,7 +131,6 @@ class Sink:
     async def _take_turn(self) -> None:
         host = self._host
         self._positions = await self._on_thread(lambda: self._store.take_over(host.instance))
-        self._head = await self._on_thread(self._store.last_head)
         self._looked = None
         host.logger.info("taking-over", partitions=len(self._positions), records=self._store.tree.size)
         reader = Gathering(await host.log.reader(), busy_s=_BUSY_S)
@@ -136,6 +138,7 @@ class Sink:
             await self._discover()
             await self._require_ends()
             await self._require_own_heads()
+            self._head = await self._on_thread(self._store.last_head)
             host.ready()
             await self._read_on(reader)
         finally:
@@ -256,7 +259,7 @@ class Sink:
     async def _publish_head(self, *, at_once: bool = False) -> None:
         """Sign the tree as it stands and publish it, if it has grown enough or for long enough."""
         host, store = self._host, self._store
-        if host.signing_key is None:
+        if host.signing_key is None or self._head is None:
             return
         tree, now = store.tree, host.clock.now_ms()
         size, signed_at = self._head
@@ -267,7 +270,7 @@ class Sink:
         record = compose(host.platform, LEAD, store.log_id, head, signer=host.signing_key)
         try:
             (answer,) = await host.log.publish([record])
-        except OutcomeUnknownError as error:
+        except (OutcomeUnknownError, RetryableError) as error:
             # The next look signs again, over no less than this: a head that comes twice contradicts nothing.
             host.logger.warning("head-unknown", size=head.size, error=str(error))
             return
