@@ -3,10 +3,12 @@
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from seamwork.documents.kinds import AnyDocument
 from seamwork.records.authority import Authority
 from seamwork.records.decision import Held, Refused
+from seamwork.records.verdict import SignedRecord
 from seamwork.testing.documents import document
 from seamwork_router.thresholds import growth_of
 
@@ -108,3 +110,34 @@ def test_what_a_policy_wants_asked_and_the_contract_too_asks_both(bench: Bench) 
     assert "four-eyes" == said.rule
     assert ["lawyer", "ada"] == [one.named for one in said.approvers]
     assert Authority(effects=("send-mail",), depth=1) == said.authority
+
+
+def junk() -> SignedRecord:
+    """Return an order that nobody gave."""
+    return SignedRecord(topic="x", key="x", envelope="x", kid="x", sig="x")
+
+
+def test_an_order_that_nobody_gave_spares_no_hold(bench: Bench) -> None:
+    """A handoff or a result that is no desk's is refused with one, whatever it says."""
+    bench.publish(gate(), wary(irreversible=["send-mail"]))
+    bench.admit(bench.send("handoff", order=junk()))
+    work = bench.begin(contract="guarded@1.0.0", task="t-2", id="h-2")
+    bench.admit(bench.child(work, task="t-2", order=junk()))
+    bench.admit(bench.result(work, task="t-2", order=junk()))
+    refused = [
+        one.crossing for one in bench.decisions if isinstance(one, Refused) and one.rule == "order-invalid"
+    ]
+
+    assert (3, [work]) == (len(refused), bench.works)
+
+
+def test_what_had_entered_with_such_an_order_is_held_all_the_same(bench: Bench) -> None:
+    """An older router let it in; only the dispatch of a case says that a person has seen it."""
+    bench.publish(gate(), wary(irreversible=["send-mail"]))
+    crossing = bench.send("handoff")
+    bench.vote(crossing, "contract-validator")
+    live = bench.state.live[str(crossing.raw.offset)]
+    live.facts = replace(live.facts, order=junk())
+    bench.admit(crossing, gates=("policy-engine", "cost-cap"))
+
+    assert [("irreversible-effect", "ada")] == held(bench)

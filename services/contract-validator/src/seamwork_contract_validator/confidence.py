@@ -7,12 +7,13 @@ from msgspec.structs import replace
 from seamwork.catalog import Context
 from seamwork.documents import Contract
 from seamwork.records.crossing import Result
+from seamwork.records.inbox import Work
 from seamwork.records.verdict import Approvers
 from seamwork_contract_validator.judged import Allowed
 
 
 def sure_enough(
-    contract: Contract, result: Result, value: Any, judged: Allowed, context: Context, at: int
+    contract: Contract, result: Result, work: Work, value: Any, judged: Allowed, context: Context, at: int
 ) -> Allowed:
     """
     Ask the owners' chain where an answer is less sure than its contract wants, or does not say how sure it is.
@@ -20,13 +21,17 @@ def sure_enough(
     Args:
         contract: One that the answer must keep.
         result: The answer.
+        work: Its stamp, verified. A desk's says whose work it puts back, and the router lets none of that through
+            without the order of a person; an order beside any other stamp says nothing.
         value: Its payload.
         judged: What the other checks came to.
         context: The catalog, for who is meant by the chain.
         at: The append time of the answer.
     """
     when = contract.spec.escalate_when
-    if when is None or when.confidence is None or result.outcome == "error" or result.order is not None:
+    if when is None or when.confidence is None or result.outcome == "error":
+        return judged
+    if result.order is not None and work.in_place_of is not None:
         return judged
     stated = _at(value, when.confidence.field)
     if isinstance(stated, int | float) and not isinstance(stated, bool) and stated >= when.confidence.below:

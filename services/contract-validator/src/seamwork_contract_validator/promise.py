@@ -248,10 +248,10 @@ def _judge_answer(  # the contract, and all that a rule of it may ask
     consulted = (context.catalog.reference(contract),)
     judged = _judged(findings, consulted, (), None)
     if isinstance(judged, Denied) and work.enforcement != "enforce":
-        return _spared_answer(judged, contract, crossing, result, projection, context)
+        return _spared_answer(judged, contract, crossing, result, work, projection, context)
     if isinstance(judged, Denied):
         return judged
-    judged = sure_enough(contract, result, findings.value, judged, context, crossing.raw.appended_at)
+    judged = sure_enough(contract, result, work, findings.value, judged, context, crossing.raw.appended_at)
     return fit_contract(contract, result, crossing.payload, projection, judged)
 
 
@@ -260,6 +260,7 @@ def _spared_answer(  # what was found in which answer, and by which contract
     contract: Contract,
     crossing: Received[AnyEnvelope],
     result: Result,
+    work: Work,
     projection: tuple[str, ...],
     context: Context,
 ) -> Denied:
@@ -269,7 +270,7 @@ def _spared_answer(  # what was found in which answer, and by which contract
         return unreadable
     value = read_payload(cut(crossing.payload, projection), MAX_PAYLOAD_BYTES)
     going = Allowed(denied.rule, denied.reason, None, denied.consulted, denied.warnings)
-    going = sure_enough(contract, result, value, going, context, crossing.raw.appended_at)
+    going = sure_enough(contract, result, work, value, going, context, crossing.raw.appended_at)
     fitting = fit_contract(contract, result, crossing.payload, projection, going)
     if isinstance(fitting, Denied):
         return fitting

@@ -159,13 +159,16 @@ def climb(context: Context, task: Task, errand: Errand, dispatch: Dispatch) -> I
 
 
 def order_problem(scene: Scene) -> str | None:
-    """What a desk sends, and a drill, was ordered by somebody who may, and is exactly what was ordered."""
+    """What a desk sends, and a drill, was ordered by somebody who may, just so; nothing else carries an order."""
     asked, dispatch = scene.facts.handoff, scene.named
     if asked is not None and asked.drill is not None:
         return _drill_problem(scene, asked)
-    if dispatch is None or dispatch.case is None or scene.facts.kind in {"progress", "usage"}:
-        return None
     order = scene.facts.order
+    if dispatch is None or dispatch.case is None:
+        reason = "only what a desk puts back, and a drill, goes with the order of a person"
+        return None if order is None else reason
+    if scene.is_note:
+        return None
     if order is None:
         return "work of a case is put back only with the order of a person, and there is none"
     command = _command(scene, order, "resolve")

@@ -4,7 +4,7 @@ Hold work that is admitted, where its contract wants a person to see it all the 
 Rule 1: whoever would get one of the contract's irreversible effects gets it after a person of the owners' chain has
 agreed, to this receiver, this authority, these constraints.
 Rule 2: a plan that lets the work grow past what its contract allows is adopted after a person has agreed to it.
-Rule 3: what a person has put back has been seen by a person.
+Rule 3: what a desk sends has been seen by a person: ``order_problem`` lets nothing of a case in without an order.
 
 How sure an answer is stands in its payload, so the validator sees to that.
 """
@@ -26,7 +26,7 @@ _HELD = "REQUIRE_APPROVAL"
 
 def held_by_contract(scene: Scene, tally: Tally, plan: ev.Plan) -> Tally:
     """Return the count with the people whom a contract wants asked about *plan*."""
-    if scene.facts.order is not None:
+    if scene.named is not None and scene.named.case is not None:
         return tally
     for contract, problem in _thresholds(scene, plan):
         people = scene.catalog.owners_people(contract, scene.now)
