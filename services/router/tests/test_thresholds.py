@@ -91,6 +91,39 @@ def test_what_nobody_can_be_asked_about_is_refused(bench: Bench, escalation: lis
     assert ("no-approvers", True) == (refused.rule, "send-mail" in refused.reason)
 
 
+def test_nobody_stands_for_owners_whom_nobody_knows(bench: Bench) -> None:
+    """Those whom a policy wants asked are somebody else; of several contracts each has its own owners."""
+    bench.publish(gate(), wary(irreversible=["send-mail"], escalation=["nobody"]))
+    crossing = bench.send("handoff")
+    bench.vote(crossing, "contract-validator")
+    bench.vote(crossing, "cost-cap")
+    bench.vote(
+        crossing, "policy-engine", "REQUIRE_APPROVAL", rule="four-eyes", approvers=[{"roles": ["lawyer"]}]
+    )
+    (refused,) = (one for one in bench.decisions if isinstance(one, Refused))
+
+    assert [] == held(bench)
+    assert ("no-approvers", True) == (refused.rule, "send-mail" in refused.reason)
+
+
+def test_each_contract_that_a_plan_outgrows_needs_somebody(bench: Bench) -> None:
+    """The one above has an owner, the one below has none."""
+    bench.publish(gate(), wary(planGrowth={"steps": 1}))
+    lone = document(
+        "Contract", "transient", limits={"timeSeconds": 60}, owners={"escalation": ["nobody"]},
+        escalateWhen={"planGrowth": {"steps": 1}},
+    )  # fmt: skip
+    bench.publish(lone)
+    work = bench.begin()
+    bench.adopt(work, {**PARTS[0], "contract": "transient@1.0.0"})
+    child = bench.delegate(work, "a", contract="transient@1.0.0")
+    bench.adopt(child, {**PARTS[0], "target": "backup"})
+    bench.admit(bench.plan(bench.delegate(child, "a", target="backup"), *PARTS))
+    (refused,) = (one for one in bench.decisions if isinstance(one, Refused))
+
+    assert ([], "no-approvers") == (held(bench), refused.rule)
+
+
 def test_what_a_policy_wants_asked_and_the_contract_too_asks_both(bench: Bench) -> None:
     """Each demand stands by itself."""
     bench.publish(gate(), wary(irreversible=["send-mail"]))

@@ -9,14 +9,17 @@ from seamwork.documents import Contract
 from seamwork.records.crossing import Result
 from seamwork.records.inbox import Work
 from seamwork.records.verdict import Approvers
-from seamwork_contract_validator.judged import Allowed
+from seamwork_contract_validator.judged import Allowed, Denied
 
 
 def sure_enough(
     contract: Contract, result: Result, work: Work, value: Any, judged: Allowed, context: Context, at: int
-) -> Allowed:
+) -> Allowed | Denied:
     """
     Ask the owners' chain where an answer is less sure than its contract wants, or does not say how sure it is.
+
+    Where nobody of the chain is known the answer is refused, along any flow: whoever else is asked about it, by a
+    policy or by another contract that it must keep, does not stand for them.
 
     Args:
         contract: One that the answer must keep.
@@ -38,13 +41,12 @@ def sure_enough(
         return judged
     said = "is not stated" if stated is None else f"is below {when.confidence.below}"
     people = tuple(sorted(context.catalog.owners_people(contract, at)))
-    asks = (Approvers(people=people),) if people else ()
-    return replace(
-        judged,
-        rule="confidence-low",
-        reason=f"{when.confidence.field} {said}",
-        asks=(*(judged.asks or ()), *asks),
-    )
+    field = when.confidence.field
+    if not people:
+        reason = f"nobody can be asked, and somebody must be: {field} {said}"
+        return Denied("no-approvers", reason, sender_verified=True, consulted=judged.consulted)
+    asks = (*(judged.asks or ()), Approvers(people=people))
+    return replace(judged, rule="confidence-low", reason=f"{field} {said}", asks=asks)
 
 
 def _at(value: Any, pointer: str) -> Any:

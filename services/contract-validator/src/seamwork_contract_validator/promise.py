@@ -252,6 +252,8 @@ def _judge_answer(  # the contract, and all that a rule of it may ask
     if isinstance(judged, Denied):
         return judged
     judged = sure_enough(contract, result, work, findings.value, judged, context, crossing.raw.appended_at)
+    if isinstance(judged, Denied):
+        return judged
     return fit_contract(contract, result, crossing.payload, projection, judged)
 
 
@@ -270,11 +272,13 @@ def _spared_answer(  # what was found in which answer, and by which contract
         return unreadable
     value = read_payload(cut(crossing.payload, projection), MAX_PAYLOAD_BYTES)
     going = Allowed(denied.rule, denied.reason, None, denied.consulted, denied.warnings)
-    going = sure_enough(contract, result, work, value, going, context, crossing.raw.appended_at)
-    fitting = fit_contract(contract, result, crossing.payload, projection, going)
+    asked = sure_enough(contract, result, work, value, going, context, crossing.raw.appended_at)
+    if isinstance(asked, Denied):
+        return asked
+    fitting = fit_contract(contract, result, crossing.payload, projection, asked)
     if isinstance(fitting, Denied):
         return fitting
-    return replace(denied, delivered=fitting.delivered, asks=going.asks)
+    return replace(denied, delivered=fitting.delivered, asks=asked.asks)
 
 
 def judge_plan(

@@ -4,7 +4,8 @@ Hold work that is admitted, where its contract wants a person to see it all the 
 Rule 1: whoever would get one of the contract's irreversible effects gets it after a person of the owners' chain has
 agreed, to this receiver, this authority, these constraints.
 Rule 2: a plan that lets the work grow past what its contract allows is adopted after a person has agreed to it.
-Rule 3: what a desk sends has been seen by a person: ``order_problem`` lets nothing of a case in without an order.
+Rule 3: nobody stands for owners whom nobody knows: whatever others are asked, the work is refused.
+Rule 4: what a desk sends has been seen by a person: ``order_problem`` lets nothing of a case in without an order.
 
 How sure an answer is stands in its payload, so the validator sees to that.
 """
@@ -30,10 +31,20 @@ def held_by_contract(scene: Scene, tally: Tally, plan: ev.Plan) -> Tally:
         return tally
     for contract, problem in _thresholds(scene, plan):
         people = scene.catalog.owners_people(contract, scene.now)
+        if not people:
+            # Held for nobody, which is refused as ``no-approvers``: not even for those whom a gate wants asked.
+            return replace(
+                tally,
+                outcome=_HELD,
+                rule=problem.rule,
+                reason=problem.reason,
+                gate=problem.gate,
+                approvers=(),
+            )
         asked = Approvers(people=tuple(sorted(people)))
         if STRICTNESS[tally.outcome] < STRICTNESS[_HELD]:
             tally = replace(tally, outcome=_HELD, rule=problem.rule, reason=problem.reason, gate=problem.gate)
-        if people and asked not in tally.approvers:
+        if asked not in tally.approvers:
             tally = replace(tally, approvers=(*tally.approvers, asked))
     return tally
 
