@@ -6,8 +6,9 @@ from msgspec.structs import replace
 from seamwork.catalog import Catalog
 from seamwork.grants.entitlement import entitlement
 from seamwork.grants.stamps import StampProblem
+from seamwork.records.crossing import AnyCrossing
 from seamwork.records.inbox import Work
-from seamwork.testing.builders import PLATFORM, handoff
+from seamwork.testing.builders import PLATFORM, handoff, received
 from seamwork.testing.documents import document
 
 CATALOG = Catalog.of([document("Key", "router"), document("Agent", "planner"), document("Agent", "parser")])
@@ -37,6 +38,7 @@ def test_a_child_stands_under_its_senders_stamp() -> None:
         ({**CHILD, "stamp": {"agent": "reader"}}, "stamp-not-yours"),
         ({**CHILD, "task": "t-2"}, "stamp-of-another-task"),
         ({**CHILD, "parent": "h-9"}, "parent-not-the-stamps"),
+        ({**CHILD, "stamp": None}, "stamp-missing"),
     ],
 )
 def test_anything_else_is_named(fields: dict[str, Any], rule: str) -> None:
@@ -47,6 +49,17 @@ def test_anything_else_is_named(fields: dict[str, Any], rule: str) -> None:
 
     assert isinstance(found, StampProblem)
     assert rule == found.rule
+
+
+@pytest.mark.parametrize("tag", ["result", "plan", "progress", "usage"])
+def test_only_a_root_handoff_goes_without_a_stamp(tag: str) -> None:
+    """What begins nothing is sent under something."""
+    crossing = received(tag, source="parser", stamp=None)
+    assert isinstance(crossing.record, AnyCrossing)
+    found = entitlement(crossing, crossing.record, PLATFORM, CATALOG.key)
+
+    assert isinstance(found, StampProblem)
+    assert "stamp-missing" == found.rule
 
 
 def test_a_signature_over_other_bytes_does_not_hold() -> None:

@@ -168,12 +168,9 @@ def _again(
 def _judge(memory: Memory, platform: str, asked: Asked, context: Context) -> Judged:
     crossing = asked.crossing
     until = min(crossing.expires_at, asked.received.raw.appended_at + DAY_MS) + HORIZON_MS
-    stamp = entitlement(asked.received, crossing, platform, context.catalog.key)
-    if isinstance(stamp, StampProblem):
-        denied = Demand(
-            "DENY", "sender-not-proved", f"no policy is asked about it: {stamp.reason} ({stamp.rule})"
-        )
-        verdict = _verdict(asked.subject, crossing.task, crossing.id, denied, 0, context)
+    stamp = _entitled(asked, platform, context)
+    if isinstance(stamp, Demand):
+        verdict = _verdict(asked.subject, crossing.task, crossing.id, stamp, 0, context)
         return Judged(verdict=verdict, task=None, until=until)
     if isinstance(crossing, Handoff):
         appended_at = asked.received.raw.appended_at
@@ -196,6 +193,22 @@ def _judge(memory: Memory, platform: str, asked: Asked, context: Context) -> Jud
         throttled=dict(demand.throttled),
         until=until,
     )
+
+
+def _entitled(asked: Asked, platform: str, context: Context) -> Work | Demand | None:
+    """Return the stamp of a crossing, None for a root of an initiator, or why it counts for nobody's task."""
+    catalog, crossing = context.catalog, asked.crossing
+    stamp = entitlement(asked.received, crossing, platform, catalog.key)
+    if isinstance(stamp, StampProblem):
+        return Demand(
+            "DENY", "sender-not-proved", f"no policy is asked about it: {stamp.reason} ({stamp.rule})"
+        )
+    root = catalog.agent(crossing.source) if stamp is None else None
+    if stamp is None and (root is None or not root.spec.initiator):
+        return Demand(
+            "DENY", "not-an-initiator", "a handoff without a stamp comes only from an agent marked initiator"
+        )
+    return stamp
 
 
 def _demand(memory: Memory, asked: Asked, stamp: Work | None, context: Context) -> Demand:

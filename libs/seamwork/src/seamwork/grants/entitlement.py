@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 from seamwork.grants.keys import verifies
 from seamwork.grants.stamps import KnownKey, StampProblem, misfit, verify_stamp
-from seamwork.records.crossing import AnyCrossing
+from seamwork.records.crossing import AnyCrossing, Handoff
 from seamwork.records.envelope import AnyEnvelope
 from seamwork.records.inbox import Work
 from seamwork.records.wire import Received, signed_bytes
@@ -22,7 +22,7 @@ def entitlement(
     key_of: Callable[[str], KnownKey | None],
 ) -> Work | StampProblem | None:
     """
-    Return the stamp that entitles the sender, None for a root, or what is wrong.
+    Return the stamp that entitles the sender, None for a root handoff, or what is wrong.
 
     That a root's sender is an initiator stands in its document, which the caller looks up.
 
@@ -44,7 +44,9 @@ def entitlement(
     if key.holder != f"agent:{crossing.source.agent}":
         return StampProblem("not-the-source", "source.agent is not who signed the crossing")
     if crossing.stamp is None:
-        return None
+        if isinstance(crossing, Handoff) and crossing.parent is None:
+            return None
+        return StampProblem("stamp-missing", "only a root handoff, without parent, goes without a stamp")
     work = verify_stamp(crossing.stamp, platform, key_of, at=at)
     if isinstance(work, StampProblem):
         return work
