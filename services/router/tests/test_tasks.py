@@ -2,6 +2,8 @@
 
 from typing import Any
 
+import pytest
+
 from seamwork.ids import dispatch_id, sha256_hex
 from seamwork.records.authority import Spent
 from seamwork.records.decision import Accepted, Dispatched, TaskEnded
@@ -301,6 +303,31 @@ def test_a_child_of_a_cancelled_handoff_is_stopped_before_its_dispatch(bench: Be
 
     assert 1 == len(bench.works)
     assert "task-ended: task-cancelled" == bench.said[-1]
+
+
+@pytest.mark.parametrize("task", ["billing|17", "|", "a|b|", "work:3|x"])
+def test_a_task_may_be_called_anything(bench: Bench, task: str) -> None:
+    """Its timers find it."""
+    bench.begin(task=task)
+    bench.pass_time(61_000)
+
+    assert {} == bench.state.tasks
+    assert "task-ended: task-failed" == bench.said[-1]
+
+
+@pytest.mark.parametrize("stale_too", [False, True])
+def test_a_timer_that_an_older_release_named_still_finds_its_task(bench: Bench, stale_too: bool) -> None:  # noqa: FBT001  # a case
+    """Until the name said where the id ends, who knows the tasks could say it."""
+    bench.begin(task="billing|17")
+    timers = bench.state.timers
+    timers.arm("work|billing|17|h-1", timers.due["work:10|billing|17|h-1"])
+    timers.disarm("work:10|billing|17|h-1")
+    if stale_too:
+        timers.arm("work|gone|18|h-1", bench.now + 1)
+    bench.pass_time(61_000)
+
+    assert {} == bench.state.tasks
+    assert [] == [name for name in timers.due if name.startswith("work")]
 
 
 def test_an_error_is_retried_and_then_passed_on(bench: Bench) -> None:

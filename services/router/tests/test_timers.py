@@ -4,7 +4,7 @@ import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
 
-from seamwork_router.timers import Timers
+from seamwork_router.timers import Timers, parts_of, work_of, work_timer
 
 moves = st.lists(st.tuples(st.sampled_from("abcdef"), st.none() | st.integers(0, 20)), max_size=60)
 
@@ -34,3 +34,17 @@ def test_moving_one_timer_for_ever_takes_no_room() -> None:
         timers.arm("moved", at)
 
     assert len(timers.heap) < 2_000
+
+
+@given(st.text("|:1a"), st.text("|:1a"), st.text("|:1a"), st.text("|:1a"))
+def test_the_name_of_a_work_timer_reads_back_whatever_the_ids_are(
+    task: str, crossing: str, other: str, below: str
+) -> None:
+    """Ids are free text, so a bar in one neither ends it nor makes it another's."""
+    timer = work_timer(task, crossing)
+
+    assert ("work", (task, crossing)) == (
+        parts_of(timer)[0],
+        work_of(timer, lambda *one: one == (task, crossing)),
+    )
+    assert (timer == work_timer(other, below)) == ((task, crossing) == (other, below))

@@ -44,7 +44,7 @@ from seamwork_router.people import order
 from seamwork_router.problem import Problem
 from seamwork_router.scene import MOST_AIMED, MOST_TASKS, Place, Scene
 from seamwork_router.state import evolve, seen
-from seamwork_router.timers import live_timer, work_timer
+from seamwork_router.timers import live_timer, parts_of, work_timer
 
 HANDOFFS = "handoffs.v1"
 COMMANDS = "commands.v1"
@@ -228,12 +228,12 @@ def _on_tick(place: Place, state: State, tick: Tick, context: Context) -> Iterat
 
 
 def _task_of(state: State, timer: str) -> str:
-    kind, _, name = timer.partition("|")
+    kind, name = parts_of(timer)
     match kind:
         case "live":
             return state.live[name].facts.task
         case "work":
-            return name.partition("|")[0]
+            return state.work_of(timer)[0]
         case "task":
             return name
         case _:
@@ -241,14 +241,15 @@ def _task_of(state: State, timer: str) -> str:
 
 
 def _ring(place: Place, state: State, timer: str, context: Context) -> Iterator[ev.Event]:
-    kind, _, name = timer.partition("|")
+    kind, name = parts_of(timer)
     match kind:
         case "live":
             yield from take_up(scene_of(place, state, context, state.live[name]))
         case "work":
-            task_id, _, crossing = name.partition("|")
-            task = state.tasks[task_id]
-            yield from _overdue(context, task, task.errands[crossing])
+            task_id, crossing = state.work_of(timer)
+            if task_id in state.tasks:
+                task = state.tasks[task_id]
+                yield from _overdue(context, task, task.errands[crossing])
         case "task":
             if state.tasks[name].stopping or state.tasks[name].ending is not None:
                 yield from wind_down(context, state.tasks[name])

@@ -19,7 +19,7 @@ from seamwork.records.platform import Obstacle
 from seamwork.records.verdict import Approvers, Verdict
 from seamwork_router import events as ev
 from seamwork_router.facts import Asked, Facts
-from seamwork_router.timers import Timers
+from seamwork_router.timers import Timers, work_of
 
 APPROVAL = "approval"
 VALIDATOR = "validator"
@@ -294,6 +294,12 @@ class State(msgspec.Struct):
     breakers: dict[str, ev.Breaker] = {}
     obstacles: tuple[Obstacle, ...] = ()
     aims: dict[str, int] = {}
+
+    def work_of(self, timer: str) -> tuple[str, str]:
+        """Return which task and crossing a work timer is for."""
+        return work_of(
+            timer, lambda task, crossing: task in self.tasks and crossing in self.tasks[task].errands
+        )
 
     def __post_init__(self) -> None:
         """Let what is large be read and written a piece at a time."""

@@ -16,6 +16,7 @@ from seamwork_router.problem import Problem
 from seamwork_router.refusing import refuse
 from seamwork_router.scene import Place, Scene
 from seamwork_router.tally import tally_of
+from seamwork_router.timers import parts_of
 
 PROBLEM = Problem("too-much", "what would follow from it does not fit into one commit")
 
@@ -28,14 +29,17 @@ def refuse_all(scene: Scene) -> Iterator[ev.Event]:
 
 def give_up(place: Place, state: State, timer: str, context: Context) -> Iterator[ev.Event]:
     """End what a timer was for, where what should have followed is too much."""
-    kind, _, name = timer.partition("|")
+    kind, name = parts_of(timer)
     match kind:
         case "live":
             yield from refuse_all(scene_of(place, state, context, state.live[name]))
         case "work":
-            task_id, _, crossing = name.partition("|")
-            task = state.tasks[task_id]
-            yield from conclude(context, task, task.errands[crossing], "failed", PROBLEM)
+            task_id, crossing = state.work_of(timer)
+            task = state.tasks.get(task_id)
+            if task is None:
+                yield ev.TimerPassed(timer=timer)
+            else:
+                yield from conclude(context, task, task.errands[crossing], "failed", PROBLEM)
         case "task":
             yield from end_task(context, state.tasks[name], "failed")
         case _:

@@ -42,6 +42,7 @@ from seamwork_router.memory import (
 from seamwork_router.timers import (
     live_timer,
     lot_timer,
+    parts_of,
     stray_timer,
     task_timer,
     work_timer,
@@ -478,7 +479,7 @@ def _keep_house(state: State, event: Housekeeping) -> None:
             _rest(state, event.timer)
         case ev.Forgotten():
             state.timers.disarm(event.timer)
-            kind, _, name = event.timer.partition("|")
+            kind, name = parts_of(event.timer)
             if kind == "stray":
                 state.strays.pop(name, None)
             else:  # until version 3 a task that is over had a timer of its own
@@ -517,13 +518,12 @@ def _count_breaker(state: State, event: ev.BreakerCounted) -> None:
 def _rest(state: State, timer: str) -> None:
     """Let a timer that had nothing to do ring when it would have rung without being woken."""
     state.timers.disarm(timer)
-    kind, _, name = timer.partition("|")
-    if kind == "work":
-        task, _, crossing = name.partition("|")
+    if parts_of(timer)[0] == "work":
+        task, crossing = state.work_of(timer)
         errand = state.tasks[task].errands.get(crossing) if task in state.tasks else None
         dispatch = errand.open_dispatch if errand is not None else None
         if dispatch is not None and dispatch.answering is None:
-            state.timers.arm(timer, dispatch.due)
+            state.timers.arm(work_timer(task, crossing), dispatch.due)
 
 
 # ── What was said ────────────────────────────────────────────────────────────────────────

@@ -6,6 +6,7 @@ Rule 2: the heap's top is never stale, so the earliest instant costs nothing to 
 Rule 3: the heap says nothing of its own: it is no part of what is written down, and made again from the names.
 """
 
+from collections.abc import Callable
 from heapq import heapify, heappop, heappush
 
 import msgspec
@@ -65,8 +66,33 @@ def live_timer(offset: int) -> str:
 
 
 def work_timer(task: str, crossing: str) -> str:
-    """Name the timer of a handoff's open dispatch."""
-    return f"work|{task}|{crossing}"
+    """Name the timer of a handoff's open dispatch; ``work_of`` reads it, whatever text the ids are."""
+    kind = "work" if "|" not in task else f"work:{len(task)}"
+    return f"{kind}|{task}|{crossing}"
+
+
+def work_of(timer: str, is_work: Callable[[str, str], bool]) -> tuple[str, str]:
+    """
+    Return which task and crossing a work timer is for.
+
+    Args:
+        timer: Its name. Of a task whose id holds a bar it says how long the id is; where it does not, a release
+            before this one wrote it down, and only who knows the tasks can say where the id ends.
+        is_work: Says whether this task is in hand and has this crossing.
+    """
+    kind, _, name = timer.partition("|")
+    length = kind.partition(":")[2]
+    if length:
+        return name[: int(length)], name[int(length) + 1 :]
+    ends = [at for at, sign in enumerate(name) if sign == "|"]
+    found = next((at for at in ends if is_work(name[:at], name[at + 1 :])), ends[0])
+    return name[:found], name[found + 1 :]
+
+
+def parts_of(timer: str) -> tuple[str, str]:
+    """Return what sort of timer it is, and for all but work timers what it is for."""
+    kind, _, name = timer.partition("|")
+    return kind.partition(":")[0], name
 
 
 def task_timer(task: str) -> str:
