@@ -11,6 +11,8 @@ from hypothesis import strategies as st
 
 from seamwork import ids
 from seamwork.grants.keys import verifies
+from seamwork.records.authority import Spent
+from seamwork.records.base import MOST
 from seamwork.records.crossing import AnyCrossing, Handoff, Progress, content_digest
 from seamwork.records.envelope import AnyEnvelope, EnvelopeError, decode, encode
 from seamwork.records.parties import AgentRef, Revision
@@ -153,6 +155,67 @@ def test_what_is_no_envelope_is_refused_by_name(data: bytes, rule: str) -> None:
         decode(data)
 
     assert rule == refusal.value.rule
+
+
+def changed(name: str, *path: str | int, to: object) -> RawRecord:
+    """Return the record of a vector with one field of its envelope set otherwise."""
+    raw = record_of(next(v for v in VECTORS["records"] if v["name"] == name))
+    fields = json.loads(dict(raw.headers)["sw_envelope"] or b"")
+    place: Any = fields
+    for step in path[:-1]:
+        place = place.setdefault(step, {}) if isinstance(place, dict) else place[step]
+    place[path[-1]] = to
+    headers = tuple(
+        (header, json.dumps(fields).encode() if header == "sw_envelope" else value)
+        for header, value in raw.headers
+    )
+    return RawRecord(raw.topic, 1, 42, 1, raw.key, raw.value, headers)
+
+
+@pytest.mark.parametrize(
+    "number", [-1, -(10**400), MOST + 1, 10**19, 10**400], ids=["-1", "-10^400", "MOST+1", "10^19", "10^400"]
+)
+@pytest.mark.parametrize(
+    "path",
+    [
+        ("expires_at",), ("sent_at",), ("payload_bytes",), ("deadline_at",), ("ordinal",), ("ceiling_micro_usd",),
+        ("authority", "depth"), ("spent", "micro_usd"), ("spent", "requests"),
+    ],
+    ids=".".join,
+)  # fmt: skip
+def test_a_number_out_of_bounds_is_no_envelope(path: tuple[str, ...], number: int) -> None:
+    """Nobody can reckon with it, so it is refused like a wrong type, wherever it stands, also by the schema."""
+    raw = changed("a root handoff", *path, to=number)
+    answer = read(raw, "p")
+    schema = json.loads((WIRE / "handoff.schema.json").read_text())
+    fields = json.loads(dict(raw.headers)["sw_envelope"] or b"")
+
+    assert isinstance(answer, Malformed)
+    assert "envelope-malformed" == answer.rule
+    assert ".".join(path) in answer.reason
+    assert not jsonschema_rs.validator_for(schema, offline=True).is_valid(fields)
+
+
+@pytest.mark.parametrize("number", [0, 1, MOST])
+def test_every_number_within_bounds_is_read(number: int) -> None:
+    """The bound itself too."""
+    assert isinstance(read(changed("a root handoff", "expires_at", to=number), "p"), Received)
+
+
+@pytest.mark.parametrize("value", [-1, [-1.5, 10**18], {"debt": -(10**17)}])
+def test_what_a_tool_returned_may_hold_any_number(value: object) -> None:
+    """It is the agents' own, and nothing here reckons with it; the same goes for texts."""
+    outputs = [{"tool": "t", "call": "c", "value": value}]
+
+    assert isinstance(read(changed("a root handoff", "tool_outputs", to=outputs), "p"), Received)
+    assert isinstance(
+        read(changed("a root handoff", "intent", to='[-1, "at": 12345678901234567890'), "p"), Received
+    )
+
+
+def test_what_a_journal_holds_is_read_though_it_is_out_of_bounds() -> None:
+    """It was taken down by a release that knew no bounds."""
+    assert Spent(micro_usd=-1) == msgspec.json.decode(b'{"micro_usd":-1}', type=Spent)
 
 
 @given(

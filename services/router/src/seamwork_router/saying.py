@@ -6,6 +6,7 @@ from typing import Any, Literal
 from seamwork.catalog import Context
 from seamwork.ids import derived
 from seamwork.records.authority import Spent
+from seamwork.records.base import MOST
 from seamwork.records.crossing import Gap
 from seamwork.records.decision import Closed, Refused, TaskEnded, TaskOutcome, Why
 from seamwork.records.inbox import Answer, Notice
@@ -137,7 +138,7 @@ def task_ended(
         outcome=outcome,
         crossings=task.crossings,
         refused=task.refused + refused_now,
-        spent_micro_usd=sum(spent.values()) if spent else None,
+        spent_micro_usd=min(sum(spent.values()), MOST) if spent else None,
         gaps=gaps,
         drill=task.is_drill,
     )

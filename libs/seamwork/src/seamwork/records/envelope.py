@@ -2,19 +2,20 @@
 Turn envelopes into bytes and back: one ASCII JSON object, read strictly.
 
 Refused besides what JSON itself refuses: bytes that are not ASCII, an unknown ``type``, an unknown field, a wrong
-type, and a key that stands twice in one object (parsers differ in which one they keep, so two readers would see two
-records under one signature).
+type, a number below 0 or above ``MOST``, and a key that stands twice in one object (parsers differ in which one
+they keep, so two readers would see two records under one signature).
 """
 
 import json
 import re
+from collections.abc import Mapping
 from typing import Any
 
 import msgspec
 
 from seamwork.errors import UnprocessableError
-from seamwork.records.base import Envelope
-from seamwork.records.crossing import Handoff, Plan, Progress, Result, Usage
+from seamwork.records.base import MOST, Envelope
+from seamwork.records.crossing import Handoff, Plan, Progress, Result, ToolOutput, Usage
 from seamwork.records.decision import (
     Accepted,
     BreakerMoved,
@@ -48,6 +49,8 @@ MAX_ENVELOPE_BYTES = 64 * 1024
 
 _ASTRAL = 0x10000  # from here on JSON escapes a character as two surrogates
 _NOT_ASCII = re.compile(r"[^\x00-\x7f]")
+_OUTSIZE = re.compile(rb"[:,\[]\s*(?:-|[0-9]{16})")
+"""What every number out of bounds looks like, and texts hardly ever: ``MOST`` has 16 digits."""
 _encoder = msgspec.json.Encoder()
 _decoder: msgspec.json.Decoder[AnyEnvelope] = msgspec.json.Decoder(AnyEnvelope)
 
@@ -93,6 +96,8 @@ def decode(data: bytes) -> AnyEnvelope:
         raise EnvelopeError("envelope-malformed", f"the envelope does not fit its type: {error}") from error
     except (msgspec.DecodeError, RecursionError) as error:
         raise EnvelopeError("envelope-not-json", f"the envelope is not JSON: {error}") from error
+    if _OUTSIZE.search(data) is not None:
+        _refuse_outsize(envelope, "")
     # What we would have written ourselves has no key twice, and comparing bytes is far cheaper than looking.
     if encode(envelope) != data:
         refuse_duplicate_keys(data)
@@ -110,6 +115,23 @@ def refuse_duplicate_keys(data: bytes) -> None:
         json.loads(data, object_pairs_hook=_distinct)
     except (ValueError, RecursionError) as error:
         raise EnvelopeError("envelope-not-json", "the envelope is not JSON") from error
+
+
+def _refuse_outsize(value: object, name: str) -> None:
+    """Refuse a number out of bounds, wherever it stands; what a tool returned may hold any."""
+    if isinstance(value, int) and not 0 <= value <= MOST:
+        raise EnvelopeError(
+            "envelope-malformed", f"the envelope does not fit its type: {name} is not from 0 to {MOST}"
+        )
+    if isinstance(value, msgspec.Struct) and not isinstance(value, ToolOutput):
+        for field in value.__struct_fields__:
+            _refuse_outsize(getattr(value, field), f"{name}.{field}" if name else field)
+    elif isinstance(value, tuple):
+        for one in value:
+            _refuse_outsize(one, name)
+    elif isinstance(value, Mapping):
+        for one in value.values():
+            _refuse_outsize(one, name)
 
 
 def _distinct(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

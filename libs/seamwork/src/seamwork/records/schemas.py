@@ -10,6 +10,7 @@ from typing import Any, get_args
 
 import msgspec
 
+from seamwork.records.base import MOST
 from seamwork.records.envelope import AnyEnvelope
 
 _DRAFT = "https://json-schema.org/draft/2020-12/schema"
@@ -32,4 +33,17 @@ def _text(kind: type[msgspec.Struct]) -> str:
         **reference,
         "$defs": dict(sorted(definitions.items())),
     }
+    _bound(schema)
     return json.dumps(schema, indent=2, ensure_ascii=True) + "\n"
+
+
+def _bound(schema: Any) -> None:
+    """Say of every whole number how large it may be, as ``decode`` does."""
+    if isinstance(schema, list):
+        for one in schema:
+            _bound(one)
+    elif isinstance(schema, dict):
+        if schema.get("type") == "integer":
+            schema |= {"minimum": 0, "maximum": MOST}
+        for one in list(schema.values()):
+            _bound(one)
