@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Self
 
 import structlog
@@ -14,7 +14,7 @@ from seamwork.bus.appender import Appender
 from seamwork.bus.connection import EARLIEST, GOODBYE_S, LATEST, Connection, unknown_topic
 from seamwork.bus.cursor import KafkaReader, read_range
 from seamwork.bus.membership import KafkaMembership
-from seamwork.bus.port import Appended, Assigned, Confirmation, Partition, Revoked
+from seamwork.bus.port import Appended, Assigned, Confirmation, NotAuthorisedError, Partition, Revoked
 from seamwork.bus.publisher import Publisher
 from seamwork.records.wire import Outgoing, RawRecord
 from seamwork.settings.kafka import KafkaAccess
@@ -140,31 +140,40 @@ class KafkaLog:
     async def committed(self, group: str, partitions: Sequence[Partition]) -> dict[Partition, int]:
         """Return the positions that *group* has noted; see the port."""
         name = self._group(group)
+        named = {partition.topic for partition in partitions}
         topics: dict[str, list[int]] = defaultdict(list)
         for topic, number in partitions:
             topics[self._connection.wire(topic)].append(number)
 
         async def ask() -> dict[Partition, int]:
             found = await self._connection.anybody(FindCoordinatorRequest(name, 0))
-            _raise(found.error_code)
+            _check_group(found.error_code, group, named)
             answer = await self._connection.send(
                 found.coordinator_id, OffsetFetchRequest(name, list(topics.items())), aside=True
             )
+            # Said of the group as a whole: no topic stands in such an answer, as if nothing had been noted.
+            _check_group(answer.error_code, group, named)
             positions: dict[Partition, int] = {}
             for topic, answers in answer.topics:
                 for number, offset, _, code in answers:
-                    _raise(code)
+                    partition = Partition(self._connection.logical(topic), number)
+                    self._connection.check(code, partition, "read")
                     if offset >= 0:
-                        positions[Partition(self._connection.logical(topic), number)] = offset
+                        positions[partition] = offset
             return positions
 
-        return await self._connection.patiently(ask, {partition.topic for partition in partitions})
+        return await self._connection.patiently(ask, named)
 
     def _group(self, group: str) -> str:
         return f"{self._prefix}.{group}"
 
 
-def _raise(code: int) -> None:
+def _check_group(code: int, group: str, topics: Iterable[str]) -> None:
     error = kafka_errors.for_code(code)
+    if error is kafka_errors.GroupAuthorizationFailedError:
+        raise NotAuthorisedError(
+            f"the principal may not read the positions of group {group} for {', '.join(sorted(topics))}; "
+            "its rights follow from contracts/topics"
+        )
     if error is not kafka_errors.NoError:
         raise error

@@ -141,6 +141,10 @@ class Log(Protocol):
         Return the positions that *group* committed (``note_position``); a partition without one is left out.
 
         For those who have no journal: the contract validator and agents. May be asked from within *assigned*.
+
+        Raises:
+            RetryableError: Nobody can say just now; that is not the same as none.
+            NotAuthorisedError: The principal may not read the group's positions.
         """
 
     async def reader(self) -> Reader:

@@ -1,0 +1,64 @@
+"""What the port on Kafka makes of answers that a broker in good health does not give."""
+
+from collections.abc import Sequence
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from aiokafka.protocol.commit import OffsetFetchResponse_v3
+
+from seamwork.bus.kafka import KafkaLog
+from seamwork.bus.port import NotAuthorisedError, Partition
+from seamwork.settings.kafka import KafkaAccess
+
+AT = Partition("inbox.extractor.v1", 0)
+NOTED = ("p.inbox.extractor.v1", [(0, 7, "", 0)])
+COORDINATOR_LOADS, NOT_COORDINATOR, TOPIC_DENIED, GROUP_DENIED = 14, 16, 29, 30
+
+
+def log_with(
+    monkeypatch: pytest.MonkeyPatch, answers: Sequence[Any], coordinator_codes: Sequence[int] = ()
+) -> KafkaLog:
+    """Return a log whose group's coordinator gives these answers, one after the other."""
+    log = KafkaLog(KafkaAccess("127.0.0.1:1", "n", "n"), "p", client_id="x")
+    left, codes = [*answers], [*coordinator_codes]
+
+    async def anybody(_request: Any) -> Any:
+        return SimpleNamespace(error_code=codes.pop(0) if codes else 0, coordinator_id=1)
+
+    async def send(_node: int, _request: Any, *, aside: bool = False) -> Any:
+        return left.pop(0)
+
+    monkeypatch.setattr(log._connection, "anybody", anybody)
+    monkeypatch.setattr(log._connection, "send", send)
+    return log
+
+
+@pytest.mark.parametrize("code", [COORDINATOR_LOADS, NOT_COORDINATOR])
+async def test_a_coordinator_that_is_not_ready_is_asked_again(
+    monkeypatch: pytest.MonkeyPatch, code: int
+) -> None:
+    """It says so of the whole answer, in which no topic stands; that does not mean that nothing is noted."""
+    answers = [OffsetFetchResponse_v3(0, [], code), OffsetFetchResponse_v3(0, [NOTED], 0)]
+    log = log_with(monkeypatch, answers)
+
+    assert {AT: 7} == await log.committed("g", [AT])
+
+
+@pytest.mark.parametrize(
+    ("answers", "coordinator_codes"),
+    [
+        ([OffsetFetchResponse_v3(0, [], GROUP_DENIED)], []),
+        ([], [GROUP_DENIED]),
+        ([OffsetFetchResponse_v3(0, [(NOTED[0], [(0, -1, "", TOPIC_DENIED)])], 0)], []),
+    ],
+    ids=["the-group", "its-coordinator", "the-topic"],
+)
+async def test_positions_that_may_not_be_read_are_an_error(
+    monkeypatch: pytest.MonkeyPatch, answers: Sequence[Any], coordinator_codes: Sequence[int]
+) -> None:
+    """Whoever took them for none would begin at the log's start."""
+    log = log_with(monkeypatch, answers, coordinator_codes)
+
+    with pytest.raises(NotAuthorisedError, match=r"inbox\.extractor\.v1"):
+        await log.committed("g", [AT])
