@@ -13,7 +13,7 @@ from seamwork.bus.connection import Connection, not_authorised, unknown_topic
 from seamwork.bus.limits import limit_of, record_bytes
 from seamwork.bus.port import Appended, Partition
 from seamwork.bus.producing import Batch, Producer
-from seamwork.errors import MisconfiguredError, OutcomeUnknownError, UnprocessableError
+from seamwork.errors import MisconfiguredError, OutcomeUnknownError, RetryableError, UnprocessableError
 
 _TIMEOUT_MS = 5_000
 # A batch's life, then one last request that was sent just before its end.
@@ -37,18 +37,14 @@ class Appender:
                 f"a record of {size} bytes is too large for topic {topic}, which takes {limit_of(topic)}; "
                 "nothing was sent"
             )
-        count = self._connection.count_of(topic)
-        if count is None:
-            leaders = await self._connection.patiently(lambda: self._connection.leaders(topic), {topic})
-            count = 0 if leaders is None else len(leaders)
-        if number >= count:
-            raise unknown_topic(partition)
         batch = Batch(_ANY_SIZE)
         batch.append(key, value)
         try:
+            if number >= await self._partitions(topic):
+                raise unknown_topic(partition)
             async with asyncio.timeout(_DEADLINE_S):
                 placed = await self._producer.post(partition, batch)
-        except (kafka_errors.KafkaError, TimeoutError) as error:
+        except (kafka_errors.KafkaError, RetryableError, TimeoutError) as error:
             raise self._explained(error, partition) from error
         if placed.appended_at < 0:
             raise MisconfiguredError(
@@ -59,6 +55,13 @@ class Appender:
     async def stop(self) -> None:
         """Wait for what is still in flight."""
         await self._producer.stop()
+
+    async def _partitions(self, topic: str) -> int:
+        known = self._connection.count_of(topic)
+        if known is not None:
+            return known
+        leaders = await self._connection.patiently(lambda: self._connection.leaders(topic), {topic})
+        return 0 if leaders is None else len(leaders)
 
     def _explained(self, error: Exception, partition: Partition) -> Exception:
         match error:

@@ -20,7 +20,7 @@ from aiokafka.protocol.offset import OffsetRequest
 from seamwork.bus.line import Line
 from seamwork.bus.port import NotAuthorisedError, Partition, UnknownTopicError
 from seamwork.bus.requests import Request
-from seamwork.errors import RetryableError
+from seamwork.errors import MisconfiguredError, RetryableError
 from seamwork.settings.kafka import KafkaAccess
 
 EARLIEST = -2
@@ -176,11 +176,17 @@ class Connection:
 
         Raises:
             KafkaError: It has no answer; the retriable ones may have one later.
+            MisconfiguredError: The broker is too old.
         """
         line = self._lines.get((node, lane))
         if line is None or not line.is_open:
             line = await self._line(node, lane)
-        return await line.send(request)
+        try:
+            return await line.send(request)
+        except kafka_errors.IncompatibleBrokerVersion as error:
+            raise MisconfiguredError(
+                f"Kafka at {self._access.bootstrap} is too old: {error}; Seamwork needs Kafka 2.3 or later"
+            ) from error
 
     async def _line(self, node: int, lane: str) -> Line:
         async with self._opening:

@@ -11,7 +11,7 @@ import asyncio
 import struct
 import time
 from collections import defaultdict, deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -29,6 +29,8 @@ _ALL_REPLICAS = -1
 _MAGIC = 2
 _BACKOFF_S = 0.1
 _DUPLICATE_SEQUENCE = 46
+_LAST_SEQUENCE = 2**31 - 1  # after it the broker expects 0
+_REQUEST_BYTES = 32 * 1024 * 1024  # a broker breaks the connection at 100 MiB (socket.request.max.bytes)
 _NO_TRANSACTION_MS = 60_000  # asked for with every producer's id, and of no meaning here
 
 # No transaction, acknowledgements, patience, number of topics.
@@ -72,9 +74,14 @@ class Batch:
         self.records += 1
         return True
 
+    @property
+    def weight(self) -> int:
+        """What it weighs, in bytes."""
+        return int(self._builder.size())
+
     def build(self, producer: tuple[int, int], sequence: int) -> bytes:
         """Return its bytes, as sent by *producer* (id and epoch) with this *sequence* of its first record."""
-        self._builder.set_producer_state(*producer, sequence)
+        self._builder.set_producer_state(*producer, sequence if sequence < 0 else sequence & _LAST_SEQUENCE)
         return bytes(self._builder.build())
 
 
@@ -191,7 +198,7 @@ class Producer:
             return
         for node, partitions in leaders.items():
             if node not in self._engaged:
-                self._begin([self._queues[partition][0] for partition in partitions], node)
+                self._begin(_together(self._queues[partition][0] for partition in partitions), node)
 
     def _begin(self, batches: Sequence[_Posted], node: int | None) -> None:
         for posted in batches:
@@ -297,6 +304,18 @@ class Producer:
                 known = not code or code == _DUPLICATE_SEQUENCE
                 found[place] = Placed(offset, appended_at) if known else kafka_errors.for_code(code)(topic)
         return found
+
+
+def _together(batches: Iterable[_Posted]) -> list[_Posted]:
+    """Return as many as one request takes; the others keep their place, and go first with the next."""
+    taken: list[_Posted] = []
+    room = _REQUEST_BYTES
+    for posted in batches:
+        room -= posted.batch.weight
+        if taken and room < 0:
+            break
+        taken.append(posted)
+    return taken
 
 
 _Outcomes = Mapping[Partition, Placed | kafka_errors.KafkaError]

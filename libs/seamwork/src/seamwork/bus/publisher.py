@@ -16,9 +16,16 @@ from aiokafka import errors as kafka_errors
 
 from seamwork.bus.connection import Connection
 from seamwork.bus.limits import limit_of, record_bytes
-from seamwork.bus.port import Confirmation, Confirmed, NotAuthorisedError, Partition, Rejected
+from seamwork.bus.port import (
+    Confirmation,
+    Confirmed,
+    NotAuthorisedError,
+    Partition,
+    Rejected,
+    UnknownTopicError,
+)
 from seamwork.bus.producing import Batch, Placed, Producer
-from seamwork.errors import OutcomeUnknownError
+from seamwork.errors import OutcomeUnknownError, RetryableError
 from seamwork.records.partition import partition_of
 from seamwork.records.wire import Outgoing
 
@@ -92,6 +99,12 @@ class _Round:
             if self.batch[index].topic == topic:
                 self.answers[index] = answer
 
+    def reject_partition(self, partition: Partition, answer: Rejected) -> None:
+        """Refuse everything for *partition* that is not in the log yet."""
+        for index in self.open:
+            if self.placed[index] == partition:
+                self.answers[index] = answer
+
 
 class Publisher:
     """
@@ -152,12 +165,12 @@ class Publisher:
 
     async def _publish(self, batch: Sequence[Outgoing]) -> Sequence[Confirmation]:
         state = _Round(batch, [None] * len(batch))
-        await self._place(state)
         try:
+            await self._place(state)
             async with asyncio.timeout(_DEADLINE_S):
                 while state.open:
                     await self._send_open(state)
-        except (TimeoutError, kafka_errors.KafkaError) as error:
+        except (TimeoutError, RetryableError, kafka_errors.KafkaError) as error:
             topics = {batch[index].topic for index in state.open}
             self._connection.forget(topics)
             raise OutcomeUnknownError(
@@ -228,7 +241,9 @@ class Publisher:
                 state.answers[index] = Confirmed(offset + number, parcel.partition.partition, appended_at)
             return True
         match error:
-            case kafka_errors.TopicAuthorizationFailedError():
+            case UnknownTopicError():
+                state.reject_partition(parcel.partition, UNKNOWN_TOPIC)  # an agent was removed a moment ago
+            case kafka_errors.TopicAuthorizationFailedError() | NotAuthorisedError():
                 state.reject_topic(parcel.partition.topic, NOT_AUTHORISED)
             case kafka_errors.MessageSizeTooLargeError() | kafka_errors.RecordListTooLargeError():
                 if len(parcel.indexes) == 1:

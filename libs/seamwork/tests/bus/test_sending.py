@@ -1,0 +1,169 @@
+"""What becomes of an append and of a batch when the cluster changes while they are on their way."""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from aiokafka import errors as kafka_errors
+
+from seamwork.bus.appender import Appender
+from seamwork.bus.connection import Connection
+from seamwork.bus.port import Confirmed, NotAuthorisedError, Partition, Rejected, UnknownTopicError
+from seamwork.bus.producing import Batch, Placed, Producer
+from seamwork.bus.publisher import Publisher
+from seamwork.bus.requests import AnyRequest
+from seamwork.errors import MisconfiguredError, OutcomeUnknownError, RetryableError
+from seamwork.records.wire import Outgoing
+from seamwork.settings.kafka import KafkaAccess
+
+INBOX, DECISIONS = Partition("inbox.extractor.v1", 0), Partition("decisions.v1", 0)
+UNKNOWN_TOPIC, TOPIC_DENIED = 3, 29
+BATCH = [Outgoing(INBOX.topic, b"k", b"v", partition=0), Outgoing(DECISIONS.topic, b"k", b"v", partition=0)]
+
+Outcomes = dict[Partition, Placed | kafka_errors.KafkaError]
+
+
+class Cluster(Connection):
+    """
+    One broker that does what a test says.
+
+    Args:
+        codes: What it says of topics when it is asked who leads them; the others are there.
+        place: What becomes of the batches for these partitions.
+    """
+
+    def __init__(self, place: Callable[[Sequence[Partition]], Outcomes], **codes: int) -> None:
+        super().__init__(KafkaAccess("127.0.0.1:1", "nobody", "nothing"), "p", "x")
+        self._leaders = {INBOX.topic: {0: 1}, DECISIONS.topic: {0: 1}}
+        self._place = place
+        self.codes = codes
+        self.away = False
+        self.sizes: list[int] = []
+        self._client.cluster.update_metadata = lambda _: None
+
+    async def anybody(self, request: Any) -> Any:
+        """Give ids to producers, and say who leads what."""
+        if self.away:
+            raise RetryableError("no Kafka broker let us in")
+        if type(request).__name__ == "InitProducerIdRequest":
+            return SimpleNamespace(error_code=0, producer_id=1, producer_epoch=0)
+        return SimpleNamespace(topics=[self._led(at.topic) for at in (INBOX, DECISIONS)])
+
+    def _led(self, topic: str) -> tuple[int, str, bool, list[Any]]:
+        code = self.codes.get(topic.partition(".")[0], 0)
+        return code, self.wire(topic), False, [] if code else [(0, 0, 1, [], [])]
+
+    async def ask(self, node: int, request: AnyRequest, lane: str) -> Any:  # noqa: ARG002
+        """Take batches; every partition is in each answer."""
+        self.sizes.append(len(request.body))
+        return self._place([INBOX, DECISIONS])
+
+
+def placed(_: Sequence[Partition]) -> Outcomes:
+    """Take everything."""
+    return {INBOX: Placed(5, 1), DECISIONS: Placed(6, 1)}
+
+
+def inbox_refuses(error: kafka_errors.KafkaError) -> Callable[[Sequence[Partition]], Outcomes]:
+    """Take everything but what is for the inbox."""
+    return lambda _: {INBOX: error, DECISIONS: Placed(6, 1)}
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "answer"),
+    [
+        (kafka_errors.UnknownTopicOrPartitionError(), UNKNOWN_TOPIC, "unknown-topic"),
+        (kafka_errors.NotLeaderForPartitionError(), TOPIC_DENIED, "not-authorised"),
+        (kafka_errors.TopicAuthorizationFailedError(), 0, "not-authorised"),
+    ],
+    ids=["deleted", "may-not-see-it-any-more", "may-not-write-it-any-more"],
+)
+async def test_a_topic_that_is_lost_under_way_is_the_records_own_matter(
+    error: kafka_errors.KafkaError, code: int, answer: str
+) -> None:
+    """Agents come and go while a router runs: what is for one that is gone is refused, and the rest goes out."""
+    cluster = Cluster(inbox_refuses(error), inbox=code)
+
+    assert [Rejected(answer), Confirmed(6)] == list(await Publisher(cluster).publish(BATCH))
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "wanted"),
+    [
+        (kafka_errors.UnknownTopicOrPartitionError(), UNKNOWN_TOPIC, UnknownTopicError),
+        (kafka_errors.NotLeaderForPartitionError(), TOPIC_DENIED, NotAuthorisedError),
+    ],
+    ids=["deleted", "may-not-see-it-any-more"],
+)
+async def test_an_append_says_that_its_topic_was_lost_under_way(
+    error: kafka_errors.KafkaError, code: int, wanted: type[Exception]
+) -> None:
+    """It is not an outcome that trying again would make known."""
+    cluster = Cluster(inbox_refuses(error), inbox=code)
+
+    with pytest.raises(wanted):
+        await Appender(cluster).append(INBOX, b"v", None)
+
+
+@pytest.mark.parametrize("known", [True, False], ids=["leaders-known", "leaders-asked-for"])
+async def test_a_cluster_that_cannot_be_asked_leaves_the_outcome_unknown(
+    monkeypatch: pytest.MonkeyPatch, *, known: bool
+) -> None:
+    """Also at the second try, before which it is asked who leads what: callers know one error for it."""
+    cluster = Cluster(inbox_refuses(kafka_errors.NotLeaderForPartitionError()))
+    cluster.away = True
+    if not known:
+        cluster.forget([INBOX.topic, DECISIONS.topic])
+
+    with pytest.raises(OutcomeUnknownError, match="again"):
+        await Publisher(cluster).publish(BATCH)
+    with pytest.raises(OutcomeUnknownError, match="again"):
+        await Appender(cluster).append(INBOX, b"v", None)
+
+
+async def test_what_nobody_else_could_take_together_travels_in_several_requests() -> None:
+    """A broker breaks the connection at a request of more than 100 MiB; one journal's record may have 8."""
+    cluster = Cluster(placed)
+    journals = [Partition("journal.router.v1", number) for number in range(14)]
+    cluster._leaders["journal.router.v1"] = dict.fromkeys(range(14), 1)
+    cluster._place = lambda _: {at: Placed(1, 1) for at in journals}
+    producer = Producer(cluster, "append", idempotent=False, timeout_ms=5000)
+    answers = []
+    for at in journals:
+        batch = Batch(2**31 - 1)
+        batch.append(None, bytes(8_000_000))
+        answers.append(producer.post(at, batch))
+    async with asyncio.timeout(10):
+        await asyncio.gather(*answers)
+
+    assert max(cluster.sizes) <= 32 * 1024 * 1024
+    assert sum(cluster.sizes) >= 14 * 8_000_000
+
+
+def test_the_numbers_of_records_begin_anew_after_the_last() -> None:
+    """The broker counts them in 31 bits, and expects 0 after the largest."""
+    first, last = Batch(1000), Batch(1000)
+    for batch in (first, last):
+        batch.append(b"k", b"v")
+
+    assert first.build((1, 0), 0) == last.build((1, 0), 2**31)
+
+
+async def test_an_old_cluster_is_refused_by_name() -> None:
+    """What it lacks does not come by trying again."""
+
+    class Old(Cluster):
+        async def _line(self, node: int, lane: str) -> Any:  # noqa: ARG002
+            async def send(_request: AnyRequest) -> Any:
+                raise kafka_errors.IncompatibleBrokerVersion("the broker speaks versions 0 to 5 of request 0")
+
+            return SimpleNamespace(send=send)
+
+        ask = Connection.ask
+
+    with pytest.raises(MisconfiguredError, match=r"versions 0 to 5 .* Kafka 2\.3"):
+        await Publisher(Old(placed)).publish(BATCH)
+    with pytest.raises(MisconfiguredError, match=r"Kafka 2\.3"):
+        await Appender(Old(placed)).append(INBOX, b"v", None)
