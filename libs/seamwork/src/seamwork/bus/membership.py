@@ -65,6 +65,8 @@ class KafkaMembership(ConsumerRebalanceListener):  # type: ignore[misc]  # untyp
         self._owned: frozenset[int] = frozenset()
         self._handing_over: asyncio.Task[None] | None = None
         self._keeping: asyncio.Task[None] | None = None
+        self._leaving = False
+        self._giving_back = asyncio.Lock()
         self._end: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         # Nobody may be waiting when it is poisoned.
         self._end.add_done_callback(lambda end: end.cancelled() or end.exception())
@@ -82,12 +84,15 @@ class KafkaMembership(ConsumerRebalanceListener):  # type: ignore[misc]  # untyp
 
     async def stop(self) -> None:
         """Hand back what is owned, commit the last positions, leave the group."""
+        self._leaving = (
+            True  # the group may be split anew meanwhile, and would give us what nobody takes back
+        )
         for task in (self._keeping, self._handing_over):
             if task is not None:
                 task.cancel()
                 await asyncio.gather(task, return_exceptions=True)
         self._keeping = self._handing_over = None
-        if self._owned and not self._end.done():
+        if not self._end.done():
             await self._revoke()
         try:
             async with asyncio.timeout(GOODBYE_S):
@@ -110,10 +115,9 @@ class KafkaMembership(ConsumerRebalanceListener):  # type: ignore[misc]  # untyp
     async def on_partitions_revoked(self, revoked: Iterable[TopicPartition]) -> None:  # noqa: ARG002  # always all
         """Take everything back before the group is split anew; called by aiokafka."""
         if self._handing_over is not None:
-            await self._handing_over
+            await asyncio.wait([self._handing_over])  # whoever leaves cancels it, which is not our end
             self._handing_over = None
-        if self._owned:
-            await self._revoke()
+        await self._revoke()
 
     async def on_partitions_assigned(self, assigned: Iterable[TopicPartition]) -> None:
         """Take over; called by aiokafka."""
@@ -121,7 +125,7 @@ class KafkaMembership(ConsumerRebalanceListener):  # type: ignore[misc]  # untyp
         self._consumer.pause(*partitions)
         for partition in partitions:
             self._consumer.seek(partition, 0)  # any: without one, the client would keep asking for it
-        if self._end.done():
+        if self._leaving or self._end.done():
             return
         self._owned = frozenset(partition.partition for partition in partitions)
         self._handing_over = asyncio.create_task(self._hand_over(self._owned), name=f"assigned-{self._group}")
@@ -133,17 +137,21 @@ class KafkaMembership(ConsumerRebalanceListener):  # type: ignore[misc]  # untyp
             self._poison(error)
 
     async def _revoke(self) -> None:
-        try:
-            await self._revoked(self._owned)  # may note its last positions
-        except Exception as error:  # noqa: BLE001  # whatever it is, the place is lost
-            self._poison(error)
-        self._owned = frozenset()
-        with contextlib.suppress(
-            kafka_errors.KafkaError, TimeoutError
-        ):  # lost, they are read again: harmless
-            async with asyncio.timeout(GOODBYE_S):
-                await self._commit()
-        self._positions.clear()
+        """Give back what is owned, if anything is; a rebalance and whoever leaves may want it at the same time."""
+        async with self._giving_back:
+            if not self._owned:
+                return
+            try:
+                await self._revoked(self._owned)  # may note its last positions
+            except Exception as error:  # noqa: BLE001  # whatever it is, the place is lost
+                self._poison(error)
+            self._owned = frozenset()
+            with contextlib.suppress(
+                kafka_errors.KafkaError, TimeoutError
+            ):  # lost, they are read again: harmless
+                async with asyncio.timeout(GOODBYE_S):
+                    await self._commit()
+            self._positions.clear()
 
     async def _keep(self) -> None:
         """Commit now and then, and ask the client how it fares: it tells only those who poll."""

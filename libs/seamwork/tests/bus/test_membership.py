@@ -1,0 +1,129 @@
+"""What a place in a group does when the group is split anew just while it is left."""
+
+import asyncio
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+from aiokafka import TopicPartition
+
+from seamwork.bus import membership as module
+from seamwork.bus.membership import KafkaMembership
+from seamwork.settings.kafka import KafkaAccess
+
+ZERO, ONE = TopicPartition("p.works", 0), TopicPartition("p.works", 1)
+
+
+class _Consumer:
+    """Of aiokafka's consumer, what a membership uses; a join that is under way may end within ``stop``."""
+
+    joins_last: Sequence[TopicPartition] = ()
+
+    def __init__(self, **_: Any) -> None:
+        self.listener: Any = None
+
+    async def start(self) -> None:
+        """Do nothing."""
+
+    def subscribe(self, _topics: Sequence[str], listener: Any) -> None:
+        self.listener = listener
+
+    async def getmany(self, timeout_ms: int) -> dict[TopicPartition, list[Any]]:  # noqa: ARG002
+        return {}
+
+    async def commit(self, _positions: Any) -> None:
+        """Do nothing."""
+
+    def pause(self, *_partitions: TopicPartition) -> None:
+        """Do nothing."""
+
+    def seek(self, _partition: TopicPartition, _offset: int) -> None:
+        """Do nothing."""
+
+    async def stop(self) -> None:
+        if self.joins_last:
+            await self.listener.on_partitions_assigned(self.joins_last)
+
+
+class _Place:
+    """A membership, and what it told its owner."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, joins_last: Sequence[TopicPartition] = ()) -> None:
+        monkeypatch.setattr(module, "AIOKafkaConsumer", _Consumer)
+        monkeypatch.setattr(_Consumer, "joins_last", joins_last)
+        self.told: list[tuple[str, frozenset[int]]] = []
+        self.membership = KafkaMembership(
+            KafkaAccess("127.0.0.1:1", "nobody", "nothing"), "p.works", "g", "works",
+            (self._assigned, self._revoked), client_id="x", session_timeout_ms=10_000,
+        )  # fmt: skip
+
+    async def _assigned(self, numbers: frozenset[int]) -> None:
+        self.told.append(("assigned", numbers))
+
+    async def _revoked(self, numbers: frozenset[int]) -> None:
+        self.told.append(("revoked", numbers))
+        await asyncio.sleep(0.02)
+        self.told.append(("gone", numbers))
+
+
+BOTH_WAYS = [(what, frozenset({0})) for what in ("assigned", "revoked", "gone")]
+
+
+async def test_nothing_is_given_to_who_has_left(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A join that was under way ends while the client stops; nobody would take the partition back."""
+    place = _Place(monkeypatch, joins_last=[ZERO])
+    await place.membership.start()
+    await place.membership.stop()
+    await asyncio.sleep(0.01)
+
+    assert [] == place.told
+
+
+async def test_a_rebalance_while_the_last_partitions_go_back_brings_no_new_ones(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Other members leave at the same time, and the group is split anew meanwhile."""
+    place = _Place(monkeypatch)
+    await place.membership.start()
+    await place.membership.on_partitions_assigned([ZERO])
+    await asyncio.sleep(0)
+    leaving = asyncio.create_task(place.membership.stop())
+    await asyncio.sleep(0.01)
+    await place.membership.on_partitions_revoked([ZERO])
+    await place.membership.on_partitions_assigned([ZERO, ONE])
+    await leaving
+    await asyncio.sleep(0.01)
+
+    assert BOTH_WAYS == place.told
+
+
+async def test_what_a_rebalance_takes_back_is_not_taken_back_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who leaves meanwhile waits until it is given back: the two calls never overlap."""
+    place = _Place(monkeypatch)
+    await place.membership.start()
+    await place.membership.on_partitions_assigned([ZERO])
+    await asyncio.sleep(0)
+    rebalance = asyncio.create_task(place.membership.on_partitions_revoked([ZERO]))
+    await asyncio.sleep(0.01)
+    await place.membership.stop()
+    await rebalance
+
+    assert BOTH_WAYS == place.told
+
+
+async def test_a_rebalance_survives_that_taking_over_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It waits for ``assigned``, which ends when the place is left; the client's own task must not end with it."""
+    place = _Place(monkeypatch)
+
+    async def for_ever(_numbers: frozenset[int]) -> None:
+        await asyncio.Event().wait()
+
+    place.membership._assigned = for_ever
+    await place.membership.start()
+    await place.membership.on_partitions_assigned([ZERO])
+    rebalance = asyncio.create_task(place.membership.on_partitions_revoked([ZERO]))
+    await asyncio.sleep(0)
+    await place.membership.stop()
+    await rebalance
+
+    assert BOTH_WAYS[1:] == place.told
