@@ -1,11 +1,12 @@
 """What an agent does with its inbox, with a router that does what the test says."""
 
 import asyncio
+import contextlib
 import dataclasses
 import json
 import threading
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from typing import Any
 
 import msgspec
@@ -24,18 +25,19 @@ from seamwork.agent import (
     Task,
     TaskError,
     Transferred,
+    desk,
     subtask,
 )
 from seamwork.agent.meters import RECORDS
-from seamwork.bus.port import LogGapError, Partition
+from seamwork.bus.port import Confirmation, LogGapError, Partition
 from seamwork.catalog import KeyEntry
 from seamwork.clock import SystemClock
-from seamwork.errors import MisconfiguredError
+from seamwork.errors import MisconfiguredError, OutcomeUnknownError, RetryableError
 from seamwork.grants.stamps import ROUTER, misfit, verify_stamp
 from seamwork.ids import answer_id, child_id, plan_id
 from seamwork.records.authority import Authority, Constraint, Spent
 from seamwork.records.crossing import AnyCrossing, Handoff, Plan, Progress, Result, Usage
-from seamwork.records.wire import Received, cloud_event_difference
+from seamwork.records.wire import Outgoing, RawRecord, Received, cloud_event_difference
 from seamwork.settings.kafka import KafkaAccess
 from seamwork.testing.builders import PLATFORM
 from seamwork.testing.keys import key_of
@@ -1130,3 +1132,144 @@ async def _until_read(stage: Stage, count: int) -> None:
             await asyncio.sleep(0.005)
     for _ in range(20):
         await asyncio.sleep(0)
+
+
+class Cut(SimLog):
+    """A log that can be written to only when it is not cut off."""
+
+    write_cut = False
+    reads_cut = 0
+
+    async def publish(self, batch: Sequence[Outgoing]) -> Sequence[Confirmation]:
+        """Publish, or say that it is not known whether it was."""
+        if self.write_cut:
+            await asyncio.sleep(0.01)
+            raise OutcomeUnknownError("cut off")
+        return await super().publish(batch)
+
+    async def read(self, partition: Partition, start: int, end: int) -> Sequence[RawRecord]:
+        """Read, or say that nobody answers."""
+        if self.reads_cut:
+            self.reads_cut -= 1
+            raise RetryableError("cut off")
+        return await super().read(partition, start, end)
+
+
+async def test_a_handoff_given_up_while_it_is_sent_is_sent_all_the_same(stage: Stage) -> None:
+    """It may have arrived already; the answer waits for what becomes of it, which needs it to be sent."""
+    agent, log = Agent("planner", "1.0.0"), Cut(stage.broker)
+    stage.log = log
+
+    @agent.accepts("licence-facts", "1.0.0")
+    async def divide(parsed: Parsed, task: Task) -> Facts:
+        log.write_cut = True
+        for _ in range(2):
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(0.05):
+                    await task.delegate(contract=CONTRACT, payload={}, step="one", to="extractor")
+        log.write_cut = False
+        return Facts("without it")
+
+    await stage.start(agent)
+    await stage.router.dispatch("planner", {"name": "x"})
+    handoff = await stage.router.next(Handoff)
+    await stage.router.answer(handoff, {"licence": "too late"})
+    result = await stage.router.next(Result)
+    await stage.router.read()
+
+    assert "one" == handoff.record.step
+    assert {"licence": "without it"} == body(result)
+    assert [] == [each for each in stage.router.seen if isinstance(each.record, Handoff)]
+
+
+async def test_a_transfer_given_up_before_it_is_sent_is_none(stage: Stage) -> None:
+    """While it waited for the handoffs before it, the function thought better of it: its answer counts."""
+    agent = Agent("planner", "1.0.0")
+
+    @agent.accepts("licence-facts", "1.0.0")
+    async def divide(parsed: Parsed, task: Task) -> Facts:
+        first = asyncio.create_task(task.delegate(contract=CONTRACT, payload={}, step="one", to="extractor"))
+        await asyncio.sleep(0)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(0.05):
+                await task.hand_off(contract=CONTRACT, payload={}, step="rest", to="extractor")
+        return Facts((await first)["licence"])
+
+    await stage.start(agent)
+    await stage.router.dispatch("planner", {"name": "x"})
+    handoff = await stage.router.next(Handoff)
+    await asyncio.sleep(0.1)
+    await stage.router.answer(handoff, {"licence": "MIT"})
+    result = await stage.router.next(Result)
+
+    assert {"licence": "MIT"} == body(result)
+
+
+async def test_an_agent_that_stops_gives_up_what_it_still_sends(stage: Stage) -> None:
+    """The log is away; whoever gets the work next makes the same handoff."""
+    agent, log, begun = Agent("planner", "1.0.0"), Cut(stage.broker), asyncio.Event()
+    stage.log = log
+
+    @agent.accepts("licence-facts", "1.0.0")
+    async def divide(parsed: Parsed, task: Task) -> Any:
+        log.write_cut = True
+        begun.set()
+        return await task.delegate(contract=CONTRACT, payload={}, step="one", to="extractor")
+
+    await stage.start(agent, grace_s=0.1)
+    await stage.router.dispatch("planner", {"name": "x"})
+    await begun.wait()
+    await stage.stop(agent)
+    sending = [each for each in asyncio.all_tasks() if each.get_name().startswith("handoff-")]
+    log.write_cut = False
+
+    assert [] == sending
+
+
+async def test_work_that_was_put_down_is_read_again_when_the_log_is_back(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A broker that is away for a while ends no agent, whatever it wanted to read."""
+    monkeypatch.setattr(desk, "_HELD_BYTES", 0)
+    log = Cut(stage.broker)
+    log.reads_cut = 2
+    stage.log = log
+    await stage.start(extractor())
+    await stage.router.dispatch("extractor", {"name": "x"})
+    result = await stage.router.next(Result)
+
+    assert {"licence": "licence of x"} == body(result)
+
+
+async def test_a_partition_lost_while_its_records_are_taken_is_taken_no_further(stage: Stage) -> None:
+    """Else what was open of the one that comes back would count as known, and the prefix pass it unfinished."""
+    agent, done = Agent("extractor", "1.0.0"), asyncio.Event()
+
+    @agent.accepts("licence-facts", "1.0.0")
+    async def extract(parsed: Parsed) -> Facts:
+        await done.wait()
+        return Facts(parsed.name)
+
+    await stage.start(agent)
+    own = agent._desk
+    assert own is not None
+    await until(lambda: bool(own._lanes))
+    own._work[0].cancel()  # the test reads in its place, to choose the moment
+    await asyncio.sleep(0)
+    for number in range(40):
+        await stage.router.write(stage.router.work("extractor", {"name": str(number)})[1])
+    records = stage.broker.records(Partition("inbox.extractor.v1", 0))
+    taking = asyncio.create_task(own._take(own._lanes[0], records))
+    await asyncio.sleep(0)  # 32 of them; then others have the loop
+    await own._on_revoked(frozenset({0}))
+    await own._on_assigned(frozenset())
+    await taking
+    left_over = len(own._open)
+    await own._on_assigned(frozenset({0}))
+    await own._take(own._lanes[0], records)
+    for dispatch in list(own._open.values()):
+        if dispatch.offset < 32:
+            dispatch.end("accepted")
+    done.set()
+
+    assert (0, 32) == (left_over, own._lanes[0].prefix.committable)

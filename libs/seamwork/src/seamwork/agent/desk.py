@@ -11,7 +11,7 @@ import asyncio
 import secrets
 import time
 from collections import OrderedDict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 import structlog
 
@@ -255,6 +255,8 @@ class Desk:
             self._take_one(lane, raw)
             if count % _BREATHE_EVERY == 0:
                 await asyncio.sleep(0)
+                if self._lanes.get(lane.partition) is not lane:
+                    return  # somebody else's meanwhile, who reads all of it
 
     def _take_one(self, lane: Lane, raw: RawRecord) -> None:
         found = examine(raw, self.author.platform, self.author.me, self._ring)
@@ -374,13 +376,25 @@ class Desk:
     async def fetch(self, dispatch: Dispatch) -> Offer:
         """Read a queued dispatch's record again."""
         place = Partition(self._topic, dispatch.partition)
-        records = await self._log.read(place, dispatch.offset, dispatch.offset + 1)
+        records = await self._read_again(place, dispatch.offset)
         found = examine(records[0], self.author.platform, self.author.me, self._ring) if records else None
         if not isinstance(found, Offer):
             raise MisconfiguredError(
                 f"the record at {place.topic}/{place.partition}/{dispatch.offset} is not what was read there first"
             )
         return found
+
+    async def _read_again(self, place: Partition, offset: int) -> Sequence[RawRecord]:
+        failures = 0
+        while True:
+            try:
+                return await self._log.read(place, offset, offset + 1)
+            except RetryableError as error:
+                self._logger.warning(
+                    "queued work cannot be read; trying again", partition=place.partition, error=str(error)
+                )
+                await asyncio.sleep(patience_s(failures))
+                failures += 1
 
     def again(self, dispatch: Dispatch) -> None:
         """Queue the dispatch once more."""

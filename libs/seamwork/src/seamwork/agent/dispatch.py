@@ -102,6 +102,7 @@ class _Child:
     """A handoff that this dispatch made or has heard of."""
 
     settled: "asyncio.Future[Settlement]"
+    sending: "asyncio.Task[None] | None" = None
     meaning: object = None
     deadline_at: int | None = None
 
@@ -301,8 +302,10 @@ class Dispatch:
 
     async def stopped(self) -> None:
         """Wait until the function has left; a plain function may go on in its thread."""
-        if self._runner is not None:
-            await asyncio.wait([self._runner])
+        busy = [self._runner, *(child.sending for child in self._children.values())]
+        left = [task for task in busy if task is not None]
+        if left:
+            await asyncio.wait(left)
 
     def _stop(self, how: How) -> None:
         if self._task is not None:
@@ -312,6 +315,8 @@ class Dispatch:
         for child in waiting:
             if not child.settled.done():
                 child.settled.set_result(Lost(Cancelled, rule, "the work that it was part of is over"))
+            if child.sending is not None:
+                child.sending.cancel()
         if self._runner is not None:
             self._runner.cancel()
 
@@ -449,17 +454,34 @@ class Dispatch:
                 f"step {order.step}, ordinal {order.ordinal} was handed on before with another content; "
                 "give each handoff of a step its own ordinal"
             )
-        first = child.meaning is None
         child.meaning, child.deadline_at = meaning, order.deadline_at
         if order.mode == "transfer":
             self._transfer = crossing
-            await seat.while_waiting(self._children_settled(but=crossing))
-        if first and not child.settled.done():
             try:
-                await self._send(pen.handoff(order, self.now()))
-            except TooLargeError as error:
-                self._settle(crossing, Lost(Refused, "too-large", str(error), "kafka"))
+                await seat.while_waiting(self._children_settled(but=crossing))
+            except asyncio.CancelledError:
+                if child.sending is None:
+                    child.meaning = None  # given up before it was sent: nobody must wait for it
+                raise
+            child.meaning = meaning
+        if child.sending is None and not child.settled.done():
+            # Its own task: the function may give up at any time, and what is half sent must not stay so. Whether
+            # it arrived cannot be known, so it is sent to its end, and the answer waits for what becomes of it.
+            child.sending = asyncio.create_task(
+                self._hand_on(crossing, pen.handoff(order, self.now())), name=f"handoff-{crossing}"
+            )
+            child.sending.add_done_callback(lambda sent: sent.cancelled() or sent.exception())
+        if child.sending is not None:
+            await asyncio.wait([child.sending])
+            if not child.settled.done():
+                child.sending.result()
         return await seat.while_waiting(asyncio.shield(child.settled))
+
+    async def _hand_on(self, crossing: str, outgoing: Outgoing) -> None:
+        try:
+            await self._send(outgoing)
+        except TooLargeError as error:
+            self._settle(crossing, Lost(Refused, "too-large", str(error), "kafka"))
 
     async def plan(self, parts: tuple[Subtask, ...], seat: Seat, offer: Offer) -> Settlement:
         """Publish a plan and return whether it was adopted."""
