@@ -84,9 +84,8 @@ class KafkaMembership(ConsumerRebalanceListener):  # type: ignore[misc]  # untyp
 
     async def stop(self) -> None:
         """Hand back what is owned, commit the last positions, leave the group."""
-        self._leaving = (
-            True  # the group may be split anew meanwhile, and would give us what nobody takes back
-        )
+        # The group may be split anew meanwhile, and would give us what nobody takes back.
+        self._leaving = True
         for task in (self._keeping, self._handing_over):
             if task is not None:
                 task.cancel()
