@@ -1,9 +1,10 @@
 """What the runtime gives a core, and does with what the core wants: on the simulated log, without waiting."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from typing import Any
 
 import msgspec
 import pytest
@@ -42,10 +43,11 @@ from seamwork.testing.clock import SettableClock
 from seamwork.testing.counter import QUIET, WITH_TIMER, Counts, counter
 from seamwork.testing.journal_check import commits, folded, violations
 from seamwork.testing.keys import key_of
-from seamwork.testing.simlog import Fault, SimBroker, SimCrash, SimLog
+from seamwork.testing.simlog import Fault, SimBroker, SimCrash, SimLog, SimReader
 
 ROUTER = key_of("service:router")
 HANDOFFS, DECISIONS, DEAD = "handoffs.v1", "decisions.v1", "dead-letters.v1"
+LATE = "verdicts.late.v1"
 JOURNAL = Partition("journal.router.v1", 0)
 
 
@@ -407,6 +409,51 @@ async def test_a_gate_is_added_while_the_machine_runs(bench: Bench) -> None:
         await bench.until(lambda: "received" in machine.owned[0].journal.state.seen)
 
     assert 1 == bench.commits()[-1].positions["verdicts.new.v1/0"]
+
+
+@pytest.mark.parametrize("named", ["from-the-start", "later"])
+async def test_a_topic_that_comes_after_its_document_is_read(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, named: str
+) -> None:
+    """The registrar of a cluster makes it a moment later, and no other document may be published for weeks."""
+    monkeypatch.setattr("seamwork.runtime.machine._TOPIC_RETRY_S", 0.01)
+    since = 1 if named == "later" else 0
+    spec = MachineSpec(
+        decider=witness(),
+        also=lambda catalog: (LATE,) if catalog.revision.registry >= since else (),
+        hold_s=3600.0,
+    )
+    async with bench.running(spec) as machine:
+        bench.follower.move(Revision(registry=1))
+        await bench.until(lambda: ["catalog 1"] == machine.owned[0].journal.state.seen)
+        bench.write(envelope("handoff"))
+        await bench.until(lambda: 2 == len(machine.owned[0].journal.state.seen))
+        bench.broker.create_topic(LATE)
+        bench.write(envelope("handoff"), LATE)
+        await bench.until(lambda: 3 == len(machine.owned[0].journal.state.seen))
+
+    assert {f"{HANDOFFS}/0": 1, f"{LATE}/0": 1} == bench.commits()[-1].positions
+    assert [HANDOFFS, LATE] == [taken.topic for taken in bench.inputs() if taken.topic]
+
+
+async def test_each_partition_looks_again_for_what_it_lacked(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The topic came between the looks of two: that the second found it does not help the first."""
+    monkeypatch.setattr("seamwork.runtime.machine._TOPIC_RETRY_S", 0.01)
+    bench = Bench(partitions=2)
+    partitions_of, looks = SimLog.partitions_of, []
+
+    async def looked(log: SimLog, topic: str) -> int | None:
+        looks.append(topic)
+        if looks.count(LATE) == 3:  # the machine's at its start, one partition's, and now the other's
+            bench.broker.create_topic(LATE, 2)
+        return await partitions_of(log, topic)
+
+    monkeypatch.setattr(SimLog, "partitions_of", looked)
+    async with bench.running(MachineSpec(decider=witness(), also=(LATE,))) as machine:
+        await bench.until(lambda: bench.broker.count(LATE) is not None)
+        for number in (0, 1):
+            bench.write(envelope("handoff"), LATE, number)
+        await bench.until(lambda: all(machine.owned[number].journal.state.seen for number in (0, 1)))
 
 
 async def test_a_decision_comes_with_the_crossing_it_speaks_of(bench: Bench) -> None:
@@ -785,6 +832,24 @@ async def test_a_machine_whose_question_to_the_log_is_lost_makes_no_progress(
         await bench.until(lambda: machine.stalled_s > before)
 
         assert 0 == sum(owned.backlog for owned in machine.owned.values())
+
+
+async def test_a_feed_that_hangs_is_seen_beside_one_that_does_not(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two ask the log, each for itself."""
+    monkeypatch.setattr("seamwork.runtime.machine._FETCH_WAIT_MS", 1)
+    fetch = SimReader.fetch
+
+    async def fetched(reader: SimReader, positions: Mapping[Partition, int], **how: Any) -> Any:
+        if any(at.topic == DECISIONS for at in positions):
+            await asyncio.Event().wait()
+        return await fetch(reader, positions, **how)
+
+    monkeypatch.setattr(SimReader, "fetch", fetched)
+    spec = MachineSpec(decider=witness(), also=(DECISIONS,), unhurried=(DECISIONS,))
+    async with bench.running(spec) as machine:
+        await bench.until(lambda: machine.stalled_s > 0.3)
 
 
 # ── Too much for one commit ──────────────────────────────────────────────────────────────

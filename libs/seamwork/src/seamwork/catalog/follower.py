@@ -99,9 +99,11 @@ class CatalogFollower:
             self._changed.clear()
             waiting = asyncio.create_task(self._changed.wait())
             watched = {waiting} if self._task is None else {waiting, self._task}
-            await asyncio.wait(watched, return_when=asyncio.FIRST_COMPLETED)
+            try:
+                await asyncio.wait(watched, return_when=asyncio.FIRST_COMPLETED)
+            finally:
+                waiting.cancel()  # who waits may give up
             if self._task is not None and self._task.done():
-                waiting.cancel()
                 self._task.result()
                 raise SeamworkError("the catalog follower has stopped; restart the service")
         return self.catalog

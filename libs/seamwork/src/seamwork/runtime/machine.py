@@ -122,8 +122,8 @@ class Machine:
         self._failed: asyncio.Future[None] | None = None
         self._health: HealthChanged | None = None
         self._assigned_once = False
-        self._asked_at: float | None = None
-        self._missing: frozenset[str] = frozenset()
+        self._asked_at: dict[str, float] = {}
+        self._missing: dict[int, set[str]] = {}
         self._logger = structlog.get_logger("machine").bind(machine=self.name)
 
     @property
@@ -153,8 +153,7 @@ class Machine:
         calls end by themselves. Asked for more it answers in half a second, with nothing if need be.
         """
         waiting = [one.last_progress for one in self._owned.values() if one.backlog and not one.stepping]
-        if self._asked_at is not None:
-            waiting.append(self._asked_at)
+        waiting += self._asked_at.values()
         return time.monotonic() - min(waiting) if waiting else 0.0
 
     @asynccontextmanager
@@ -307,7 +306,7 @@ class Machine:
     def _feeds_of(self, number: int) -> Feeds:
         async def feeds(catalog: Catalog) -> Sequence[Partition]:
             found: list[Partition] = []
-            missing = set()
+            missing: set[str] = set()
             for topic in self.spec.topics(catalog):
                 count = await self._log.partitions_of(topic)
                 if count is None:
@@ -316,9 +315,9 @@ class Machine:
                     found += [Partition(topic, each) for each in range(count)]
                 else:
                     found.append(Partition(topic, number))
-            if missing:
-                self._logger.warning("topics-missing", topics=sorted(missing))
-            self._missing = frozenset(missing)
+            if missing and missing != self._missing.get(number, set()):
+                self._logger.warning("topics-missing", partition=number, topics=sorted(missing))
+            self._missing[number] = missing
             return found
 
         return feeds
@@ -327,13 +326,13 @@ class Machine:
         hungry = asyncio.Event()
         self._readers.append(reader)
         self._hungry.append(hungry)
-        self._helper(self._feed(reader, hungry, unhurried=unhurried), name)
+        self._helper(self._feed(reader, hungry, name, unhurried=unhurried), name)
 
     def _feed_again(self) -> None:
         for hungry in self._hungry:
             hungry.set()
 
-    async def _feed(self, reader: Reader, hungry: asyncio.Event, *, unhurried: bool) -> None:
+    async def _feed(self, reader: Reader, hungry: asyncio.Event, name: str, *, unhurried: bool) -> None:
         while True:
             hungry.clear()
             wanted: dict[Partition, int] = {}
@@ -346,9 +345,9 @@ class Machine:
             if not wanted:
                 await hungry.wait()
                 continue
-            self._asked_at = time.monotonic()
+            self._asked_at[name] = time.monotonic()
             found = await reader.fetch(wanted, max_records=_FETCH_RECORDS, max_wait_ms=_FETCH_WAIT_MS)
-            self._asked_at = None
+            del self._asked_at[name]
             for at, records in found.items():
                 if records:
                     homes[at].offer(at, records)
@@ -372,14 +371,21 @@ class Machine:
         since = self._follower.catalog.revision
         while True:
             try:
-                async with asyncio.timeout(_TOPIC_RETRY_S if self._missing else None):
+                async with asyncio.timeout(_TOPIC_RETRY_S):
                     since = (await self._follower.changed(since)).revision
             except TimeoutError:
-                # A topic that the catalog names was not there yet.
-                for owned in tuple(self._owned.values()):
-                    await owned.open_feeds()
+                await self._look_for_missing()
+                continue
             for owned in tuple(self._owned.values()):
                 owned.nudge()
+
+    async def _look_for_missing(self) -> None:
+        """Look whether a topic that the catalog names is there by now; who lacked it opens it in a step."""
+        lacking = {topic for number in self._owned for topic in self._missing.get(number, ())}
+        there = {topic for topic in sorted(lacking) if await self._log.partitions_of(topic) is not None}
+        for number, owned in self._owned.items():
+            if not there.isdisjoint(self._missing.get(number, ())):
+                owned.look_again()
 
     def _helper(self, work: Coroutine[None, None, None], name: str) -> None:
         task = asyncio.create_task(work, name=f"{self.name}-{name}")

@@ -190,6 +190,7 @@ class Owned:
         self._unmarked = journal.published
         self._bounces = 0
         self._health: HealthChanged | None = None
+        self._look_again = False
         self._tick_ends: dict[Partition, int] | None = None
         self._tick_not_before = 0.0
         self._wake = asyncio.Event()
@@ -223,7 +224,12 @@ class Owned:
         return self.stepping or any(self._buffers.values())
 
     async def open_feeds(self) -> None:
-        """Begin reading what the spec names by now; a topic new to the journal is read from its start."""
+        """
+        Begin reading what the spec names by now; a topic new to the journal is read from its start.
+
+        While it runs nothing else calls it but a step: two at once would lose positions and read records twice.
+        """
+        self._look_again = False
         wanted = [at for at in await self._feeds(self._around.catalog()) if at not in self._fetched]
         unread = [at for at in wanted if at not in self._positions]
         starts = await self._around.log.start_offsets(unread) if unread else {}
@@ -270,6 +276,11 @@ class Owned:
         """Look again: the catalog moved, or it is time to stop."""
         self._wake.set()
 
+    def look_again(self) -> None:
+        """Open what was missing: a topic that the catalog names has come."""
+        self._look_again = True
+        self._wake.set()
+
     def stop(self) -> None:
         """Finish the step that runs, and return from `run`."""
         self._stopping = True
@@ -305,6 +316,7 @@ class Owned:
             any(self._buffers.values())
             or bool(self._undeliverable)
             or self._health is not None
+            or self._look_again
             or self._tick_ends is not None
             or self.journal.writing
             or self._around.catalog().revision != self.journal.catalog
@@ -366,6 +378,7 @@ class Owned:
             or _loop_s() >= batch.until(self.spec.hold_s)
             or bool(self._undeliverable)
             or self._health is not None
+            or self._look_again
         )
 
     async def _ring(self, tick: Given, context: Context) -> bool:
@@ -400,9 +413,12 @@ class Owned:
     async def _gather(self, batch: Batch) -> list[Given]:
         given = []
         revision = batch.context.catalog.revision
-        if self._open is None and revision != self.journal.catalog:
+        begins = self._open is None
+        moved = begins and revision != self.journal.catalog
+        if moved or (begins and self._look_again):
             await self.open_feeds()
             batch.positions = dict(self._positions)
+        if moved:
             changed = CatalogChanged(revision=revision)
             # Before all else: what the batch leaves for the next one finds a journal that knows of this revision.
             given.append(Given(input=changed, taken=_taken_body(changed)))
