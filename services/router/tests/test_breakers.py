@@ -170,3 +170,17 @@ def test_probes_are_bounded_and_an_open_breaker_lets_nothing_through(
                         end(bench, work, how)
         after = bench.state.breakers.get("extractor@1.0.0")
         assert after is None or len(after.probes) <= TERMS["probes"]
+
+
+def test_what_people_give_up_breaks_no_desk(bench: Bench) -> None:
+    """A desk has no breaker: nothing is kept from it."""
+    for number in range(10):
+        work = bench.begin(id=f"h{number}", task=f"t{number}", contract="guarded@1.0.0")
+        result = bench.result(work, task=work.task)
+        bench.vote(result, "contract-validator", "DENY", rule="schema", sender_verified=True)
+        bench.vote(result, "policy-engine")
+        bench.pass_time(1)
+        bench.admit(bench.resolve(bench.works[-1], "fail"))
+
+    assert {"extractor"} == {one.agent.agent for one in bench.decisions if isinstance(one, BreakerMoved)}
+    assert ["extractor@1.0.0"] == list(bench.state.breakers)

@@ -5,6 +5,7 @@ Rule 1: so many failures in a row open it: violations, errors, timeouts. A whole
 Rule 2: while it is open the version gets nothing; the contract's fallbacks do, or the handoff is refused.
 Rule 3: after its rest it is half open: so many probes at once; all answered close it, one that fails opens it.
 Rule 4: what a person set by an activation goes before what was counted.
+Rule 5: a desk has no breaker: it is people who answer there.
 """
 
 from collections.abc import Iterator, Sequence
@@ -53,6 +54,7 @@ def follow(state: State, context: Context, events: Sequence[ev.Event]) -> Iterat
         return
     moved: dict[str, tuple[AgentRef, ev.Breaker]] = {}
     partition = 0
+    cases = {event.dispatch for event in events if isinstance(event, ev.DispatchOpened) and event.case}
     for event in events:
         match event:
             case ev.Decided():
@@ -60,7 +62,7 @@ def follow(state: State, context: Context, events: Sequence[ev.Event]) -> Iterat
             case ev.DispatchOpened(case=None, plan=plan):
                 before = _breaker(state, moved, plan.receiver)
                 moved[version_key(plan.receiver)] = plan.receiver, _opened(before, event)
-            case ev.DispatchClosed(receiver=receiver):
+            case ev.DispatchClosed(receiver=receiver) if not _of_case(state, event, cases):
                 before = _breaker(state, moved, receiver)
                 terms = terms_of(context, receiver)
                 moved[version_key(receiver)] = receiver, _closed(before, event, terms)
@@ -73,6 +75,14 @@ def follow(state: State, context: Context, events: Sequence[ev.Event]) -> Iterat
         yield ev.BreakerCounted(agent=ref, breaker=after)
         if phase_of(after, context.now) != before.said:
             yield ev.Decided(decision=_decision(context, ref, after, partition), partition=partition)
+
+
+def _of_case(state: State, event: ev.DispatchClosed, opened_now: set[str]) -> bool:
+    """Say whether a dispatch was a desk's: what people give up, or leave, is no failure of the desk."""
+    task = state.tasks.get(event.task)
+    errand = None if task is None else task.errands.get(event.crossing)
+    dispatch = None if errand is None else errand.dispatches.get(event.dispatch)
+    return event.dispatch in opened_now or (dispatch is not None and dispatch.case is not None)
 
 
 def terms_of(context: Context, ref: AgentRef) -> BreakerTerms:
