@@ -392,12 +392,13 @@ class TaskEnding(Wire, frozen=True, kw_only=True, tag="task-ending"):
 
 
 class Requeued(Wire, frozen=True, kw_only=True, tag="requeued"):
-    """A person had a handoff that had failed taken up again."""
+    """A person had a handoff that had failed taken up again; *order* names them and their command."""
 
     task: str
     crossing: str
     seats: tuple[Seat, ...]
     at: int
+    order: str = ""
 
 
 class Woken(Wire, frozen=True, kw_only=True, tag="woken"):

@@ -229,7 +229,8 @@ class Task(msgspec.Struct, omit_defaults=True):
 
     *stopping* and *ending* say what the next ticks have to bring to its end, before anything else. *touched* are
     the agents that had work of it, *failures* counts handoffs that brought nothing or an error, *hops*, by the name
-    of the way, how often it was gone; *aimed* names whom its root asks for.
+    of the way, how often it was gone; *aimed* names whom its root asks for, *obeyed* the orders that were carried
+    out.
     """
 
     id: str
@@ -250,6 +251,7 @@ class Task(msgspec.Struct, omit_defaults=True):
     aimed: str = ""
     stopping: list[Stopping] = []
     ending: Ending | None = None
+    obeyed: list[str] = []
 
     @property
     def is_drill(self) -> bool:

@@ -64,6 +64,10 @@ def _requeue(
     place: Place, state: State, context: Context, task: Task, command: Command
 ) -> Iterator[ev.Event]:
     """Take up a handoff again that was given up, while whoever asked for it still works."""
+    name = f"{command.person}/{command.id}"
+    if name in task.obeyed:
+        yield _ignored(command, "repeat")
+        return
     errand = task.errands.get(command.crossing or "")
     if errand is None or errand.ended not in {"failed", "refused", "expired"}:
         yield _ignored(command, "nothing-to-requeue")
@@ -72,7 +76,7 @@ def _requeue(
         yield _ignored(command, "nobody-waits")
         return
     seats = seats_for(context, errand.facts)
-    yield ev.Requeued(task=task.id, crossing=errand.facts.id, seats=seats, at=context.now)
+    yield ev.Requeued(task=task.id, crossing=errand.facts.id, seats=seats, at=context.now, order=name)
     live = Live(facts=errand.facts, seats=seats, seen_at=context.now, attempt=errand.attempt, claimed=True)
     yield from ask_again(Scene(place, state, context, live, task, errand), "requeue", live.required)
 
