@@ -6,8 +6,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from seamwork.decider import Undeliverable
 from seamwork.records.crossing import Gap
 from seamwork.records.decision import Accepted, TaskEnded
+from seamwork.testing.builders import received
 from seamwork.testing.documents import document
 
 Bench = Any  # the class of conftest; importlib mode cannot import it
@@ -234,3 +236,42 @@ def test_a_join_with_a_critical_gap_is_never_complete(
     assert {(f"s{n}", critical) for n, (critical, how) in enumerate(parts) if how != "success"} == {
         (gap.step, gap.critical) for gap in ended.gaps
     }
+
+
+def test_a_plan_of_a_dispatch_that_was_lost_binds_nobody_any_more(bench: Bench) -> None:
+    """It is refused at once, so that nobody is asked about it, and whoever has the work now plans and answers."""
+    first = bench.begin(contract="transient@1.0.0")
+    held = bench.plan(first, A)
+    bench.vote(held, "contract-validator")
+    bench.vote(held, "policy-engine", "REQUIRE_APPROVAL", rule="see", approvers=[{"roles": ["lawyer"]}])
+    bench.step(
+        Undeliverable(
+            epoch=1, seq=1, index=0, topic="inbox.extractor.v1", error="x", task=first.task,
+            crossing=first.crossing, dispatch=first.dispatch,
+        )
+    )  # fmt: skip
+    accepts = [{"contract": "transient", "versions": "*"}]
+    bench.publish(document("Agent", "extractor", "1.1.0", accepts=accepts, authority={"depth": 4}))
+    bench.pass_time(1000)
+    refused_by_then = bench.said.count("refused: stamp-closed")
+    bench.vote(received("handoff", at="0/0"), "cost-cap", attempt=2)
+    second = bench.works[-1]
+    bench.adopt(second, B)
+    bench.answer(bench.delegate(second, "b"))
+    bench.answer(second)
+
+    assert (1, "1.1.0") == (refused_by_then, second.version)
+    assert "complete" == last(bench, TaskEnded).outcome
+
+
+def test_a_plan_that_was_held_while_its_task_ended_is_refused(bench: Bench) -> None:
+    """Nobody is asked about it any more."""
+    work = bench.begin()
+    held = bench.plan(work, A)
+    bench.vote(held, "contract-validator")
+    bench.vote(held, "policy-engine", "REQUIRE_APPROVAL", rule="see", approvers=[{"roles": ["lawyer"]}])
+    bench.step(received("command", appended_at=bench.now))
+    bench.pass_time(1)
+
+    assert ["task-ended: task-cancelled", "refused: task-over"] == bench.said[-2:]
+    assert {} == bench.state.live

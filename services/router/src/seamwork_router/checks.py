@@ -2,7 +2,8 @@
 Check what only the owner of a task's state can: tables of checks, asked in order; the first that fails counts.
 
 ``PLACE`` and then ``ENTRY`` are asked once the sender is proved, before a crossing gets its place in a task;
-``HANDOFF``, ``RESULT``, ``PLAN`` and ``NOTE`` when the votes are in, again at every attempt.
+``HANDOFF``, ``RESULT``, ``PLAN`` and ``NOTE`` when the votes are in, again at every attempt; ``STILL_HELD`` when a
+plan is looked at again.
 """
 
 from collections.abc import Callable, Sequence
@@ -379,11 +380,15 @@ RESULT: tuple[tuple[str, Check], ...] = (
 
 NOTE: tuple[tuple[str, Check], ...] = (("taken-in-differs", taken_otherwise),)
 
-PLAN: tuple[tuple[str, Check], ...] = (
+STILL_HELD: tuple[tuple[str, Check], ...] = (
     ("unknown-task", unknown_task),
     ("task-over", task_over),
     ("stopping", being_stopped),
     ("stamp-closed", stamp_closed),
+)
+
+PLAN: tuple[tuple[str, Check], ...] = (
+    *STILL_HELD,
     ("sender-revoked", sender_revoked),
     ("constraint-dropped", dispatch_constraint_dropped),
     ("plan-late", plan_late),

@@ -19,6 +19,7 @@ from seamwork_router.memory import Errand, Task
 from seamwork_router.problem import Problem
 from seamwork_router.saying import What, closed, notice, task_ended, tell_waiting
 from seamwork_router.scene import origin_of
+from seamwork_router.timers import live_timer
 
 Lost = Literal["failed", "refused", "expired"]
 _ENDS: dict[What, ev.End] = {
@@ -123,6 +124,9 @@ def release(
     if dispatch is None:
         return
     receiver = dispatch.plan.receiver
+    if errand.planning is not None:
+        # Its plan is refused with the next tick, so that nobody is asked about it any more.
+        yield ev.Woken(timers=(live_timer(errand.planning),), at=context.now)
     yield ev.DispatchClosed(
         task=task.id, crossing=errand.facts.id, dispatch=dispatch.id, receiver=receiver, why=why,
         barred=barred, at=context.now,

@@ -17,7 +17,7 @@ from seamwork_router import events as ev
 from seamwork_router.accepting import accept, adopt, note
 from seamwork_router.approvals import agreed
 from seamwork_router.cases import open_case
-from seamwork_router.checks import ENTRY, HANDOFF, PLACE, PLAN, RESULT, first_problem
+from seamwork_router.checks import ENTRY, HANDOFF, PLACE, PLAN, RESULT, STILL_HELD, first_problem
 from seamwork_router.dispatching import dispatch
 from seamwork_router.drills import rehearse
 from seamwork_router.failure import fallbacks_left
@@ -252,6 +252,10 @@ def ask_again(
 def woken(scene: Scene) -> Iterator[ev.Event]:
     """Take up a crossing whose timer rang."""
     live = scene.live
+    gone = first_problem(STILL_HELD, scene) if live.claimed and scene.facts.plan is not None else None
+    if gone is not None:
+        yield from refuse(scene, tally_of(scene), gone)
+        return
     match live.phase:
         case "held":
             gate = live.holding.gates[0] if live.holding is not None else APPROVAL

@@ -33,9 +33,16 @@ def plan_late(scene: Scene) -> str | None:
 
 def plan_awaited(scene: Scene) -> str | None:
     """One plan at a time is judged."""
-    errand, mine = scene.errand, scene.facts.offset
-    waiting = None if errand is None else errand.planning
-    return None if waiting in {None, mine} else "another plan of this crossing is being judged"
+    errand = scene.errand
+    if errand is None or errand.planning == scene.facts.offset or not _planning(scene, errand):
+        return None
+    return "another plan of this crossing is being judged"
+
+
+def _planning(scene: Scene, errand: Errand) -> bool:
+    """Say whether a plan of the open dispatch is being judged; one of a lost dispatch binds nobody any more."""
+    plan, dispatch = scene.state.live.get(str(errand.planning)), errand.open_dispatch
+    return plan is not None and dispatch is not None and plan.facts.dispatch == dispatch.id
 
 
 # ── What a plan allows ───────────────────────────────────────────────────────────────────
@@ -52,7 +59,7 @@ def subtask_of(scene: Scene) -> tuple[Errand, Subtask | None] | None:
 def plan_pending(scene: Scene) -> str | None:
     """Nothing runs, and nothing is answered, while a plan is being judged or is held for a person."""
     errand = scene.errand if scene.facts.handoff is None else scene.parent
-    if errand is None or errand.planning is None:
+    if errand is None or not _planning(scene, errand):
         return None
     return "a plan of this dispatch is not decided yet"
 
