@@ -263,6 +263,8 @@ def _outcome(task: Task | None, facts: Facts, known: Known) -> Iterator[ev.Event
     """
     changes: dict[str, str | None] = {}
     errand = None if task is None else task.errands.get(facts.id)
+    if errand is not None and errand.facts.own_key != facts.own_key:
+        errand = None  # another agent's: an id belongs to whoever signed it
     if facts.plan is not None and facts.source is not None:
         changes = {"version": facts.source.version, "dispatch": facts.dispatch}
     if task is not None and errand is not None and not _gave_away(known):
