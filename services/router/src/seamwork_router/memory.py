@@ -26,6 +26,8 @@ VALIDATOR = "validator"
 """The role of the gate that asks people; it votes on what is held and on nothing else."""
 HORIZON_MS = 15 * 60_000
 """How much later than its expiry a record may still be redelivered."""
+LONGEST_MS = 24 * 60 * 60_000
+"""How long after it was appended a crossing may expire; the validator refuses what would live longer."""
 LOT_MS = 60_000
 """Finished tasks are forgotten in lots of a minute: a timer for each would take half as much room as the rest."""
 NOT_READY_MS = 30_000

@@ -21,6 +21,7 @@ from seamwork_router.memory import (
     APPROVAL,
     HOLD_GRACE_MS,
     HORIZON_MS,
+    LONGEST_MS,
     LOT_MS,
     NOT_READY_MS,
     Agreement,
@@ -208,7 +209,8 @@ def _judging_due(live: Live) -> int | None:
 def _claim(state: State, live: Live, event: ev.Claimed) -> None:
     live.claimed = True
     facts = live.facts
-    known = Known(content=facts.content, offset=facts.offset, until=facts.expires_at + HORIZON_MS)
+    expires_at = min(facts.expires_at, facts.appended_at + LONGEST_MS)
+    known = Known(content=facts.content, offset=facts.offset, until=expires_at + HORIZON_MS)
     task = state.tasks.get(facts.task)
     if task is None or not event.joins:
         _known_ids(state, facts)[facts.own_key] = known
