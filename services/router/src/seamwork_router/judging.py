@@ -28,7 +28,7 @@ from seamwork_router.refusing import refuse
 from seamwork_router.saying import common, decided, drilled
 from seamwork_router.scene import Scene
 from seamwork_router.state import move
-from seamwork_router.tally import SILENT, Tally, tally_of
+from seamwork_router.tally import SILENT, Tally, counts, tally_of
 from seamwork_router.thresholds import held_by_contract
 
 LEAST_WAIT_MS = 1000
@@ -49,9 +49,17 @@ def complete(live: Live) -> bool:
 
 
 def reached(scene: Scene) -> bool:
-    """Say whether our catalog has seen all that the voters' catalogs had seen."""
+    """Say whether our catalog has seen all that the catalogs of those whose votes count had seen."""
     revision = scene.catalog.revision
-    return all(revision.reaches(vote.revision) for vote in scene.live.votes.values())
+    return all(revision.reaches(vote.revision) for vote in _counted(scene))
+
+
+def _counted(scene: Scene) -> Iterator[Verdict]:
+    """Yield the votes that count: a gate on trial neither decides anything nor holds it up."""
+    votes = scene.live.votes
+    for seat in scene.live.seats:
+        if counts(seat) and seat.gate in votes:
+            yield votes[seat.gate]
 
 
 def judge(scene: Scene, silent: Sequence[str] = ()) -> Iterator[ev.Event]:
@@ -212,9 +220,7 @@ def answered_by_people(scene: Scene, verdict: Verdict, at: int) -> Iterator[ev.E
 
 def _released(scene: Scene) -> Iterator[ev.Event]:
     """Go on after a wait: gates that stood on a document that changed since are asked again."""
-    changed = [
-        vote.gate for vote in scene.live.votes.values() if any(_changed(scene, ref) for ref in vote.consulted)
-    ]
+    changed = [vote.gate for vote in _counted(scene) if any(_changed(scene, ref) for ref in vote.consulted)]
     if changed:
         yield from ask_again(scene, "release", changed)
     else:
