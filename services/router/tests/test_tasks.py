@@ -4,13 +4,18 @@ from typing import Any
 
 import pytest
 
+from seamwork.catalog import Catalog
+from seamwork.catalog.entries import Activation
+from seamwork.decider import Undeliverable
 from seamwork.ids import dispatch_id, sha256_hex
 from seamwork.records.authority import Spent
 from seamwork.records.decision import Accepted, Dispatched, TaskEnded
 from seamwork.records.parties import AgentRef
-from seamwork.testing.builders import received
+from seamwork.testing.builders import HOUR_MS, received
 from seamwork.testing.documents import document
-from seamwork_router.checks import MAX_CROSSINGS
+from seamwork_router import events as ev
+from seamwork_router.checks import MAX_CROSSINGS, MAX_NOTES
+from seamwork_router.memory import HORIZON_MS, LOT_MS
 
 Bench = Any  # the class of conftest; importlib mode cannot import it
 
@@ -364,3 +369,126 @@ def test_what_was_spent_before_a_crash_is_not_taken_back(bench: Bench) -> None:
     assert [(90, 3), (90, 4)] == [(one.micro_usd, one.requests) for one in noted]
     assert Spent(micro_usd=90) == accepted.spent
     assert 90 == bench.decisions[-1].spent_micro_usd
+
+
+def test_nobody_else_tells_an_agent_that_its_work_was_refused(bench: Bench) -> None:
+    """A repeat of a stranger's refused crossing is answered to the stranger, whatever id it took."""
+    work = bench.begin()
+    child = bench.child(work)
+    bench.vote(child, "contract-validator")
+    for sent_at in (1, 2):
+        forged = bench.send("handoff", id=child.record.id, source="backup", task=work.task, sent_at=sent_at)
+        bench.vote(forged, "contract-validator", "DENY", rule="not-an-initiator", sender_verified=True)
+        bench.vote(forged, "policy-engine")
+        bench.vote(forged, "cost-cap")
+
+    assert [("backup", "refused", "not-an-initiator")] * 2 == bench.told
+
+
+@pytest.mark.parametrize("taken", ["its-own-task", "a-task-in-hand"])
+def test_what_expires_too_late_is_forgotten_all_the_same(bench: Bench, taken: str) -> None:
+    """A sender that writes microseconds fills nobody's memory: nothing is remembered for more than a day."""
+    if taken == "a-task-in-hand":
+        bench.begin()
+    crossing = bench.send("handoff", id="h-2", expires_at=1_700_000_000_000_000)
+    bench.vote(crossing, "contract-validator", "DENY", rule="expires-too-late", sender_verified=True)
+    bench.vote(crossing, "policy-engine")
+    bench.vote(crossing, "cost-cap")
+    bench.pass_time(24 * HOUR_MS + HORIZON_MS - 1)
+    kept = bench.machine.sizes(bench.state)
+    bench.pass_time(2 * LOT_MS)
+    left = bench.machine.sizes(bench.state)
+
+    assert (1, {"over": 0, "strays": 0}) == (kept["over"], {name: left[name] for name in ("over", "strays")})
+
+
+def test_late_reports_are_bounded_too(bench: Bench) -> None:
+    """As those of an open dispatch are; those that came before its task's end count."""
+    work = bench.begin()
+    for ordinal in range(MAX_NOTES + 3):
+        if ordinal == 3:
+            bench.answer(work)
+        report = bench.send(
+            "usage", id=f"u-{ordinal}", ordinal=ordinal, source="extractor", dispatch=work.dispatch,
+            stamp=bench.stamp(work), spent=Spent(micro_usd=0),
+        )  # fmt: skip
+        bench.vote(report, "contract-validator")
+
+    assert ["refused: too-many-notes"] * 4 == [one for one in bench.said if one.startswith("refused")]
+
+
+def test_a_transfer_gives_away_only_the_dispatch_that_it_was_sent_under(bench: Bench) -> None:
+    """The second try of the same work is somebody else's by now, and no fault of theirs either."""
+    first = bench.begin(contract="transient@1.0.0")
+    transfer = bench.child(first, "give", mode="transfer")
+    bench.vote(transfer, "contract-validator")
+    bench.vote(transfer, "policy-engine")
+    accepts = [{"contract": "transient", "versions": "*"}]
+    bench.publish(document("Agent", "extractor", "1.1.0", accepts=accepts, authority={"depth": 4}))
+    bench.step(
+        Undeliverable(
+            epoch=1, seq=1, index=0, topic="inbox.extractor.v1", error="x", task=first.task,
+            crossing=first.crossing, dispatch=first.dispatch,
+        )
+    )  # fmt: skip
+    bench.pass_time(1000)
+    bench.vote(received("handoff", at="0/0"), "cost-cap", attempt=2)
+    second = bench.works[-1]
+    bench.vote(transfer, "cost-cap")
+    held = bench.state.tasks["t-1"].errands["h-1"]
+
+    assert ("1.1.0", second.dispatch, True, 0) == (
+        second.version, held.current, held.open_dispatch is not None, held.corrections,
+    )  # fmt: skip
+    assert "refused: stamp-closed" == bench.said[-1]
+
+
+def test_a_root_that_transfers_and_is_refused_ends_its_task(bench: Bench) -> None:
+    """It gives nobody's place away, so it ends as any other root does, and its initiator is told."""
+    root = bench.send("handoff", mode="transfer")
+    bench.vote(root, "contract-validator")
+    bench.vote(root, "policy-engine", "DENY")
+    bench.vote(root, "cost-cap")
+
+    assert (["planner"], {}) == ([one.agent for one in bench.notices], bench.state.tasks)
+    assert "task-ended: task-failed" == bench.said[-1]
+
+
+def test_an_order_given_twice_changes_nothing_the_second_time(bench: Bench) -> None:
+    """The same signed bytes at a later offset order nothing more; a new order of the same person does."""
+    work = bench.begin()
+    child = bench.child(work)
+    for number, order in enumerate(("c-1", "c-1", "c-2", "c-1"), start=1):
+        attempt = 1 + bench.said.count("judge-again: requeue")
+        for gate in ("contract-validator", "cost-cap"):
+            bench.vote(child, gate, attempt=attempt)
+        bench.vote(child, "policy-engine", "DENY", attempt=attempt)
+        bench.step(
+            received("command", at=f"0/{number}", action="requeue", crossing=child.record.id, id=order)
+        )
+
+    assert 2 == bench.said.count("judge-again: requeue")
+    assert ["repeat"] * 2 == [one.rule for one in bench.events if isinstance(one, ev.CommandIgnored)]
+
+
+@pytest.mark.parametrize("when", ["at-once", "after-a-wait"])
+def test_a_gate_on_trial_holds_nothing_up(new_bench: Any, when: str) -> None:
+    """It is recorded and not counted, whatever revision it says it stood at and whatever it consulted."""
+    bench = new_bench([document("Gate", "novel", role="policy", requiredFor=["handoff"])])
+    on_trial = {("Gate", "novel", "1.0.0"): (Activation("active", "shadow", 0),)}
+    bench.catalog = Catalog.of(bench.documents, on_trial)
+    root = bench.send("handoff")
+    bench.vote(
+        root,
+        "novel",
+        revision=[10**9, 0, 0],
+        consulted=[{"kind": "Policy", "name": "gone", "version": "1.0.0"}],
+    )
+    if when == "at-once":
+        bench.admit(root)
+    else:
+        bench.admit(root, gates=("contract-validator", "policy-engine"))
+        bench.vote(root, "cost-cap", "ALLOW", not_before=bench.now + 1000)
+        bench.pass_time(1000)
+
+    assert 1 == len(bench.works)

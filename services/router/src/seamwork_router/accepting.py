@@ -9,7 +9,7 @@ from seamwork.records.crossing import Outcome
 from seamwork.records.decision import Accepted, Noted, Overrun, TaskOutcome
 from seamwork_router import events as ev
 from seamwork_router.cases import announce, raised, resolution
-from seamwork_router.checks import NOTE, first_problem
+from seamwork_router.checks import NOTE, first_problem, noted
 from seamwork_router.delivery import delivered
 from seamwork_router.ending import end_task
 from seamwork_router.facts import Planned
@@ -139,9 +139,9 @@ def note(scene: Scene, tally: Tally) -> Iterator[ev.Event]:
     facts = scene.facts
     late = None if scene.task is not None else scene.state.over[facts.task].dispatches[facts.dispatch or ""]
     crossing = late.crossing if late is not None else "" if scene.errand is None else scene.errand.facts.id
-    noted = late.noted if late is not None else {} if scene.named is None else scene.named.noted
-    if facts.id in noted:
-        if noted[facts.id] != facts.content:
+    before = noted(scene)
+    if facts.id in before:
+        if before[facts.id] != facts.content:
             yield from refuse(scene, tally, _CONFLICT)
             return
         # Whoever runs again after a crash reports again; it is told, and nothing counts as refused.

@@ -201,9 +201,18 @@ def too_many_crossings(scene: Scene) -> str | None:
     return f"the task has {MAX_CROSSINGS} crossings, more are not allowed"
 
 
+def noted(scene: Scene) -> dict[str, str]:
+    """Return the reports that are taken down of the dispatch that one names, in hand or over: id → content."""
+    if scene.task is None:
+        over = scene.state.over.get(scene.facts.task)
+        late = None if over is None else over.dispatches.get(scene.facts.dispatch or "")
+        return {} if late is None else late.noted
+    return {} if scene.named is None else scene.named.noted
+
+
 def too_many_notes(scene: Scene) -> str | None:
     """A dispatch reports now and then, not in a loop."""
-    if not scene.is_note or scene.named is None or len(scene.named.noted) < MAX_NOTES:
+    if not scene.is_note or len(noted(scene)) < MAX_NOTES:
         return None
     return f"the dispatch has {MAX_NOTES} reports, more are not taken down"
 
@@ -245,8 +254,12 @@ def sender_stopped(scene: Scene) -> str | None:
     errand = scene.errand
     if scene.is_root or errand is None or errand.current is not None:
         return None
-    open_parent = scene.parent is not None and scene.parent.open_dispatch is not None
-    return None if open_parent else "the dispatch under which it was sent has closed meanwhile"
+    parent, asked = scene.parent, scene.facts.handoff
+    still = parent is not None and parent.open_dispatch is not None
+    if asked is not None and asked.mode == "transfer":
+        # It gives that very dispatch away; whoever got the work since keeps theirs.
+        still = scene.named is not None and scene.named.is_open
+    return None if still else "the dispatch under which it was sent has closed meanwhile"
 
 
 def deadline_passed(scene: Scene) -> str | None:

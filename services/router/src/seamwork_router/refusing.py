@@ -61,7 +61,7 @@ def refuse(
 
 def _handoff_lost(scene: Scene, task: Task, errand: Errand, problem: Problem) -> Iterator[ev.Event]:
     begun = bool(errand.dispatches)
-    if errand.asked.mode == "transfer" and not begun:
+    if errand.asked.mode == "transfer" and errand.asked.parent is not None and not begun:
         yield from _transfer_refused(scene, task, errand, problem)
         return
     what: Lost = "failed" if begun else "refused"
@@ -72,7 +72,7 @@ def _transfer_refused(scene: Scene, task: Task, errand: Errand, problem: Problem
     """A refused transfer is a violation of the contract under which its sender works."""
     yield ev.ErrandEnded(task=task.id, crossing=errand.facts.id, how="refused")
     parent, source = scene.parent, scene.facts.source
-    if parent is None or parent.open_dispatch is None or source is None:
+    if parent is None or scene.named is None or not scene.named.is_open or source is None:
         return
     yield from _violation(scene, task, parent, None, problem, source)
 
