@@ -71,6 +71,12 @@ def _root_problem(record: AnyCrossing, context: Context) -> Denied | None:
         return Denied(
             "not-an-initiator", "the Agent document of source does not say initiator", sender_verified=True
         )
+    if record.mode == "transfer":
+        return Denied(
+            "nothing-to-transfer",
+            "mode is transfer, and a root has no place of its own to give away; say delegate",
+            sender_verified=True,
+        )
     return None
 
 
