@@ -194,6 +194,39 @@ def test_what_was_fetched_before_its_own_answer_came_is_not_there_twice() -> Non
     assert not shelf.is_own(AT)
 
 
+async def test_who_stands_at_the_end_does_not_wait_for_a_stretch_that_begins_far_back() -> None:
+    """What lies beyond its end so far is to be had from the log."""
+    process = _Process()
+    behind, at_end = [await process.service().reader() for _ in range(2)]
+    for number in range(3):
+        process.broker.write(AT, b"k", b"%d" % number)
+    for reader in (behind, at_end):
+        await reader.fetch({AT: 3}, max_records=10, max_wait_ms=0)
+    process.shelf.open(AT, 0)  # as if it had begun there; its feed has brought nothing yet
+    process.broker.write(AT, b"k", b"news")
+    found = await at_end.fetch({AT: 3}, max_records=10, max_wait_ms=0)
+    for reader in (behind, at_end):
+        await reader.stop()
+
+    assert {AT: [b"news"]} == {at: [raw.value for raw in records] for at, records in found.items()}
+
+
+async def test_what_there_was_no_room_for_is_not_followed_yet() -> None:
+    """It came back empty-handed because another partition filled the answer, not because it stands at the end."""
+    process = _Process()
+    other = Partition("results.v1", 0)
+    process.broker.create_topic(other.topic)
+    for partition in (AT, other):
+        for _ in range(20):
+            process.broker.write(partition, b"k", b"old")
+    reader = await process.service().reader()
+    found = await reader.fetch({AT: 0, other: 0}, max_records=10, max_wait_ms=0)
+    await reader.stop()
+
+    assert 10 == sum(map(len, found.values()))
+    assert [] == [at for at in (AT, other) if process.shelf.covers(at)]
+
+
 def test_before_the_stretch_there_is_nothing_to_take() -> None:
     """None says: ask the log; an empty answer says: there is no more."""
     shelf = Shelf()

@@ -7,7 +7,7 @@ published is known with its offset and its time, so nobody need fetch it at all.
 
 Rule 1: only what the log has confirmed is put here, in the log's order.
 Rule 2: a stretch has no holes of its own making. What would leave one is not put here, and the feed fetches it.
-Rule 3: it is a cache. Who stands before the stretch reads from the log.
+Rule 3: it is a cache. Who stands before the stretch, or beyond its end so far, reads from the log.
 """
 
 import asyncio
@@ -86,7 +86,7 @@ class Shelf:
             self._wake(partition)
 
     def take(self, partition: Partition, position: int, room: int) -> Sequence[RawRecord] | None:
-        """Return what lies here from *position* on; None if that begins before the stretch, or there is none."""
+        """Return what lies here from *position* on; None if that is not within the stretch, or there is none."""
         stretch = self._stretches.get(partition)
         return None if stretch is None else stretch.after(position, room)
 
@@ -136,8 +136,8 @@ class _Stretch:
             self.early = {offset: self.early[offset] for offset in late}
 
     def after(self, position: int, room: int) -> Sequence[RawRecord] | None:
-        """Return up to *room* records from *position* on, or None if some of them may be gone."""
-        if position < self._start:
+        """Return up to *room* records from *position* on, or None if some of them may be gone, or not here yet."""
+        if not self._start <= position <= self.end:
             return None
         records = self._records
         end = at = len(records)
