@@ -27,7 +27,6 @@ from seamwork.agent.trace import child_of
 from seamwork.catalog import KeyEntry
 from seamwork.errors import MisconfiguredError
 from seamwork.grants.stamps import ROUTER
-from seamwork.testing.clock import SettableClock
 
 
 class Count(BaseModel):
@@ -210,18 +209,16 @@ def test_a_trace_goes_on() -> None:
 
 
 def test_only_the_routers_valid_keys_count() -> None:
-    """Followed keys know whose they are and until when; pinned ones are as the settings say."""
-    clock = SettableClock(1_000)
+    """Followed keys know whose they were when a record was taken; pinned ones are as the settings say."""
     keys = {
         "r": KeyEntry("r", "router's", ROUTER, not_after=2_000),
         "g": KeyEntry("g", "gate's", "service:cost-cap"),
     }
-    ring = FollowedKeys(keys.get, clock)
+    ring, pinned = FollowedKeys(keys.get), PinnedKeys({"p": "k"})
 
-    assert ("router's", None, None) == (ring.public_of("r"), ring.public_of("g"), ring.public_of("x"))
-    clock.set(2_000)
-    assert ring.public_of("r") is None
-    assert ("k", None) == (PinnedKeys({"p": "k"}).public_of("p"), PinnedKeys({"p": "k"}).public_of("r"))
+    assert ["router's", None, None] == [ring.public_of(kid, 1_999) for kid in ("r", "g", "x")]
+    assert ring.public_of("r", 2_000) is None
+    assert ("k", None) == (pinned.public_of("p", 2_000), pinned.public_of("r", 2_000))
 
 
 async def test_a_hook_may_take_what_it_needs() -> None:

@@ -7,7 +7,8 @@ import msgspec
 import pytest
 
 from seamwork.agent.inbox import HANDOFFS, Answered, Elsewhere, Examined, Offer, Suspect, Told, examine
-from seamwork.agent.keyring import PinnedKeys
+from seamwork.agent.keyring import FollowedKeys, PinnedKeys
+from seamwork.catalog import KeyEntry
 from seamwork.ids import sha256_hex
 from seamwork.records.authority import Constraint
 from seamwork.records.crossing import Result
@@ -209,3 +210,15 @@ def test_who_took_over_answers_the_handoff_that_was_made(task: str, believed: bo
 
 
 _SIGNATURE = "the signature is not that of service:router over this record"
+
+
+@pytest.mark.parametrize(("ends_at", "wanted"), [(1_001, Offer), (1_000, Suspect)])
+def test_a_key_counts_if_it_did_when_the_record_was_taken(
+    ends_at: int, wanted: type[Offer | Suspect]
+) -> None:
+    """Work may lie in the inbox while the router changes its key: it was signed with one that counted."""
+    _, sound = scripted().work("extractor")
+    raw = RawRecord("inbox.extractor.v1", 0, 0, 1_000, sound.key, sound.value, sound.headers)
+    key = KeyEntry(ROUTER.kid, ROUTER.public, "service:router", not_after=ends_at)
+
+    assert isinstance(examine(raw, PLATFORM, ME, FollowedKeys({ROUTER.kid: key}.get)), wanted)

@@ -106,9 +106,10 @@ def examine(raw: RawRecord, platform: str, me: AgentRef, ring: KeyRing) -> Exami
 def _examined(received: Received[AnyEnvelope], platform: str, me: AgentRef, ring: KeyRing) -> Examined:
     if received.sig is None or received.kid is None:
         raise _SuspectError("unsigned", "the record carries no signature; the router signs what it writes")
-    if ring.public_of(received.kid) is None:
+    public = ring.public_of(received.kid, received.raw.appended_at)
+    if public is None:
         raise _SuspectError("not-the-routers-key", f"the key {received.kid} is not known as the router's")
-    if not record_verifies(received, platform, ring.public_of):
+    if not record_verifies(received, platform, lambda _: public):
         raise _SuspectError("bad-signature", f"the signature is not that of {received.kid} over this record")
     record = received.record
     if not isinstance(record, Work | Answer | Notice):

@@ -3,7 +3,6 @@
 from collections.abc import Callable, Mapping
 from typing import Protocol
 
-from seamwork.clock import Clock
 from seamwork.grants.stamps import ROUTER, KnownKey
 
 
@@ -14,8 +13,12 @@ class KeyRing(Protocol):
     It must answer for the keys of ``service:router`` alone: who else signs an inbox record is refused.
     """
 
-    def public_of(self, kid: str) -> str | None:
-        """Return the router's public key *kid* (32 bytes as base64), or None where the router has no such key."""
+    def public_of(self, kid: str, at: int) -> str | None:
+        """
+        Return the router's public key *kid* (32 bytes as base64), or None where the router had no such key at *at*.
+
+        That is when the broker took what is signed with it (ms), not now: keys may change while a record lies unread.
+        """
 
 
 class PinnedKeys:
@@ -24,27 +27,25 @@ class PinnedKeys:
     def __init__(self, keys: Mapping[str, str]) -> None:
         self._keys = dict(keys)
 
-    def public_of(self, kid: str) -> str | None:
+    def public_of(self, kid: str, at: int) -> str | None:  # noqa: ARG002  # a pinned key counts at any time
         """Return the pinned key, or None."""
         return self._keys.get(kid)
 
 
 class FollowedKeys:
     """
-    The router's keys as the documents name them now, so that they can be changed while agents run.
+    The router's keys as the documents name them, so that they can be changed while agents run.
 
     Args:
         key_of: Finds a key by its ``kid``, in the current view of a catalog that is being followed.
-        clock: Tells the time at which a key must count.
     """
 
-    def __init__(self, key_of: Callable[[str], KnownKey | None], clock: Clock) -> None:
+    def __init__(self, key_of: Callable[[str], KnownKey | None]) -> None:
         self._key_of = key_of
-        self._clock = clock
 
-    def public_of(self, kid: str) -> str | None:
-        """Return the key if it is the router's and counts now, or None."""
+    def public_of(self, kid: str, at: int) -> str | None:
+        """Return the key if it is the router's and counted at *at*, or None."""
         key = self._key_of(kid)
-        if key is None or key.holder != ROUTER or not key.valid_at(self._clock.now_ms()):
+        if key is None or key.holder != ROUTER or not key.valid_at(at):
             return None
         return key.public
