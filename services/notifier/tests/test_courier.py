@@ -1,12 +1,16 @@
 """Notifications arrive signed, once for whoever looks at their id, and a dead webhook holds up its own alone."""
 
 import asyncio
+import socketserver
+import threading
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 from http import HTTPStatus
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 import standardwebhooks
 
@@ -135,6 +139,91 @@ async def test_a_dead_webhook_holds_up_its_own_alone(post: Post) -> None:
             assert {"team:dead": 1} == store.owners()
 
     assert [notified(2).id] == post.got
+
+
+@contextmanager
+def talking(first: bytes, then: bytes, every_s: float) -> Iterator[tuple[str, list[int]]]:
+    """Let a webhook listen that never stops answering; yield its address and the ports of those who called."""
+    callers: list[int] = []
+    over = threading.Event()
+
+    class Handler(socketserver.BaseRequestHandler):
+        def handle(self) -> None:
+            callers.append(self.client_address[1])
+            self.request.recv(1 << 16)
+            with suppress(OSError):
+                self.request.sendall(first)
+                while not over.wait(every_s):
+                    self.request.sendall(then)
+
+    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), Handler) as server:
+        thread = threading.Thread(target=server.serve_forever, args=(0.05,), name="talking")
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{server.server_address[1]}/", callers
+        finally:
+            over.set()
+            server.shutdown()
+            thread.join()
+
+
+@pytest.mark.parametrize(("then", "every_s"), [(bytes(1 << 20), 0.001), (b"x", 0.2)], ids=["much", "slowly"])
+async def test_of_an_answer_the_status_alone_counts(post: Post, then: bytes, every_s: float) -> None:
+    """What follows it may be endless; nobody listens."""
+    with talking(b"HTTP/1.1 200 OK\r\n\r\n", then, every_s) as (url, _):
+        post.webhooks["team:seams"] = Webhook(url=url, secret="seams")
+        async with post.running() as (store, couriers):
+            take(store, couriers, notified(1))
+            await post.until(lambda: bool(post.outcomes))
+
+    assert [("team:seams", "delivered")] == post.outcomes
+
+
+async def test_a_webhook_has_its_time_for_an_answer_and_no_more(post: Post) -> None:
+    """A byte now and then is no answer: it has failed, is not sent more meanwhile, and holds up no end."""
+    post.settings = msgspec.structs.replace(post.settings, timeout_s=1)
+    with talking(b"HTTP/1.1 200 OK\r\n", b"x", 0.2) as (url, callers):
+        post.webhooks["team:slow"] = Webhook(url=url, secret="seams")
+        with post.receiving():
+            async with post.running() as (store, couriers):
+                take(store, couriers, notified(1, "team:slow"))
+                await post.until(lambda: len(post.outcomes) > 1)
+                take(store, couriers, notified(2))
+                await post.until(lambda: "team:seams" not in store.owners())
+        ended = [thread for thread in threading.enumerate() if thread.name == "webhook" and not thread.daemon]
+
+    assert {("team:slow", "failed"), ("team:seams", "delivered")} == set(post.outcomes)
+    assert 1 == len(callers)
+    assert [] == ended
+
+
+async def test_a_webhook_that_answers_with_nothing_is_spoken_to_on_one_connection(post: Post) -> None:
+    """Making one costs more than what it carries."""
+    callers: list[int] = []
+
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def do_POST(self) -> None:
+            callers.append(self.client_address[1])
+            self.rfile.read(int(self.headers["content-length"]))
+            self.send_response(HTTPStatus.NO_CONTENT)
+            self.end_headers()
+
+        def log_message(self, format: str, *args: object) -> None:  # noqa: A002  # the base class's name
+            """Say nothing: who called is what counts."""
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        thread = threading.Thread(target=server.serve_forever, args=(0.05,), name="brief")
+        thread.start()
+        post.webhooks["team:seams"] = Webhook(url=f"http://127.0.0.1:{server.server_port}/", secret="seams")
+        async with post.running() as (store, couriers):
+            take(store, couriers, notified(1), notified(2))
+            await post.until(lambda: not store.owners())
+        server.shutdown()
+        thread.join()
+
+    assert [callers[0]] * 2 == callers
 
 
 async def test_a_record_that_is_read_again_is_told_once(post: Post) -> None:

@@ -7,8 +7,10 @@ The form is that of Standard Webhooks 1.0: the headers ``webhook-id``, ``webhook
 
 import asyncio
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future
+from functools import partial
 from pathlib import Path
+from threading import Thread
 
 import msgspec
 import structlog
@@ -64,8 +66,10 @@ class Couriers:
         self._webhook_of = webhook_of
         self._now_ms = now_ms
         self._counted = counted
-        self._threads = ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="webhook")
-        self._pool = urllib3.PoolManager(retries=False, maxsize=1, timeout=float(settings.timeout_s))
+        self._at_once = asyncio.Semaphore(_AT_ONCE)
+        timeout = urllib3.Timeout(total=settings.timeout_s)
+        self._pool = urllib3.PoolManager(retries=False, maxsize=1, timeout=timeout)
+        self._hanging: dict[tuple[str, str], asyncio.Future[None]] = {}
         self._bells: dict[str, asyncio.Event] = {}
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._logger = structlog.get_logger("courier")
@@ -84,7 +88,7 @@ class Couriers:
         for task in self._tasks.values():
             task.cancel()
         await asyncio.gather(*self._tasks.values(), return_exceptions=True)
-        self._threads.shutdown(wait=False, cancel_futures=True)
+        self._pool.clear()
         self.broken.cancel()
 
     def _ended(self, task: "asyncio.Task[None]") -> None:
@@ -140,8 +144,26 @@ class Couriers:
         body = body_of(notified)
         headers = {"content-type": "application/json", "user-agent": "seamwork-notifier"}
         headers |= self._signed(webhook, notified.id, body)
-        running = asyncio.get_running_loop()
-        await running.run_in_executor(self._threads, self._post, webhook.url, body, headers)
+        async with self._at_once:
+            await self._in_time((owner, webhook.url), partial(self._post, webhook.url, body, headers))
+
+    async def _in_time(self, place: tuple[str, str], post: Callable[[], None]) -> None:
+        """
+        Wait for *post* as long as a webhook may take.
+
+        The client's own limit is for each of its reads: who sends a byte now and then keeps its thread, but only
+        one, because nothing else is sent there meanwhile.
+        """
+        if place in self._hanging:
+            raise NotDeliveredError("it has not yet answered what it was sent before")
+        posting = _on_thread(post)
+        try:
+            async with asyncio.timeout(self._settings.timeout_s):
+                await asyncio.shield(posting)
+        except TimeoutError as error:
+            self._hanging[place] = posting
+            posting.add_done_callback(lambda _: self._hanging.pop(place))
+            raise NotDeliveredError("it did not answer in time") from error
 
     def _signed(self, webhook: Webhook, identity: str, body: bytes) -> dict[str, str]:
         folder = self._settings.secrets_dir
@@ -160,12 +182,37 @@ class Couriers:
     def _post(self, url: str, body: bytes, headers: dict[str, str]) -> None:
         try:
             answer = self._pool.request(
-                "POST", url, body=body, headers=headers, redirect=False, retries=False
+                "POST", url, body=body, headers=headers, redirect=False, retries=False, preload_content=False
             )
         except urllib3.exceptions.HTTPError as error:
             raise NotDeliveredError(f"it could not be reached ({type(error).__name__})") from error
+        if answer.length_remaining == 0:
+            answer.drain_conn()  # reads nothing; the connection can be used again
+            answer.release_conn()
+        else:
+            answer.close()  # the status alone counts, and what follows it may be endless
         if answer.status not in _OK:
             raise NotDeliveredError(f"it answered {answer.status}", gone=answer.status == _GONE)
+
+
+def _on_thread(work: Callable[[], None]) -> "asyncio.Future[None]":
+    """Run *work* on a thread that does not hold up the end of the process."""
+    done: Future[None] = Future()
+    done.set_running_or_notify_cancel()  # from here on nobody can cancel it, only stop waiting
+
+    def run() -> None:
+        try:
+            work()
+        except BaseException as error:  # noqa: BLE001  # whoever waits raises it
+            done.set_exception(error)
+        else:
+            done.set_result(None)
+
+    Thread(target=run, name="webhook", daemon=True).start()
+    waiting = asyncio.wrap_future(done)
+    # Where nobody waits any more, its error is no news.
+    waiting.add_done_callback(lambda one: one.cancelled() or one.exception())
+    return waiting
 
 
 def body_of(notified: Notified) -> bytes:
