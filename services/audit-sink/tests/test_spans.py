@@ -189,3 +189,28 @@ def test_what_is_open_is_bounded() -> None:
 
     assert 10 == spans.open
     assert 10 == len(spans._early)
+    assert 10 == len(spans._crossings._by_task)
+
+
+def test_what_waits_for_its_crossing_waits_without_its_body() -> None:
+    """Started again, the sink may read thousands of works whose crossings it kept before."""
+    spans = Spans("seamwork")
+    work = said("work", 8, **WORK)
+    spans.take(replace(work, raw=replace(work.raw, value=bytes(100_000))))
+    (waiting,) = (one for early in spans._early.values() for one in early)
+
+    assert waiting.record == work.record
+    assert len(str(waiting)) < len(str(work.record)) + 1_000
+
+
+def test_the_end_of_a_task_ends_what_is_its_own() -> None:
+    """Thousands of others may be open, and nobody looks at them."""
+    spans = Spans("seamwork")
+    for task in ("t-1", "t-2", "t-3"):
+        spans.take(said("handoff", 0, id=f"h-{task}", task=task))
+        spans.take(said("dispatched", 1, crossing=f"h-{task}", task=task, dispatch=f"w-{task}"))
+    ended = spans.take(said("task-ended", 9, task="t-2", outcome="failed"))
+
+    assert [span_id("w-t-2"), span_id("h-t-2")] == [span.id for span in ended]
+    assert {"t-1", "t-3"} == set(spans._crossings._by_task) == set(spans._dispatches._by_task)
+    assert [] == spans.take(said("task-ended", 9, task="t-2", outcome="failed"))

@@ -14,7 +14,7 @@ Names follow the conventions for messaging (``process`` and ``send``, with the t
 import re
 from collections import OrderedDict, deque
 from dataclasses import dataclass, field, replace
-from typing import Literal, TypeVar
+from typing import Generic, Literal, TypeVar
 
 import msgspec
 
@@ -116,6 +116,45 @@ class _Dispatch:
     answered_at: int | None = None
 
 
+W = TypeVar("W", _Crossing, _Dispatch)
+
+
+class _Open(Generic[W]):
+    """What is under way, by its id and by its task; where there is too much, the oldest is forgotten."""
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._by_id: OrderedDict[str, W] = OrderedDict()
+        self._by_task: dict[str, dict[str, W]] = {}
+
+    def __len__(self) -> int:
+        return len(self._by_id)
+
+    def __contains__(self, name: str) -> bool:
+        return name in self._by_id
+
+    def get(self, name: str) -> W | None:
+        return self._by_id.get(name)
+
+    def put(self, one: W) -> None:
+        self._by_id[one.id] = one
+        self._by_task.setdefault(one.task, {})[one.id] = one
+        while len(self._by_id) > self._most:
+            self.pop(next(iter(self._by_id)))
+
+    def pop(self, name: str) -> W | None:
+        one = self._by_id.pop(name, None)
+        if one is not None:
+            beside = self._by_task[one.task]
+            del beside[name]
+            if not beside:
+                del self._by_task[one.task]
+        return one
+
+    def of_task(self, task: str | None) -> list[W]:
+        return list(self._by_task.get(task or "", {}).values())
+
+
 class _Stamp(msgspec.Struct):
     """What of a carried stamp is of interest here."""
 
@@ -138,8 +177,8 @@ class Spans:
         self._prefix = prefix
         self._most = most
         self._traces: OrderedDict[str, tuple[str, bool]] = OrderedDict()
-        self._crossings: OrderedDict[str, _Crossing] = OrderedDict()
-        self._dispatches: OrderedDict[str, _Dispatch] = OrderedDict()
+        self._crossings: _Open[_Crossing] = _Open(most)
+        self._dispatches: _Open[_Dispatch] = _Open(most)
         self._past: OrderedDict[str, _Crossing] = OrderedDict()
         self._ended: OrderedDict[str, int] = OrderedDict()
         self._notes: OrderedDict[str, None] = OrderedDict()
@@ -207,7 +246,7 @@ class Spans:
             judged_at=at,
             asked={1: at},
         )
-        _put(self._crossings, record.id, crossing, self._most)
+        self._crossings.put(crossing)
         if isinstance(record, Result) and (dispatch := self._dispatches.get(record.dispatch)) is not None:
             dispatch.answered_at = at
             dispatch.attributes |= _spent(record.spent)
@@ -230,7 +269,7 @@ class Spans:
         self, crossing: _Crossing, at: int, *, error: str | None = None, said: str = ""
     ) -> Span:
         record = crossing.record
-        self._crossings.pop(crossing.id, None)
+        self._crossings.pop(crossing.id)
         _put(self._past, crossing.id, crossing, self._most)
         self._end(crossing.id, at)
         if isinstance(record, Handoff):
@@ -288,7 +327,7 @@ class Spans:
         """Keep what was read too early: topics are read one after the other, and this one came first."""
         early = self._early.setdefault(behind, [])
         if len(early) < _MOST_EARLY:
-            early.append(found)
+            early.append(_lean(found))
         while len(self._early) > self._most:
             self._early.popitem(last=False)
 
@@ -424,7 +463,7 @@ class Spans:
                 "seamwork.contract": f"{decision.contract.name}@{decision.contract.version}",
             },
         )
-        _put(self._dispatches, decision.dispatch, dispatch, self._most)
+        self._dispatches.put(dispatch)
 
     def _sent(self, crossing: _Crossing, work: Work, found: Received[AnyEnvelope]) -> list[Span]:
         at, topic = found.raw.appended_at, found.raw.topic
@@ -454,7 +493,7 @@ class Spans:
         ]
 
     def _end_dispatch(self, name: str, at: int, *, error: str | None = None, said: str = "") -> list[Span]:
-        dispatch = self._dispatches.pop(name, None)
+        dispatch = self._dispatches.pop(name)
         if dispatch is None:
             return []
         self._end(name, dispatch.begun)
@@ -519,9 +558,9 @@ class Spans:
     def _task_ended(self, ended: TaskEnded, at: int) -> list[Span]:
         error = None if ended.outcome == "complete" else ended.outcome
         told: list[Span] = []
-        for dispatch in [one.id for one in self._dispatches.values() if one.task == ended.task]:
-            told += self._end_dispatch(dispatch, at, error=error, said=ended.reason)
-        for crossing in [one for one in self._crossings.values() if one.task == ended.task]:
+        for dispatch in self._dispatches.of_task(ended.task):
+            told += self._end_dispatch(dispatch.id, at, error=error, said=ended.reason)
+        for crossing in self._crossings.of_task(ended.task):
             told.append(self._end_crossing(crossing, at, error=error, said=ended.reason))
         return told
 
@@ -563,6 +602,12 @@ class Spans:
 
 
 _FINE = frozenset({"accepted", "transferred"})
+
+
+def _lean(found: Received[AnyEnvelope]) -> Received[AnyEnvelope]:
+    """Return what a span needs of a record that waits: work has a body, and thousands may wait after a restart."""
+    raw = msgspec.structs.replace(found.raw, value=None, headers=())
+    return msgspec.structs.replace(found, raw=raw, envelope=b"")
 
 
 def _working_on(record: Handoff | Result) -> str | None:
