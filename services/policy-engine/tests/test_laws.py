@@ -129,6 +129,33 @@ def test_replay_gives_the_same_memory_and_time_empties_it(
     assert Memory() == memory
 
 
+def test_a_task_is_remembered_to_its_deadline_and_nothing_of_it_beyond_its_end() -> None:
+    """Its crossings may expire as early as their sender likes."""
+    context = Context(now=NOW, catalog=catalog_of([("warn", "true", 3)], 0))
+    deadline = NOW + 10 * 24 * HOUR_MS
+    memory, _, _ = MACHINE.step(
+        Memory(), handoff(payload={}, expires_at=NOW + 1, deadline_at=deadline), context
+    )
+    while (due := timer(memory)) is not None and due < deadline:
+        memory, _, _ = MACHINE.step(memory, Tick(), Context(now=due, catalog=context.catalog))
+        assert 3 == memory.tasks["t-1"].risk
+    assert due is not None
+
+    memory, _, _ = MACHINE.step(memory, decision("task-ended", task="t-1"), context)
+    memory, _, _ = MACHINE.step(memory, Tick(), Context(now=due, catalog=context.catalog))
+    assert Memory() == memory
+
+
+def test_the_name_of_a_task_that_is_over_is_let_go_of_soon() -> None:
+    """Not only when its deadline comes."""
+    context = Context(now=NOW, catalog=catalog_of([("warn", "true", 3)], 0))
+    far = handoff(payload={}, deadline_at=NOW + 10 * 24 * HOUR_MS)
+    memory, _, _ = MACHINE.step(Memory(), far, context)
+    memory, _, _ = MACHINE.step(memory, decision("task-ended", task="t-1"), context)
+
+    assert max(map(int, memory.due)) < NOW + 3 * 24 * HOUR_MS
+
+
 def test_a_policy_that_does_not_compile_denies() -> None:
     """One that came past the publisher's check must not count as none."""
     broken = document("Policy", "broken", rules=[rule("warn", "nobody.knows", 0, 0)])

@@ -48,12 +48,14 @@ from seamwork_policy_engine.state import (
     Judged,
     Memory,
     TaskOver,
-    TaskRisk,
+    others,
     place_key,
 )
 
 GATE = "policy-engine"
 DAY_MS = 24 * 60 * 60 * 1000
+MONTH_MS = 30 * DAY_MS
+"""So long a task's risk is kept that nobody says the end of: as long as what it was sent by lies on the bus."""
 FORGOTTEN_AT_ONCE = 500
 
 
@@ -176,8 +178,7 @@ def _judge(memory: Memory, platform: str, asked: Asked, context: Context) -> Jud
         appended_at = asked.received.raw.appended_at
         asked = replace(asked, crossing=settled(context.catalog, crossing, appended_at))
     demand = _demand(memory, asked, stamp, context)
-    seen = memory.seen.get(place_key(asked.subject.partition, asked.subject.offset))
-    before = memory.tasks.get(crossing.task, TaskRisk()).risk - (seen.risk if seen else 0)
+    before = others(memory, crossing.task, asked.subject).risk
     return Judged(
         verdict=_verdict(
             asked.subject,
@@ -192,7 +193,21 @@ def _judge(memory: Memory, platform: str, asked: Asked, context: Context) -> Jud
         risk=demand.risk,
         throttled=dict(demand.throttled),
         until=until,
+        risk_until=max(until, _ends(asked, stamp) + HORIZON_MS),
     )
+
+
+def _ends(asked: Asked, stamp: Work | None) -> int:
+    """
+    Return until when the task may go on, as far as the crossing proves it.
+
+    A root says it for the whole task, a stamp for its dispatch, and both within a month. When a crossing expires
+    does not matter: that is up to its sender, who could let the risk be forgotten while the task goes on.
+    """
+    crossing, most = asked.crossing, asked.received.raw.appended_at + MONTH_MS
+    if stamp is not None:
+        return min(stamp.not_after, most)
+    return min(crossing.deadline_at, most) if isinstance(crossing, Handoff) else 0
 
 
 def _entitled(asked: Asked, platform: str, context: Context) -> Work | Demand | None:
@@ -229,7 +244,7 @@ def _demand(memory: Memory, asked: Asked, stamp: Work | None, context: Context) 
     task = task_facts(crossing, stamp, root)
     authority = _authority(crossing, stamp, _held(root.spec.authority) if root else Authority())
     matter = Matter(crossing, candidates, task["tenant"], task["team"], task["labels"], authority)
-    known = memory.tasks.get(crossing.task, TaskRisk())
+    known = others(memory, crossing.task, asked.subject)
     task |= {"risk": known.risk, "crossings": known.crossings}
 
     def facts() -> Facts:

@@ -11,10 +11,13 @@ from typing import Any, assert_never
 import msgspec
 
 from seamwork.decider import Entries
+from seamwork.records.parties import Subject
 from seamwork.records.verdict import Verdict
 
 HORIZON_MS = 15 * 60 * 1000
 """How long after its end something may still be redelivered."""
+AGAIN_MS = 2 * 24 * 60 * 60 * 1000
+"""Whether a task is over is looked at so often, so that a name does not wait for its deadline, which may be far."""
 BUCKET_MS = 5 * 60 * 1000
 """Forgetting is done in lots of five minutes, so that a day of deadlines is a few hundred numbers."""
 
@@ -24,7 +27,8 @@ class Judged(msgspec.Struct, frozen=True, kw_only=True, tag="judged"):
     An attempt of a crossing got its verdict.
 
     *task* is null where the sender was not proved: then nothing is added to anybody's risk. *risk* is what this
-    crossing adds; *throttled* says until when which rule postponed it; *until* how long it must be remembered.
+    crossing adds; *throttled* says until when which rule postponed it; *until* how long it must be remembered, and
+    *risk_until* the risk of its task, null where that is as long.
     """
 
     verdict: Verdict
@@ -32,6 +36,7 @@ class Judged(msgspec.Struct, frozen=True, kw_only=True, tag="judged"):
     risk: int = 0
     throttled: dict[str, int] = msgspec.field(default_factory=dict)
     until: int
+    risk_until: int | None = None
 
 
 class TaskClosed(msgspec.Struct, frozen=True, kw_only=True, tag="task-closed"):
@@ -99,6 +104,16 @@ def place_key(partition: int, offset: int) -> str:
     return f"{partition}/{offset}"
 
 
+def others(memory: Memory, task: str, subject: Subject) -> TaskRisk:
+    """Return what the crossings of *task* have added up to but for the one at *subject*, judged before or not."""
+    known, seen = memory.tasks.get(task), memory.seen.get(place_key(subject.partition, subject.offset))
+    if known is None:
+        return TaskRisk()
+    if seen is None:
+        return known
+    return TaskRisk(risk=max(0, known.risk - seen.risk), crossings=max(0, known.crossings - 1))
+
+
 def evolve(memory: Memory, event: Event) -> Memory:
     """Apply *event* to *memory*, in place."""
     match event:
@@ -145,13 +160,14 @@ def _judge(memory: Memory, event: Judged) -> None:
     memory.seen[place] = _PLAIN if seen == _PLAIN else seen
     if event.task is None:
         return
+    until = event.until if event.risk_until is None else event.risk_until
     task = memory.tasks.get(event.task)
     if task is None:
         task = memory.tasks[event.task] = TaskRisk()
-        _remember(memory, f"{_TASK}{event.task}", event.until)
+        _remember(memory, f"{_TASK}{event.task}", min(until, event.verdict.judged_at + AGAIN_MS))
     task.risk += event.risk - (before.risk if before else 0)
     task.crossings += 0 if before else 1
-    task.until = max(task.until, event.until)
+    task.until = max(task.until, until)
 
 
 def _forget(memory: Memory, token: str, due: int) -> None:
@@ -163,7 +179,7 @@ def _forget(memory: Memory, token: str, due: int) -> None:
     if task is None:
         return
     if task.until >= due:
-        _remember(memory, token, task.until)
+        _remember(memory, token, min(task.until, due + AGAIN_MS))
     else:
         del memory.tasks[name]
 
