@@ -407,8 +407,13 @@ def _ended(ledger: Ledger, dispatch: str, final: int | None, why: str) -> Iterat
 
 
 def _used(ledger: Ledger, dispatch: str, micro_usd: int) -> Iterator[Event]:
+    """Count a figure that says more than those before: they are cumulative, so a smaller one takes nothing back."""
     reservation = ledger.of_dispatch(dispatch)
-    if reservation is not None and (reservation.used is None or micro_usd > reservation.used):
+    if reservation is None:
+        return
+    used = reservation.used
+    news = micro_usd >= reservation.least if used is None else micro_usd > used
+    if news:
         yield UsageCounted(dispatch=dispatch, micro_usd=micro_usd)
 
 

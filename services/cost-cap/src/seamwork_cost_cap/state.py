@@ -164,7 +164,12 @@ class Account(msgspec.Struct):
 
 
 class Reservation(msgspec.Struct):
-    """What one attempt charges, and where it stands; *used* is the last figure that anybody reported."""
+    """
+    What one attempt charges, and where it stands.
+
+    *used* is the largest figure that counts, null while nobody knows it. *least* is what had been reported when its
+    dispatch ended without a final figure: that much was used at the least.
+    """
 
     task: str
     crossing: str
@@ -177,6 +182,7 @@ class Reservation(msgspec.Struct):
     used: int | None = None
     settles: str | None = None
     settles_micro_usd: int | None = None
+    least: int = 0
 
     @property
     def accounts(self) -> tuple[str, ...]:
@@ -365,7 +371,7 @@ def _settle(ledger: Ledger, event: Settled) -> None:
         reservation.used = max(event.micro_usd, reservation.used or 0)
     elif reservation.used is not None and reservation.used < reservation.ceiling:
         # What was reported on the way is no final figure: the work may have gone on after it.
-        reservation.used = None
+        reservation.least, reservation.used = reservation.used, None
     _put(ledger, reservation, 1)
 
 
