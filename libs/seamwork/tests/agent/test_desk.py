@@ -6,7 +6,7 @@ import dataclasses
 import json
 import threading
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -29,7 +29,7 @@ from seamwork.agent import (
     subtask,
 )
 from seamwork.agent.meters import RECORDS
-from seamwork.bus.port import Confirmation, LogGapError, Partition
+from seamwork.bus.port import Confirmation, LogGapError, Partition, Reader
 from seamwork.catalog import KeyEntry
 from seamwork.clock import SystemClock
 from seamwork.errors import MisconfiguredError, OutcomeUnknownError, RetryableError
@@ -1134,10 +1134,31 @@ async def _until_read(stage: Stage, count: int) -> None:
         await asyncio.sleep(0)
 
 
-class Cut(SimLog):
-    """A log that can be written to only when it is not cut off."""
+class CutReader:
+    """A cursor that brings nothing and raises nothing while it is cut off, as Kafka's does for half a minute."""
 
-    write_cut = False
+    def __init__(self, reader: Reader, log: "Cut") -> None:
+        self._reader = reader
+        self._log = log
+
+    async def fetch(
+        self, positions: Mapping[Partition, int], *, max_records: int, max_wait_ms: int
+    ) -> dict[Partition, Sequence[RawRecord]]:
+        """Fetch, or wait."""
+        if self._log.read_cut:
+            await asyncio.sleep(max_wait_ms / 1000)
+            return {}
+        return await self._reader.fetch(positions, max_records=max_records, max_wait_ms=max_wait_ms)
+
+    async def stop(self) -> None:
+        """Stop."""
+        await self._reader.stop()
+
+
+class Cut(SimLog):
+    """A log that can be cut off: from writing, from reading, from being asked where it ends."""
+
+    write_cut = read_cut = end_cut = False
     reads_cut = 0
 
     async def publish(self, batch: Sequence[Outgoing]) -> Sequence[Confirmation]:
@@ -1146,6 +1167,16 @@ class Cut(SimLog):
             await asyncio.sleep(0.01)
             raise OutcomeUnknownError("cut off")
         return await super().publish(batch)
+
+    async def reader(self) -> Reader:  # type: ignore[override]  # a cursor, as the port asks
+        """Open one that can be cut off."""
+        return CutReader(await super().reader(), self)
+
+    async def end_offsets(self, partitions: Sequence[Partition]) -> dict[Partition, int]:
+        """Say where it ends, or nothing at all."""
+        if self.end_cut:
+            await asyncio.Event().wait()
+        return await super().end_offsets(partitions)
 
     async def read(self, partition: Partition, start: int, end: int) -> Sequence[RawRecord]:
         """Read, or say that nobody answers."""
@@ -1273,3 +1304,51 @@ async def test_a_partition_lost_while_its_records_are_taken_is_taken_no_further(
     done.set()
 
     assert (0, 32) == (left_over, own._lanes[0].prefix.committable)
+
+
+@pytest.mark.parametrize("all_of_it", [True, False], ids=["all-requests", "only-fetches"])
+async def test_who_was_cut_off_reads_what_came_before_it_begins(stage: Stage, *, all_of_it: bool) -> None:
+    """Others have taken over meanwhile. That nothing came is no word of a broker that does not answer."""
+    agent, log, ran = Agent("extractor", "1.0.0"), Cut(stage.broker), list[str]()
+    log.session_s = 1.0
+    stage.log = log
+
+    @agent.accepts("licence-facts", "1.0.0")
+    async def extract(parsed: Parsed) -> Facts:
+        ran.append(parsed.name)
+        return Facts(parsed.name)
+
+    await stage.start(agent)
+    own = agent._desk
+    assert own is not None
+    await until(lambda: bool(own._lanes) and own._caught_up)
+    log.write_cut = True  # it takes the work, and cannot say so
+    work = await stage.router.dispatch("extractor", {"name": "done elsewhere"})
+    await until(lambda: bool(own._open))
+    log.read_cut, log.end_cut = True, all_of_it
+    await asyncio.sleep(1.5)
+    await stage.router.tell("accepted", work, answer_id(work.dispatch, 0))
+    log.write_cut = False  # the connection for writing is back first
+    await asyncio.sleep(0.5)
+    log.read_cut = log.end_cut = False
+    await stage.router.dispatch("extractor", {"name": "open"})
+    await until(lambda: "open" in ran)
+
+    assert ["open"] == ran
+
+
+async def test_an_idle_agent_begins_at_once(stage: Stage) -> None:
+    """However long nothing has come: it has asked meanwhile whether there was anything."""
+    agent, log = extractor(), Cut(stage.broker)
+    log.session_s = 2.0
+    stage.log = log
+    await stage.start(agent)
+    own = agent._desk
+    assert own is not None
+    await until(lambda: bool(own._lanes) and own._caught_up)
+    runs = []
+    for _ in range(50):
+        await asyncio.sleep(0.05)
+        runs.append(own._lanes[0].out_of_touch(time.monotonic()))
+
+    assert not any(runs)

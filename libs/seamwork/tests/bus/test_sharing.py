@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Mapping, Sequence
+from typing import cast
 
 import pytest
 
@@ -192,6 +193,45 @@ def test_what_was_fetched_before_its_own_answer_came_is_not_there_twice() -> Non
 
     assert [0, 1, 2] == [raw.offset for raw in shelf.take(AT, 0, 10) or ()]
     assert not shelf.is_own(AT)
+
+
+class _SilentReader:
+    """A cursor of a broker that does not answer: nothing comes, and for half a minute nothing is raised."""
+
+    async def fetch(
+        self, _positions: Mapping[Partition, int], **_: int
+    ) -> dict[Partition, Sequence[RawRecord]]:
+        return {}
+
+    async def stop(self) -> None:
+        """Do nothing."""
+
+
+class _SilentLog(SimLog):
+    """A view of a broker that does not answer."""
+
+    async def reader(self) -> Reader:  # type: ignore[override]  # a cursor, as the port asks
+        return cast("Reader", _SilentReader())
+
+    async def read(self, *_: object) -> Sequence[RawRecord]:
+        await asyncio.Event().wait()
+        return ()
+
+
+async def test_nothing_is_taken_from_the_shelf_before_the_broker_has_said_that_it_may_be_read() -> None:
+    """Its silence is no leave: what another principal has fetched is not this one's."""
+    process = _Process()
+    process.broker.write(AT, b"k", b"secret")
+    other = await process.service().reader()
+    await other.fetch({AT: 1}, max_records=10, max_wait_ms=0)
+    process.shelf.open(AT, 0)
+    process.shelf.put_fetched(AT, process.broker.records(AT))
+    reader = await SharingLog(_SilentLog(process.broker), process.shelf).reader()
+    found = await reader.fetch({AT: 0}, max_records=10, max_wait_ms=200)
+    for one in (reader, other):
+        await one.stop()
+
+    assert {} == found
 
 
 async def test_who_stands_at_the_end_does_not_wait_for_a_stretch_that_begins_far_back() -> None:

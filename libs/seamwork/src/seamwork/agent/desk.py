@@ -2,7 +2,8 @@
 Run one agent: read its inbox, start its functions, commit what is finished, say that it lives.
 
 Rule 1: a partition is read to the end it had when it was assigned before anything of it runs; and again by whoever
-has not heard of it for a while (stopped, starved or cut off), to the end that it has then.
+has not heard of it for a while (stopped, starved or cut off), to the end that it has then. Heard is what came, or that
+nothing is there; a fetch that brings nothing has heard nothing.
 Rule 2: only the contiguous prefix of finished work is committed; a crash redelivers the rest and loses nothing.
 Rule 3: what is not the router's is counted, logged and passed over; it never stops what lies behind it.
 """
@@ -43,6 +44,7 @@ _TRUSTED = (
 )
 _REMEMBERED = 10_000  # dispatches that are over, by id
 _LAST_BEAT_S = 2.0
+_LOOK_S = 1.0  # an end is told in milliseconds; nothing is read meanwhile
 _HELD_BYTES = 32 * 1024 * 1024  # payloads of queued work; beyond it they are read again when their turn comes
 
 
@@ -217,7 +219,7 @@ class Desk:
             positions = {place: lane.prefix.position for place, lane in asked.items()}
             try:
                 asked_at = time.monotonic()
-                await self._look_again(asked, asked_at)
+                await self._look_again(asked)
                 fetched = await reader.fetch(positions, max_records=_BATCH, max_wait_ms=_WAIT_MS)
                 failures = 0
             except RetryableError as error:
@@ -229,25 +231,39 @@ class Desk:
                 lane = asked[place]
                 if self._lanes.get(place.partition) is lane and lane.prefix.position == positions[place]:
                     await self._take(lane, records)
-            for lane in asked.values():
-                lane.heard(asked_at)
+                    lane.heard(asked_at)
             self._commit(asked.values())
             self._pump()
             self._heard.set()  # wakes those who wait now
             self._heard.clear()
 
-    async def _look_again(self, asked: Mapping[Partition, Lane], now: float) -> None:
-        """Ask where those partitions end of which nothing was heard for too long."""
-        lost = [place for place, lane in asked.items() if lane.out_of_touch(now)]
-        if not lost:
-            return
-        self._logger.warning(
-            "the inbox was out of reach; it is read to its end before anything begins",
-            partitions=[place.partition for place in lost],
-        )
-        for place, end in (await self._log.end_offsets(lost)).items():
-            asked[place].read_to(end, now)
-            asked[place].heard(now)  # all of it, mostly
+    async def _look_again(self, asked: Mapping[Partition, Lane]) -> None:
+        """
+        Ask where those partitions end of which nothing was heard for a while.
+
+        A fetch that brings nothing does not say that there is nothing: for half a minute it says the same of a
+        broker that is silent. One that is, or has no leader just now, must not hold up the others.
+        """
+        now = time.monotonic()
+        quiet = [(place, lane) for place, lane in asked.items() if lane.is_quiet(now)]
+        if quiet:
+            await asyncio.gather(*(self._ask_for_end(place, lane) for place, lane in quiet))
+
+    async def _ask_for_end(self, place: Partition, lane: Lane) -> None:
+        asked_at = time.monotonic()
+        try:
+            async with asyncio.timeout(_LOOK_S):
+                end = (await self._log.end_offsets([place]))[place]
+        except (TimeoutError, RetryableError):
+            return  # it stays as it is, and nothing begins once that is too long ago
+        if lane.out_of_touch(time.monotonic()):
+            self._logger.warning(
+                "the inbox was out of reach; it is read to its end before anything begins",
+                partition=place.partition,
+            )
+            lane.read_to(end, asked_at)
+        if lane.prefix.position >= end:
+            lane.heard(asked_at)  # all of it, mostly
 
     async def _take(self, lane: Lane, records: Iterable[RawRecord]) -> None:
         for count, raw in enumerate(records, start=1):

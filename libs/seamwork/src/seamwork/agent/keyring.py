@@ -17,7 +17,7 @@ class KeyRing(Protocol):
         """
         Return the router's public key *kid* (32 bytes as base64), or None where the router had no such key at *at*.
 
-        That is when the broker took what is signed with it (ms), not now: keys may change while a record lies unread.
+        That is when the broker took what it signed (ms), not now: keys may change while a record lies unread.
         """
 
 

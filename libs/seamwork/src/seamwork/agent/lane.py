@@ -39,12 +39,16 @@ class Lane:
         self._goal, self._goal_at = goal, asked_at
 
     def heard(self, asked_at: float) -> None:
-        """Take note that what was asked for at *asked_at* has come and is read."""
+        """Take note that what was asked for at *asked_at* has come and is read, or that nothing is there."""
         if not self.caught_up:
             return
         # However long the way to the goal was: what came behind it meanwhile is not known yet.
         self._heard_at = asked_at if self._goal_at is None else self._goal_at
         self._goal_at = None
+
+    def is_quiet(self, now: float) -> bool:
+        """Say whether it is time to ask for its end, so that an empty inbox is not taken for one out of reach."""
+        return self.caught_up and now - self._heard_at > self._trust_s / 2
 
     def out_of_touch(self, now: float) -> bool:
         """Say whether its end must be asked for again, because too much may have happened since."""

@@ -36,6 +36,7 @@ _WAIT_MS = 500
 _LOOK_S = 0.5
 """How late a record may be seen that another process has written where this one writes as a rule."""
 _RETRY_S = 0.1
+_ANSWER_S = 1.0
 
 
 class SharingLog:
@@ -209,16 +210,35 @@ class SharingReader:
         self, positions: Mapping[Partition, int], room: int
     ) -> dict[Partition, Sequence[RawRecord]]:
         found = await self._own.fetch(positions, max_records=room, max_wait_ms=0)
-        self._allowed.update(partition.topic for partition in positions)  # else it had raised
+        await self._ask_leave(positions)
         if sum(map(len, found.values())) >= room:
             return found  # who came back empty-handed may be far behind: there was no room for it
         for partition, position in positions.items():
+            if partition.topic not in self._allowed:
+                continue
             if not found.get(partition) and not self._shelf.covers(partition):
                 if self._feed is None:
                     self._feed = _Feed(self._shelf, await self._log.reader())
                 if not self._shelf.covers(partition):
                     self._feed.cover(partition, position)
         return {partition: records for partition, records in found.items() if records}
+
+    async def _ask_leave(self, positions: Mapping[Partition, int]) -> None:
+        """
+        Note which topics the broker lets us read.
+
+        A fetch that brings nothing does not say so: it does the same while the broker is silent.
+        """
+        asked = {at.topic: at for at in positions if at.topic not in self._allowed}
+        await asyncio.gather(*(self._ask_leave_at(at, positions[at]) for at in asked.values()))
+
+    async def _ask_leave_at(self, partition: Partition, position: int) -> None:
+        try:
+            async with asyncio.timeout(_ANSWER_S):
+                await self._log.read(partition, position, position + 1)
+        except TimeoutError:
+            return  # asked again the next time
+        self._allowed.add(partition.topic)  # else it had raised
 
 
 class _Feed:
