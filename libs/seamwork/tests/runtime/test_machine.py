@@ -211,12 +211,17 @@ BOUNCED = "undeliverable unknown-topic None"
 
 
 def bouncing() -> Decider[Log, Input, Seen, Context]:
-    """Make a machine that answers handoffs into an inbox that is not there, and says much of all it is given."""
+    """Make a machine that answers handoffs into an inbox that is not there, and says much of what comes of it."""
     lost = Publish("inbox.nobody.v1", "t-1", envelope("notice"), signed=True)
     base = witness(lambda seen: (lost,) if seen.what == "received" else ())
 
     def decide(state: Log, given: Input, context: Context) -> Sequence[Seen]:
-        return [Seen(seen.what, digest=SMALL // 3 * "x") for seen in base.decide(state, given, context)]
+        made = base.decide(state, given, context)
+        return (
+            made
+            if isinstance(given, Received)
+            else [Seen(seen.what, digest=SMALL // 3 * "x") for seen in made]
+        )
 
     return replace(base, decide=decide)
 
@@ -630,6 +635,15 @@ async def test_an_inbox_that_is_not_there_becomes_an_input(bench: Bench) -> None
     assert mark == bench.commits()[-1].published
 
 
+async def test_a_stream_of_work_for_an_inbox_that_is_not_there_stops_nothing(bench: Bench) -> None:
+    """What bounces while others are answered is no answer to them."""
+    many = 30
+    for number in range(many):
+        bench.write(envelope("handoff", id=f"h-{number}"))
+    async with bench.running(MachineSpec(decider=witness(forwards), max_batch=1)) as machine:
+        await bench.until(lambda: 2 * many == len(machine.owned[0].journal.state.seen))
+
+
 async def test_a_machine_that_answers_every_bounce_with_another_is_stopped(bench: Bench) -> None:
     """It would fill its journal for ever."""
 
@@ -884,6 +898,57 @@ async def test_what_fits_alone_gets_a_commit_of_its_own(bench: Bench) -> None:
 
     assert sizes == [len(what) for what in folded(spec.decider, bench.broker.records(JOURNAL)).seen]
     assert () == bench.broker.records(Partition(DEAD, 0))
+
+
+async def test_what_bounced_together_is_answered_over_as_many_commits_as_it_takes(bench: Bench) -> None:
+    """None is too much because of the others, none answers another, and no mark passes one that is open."""
+    spec, many = MachineSpec(decider=bouncing(), max_commit_bytes=SMALL), 25
+    for number in range(many):
+        bench.write(envelope("handoff", id=f"h-{number}"))
+    async with bench.running(spec) as machine:
+        await bench.until(lambda: many == machine.owned[0].journal.state.seen.count(BOUNCED))
+        bench.broker.write(Partition(HANDOFFS, 0), None, b"", (("sw_envelope", b""),))
+        await bench.until(lambda: "malformed" == machine.owned[0].journal.state.seen[-1])
+
+    open_: set[tuple[int, int, int]] = set()
+    for commit in bench.commits():
+        bodies = [taken.body for taken in commit.inputs if isinstance(taken.body, Undeliverable)]
+        open_ -= {(body.epoch, body.seq, body.index) for body in bodies}
+        assert all(commit.published < (epoch, seq) for epoch, seq, _ in open_)
+        open_ |= {(*commit.mark, index) for index in range(len(commit.outputs))}
+    *_, answer, last = bench.commits()
+    assert not open_
+    assert answer.mark == last.published
+    assert [0] * (2 * many + 1) == [taken.too_much for taken in bench.inputs()]
+
+
+@pytest.mark.parametrize("fault", [Fault.CRASH_BEFORE, Fault.CRASH_AFTER])
+async def test_a_crash_between_answers_to_what_bounced_repeats_none(bench: Bench, fault: Fault) -> None:
+    """And what the core was told of as lost stays lost, though its inbox has come meanwhile."""
+    spec = MachineSpec(decider=bouncing(), max_commit_bytes=SMALL)
+    for number in range(3):
+        bench.write(envelope("handoff", id=f"h-{number}"))
+    appends = []
+
+    async def step(call: str) -> None:
+        if call.startswith("append journal."):
+            appends.append(call)
+            if len(appends) == 3:  # a claim, what bounces, the first answer
+                bench.broker.inject(fault, JOURNAL.topic)
+
+    bench.broker.step = step
+    with pytest.raises(SimCrash):
+        async with bench.running(spec):
+            await bench.until(lambda: False)
+    given_up = sum(isinstance(taken.body, Undeliverable) for taken in bench.inputs())
+    bench.broker.create_topic("inbox.nobody.v1")
+    async with bench.running(spec, "two") as machine:
+        await bench.until(lambda: not machine.owned[0].backlog)
+    told = [taken.body.index for taken in bench.inputs() if isinstance(taken.body, Undeliverable)]
+    sent = bench.broker.records(Partition("inbox.nobody.v1", 0))
+
+    assert (0 if fault is Fault.CRASH_BEFORE else 1) == given_up == len(told)
+    assert 3 == len(told) + len(sent)
 
 
 @pytest.mark.parametrize("fault", [Fault.CRASH_BEFORE, Fault.CRASH_AFTER])

@@ -39,6 +39,7 @@ from seamwork.decider import (
 )
 from seamwork.errors import MisconfiguredError, OutcomeUnknownError, SeamworkError
 from seamwork.journal import Commit, Emitted, Journal, Taken
+from seamwork.journal.records import Mark
 from seamwork.records.base import Envelope, tag_of
 from seamwork.records.envelope import decode
 from seamwork.records.wire import Outgoing, RawRecord, Received, read
@@ -62,7 +63,7 @@ _STUCK_TIMER_S = 1.0
 _NEVER_MS = 2**53
 """When a timer rings at the latest: instants come out of records, where a whole number may have any length."""
 _INBOX = "inbox."
-_MAX_BOUNCES = 20
+_MAX_BOUNCES = 20  # each in answer to the one before
 _encoder = msgspec.json.Encoder()
 
 Feeds = Callable[[Catalog], Awaitable[Sequence[Partition]]]
@@ -187,8 +188,9 @@ class Owned:
         self._fetched: dict[Partition, int] = {}
         self._open: Batch | None = None
         self._undeliverable: list[Undeliverable] = []
+        self._given_up: set[tuple[Mark, int]] = set()
         self._unmarked = journal.published
-        self._bounces = 0
+        self._bounces: dict[Mark, int] = {}
         self._health: HealthChanged | None = None
         self._look_again = False
         self._tick_ends: dict[Partition, int] | None = None
@@ -292,6 +294,11 @@ class Owned:
 
     async def republish(self) -> None:
         """Publish what the journal promises and nobody confirmed, before anything new is read."""
+        # What bounced may be answered over several commits; what the core was told of as lost stays lost.
+        bodies = (taken.body for commit in self.journal.pending for taken in commit.inputs)
+        self._given_up = {
+            ((body.epoch, body.seq), body.index) for body in bodies if isinstance(body, Undeliverable)
+        }
         while self.journal.pending:
             commit = self.journal.pending.popleft()
             await self._publish(commit, [None] * len(commit.outputs))
@@ -350,8 +357,7 @@ class Owned:
             # What led to nothing is bound to no instant; what comes now is decided by the present one.
             batch.context = Context(now, catalog)
         quiet = not batch.events
-        at_least = sum(isinstance(one.input, CatalogChanged | Undeliverable) for one in given)
-        full = self._decide(batch, given, at_least)
+        full = self._decide(batch, given)
         if quiet and batch.events:
             batch.begun = _loop_s()
         if not full and batch.may_wait(self.spec.hold_s, self.spec.max_batch):
@@ -383,7 +389,7 @@ class Owned:
 
     async def _ring(self, tick: Given, context: Context) -> bool:
         batch = Batch(context, _loop_s(), dict(self._positions))
-        self._decide(batch, [tick], 0)
+        self._decide(batch, [tick])
         self._tick_ends = None
         if not batch.events:
             self._logger.warning("timer-stuck", due=self._due)
@@ -411,7 +417,7 @@ class Owned:
     # ── Inputs ───────────────────────────────────────────────────────────────────────────
 
     async def _gather(self, batch: Batch) -> list[Given]:
-        given = []
+        given: list[Given] = []
         revision = batch.context.catalog.revision
         begins = self._open is None
         moved = begins and revision != self.journal.catalog
@@ -425,6 +431,8 @@ class Owned:
         given += [Given(input=one, taken=_taken_body(one)) for one in self._undeliverable]
         if self._health is not None:
             given.append(Given(input=self._health, taken=_taken_body(self._health)))
+        if self._undeliverable:
+            return given  # no records beside them: what bounces then is an answer to what bounced before
         # The whole batch first: while a crossing is read again, more records come into the buffers.
         read_now = [self._read(at, raw) for at, raw in self._records()]
         return given + await self._bring(read_now)
@@ -505,20 +513,20 @@ class Owned:
 
     # ── The core ─────────────────────────────────────────────────────────────────────────
 
-    def _decide(self, batch: Batch, given: list[Given], at_least: int) -> bool:
-        """Decide on what is given, at least on so much of it, and say whether the batch takes no more."""
+    def _decide(self, batch: Batch, given: list[Given]) -> bool:
+        """Decide on what is given, on the first of it at least, and say whether the batch takes no more."""
         full = False
         started = time.perf_counter()
         evolve = self._decider.evolve
         state = self.journal.state
-        for number, one in enumerate(given):
-            full = batch.size > SOFT_BYTES and number >= at_least
+        for one in given:
+            full = batch.size > SOFT_BYTES
             if full:
                 break
             made = self._made(state, one.input, batch.context)
             # A record is at most twice as long as what it is made of: quotes are escaped, bodies are base64.
             if 2 * (batch.size + made.size) > self.spec.max_commit_bytes:
-                full = bool(batch.given) and number >= at_least
+                full = bool(batch.given)
                 if full:
                     break  # it gets a commit of its own
                 made = self._that_fits(state, one, made, batch)
@@ -579,7 +587,8 @@ class Owned:
     # ── The journal ──────────────────────────────────────────────────────────────────────
 
     async def _commit(self, batch: Batch) -> Commit:
-        if self._undeliverable:
+        answered = [given for one in batch.given if (given := _undeliverable(one.input)) is not None]
+        if answered and len(answered) == len(self._undeliverable):
             self.journal.published = self._unmarked  # these inputs stand in for what could not be published
         commit = await self.journal.commit(
             now=batch.context.now,
@@ -590,10 +599,8 @@ class Owned:
             outputs=batch.outputs,
         )
         self._positions = batch.positions
-        for one in batch.given:
-            given = one.input.given if isinstance(one.input, TooMuch) else one.input
-            if isinstance(given, Undeliverable):
-                self._undeliverable.remove(given)
+        for given in answered:
+            self._undeliverable.remove(given)
         if self.spec.lead is not None:
             at = Partition(self.spec.lead, self.journal.place.number)
             self._around.note_position(at, batch.positions.get(at, 0))
@@ -607,31 +614,38 @@ class Owned:
             crossings = self._around.crossings.along(
                 emitted.forward for emitted in outputs if emitted.forward is not None
             )
-            batch: list[Outgoing] = []
+            batch: dict[int, Outgoing] = {}
             held = 0
             for index, (emitted, record) in enumerate(zip(outputs, records, strict=True)):
                 if emitted.forward is not None:
                     await crossings.next()  # at hand now, or gone for good
-                outgoing = await self._around.composer.compose(emitted, f"{stem}/{index}", record)
-                batch.append(outgoing)
-                held += len(outgoing.value or b"")
-                if held > _MOST_HELD_BYTES or index == len(outputs) - 1:
-                    await self._publish_some(commit, index + 1 - len(batch), batch)
-                    batch, held = [], 0
+                if (commit.mark, index) in self._given_up:
+                    continue
+                batch[index] = await self._around.composer.compose(emitted, f"{stem}/{index}", record)
+                held += len(batch[index].value or b"")
+                if held > _MOST_HELD_BYTES:
+                    await self._publish_some(commit, batch)
+                    batch, held = {}, 0
+            if batch:
+                await self._publish_some(commit, batch)
             self._refuse_bouncing(commit)
         self._unmarked = commit.mark
         if not self._undeliverable:
             self.journal.published = commit.mark
 
-    async def _publish_some(self, commit: Commit, first: int, batch: list[Outgoing]) -> None:
-        """Publish a run of a commit's outputs, the one numbered *first* and what follows."""
-        rejected = await self._confirmed(batch)
-        self._undeliverable += [self._cannot(commit, first + index, error) for index, error in rejected]
+    async def _publish_some(self, commit: Commit, batch: dict[int, Outgoing]) -> None:
+        """Publish some of a commit's outputs, by their numbers."""
+        numbers = list(batch)
+        rejected = await self._confirmed(list(batch.values()))
+        self._undeliverable += [self._cannot(commit, numbers[index], error) for index, error in rejected]
 
     def _refuse_bouncing(self, commit: Commit) -> None:
-        answered = any(isinstance(taken.body, Undeliverable) for taken in commit.inputs)
-        self._bounces = self._bounces + 1 if answered and self._undeliverable else 0
-        if self._bounces > _MAX_BOUNCES:
+        answered = [taken.body for taken in commit.inputs if isinstance(taken.body, Undeliverable)]
+        before = max((self._bounces.get((one.epoch, one.seq), 0) for one in answered), default=-1)
+        known = self._bounces | {commit.mark: before + 1}
+        bounced = {(one.epoch, one.seq) for one in self._undeliverable}
+        self._bounces = {mark: known.get(mark, 0) for mark in bounced}
+        if self._bounces.get(commit.mark, 0) > _MAX_BOUNCES:
             raise SeamworkError(
                 f"{self._decider.name} answers each undeliverable output with another one, the last to "
                 f"{self._undeliverable[-1].topic}; that is a bug of the machine"
@@ -719,6 +733,12 @@ class Owned:
         if oldest is not None:
             metrics.observe("seamwork_input_age_seconds", max(0, now - oldest) / 1000)
         self._logger.debug("committed", seq=commit.seq, inputs=len(batch.given), outputs=len(commit.outputs))
+
+
+def _undeliverable(given: Input | TooMuch) -> Undeliverable | None:
+    """Return the output that bounced, where the core is given one or told that it is too much."""
+    bounced = given.given if isinstance(given, TooMuch) else given
+    return bounced if isinstance(bounced, Undeliverable) else None
 
 
 def _written(events: Sequence[msgspec.Raw], outputs: Sequence[Emitted]) -> int:
