@@ -2,8 +2,8 @@
 Run one agent: read its inbox, start its functions, commit what is finished, say that it lives.
 
 Rule 1: a partition is read to the end it had when it was assigned before anything of it runs; and again by whoever
-has not heard of it for a while (stopped, starved or cut off), to the end that it has then. Heard is what came, or that
-nothing is there; a fetch that brings nothing has heard nothing.
+has not heard of it for a while (stopped, starved or cut off), to the end that it has then. A fetch that brings
+nothing has heard nothing.
 Rule 2: only the contiguous prefix of finished work is committed; a crash redelivers the rest and loses nothing.
 Rule 3: what is not the router's is counted, logged and passed over; it never stops what lies behind it.
 """

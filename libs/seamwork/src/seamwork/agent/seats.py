@@ -24,10 +24,14 @@ class Seats:
 
     def take_at_once(self) -> bool:
         """Take a seat if one is free, and say whether."""
-        if self._free == 0:
+        if self._free <= 0:
             return False
         self._free -= 1
         return True
+
+    def take_anyway(self) -> None:
+        """Take a seat, free or not: whoever computes already is counted, and nobody new begins for it."""
+        self._free -= 1
 
     async def take(self) -> None:
         """Wait for a seat."""
@@ -44,6 +48,9 @@ class Seats:
 
     def give_back(self) -> None:
         """Leave a seat."""
+        if self._free < 0:
+            self._free += 1  # it was one too many
+            return
         while self._returning:
             turn = self._returning.popleft()
             if not turn.done():
@@ -59,7 +66,8 @@ class Seat:
 
     A function that waits for a handoff leaves it: an agent whose every function waits for another of the same
     agent would otherwise stand still. While a part of it still computes beside the waiting (``asyncio.gather``),
-    the bound is exceeded by that part.
+    the bound is exceeded by that part. So it is by a function that gives up waiting (``asyncio.timeout``) while
+    nothing is free: it computes on at once, and nobody new begins until there are few enough again.
     """
 
     def __init__(self, seats: Seats) -> None:
@@ -67,6 +75,7 @@ class Seat:
         self._waiting = 0
         self._held = False
         self._sitting_down = False
+        self._left = False
 
     def take_at_once(self) -> bool:
         """Sit down if a seat is free, and say whether."""
@@ -80,9 +89,15 @@ class Seat:
             self._held = True
         finally:
             self._sitting_down = False
+        if self._left:
+            self._stand_up()
 
     def leave(self) -> None:
-        """Give the seat back; leaving twice changes nothing."""
+        """Give the seat back for good; leaving twice changes nothing."""
+        self._left = True
+        self._stand_up()
+
+    def _stand_up(self) -> None:
         if self._held:
             self._held = False
             self._seats.give_back()
@@ -90,11 +105,22 @@ class Seat:
     async def while_waiting(self, awaited: Awaitable[T]) -> T:
         """Wait for *awaited* without occupying the seat."""
         self._waiting += 1
-        self.leave()
+        self._stand_up()
         try:
-            value = await awaited
-        finally:
-            self._waiting -= 1
-        if self._waiting == 0 and not (self._held or self._sitting_down):
-            await self._sit_down_again()
+            try:
+                value = await awaited
+            finally:
+                self._waiting -= 1
+            if self._is_missing:
+                await self._sit_down_again()
+        except BaseException:
+            if self._is_missing:
+                self._seats.take_anyway()
+                self._held = True
+            raise
         return value
+
+    @property
+    def _is_missing(self) -> bool:
+        """Whether its function computes without one."""
+        return self._waiting == 0 and not (self._held or self._sitting_down or self._left)
