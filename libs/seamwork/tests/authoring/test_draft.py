@@ -20,7 +20,11 @@ from seamwork.errors import UnprocessableError
 
 ORDER = {"id": "00000000-0000-4000-8000-000000000001", "lines": [{"qty": 1}, {"qty": 2, "note": "red"}]}
 JSON = st.recursive(
-    st.none() | st.booleans() | st.integers(-(2**53), 2**53) | st.floats(-1e9, 1e9) | st.text(max_size=20),
+    st.none()
+    | st.booleans()
+    | st.integers(-(2**53), 2**53)
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(max_size=20),
     lambda below: st.lists(below, max_size=3) | st.dictionaries(st.text(max_size=5), below, max_size=3),
     max_leaves=8,
 )
@@ -82,6 +86,33 @@ def test_a_draft_from_samples_can_be_published_as_it_stands() -> None:
 
     assert () == errors(check_contract(contract))
     assert [("asked-1", None), ("answered-1", ORDER)] == [(e.name, e.request) for e in contract.spec.examples]
+
+
+@pytest.mark.parametrize("number", [2**63 - 1, -(2**63), 1e90, -1e91, 1.7e308], ids=str)
+def test_a_number_of_any_size_is_drafted(number: float) -> None:
+    """One that no document can bound gets no bound."""
+    contract = contract_of(draft("orders", side_of_samples([{"n": number}]), None))
+
+    assert () == errors(check_contract(contract))
+
+
+@pytest.mark.parametrize(
+    ("sample", "says"),
+    [
+        ('{"a": 1e400}', "not-json"), ('{"a": NaN}', "not-json"), ('{"a": "\\ud800"}', "not-json"),
+        ('{"a": 1, "a": 2}', "duplicate-key"), ("[" * 100_000, "too-deep"), ('{"a": ' + "9" * 30 + "}", "number"),
+    ],
+    ids=["infinite", "nan", "half-a-character", "duplicate-key", "deep", "long"],
+)  # fmt: skip
+def test_what_could_never_cross_is_no_sample(sample: str, says: str, tmp_path: Path) -> None:
+    """It is read as the gates read it, and the file is named."""
+    (tmp_path / "order.json").write_text(sample)
+    typed = ["contracts", "new", "orders", "--sample", str(tmp_path / "order.json")]
+    found = CliRunner().invoke(seamwork, typed)
+
+    assert isinstance(found.exception, UnprocessableError)
+    assert "order.json" in str(found.exception)
+    assert says in str(found.exception)
 
 
 def test_a_draft_from_a_model_says_what_the_model_says() -> None:

@@ -21,6 +21,8 @@ _LISTED = 6
 """So many different values may a text have to be listed one by one."""
 _SEEN_OFTEN = 8
 """So many samples must there be before their values are listed: of fewer each would be new."""
+_LARGEST = 1e90
+"""Larger numbers get no bound: with the room above it, a document's hundred digits do not hold it."""
 _WORD = re.compile(r"[A-Za-z][A-Za-z0-9_.:-]{0,39}")
 
 
@@ -93,9 +95,7 @@ def _of(kind: str, samples: Sequence[Any], listing: bool) -> dict[str, Any]:  # 
                 return {"type": "string", "maxLength": _round(longest, _HIDDEN_TEXT), "x-sensitive": True}
             return {"type": "string", "maxLength": _round(longest, _LEAST_TEXT)}
         case "integer" | "number":
-            most = _round(max(abs(number) for number in samples), 1000)
-            least = 0 if all(number >= 0 for number in samples) else -most
-            return {"type": kind, "minimum": least, "maximum": most}
+            return {"type": kind, **_bounds(samples)}
         case other:
             return {"type": other}
 
@@ -111,6 +111,15 @@ def _has(shape: str, text: str) -> bool:
     if shape == "date" and re.fullmatch(r"\d{4}-\d\d-\d\d", text) is None:
         return False
     return not Checker({"type": "string", "format": shape}).findings(text)
+
+
+def _bounds(numbers: Sequence[float]) -> dict[str, int]:
+    positive = all(number >= 0 for number in numbers)
+    most = max(abs(number) for number in numbers)
+    if most > _LARGEST:
+        return {"minimum": 0} if positive else {}
+    bound = _round(most, 1000)
+    return {"minimum": 0 if positive else -bound, "maximum": bound}
 
 
 def _round(seen: float, least: int) -> int:

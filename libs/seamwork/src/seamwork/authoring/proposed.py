@@ -5,7 +5,6 @@ Pure. Only what was dispatched and what was accepted counts, so nobody can write
 crossed no payload stands in a proposal, only the values of fields that take very few.
 """
 
-import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -13,6 +12,7 @@ from typing import Any
 from seamwork.authoring.draft import draft, side_of_traffic
 from seamwork.catalog import Catalog
 from seamwork.contracts import compile_contract
+from seamwork.contracts.payload import PayloadError, read_payload
 from seamwork.documents import Flow, parse_version
 from seamwork.records.crossing import Handoff, Result
 from seamwork.records.decision import Accepted, Dispatched
@@ -112,10 +112,10 @@ def _value(received: Received[AnyEnvelope], ref: ContractRef, on: str, catalog: 
     contract = catalog.contract(ref)
     try:
         if contract is None:
-            yield json.loads(received.payload)
+            yield read_payload(received.payload, len(received.payload))
         else:
             yield compile_contract(contract).masked(received.payload, on)
-    except ValueError:
+    except (ValueError, PayloadError):
         return
 
 

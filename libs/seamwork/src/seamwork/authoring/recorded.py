@@ -1,11 +1,11 @@
 """Read from a platform what crossed before, as the samples of a contract to be."""
 
-import json
 from typing import Any
 
 from seamwork.bus.port import Partition
 from seamwork.catalog import Catalog
 from seamwork.contracts import compile_contract
+from seamwork.contracts.payload import PayloadError, read_payload
 from seamwork.errors import UnprocessableError
 from seamwork.platform.door import Door
 from seamwork.records.crossing import Handoff, Result
@@ -51,13 +51,13 @@ async def recorded(door: Door, task: str, step: str) -> tuple[Any, Any | None]:
         return _masked(catalog, asked, "input"), None if answered is None else _masked(
             catalog, answered, "success"
         )
-    except ValueError as error:
+    except (ValueError, PayloadError) as error:
         raise UnprocessableError(f"what crossed in step {step} of task {task} is not JSON") from error
 
 
 def _masked(catalog: Catalog, received: Received[Any], on: str) -> Any:
     contract = catalog.contract(received.record.contract)
-    payload = json.loads(received.payload)
+    payload = read_payload(received.payload, len(received.payload))
     # Traffic that no contract describes is what one is drafted for; nothing of it is marked yet.
     return payload if contract is None else compile_contract(contract).masked(received.payload, on)
 

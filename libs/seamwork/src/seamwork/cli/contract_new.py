@@ -1,7 +1,6 @@
 """``seamwork contracts new``: draft a contract from what is there."""
 
 import asyncio
-import json
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +9,7 @@ import click
 from seamwork.authoring.draft import Side, draft, side_of_model, side_of_samples
 from seamwork.authoring.own import named_object
 from seamwork.authoring.recorded import recorded
+from seamwork.cli.payloads import payload_of
 from seamwork.cli.terminal import answer, door_of, json_option, platform_option
 from seamwork.errors import MisconfiguredError, UnprocessableError
 
@@ -85,10 +85,4 @@ def new(  # noqa: PLR0913, PLR0917  # there are that many things to begin from
 
 
 def _read(paths: tuple[Path, ...]) -> list[Any]:
-    found = []
-    for path in paths:
-        try:
-            found.append(json.loads(path.read_text(encoding="utf-8")))
-        except ValueError as error:
-            raise UnprocessableError(f"{path} is not JSON: {type(error).__name__}") from error
-    return found
+    return [payload_of(path.read_bytes(), str(path)) for path in paths]
