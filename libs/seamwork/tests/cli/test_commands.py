@@ -11,7 +11,8 @@ import click
 import pytest
 from click.testing import CliRunner
 
-from seamwork.cli import COULD_NOT, GROUPS, NO, seamwork
+from seamwork.authoring.scaffold import write_agent
+from seamwork.cli import COULD_NOT, GROUPS, NO, main, seamwork
 from seamwork.cli.terminal import table
 from seamwork.platform.home import PlatformHome
 from seamwork.testing.clock import SettableClock
@@ -151,6 +152,55 @@ def test_a_wrong_use_is_named(arguments: list[str], said: str, tmp_path: Path) -
     assert COULD_NOT == found.returncode
     assert said in found.stderr
     assert "" == found.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["contracts", "diff", "latin.yaml", "latin.yaml"], "latin.yaml is not UTF-8 (at byte 6)"),
+        (["contracts", "types", "begun", "--out", "latin.yaml/x"], "latin.yaml/x"),
+        (["contracts", "docs", "begun", "--out", "latin.yaml/x"], "latin.yaml/x"),
+        (["doctor", "--report", "no/such/x.tar.gz"], "no/such/x.tar.gz cannot be read or written: No such"),
+        (["backup", "no/such/copy"], "no/such/copy cannot be read or written: No such"),
+        (["webhooks", "listen", "latin.yaml", "--seconds", "1"], "latin.yaml is not UTF-8"),
+        (["topology", "begun", "--html", "no/such/x.html"], "no/such/x.html cannot be read or written"),
+        (["status", "--platform", "file"], "file/run/state.json cannot be read or written: Not a directory"),
+    ],
+    ids=lambda a: "-".join(a[:2]) if isinstance(a, list) else "",
+)  # fmt: skip
+def test_what_cannot_be_read_or_written_is_one_sentence(
+    arguments: list[str],
+    said: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """It names the file; exit status 2."""
+    monkeypatch.chdir(tmp_path)
+    write_agent("begun", tmp_path)
+    Path("latin.yaml").write_bytes(b"a: caf\xe9\n")
+    home = tmp_path / "home"
+    PlatformHome(home / "default").ensure(SettableClock(), prefix="seamwork", partitions=4)
+    (home / "file").write_text("a file where a platform's folder is looked for")
+    monkeypatch.setenv("SEAMWORK_HOME", str(home))
+    monkeypatch.setattr(sys, "argv", ["seamwork", *arguments])
+    with pytest.raises(SystemExit) as left:
+        main()
+
+    told = capsys.readouterr().err
+    assert COULD_NOT == left.value.code
+    assert said in told
+    assert 1 == len(told.splitlines())
+
+
+def test_files_of_somebody_else_may_lie_beside_manifests(tmp_path: Path) -> None:
+    """In whatever bytes they are; they stay as they are."""
+    theirs = tmp_path / "theirs.yaml"
+    theirs.write_bytes(b"a: caf\xe9\n")
+    found = CliRunner().invoke(seamwork, ["deploy", "render", str(tmp_path)])
+
+    assert 0 == found.exit_code
+    assert b"a: caf\xe9\n" == theirs.read_bytes()
 
 
 def test_help_is_quick_because_commands_are_loaded_late() -> None:

@@ -114,6 +114,18 @@ def test_a_folder_of_an_older_release_is_read_and_brought_up_to_date(home: Platf
     assert before == (home.root / "platform.layout-1.json").read_text()
 
 
+def test_a_note_that_lost_its_release_is_still_a_note(home: PlatformHome) -> None:
+    """Which release wrote it is told to people, and decides nothing."""
+    made = home.ensure(SettableClock(), prefix="seamwork", partitions=4)
+    note = home.root / "platform.json"
+    told = {key: value for key, value in json.loads(note.read_text()).items() if key != "release"}
+    write_private(note, json.dumps(told))
+
+    assert made == home.identity()
+    assert made == home.ensure(SettableClock(), prefix="seamwork", partitions=4)
+    assert version("seamwork") == json.loads(note.read_text())["release"]
+
+
 def test_a_platform_that_is_not_there_says_how_to_make_it(home: PlatformHome) -> None:
     """The name goes into the command."""
     with pytest.raises(MisconfiguredError, match="seamwork up --platform lab"):

@@ -135,3 +135,26 @@ def main() -> None:
     except SeamworkError as error:
         click.echo(f"seamwork: {error}", err=True)
         sys.exit(NO)
+    except (OSError, UnicodeError, RecursionError, ModuleNotFoundError) as error:
+        click.echo(f"seamwork: {_said(error)}", err=True)
+        sys.exit(COULD_NOT)
+
+
+def _said(error: Exception) -> str:
+    """Say what of this machine, or of what was handed in, kept a command from running."""
+    match error:
+        case OSError(filename=str(path)):
+            return f"{path} cannot be read or written: {error.strerror}"
+        case UnicodeDecodeError():
+            return f"a file is not UTF-8 (at byte {error.start}); save it as UTF-8"
+        case UnicodeEncodeError():
+            return f"a character cannot be written in {error.encoding} ({error.reason})"
+        case RecursionError():
+            return "what was given is nested too deeply to be read"
+        case ModuleNotFoundError():
+            return (
+                f"the module {error.name} is not installed and this command needs it; "
+                "pip install 'seamwork[cli,platform]'"
+            )
+        case _:
+            return str(error) or type(error).__name__

@@ -45,7 +45,7 @@ def types(paths: tuple[Path, ...], out: Path) -> None:
             )
         texts |= {package / name: text for name, text in models_of(contract).items()}
     for path in texts:
-        if path.exists() and _MARK not in path.read_text(encoding="utf-8"):
+        if path.exists() and _MARK not in path.read_text(encoding="utf-8", errors="replace"):
             raise UnprocessableError(f"{path} was written by somebody else; nothing was written")
     for path, text in texts.items():
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -10,7 +10,16 @@ from typing import Any
 import click
 import msgspec
 
-from seamwork.cli.terminal import answer, as_json, door_of, json_option, platform_option, running_loop, tell
+from seamwork.cli.terminal import (
+    answer,
+    as_json,
+    door_of,
+    json_option,
+    platform_option,
+    running_loop,
+    tell,
+    text_of_file,
+)
 from seamwork.contracts.against import bump_problems
 from seamwork.contracts.compare import NOTHING
 from seamwork.contracts.difference import Difference, Part, Way, compare_contracts, compare_schemas
@@ -144,7 +153,7 @@ def _comparable(written: str, platform: str) -> Contract | dict[str, Any]:
         return contract
     if not path.is_file():
         raise click.UsageError(f"there is no file {written}")
-    text = path.read_text(encoding="utf-8")
+    text = text_of_file(path)
     trees = read_yaml(text, str(path))
     if len(trees) != 1 or not isinstance(trees[0].value, dict):
         raise click.UsageError(f"{path}: a file to compare holds one contract or one JSON Schema")

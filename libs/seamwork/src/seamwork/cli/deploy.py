@@ -43,8 +43,10 @@ def render(folder: Path, check: bool, agents: tuple[str, ...], **chosen: Any) ->
 
     installation = Installation(agents=tuple(_agent(one) for one in agents), **chosen)
     wanted = files(load_topic_specs(), installation)
-    there = {
-        str(path.relative_to(folder)): path.read_text(encoding="utf-8") for path in folder.rglob("*.yaml")
+    there = {  # whatever else lies there need not be text
+        str(path.relative_to(folder)): path.read_text(encoding="utf-8", errors="replace")
+        for path in folder.rglob("*.yaml")
+        if path.is_file()
     }
     # What somebody else wrote is theirs; what we wrote and no longer write would go on being applied.
     left_over = sorted(name for name, text in there.items() if name not in wanted and text.startswith(NOTE))

@@ -16,6 +16,7 @@ from seamwork.cli.terminal import (
     platform_option,
     running_loop,
     table,
+    text_of_file,
 )
 from seamwork.clock import SystemClock
 from seamwork.errors import MisconfiguredError
@@ -115,7 +116,7 @@ def listen(secret: str, port: int, count: int | None, seconds: int | None, platf
 
     as_json_here = as_json()  # notifications come on other threads, which have no command
     until = None if seconds is None else time.monotonic() + seconds
-    with Receiver(path.read_text(encoding="utf-8").split(), take).listening(port) as address:
+    with Receiver(text_of_file(path).split(), take).listening(port) as address:
         click.echo(f"listening at {address}", err=True)
         while (count is None or len(got) < count) and (until is None or time.monotonic() < until):
             time.sleep(0.05)

@@ -4,11 +4,13 @@ import asyncio
 import json
 from collections.abc import Callable, Coroutine, Sequence
 from functools import wraps
+from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
 
 import click
 import msgspec
 
+from seamwork.errors import MisconfiguredError
 from seamwork.platform.door import Door
 from seamwork.platform.home import DEFAULT_NAME, PlatformHome
 
@@ -68,6 +70,19 @@ def home_of(platform: str) -> PlatformHome:
 def door_of(platform: str) -> Door:
     """Return the way into the platform as it runs."""
     return Door.of_running(home_of(platform))
+
+
+def text_of_file(path: Path) -> str:
+    """
+    Return what a file holds.
+
+    Raises:
+        MisconfiguredError: It is no text in UTF-8.
+    """
+    try:
+        return path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise MisconfiguredError(f"{path} is not UTF-8 (at byte {error.start}); save it as UTF-8") from error
 
 
 def running_loop(command: Callable[P, Coroutine[Any, Any, T]]) -> Callable[P, T]:

@@ -145,9 +145,9 @@ class PlatformHome:
             MisconfiguredError: There is no such platform, or a newer release wrote its folder.
         """
         content, _ = self._note()
-        del content["layout"], content["release"]
+        told = {name: value for name, value in content.items() if name not in {"layout", "release"}}
         try:
-            return Identity(**content)
+            return Identity(**told)
         except TypeError as error:
             raise MisconfiguredError(
                 f"{self._identity_file} is damaged ({error}); restore it from a copy"
@@ -191,7 +191,7 @@ class PlatformHome:
         if layout != LAYOUT:
             before = self._identity_file.with_suffix(f".layout-{layout}.json")
             write_private(before, self._identity_file.read_text(encoding="utf-8"))
-        if layout != LAYOUT or note["release"] != version("seamwork"):
+        if layout != LAYOUT or note.get("release") != version("seamwork"):
             self._write_note(asdict(identity))
         return identity
 
