@@ -1,7 +1,9 @@
 """A platform's folder keeps what makes it itself, and its secrets to itself."""
 
 import json
+import os
 import stat
+import subprocess
 from importlib.metadata import version
 from pathlib import Path
 
@@ -13,7 +15,7 @@ from seamwork.errors import MisconfiguredError
 from seamwork.platform.files import read_files
 from seamwork.platform.home import PlatformHome, load_key
 from seamwork.platform.layouts import LAYOUT
-from seamwork.platform.state import RunState, read_state, write_state
+from seamwork.platform.state import RunState, began_at, read_state, runs, write_state
 from seamwork.platform.trust import agent_kid, ensure_trust, first_documents, key_documents
 from seamwork.testing.clock import SettableClock
 
@@ -174,6 +176,36 @@ def test_a_note_whose_supervisor_is_gone_is_old(home: PlatformHome) -> None:
     write_state(home.state_file, RunState(supervisor=2**22 + 1, state="ready"))
 
     assert None is read_state(home.state_file)
+
+
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="nothing tells when a process began")
+def test_a_stranger_under_the_supervisors_old_id_is_not_taken_for_it(home: PlatformHome) -> None:
+    """After a reboot any process may have the id; `down` would end it, and `up` believe that all runs."""
+    with subprocess.Popen(["sleep", "60"]) as stranger:
+        write_state(home.state_file, RunState(supervisor=stranger.pid, state="ready"))
+        of_a_stranger = read_state(home.state_file)
+        stranger.kill()
+    mine = RunState(supervisor=os.getpid(), state="ready")
+    write_state(home.state_file, mine)
+    note = json.loads(home.state_file.read_text())
+    of_ours = read_state(home.state_file)
+    home.state_file.write_text(json.dumps({**note, "started": note["started"] - 1}))
+
+    assert None is of_a_stranger
+    assert of_ours is not None
+    assert None is read_state(home.state_file)
+
+
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="nothing tells that a process has ended")
+def test_a_supervisor_that_ended_and_was_not_reaped_is_gone(home: PlatformHome) -> None:
+    """Nobody waits for it for a minute and a half."""
+    with subprocess.Popen(["sleep", "60"]) as ours:
+        state = RunState(supervisor=ours.pid, started=began_at(ours.pid), state="ready")
+        alive = runs(state)
+        ours.kill()
+        os.waitid(os.P_PID, ours.pid, os.WEXITED | os.WNOWAIT)
+
+        assert (True, False) == (alive, runs(state))
 
 
 def test_a_note_that_was_cut_short_tells_nothing(home: PlatformHome) -> None:

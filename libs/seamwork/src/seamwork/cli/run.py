@@ -1,6 +1,7 @@
 """``seamwork up`` and ``down``."""
 
 import asyncio
+import contextlib
 import os
 import signal
 import subprocess
@@ -16,7 +17,7 @@ from seamwork.cli.status import where
 from seamwork.cli.terminal import answer, home_of, json_option, platform_option, running_loop, tell
 from seamwork.errors import MisconfiguredError
 from seamwork.platform.home import PlatformHome
-from seamwork.platform.state import is_alive, read_state
+from seamwork.platform.state import read_state, runs
 from seamwork.platform.supervisor import last_words
 from seamwork.platform.up import (
     DEFAULT_LAYOUT,
@@ -120,9 +121,10 @@ def down(platform: str) -> None:
     if state is None:
         answer({"stopped": False}, lambda: f"platform {platform} does not run")
         return
-    os.kill(state.supervisor, signal.SIGTERM)
+    with contextlib.suppress(ProcessLookupError):  # it ended by itself this moment
+        os.kill(state.supervisor, signal.SIGTERM)
     deadline = time.monotonic() + _GONE_WITHIN_S
-    while is_alive(state.supervisor):
+    while runs(state):
         if time.monotonic() > deadline:
             raise MisconfiguredError(
                 f"process {state.supervisor} has not stopped within {_GONE_WITHIN_S:.0f} s; "

@@ -37,11 +37,13 @@ class RunState(msgspec.Struct, frozen=True, kw_only=True):
     """
     What runs of one platform.
 
-    *supervisor* is the process id of whoever holds the services; a note whose supervisor is gone is old. *tidied*
-    is the exit status of the janitor's last pass, null before the first.
+    *supervisor* is the process id of whoever holds the services; a note whose supervisor is gone is old. *started*
+    says when that process began (ticks, as ``/proc`` tells), so that another under its id is not taken for it; null
+    where nothing tells. *tidied* is the exit status of the janitor's last pass, null before the first.
     """
 
     supervisor: int
+    started: int | None = None
     state: Literal["starting", "ready", "failed", "stopping"]
     kafka: KafkaState | None = None
     error: str = ""
@@ -54,7 +56,9 @@ class RunState(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def write_state(path: Path, state: RunState) -> None:
-    """Write the note, whole or not at all."""
+    """Write the note, whole or not at all; of its own process the writer says when that began."""
+    if state.supervisor == os.getpid():
+        state = msgspec.structs.replace(state, started=began_at(state.supervisor))
     write_private(path, json.dumps(msgspec.to_builtins(state), indent=2) + "\n")
 
 
@@ -64,7 +68,23 @@ def read_state(path: Path) -> RunState | None:
         state = msgspec.json.decode(path.read_bytes(), type=RunState)
     except (FileNotFoundError, msgspec.DecodeError):
         return None  # no note, or one that a crash cut short: nothing runs that it could tell of
-    return state if is_alive(state.supervisor) else None
+    return state if runs(state) else None
+
+
+def runs(state: RunState) -> bool:
+    """Say whether the supervisor that the note tells of lives; a stranger under its old id is none."""
+    return is_alive(state.supervisor) and state.started == began_at(state.supervisor)
+
+
+def began_at(pid: int) -> int | None:
+    """Return when a process began, in ticks since the machine did; None where it has ended or nothing tells."""
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return None  # no such process, or a system without /proc
+    # The process's name stands in brackets and may hold any; behind it come fields 3 (state) to 22 (proc(5)).
+    state, *fields = stat.rpartition(")")[2].split()
+    return None if state == "Z" else int(fields[18])
 
 
 def is_alive(pid: int) -> bool:
