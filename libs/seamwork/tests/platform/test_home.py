@@ -61,6 +61,15 @@ def test_what_never_changes_is_refused_to_change(home: PlatformHome, prefix: str
         home.ensure(SettableClock(), prefix=prefix, partitions=partitions)
 
 
+@pytest.mark.parametrize("prefix", ["Bad Prefix", "", "a-b", "a.b", "x" * 42])
+def test_a_prefix_that_is_none_makes_no_platform(home: PlatformHome, prefix: str) -> None:
+    """It never changes later: written down once, it would be wrong for good."""
+    with pytest.raises(MisconfiguredError, match="prefix is lower-case"):
+        home.ensure(SettableClock(), prefix=prefix, partitions=4)
+
+    assert not home.root.exists()
+
+
 def test_secrets_are_their_owners_alone(home: PlatformHome) -> None:
     """Keys, and the folder's own note, are 0600; one that others can read is not used."""
     home.ensure(SettableClock(), prefix="seamwork", partitions=4)

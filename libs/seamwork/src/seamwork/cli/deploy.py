@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from seamwork.cli import NO
-from seamwork.cli.terminal import answer, home_of, json_option, platform_option, running_loop
+from seamwork.cli.terminal import answer, home_of, json_option, platform_option, prefix_of, running_loop
 
 
 @click.group()
@@ -22,7 +22,10 @@ def deploy() -> None:
 @click.option(
     "--namespace", default="seamwork", show_default=True, help="The namespace of everything, Kafka too."
 )
-@click.option("--prefix", default="seamwork", show_default=True, help="Begins topics, groups and principals.")
+@click.option(
+    "--prefix", default="seamwork", show_default=True, callback=prefix_of,
+    help="Begins topics, groups and principals.",
+)  # fmt: skip
 @click.option("--cluster", default="seamwork", show_default=True, help="The Strimzi Kafka resource.")
 @click.option("--images", default="seamwork-", show_default=True, help="What an image's name begins with.")
 @click.option("--partitions", type=click.IntRange(1, 256), default=12, show_default=True)
@@ -79,7 +82,10 @@ def _agent(text: str) -> tuple[str, int]:
 @platform_option
 @json_option
 @click.option("--namespace", default="seamwork", show_default=True, help="The Kubernetes namespace.")
-@click.option("--prefix", default="seamwork", show_default=True, help="Begins topics, groups and principals.")
+@click.option(
+    "--prefix", default="seamwork", show_default=True, callback=prefix_of,
+    help="Begins topics, groups and principals.",
+)  # fmt: skip
 @click.option("--partitions", type=click.IntRange(1, 256), default=12, show_default=True)
 def identity(folder: Path, platform: str, namespace: str, prefix: str, partitions: int) -> None:
     """

@@ -14,7 +14,7 @@ from typing import get_args
 import click
 
 from seamwork.cli.status import where
-from seamwork.cli.terminal import answer, home_of, json_option, platform_option, running_loop, tell
+from seamwork.cli.terminal import answer, home_of, json_option, platform_option, prefix_of, running_loop, tell
 from seamwork.errors import MisconfiguredError
 from seamwork.platform.home import PlatformHome
 from seamwork.platform.state import read_state, runs
@@ -38,7 +38,9 @@ TIDY_EVERY_S = 600.0
 @json_option
 @click.option("--detach", is_flag=True, help="Leave it running and return once it is ready.")
 @click.option("--port", type=click.IntRange(1, 65535), help="The embedded Kafka's port; chosen unless given.")
-@click.option("--prefix", help="Begins topics, groups and principals; never changes later.")
+@click.option(
+    "--prefix", callback=prefix_of, help="Begins topics, groups and principals; never changes later."
+)
 @click.option("--partitions", type=click.IntRange(1, 256), help="Of the path of work; never changes later.")
 @click.option(
     "--layout", type=click.Choice(get_args(Layout)), help="A process for each service, two, or one for all."

@@ -10,7 +10,8 @@ from typing import Any, ParamSpec, TypeVar
 import click
 import msgspec
 
-from seamwork.errors import MisconfiguredError
+from seamwork.broker.principal import checked_prefix
+from seamwork.errors import MisconfiguredError, UnprocessableError
 from seamwork.platform.door import Door
 from seamwork.platform.home import DEFAULT_NAME, PlatformHome
 
@@ -30,6 +31,14 @@ def platform_option(command: Callable[P, T]) -> Callable[P, T]:
         show_default=True,
         help="The platform on this machine.",
     )(command)
+
+
+def prefix_of(ctx: click.Context, param: click.Parameter, value: str | None) -> str | None:
+    """Refuse a ``--prefix`` that is none, before anything is made with it."""
+    try:
+        return None if value is None else checked_prefix(value)
+    except UnprocessableError as error:
+        raise click.BadParameter(str(error), ctx, param) from error
 
 
 def json_option(command: Callable[P, T]) -> Callable[P, T]:

@@ -16,9 +16,10 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from seamwork.broker.principal import checked_prefix
 from seamwork.broker.secret import CredentialStore, read_private, write_private
 from seamwork.clock import Clock
-from seamwork.errors import MisconfiguredError
+from seamwork.errors import MisconfiguredError, UnprocessableError
 from seamwork.grants.keys import SigningKey
 from seamwork.ids import uuid7
 from seamwork.platform.layouts import LAYOUT, read_note
@@ -169,9 +170,13 @@ class PlatformHome:
         A folder of an older release is brought up to date; its note as it was stays beside the new one.
 
         Raises:
-            MisconfiguredError: It exists with another prefix or partition count.
+            MisconfiguredError: It exists with another prefix or partition count, or the prefix is none.
         """
         if not self.exists:
+            try:
+                checked_prefix(prefix)  # before anything is written: it never changes later
+            except UnprocessableError as error:
+                raise MisconfiguredError(f"{error}; nothing was made") from error
             root = self.ensure_key("root")
             identity = Identity(
                 name=self.name,
