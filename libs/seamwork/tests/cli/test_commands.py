@@ -1,5 +1,6 @@
 """Every command explains itself, answers in two ways, and says what to do when it cannot."""
 
+import io
 import json
 import os
 import subprocess
@@ -13,7 +14,10 @@ from click.testing import CliRunner
 
 from seamwork.authoring.scaffold import write_agent
 from seamwork.cli import COULD_NOT, GROUPS, NO, main, seamwork
+from seamwork.cli.cases import change_of
+from seamwork.cli.payloads import payload_of
 from seamwork.cli.terminal import table
+from seamwork.errors import UnprocessableError
 from seamwork.platform.home import PlatformHome
 from seamwork.testing.clock import SettableClock
 
@@ -141,6 +145,12 @@ def test_stopping_what_does_not_run_is_no_error(tmp_path: Path) -> None:
         ),
         (["no-such-command"], "No such command"),
         (["up", "--port", "0"], "not in the range"),
+        (
+            ["submit", "a@1.0.0", "-", "--intent", "x", "--to", "b", "--timeout", "nan"],
+            "no number of seconds",
+        ),
+        (["submit", "a@1.0.0", "-", "--intent", "x", "--to", "b", "--timeout", "inf"], "not in the range"),
+        (["submit", "a@1.0.0", "-", "--intent", "x", "--to", "b", "--timeout", "0"], "not in the range"),
         (["up", "--prefix", "Bad Prefix"], "prefix is lower-case letters"),
         (["deploy", "identity", "private", "--prefix", "Bad Prefix"], "prefix is lower-case letters"),
         (["deploy", "render", "out", "--prefix", "Bad Prefix"], "prefix is lower-case letters"),
@@ -204,6 +214,30 @@ def test_files_of_somebody_else_may_lie_beside_manifests(tmp_path: Path) -> None
 
     assert 0 == found.exit_code
     assert b"a: caf\xe9\n" == theirs.read_bytes()
+
+
+@pytest.mark.parametrize(
+    "written", [b'{"a": 1, "a": 2}', b'{"a": NaN}', b'{"a": 36893488147419103232}', b"{"]
+)
+def test_a_payload_that_reads_in_two_ways_is_not_sent(written: bytes) -> None:
+    """Nobody else would see what the author wrote."""
+    with pytest.raises(UnprocessableError, match="the payload cannot cross"):
+        payload_of(written)
+    with pytest.raises(UnprocessableError, match="the payload cannot cross"):
+        change_of(io.BytesIO(written), None)
+    with pytest.raises(UnprocessableError, match="the patch cannot cross"):
+        change_of(None, io.BytesIO(written))
+
+
+def test_a_case_carries_what_a_person_wrote() -> None:
+    """The whole byte for byte, a patch on what was carried before."""
+    whole = change_of(io.BytesIO(b'{ "a": 1.10 }\n'), None)
+    patch = change_of(None, io.BytesIO(b'{"b": null, "c": "\xc3\xa9"}'))
+
+    assert whole is not None
+    assert patch is not None
+    assert b'{ "a": 1.10 }\n' == whole(b"{}")
+    assert b'{"a": 9223372036854775807, "c": "\xc3\xa9"}' == patch(b'{"a": 9223372036854775807, "b": 2}')
 
 
 def test_help_is_quick_because_commands_are_loaded_late() -> None:

@@ -3,12 +3,13 @@
 import json
 import sys
 from collections.abc import Callable
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
 import click
 import msgspec
 
 from seamwork.cli import NO
+from seamwork.cli.payloads import payload_of
 from seamwork.cli.terminal import answer, door_of, json_option, platform_option, running_loop, table
 from seamwork.contracts.payload import merged
 from seamwork.errors import UnprocessableError
@@ -124,7 +125,7 @@ async def resolve_case(  # noqa: PLR0913, PLR0917  # a resolution has that many 
     target = None if to is None and capability is None else Target(agent=to, capability=capability)
     outcome: Outcome = "partial" if partial else "error"
     done = await resolve(
-        door, found, how, person=person, reason=reason, target=target, payload=_change(payload, patch),
+        door, found, how, person=person, reason=reason, target=target, payload=change_of(payload, patch),
         outcome=outcome,
     )  # fmt: skip
     decision = await decided_on(door, found.task, done.crossing, _WITHIN_S)
@@ -186,21 +187,25 @@ def drill_mark(case: Case) -> str:
     return " (a drill)" if case.drill else ""
 
 
-def _change(payload: BinaryIO | None, patch: BinaryIO | None) -> Callable[[bytes], bytes] | None:
+def change_of(payload: BinaryIO | None, patch: BinaryIO | None) -> Callable[[bytes], bytes] | None:
+    """
+    Return what makes the new payload from the old one; null where it stays.
+
+    Raises:
+        UnprocessableError: Both are given, or what is given could not cross.
+    """
     if payload is not None and patch is not None:
         raise UnprocessableError("give the whole payload or a patch, not both")
     if payload is not None:
         whole = payload.read()
-        _json(whole)
+        payload_of(whole)
         return lambda _: whole
     if patch is None:
         return None
-    change = _json(patch.read())
-    return lambda before: json.dumps(merged(_json(before), change), ensure_ascii=False).encode()
+    change = payload_of(patch.read(), "the patch")
 
+    def change_it(before: bytes) -> bytes:
+        carried = merged(payload_of(before, "what the work carried"), change)
+        return json.dumps(carried, ensure_ascii=False, allow_nan=False).encode()
 
-def _json(data: bytes) -> Any:
-    try:
-        return json.loads(data)
-    except ValueError as error:
-        raise UnprocessableError(f"the payload is not JSON: {error}") from error
+    return change_it

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import math
 import sys
 from collections.abc import AsyncIterator
 from typing import Any
@@ -13,6 +14,7 @@ from seamwork.agent import AgentSettings, HandoffError, wait
 from seamwork.agent import submit as begin
 from seamwork.bus.port import Log, Partition
 from seamwork.cli import NO
+from seamwork.cli.payloads import payload_of
 from seamwork.cli.terminal import answer, as_json, door_of, json_option, platform_option, running_loop, tell
 from seamwork.clock import SystemClock
 from seamwork.documents import parse_version
@@ -30,7 +32,22 @@ from seamwork.records.wire import Received, read, rfc3339
 
 _WAIT_MS = 250
 _BATCH = 500
+_TEN_YEARS_S = 10 * 365 * 86_400
 _UNITS_MS = {"s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
+
+
+class Seconds(click.FloatRange):
+    """A length of time that ends; ``nan`` lies within every range and is none."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """Read it as the range does."""
+        found: float = super().convert(value, param, ctx)
+        if math.isnan(found):
+            self.fail(f"{value!r} is no number of seconds", param, ctx)
+        return found
+
+
+SECONDS = Seconds(min=0, min_open=True, max=_TEN_YEARS_S)
 
 
 @click.command()
@@ -45,7 +62,12 @@ _UNITS_MS = {"s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
     "--as", "initiator", default="operator", show_default=True, help="The initiator that begins it."
 )
 @click.option(
-    "--timeout", "timeout_s", type=float, default=600.0, show_default=True, help="Seconds for the whole task."
+    "--timeout",
+    "timeout_s",
+    type=SECONDS,
+    default=600.0,
+    show_default=True,
+    help="Seconds for the whole task.",
 )
 @click.option(
     "--ceiling", "ceiling_micro_usd", type=int, default=0, help="What the receiver may spend, in micro-USD."
@@ -80,16 +102,14 @@ async def submit(  # noqa: PLR0913, PLR0917  # a task has that many parts
         raise UnprocessableError("name the contract's version too, as in licence-audit@1.0.0")
     if (to is None) == (capability is None):
         raise UnprocessableError("say who gets it: either --to or --capability")
-    try:
-        value = json.loads(payload.read())
-    except ValueError as error:
-        raise UnprocessableError(f"the payload is not JSON: {error}") from error
+    written: bytes = payload.read()
+    payload_of(written)
     settings = AgentSettings.from_file(door.home.agents / f"{initiator}.toml")
     async with door.log(f"agent-{initiator}") as log:
         mine = await initiator_version(door, initiator)
         submitted = await begin(
-            log, settings, contract=f"{name}/{version}", payload=value, intent=intent, to=to, capability=capability,
-            timeout_s=timeout_s, ceiling_micro_usd=ceiling_micro_usd, version=mine,
+            log, settings, contract=f"{name}/{version}", payload=written, intent=intent, to=to,
+            capability=capability, timeout_s=timeout_s, ceiling_micro_usd=ceiling_micro_usd, version=mine,
         )  # fmt: skip
         if not waits:
             told = {"task": submitted.task, "crossing": submitted.crossing}
