@@ -73,7 +73,7 @@ async def serve(
         log = KafkaLog(common.kafka, prefix=common.prefix, client_id=common.instance)
         await log.start()
         part = service.build(settings, await _site(service, log, common))
-        app = FastStream(new_broker(common.kafka, client_id=common.instance), logger=None)
+        app = _App(new_broker(common.kafka, client_id=common.instance), logger=None)
         seen = log if shelf is None else SharingLog(log, shelf)
         frame = Frame(service, part, common, log=seen, clock=SystemClock(), ended=app.exit)
         beside.append(asyncio.create_task(_bell(frame), name="bell"))
@@ -96,6 +96,15 @@ async def serve(
         # What we know by name needs no trace; a bug does.
         logger.error("ended", why=why, code=code, error=str(error), exc_info=error if why == "bug" else None)
     return code
+
+
+class _App(FastStream):
+    """What frames a service. Its bell is armed as soon as it is told to stop, for it may hang while it starts."""
+
+    def exit(self) -> None:
+        """Stop."""
+        ring_later()
+        super().exit()
 
 
 async def _bell(frame: Frame) -> None:
