@@ -205,3 +205,25 @@ def test_what_is_counted_is_what_is_there(new_bench: Bench, moves: list[tuple[in
                     assert still == errand.open_children
             assert len(task.touched) <= 3
             assert task.failures <= task.initiator.limits.failures + len(task.errands)
+
+
+@pytest.mark.parametrize("proved", [False, True])
+def test_what_strangers_have_refused_is_no_failure_of_a_task(bench: Any, proved: bool) -> None:  # noqa: FBT001  # a case
+    """Nobody ends another's work by sending what is refused under its task's id."""
+    work = bench.begin()
+    for number in range(3):
+        for source, fields in (
+            ("backup", {"parent": work.crossing, "stamp": bench.stamp(work)}),
+            ("planner", {}),
+        ):
+            forged = bench.send("handoff", id=f"x-{number}", source=source, task=work.task, **fields)
+            bench.vote(forged, "contract-validator", "DENY", rule="forged", sender_verified=proved)
+            bench.vote(forged, "policy-engine")
+            bench.vote(forged, "cost-cap")
+    before = bench.state.tasks["t-1"].failures
+    mine = bench.child(work)
+    bench.vote(mine, "contract-validator", "DENY", rule="schema", sender_verified=True)
+    bench.vote(mine, "policy-engine")
+    bench.vote(mine, "cost-cap")
+
+    assert (0, 1) == (before, bench.state.tasks["t-1"].failures)

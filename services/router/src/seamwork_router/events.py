@@ -339,11 +339,17 @@ class ErrandEnded(Wire, frozen=True, kw_only=True, tag="errand-ended"):
 
 
 class CrossingClosed(Wire, frozen=True, kw_only=True, tag="crossing-closed"):
-    """A crossing is decided; nobody waits for votes on it any more."""
+    """
+    A crossing is decided; nobody waits for votes on it any more.
+
+    *strange* is a handoff that nobody proved to come, for the first time, from the holder of the dispatch that it
+    names: no failure of the task's.
+    """
 
     offset: int
     refused: bool
     at: int
+    strange: bool = False
 
 
 class TaskOver(Wire, frozen=True, kw_only=True, tag="task-over"):

@@ -44,7 +44,9 @@ def refuse(
             topic="handoffs.v1", source=facts.position, digest=facts.digest, gate=problem.gate, rule=problem.rule,
             reason=problem.reason, at=scene.now,
         )  # fmt: skip
-    yield ev.CrossingClosed(offset=facts.offset, refused=True, at=scene.now)
+    holder = None if scene.named is None else scene.named.plan.receiver
+    strange = facts.handoff is not None and (facts.source != holder or not scene.live.claimed)
+    yield ev.CrossingClosed(offset=facts.offset, refused=True, at=scene.now, strange=strange)
     if scene.task is not None and scene.errand is not None and scene.live.claimed:
         if scene.errand.facts.offset == facts.offset:
             yield from _handoff_lost(scene, scene.task, scene.errand, problem)

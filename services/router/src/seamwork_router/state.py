@@ -257,7 +257,8 @@ def _close(state: State, event: ev.CrossingClosed) -> None:
         planner = task.errands.get(live.facts.plan.parent)
         if planner is not None and planner.planning == event.offset:
             planner.planning = None
-    if event.refused and live.facts.handoff is not None and live.facts.id not in task.errands:
+    lost = event.refused and not event.strange
+    if lost and live.facts.handoff is not None and live.facts.id not in task.errands:
         _turn_away(task, live.facts.handoff)
         _halt_if_spread(state, task)
     result = live.facts.result
