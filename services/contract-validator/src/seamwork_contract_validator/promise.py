@@ -26,7 +26,7 @@ from seamwork.records.enforcement import Enforcement, Spared, most_lenient, spar
 from seamwork.records.envelope import AnyEnvelope
 from seamwork.records.inbox import Work
 from seamwork.records.parties import AgentRef, ContractRef, DocumentRef
-from seamwork.records.verdict import Warned
+from seamwork.records.verdict import Approvers, Warned
 from seamwork.records.wire import Received, rfc3339
 from seamwork_contract_validator.confidence import sure_enough
 from seamwork_contract_validator.fitting import fit_contract, fit_receivers, fit_waiting
@@ -180,6 +180,7 @@ def judge_result(
     spared: list[Denied] = []
     given: Delivered | None = None
     unsure: Allowed | Denied | None = None
+    asks: dict[Approvers, None] = {}
     for request in asked.requests:
         judged = _judge_answer(request, crossing, result, work, projection, context)
         if isinstance(judged, Denied) and (
@@ -190,14 +191,20 @@ def judge_result(
         warnings += judged.warnings
         if isinstance(judged, Denied):
             spared.append(judged)
-        unsure = judged if unsure is None and judged.asks is not None else unsure
+        if judged.asks is not None:
+            # Said is what the first found; asked are the owners of each contract, whose word is their own.
+            unsure = unsure or judged
+            asks |= dict.fromkeys(judged.asks)
         if given is None or given.counter is None:
             # Counted as the first contract that names a counter wants it: the dispatch's before those taken over.
             given = judged.delivered
     held = unsure if isinstance(unsure, Allowed) else Allowed("holds", "the outcome's schema and rules hold")
     consulted = list(dict.fromkeys(consulted))
     warnings = list(dict.fromkeys(warnings))
-    held = replace(held, consulted=tuple(consulted), warnings=tuple(warnings), delivered=given)
+    everybody = tuple(asks) or None
+    held = replace(
+        held, consulted=tuple(consulted), warnings=tuple(warnings), delivered=given, asks=everybody
+    )
     fitting = fit_waiting(asked.first, result, crossing.payload, given, held, context)
     if spared and isinstance(fitting, Allowed):
         return replace(
@@ -206,10 +213,10 @@ def judge_result(
             warnings=tuple(warnings),
             spared=Spared(
                 mode=most_lenient(*(one.sparing for one in spared if one.sparing is not None)),
-                outcome="ALLOW" if unsure is None else "REQUIRE_APPROVAL",
+                outcome="ALLOW" if everybody is None else "REQUIRE_APPROVAL",
             ),
             delivered=given,
-            asks=None if unsure is None else unsure.asks,
+            asks=everybody,
         )
     return fitting
 
