@@ -1,6 +1,7 @@
 """The pages answer what people ask, and show of a payload only what its contract lets them see."""
 
-from collections.abc import Iterable
+import threading
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +13,12 @@ from seamwork.catalog import Catalog
 from seamwork.platform.views import Blame, Summary, TaskLine, Trace
 from seamwork.records.wire import RawRecord
 from seamwork.runtime import Request
+from seamwork.seams.measured import Measured
 from seamwork.testing.builders import NOW, PLATFORM, received
 from seamwork.testing.documents import document
 from seamwork_audit_sink.archive import Archive
 from seamwork_audit_sink.pages import Pages
+from seamwork_audit_sink.rows import Row
 from seamwork_audit_sink.store import Store
 
 CONTRACT = document(
@@ -184,6 +187,45 @@ def test_the_payload_of_a_contract_that_nobody_knows_is_hidden_whole(pages: Page
 def test_no_page_says_what_is_marked(pages: Pages, page: str) -> None:
     """Not in a payload, not in a tool's output, not in a copy of either."""
     assert SECRET not in pages(Request(page)).body.decode()
+
+
+def test_seams_are_measured_over_what_is_recorded(pages: Pages) -> None:
+    """And it says from when to when, and that it is all there is."""
+    found = msgspec.json.decode(pages(Request("/v1/seams")).body, type=Measured)
+
+    assert (True, NOW, NOW) == (found.whole, found.since, found.until)
+    assert [("licence-facts", 2, 1, 1), ("unheard-of", 1, 0, 0)] == [
+        (seam.contract, seam.handoffs, seam.dispatched, seam.refused) for seam in found.seams
+    ]
+
+
+@pytest.mark.parametrize("page", ["/v1/seams", "/v1/flows/line"])
+def test_of_two_who_measure_one_waits(database: Path, page: str) -> None:
+    """Together they would take twice the memory, and the sink has to live with them."""
+    write(database, raws(("handoff", {"at": "0/0"})))
+    at_once, most, lock = 0, 0, threading.Lock()
+
+    class Watched(Archive):
+        def between(self, begin: int, end: int, types: Sequence[str]) -> Iterator[Row]:
+            nonlocal at_once, most
+            with lock:
+                at_once += 1
+                most = max(most, at_once)
+            yield from super().between(begin, end, types)
+            both.wait(0.05)
+            with lock:
+                at_once -= 1
+
+    both = threading.Event()
+    catalog = Catalog.of([document("Flow", "line", edges=[{"from": "planner", "to": "extractor"}])])
+    pages = Pages(Watched(database), lambda: catalog)
+    askers = [threading.Thread(target=pages, args=(Request(page),)) for _ in range(3)]
+    for asker in askers:
+        asker.start()
+    for asker in askers:
+        asker.join()
+
+    assert (0, 1) == (at_once, most)
 
 
 def test_records_come_in_pages(pages: Pages) -> None:

@@ -1,10 +1,22 @@
 """Seams are measured from what was decided: counts, latencies, what followed a failure, who stands above itself."""
 
+import tracemalloc
+from collections.abc import Iterator, Sequence
 from typing import Any
 
+from msgspec.structs import replace
+
+from seamwork.records.base import tag_of
+from seamwork.records.envelope import AnyEnvelope
+from seamwork.records.wire import Received
 from seamwork.seams.measured import Followed
 from seamwork.testing.builders import NOW, received
-from seamwork_audit_sink.seams import measures
+from seamwork_audit_sink.seams import Reading, measures
+
+
+def reading(*records: Received[AnyEnvelope]) -> Reading:
+    """Let records be read by type, as the archive does."""
+    return lambda types: [one for one in records if tag_of(one.record) in types]
 
 
 def test_a_seam_is_counted_timed_and_proven() -> None:
@@ -18,7 +30,7 @@ def test_a_seam_is_counted_timed_and_proven() -> None:
         received("task-ended", at="0/3"),
     ]
 
-    (seam,) = measures(records)
+    (seam,) = measures(reading(*records))
 
     assert (2, 1, 1, 1) == (seam.handoffs, seam.dispatched, seam.success, seam.refused)
     assert (("schema", 1),) == seam.rules
@@ -38,7 +50,7 @@ def test_what_followed_a_failure_is_kept_and_a_repeat_counts_once() -> None:
         received("escalated", at="0/3", why="timeout", to="head"),
     ]
 
-    (seam,) = measures(records)
+    (seam,) = measures(reading(*records))
 
     assert (1, 1, 1) == (seam.handoffs, seam.late, seam.escalated)
     assert ("head",) == seam.escalated_to
@@ -46,3 +58,22 @@ def test_what_followed_a_failure_is_kept_and_a_repeat_counts_once() -> None:
         Followed(why="timeout", what="escalate", times=1),
         Followed(why="timeout", what="retry", times=1),
     ) == seam.followed
+
+
+def test_records_that_were_measured_are_let_go() -> None:
+    """A hundred thousand of them, all held at once, would fill the memory that the sink may have."""
+    first = received("accepted", at="0/0")
+
+    def many(types: Sequence[str]) -> Iterator[Received[AnyEnvelope]]:
+        for number in range(2_000 if "accepted" in types else 0):
+            raw = replace(first.raw, offset=number, value=bytes(10_000))
+            yield replace(first, raw=raw, envelope=bytes(10_000))
+
+    tracemalloc.start()
+    try:
+        measures(many)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+
+    assert peak < 2_000 * 10_000 / 4

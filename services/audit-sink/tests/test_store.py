@@ -6,6 +6,7 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from seamwork.bus.port import LogGapError, Partition
 from seamwork.errors import FencedError, MisconfiguredError
@@ -238,3 +239,17 @@ def test_a_new_file_has_large_pages(database: Path) -> None:
 
     with closing(sqlite3.connect(database)) as db:
         assert [(schema.PAGE_BYTES,)] == db.execute("PRAGMA page_size").fetchall()
+
+
+def test_what_is_measured_is_read_in_pages_by_type(database: Path) -> None:
+    """From one place to before another, each record once and in order, however many pages that takes."""
+    first = handoffs([0])[0]
+    with opened(database) as store:
+        store.watch({HANDOFFS: 0}, 1)
+        store.append([[replace(first, offset=number) for number in range(2_500)]], KEEP)
+    archive = Archive(database)
+
+    assert 2_500 == archive.size
+    assert list(range(100, 2_400)) == [row.offset for row in archive.between(100, 2_400, ["plan", "handoff"])]
+    assert list(range(2_000)) == [row.offset for row in archive.between(0, 2_000, ["handoff"])]
+    assert [] == list(archive.between(0, 2_500, ["plan"]))

@@ -12,6 +12,7 @@ _COLUMNS = ", ".join(f'"{name}"' for name in Row._fields)
 _LEAN = ", ".join("NULL" if name == "value" else f'"{name}"' for name in Row._fields)
 _INBOX = ("work", "answer", "notice")
 _ROOTS = 256
+_PAGE = 1_000
 
 
 class Archive:
@@ -100,14 +101,29 @@ class Archive:
         with self._reading() as db:
             return [Row(*row) for row in db.execute(query, (limit,))]
 
-    def latest(self, types: Sequence[str], limit: int) -> tuple[list[Row], bool]:
-        """Return those of the latest *limit* records that are of *types*, and whether these are all there are."""
-        marks = ", ".join("?" * len(types))
-        query = f"SELECT {_LEAN} FROM records WHERE leaf >= ? AND type IN ({marks}) ORDER BY leaf"  # noqa: S608  # names
+    @property
+    def size(self) -> int:
+        """How many records there are."""
         with self._reading() as db:
             (size,) = db.execute("SELECT size FROM tree").fetchone()
-            begin = max(0, size - limit)
-            return [Row(*row) for row in db.execute(query, (begin, *types))], begin == 0
+            return int(size)
+
+    def between(self, begin: int, end: int, types: Sequence[str]) -> Iterator[Row]:
+        """Return the records of *types* from one place in the tree to before another, without bodies."""
+        marks = ", ".join("?" * len(types))
+        query = (
+            f"SELECT leaf, {_LEAN} FROM records WHERE leaf >= ? AND leaf < ? AND type IN ({marks}) "  # noqa: S608
+            "ORDER BY leaf LIMIT ?"
+        )
+        # In pages: whoever measures takes seconds, and so long a reading would hold up the writer's checkpoints.
+        while True:
+            with self._reading() as db:
+                found = db.execute(query, (begin, end, *types, _PAGE)).fetchall()
+            for _, *columns in found:
+                yield Row(*columns)
+            if len(found) < _PAGE:
+                return
+            begin = found[-1][0] + 1
 
     def crossing(self, partition: int, offset: int) -> Row | None:
         """Return what lies at a place of ``handoffs``, whole, or None where nothing was taken in from there."""

@@ -1,7 +1,9 @@
 """Ask the archive what people ask: one method a question."""
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
+from threading import Lock
 
 import msgspec
 
@@ -9,15 +11,15 @@ from seamwork.catalog import Catalog
 from seamwork.platform.views import Blame, BreakerLine, Summary, Tally, TaskLine, Trace
 from seamwork.records.crossing import Handoff
 from seamwork.records.decision import BreakerMoved
-from seamwork.records.wire import Received
+from seamwork.records.envelope import AnyEnvelope
+from seamwork.records.wire import Malformed, Received
 from seamwork.seams.measured import Measured
 from seamwork.seams.steps import FlowReport, Refusal
 from seamwork_audit_sink.archive import Archive
 from seamwork_audit_sink.blame import blame
 from seamwork_audit_sink.rows import record_of
-from seamwork_audit_sink.seams import TYPES, measures
+from seamwork_audit_sink.seams import measures
 from seamwork_audit_sink.shown import shown_payload
-from seamwork_audit_sink.steps import TYPES as STEP_TYPES
 from seamwork_audit_sink.steps import flow_report
 from seamwork_audit_sink.tasks import task_line
 from seamwork_audit_sink.trace import trace
@@ -55,6 +57,8 @@ class Queries:
 
     def __init__(self, archive: Archive) -> None:
         self._archive = archive
+        # What is measured takes seconds and a good part of the memory; whoever asks meanwhile waits.
+        self._measuring = Lock()
 
     def tasks(
         self, limit: int, wanted: Wanted = EVERY, catalog: Catalog | None = None
@@ -147,19 +151,16 @@ class Queries:
 
     def seams(self) -> Measured:
         """Return what was measured of each seam, over the latest records."""
-        rows, whole = self._archive.latest(TYPES, MEASURED)
-        times = [row.appended_at for row in rows]
-        return Measured(
-            since=min(times, default=0),
-            until=max(times, default=0),
-            whole=whole,
-            seams=measures(map(record_of, rows)),
-        )
+        with self._measuring:
+            latest = _Latest(self._archive)
+            seams = measures(latest)
+        return Measured(since=latest.since or 0, until=latest.until, whole=latest.whole, seams=seams)
 
     def flow(self, name: str, catalog: Catalog, now: int) -> FlowReport | None:
         """Return what each step of a flow refused, or would have; None where *catalog* has no such flow."""
-        rows, whole = self._archive.latest(STEP_TYPES, MEASURED)
-        report = flow_report(name, map(record_of, rows), catalog, now, whole=whole)
+        with self._measuring:
+            latest = _Latest(self._archive)
+            report = flow_report(name, latest, catalog, now, whole=latest.whole)
         if report is None:
             return None
         steps = (
@@ -201,6 +202,29 @@ class Queries:
             tasks=of("task"),
             journals=of("journal"),
         )
+
+
+class _Latest:
+    """
+    The latest records, read by type and anew each time.
+
+    *whole* says whether they are all there are; *since* and *until* are the first and the last instant of what was
+    read.
+    """
+
+    def __init__(self, archive: Archive) -> None:
+        self.since: int | None = None
+        self.until = 0
+        self._archive = archive
+        self._end = archive.size
+        self._begin = max(0, self._end - MEASURED)
+        self.whole = self._begin == 0
+
+    def __call__(self, types: Sequence[str]) -> Iterator[Received[AnyEnvelope] | Malformed]:
+        for row in self._archive.between(self._begin, self._end, types):
+            self.since = row.appended_at if self.since is None else min(row.appended_at, self.since)
+            self.until = max(row.appended_at, self.until)
+            yield record_of(row)
 
 
 def _begun_as(line: TaskLine, wanted: Wanted) -> bool:

@@ -140,6 +140,12 @@ def record_of(row: Row) -> Received[AnyEnvelope] | Malformed:
     )
 
 
+def lean(found: Received[AnyEnvelope]) -> Received[AnyEnvelope]:
+    """Return a record without its bytes, for whoever holds many and wants what was read from them."""
+    raw = msgspec.structs.replace(found.raw, value=None, headers=())
+    return msgspec.structs.replace(found, raw=raw, envelope=b"")
+
+
 def entry_of(row: Row) -> bytes:
     """
     Return what the tree holds of a row: where it lies, when it came, what it is and the digests of its parts.

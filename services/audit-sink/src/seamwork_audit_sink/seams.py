@@ -1,7 +1,7 @@
 """Measure seams: what crossed from whom to whom under which contract, how it ended, and how long it took; pure."""
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
 from seamwork.records.crossing import Drill, Handoff
@@ -21,8 +21,10 @@ from seamwork.records.envelope import AnyEnvelope
 from seamwork.records.wire import Malformed, Received
 from seamwork.seams.measured import Followed, SeamMeasure
 
-TYPES = (
-    "handoff",
+Reading = Callable[[Sequence[str]], Iterable[Received[AnyEnvelope] | Malformed]]
+"""Reads the records of some types in the order of taking in, each time anew; all at once they fill the memory."""
+
+_DECIDED = (
     "dispatched",
     "refused",
     "held",
@@ -33,8 +35,6 @@ TYPES = (
     "closed",
     "task-ended",
 )
-"""The records from which seams are measured."""
-
 _MOST_TASKS = 100
 _FAILURES = frozenset({"violation", "timeout", "error"})
 
@@ -60,8 +60,8 @@ class _Seam:
 _Key = tuple[str, str | None, str | None, str, str]
 
 
-def measures(records: Iterable[Received[AnyEnvelope] | Malformed]) -> tuple[SeamMeasure, ...]:
-    """Return what was measured of each seam that is in *records*, which come in the order of taking in."""
+def measures(records: Reading) -> tuple[SeamMeasure, ...]:
+    """Return what was measured of each seam that is in *records*."""
     return _Measuring().over(records)
 
 
@@ -77,13 +77,14 @@ class _Measuring:
         self._failed: dict[str, str] = {}
         self._ended: set[str] = set()
 
-    def over(self, records: Iterable[Received[AnyEnvelope] | Malformed]) -> tuple[SeamMeasure, ...]:
+    def over(self, records: Reading) -> tuple[SeamMeasure, ...]:
         # Decisions may be taken in before the handoff that they are about: one topic is not ahead of the other.
-        read = [one for one in records if isinstance(one, Received)]
-        for one in read:
-            if isinstance(one.record, Handoff):
+        for one in records(("handoff",)):
+            if isinstance(one, Received) and isinstance(one.record, Handoff):
                 self._handed(one.record, one.raw.appended_at)
-        for one in read:
+        for one in records(_DECIDED):
+            if not isinstance(one, Received):
+                continue
             if isinstance(one.record, TaskEnded) and one.record.task is not None:
                 self._ended.add(one.record.task)
             elif isinstance(one.record, AnyDecision):

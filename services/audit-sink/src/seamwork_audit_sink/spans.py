@@ -35,6 +35,7 @@ from seamwork.records.envelope import AnyEnvelope
 from seamwork.records.inbox import Answer, Work
 from seamwork.records.verdict import Verdict
 from seamwork.records.wire import Received
+from seamwork_audit_sink.rows import lean
 
 Kind = Literal["internal", "client", "producer", "consumer"]
 Value = str | int | float
@@ -327,7 +328,7 @@ class Spans:
         """Keep what was read too early: topics are read one after the other, and this one came first."""
         early = self._early.setdefault(behind, [])
         if len(early) < _MOST_EARLY:
-            early.append(_lean(found))
+            early.append(lean(found))  # work has a body, and thousands may wait after a restart
         while len(self._early) > self._most:
             self._early.popitem(last=False)
 
@@ -602,12 +603,6 @@ class Spans:
 
 
 _FINE = frozenset({"accepted", "transferred"})
-
-
-def _lean(found: Received[AnyEnvelope]) -> Received[AnyEnvelope]:
-    """Return what a span needs of a record that waits: work has a body, and thousands may wait after a restart."""
-    raw = msgspec.structs.replace(found.raw, value=None, headers=())
-    return msgspec.structs.replace(found, raw=raw, envelope=b"")
 
 
 def _working_on(record: Handoff | Result) -> str | None:

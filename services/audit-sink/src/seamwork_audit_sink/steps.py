@@ -6,7 +6,7 @@ Rule 2: a crossing counts once for each rule, however often it was judged.
 Rule 3: what a drill did is no work's, and is left out.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -17,13 +17,14 @@ from seamwork.records.decision import Accepted, AnyDecision, Dispatched, Held, N
 from seamwork.records.envelope import AnyEnvelope
 from seamwork.records.parties import Position
 from seamwork.records.verdict import Verdict
-from seamwork.records.wire import Malformed, Received
+from seamwork.records.wire import Received
 from seamwork.seams.steps import FlowReport, Instance, Refusal, Step
 from seamwork_audit_sink.names import agent_name, contract_name, target_name
+from seamwork_audit_sink.rows import lean
+from seamwork_audit_sink.seams import Reading
 
-TYPES = ("handoff", "result", "plan", "verdict", "dispatched", "refused", "held", "accepted", "noted")
-"""The records from which the steps of a flow are told."""
-
+_CROSSED = ("handoff", "result", "plan")
+_DECIDED = ("dispatched", "refused", "held", "accepted", "noted")
 _EXAMPLES = 3
 _NO_FLOW = "no-flow-edge"
 _Crossing = Handoff | Result | Plan
@@ -69,7 +70,7 @@ class _Step:
 
 def flow_report(
     name: str,
-    records: Iterable[Received[AnyEnvelope] | Malformed],
+    records: Reading,
     catalog: Catalog,
     now: int,
     *,
@@ -80,7 +81,7 @@ def flow_report(
 
     Args:
         name: The flow's name.
-        records: What was recorded, of ``TYPES``, in the order of taking in.
+        records: Reads what was recorded.
         catalog: Where the versions of the flow are looked up.
         now: The instant (ms) at which one of them is in force.
         whole: Whether *records* are all there are.
@@ -88,13 +89,13 @@ def flow_report(
     flows = [entry.document for entry in catalog.entries("Flow") if entry.document.name == name]
     if not flows:
         return None
-    read = [one for one in records if isinstance(one, Received)]
     current = catalog.current("Flow", name, now)
-    steps = _Reporting(name, read).steps()
+    reporting = _Reporting(name, records)
+    steps = reporting.steps()
     return FlowReport(
         flow=name,
-        since=min((one.raw.appended_at for one in read), default=0),
-        until=max((one.raw.appended_at for one in read), default=0),
+        since=reporting.since or 0,
+        until=reporting.until,
         whole=whole,
         steps=tuple(
             _told(
@@ -128,9 +129,11 @@ def _told(flow: Flow, step: _Step, *, in_force: bool) -> Step:
 
 
 class _Reporting:
-    """One pass over the records of all flows, for the steps of one."""
+    """What is learned from the records of all flows, for the steps of one."""
 
-    def __init__(self, name: str, records: list[Received[AnyEnvelope]]) -> None:
+    def __init__(self, name: str, records: Reading) -> None:
+        self.since: int | None = None
+        self.until = 0
         self._name = name
         self._records = records
         self._sent: dict[Position, Received[AnyEnvelope]] = {}
@@ -141,22 +144,30 @@ class _Reporting:
 
     def steps(self) -> dict[str, _Step]:
         # Decisions may be taken in before the crossing that they are about: one topic is not ahead of the other.
-        for one in self._records:
+        for one in self._read(_CROSSED):
             if isinstance(one.record, _Crossing):
-                self._sent.setdefault(one.position, one)
+                self._sent.setdefault(one.position, lean(one))
             if isinstance(one.record, Handoff):
                 self._handoffs.setdefault(one.record.id, one.record)
+        for one in self._read(_DECIDED):
             if isinstance(one.record, Dispatched) and one.record.crossing is not None:
                 self._dispatched[one.record.dispatch] = one.record.crossing
-        for one in self._records:
             if isinstance(one.record, AnyDecision):
                 self._belongs(one.record)
-        for one in self._records:
+        for one in self._read((*_DECIDED, "verdict")):
             if isinstance(one.record, _Judging) and not one.record.drill:
                 self._decided(one.record)
             elif isinstance(one.record, Verdict):
                 self._noted_aside(one.record)
         return self._steps
+
+    def _read(self, types: Sequence[str]) -> Iterator[Received[AnyEnvelope]]:
+        for one in self._records(types):
+            if isinstance(one, Received):
+                at = one.raw.appended_at
+                self.since = at if self.since is None else min(at, self.since)
+                self.until = max(at, self.until)
+                yield one
 
     def _belongs(self, decision: AnyDecision) -> None:
         """Take down to which versions of the flow a handoff belongs."""
