@@ -16,6 +16,7 @@ from seamwork.deploy.files import files as deployed
 from seamwork.deploy.installation import Installation
 from seamwork.platform.rulebook import Rule, rules_in
 from seamwork.settings.variables import VARIABLES
+from seamwork_router import checks
 
 ROOT = Path(__file__).parents[2]
 GENERATED = ROOT / "docs" / "generated"
@@ -109,6 +110,16 @@ def test_every_rule_that_a_case_expects_is_on_the_page(made: dict[str, str]) -> 
         assert set() == expected - shown, gate
 
 
+def test_every_rule_of_the_routers_tables_is_on_the_page(made: dict[str, str]) -> None:
+    """Its checks stand in other files than the tables that name them."""
+    shown = set(re.findall(r"^\| `([^`]+)`", made["rules.md"], re.MULTILINE))
+    tables = (checks.PLACE, checks.ENTRY, checks.HANDOFF, checks.RESULT, checks.NOTE, checks.PLAN)
+    named = {rule for table in tables for rule, _ in table}
+
+    assert {"plan-pending", "order-invalid", "fan-out"} < named
+    assert set() == named - shown
+
+
 def test_the_asyncapi_document_refers_only_to_what_is_there(made: dict[str, str]) -> None:
     """Every reference leads somewhere: inside the document, or to a schema of the wire."""
     document = json.loads(made["asyncapi.json"])
@@ -132,27 +143,56 @@ def test_the_asyncapi_document_refers_only_to_what_is_there(made: dict[str, str]
 
 def test_a_rule_is_found_in_each_shape_that_code_gives_it(tmp_path: Path) -> None:
     """The reader of rules sees what a new gate would write."""
+    (tmp_path / "elsewhere.py").write_text(
+        '''
+def ever(scene):
+    """Ever is ever."""
+
+def silent(scene):
+    return None
+
+def unused(scene):
+    """Nobody asks for it here."""
+''',
+        encoding="utf-8",
+    )
     (tmp_path / "gate.py").write_text(
         '''
+from elsewhere import ever, silent
+
 LATE = "too-late"
 
 def never(scene):
     """Never is never."""
 
-CHECKS = (("never-ever", never), ("not", "a rule without a sentence"[:3]))
+CHECKS = (("never-ever", never), ("not", "a rule without a sentence"[:3]),
+    ("ever-so", ever), ("silent-one", silent), ("no-rule", unused), ("not-utf-8", never))
+
+def objection(order):
+    return None if order else "not-their-key"
 
 def decide(left, asked):
     reason = f"asks {asked}, {left} are left"
     yield Denied("over-budget", reason)
     yield Verdict(rule=LATE, reason="nobody decided in time")
+    rule = objection(asked)
+    if rule is None:
+        rule = "not-in-hand"
+    yield Demand(asked, rule or "nothing-else")
     return "wrong-key", "the key is another"
 ''',
         encoding="utf-8",
     )
 
     assert (
+        Rule("ever-so", "Ever is ever."),
         Rule("never-ever", "Never is never."),
+        Rule("not-in-hand", ""),
+        Rule("not-their-key", ""),
+        Rule("not-utf-8", "Never is never."),
+        Rule("nothing-else", ""),
         Rule("over-budget", "asks …, … are left"),
+        Rule("silent-one", ""),
         Rule("too-late", "nobody decided in time"),
         Rule("wrong-key", "the key is another"),
     ) == rules_in([tmp_path])
