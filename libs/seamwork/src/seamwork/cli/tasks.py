@@ -4,7 +4,9 @@ import asyncio
 import json
 import math
 import sys
+import time
 from collections.abc import AsyncIterator
+from contextlib import aclosing
 from typing import Any
 
 import click
@@ -32,6 +34,8 @@ from seamwork.records.wire import Received, read, rfc3339
 
 _WAIT_MS = 250
 _BATCH = 500
+_RECORDED_WITHIN_S = 5.0
+_ORDERED_WITHIN_S = 30.0
 _TEN_YEARS_S = 10 * 365 * 86_400
 _UNITS_MS = {"s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
 
@@ -166,7 +170,7 @@ async def watch(task: str, platform: str) -> None:
     """
     Follow one task until it ends: what the router decides, and what people are asked.
 
-    With --json one value a line.
+    With --json one value a line. Exit status 1 where there is no such task.
 
     \b
       seamwork watch 0193a7c2-...
@@ -184,11 +188,17 @@ async def watch(task: str, platform: str) -> None:
 
 
 async def followed(door: Door, log: Log, task: str) -> AsyncIterator[Received[Any]]:
-    """Yield what decisions and approvals say of *task*, from its beginning on, as it comes."""
+    """
+    Yield what decisions and approvals say of *task*, from its beginning on, as it comes.
+
+    Raises:
+        UnprocessableError: Nothing of such a task is in the log.
+    """
     number = partition_of(task.encode(), door.identity.partitions)
     places = [Partition("decisions.v1", number), Partition("approvals.v1", number)]
     positions = await log.start_offsets(places)
     reader = await log.reader()
+    sure = False
     try:
         while True:
             got = await reader.fetch(positions, max_records=_BATCH, max_wait_ms=_WAIT_MS)
@@ -201,9 +211,54 @@ async def followed(door: Door, log: Log, task: str) -> AsyncIterator[Received[An
                         batch.append(received)
             for received in sorted(batch, key=lambda r: r.raw.appended_at):
                 yield received
+            if not sure and not any(got.values()):  # the end of what there is, and nothing of it
+                await see_that_it_was_begun(door, task)
+                sure = True
+            sure = sure or bool(batch)
             await asyncio.sleep(0)
     finally:
         await reader.stop()
+
+
+async def see_that_it_was_begun(door: Door, task: str, within_s: float = _RECORDED_WITHIN_S) -> None:
+    """
+    Ask the audit for a task of which the router has said nothing; where it cannot be asked, the task may be there.
+
+    What was begun this moment need not be recorded yet, so it is asked again for a while.
+
+    Raises:
+        UnprocessableError: Nothing of it was recorded, or it is so long over that the log has nothing of it.
+    """
+    deadline = time.monotonic() + within_s
+    while True:
+        try:
+            trace = await asyncio.to_thread(Audit.of(door).trace, task)
+        except MisconfiguredError:
+            return
+        except UnprocessableError:
+            trace = None
+        if trace is not None and trace.ended_at is not None:
+            raise UnprocessableError(
+                f"task {task} is over ({trace.state}), and the log holds nothing of it any more; "
+                f"see `seamwork trace {task}`"
+            )
+        if trace is not None and (trace.begun_at is not None or trace.crossings):
+            return
+        if time.monotonic() > deadline:
+            raise UnprocessableError(f"nothing of task {task} is in the log; is the id right?")
+        await asyncio.sleep(_WAIT_MS / 1000)
+
+
+async def end_of(door: Door, log: Log, task: str, within_s: float) -> TaskEnded | None:
+    """Return how *task* ended, or None where it has not within so many seconds."""
+    try:
+        async with asyncio.timeout(within_s), aclosing(followed(door, log, task)) as said:
+            async for received in said:
+                if isinstance(received.record, TaskEnded):
+                    return received.record
+    except TimeoutError:
+        pass
+    return None
 
 
 def line_of(received: Received[Any]) -> str:
@@ -324,6 +379,9 @@ async def cancel(task: str, person: str | None, reason: str, platform: str) -> N
     """
     Cancel a task: what is not dispatched yet is stopped, the rest is told.
 
+    It waits until the task has ended, half a minute at most. Exit status 1 where there is none, where it was over
+    already, or where nothing came of the order.
+
     \b
       seamwork cancel 0193a7c2-... --by ada --reason "wrong environment"
     """
@@ -332,8 +390,47 @@ async def cancel(task: str, person: str | None, reason: str, platform: str) -> N
     door = door_of(platform)
     now = SystemClock().now_ms()
     identity = uuid7(now, secrets.token_bytes(10))
-    who = await ask(
-        door, person, "commands.v1", task,
-        lambda name: Command(id=identity, task=task, person=name, action="cancel", reason=reason, ordered_at=now),
-    )  # fmt: skip
-    answer({"task": task, "ordered_by": who}, lambda: f"{who} has ordered task {task} to be cancelled")
+    async with door.log("people") as log:
+        over = await see_how_it_stands(door, log, task)
+        if over is not None:
+            raise UnprocessableError(f"task {task} is over already ({over.outcome}); nothing was ordered")
+        who = await ask(
+            door, person, "commands.v1", task,
+            lambda name: Command(
+                id=identity, task=task, person=name, action="cancel", reason=reason, ordered_at=now
+            ),
+        )  # fmt: skip
+        ended = await end_of(door, log, task, _ORDERED_WITHIN_S)
+    outcome = None if ended is None else ended.outcome
+    came_of_it = (
+        f"it ended ({outcome})"
+        if outcome is not None
+        else f"it has not ended yet; see `seamwork status`, and whether `seamwork people list` names {who}"
+    )
+    answer(
+        {"task": task, "ordered_by": who, "outcome": outcome},
+        lambda: f"{who} has ordered task {task} to be cancelled: {came_of_it}",
+    )
+    if outcome is None:
+        sys.exit(NO)
+
+
+async def see_how_it_stands(door: Door, log: Log, task: str) -> TaskEnded | None:
+    """
+    Return how *task* ended, or None where it goes on.
+
+    Raises:
+        UnprocessableError: Nothing of such a task is in the log.
+    """
+    place = Partition("decisions.v1", partition_of(task.encode(), door.identity.partitions))
+    starts, ends = await log.start_offsets([place]), await log.end_offsets([place])
+    heard = False
+    for raw in await log.read(place, starts[place], ends[place]):
+        received = read(raw, door.identity.id)
+        if isinstance(received, Received) and received.key == task:
+            heard = True
+            if isinstance(received.record, TaskEnded):
+                return received.record
+    if not heard:
+        await see_that_it_was_begun(door, task)
+    return None

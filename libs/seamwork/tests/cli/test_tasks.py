@@ -1,0 +1,124 @@
+"""Who asks after a task hears what became of it, and of an id that is none hears that."""
+
+import asyncio
+import http.server
+import json
+import os
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from seamwork.cli.tasks import end_of, followed, see_how_it_stands, see_that_it_was_begun
+from seamwork.errors import UnprocessableError
+from seamwork.platform.door import Door
+from seamwork.platform.home import PlatformHome
+from seamwork.platform.state import RunState, ServiceState, write_state
+from seamwork.records.partition import partition_of
+from seamwork.records.wire import compose
+from seamwork.testing.builders import envelope
+from seamwork.testing.clock import SettableClock
+from seamwork.testing.simlog import SimBroker, SimLog
+
+TASK = "t-1"
+
+
+class Page(http.server.BaseHTTPRequestHandler):
+    """Answers as the audit sink does of the traces that it has."""
+
+    traces: dict[str, dict[str, object]]
+
+    def do_GET(self) -> None:  # http.server's own name
+        """Tell of a task, or that there is none."""
+        found = self.traces.get(self.path.split("/")[3])
+        body = json.dumps({"error": "none"} if found is None else found).encode()
+        self.send_response(404 if found is None else 200)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *args: object) -> None:
+        """Be silent."""
+
+
+@pytest.fixture
+def door(tmp_path: Path) -> Iterator[Door]:
+    """Return the way into a platform that runs an audit sink and nothing else."""
+    home = PlatformHome(tmp_path / "lab")
+    identity = home.ensure(SettableClock(), prefix="seamwork", partitions=4)
+    Page.traces = {}
+    server = http.server.HTTPServer(("127.0.0.1", 0), Page)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    audit = ServiceState(
+        name="audit-sink", pid=os.getpid(), http_port=server.server_port, restarts=0, exit_code=None, log=""
+    )
+    write_state(home.state_file, RunState(supervisor=os.getpid(), state="ready", services=(audit,)))
+    yield Door(home, identity, "nowhere:9092")
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+@pytest.fixture
+def log() -> SimLog:
+    """Return a log with the two topics in which a task is heard of, and somebody else's task in them."""
+    broker = SimBroker()
+    for topic in ("decisions.v1", "approvals.v1"):
+        broker.create_topic(topic, 4)
+    return SimLog(broker)
+
+
+async def say(door: Door, log: SimLog, tag: str, task: str = TASK, **fields: object) -> None:
+    """Let the router say something of a task."""
+    record = envelope(tag, task=task, **fields)
+    await log.publish(
+        [compose(door.identity.id, "decisions.v1", task, record, partition=partition_of(task.encode(), 4))]
+    )
+
+
+async def test_an_id_that_is_none_is_not_followed_for_ever(door: Door, log: SimLog) -> None:
+    """The log ends, the audit has nothing either, and a mistyped id is what that means."""
+    with pytest.raises(UnprocessableError, match="nothing of task t-1 is in the log; is the id right"):
+        await see_that_it_was_begun(door, TASK, 0)
+    with pytest.raises(UnprocessableError, match="is the id right"):
+        await anext(followed(door, log, TASK))
+    with pytest.raises(UnprocessableError, match="is the id right"):
+        await see_how_it_stands(door, log, TASK)
+
+
+async def test_a_task_that_waits_to_be_decided_is_waited_for(door: Door, log: SimLog) -> None:
+    """Its handoff is in the log though the router has said nothing; a lone order of somebody is no task."""
+    Page.traces[TASK] = {"task": TASK, "state": "running"}
+    with pytest.raises(UnprocessableError, match="is the id right"):
+        await see_that_it_was_begun(door, TASK, 0)
+    Page.traces[TASK] = {"task": TASK, "state": "running", "begun_at": 1}
+
+    async with asyncio.timeout(30):
+        said = asyncio.create_task(anext(followed(door, log, TASK)))
+        await asyncio.sleep(0)
+        await say(door, log, "task-ended")
+
+        assert "task-ended" == (await said).record.__struct_config__.tag
+    assert None is await end_of(door, log, "t-2", 0)
+
+
+async def test_what_is_long_over_is_not_waited_for(door: Door, log: SimLog) -> None:
+    """The log keeps thirty days, the audit all of them."""
+    Page.traces[TASK] = {"task": TASK, "state": "completed", "begun_at": 1, "ended_at": 2}
+    with pytest.raises(UnprocessableError, match=r"is over \(completed\).*seamwork trace t-1"):
+        await anext(followed(door, log, TASK))
+
+
+async def test_the_end_of_a_task_is_found_without_the_audit(door: Door, log: SimLog) -> None:
+    """A cancellation has to work though the audit is behind."""
+    door.home.state_file.unlink()
+    await say(door, log, "task-ended", outcome="cancelled")
+    over = await see_how_it_stands(door, log, TASK)
+
+    assert over is not None
+    assert "cancelled" == over.outcome
+    assert over == await end_of(door, log, TASK, 30)
+    assert None is await see_how_it_stands(door, log, "t-2")
+    assert None is await end_of(door, log, "t-2", 0.01)
