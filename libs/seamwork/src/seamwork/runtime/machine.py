@@ -142,7 +142,8 @@ class Machine:
     @property
     def ready(self) -> bool:
         """Whether every assigned partition is restored; one without partitions stands by, which is ready too."""
-        return self._assigned_once and all(number in self._owned for number in self._lives)
+        # Asked from a page's thread: copied in one step, while the loop may add and remove.
+        return self._assigned_once and all(number in self._owned for number in tuple(self._lives))
 
     @property
     def stalled_s(self) -> float:
@@ -152,8 +153,9 @@ class Machine:
         A step that waits for the broker is none: a broker that is away must not restart the fleet, and the log's
         calls end by themselves. Asked for more it answers in half a second, with nothing if need be.
         """
-        waiting = [one.last_progress for one in self._owned.values() if one.backlog and not one.stepping]
-        waiting += self._asked_at.values()
+        owned = tuple(self._owned.values())  # asked from a page's thread, as `ready` is
+        waiting = [one.last_progress for one in owned if one.backlog and not one.stepping]
+        waiting += tuple(self._asked_at.values())
         return time.monotonic() - min(waiting) if waiting else 0.0
 
     @asynccontextmanager

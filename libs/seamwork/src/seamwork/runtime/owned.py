@@ -213,7 +213,7 @@ class Owned:
     @property
     def backlog(self) -> int:
         """How many records lie here undecided."""
-        return sum(map(len, self._buffers.values())) + len(self._undeliverable)
+        return sum(map(len, tuple(self._buffers.values()))) + len(self._undeliverable)
 
     @property
     def sizes(self) -> Mapping[str, int]:
