@@ -25,7 +25,7 @@ def test_an_agent_is_begun_with_everything_that_it_needs(tmp_path: Path) -> None
     assert {Agent, Flow, Policy} < {type(document) for document in documents}
 
 
-@pytest.mark.parametrize("name", ["a", "word-count", "class", "x" * 41])
+@pytest.mark.parametrize("name", ["a", "word-count", "class", "null", "true", "no", "x" * 41])
 def test_what_it_begins_with_has_nothing_to_mend(name: str, tmp_path: Path) -> None:
     """`contracts check` has no remark, not even a warning, whatever the agent is called."""
     write_agent(name, tmp_path)
