@@ -17,7 +17,13 @@ from seamwork.cli import COULD_NOT, GROUPS, NO, main, seamwork
 from seamwork.cli.cases import change_of
 from seamwork.cli.payloads import payload_of
 from seamwork.cli.terminal import table
-from seamwork.errors import UnprocessableError
+from seamwork.errors import (
+    FencedError,
+    OutcomeUnknownError,
+    RetryableError,
+    SeamworkError,
+    UnprocessableError,
+)
 from seamwork.platform.home import PlatformHome
 from seamwork.testing.clock import SettableClock
 
@@ -151,6 +157,9 @@ def test_stopping_what_does_not_run_is_no_error(tmp_path: Path) -> None:
         ),
         (["submit", "a@1.0.0", "-", "--intent", "x", "--to", "b", "--timeout", "inf"], "not in the range"),
         (["submit", "a@1.0.0", "-", "--intent", "x", "--to", "b", "--timeout", "0"], "not in the range"),
+        (["agents", "revoke", "extractor"], "name the version too"),
+        (["init", "Bad Name"], "cannot be called 'Bad Name'"),
+        (["init", "operator"], "the platform's own initiator"),
         (["up", "--prefix", "Bad Prefix"], "prefix is lower-case letters"),
         (["deploy", "identity", "private", "--prefix", "Bad Prefix"], "prefix is lower-case letters"),
         (["deploy", "render", "out", "--prefix", "Bad Prefix"], "prefix is lower-case letters"),
@@ -204,6 +213,25 @@ def test_what_cannot_be_read_or_written_is_one_sentence(
     assert COULD_NOT == left.value.code
     assert said in told
     assert 1 == len(told.splitlines())
+
+
+@pytest.mark.parametrize("error", [RetryableError, OutcomeUnknownError, FencedError])
+def test_what_the_world_kept_from_being_done_is_no_answer(
+    error: type[SeamworkError], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Kafka that does not answer says neither yes nor no: exit status 2."""
+
+    def away(**_: object) -> None:
+        raise error("Kafka does not answer")
+
+    monkeypatch.setattr(sys, "argv", ["seamwork", "tasks"])
+    command = seamwork.get_command(click.Context(seamwork), "tasks")
+    monkeypatch.setattr(command, "callback", away)
+    with pytest.raises(SystemExit) as left:
+        main()
+
+    assert COULD_NOT == left.value.code
+    assert "seamwork: Kafka does not answer\n" == capsys.readouterr().err
 
 
 def test_files_of_somebody_else_may_lie_beside_manifests(tmp_path: Path) -> None:

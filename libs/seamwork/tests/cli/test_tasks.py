@@ -96,11 +96,9 @@ async def test_a_task_that_waits_to_be_decided_is_waited_for(door: Door, log: Si
     Page.traces[TASK] = {"task": TASK, "state": "running", "begun_at": 1}
 
     async with asyncio.timeout(30):
-        said = asyncio.create_task(anext(followed(door, log, TASK)))
-        await asyncio.sleep(0)
-        await say(door, log, "task-ended")
+        _, said = await asyncio.gather(say(door, log, "task-ended"), anext(followed(door, log, TASK)))
 
-        assert "task-ended" == (await said).record.__struct_config__.tag
+        assert "task-ended" == said.record.__struct_config__.tag
     assert None is await end_of(door, log, "t-2", 0)
 
 

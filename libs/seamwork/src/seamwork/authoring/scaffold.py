@@ -29,6 +29,23 @@ def module_of(name: str) -> str:
     return plain if plain.endswith("_agent") else f"{plain}_agent"
 
 
+def checked_name(name: str) -> str:
+    """
+    Return the name of an agent to be.
+
+    Raises:
+        UnprocessableError: It is none, or is taken.
+    """
+    if re.fullmatch(NAME_PATTERN, name) is None or "\n" in name:
+        raise UnprocessableError(
+            f"an agent cannot be called {name[:60]!r}; use up to 41 lower-case letters, digits and hyphens, "
+            "a letter first"
+        )
+    if name == OPERATOR:
+        raise UnprocessableError(f"{OPERATOR} is the platform's own initiator; give the agent another name")
+    return name
+
+
 def write_agent(name: str, into: Path) -> tuple[Path, ...]:
     """
     Write the beginning of an agent into a folder of its name below *into*, all of it or nothing.
@@ -39,13 +56,7 @@ def write_agent(name: str, into: Path) -> tuple[Path, ...]:
     Raises:
         UnprocessableError: The name is no name, or is taken; or the folder holds something already.
     """
-    if re.fullmatch(NAME_PATTERN, name) is None or "\n" in name:
-        raise UnprocessableError(
-            f"an agent cannot be called {name[:60]!r}; use up to 41 lower-case letters, digits and hyphens, "
-            "a letter first"
-        )
-    if name == OPERATOR:
-        raise UnprocessableError(f"{OPERATOR} is the platform's own initiator; give the agent another name")
+    checked_name(name)
     folder = into / name
     if folder.is_symlink() or (folder.exists() and not (folder.is_dir() and not any(folder.iterdir()))):
         raise UnprocessableError(

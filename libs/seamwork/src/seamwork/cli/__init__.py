@@ -12,7 +12,13 @@ from importlib import import_module
 
 import click
 
-from seamwork.errors import MisconfiguredError, SeamworkError
+from seamwork.errors import (
+    FencedError,
+    MisconfiguredError,
+    OutcomeUnknownError,
+    RetryableError,
+    SeamworkError,
+)
 from seamwork.settings.unknown import refuse_unknown
 
 GROUPS = {
@@ -129,7 +135,7 @@ def main() -> None:
     except (click.Abort, KeyboardInterrupt):
         click.echo("stopped", err=True)
         sys.exit(130)
-    except MisconfiguredError as error:
+    except (MisconfiguredError, RetryableError, OutcomeUnknownError, FencedError) as error:
         click.echo(f"seamwork: {error}", err=True)
         sys.exit(COULD_NOT)
     except SeamworkError as error:

@@ -12,7 +12,6 @@ from seamwork.cli import NO
 from seamwork.cli.payloads import payload_of
 from seamwork.cli.terminal import answer, door_of, json_option, platform_option, running_loop, table
 from seamwork.contracts.payload import merged
-from seamwork.errors import UnprocessableError
 from seamwork.platform.cases import Case, Work, cases_of, decided_on, one_of, resolve, work_of
 from seamwork.records.crossing import Outcome
 from seamwork.records.decision import Closed, Dispatched, Held, Refused
@@ -192,10 +191,11 @@ def change_of(payload: BinaryIO | None, patch: BinaryIO | None) -> Callable[[byt
     Return what makes the new payload from the old one; null where it stays.
 
     Raises:
-        UnprocessableError: Both are given, or what is given could not cross.
+        UsageError: Both are given.
+        UnprocessableError: What is given could not cross.
     """
     if payload is not None and patch is not None:
-        raise UnprocessableError("give the whole payload or a patch, not both")
+        raise click.UsageError("give the whole payload or a patch, not both")
     if payload is not None:
         whole = payload.read()
         payload_of(whole)

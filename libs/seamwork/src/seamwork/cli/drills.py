@@ -1,7 +1,6 @@
 """``seamwork drill``: open a case on purpose, to see who answers and how long it takes."""
 
 import asyncio
-import json
 import sys
 from collections.abc import Sequence
 from typing import BinaryIO
@@ -9,6 +8,7 @@ from typing import BinaryIO
 import click
 
 from seamwork.cli import NO
+from seamwork.cli.payloads import payload_of
 from seamwork.cli.terminal import answer, door_of, json_option, platform_option, running_loop, table, tell
 from seamwork.clock import SystemClock
 from seamwork.errors import UnprocessableError
@@ -72,7 +72,9 @@ async def drill(  # noqa: PLR0913, PLR0917  # one argument for each option
     async with door.publisher() as publisher:
         catalog = await publisher.catalog()
     seams = seams_to_try(catalog, name, source, to, SystemClock().now_ms())
-    about = None if payload is None else _json(payload.read())
+    about = None if payload is None else payload.read()
+    if about is not None:
+        payload_of(about)
     carried = [example_of(tried) if about is None else about for tried in seams]
     begun = []
     for tried, body in zip(seams, carried, strict=True):
@@ -191,11 +193,3 @@ async def _report(door: Door, begun: Begun) -> Report:
         now = SystemClock().now_ms()
         said = "nothing is on record of it; see `seamwork status`"
         return Report(task=begun.task, seam=str(begun.tried), state="pending", begun_at=now, said=said)
-
-
-def _json(data: bytes) -> bytes:
-    try:
-        json.loads(data)
-    except ValueError as error:
-        raise UnprocessableError(f"the payload is not JSON: {error}") from error
-    return data

@@ -4,12 +4,20 @@ from pathlib import Path
 
 import click
 
-from seamwork.authoring.scaffold import write_agent
+from seamwork.authoring.scaffold import checked_name, write_agent
 from seamwork.cli.terminal import answer, json_option
+from seamwork.errors import UnprocessableError
+
+
+def _name(ctx: click.Context, param: click.Parameter, value: str) -> str:
+    try:
+        return checked_name(value)
+    except UnprocessableError as error:
+        raise click.BadParameter(str(error), ctx, param) from error
 
 
 @click.command()
-@click.argument("name")
+@click.argument("name", callback=_name)
 @click.option(
     "--in",
     "into",

@@ -101,7 +101,7 @@ async def revoke(agent: str, reason: str, platform: str) -> None:
     """
     name, _, version = agent.partition("@")
     if not version:
-        raise UnprocessableError("name the version too, as in extractor@2.0.0")
+        raise click.UsageError("name the version too, as in extractor@2.0.0")
     door = door_of(platform)
     async with door.publisher() as publisher:
         revision = await publisher.activate("Agent", name, version, "revoked", None, reason)

@@ -5,7 +5,7 @@ import json
 import math
 import sys
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from typing import Any
 
@@ -103,9 +103,9 @@ async def submit(  # noqa: PLR0913, PLR0917  # a task has that many parts
     door = door_of(platform)
     name, at, version = contract.partition("@")
     if not at or not version:
-        raise UnprocessableError("name the contract's version too, as in licence-audit@1.0.0")
+        raise click.UsageError("name the contract's version too, as in licence-audit@1.0.0")
     if (to is None) == (capability is None):
-        raise UnprocessableError("say who gets it: either --to or --capability")
+        raise click.UsageError("say who gets it: either --to or --capability")
     written: bytes = payload.read()
     payload_of(written)
     settings = AgentSettings.from_file(door.home.agents / f"{initiator}.toml")
@@ -187,7 +187,7 @@ async def watch(task: str, platform: str) -> None:
                 return
 
 
-async def followed(door: Door, log: Log, task: str) -> AsyncIterator[Received[Any]]:
+async def followed(door: Door, log: Log, task: str) -> AsyncGenerator[Received[Any], None]:
     """
     Yield what decisions and approvals say of *task*, from its beginning on, as it comes.
 
