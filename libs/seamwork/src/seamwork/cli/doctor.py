@@ -10,6 +10,7 @@ import click
 import msgspec
 
 from seamwork.cli import NO
+from seamwork.cli.ours import is_report, leave_alone
 from seamwork.cli.status import findings_text
 from seamwork.cli.terminal import answer, home_of, json_option, platform_option, running_loop, tell
 from seamwork.platform.backup import backup as make_backup
@@ -28,7 +29,7 @@ from seamwork.platform.vitals import Vitals, look
 @click.option(
     "--report",
     type=click.Path(dir_okay=False, path_type=Path),
-    help="Write a .tar.gz for a ticket, without secrets.",
+    help="Write a .tar.gz for a ticket, without secrets; only a report may be there already.",
 )
 @running_loop
 async def doctor(platform: str, report: Path | None) -> None:
@@ -39,6 +40,8 @@ async def doctor(platform: str, report: Path | None) -> None:
       seamwork doctor
       seamwork doctor --report seamwork-report.tar.gz
     """
+    if report is not None:
+        leave_alone(report, is_report, "report of ours")
     home = home_of(platform)
     vitals = await look(home)
     found = (*judge(vitals), *await compare(vitals), *inspect(_premises(vitals)))

@@ -13,10 +13,11 @@ from seamwork.authoring.seams import one_flow
 from seamwork.cli import NO
 from seamwork.cli.documents import as_yaml
 from seamwork.cli.flow_steps import propose, report
+from seamwork.cli.ours import is_page, leave_alone
 from seamwork.cli.terminal import answer, door_of, json_option, platform_option, table, tell
 from seamwork.clock import SystemClock
 from seamwork.contracts.shelf import Shelf
-from seamwork.documents import AnyDocument, Flow, Review, parse_version
+from seamwork.documents import AnyDocument, DocumentError, Flow, Review, parse_version
 from seamwork.errors import MisconfiguredError, UnprocessableError
 from seamwork.platform.audit import Audit
 from seamwork.seams.audit import SeamAudit, audit_seams
@@ -52,7 +53,10 @@ def _page_options(command: Callable[P, T]) -> Callable[P, T]:
     for decorate in (
         json_option,
         click.option(
-            "--html", metavar="FILE", type=click.Path(path_type=Path), help="Write the page as HTML, too."
+            "--html",
+            metavar="FILE",
+            type=click.Path(path_type=Path),
+            help="Write the page as HTML, too; only such a page may be there already.",
         ),
     ):
         command = decorate(command)
@@ -77,7 +81,10 @@ def _measured_options(command: Callable[P, T]) -> Callable[P, T]:
     help="The last sign-off: show what changed after it.",
 )
 @click.option(
-    "--sign", metavar="FILE", type=click.Path(path_type=Path), help="Write the sign-off of this review."
+    "--sign",
+    metavar="FILE",
+    type=click.Path(path_type=Path),
+    help="Write the sign-off of this review; only one of this flow may be there already.",
 )
 @click.option("--by", "signed", multiple=True, metavar="NAME", help="Who signs; repeatable.")
 @click.option(
@@ -115,7 +122,10 @@ def review(  # noqa: PLR0913, PLR0917  # one argument for each thing a review is
     if sign is not None:
         if not signed:
             raise click.UsageError("--sign: say who signs, with --by NAME")
+        if html is not None:
+            leave_alone(html, is_page, "page of ours")
         now = datetime.fromtimestamp(seen.now_ms / 1000, UTC)
+        leave_alone(sign, lambda path: _is_sign_off(path, seen.flow), f"sign-off of {seen.flow.name}")
         document = sign_off(seen, found, signed, _instant(now), _due(due, now))
         sign.write_text(as_yaml(document.model_dump(mode="json", by_alias=True)), encoding="utf-8")
         tell(
@@ -310,9 +320,18 @@ def _measured(platform: str, offline: bool) -> tuple[Measured | None, str]:
 
 def _show(value: object, page: Page, html: Path | None) -> None:
     if html is not None:
+        leave_alone(html, is_page, "page of ours")
         html.write_text(as_html(page), encoding="utf-8")
         tell(f"wrote {html}")
     answer(value, lambda: as_markdown(page))
+
+
+def _is_sign_off(path: Path, flow: Flow) -> bool:
+    try:
+        documents = read_folder(path)
+    except DocumentError:
+        return False
+    return all(isinstance(one, Review) and one.spec.flow == flow.name for one in documents)
 
 
 def _sign_offs(path: Path) -> tuple[Review, ...]:
@@ -334,9 +353,12 @@ def _due(written: str | None, now: datetime) -> str:
     if written is None:
         return _instant(now + timedelta(milliseconds=90 * DAY_MS))
     try:
-        return _instant(datetime.fromisoformat(written).replace(tzinfo=UTC))
+        due = datetime.fromisoformat(written).replace(tzinfo=UTC)
     except ValueError as error:
         raise click.UsageError("--due: a date is written as 2026-12-31") from error
+    if due <= now:
+        raise click.UsageError(f"--due: {written} is past; a sign-off says when the next review is due")
+    return _instant(due)
 
 
 def _instant(at: datetime) -> str:

@@ -17,6 +17,8 @@ from seamwork.clock import SystemClock
 from seamwork.platform.home import PlatformHome
 from seamwork.platform.interpreter import interpreter
 
+FOLDER = "seamwork-report"
+"""What everything in a report lies in."""
 _LAST_BYTES = 512 * 1024
 _LEAST_SECRET = 8
 _STRUCK = b"[struck out]"
@@ -38,7 +40,7 @@ def write_report(home: PlatformHome, path: Path, facts: dict[str, object]) -> tu
                 clean = clean.replace(secret, _STRUCK)
             if clean != content:
                 struck.append(name)
-            member = tarfile.TarInfo(f"seamwork-report/{name}")
+            member = tarfile.TarInfo(f"{FOLDER}/{name}")
             member.size, member.mode = len(clean), 0o600
             member.mtime = SystemClock().now_ms() // 1000
             tar.addfile(member, io.BytesIO(clean))

@@ -87,6 +87,10 @@ class Page:
     closing: str = ""
 
 
+GENERATOR = '<meta name="generator" content="Seamwork">'
+"""By this a page is known for one of ours, which may be written anew."""
+
+
 def as_markdown(page: Page) -> str:
     """Write the page for a terminal, a wiki or a pull request."""
     closing = [_plain(page.closing)] if page.closing else []
@@ -105,7 +109,7 @@ def as_html(page: Page) -> str:
     return (
         '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        f"<title>{title}</title>\n<style>{_STYLE}</style>\n</head>\n<body>\n"
+        f"{GENERATOR}\n<title>{title}</title>\n<style>{_STYLE}</style>\n</head>\n<body>\n"
         f'<a class="skip" href="#content">To the content</a>\n<header><h1>{title}</h1></header>\n'
         f'{_contents(sections)}<main id="content">\n{_body(page.blocks)}\n</main>\n{closing}</body>\n</html>\n'
     )
