@@ -1,6 +1,8 @@
 """``seamwork contracts check`` and ``diff`` work without a platform, in anyone's CI."""
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -119,3 +121,17 @@ def test_bare_schemas_are_compared_too(tmp_path: Path) -> None:
     assert 2 == contracts("diff", old, REFUND).exit_code
     assert 2 == contracts("diff", old, tmp_path / "none.json").exit_code
     assert "unknown-keyword" in str(contracts("diff", old, faulty).exception)
+
+
+def test_examples_are_tried_without_hypothesis(clean: Path) -> None:
+    """Where no payloads are made nothing is needed to make them; where they are, what is missing is named."""
+    script = "import sys; sys.modules['hypothesis'] = None; from seamwork.cli import main; main()"
+    typed = [sys.executable, "-c", script, "contracts", "test", str(clean), "--examples"]
+    without, with_some = (
+        subprocess.run([*typed, count], capture_output=True, text=True, check=False) for count in ("0", "5")
+    )
+
+    assert 0 == without.returncode, without.stderr
+    assert "trials passed" in without.stdout
+    assert 2 == with_some.returncode
+    assert "pip install 'seamwork[authoring]', or --examples 0" in with_some.stderr

@@ -12,19 +12,18 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import pairwise
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import orjson
-from hypothesis import HealthCheck, Phase, given, settings
-from hypothesis.errors import Unsatisfiable
-from hypothesis.strategies import SearchStrategy, just, tuples
 
-from seamwork.authoring.edges import allowed, broken
 from seamwork.contracts import CompiledContract, Findings, accepts_version, compile_contract, judge_example
 from seamwork.contracts.compiled import promises
 from seamwork.documents import Agent, AnyDocument, Contract, Flow, accepts, parse_version
 from seamwork.documents.contract import Example
 from seamwork.errors import UnprocessableError
+
+if TYPE_CHECKING:  # Hypothesis is loaded where payloads are made, and there alone
+    from hypothesis.strategies import SearchStrategy
 
 EXAMPLES = 100
 """How many payloads are made for each schema unless said otherwise."""
@@ -117,6 +116,10 @@ def _rules(judged: Findings) -> set[str]:
 
 
 def _evaluates(compiled: CompiledContract, on: str, examples: int) -> None:
+    from hypothesis.strategies import just, tuples  # noqa: PLC0415  # only where payloads are made
+
+    from seamwork.authoring.edges import allowed  # noqa: PLC0415  # the same
+
     schema = promises(compiled.contract)[on].json_schema
     asked = allowed(compiled.contract.spec.input.json_schema) if compiled.uses_request(on) else just(None)
 
@@ -134,6 +137,8 @@ def _evaluates(compiled: CompiledContract, on: str, examples: int) -> None:
 
 
 def _refuses(compiled: CompiledContract, on: str, examples: int) -> None:
+    from seamwork.authoring.edges import broken  # noqa: PLC0415  # only where payloads are made
+
     schema = promises(compiled.contract)[on].json_schema
     written = orjson.dumps(
         schema
@@ -159,8 +164,11 @@ def _judge(compiled: CompiledContract, on: str, value: Any, request: Any) -> Fin
     return compiled.judge_output(on, payload, request=orjson.dumps(request), **_FACTS)
 
 
-def _try(holds: Callable[[Any], None], made: SearchStrategy[Any], examples: int) -> None:
+def _try(holds: Callable[[Any], None], made: "SearchStrategy[Any]", examples: int) -> None:
     """Try as many payloads, the same each time and the plainest first; to make one smaller would take minutes."""
+    from hypothesis import HealthCheck, Phase, given, settings  # noqa: PLC0415  # only where payloads are made
+    from hypothesis.errors import Unsatisfiable  # noqa: PLC0415  # the same
+
     calm = settings(
         max_examples=examples, deadline=None, derandomize=True, database=None, print_blob=False,
         report_multiple_bugs=False, phases=(Phase.generate,), suppress_health_check=list(HealthCheck),
