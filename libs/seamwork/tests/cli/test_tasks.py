@@ -12,6 +12,7 @@ import pytest
 
 from seamwork.cli.tasks import end_of, followed, see_how_it_stands, see_that_it_was_begun
 from seamwork.errors import UnprocessableError
+from seamwork.platform.audit import Audit
 from seamwork.platform.door import Door
 from seamwork.platform.home import PlatformHome
 from seamwork.platform.state import RunState, ServiceState, write_state
@@ -107,6 +108,16 @@ async def test_what_is_long_over_is_not_waited_for(door: Door, log: SimLog) -> N
     Page.traces[TASK] = {"task": TASK, "state": "completed", "begun_at": 1, "ended_at": 2}
     with pytest.raises(UnprocessableError, match=r"is over \(completed\).*seamwork trace t-1"):
         await anext(followed(door, log, TASK))
+
+
+def test_what_the_audit_says_of_its_refusal_is_passed_on(door: Door) -> None:
+    """A task that it does not know is a matter of the id; anything else it says itself."""
+    audit = Audit.of(door)
+
+    with pytest.raises(UnprocessableError, match="the audit knows nothing of t-9; is the id right"):
+        audit.trace("t-9")
+    with pytest.raises(UnprocessableError, match=r"^none$"):
+        audit.flow("no-such-flow")
 
 
 async def test_the_end_of_a_task_is_found_without_the_audit(door: Door, log: SimLog) -> None:

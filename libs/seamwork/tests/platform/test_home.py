@@ -12,11 +12,14 @@ import pytest
 from seamwork.broker.secret import write_private
 from seamwork.documents import Agent, DocumentError, canonical, from_canonical
 from seamwork.errors import MisconfiguredError
+from seamwork.platform.door import Door
 from seamwork.platform.files import read_files
+from seamwork.platform.findings import not_running
 from seamwork.platform.home import PlatformHome, load_key
 from seamwork.platform.layouts import LAYOUT
 from seamwork.platform.state import RunState, began_at, read_state, runs, write_state
 from seamwork.platform.trust import agent_kid, ensure_trust, first_documents, key_documents
+from seamwork.platform.vitals import Vitals
 from seamwork.testing.clock import SettableClock
 
 AGENT = """
@@ -135,6 +138,17 @@ def test_a_note_that_lost_its_release_is_still_a_note(home: PlatformHome) -> Non
     assert made == home.identity()
     assert made == home.ensure(SettableClock(), prefix="seamwork", partitions=4)
     assert version("seamwork") == json.loads(note.read_text())["release"]
+
+
+def test_a_command_is_told_with_the_platform_that_it_is_for(home: PlatformHome) -> None:
+    """The default one starts beside it, and nobody would know why nothing is better."""
+    home.ensure(SettableClock(), prefix="seamwork", partitions=4)
+    with pytest.raises(MisconfiguredError, match="start it with `seamwork up --platform lab`"):
+        Door.of_running(home)
+    (finding,) = not_running(Vitals(home=home, now=0, state=None))
+
+    assert "start it with `seamwork up --platform lab`" == finding.mend
+    assert "`seamwork up`" == PlatformHome(home.root.parent / "default").typed("up")
 
 
 def test_a_platform_that_is_not_there_says_how_to_make_it(home: PlatformHome) -> None:

@@ -3,6 +3,7 @@
 import socket
 import sys
 import tarfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -85,6 +86,31 @@ def test_the_folder_of_another_release_is_found(tmp_path: Path) -> None:
     note.write_text(note.read_text().replace('"layout": 2', '"layout": 99'))
 
     assert ["foreign-layout"] == names(found)
+    (one,) = inspect(found)
+    assert "restore a backup" in one.mend
+    assert "restore" not in one.what
+
+
+@pytest.mark.parametrize(
+    ("harm", "name", "mend"),
+    [
+        (lambda note: note.chmod(0o644), "secret-open", "chmod 600"),
+        (lambda note: note.write_text("{"), "note-damaged", "restore or remove it"),
+        (lambda note: note.write_text('{"layout": 2}'), "note-damaged", "restore it from a copy"),
+        (lambda note: note.write_text('{"layout": "2"}'), "note-damaged", "restore it from a copy"),
+    ],
+    ids=["open", "half", "without-fields", "no-layout"],
+)
+def test_a_note_that_cannot_be_believed_has_one_mend(
+    harm: Callable[[Path], object], name: str, mend: str, tmp_path: Path
+) -> None:
+    """That of what is wrong with it, and nothing of another release unless one wrote it."""
+    found = premises(tmp_path)
+    harm(found.home.note_file)
+    (one,) = inspect(found)
+
+    assert name == one.name
+    assert mend in one.mend
 
 
 def test_secrets_that_others_can_read_and_keys_that_are_gone_are_found(tmp_path: Path) -> None:
@@ -96,6 +122,8 @@ def test_secrets_that_others_can_read_and_keys_that_are_gone_are_found(tmp_path:
     root.unlink()
 
     assert ["keys-lost"] == names(found)
+    (one,) = inspect(found)
+    assert f"move {found.home.root} away, then" in one.mend
 
 
 def test_a_report_holds_no_secret(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """A variable that nobody reads is refused, wherever Seamwork begins: commands, services, agents."""
 
+import re
 import subprocess
 import sys
 from importlib.metadata import entry_points
@@ -32,6 +33,7 @@ def test_what_was_meant_is_named(name: str, meant: str) -> None:
 
     assert f"nobody reads {name}" in str(refused.value)
     assert meant in str(refused.value)
+    assert re.search(r"[?.] Correct it, or unset it$", str(refused.value))
     assert "canary" not in str(refused.value)
 
 

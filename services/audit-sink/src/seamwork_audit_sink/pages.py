@@ -121,7 +121,7 @@ class Pages:
             )
         found = self._queries.flow(name, catalog, self._clock.now_ms())
         if found is None:
-            raise _AskedError("404 Not Found", "there is no such flow; see `seamwork documents`")
+            raise _AskedError("404 Not Found", "no flow of this name is published; see `seamwork publish`")
         return found
 
     def _records(self, task: str, query: Mapping[str, str]) -> Any:

@@ -110,14 +110,26 @@ class Audit:
             with urllib.request.urlopen(self._address + path, timeout=_WITHIN_S) as got:  # noqa: S310  # our own http address
                 return json.loads(got.read())
         except urllib.error.HTTPError as error:
-            if error.code == _NOT_FOUND:
+            said = _sentence_of(error)
+            if error.code == _NOT_FOUND and path.startswith("/v1/tasks/"):
                 raise UnprocessableError(
                     f"the audit knows nothing of {path.split('/')[3]}; is the id right?"
                 ) from error
+            if error.code == _NOT_FOUND and said:
+                raise UnprocessableError(said) from error
             raise MisconfiguredError(
-                f"the audit-sink answered {error.code} to {path}; see its log"
+                f"the audit-sink answered {error.code} to {path}: {said or 'see its log'}"
             ) from error
         except (urllib.error.URLError, OSError) as error:
             raise MisconfiguredError(
                 f"the audit-sink does not answer ({error}); see `seamwork status`"
             ) from error
+
+
+def _sentence_of(error: urllib.error.HTTPError) -> str:
+    """Return what the audit sink says of its refusal, or nothing where it says nothing."""
+    try:
+        said = json.loads(error.read())
+    except (OSError, ValueError):
+        return ""
+    return str(said.get("error", "")) if isinstance(said, dict) else ""

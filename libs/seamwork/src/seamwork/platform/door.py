@@ -57,7 +57,7 @@ class Door:
         identity = home.identity()
         state = read_state(home.state_file)
         if state is None or state.kafka is None:
-            raise MisconfiguredError(f"platform {home.name} does not run; start it with `seamwork up`")
+            raise MisconfiguredError(f"platform {home.name} does not run; start it with {home.typed('up')}")
         kafka = state.kafka
         ca_file = Path(kafka.ca_file) if kafka.ca_file else None
         return cls(

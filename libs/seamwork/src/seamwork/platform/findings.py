@@ -42,7 +42,7 @@ def not_running(vitals: Vitals) -> Iterator[Finding]:
     state = vitals.state
     if state is None:
         what = "it does not run" if vitals.home.exists else "it was never started"
-        yield _closes("not-running", what, "start it with `seamwork up`")
+        yield _closes("not-running", what, f"start it with {vitals.home.typed('up')}")
     elif state.state != "ready":
         what = f"it is {state.state}" + (f": {state.error}" if state.error else "")
         yield _closes("not-ready", what, f"wait for it, or read {vitals.home.logs / 'up.log'}")
@@ -53,10 +53,11 @@ def broker_away(vitals: Vitals) -> Iterator[Finding]:
     said = vitals.unknown.get("kafka")
     state = vitals.state
     if said is not None and state is not None and state.kafka is not None:
+        again = f"{vitals.home.typed('down')} and {vitals.home.typed('up')}"
         yield _closes(
             "broker-away",
             f"Kafka ({state.kafka.where}) does not answer as it should: {said}",
-            "read its log; `seamwork down` and `seamwork up` start one of ours again on the same data",
+            f"read its log; {again} start one of ours again on the same data",
         )
 
 

@@ -131,12 +131,20 @@ class PlatformHome:
     @property
     def exists(self) -> bool:
         """Whether the platform was ever made."""
-        return self._identity_file.exists()
+        return self.note_file.exists()
 
     @property
     def layout(self) -> int:
         """The layout of the folder as it is on disk."""
         return self._note()[1]
+
+    def typed(self, command: str) -> str:
+        """Return what is typed to give this platform a command."""
+        return (
+            f"`seamwork {command}`"
+            if self.name == DEFAULT_NAME
+            else f"`seamwork {command} --platform {self.name}`"
+        )
 
     def identity(self) -> Identity:
         """
@@ -151,15 +159,14 @@ class PlatformHome:
             return Identity(**told)
         except TypeError as error:
             raise MisconfiguredError(
-                f"{self._identity_file} is damaged ({error}); restore it from a copy"
+                f"{self.note_file} is damaged ({error}); restore it from a copy"
             ) from error
 
     def _note(self) -> tuple[dict[str, Any], int]:
-        content = read_private(self._identity_file)
+        content = read_private(self.note_file)
         if content is None:
             raise MisconfiguredError(
-                f"there is no platform {self.name!r} in {self.root.parent}; make it with `seamwork up"
-                + ("`" if self.name == DEFAULT_NAME else f" --platform {self.name}`")
+                f"there is no platform {self.name!r} in {self.root.parent}; make it with {self.typed('up')}"
             )
         return read_note(content, self.root)
 
@@ -194,15 +201,15 @@ class PlatformHome:
             )
         note, layout = self._note()
         if layout != LAYOUT:
-            before = self._identity_file.with_suffix(f".layout-{layout}.json")
-            write_private(before, self._identity_file.read_text(encoding="utf-8"))
+            before = self.note_file.with_suffix(f".layout-{layout}.json")
+            write_private(before, self.note_file.read_text(encoding="utf-8"))
         if layout != LAYOUT or note.get("release") != version("seamwork"):
             self._write_note(asdict(identity))
         return identity
 
     def _write_note(self, identity: dict[str, Any]) -> None:
         content = {"layout": LAYOUT, "release": version("seamwork"), **identity}
-        write_private(self._identity_file, json.dumps(content, indent=2) + "\n")
+        write_private(self.note_file, json.dumps(content, indent=2) + "\n")
 
     def key_file(self, kid: str) -> Path:
         """Return where the private key *kid* lies."""
@@ -225,7 +232,8 @@ class PlatformHome:
         return load_key(kid, self.key_file(kid))
 
     @property
-    def _identity_file(self) -> Path:
+    def note_file(self) -> Path:
+        """The note of what the platform is."""
         return self.root / "platform.json"
 
 

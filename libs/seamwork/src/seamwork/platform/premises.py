@@ -2,11 +2,13 @@
 Look at what a platform stands on: Java, jars, disk, ports, the files of its folder. Asks nobody but this machine.
 """
 
+import json
 import os
 import shutil
 import socket
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 from seamwork.broker.folder import Folder
 from seamwork.broker.jars import jar_cache, locked_jars, missing
@@ -14,6 +16,7 @@ from seamwork.broker.java import find_java
 from seamwork.errors import MisconfiguredError
 from seamwork.platform.findings import Finding
 from seamwork.platform.home import PlatformHome
+from seamwork.platform.layouts import LAYOUT
 from seamwork.settings.environment import others_can_read
 
 _MIB = 1024 * 1024
@@ -94,7 +97,19 @@ def not_ours(premises: Premises) -> Iterator[Finding]:
     try:
         premises.home.identity()
     except MisconfiguredError as error:
-        yield _found("foreign-layout", str(error), "use the release that made it, or restore a backup")
+        what, _, mend = str(error).partition("; ")
+        yield _found(_trouble_of(premises.home.note_file), what, mend)
+
+
+def _trouble_of(note: Path) -> str:
+    """Say what keeps a platform's note from being believed: who may read it, what wrote it, or what it says."""
+    if others_can_read(note):
+        return "secret-open"
+    try:
+        layout = json.loads(note.read_text(encoding="utf-8"))["layout"]
+    except (ValueError, LookupError, TypeError):
+        return "note-damaged"
+    return "foreign-layout" if isinstance(layout, int) and layout > LAYOUT else "note-damaged"
 
 
 def secrets_open(premises: Premises) -> Iterator[Finding]:
@@ -113,7 +128,8 @@ def keys_lost(premises: Premises) -> Iterator[Finding]:
     """Without the root's key nobody can ever make another publisher's known."""
     home = premises.home
     if home.exists and home.keys.is_dir() and not any(home.keys.glob("*.key")):
-        yield _found("keys-lost", f"{home.keys} holds no key", "restore a backup: `seamwork restore FILE`")
+        mend = f"move {home.root} away, then restore a backup: {home.typed('restore FILE')}"
+        yield _found("keys-lost", f"{home.keys} holds no key", mend)
 
 
 def unwritable(premises: Premises) -> Iterator[Finding]:

@@ -204,7 +204,7 @@ def service_modules() -> dict[str, str]:
         found[point.name] = _package(point)
     if not found:
         raise MisconfiguredError(
-            "no service is installed beside the SDK; install the six (seamwork-router and the others), or work "
+            "no service is installed beside the SDK; install the seven (seamwork-router and the others), or work "
             "from a checkout after `make setup`"
         )
     return dict(sorted(found.items()))

@@ -31,7 +31,7 @@ def refuse_unknown(environ: Mapping[str, str], *own: str) -> None:
             name.removeprefix(_OURS), [each.removeprefix(_OURS) for each in known], n=1
         )
         meant = (
-            f"did you mean {_OURS}{near[0]}?" if near else "docs/generated/settings.md lists what there is"
+            f"did you mean {_OURS}{near[0]}?" if near else "docs/generated/settings.md lists what there is."
         )
         raise MisconfiguredError(f"nobody reads {name}; {meant} Correct it, or unset it")
 
