@@ -146,7 +146,7 @@ def _problem(model: type[BaseModel], tree: Tree, detail: ErrorDetails) -> Proble
         case "int_type":
             return Problem(tree.place(loc), path, "invalid", "this should be a whole number")
         case "string_type":
-            mend = "put it in quotation marks"
+            mend = "write it as 1.0.0" if loc[-1:] == ("version",) else "put it in quotation marks"
             return Problem(tree.place(loc), path, "invalid", "this should be a text", mend)
         case "string_pattern_mismatch":
             message = f"this does not have the form {context['pattern']}"
