@@ -1,5 +1,6 @@
 """Which agents live, by their own signed word; news only."""
 
+import asyncio
 from typing import Any
 
 import pytest
@@ -7,6 +8,7 @@ import pytest
 from seamwork.bus.port import Partition
 from seamwork.catalog import Catalog
 from seamwork.decider import HealthChanged
+from seamwork.errors import RetryableError
 from seamwork.records.platform import Obstacle
 from seamwork.records.wire import compose
 from seamwork.runtime.agents_health import AgentsHealth
@@ -148,3 +150,54 @@ def test_a_record_that_nobody_keeps_stands_against_new_tasks(bench: Bench) -> No
     close(bench, "two")
 
     assert [] == bench.obstacles
+
+
+class SilentLog(SimLog):
+    """A log whose broker stops answering, as one does for half a minute before anybody calls it away."""
+
+    silent = False
+
+    async def reader(self) -> Any:
+        """Return a cursor that brings nothing meanwhile, and raises nothing."""
+        log, reader = self, await super().reader()
+
+        class Silent:
+            async def fetch(self, positions: Any, **how: Any) -> Any:
+                await asyncio.sleep(0.01)
+                return {} if log.silent else await reader.fetch(positions, **{**how, "max_wait_ms": 0})
+
+            async def stop(self) -> None:
+                await reader.stop()
+
+        return Silent()
+
+    async def end_offsets(self, partitions: Any) -> dict[Partition, int]:
+        """Answer, but for who is silent."""
+        if self.silent:
+            raise RetryableError("Kafka has not answered for 30 s")
+        return await super().end_offsets(partitions)
+
+
+async def test_agents_that_nobody_could_hear_are_not_dead(bench: Bench) -> None:
+    """A broker that is silent for as long as three beats would leave all work without receivers."""
+    log, news = SilentLog(bench.broker), asyncio.Event()
+
+    def changed(health: HealthChanged) -> None:
+        bench.told.append(health)
+        news.set()
+
+    bench.health = AgentsHealth(log, PLATFORM, lambda: CATALOG, bench.clock, changed)
+    bench.beat(instance="a")
+    running = asyncio.create_task(bench.health.run())
+    await asyncio.sleep(0.05)
+    log.silent = True
+    bench.clock.advance(60_000)
+    await asyncio.sleep(0.1)
+    while_silent = bench.alive
+    news.clear()
+    log.silent = False
+    await asyncio.wait_for(news.wait(), 10)
+    running.cancel()
+
+    assert [("extractor", "1.0.0", 1)] == while_silent
+    assert [] == bench.alive

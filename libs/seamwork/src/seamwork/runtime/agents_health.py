@@ -6,6 +6,7 @@ there: a watch that died while the disk filled up must not open the door. Livene
 starts hears of it anew, so nothing of it is kept but what its journal took.
 """
 
+import asyncio
 from collections.abc import Callable, Iterable
 
 import structlog
@@ -14,6 +15,7 @@ from seamwork.bus.port import Log, Partition, Reader
 from seamwork.catalog import Catalog
 from seamwork.clock import Clock
 from seamwork.decider import HealthChanged, InstanceHealth
+from seamwork.errors import RetryableError
 from seamwork.grants.keys import record_verifies
 from seamwork.records.envelope import AnyEnvelope
 from seamwork.records.platform import Heartbeat, Obstacle
@@ -74,10 +76,23 @@ class AgentsHealth:
                 for raw in found.get(at, ()):
                     position = raw.offset + 1
                     self.take(raw)
-                if position >= end:
+                if position >= end and (found.get(at) or await self._is_end(at, position)):
                     self.tell()
         finally:
             await reader.stop()
+
+    async def _is_end(self, at: Partition, position: int) -> bool:
+        """
+        Say whether nothing lies unread at *position*.
+
+        A fetch that brings nothing does not say so: it brings nothing of a broker that is silent either, and what
+        nobody could hear of is not dead.
+        """
+        try:
+            async with asyncio.timeout(_WAIT_MS / 1000):
+                return (await self._log.end_offsets([at]))[at] <= position
+        except (TimeoutError, RetryableError):
+            return False
 
     def take(self, raw: RawRecord) -> None:
         """Take one heartbeat; what is not its sender's own counts for nothing."""
