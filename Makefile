@@ -4,14 +4,11 @@
 # into .venv, both from locks with hashes (requirements/). Caches are the user's own (XDG): uv's wheels, and
 # Kafka's jars (44 MB, once).
 #
-# Budget of `make test` on two cores, in seconds; 900 are the limit, from empty caches. What a part may take, and
-# what it took on an idle machine (571 in all) when this was written:
-#   set-up        60   12, most of it downloads; nothing when nothing has changed
-#   check         90   21; mypy 55 cold
-#   unit tests   150   62 on both cores: cases, laws, wiring on the simulated log
-#   Kafka        240   tests/kafka: jars 10 once, broker 5 once, half a second a platform, then the tests
-#   chaos         40   tests/chaos: a broker and a platform of its own, broken three ways
-#   acceptance   240   tests/acceptance: whole platforms, `make run`, the guide typed from top to bottom
+# Budget of `make test` on two cores, in seconds; 900 are the limit, from empty caches. What a part may take in a slow
+# hour of a shared machine, and what it took in one (878 in all); an idle machine takes two thirds of it:
+#   set-up, check  130   119, downloads and mypy without its cache among them
+#   unit tests     280   273 on both cores: cases, laws, histories, wiring on the simulated log
+#   with a broker  490   486: tests/kafka, tests/chaos, tests/acceptance (whole platforms, `make run`, the guide typed)
 
 .DEFAULT_GOAL := help
 SHELL := /bin/bash
