@@ -1,10 +1,6 @@
 """What each step of a flow refused, or would have, is told from the decisions on record."""
 
-import tracemalloc
-from collections.abc import Iterator, Sequence
 from typing import Any
-
-from msgspec.structs import replace
 
 from seamwork.catalog import Catalog
 from seamwork.records.base import tag_of
@@ -116,22 +112,3 @@ def test_what_no_flow_draws_and_what_a_drill_does_belong_to_no_step() -> None:
 
     assert (0, 0) == (found["1.0.0"].judged, found["2.0.0"].judged)
     assert flow_report("another", reading(), CATALOG, NOW, whole=True) is None
-
-
-def test_records_that_were_measured_are_let_go() -> None:
-    """A hundred thousand of them, all held at once, would fill the memory that the sink may have."""
-    first = received("handoff", at="0/0")
-
-    def many(types: Sequence[str]) -> Iterator[Received[AnyEnvelope]]:
-        for number in range(2_000 if "handoff" in types else 0):
-            raw = replace(first.raw, offset=number, value=bytes(10_000))
-            yield replace(first, raw=raw, envelope=bytes(10_000))
-
-    tracemalloc.start()
-    try:
-        flow_report("line", many, CATALOG, NOW, whole=True)
-        _, peak = tracemalloc.get_traced_memory()
-    finally:
-        tracemalloc.stop()
-
-    assert peak < 2_000 * 10_000 / 4
