@@ -30,10 +30,10 @@ from benchmarks.scale import BASE_BYTES, LARGE_BYTES, Scale
 from benchmarks.stages import Spent, between, path_of, ports_of, spent, together
 
 from seamwork.platform.door import REGISTRAR
-from seamwork.platform.up import Layout
+from seamwork.platform.up import DEFAULT_PARTITIONS, Layout
 from seamwork.testing.stage import staged
 
-PARTITIONS = 4
+PARTITIONS = DEFAULT_PARTITIONS
 SIZES = (BASE_BYTES, LARGE_BYTES)
 PLAIN: dict[str, type[RawRoad | LibrdkafkaRoad | PortRoad]] = {
     "raw": RawRoad,

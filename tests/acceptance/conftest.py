@@ -9,7 +9,7 @@ import pytest_asyncio
 from seamwork.testing.collector import TestCollector
 from seamwork.testing.documents import document
 from seamwork.testing.quick import quick_commands
-from seamwork.testing.stage import Stage, staged
+from seamwork.testing.stage import SEVERAL, Stage, staged
 
 HERE = Path(__file__).parent
 
@@ -49,7 +49,8 @@ async def stage(
     """Start the platform once; a test plays on it with agents and contracts of its own names."""
     told = pytest.MonkeyPatch()
     told.setenv("SEAMWORK_AUDIT_SINK_OTLP_ENDPOINT", collector.endpoint)
-    async with staged(tmp_path_factory.mktemp("acceptance") / "stage", names=names) as made:
+    folder = tmp_path_factory.mktemp("acceptance") / "stage"
+    async with staged(folder, partitions=SEVERAL, names=names) as made:
         told.undo()
         # Nothing is admitted where no policy is in force: the gate fails closed.
         await made.publish(document("Policy", "permissive"))

@@ -68,7 +68,7 @@ async def test_platforms_do_not_meet_and_a_copy_goes_on_elsewhere(stage: Stage, 
 
     What was under way when it stopped is finished by the copy, at another place, from a folder of an older layout.
     """
-    async with staged(tmp_path / "one" / "default", services=NEEDED) as other:
+    async with staged(tmp_path / "one" / "default", services=NEEDED, partitions=2) as other:
         await other.publish(document("Policy", "permissive"))
         here, there = await settle_in(stage), await settle_in(other)
         async with answering(stage, here, "here"), answering(other, there, "there"):
@@ -93,7 +93,7 @@ async def test_platforms_do_not_meet_and_a_copy_goes_on_elsewhere(stage: Stage, 
     assert "wrong-signature" == refused.rule
 
     copy = moved(home, tmp_path)
-    async with staged(copy.root, services=NEEDED) as again:
+    async with staged(copy.root, services=NEEDED, partitions=2) as again:
         settings = AgentSettings.from_file(copy.agents / f"{TWIN}.toml")
         async with answering(again, settings, "again"):
             answer = await again.wait(waiting)

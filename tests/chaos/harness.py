@@ -22,7 +22,7 @@ from seamwork.bus.kafka import KafkaLog
 from seamwork.bus.port import Partition
 from seamwork.platform.home import PlatformHome
 from seamwork.platform.up import bring_up
-from seamwork.testing.stage import Stage
+from seamwork.testing.stage import SEVERAL, Stage
 
 _RECOVERY_S = 180.0
 _KEPT_S = 900.0
@@ -102,7 +102,8 @@ async def run(  # what whoever starts it may choose
         await cluster.start()
         with given(cluster):
             say("starting the platform")
-            stage = Stage(await bring_up(PlatformHome(folder / "platform"), layout="apart"))
+            home = PlatformHome(folder / "platform")
+            stage = Stage(await bring_up(home, layout="apart", partitions=SEVERAL))
             whole = Whole()
             try:
                 async with loaded(stage, cluster.inner, 1800.0) as load:

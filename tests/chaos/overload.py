@@ -34,7 +34,7 @@ from seamwork.clock import SystemClock
 from seamwork.platform.home import PlatformHome
 from seamwork.platform.up import bring_up
 from seamwork.records.wire import rfc3339
-from seamwork.testing.stage import Stage
+from seamwork.testing.stage import SEVERAL, Stage
 
 HERE = Path(__file__).parent
 KEPT = HERE / "overload.json"
@@ -86,7 +86,8 @@ async def run(folder: Path, minutes: float, most_tasks: int, steady_s: float, sa
     try:
         await cluster.start()
         with given(cluster):
-            stage = Stage(await bring_up(PlatformHome(folder / "platform"), layout="apart"))
+            home = PlatformHome(folder / "platform")
+            stage = Stage(await bring_up(home, layout="apart", partitions=SEVERAL))
             whole = Whole()
             try:
                 async with loaded(

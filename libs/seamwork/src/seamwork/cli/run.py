@@ -41,7 +41,11 @@ TIDY_EVERY_S = 600.0
 @click.option(
     "--prefix", callback=prefix_of, help="Begins topics, groups and principals; never changes later."
 )
-@click.option("--partitions", type=click.IntRange(1, 256), help="Of the path of work; never changes later.")
+@click.option(
+    "--partitions",
+    type=click.IntRange(1, 256),
+    help=f"Of the path of work, {DEFAULT_PARTITIONS} unless given; never changes later.",
+)
 @click.option(
     "--layout", type=click.Choice(get_args(Layout)), help="A process for each service, two, or one for all."
 )

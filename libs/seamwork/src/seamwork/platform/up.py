@@ -28,7 +28,8 @@ from seamwork.platform.trust import FIRST_AGENTS, ensure_trust
 
 READY_WITHIN_S = 60.0
 DEFAULT_PREFIX = "seamwork"
-DEFAULT_PARTITIONS = 4
+DEFAULT_PARTITIONS = 1
+"""Of a laptop's path of work: one process owns them all, and work in one comes in larger batches (decision 46)."""
 
 TOGETHER = "together"
 """The process that holds all services, and its log."""

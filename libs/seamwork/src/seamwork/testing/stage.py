@@ -34,7 +34,7 @@ from seamwork.platform.known import lagging
 from seamwork.platform.members import add_agents, add_person, with_own_key
 from seamwork.platform.people import ask
 from seamwork.platform.trust import OPERATOR, agent_kid
-from seamwork.platform.up import Layout, Running, bring_up
+from seamwork.platform.up import DEFAULT_PARTITIONS, Layout, Running, bring_up
 from seamwork.records.base import Envelope
 from seamwork.records.decision import Refused, TaskEnded
 from seamwork.records.envelope import AnyEnvelope
@@ -48,6 +48,9 @@ E = TypeVar("E", bound=Envelope)
 WITHIN_S = 30.0
 _POLL_S = 0.03
 
+
+SEVERAL = 4
+"""Partitions of a platform on which it has to show what is owned, ordered and counted in each by itself."""
 
 GATES = ("contract-validator", "policy-engine", "cost-cap", "approval-workflow")
 
@@ -396,6 +399,7 @@ async def staged(
     services: Sequence[str] | None = None,
     *,
     layout: Layout = "apart",
+    partitions: int = DEFAULT_PARTITIONS,
     names: Path | None = None,
 ) -> AsyncIterator[Stage]:
     """
@@ -405,9 +409,11 @@ async def staged(
         folder: The platform's home.
         services: Those to run; null is all.
         layout: How they share processes.
+        partitions: Of the path of work.
         names: A folder that the stages of one run share: no name may mean two things on them.
     """
-    stage = Stage(await bring_up(PlatformHome(folder), services=services, layout=layout), names)
+    running = await bring_up(PlatformHome(folder), services=services, layout=layout, partitions=partitions)
+    stage = Stage(running, names)
     try:
         yield stage
     finally:
