@@ -124,6 +124,20 @@ def test_data_and_port_survive_a_restart(home: Path) -> None:
         assert b"kept" == first_record(broker)
 
 
+def test_data_lie_where_they_should_in_a_folder_of_any_script(
+    prepared: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Java reads its set-up as Latin-1 and names files in the locale's characters; neither leads elsewhere."""
+    home = tmp_path / "josé" / "默认 1"
+    shutil.copytree(prepared, home)
+    monkeypatch.setenv("LC_ALL", "C")
+
+    with ensure_broker(home) as broker:
+        assert b"kept" == first_record(broker)
+        assert broker.log_file.exists()
+    assert ["josé"] == [path.name for path in tmp_path.iterdir()]
+
+
 def test_a_broker_that_runs_is_found_and_not_started_twice(home: Path) -> None:
     """The second caller gets the first one's broker, unless it wants another port."""
     with ensure_broker(home) as broker:

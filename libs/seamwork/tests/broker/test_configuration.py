@@ -69,6 +69,15 @@ def test_a_path_with_a_backslash_survives_java() -> None:
     assert "log.dirs=C:\\\\data\n" == as_properties({"log.dirs": "C:\\data"})
 
 
+@pytest.mark.parametrize(
+    ("path", "written"),
+    [("/josé", "/jos\\u00e9"), ("/默认", "/\\u9ed8\\u8ba4"), ("/😀", "/\\ud83d\\ude00"), ("/a b", "/a b")],
+)
+def test_a_path_of_any_script_survives_java(path: str, written: str) -> None:
+    """It reads these files as Latin-1: what is beyond ASCII would name another folder, and data go there."""
+    assert f"log.dirs={written}\n" == as_properties({"log.dirs": path})
+
+
 def test_arguments_with_spaces_and_quotes_survive_the_launcher() -> None:
     """One quoted argument a line, in their order."""
     assert '"-cp"\n"/a b/\\"c\\".jar"\n' == argument_file(("-cp", '/a b/"c".jar'))

@@ -101,8 +101,13 @@ def server_properties(node: Node) -> dict[str, str]:
 
 
 def as_properties(properties: Mapping[str, str]) -> str:
-    """Write properties as Java reads them; a backslash would start an escape, so it is doubled."""
-    return "".join(f"{name}={value}\n".replace("\\", "\\\\") for name, value in properties.items())
+    """
+    Write properties as Java reads them.
+
+    A backslash would start an escape, so it is doubled. The file is read as Latin-1, whatever the machine speaks,
+    so every other character is escaped (``java.util.Properties.load``).
+    """
+    return "".join(f"{name}={_escaped(value)}\n" for name, value in properties.items())
 
 
 def log4j_properties(log_file: Path) -> str:
@@ -148,6 +153,17 @@ def argument_file(arguments: tuple[str, ...]) -> str:
     """
     quoted = (argument.replace("\\", "\\\\").replace('"', '\\"') for argument in arguments)
     return "".join(f'"{argument}"\n' for argument in quoted)
+
+
+def _escaped(value: str) -> str:
+    """Escape a value; beyond the first 65,536 characters an escape names half of one, as UTF-16 does."""
+    doubled = value.replace("\\", "\\\\")
+    return "".join(one if one.isascii() else _units(one) for one in doubled)
+
+
+def _units(character: str) -> str:
+    units = character.encode("utf-16-be", "surrogatepass")
+    return "".join(f"\\u{int.from_bytes(units[at : at + 2]):04x}" for at in range(0, len(units), 2))
 
 
 def _login(module: str, credential: Credential, *, accepts: tuple[Credential, ...] = ()) -> str:

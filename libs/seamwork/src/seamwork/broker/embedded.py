@@ -184,7 +184,12 @@ def _start(folder: Folder, node: Node, java: Path, *, detach: bool) -> BrokerHan
     with folder.console.open("wb") as console:
         if detach:
             process = subprocess.Popen(
-                command, stdin=subprocess.DEVNULL, stdout=console, stderr=console, start_new_session=True
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=console,
+                stderr=console,
+                env=_for_java(os.environ),
+                start_new_session=True,
             )
             folder.pid.write_text(f"{process.pid}\n", encoding="ascii")
             lifeline = None
@@ -197,6 +202,7 @@ def _start(folder: Folder, node: Node, java: Path, *, detach: bool) -> BrokerHan
                     stdin=subprocess.DEVNULL,
                     stdout=console,
                     stderr=console,
+                    env=_for_java(os.environ),
                     pass_fds=(reading,),
                     start_new_session=True,
                 )
@@ -290,11 +296,20 @@ def _format(folder: Folder, node: Node, java: Path, classpath: str, classes: Cla
     script = folder.write_format(node, classpath, options=classes.for_tool())
     try:
         with folder.console.open("wb") as console:
-            code = subprocess.call([str(java), f"@{script}"], stdout=console, stderr=console)
+            code = subprocess.call(
+                [str(java), f"@{script}"], stdout=console, stderr=console, env=_for_java(os.environ)
+            )
     finally:
         script.unlink()
     if code != 0:
         raise _failed(folder, "could not prepare its data folder")
+
+
+def _for_java(environ: Mapping[str, str]) -> dict[str, str]:
+    """Return the environment of a JVM that can name every file: it does so in the locale's characters alone."""
+    locale = environ.get("LC_ALL") or environ.get("LC_CTYPE") or environ.get("LANG") or ""
+    knows_all = sys.platform != "linux" or "utf8" in locale.lower().replace("-", "")
+    return dict(environ) if knows_all else {**environ, "LC_ALL": "C.UTF-8"}
 
 
 def _is_ours(pid: int, folder: Folder) -> bool:
