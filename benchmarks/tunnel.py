@@ -178,7 +178,7 @@ async def tunnel(weight: Weight = Weight(), broker: SimBroker | None = None) -> 
     await _publish(broker, weight)
     async with AsyncExitStack() as stack:
         # One for all of them: what is read once for each process has no part in what a crossing costs.
-        follower = CatalogFollower(SimLog(broker), PLATFORM, scenery.trust().root.public)
+        follower = CatalogFollower(SimLog(broker), PLATFORM, scenery.ROOT.public)
         await follower.start()
         stack.push_async_callback(follower.stop)
         folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="seamwork-tunnel-"))
@@ -206,7 +206,7 @@ async def tunnel(weight: Weight = Weight(), broker: SimBroker | None = None) -> 
 async def _publish(broker: SimBroker, weight: Weight) -> None:
     trust = scenery.trust()
     publisher = Publisher(
-        SimLog(broker), PLATFORM, trust.root.public, trust.publisher, SystemClock(), trust.root
+        SimLog(broker), PLATFORM, scenery.ROOT.public, trust.publisher, SystemClock(), scenery.ROOT
     )
     outputs = {outcome: {"schema": _OBJECT} for outcome in ("success", "partial", "error")}
     await publisher.publish(scenery.keys())

@@ -73,6 +73,62 @@ def test_a_prefix_that_is_none_makes_no_platform(home: PlatformHome, prefix: str
     assert not home.root.exists()
 
 
+def test_a_note_that_was_lost_makes_no_other_platform_of_the_same_data(home: PlatformHome) -> None:
+    """Under another id every record that lies there is a stranger's."""
+    home.ensure(SettableClock(), prefix="seamwork", partitions=4)
+    write_private(home.broker_data / "meta.properties", "version=1")
+    home.note_file.unlink()
+
+    for asked in (home.identity, lambda: home.ensure(SettableClock(), prefix="seamwork", partitions=4)):
+        with pytest.raises(MisconfiguredError, match=r"platform\.json, .* is gone; restore it from a backup"):
+            asked()
+    assert not home.exists
+
+
+def test_a_start_that_was_cut_short_is_begun_again(home: PlatformHome) -> None:
+    """A root key without a note is what a crash between the two leaves; the platform gets that key."""
+    root = home.ensure_key("root")
+
+    assert root.public == home.ensure(SettableClock(), prefix="seamwork", partitions=4).root_public
+
+
+def test_no_other_root_takes_the_place_of_one_that_was_lost(home: PlatformHome) -> None:
+    """Every service pins the first; and work goes on without it, for only new keys need it."""
+    made = home.ensure(SettableClock(), prefix="seamwork", partitions=4)
+    ensure_trust(home)
+    kept = home.key_file("root").read_text()
+    home.key_file("root").unlink()
+
+    assert None is ensure_trust(home).root
+    assert not home.key_file("root").exists()
+    home.ensure_key("root")
+    with pytest.raises(MisconfiguredError, match="is not the root's key of platform lab"):
+        ensure_trust(home)
+    write_private(home.key_file("root"), kept)
+    root = ensure_trust(home).root
+    assert root is not None
+    assert made.root_public == root.public
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [b"\xff\xfe", b"[" * 100_000, b'{"layout": 2, "partitions": "4"}', b"null"],
+    ids=["not-text", "deep", "types", "null"],
+)
+def test_a_damaged_note_is_named(home: PlatformHome, damage: bytes) -> None:
+    """And never taken away on our advice: it is what makes the platform itself."""
+    made = home.ensure(SettableClock(), prefix="seamwork", partitions=4)
+    whole = json.loads(home.note_file.read_text())
+    if damage.startswith(b"{"):
+        damage = json.dumps({**whole, **json.loads(damage)}).encode()
+    home.note_file.write_bytes(damage)
+
+    with pytest.raises(MisconfiguredError, match=r"platform\.json .*; restore it from a") as refused:
+        home.identity()
+    assert "remove" not in str(refused.value)
+    assert made.id not in str(refused.value)
+
+
 def test_secrets_are_their_owners_alone(home: PlatformHome) -> None:
     """Keys, and the folder's own note, are 0600; one that others can read is not used."""
     home.ensure(SettableClock(), prefix="seamwork", partitions=4)

@@ -14,6 +14,7 @@ from seamwork.platform import premises as looked_at
 from seamwork.platform.home import PlatformHome
 from seamwork.platform.premises import Premises, inspect
 from seamwork.platform.report import secrets_of, write_report
+from seamwork.platform.trust import ensure_trust
 from seamwork.testing.clock import SettableClock
 
 
@@ -95,11 +96,12 @@ def test_the_folder_of_another_release_is_found(tmp_path: Path) -> None:
     ("harm", "name", "mend"),
     [
         (lambda note: note.chmod(0o644), "secret-open", "chmod 600"),
-        (lambda note: note.write_text("{"), "note-damaged", "restore or remove it"),
+        (lambda note: note.write_text("{"), "note-damaged", "restore it from a backup"),
+        (lambda note: note.write_bytes(b"\xff\xfe"), "note-damaged", "restore it from a backup"),
         (lambda note: note.write_text('{"layout": 2}'), "note-damaged", "restore it from a copy"),
         (lambda note: note.write_text('{"layout": "2"}'), "note-damaged", "restore it from a copy"),
     ],
-    ids=["open", "half", "without-fields", "no-layout"],
+    ids=["open", "half", "not-text", "without-fields", "no-layout"],
 )
 def test_a_note_that_cannot_be_believed_has_one_mend(
     harm: Callable[[Path], object], name: str, mend: str, tmp_path: Path
@@ -124,6 +126,40 @@ def test_secrets_that_others_can_read_and_keys_that_are_gone_are_found(tmp_path:
     assert ["keys-lost"] == names(found)
     (one,) = inspect(found)
     assert f"move {found.home.root} away, then" in one.mend
+
+
+def test_a_note_that_is_gone_is_found_where_a_platform_has_run(tmp_path: Path) -> None:
+    """A start would be refused; nothing is said where nothing ever ran."""
+    found = premises(tmp_path)
+    found.home.broker_data.mkdir(parents=True)
+    found.home.note_file.unlink()
+
+    assert ["note-damaged"] == names(found)
+
+
+@pytest.mark.parametrize(
+    ("kid", "harm", "what"),
+    [
+        ("root", lambda path: path.unlink(), "the root's private key is not in"),
+        ("root", lambda path: path.write_text("A" * 43 + "=\n"), "is not the root's key"),
+        ("router-1", lambda path: path.write_text(""), "router-1 has 0 bytes"),
+        ("router-1", lambda path: path.write_text("AAAA\n"), "router-1 has 3 bytes"),
+        ("router-1", lambda path: path.write_bytes(b"\xff"), "is not a private key"),
+    ],
+    ids=["no-root", "another-root", "empty", "cut-off", "not-text"],
+)
+def test_a_key_that_is_none_is_found(
+    kid: str, harm: Callable[[Path], object], what: str, tmp_path: Path
+) -> None:
+    """Each file of them, not only that there is one."""
+    found = premises(tmp_path)
+    ensure_trust(found.home)
+    harm(found.home.key_file(kid))
+    (one,) = inspect(found)
+
+    assert "keys-lost" == one.name
+    assert what in one.what
+    assert f"{kid}.key from a backup" in one.mend
 
 
 def test_a_report_holds_no_secret(tmp_path: Path) -> None:

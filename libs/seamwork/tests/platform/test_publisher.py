@@ -1,5 +1,8 @@
 """Publishing is idempotent, refuses what conflicts before anything is written, and reaches whoever follows."""
 
+from dataclasses import replace
+from typing import Any
+
 import pytest
 
 from seamwork.bus.port import Partition
@@ -7,6 +10,7 @@ from seamwork.catalog.follower import CatalogFollower
 from seamwork.documents import AnyDocument
 from seamwork.errors import MisconfiguredError, UnprocessableError
 from seamwork.grants.keys import SigningKey
+from seamwork.platform.first import publish_first
 from seamwork.platform.publisher import Publisher, VersionConflictError
 from seamwork.platform.trust import Trust, first_documents, key_documents
 from seamwork.records.parties import AgentRef
@@ -167,4 +171,26 @@ async def test_the_former_version_published_again_is_in_force_again(world: World
     assert (False, True) == (back.written, back.activated)
     assert (False, False) == (again.written, again.activated)
     assert small == (await world.publisher.catalog()).budget("b", world.clock.now_ms())
+    assert before == world.ends()
+
+
+@pytest.mark.parametrize(
+    ("lost", "kid"),
+    [
+        ({"publisher": SigningKey("publisher-1", b"x" * 32)}, "publisher-1"),
+        ({"services": {**TRUST.services, "router": SigningKey("router-1", b"x" * 32)}}, "router-1"),
+        ({"operator": SigningKey("agent-operator-1", b"x" * 32)}, "agent-operator-1"),
+    ],
+    ids=["publisher", "service", "operator"],
+)
+async def test_a_key_that_was_made_in_anothers_place_is_named(
+    world: World, lost: dict[str, Any], kid: str
+) -> None:
+    """What it signs would count for nothing, and only a backup has the other; nothing is written."""
+    before = world.ends()
+
+    with pytest.raises(MisconfiguredError, match=f"restore keys/{kid}.key from a backup"):
+        await publish_first(world.publisher, replace(TRUST, **lost))
+    assert before == world.ends()
+    await publish_first(world.publisher, TRUST)
     assert before == world.ends()

@@ -50,18 +50,18 @@ def read_private(path: Path) -> dict[str, Any] | None:
     """
     try:
         mode = path.stat().st_mode
-        text = path.read_text(encoding="utf-8")
+        text = path.read_bytes()
     except FileNotFoundError:
         return None
     if os.name == "posix" and mode & 0o077:
         raise MisconfiguredError(f"{path} holds a secret and others can read it; run `chmod 600 {path}`")
     try:
         content = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         content = None
     if not isinstance(content, dict):
         raise MisconfiguredError(
-            f"{path} is not the JSON object that was written there; restore or remove it"
+            f"{path} is not the JSON object that was written there; restore it from a backup"
         )
     return content
 

@@ -16,7 +16,7 @@ from seamwork.errors import MisconfiguredError
 from seamwork.platform.home import Identity, PlatformHome
 from seamwork.platform.publisher import Publisher
 from seamwork.platform.state import read_state
-from seamwork.platform.trust import PUBLISHER, ROOT
+from seamwork.platform.trust import PUBLISHER
 from seamwork.settings.kafka import KafkaAccess
 
 REGISTRAR = "registrar"
@@ -97,8 +97,8 @@ class Door:
     async def publisher(self) -> AsyncIterator[Publisher]:
         """Open a publisher with the keys that this machine keeps."""
         async with self.log("publisher") as log:
-            root = self.home.key(ROOT) if self.home.key_file(ROOT).exists() else None
             key = self.home.key(PUBLISHER)
+            root = self.home.root_key()
             yield Publisher(log, self.identity.id, self.identity.root_public, key, SystemClock(), root)
 
     def registrar(self) -> Registrar:

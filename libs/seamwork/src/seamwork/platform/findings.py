@@ -41,7 +41,7 @@ def not_running(vitals: Vitals) -> Iterator[Finding]:
     """Nothing runs of it, or not all of it yet."""
     state = vitals.state
     if state is None:
-        what = "it does not run" if vitals.home.exists else "it was never started"
+        what = "it does not run" if vitals.home.exists or vitals.home.has_data else "it was never started"
         yield _closes("not-running", what, f"start it with {vitals.home.typed('up')}")
     elif state.state != "ready":
         what = f"it is {state.state}" + (f": {state.error}" if state.error else "")

@@ -16,6 +16,8 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from seamwork.broker.principal import checked_prefix
 from seamwork.broker.secret import CredentialStore, read_private, write_private
 from seamwork.clock import Clock
@@ -26,6 +28,8 @@ from seamwork.platform.layouts import LAYOUT, read_note
 from seamwork.settings.environment import others_can_read
 
 DEFAULT_NAME = "default"
+ROOT = "root"
+"""The id of the key that vouches for all others."""
 _NAME = re.compile(r"[a-z][a-z0-9-]{0,40}")
 
 
@@ -134,6 +138,11 @@ class PlatformHome:
         return self.note_file.exists()
 
     @property
+    def has_data(self) -> bool:
+        """Whether a platform has run here: what it did is kept, whatever became of its note."""
+        return self.broker_data.exists() or self.audit.exists()
+
+    @property
     def layout(self) -> int:
         """The layout of the folder as it is on disk."""
         return self._note()[1]
@@ -156,8 +165,11 @@ class PlatformHome:
         content, _ = self._note()
         told = {name: value for name, value in content.items() if name not in {"layout", "release"}}
         try:
+            msgspec.convert(
+                told, Identity
+            )  # that each is what it should be; `Identity` sees that all are there
             return Identity(**told)
-        except TypeError as error:
+        except (TypeError, msgspec.ValidationError) as error:
             raise MisconfiguredError(
                 f"{self.note_file} is damaged ({error}); restore it from a copy"
             ) from error
@@ -165,10 +177,18 @@ class PlatformHome:
     def _note(self) -> tuple[dict[str, Any], int]:
         content = read_private(self.note_file)
         if content is None:
+            if self.has_data:
+                raise MisconfiguredError(self._lost_note())
             raise MisconfiguredError(
                 f"there is no platform {self.name!r} in {self.root.parent}; make it with {self.typed('up')}"
             )
         return read_note(content, self.root)
+
+    def _lost_note(self) -> str:
+        return (
+            f"{self.root} holds what a platform did, and {self.note_file.name}, which says what it is, is gone; "
+            "restore it from a backup, or move the folder away to begin anew"
+        )
 
     def ensure(self, clock: Clock, *, prefix: str, partitions: int) -> Identity:
         """
@@ -177,14 +197,17 @@ class PlatformHome:
         A folder of an older release is brought up to date; its note as it was stays beside the new one.
 
         Raises:
-            MisconfiguredError: It exists with another prefix or partition count, or the prefix is none.
+            MisconfiguredError: It exists with another prefix or partition count, or the prefix is none; or its note
+                was lost, and another id would make strangers of all its records.
         """
         if not self.exists:
+            if self.has_data:
+                raise MisconfiguredError(self._lost_note())
             try:
                 checked_prefix(prefix)  # before anything is written: it never changes later
             except UnprocessableError as error:
                 raise MisconfiguredError(f"{error}; nothing was made") from error
-            root = self.ensure_key("root")
+            root = self.ensure_key(ROOT)
             identity = Identity(
                 name=self.name,
                 id=uuid7(clock.now_ms(), secrets.token_bytes(10)),
@@ -230,6 +253,24 @@ class PlatformHome:
             MisconfiguredError: It is not there, others can read it, or it is no key.
         """
         return load_key(kid, self.key_file(kid))
+
+    def root_key(self) -> SigningKey | None:
+        """
+        Return the private key of the root, or None where it is kept elsewhere: nothing needs it but new keys.
+
+        Raises:
+            MisconfiguredError: It cannot be read, or is not the key that every service's settings pin.
+        """
+        path = self.key_file(ROOT)
+        if not path.exists():
+            return None
+        key = self.key(ROOT)
+        if key.public != self.identity().root_public:
+            raise MisconfiguredError(
+                f"{path} is not the root's key of platform {self.name}, so nobody would believe what it signs; "
+                "restore it from a backup, or move it away"
+            )
+        return key
 
     @property
     def note_file(self) -> Path:

@@ -15,7 +15,7 @@ from seamwork.broker.jars import jar_cache, locked_jars, missing
 from seamwork.broker.java import find_java
 from seamwork.errors import MisconfiguredError
 from seamwork.platform.findings import Finding
-from seamwork.platform.home import PlatformHome
+from seamwork.platform.home import ROOT, PlatformHome
 from seamwork.platform.layouts import LAYOUT
 from seamwork.settings.environment import others_can_read
 
@@ -92,7 +92,7 @@ def port_taken(premises: Premises) -> Iterator[Finding]:
 
 def not_ours(premises: Premises) -> Iterator[Finding]:
     """The folder is of a release that this one knows, and whole."""
-    if not premises.home.exists:
+    if not (premises.home.exists or premises.home.has_data):
         return
     try:
         premises.home.identity()
@@ -107,7 +107,7 @@ def _trouble_of(note: Path) -> str:
         return "secret-open"
     try:
         layout = json.loads(note.read_text(encoding="utf-8"))["layout"]
-    except (ValueError, LookupError, TypeError):
+    except (OSError, ValueError, LookupError, TypeError, RecursionError):
         return "note-damaged"
     return "foreign-layout" if isinstance(layout, int) and layout > LAYOUT else "note-damaged"
 
@@ -125,11 +125,28 @@ def secrets_open(premises: Premises) -> Iterator[Finding]:
 
 
 def keys_lost(premises: Premises) -> Iterator[Finding]:
-    """Without the root's key nobody can ever make another publisher's known."""
+    """Without the root's key nobody can ever make another publisher's known; without its own a service is dumb."""
     home = premises.home
-    if home.exists and home.keys.is_dir() and not any(home.keys.glob("*.key")):
+    if not (home.exists and home.keys.is_dir()):
+        return
+    found = sorted(home.keys.glob("*.key"))
+    if not found:
         mend = f"move {home.root} away, then restore a backup: {home.typed('restore FILE')}"
         yield _found("keys-lost", f"{home.keys} holds no key", mend)
+        return
+    if home.key_file(ROOT) not in found:
+        mend = f"restore {home.key_file(ROOT)} from a backup; what runs needs it only to make a key known"
+        yield _found("keys-lost", f"the root's private key is not in {home.keys}", mend)
+    for path in found:
+        if others_can_read(path):
+            continue  # said by `secrets_open`
+        try:
+            home.key(path.stem)
+            if path.stem == ROOT and not any(not_ours(premises)):  # without a note nothing says which it is
+                home.root_key()
+        except MisconfiguredError as error:
+            what, _, _ = str(error).partition("; ")
+            yield _found("keys-lost", what, f"restore {path} from a backup")
 
 
 def unwritable(premises: Premises) -> Iterator[Finding]:

@@ -16,9 +16,8 @@ from seamwork.documents.gate import GateSpec
 from seamwork.documents.key import KeySpec
 from seamwork.documents.shape import DAY_SECONDS, AuthoritySpec, Metadata, VerifyingKey
 from seamwork.grants.keys import SigningKey
-from seamwork.platform.home import PlatformHome
+from seamwork.platform.home import ROOT, PlatformHome
 
-ROOT = "root"
 PUBLISHER = "publisher-1"
 OPERATOR = "operator"
 DESK = "desk"
@@ -32,9 +31,13 @@ _FIRST = "1.0.0"
 
 @dataclass(frozen=True)
 class Trust:
-    """The private halves that a laptop's platform keeps; on a cluster they are secrets."""
+    """
+    The private halves that a laptop's platform keeps; on a cluster they are secrets.
 
-    root: SigningKey
+    *root* is null where it is kept elsewhere: only what makes a key known needs it.
+    """
+
+    root: SigningKey | None
     publisher: SigningKey
     services: dict[str, SigningKey]
     operator: SigningKey
@@ -52,9 +55,14 @@ def agent_kid(agent: str) -> str:
 
 
 def ensure_trust(home: PlatformHome) -> Trust:
-    """Return the platform's keys, making those that are missing."""
+    """
+    Return the platform's keys, making those that are missing; but never another root, which nobody would believe.
+
+    Raises:
+        MisconfiguredError: A key cannot be read, or the root's is another's.
+    """
     return Trust(
-        root=home.ensure_key(ROOT),
+        root=home.root_key() if home.exists else home.ensure_key(ROOT),
         publisher=home.ensure_key(PUBLISHER),
         services={name: home.ensure_key(service_kid(name)) for name in SERVICES},
         operator=home.ensure_key(agent_kid(OPERATOR)),

@@ -54,10 +54,13 @@ class Change:
     mode: Literal["enforce", "shadow", "breaker-open", "breaker-closed", "paused"] | None = None
 
 
+ROOT = key_of("root")
+
+
 def trust() -> Trust:
     """Return the keys of the simulated platform, the same on every run."""
     return Trust(
-        root=key_of("root"),
+        root=ROOT,
         publisher=key_of("publisher"),
         services={name: key_of(f"service:{name}") for name in SERVICES},
         operator=key_of(f"agent:{OPERATOR}"),

@@ -128,10 +128,10 @@ class Town:
         self.publisher = Publisher(
             Wire(self.cluster, outside),
             PLATFORM,
-            trust.root.public,
+            scenery.ROOT.public,
             trust.publisher,
             outside.clock,
-            trust.root,
+            scenery.ROOT,
         )
         await self.publisher.publish(scenery.keys())
         await self.publisher.publish(scenery.first(paying=self.plan.paying))
@@ -209,7 +209,7 @@ class Town:
 
         async def body(process: Process) -> None:
             log = self._log(process)
-            follower = CatalogFollower(log, PLATFORM, scenery.trust().root.public)
+            follower = CatalogFollower(log, PLATFORM, scenery.ROOT.public)
             await follower.start()
             part = self._part(service)
             if isinstance(part, LoopSpec):
