@@ -19,6 +19,7 @@ from seamwork.testing.documents import document
 VALIDATOR = document("Gate", "contract-validator", role="validator", requiredFor=["handoff", "result"])
 ENGINE = document("Gate", "policy-engine", role="policy", requiredFor=["handoff"])
 POLICY = document("Policy", "permissive")
+HOUSE = document("Gate", "house-gate", role="house", requiredFor=["handoff"])
 SOUND = (VALIDATOR, ENGINE, POLICY)
 
 
@@ -55,11 +56,14 @@ def vitals(tmp_path: Path, **fields: Any) -> Vitals:
         "home": PlatformHome(tmp_path / "default"),
         "now": NOW,
         "state": RunState(supervisor=1, state="ready", kafka=kafka),
-        "services": (service(),),
+        "services": (*JUDGES, service()),
         "catalog": Catalog.of(SOUND),
         "beats": (beat(),),
     }
     return Vitals(**(given | fields))
+
+
+JUDGES = (service("contract-validator"), service("policy-engine"))
 
 
 def key(not_after: str) -> Catalog:
@@ -69,7 +73,7 @@ def key(not_after: str) -> Catalog:
 
 def down(**fields: Any) -> dict[str, Any]:
     """Say that a service is not ready."""
-    return {"services": (service(ready=False, **fields),)}
+    return {"services": (*JUDGES, service(ready=False, **fields))}
 
 
 EDGE = {"from": "planner", "to": "extractor"}
@@ -84,6 +88,8 @@ CLOSING: dict[str, dict[str, Any]] = {
     "log-gap": down(restarts=1, exit_code=74),
     "poisoned": down(restarts=3, exit_code=1),
     "restart-loop": down(restarts=3, exit_code=69),
+    "gate-away": {"catalog": Catalog.of([*SOUND, HOUSE])},
+    "router-away": {"services": JUDGES},
     "no-validator": {"catalog": Catalog.of([ENGINE, POLICY])},
     "no-policy": {"catalog": Catalog.of([VALIDATOR, ENGINE])},
     "catalog-behind": {"behind": ("router",)},
@@ -91,7 +97,7 @@ CLOSING: dict[str, dict[str, Any]] = {
     "key-expired": {"catalog": key("1970-01-01T00:00:01Z")},
 }
 NOTED: dict[str, dict[str, Any]] = {
-    "service-down": {"services": (service("notifier", ready=False),)},
+    "service-down": {"services": (*JUDGES, service(), service("notifier", ready=False))},
     "agent-silent": {
         "beats": (), "backlogs": (Backlog(topic="inbox.worker.v1", whose="worker@1.0.0", waiting=2),)
     },
@@ -137,6 +143,20 @@ def test_work_that_waits_for_a_living_agent_is_no_trouble(tmp_path: Path) -> Non
     waiting = (Backlog(topic="inbox.worker.v1", whose="worker@1.0.0", waiting=2),)
 
     assert () == judge(vitals(tmp_path, backlogs=waiting))
+
+
+def test_a_gate_may_run_elsewhere_and_one_in_the_shadow_nowhere(tmp_path: Path) -> None:
+    """A heartbeat says that it lives; of whom the router does not wait for nobody minds the absence."""
+    catalog = Catalog.of([*SOUND, HOUSE])
+    lives = beat(kind="service", name="house-gate")
+    ended = beat(kind="service", name="house-gate", lives=False)
+    shadow = Catalog.of(
+        [*SOUND, HOUSE], {("Gate", "house-gate", "1.0.0"): (Activation("active", "shadow", 0),)}
+    )
+
+    assert () == judge(vitals(tmp_path, catalog=catalog, beats=(lives,)))
+    assert ["gate-away"] == [one.name for one in judge(vitals(tmp_path, catalog=catalog, beats=(ended,)))]
+    assert () == judge(vitals(tmp_path, catalog=shadow))
 
 
 def test_what_closes_comes_first(tmp_path: Path) -> None:

@@ -111,6 +111,22 @@ def _on_the_path(vitals: Vitals) -> frozenset[str]:
     return frozenset({"router", *(gate.name for gate in gates if gate.required_for)})
 
 
+def judges_away(vitals: Vitals) -> Iterator[Finding]:
+    """Who must judge and runs nowhere: neither here nor, by its heartbeat, elsewhere."""
+    if "kafka" in vitals.unknown:
+        return  # heartbeats may be there and were not read
+    here = {service.name for service in vitals.services}
+    elsewhere = {beat.name for beat in vitals.beats if beat.kind == "service" and beat.lives}
+    for name in sorted(_on_the_path(vitals) - here - elsewhere):
+        yield _closes(
+            "gate-away" if name != "router" else "router-away",
+            f"{name} must have its say on all work, and no process of it says that it lives",
+            "start it"
+            if name == "router"
+            else "start it, or take it from the path: `seamwork gates activate`",
+        )
+
+
 def nobody_judges(vitals: Vitals) -> Iterator[Finding]:
     """Where nothing is published, nothing is admitted."""
     if vitals.catalog is None:
@@ -269,6 +285,7 @@ CHECKS: tuple[Check, ...] = (
     not_running,
     broker_away,
     services_down,
+    judges_away,
     nobody_judges,
     catalog_behind,
     obstacles,
