@@ -2,7 +2,9 @@
 
 from pathlib import Path
 
+import pytest
 from click.testing import CliRunner, Result
+from ruamel.yaml import YAML
 
 from seamwork.cli import seamwork
 from seamwork.deploy.files import NOTE
@@ -27,3 +29,39 @@ def test_what_is_no_longer_written_goes_and_an_installation_below_stays(tmp_path
     assert not any(path.exists() for path in gone)
     assert below == {path: path.read_text() for path in (tmp_path / "eu").rglob("*.yaml")}
     assert 0 == deploy("render", str(tmp_path), "--check").exit_code
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (("--namespace", "Foo Bar"), "the namespace 'Foo Bar' is none that Kubernetes takes"),
+        (("--namespace", ""), "the namespace '' is none that Kubernetes takes"),
+        (("--namespace", "n" * 64), "is none that Kubernetes takes"),
+        (("--cluster", "a/b"), "the cluster 'a/b' is none that Kubernetes takes"),
+        (("--agent", "parser-"), "the agent's name 'parser-' is none that Kubernetes takes"),
+        (("--images", "a b"), "no image's name can begin with 'a b'"),
+        (("--agent", "desk:2"), "the inbox of the agent desk cannot have 1 and 2 partitions"),
+        (("--agent", "parser", "--agent", "parser:4"), "the agent parser cannot have 1 and 4 partitions"),
+        (("--agent", "parser:1000"), "parser:1000: NAME:PARTITIONS"),
+    ],
+    ids=lambda given: " ".join(given)[:30] if isinstance(given, tuple) else "",
+)
+def test_what_a_cluster_would_refuse_is_named_and_not_written(
+    options: tuple[str, ...], said: str, tmp_path: Path
+) -> None:
+    """Whoever applies the manifests would find out in the middle, with half of them applied."""
+    refused = deploy("render", str(tmp_path / "out"), *options)
+
+    assert 0 != refused.exit_code
+    assert said in (refused.output or str(refused.exception))
+    assert not (tmp_path / "out").exists()
+
+
+def test_an_agent_that_is_named_twice_alike_has_one_user(tmp_path: Path) -> None:
+    """Kustomize refuses two objects of one name."""
+    deploy("render", str(tmp_path), "--agent", "desk", "--agent", "parser:4", "--agent", "parser:4")
+    text = (tmp_path / "kubernetes" / "users.yaml").read_text(encoding="utf-8")
+    names = [user["metadata"]["name"] for user in YAML(typ="safe", pure=True).load_all(text)]
+
+    assert sorted(set(names)) == sorted(names)
+    assert {"seamwork-agent-desk", "seamwork-agent-parser"} <= set(names)

@@ -9,6 +9,9 @@ import click
 from seamwork.cli import NO
 from seamwork.cli.terminal import answer, home_of, json_option, platform_option, prefix_of, running_loop
 
+_MOST_PARTITIONS = 64  # as an agent's document may ask for
+_DIGITS = 3
+
 
 @click.group()
 def deploy() -> None:
@@ -75,8 +78,10 @@ def render(folder: Path, check: bool, agents: tuple[str, ...], **chosen: Any) ->
 
 def _agent(text: str) -> tuple[str, int]:
     name, colon, count = text.partition(":")
-    if colon and not (count.isdecimal() and int(count) > 0):
-        raise click.BadParameter(f"{text}: NAME:PARTITIONS, such as parser:4", param_hint="--agent")
+    if colon and not (count.isdecimal() and len(count) <= _DIGITS and 0 < int(count) <= _MOST_PARTITIONS):
+        raise click.BadParameter(
+            f"{text}: NAME:PARTITIONS, such as parser:4, at most {_MOST_PARTITIONS}", param_hint="--agent"
+        )
     return name, int(count) if colon else 1
 
 

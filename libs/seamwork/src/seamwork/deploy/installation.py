@@ -1,19 +1,29 @@
 """Say what one installation chooses; everything else follows from the topic files and the services."""
 
+import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib.metadata import entry_points, version
 from typing import Any
 
 from seamwork.broker.principal import SERVICES, Principal, agent, service, standing
 from seamwork.broker.topics import Sizing
+from seamwork.errors import MisconfiguredError
 from seamwork.platform.trust import FIRST_AGENTS
 from seamwork.runtime.spec import Service
+
+_MOST_CHARS = 63
+_LABEL = re.compile(r"[a-z0-9]([a-z0-9-]*[a-z0-9])?")
+_IMAGES = re.compile(r"[A-Za-z0-9._:/-]*")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Installation:
     """
     What an operator decides.
+
+    Raises:
+        MisconfiguredError: Kubernetes would refuse a name, or an agent stands there twice.
 
     Attributes:
         namespace: The Kubernetes namespace that holds everything, the Kafka cluster and its secrets too.
@@ -33,6 +43,11 @@ class Installation:
     replication: int = 3
     agents: tuple[tuple[str, int], ...] = ()
 
+    def __post_init__(self) -> None:
+        """Refuse what would be found out only by whoever applies the manifests."""
+        for problem in self._problems():
+            raise MisconfiguredError(f"{problem}; nothing was written")
+
     @property
     def sizing(self) -> Sizing:
         """How large the platform is, as the registrar would be told."""
@@ -51,11 +66,33 @@ class Installation:
         """Return everybody who has topics, rights and credentials."""
         known = standing()
         services = (service(one.name) for one in installed())
-        agents = (
-            agent(name, partitions=count)
-            for name, count in (*((first, 1) for first in FIRST_AGENTS), *self.agents)
-        )
+        agents = (agent(name, partitions=count) for name, count in self._inboxes())
         return tuple(dict.fromkeys((*known, *services, *agents)))
+
+    def _inboxes(self) -> tuple[tuple[str, int], ...]:
+        return (*((first, 1) for first in FIRST_AGENTS), *self.agents)
+
+    def _problems(self) -> Iterator[str]:
+        agents = ((f"the agent's name {name!r}", name) for name, _ in self.agents)
+        for what, name in (
+            (f"the namespace {self.namespace!r}", self.namespace),
+            (f"the cluster {self.cluster!r}", self.cluster),
+            *agents,
+        ):
+            if len(name) > _MOST_CHARS or _LABEL.fullmatch(name) is None:
+                yield (
+                    f"{what} is none that Kubernetes takes: at most {_MOST_CHARS} lower-case letters, digits and "
+                    "hyphens, no hyphen first or last"
+                )
+        if _IMAGES.fullmatch(self.images) is None:
+            yield f"no image's name can begin with {self.images!r}; give a registry and a path, without spaces"
+        counts: dict[str, int] = {}
+        for name, count in self._inboxes():
+            if counts.setdefault(name, count) != count:
+                yield (
+                    f"the inbox of the agent {name} cannot have {counts[name]} and {count} partitions; "
+                    f"name it once ({', '.join(FIRST_AGENTS)} are there with one each)"
+                )
 
 
 def installed() -> tuple[Service[Any], ...]:
