@@ -10,6 +10,12 @@ from seamwork.cli import seamwork
 from seamwork.deploy.files import NOTE
 
 
+@pytest.fixture(autouse=True)
+def _home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Keep the platforms of these tests to themselves."""
+    monkeypatch.setenv("SEAMWORK_HOME", str(tmp_path / "home"))
+
+
 def deploy(*arguments: str) -> Result:
     """Run a command of the group."""
     return CliRunner().invoke(seamwork, ["deploy", *arguments])
@@ -65,3 +71,24 @@ def test_an_agent_that_is_named_twice_alike_has_one_user(tmp_path: Path) -> None
 
     assert sorted(set(names)) == sorted(names)
     assert {"seamwork-agent-desk", "seamwork-agent-parser"} <= set(names)
+
+
+def test_an_identity_is_written_again_without_saying_it_all_again(tmp_path: Path) -> None:
+    """What never changes need not be repeated, and cannot be changed."""
+    private = tmp_path / "private"
+    first = deploy("identity", str(private), "--platform", "prod", "--prefix", "acme", "--partitions", "6")
+    said = (private / "platform.env").read_text(encoding="utf-8")
+    again = deploy("identity", str(private), "--platform", "prod")
+    other = deploy("identity", str(private), "--platform", "prod", "--partitions", "7")
+
+    assert (0, 0) == (first.exit_code, again.exit_code), again.exception
+    assert said == (private / "platform.env").read_text(encoding="utf-8")
+    assert "SEAMWORK_PREFIX=acme\n" in said
+    assert "'acme' and 6 partitions, which never change; leave the options out" in str(other.exception)
+
+
+def test_founding_what_there_is_not_names_the_command_that_makes_it(tmp_path: Path) -> None:
+    """`up` would begin a platform on this machine, with other partitions."""
+    refused = deploy("found", str(tmp_path / "private"), "--platform", "prod")
+
+    assert f"seamwork deploy identity {tmp_path}/private --platform prod" in str(refused.exception)

@@ -11,6 +11,8 @@ from seamwork.cli.terminal import answer, home_of, json_option, platform_option,
 
 _MOST_PARTITIONS = 64  # as an agent's document may ask for
 _DIGITS = 3
+_PREFIX = "seamwork"
+_PARTITIONS = 12
 
 
 @click.group()
@@ -26,12 +28,12 @@ def deploy() -> None:
     "--namespace", default="seamwork", show_default=True, help="The namespace of everything, Kafka too."
 )
 @click.option(
-    "--prefix", default="seamwork", show_default=True, callback=prefix_of,
+    "--prefix", default=_PREFIX, show_default=True, callback=prefix_of,
     help="Begins topics, groups and principals.",
 )  # fmt: skip
 @click.option("--cluster", default="seamwork", show_default=True, help="The Strimzi Kafka resource.")
 @click.option("--images", default="seamwork-", show_default=True, help="What an image's name begins with.")
-@click.option("--partitions", type=click.IntRange(1, 256), default=12, show_default=True)
+@click.option("--partitions", type=click.IntRange(1, 256), default=_PARTITIONS, show_default=True)
 @click.option("--replication", type=click.IntRange(1, 7), default=3, show_default=True)
 @click.option("--agent", "agents", multiple=True, help="NAME or NAME:PARTITIONS; may be repeated.")
 def render(folder: Path, check: bool, agents: tuple[str, ...], **chosen: Any) -> None:
@@ -91,15 +93,19 @@ def _agent(text: str) -> tuple[str, int]:
 @json_option
 @click.option("--namespace", default="seamwork", show_default=True, help="The Kubernetes namespace.")
 @click.option(
-    "--prefix", default="seamwork", show_default=True, callback=prefix_of,
-    help="Begins topics, groups and principals.",
+    "--prefix", callback=prefix_of,
+    help=f"Begins topics, groups and principals; never changes later.  [default: {_PREFIX}]",
 )  # fmt: skip
-@click.option("--partitions", type=click.IntRange(1, 256), default=12, show_default=True)
-def identity(folder: Path, platform: str, namespace: str, prefix: str, partitions: int) -> None:
+@click.option(
+    "--partitions", type=click.IntRange(1, 256),
+    help=f"Of the path of work; never changes later.  [default: {_PARTITIONS}]",
+)  # fmt: skip
+def identity(folder: Path, platform: str, namespace: str, prefix: str | None, partitions: int | None) -> None:
     """
     Write an installation's identity and keys, which no repository may hold.
 
-    The root's private key stays in the platform's folder on this machine.
+    The root's private key stays in the platform's folder on this machine. Where there is one already it is written
+    again as it is. Namespace and prefix are those of `render`.
 
     \b
       seamwork deploy identity private --platform prod
@@ -108,7 +114,12 @@ def identity(folder: Path, platform: str, namespace: str, prefix: str, partition
     from seamwork.deploy.private import write_identity
 
     home = home_of(platform)
-    home.ensure(SystemClock(), prefix=prefix, partitions=partitions)
+    known = home.identity() if home.exists else None
+    home.ensure(
+        SystemClock(),
+        prefix=prefix or (known.prefix if known else _PREFIX),
+        partitions=partitions or (known.partitions if known else _PARTITIONS),
+    )
     written = write_identity(home, folder, namespace)
     answer([str(path) for path in written], lambda: "\n".join(f"written: {path}" for path in written))
 
@@ -133,8 +144,15 @@ async def found(folder: Path, platform: str, furnish: bool, replication: int) ->
       seamwork deploy found private --platform prod
     """
     from seamwork.deploy.founding import found as made
+    from seamwork.errors import MisconfiguredError
 
-    written = await made(home_of(platform), folder, furnish=furnish, replication=replication)
+    home = home_of(platform)
+    if not home.exists:
+        raise MisconfiguredError(
+            f"there is no platform {platform!r} in {home.root.parent}; make it with "
+            f"`seamwork deploy identity {folder} --platform {platform}`"
+        )
+    written = await made(home, folder, furnish=furnish, replication=replication)
     answer(
         {"written": [str(path) for path in written]},
         lambda: "\n".join(
