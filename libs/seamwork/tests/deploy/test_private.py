@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import kubernetes_validate
+import pytest
 from ruamel.yaml import YAML
 
 from seamwork.clock import SystemClock
@@ -58,3 +59,24 @@ def test_the_roots_key_goes_nowhere(tmp_path: Path) -> None:
         seed = home.key_file(kid).read_text(encoding="ascii").strip()
         assert seed not in said
         assert base64.b64encode(seed.encode()).decode() not in said
+
+
+@pytest.mark.parametrize(
+    ("folder", "line"),
+    [
+        ("plain", "{}/plain"),
+        ("a b", '"{}/a b"'),
+        ("a #b", '"{}/a #b"'),
+        ("a$HOME", '"{}/a\\$HOME"'),
+        ('a"b', '"{}/a\\"b"'),
+        ("a\\b", '"{}/a\\\\b"'),
+    ],
+)
+def test_compose_reads_the_folder_as_it_is_called(folder: str, line: str, tmp_path: Path) -> None:
+    """A blank and a hash begin a comment in its file of variables, and a dollar another variable."""
+    home = PlatformHome(tmp_path / "prod")
+    home.ensure(SystemClock(), prefix="seamwork", partitions=12)
+    write_identity(home, tmp_path / folder, "seamwork")
+    lines = (tmp_path / folder / "platform.env").read_text(encoding="utf-8").splitlines()
+
+    assert f"SEAMWORK_PRIVATE={line.format(tmp_path)}" in lines

@@ -6,6 +6,7 @@ The root's private key, which vouches for all others, stays in the platform's fo
 
 import base64
 import os
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -18,6 +19,8 @@ from seamwork.platform.home import Identity, PlatformHome
 from seamwork.platform.trust import service_kid
 
 NOTE = "# Written by `seamwork deploy identity`. It holds private keys: keep it out of every repository.\n"
+
+_BARE = re.compile(r"[\w.,:/+=@%-]*")
 
 
 def write_identity(home: PlatformHome, folder: Path, namespace: str) -> Sequence[Path]:
@@ -91,4 +94,11 @@ def _variables(identity: Identity, folder: Path) -> str:
         # Whoever may read the files runs the containers.
         "SEAMWORK_USER": f"{os.getuid()}:{os.getgid()}",
     }
-    return "".join(f"{name}={value}\n" for name, value in told.items())
+    return "".join(f"{name}={_in_env_file(value)}\n" for name, value in told.items())
+
+
+def _in_env_file(value: str) -> str:
+    """Write a value so that Compose reads it back: bare, ` #` would begin a comment and `$` a variable."""
+    if _BARE.fullmatch(value) is not None:
+        return value
+    return '"' + re.sub(r'([\\"$])', r"\\\1", value) + '"'
