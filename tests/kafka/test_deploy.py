@@ -1,11 +1,18 @@
-"""An installation is founded at a given Kafka, and its services start on what the Compose file tells them."""
+"""
+An installation is founded at a given Kafka; its services start on what the Compose file tells them, and do work.
 
+This machine's commands speak to it as to a platform of its own.
+"""
+
+import asyncio
+import json
+import os
 import re
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
-from contextlib import ExitStack
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -13,16 +20,25 @@ import pytest
 from click.testing import CliRunner
 from ruamel.yaml import YAML
 
+from seamwork.agent import Agent, AgentSettings
+from seamwork.broker.principal import agent as agent_principal
+from seamwork.broker.principal import standing
+from seamwork.broker.registrar import Registrar
+from seamwork.broker.secret import CredentialStore
+from seamwork.broker.topics import Sizing
 from seamwork.cli import seamwork
+from seamwork.documents import AnyDocument, canonical
 from seamwork.platform.supervisor import free_ports, is_ready, service_modules
 from seamwork.settings.kafka import KafkaAccess
+from seamwork.testing.documents import document
+from seamwork.testing.quick import quick_commands
 from seamwork.testing.testbed import KafkaTestbed
 
 ROOT = Path(__file__).parents[2]
 WITHIN_S = 60.0
 PREFIX = "deployed"
-STARTED = ("contract-validator", "audit-sink")
-"""One that keeps nothing and one that keeps a file; the others are told in the same words."""
+STARTED = ("contract-validator", "policy-engine", "cost-cap", "router", "audit-sink")
+"""Whoever is on the path of work, and the record; the others are told in the same words."""
 
 _VARIABLE = re.compile(r"\$\{([A-Z_]+)(?::([-?+])([^}]*))?\}")
 
@@ -69,6 +85,13 @@ def private(
     return folder, {**{name: told[name] for name in told if "SASL" not in name}, **env_file}
 
 
+@pytest.fixture(scope="module")
+def commands(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """Lend a `seamwork` that answers quickly."""
+    with quick_commands(tmp_path_factory.mktemp("commands")) as folder:
+        yield folder
+
+
 def environ_of(
     service: Mapping[str, Any], secrets: Mapping[str, Any], known: Mapping[str, str]
 ) -> dict[str, str]:
@@ -84,16 +107,16 @@ def environ_of(
     }
 
 
-def test_services_start_on_what_the_compose_file_tells_them(private: tuple[Path, dict[str, str]]) -> None:
-    """Without a container, on the very variables and files that one would have."""
-    folder, known = private
+@contextmanager
+def started(folder: Path, known: Mapping[str, str]) -> Iterator[dict[str, int]]:
+    """Start services without containers, on the variables and files that those would have; lend their ports."""
     composed = YAML(typ="safe", pure=True).load(
         (ROOT / "deploy" / "compose.yaml").read_text(encoding="utf-8")
     )
     modules = service_modules()
     with ExitStack() as running:
-        ports = free_ports(len(STARTED))
-        for name, port in zip(STARTED, ports, strict=True):
+        ports = dict(zip(STARTED, free_ports(len(STARTED)), strict=True))
+        for name, port in ports.items():
             environ = environ_of(composed["services"][name], composed["secrets"], known)
             log = running.enter_context((folder / f"{name}.log").open("wb"))
             process = subprocess.Popen(
@@ -105,9 +128,148 @@ def test_services_start_on_what_the_compose_file_tells_them(private: tuple[Path,
             running.callback(process.wait, 30)
             running.callback(process.terminate)
         deadline = time.monotonic() + WITHIN_S
-        for name, port in zip(STARTED, ports, strict=True):
+        for name, port in ports.items():
             while not is_ready(port):
                 assert time.monotonic() < deadline, (folder / f"{name}.log").read_text(encoding="utf-8")
                 time.sleep(0.05)
+        yield ports
+
+
+class Terminal:
+    """Whoever types commands for an installation, with *told* in the environment."""
+
+    def __init__(self, commands: Path, told: Mapping[str, str]) -> None:
+        self._commands = commands
+        self.told = dict(told)
+
+    def type(self, *words: str, said: str = "", status: int = 0) -> str:
+        """Type one command, and return what it answered."""
+        done = subprocess.run(
+            [str(self._commands / "seamwork"), *words, "--platform", "prod"],
+            env={**os.environ, **self.told}, input=said, capture_output=True, text=True, timeout=60, check=False,
+        )  # fmt: skip
+        assert status == done.returncode, f"{words}: {done.stdout}{done.stderr}"
+        return done.stdout if status == 0 else done.stdout + done.stderr
+
+    def ask(self, *words: str) -> Any:
+        """Type one command, and return its answer as a value."""
+        return json.loads(self.type(*words, "--json"))
+
+
+def written(folder: Path, *documents: AnyDocument) -> Path:
+    """Write documents as files, without the keys that a test's documents have: those of this machine count."""
+    folder.mkdir()
+    for one in documents:
+        said = json.loads(canonical(one))
+        said["spec"].pop("keys", None)
+        (folder / f"{one.kind}-{one.name}.yaml").write_text(json.dumps(said), encoding="utf-8")
+    return folder
+
+
+async def test_services_start_on_what_the_compose_file_tells_them_and_this_machines_commands_reach_them(
+    private: tuple[Path, dict[str, str]], commands: Path, tmp_path: Path, kafka: KafkaTestbed
+) -> None:
+    """Documents are published, an agent is brought in and works; what happened is asked of the record."""
+    folder, known = private
+    edges = [{"from": "operator", "to": "echo", "contract": "echoed"}]
+    documents = written(
+        tmp_path / "documents",
+        document("Policy", "permissive"),
+        document("Contract", "echoed"),
+        document("Agent", "echo", accepts=[{"contract": "echoed", "versions": "*"}]),
+        document("Flow", "echoing", edges=edges),
+    )
+    with started(folder, known) as ports:
+        # The registrar's password is given again where there is something to furnish, and nowhere else.
+        registrar = Terminal(commands, {"SEAMWORK_KAFKA_SASL_PASSWORD": kafka.admin.password})
+        here = Terminal(commands, {"SEAMWORK_AUDIT_URL": f"http://127.0.0.1:{ports['audit-sink']}"})
+        for variable in ("KAFKA_BOOTSTRAP_SERVERS", "SEAMWORK_KAFKA_SASL_USERNAME"):
+            here.told[variable] = ""
+
+        nameless = here.type("publish", str(documents), status=2)
+        registrar.type("publish", str(documents))
+        settings = AgentSettings.from_file(
+            Path(os.environ["SEAMWORK_HOME"]) / "prod" / "agents" / "echo.toml"
+        )
+        agent = Agent("echo", "1.0.0")
+
+        @agent.accepts("echoed", "1.0.0")
+        async def echo(payload: dict[str, Any]) -> dict[str, Any]:
+            return {**payload, "by": "echo"}
+
+        await agent.start(settings=settings)
+        try:
+            submitting = (
+                "submit",
+                "echoed@1.0.0",
+                "-",
+                "--to",
+                "echo",
+                "--intent",
+                "hear",
+                "--wait",
+                "--json",
+            )
+            answer = json.loads(await asyncio.to_thread(here.type, *submitting, said='{"n": 1}'))
+            status = await asyncio.to_thread(here.ask, "status")
+        finally:
+            await agent.stop()
+        trace = here.type("trace", answer["task"])
+        tasks = here.ask("tasks")
+        up = here.type("up", status=2)
+        blind = Terminal(commands, {**here.told, "SEAMWORK_AUDIT_URL": ""}).type("tasks", status=2)
 
     assert (folder / "audit-sink" / "database").stat().st_size
+    assert "nobody is named" in nameless
+    assert {"n": 1, "by": "echo"} == answer["result"]
+    assert status["admits_work"]
+    assert {*STARTED, "echo"} == {beat["name"] for beat in status["heartbeats"] if beat["lives"]}
+    assert "echoed@1.0.0" in trace
+    assert [answer["task"]] == [one["task"] for one in tasks]
+    assert "was founded at" in up
+    assert "SEAMWORK_AUDIT_URL" in blind
+
+
+def test_where_somebody_else_makes_users_and_inboxes_commands_want_them_to_be_there(
+    kafka: KafkaTestbed, commands: Path, tmp_path: Path
+) -> None:
+    """As on Strimzi: what is missing is named with the way to it, and nothing half done is left."""
+    prefix = "strimzi"
+    operators = CredentialStore(tmp_path / "secrets")
+    sizing = Sizing(crossing_partitions=2)
+    everybody = (*standing(), *(agent_principal(name) for name in ("operator", "desk", "echo")))
+    made = Registrar(kafka.admin, prefix=prefix, sizing=sizing).furnish(everybody, operators)
+    two = written(tmp_path / "two", document("Agent", "echo", accepts=[], inboxPartitions=2))
+    one = written(tmp_path / "one", document("Agent", "echo", accepts=[]))
+
+    here = Terminal(commands, {"SEAMWORK_HOME": str(tmp_path / "home")})
+    publisher = {
+        "KAFKA_BOOTSTRAP_SERVERS": kafka.admin.bootstrap,
+        "SEAMWORK_KAFKA_SECURITY_PROTOCOL": kafka.admin.protocol,
+        "SEAMWORK_KAFKA_SASL_USERNAME": made["publisher"].username,
+        "SEAMWORK_KAFKA_SASL_PASSWORD": made["publisher"].password,
+    }
+
+    private = str(tmp_path / "private")
+    here.type("deploy", "identity", private, "--prefix", prefix, "--partitions", "2")
+    early = here.type("deploy", "credential", "people", said="x", status=2)
+    founding = Terminal(commands, {**here.told, **publisher})
+    founding.type("deploy", "found", private, "--no-furnish", "--replication", "1")
+    unknown = here.type("agents", "add", str(one), status=2)
+    here.type("deploy", "credential", "agent-echo", said=made["agent-echo"].password + "\n")
+    narrow = here.type("agents", "add", str(two), status=2)
+    joined = here.ask("agents", "add", str(one))
+    nobody = here.type("deploy", "credential", "nobody", said="x", status=1)
+    nothing = here.type("deploy", "credential", "people", said=" \n", status=1)
+    blind = here.type("status", status=1)
+    here.type("deploy", "credential", "people", said=made["people"].password)
+    status = here.type("status", status=1)
+
+    assert "deploy found" in early
+    assert "deploy credential agent-echo --platform prod" in unknown
+    assert "--agent echo:2" in narrow
+    assert ["echo"] == [agent["agent"] for agent in joined]
+    assert "there is no principal nobody" in nobody
+    assert "nothing that could be a password" in nothing
+    assert "deploy credential people --platform prod" in blind
+    assert {"gate-away", "router-away", "no-policy"} <= set(re.findall(r"closed  ([a-z-]+):", status))

@@ -69,6 +69,11 @@ def agent_name(agent: str) -> str:
     return _AGENT + agent
 
 
+def agent_of(name: str) -> str | None:
+    """Return the agent that the principal *name* is, or None where it is another."""
+    return name.removeprefix(_AGENT) if name.startswith(_AGENT) else None
+
+
 def service(name: str) -> Principal:
     """Return one of the services."""
     if name not in SERVICES:

@@ -90,10 +90,14 @@ class CredentialStore:
         """Return a credential for each principal, making those that are missing."""
         return tuple(self.load(username) or self._make(username) for username in sorted(usernames))
 
+    def keep(self, credential: Credential) -> None:
+        """Write a credential that somebody else made, in the place of the one that is there."""
+        content = {"username": credential.username, "password": credential.password}
+        write_private(self._path(credential.username), json.dumps(content) + "\n")
+
     def _make(self, username: str) -> Credential:
         credential = Credential(username, new_password())
-        content = {"username": credential.username, "password": credential.password}
-        write_private(self._path(username), json.dumps(content) + "\n")
+        self.keep(credential)
         return credential
 
     def _path(self, username: str) -> Path:

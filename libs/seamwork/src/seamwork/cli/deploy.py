@@ -159,3 +159,26 @@ async def found(folder: Path, platform: str, furnish: bool, replication: int) ->
             [*(f"written: {path}" for path in written), "keys, gates and first agents are known"]
         ),
     )
+
+
+@deploy.command("credential")
+@click.argument("principal")
+@platform_option
+@json_option
+def credential(principal: str, platform: str) -> None:
+    """
+    Keep the password of PRINCIPAL, read from standard input, where somebody else makes the users.
+
+    Commands speak as `people` and `publisher`, `submit` as `agent-operator`, `cases` as `agent-desk`, `tidy` as
+    `tools`; an agent's settings file is written once its password is here. Strimzi keeps each in a Secret.
+
+    \b
+      seamwork deploy credential people --platform prod < people.password
+    """
+    from seamwork.deploy.founding import keep_credential
+
+    given: str = click.prompt("Password", hide_input=True) if sys.stdin.isatty() else sys.stdin.read()
+    settings = keep_credential(home_of(platform), principal, given.strip())
+    value = {"principal": principal, "settings": None if settings is None else str(settings)}
+    more = "" if settings is None else f"; the agent's settings are in {settings}"
+    answer(value, lambda: f"the password of {principal} is kept{more}")

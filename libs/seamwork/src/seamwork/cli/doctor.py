@@ -108,6 +108,7 @@ def restore(platform: str, file: Path) -> None:
 def _premises(vitals: Vitals) -> Premises:
     kafka = None if vitals.state is None else vitals.state.kafka
     given = "KAFKA_BOOTSTRAP_SERVERS" in os.environ or os.environ.get("SEAMWORK_BROKER") == "docker"
+    given = given or vitals.founded is not None
     embedded = kafka.rung == "embedded" if kafka is not None else not given
     return Premises(home=vitals.home, environ=os.environ, runs=vitals.state is not None, embedded=embedded)
 

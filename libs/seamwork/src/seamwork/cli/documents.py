@@ -1,6 +1,5 @@
 """``seamwork publish``, ``contracts``, ``gates``: documents and what is in force."""
 
-import asyncio
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -53,7 +52,7 @@ async def publish(paths: tuple[Path, ...], draft: bool, mode: str | None, platfo
     agents = [document for document in documents if isinstance(document, Agent)]
     if agents:
         principals = [agent_principal(a.name, partitions=a.spec.inbox_partitions) for a in agents]
-        await asyncio.to_thread(door.registrar().furnish, principals, door.home.credentials)
+        await door.furnish(principals)
     async with door.publisher() as publisher:
         told, revision = await publisher.publish(
             documents,

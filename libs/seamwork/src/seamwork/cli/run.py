@@ -16,6 +16,7 @@ import click
 from seamwork.cli.status import where
 from seamwork.cli.terminal import answer, home_of, json_option, platform_option, prefix_of, running_loop, tell
 from seamwork.errors import MisconfiguredError
+from seamwork.platform.founded import read_founded
 from seamwork.platform.home import PlatformHome
 from seamwork.platform.state import read_state, runs
 from seamwork.platform.supervisor import last_words
@@ -83,6 +84,12 @@ async def up(  # one argument for each option
             return
         raise MisconfiguredError(
             f"platform {platform} is {state.state} in process {state.supervisor}; wait for it"
+        )
+    founded = read_founded(home.founded_file)
+    if founded is not None:
+        raise MisconfiguredError(
+            f"platform {platform} was founded at {founded.bootstrap} and its services run past this machine; "
+            f"see {home.typed('status')}, or begin another with --platform"
         )
     if detach:
         told = {"--port": port, "--prefix": prefix, "--partitions": partitions, "--layout": layout}

@@ -34,7 +34,7 @@ async def status(platform: str) -> None:
         "why": "; ".join(finding.what for finding in closing),
         "findings": found,
         "state": None if state is None else state.state,
-        "bootstrap": state.kafka.bootstrap if state is not None and state.kafka else None,
+        "bootstrap": _bootstrap(vitals),
         "home": str(vitals.home.root),
         "services": vitals.services,
         "backlogs": vitals.backlogs,
@@ -50,6 +50,14 @@ def _screen(platform: str, vitals: Vitals, found: tuple[Finding, ...]) -> Iterat
     closing = [finding for finding in found if finding.closes]
     yield f"platform {platform} admits no work" if closing else f"platform {platform} admits work"
     yield from findings_text(found)
+    if vitals.founded is not None:
+        yield f"founded at {vitals.founded.bootstrap}; its services run elsewhere, and say so by heartbeats"
+        yield f"keys and credentials in {vitals.home.root}"
+        yield ""
+        yield table(
+            ["", "name", "version", "instance", "state", "in flight", "heard of"], list(_beats(vitals))
+        )
+        return
     if vitals.state is None:
         return
     yield where(vitals.state)
@@ -94,6 +102,22 @@ def where(state: RunState | None) -> str:
         return "its note is gone"
     at = state.kafka.where if state.kafka else "unknown"
     return f"Kafka ({state.kafka.rung if state.kafka else '-'}) at {at}; {len(state.services)} services"
+
+
+def _bootstrap(vitals: Vitals) -> str | None:
+    if vitals.founded is not None:
+        return vitals.founded.bootstrap
+    state = vitals.state
+    return state.kafka.bootstrap if state is not None and state.kafka else None
+
+
+def _beats(vitals: Vitals) -> Iterator[list[str]]:
+    for beat in sorted(vitals.beats, key=lambda one: (one.kind != "service", one.name, one.instance)):
+        ago = f"{max(0, beat.age_ms) / 1000:.0f} s ago"
+        yield [
+            beat.kind, beat.name, beat.version, beat.instance, beat.state if beat.lives else "silent",
+            str(beat.in_flight), ago,
+        ]  # fmt: skip
 
 
 def _lives(vitals: Vitals, whose: str) -> str:

@@ -12,7 +12,7 @@ from typing import Any
 import click
 import msgspec
 
-from seamwork.agent import AgentSettings, HandoffError, wait
+from seamwork.agent import HandoffError, wait
 from seamwork.agent import submit as begin
 from seamwork.bus.port import Log, Partition
 from seamwork.cli import NO
@@ -108,7 +108,7 @@ async def submit(  # noqa: PLR0913, PLR0917  # a task has that many parts
         raise click.UsageError("say who gets it: either --to or --capability")
     written: bytes = payload.read()
     payload_of(written)
-    settings = AgentSettings.from_file(door.home.agents / f"{initiator}.toml")
+    settings = door.agent_settings(initiator)
     async with door.log(f"agent-{initiator}") as log:
         mine = await initiator_version(door, initiator)
         submitted = await begin(

@@ -5,17 +5,21 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from seamwork.broker.principal import agent, standing, user_name
+from seamwork.broker.principal import agent, agent_of, standing, user_name
 from seamwork.broker.registrar import Registrar
+from seamwork.broker.secret import Credential
 from seamwork.broker.topics import Sizing
 from seamwork.bus.kafka import KafkaLog
 from seamwork.clock import SystemClock
 from seamwork.deploy.private import write_passwords
-from seamwork.errors import MisconfiguredError
+from seamwork.errors import MisconfiguredError, UnprocessableError
+from seamwork.platform.door import Door
 from seamwork.platform.first import publish_first
+from seamwork.platform.founded import Founded, read_founded, write_founded
 from seamwork.platform.home import Identity, PlatformHome
+from seamwork.platform.members import follow_broker, write_agent_settings
 from seamwork.platform.publisher import Publisher
-from seamwork.platform.trust import FIRST_AGENTS, ensure_trust
+from seamwork.platform.trust import FIRST_AGENTS, agent_kid, ensure_trust
 from seamwork.settings.kafka import KafkaAccess
 
 
@@ -31,9 +35,14 @@ async def found(home: PlatformHome, folder: Path, *, furnish: bool, replication:
         replication: Copies of every topic.
 
     Raises:
-        MisconfiguredError: No Kafka is named, or it refuses.
+        MisconfiguredError: No Kafka is named, it refuses, or the platform is one that runs on this machine.
     """
     identity = home.identity()
+    if home.has_data:
+        raise MisconfiguredError(
+            f"platform {home.name} is one that {home.typed('up')} runs on this machine; found another, with a "
+            "--platform of its own"
+        )
     access = KafkaAccess.from_environ(os.environ)
     if access is None:
         raise MisconfiguredError("KAFKA_BOOTSTRAP_SERVERS is not set; say where the installation's Kafka is")
@@ -47,6 +56,23 @@ async def found(home: PlatformHome, folder: Path, *, furnish: bool, replication:
             log, identity.id, identity.root_public, trust.publisher, SystemClock(), trust.root
         )
         await publish_first(signing, trust)
+    # From here on this machine's commands speak to it.
+    note = Founded(
+        bootstrap=access.bootstrap,
+        protocol=access.protocol,
+        mechanism=access.mechanism,
+        ca_file=str(access.ca_file.resolve()) if access.ca_file else None,
+        replication=replication,
+        furnished=furnish,
+    )
+    write_founded(home.founded_file, note)
+    door = Door.of(home)
+    follow_broker(door)
+    if furnish:
+        for name in FIRST_AGENTS:
+            write_agent_settings(door, name)
+    elif publisher.username == user_name(identity.prefix, "publisher"):
+        home.credentials.keep(Credential(publisher.username, publisher.password))
     return written
 
 
@@ -67,3 +93,40 @@ def _furnish(
         admin.mechanism,
         admin.ca_file,
     ), written
+
+
+def keep_credential(home: PlatformHome, principal: str, password: str) -> Path | None:
+    """
+    Keep the password of a principal whom somebody else made, so that this machine's commands can speak as it.
+
+    Args:
+        home: The platform, which was founded.
+        principal: ``people``, ``publisher``, a service's name, ``agent-NAME``.
+        password: Without a line's end.
+
+    Returns:
+        The settings file of an agent that was brought in, which its program needs; None for others.
+
+    Raises:
+        MisconfiguredError: The platform was not founded past this machine.
+        UnprocessableError: There is no such principal, or no password.
+    """
+    if read_founded(home.founded_file) is None:
+        raise MisconfiguredError(
+            f"platform {home.name} was not founded past this machine, which makes the credentials of its own; "
+            f"{home.typed('deploy found')} comes first"
+        )
+    door = Door.of(home)
+    name = agent_of(principal)
+    if name is None and principal not in (known := [one.name for one in standing()]):
+        raise UnprocessableError(
+            f"there is no principal {principal}; there are {', '.join(known)} and agent-NAME"
+        )
+    if name is not None:
+        agent(name)  # refuses what is no name
+    if not password or not password.isprintable():
+        raise UnprocessableError(f"nothing that could be a password was given for {principal}")
+    home.credentials.keep(Credential(user_name(door.identity.prefix, principal), password))
+    if name is None or not home.key_file(agent_kid(name)).exists():
+        return None
+    return write_agent_settings(door, name)

@@ -1,6 +1,7 @@
 """Ask the audit sink: its read-only HTTP interface, on this machine."""
 
 import json
+import os
 import urllib.error
 import urllib.request
 from typing import Any, TypeVar
@@ -18,6 +19,7 @@ from seamwork.seams.steps import FlowReport
 T = TypeVar("T")
 _NOT_FOUND = 404
 _WITHIN_S = 30
+_URL = "SEAMWORK_AUDIT_URL"
 
 
 class Audit:
@@ -29,11 +31,13 @@ class Audit:
     @classmethod
     def of(cls, door: Door) -> "Audit":
         """
-        Find the audit sink of a running platform.
+        Find the audit sink of a platform: where it runs on this machine, or where ``SEAMWORK_AUDIT_URL`` says.
 
         Raises:
-            MisconfiguredError: The platform runs none.
+            MisconfiguredError: The platform runs none here, or nobody says where else.
         """
+        if door.founded is not None:
+            return cls(_given_url(door.home.name))
         state = read_state(door.home.state_file)
         service = state.service("audit-sink") if state else None
         if service is None:
@@ -124,6 +128,18 @@ class Audit:
             raise MisconfiguredError(
                 f"the audit-sink does not answer ({error}); see `seamwork status`"
             ) from error
+
+
+def _given_url(platform: str) -> str:
+    url = os.environ.get(_URL, "").rstrip("/")
+    if not url:
+        raise MisconfiguredError(
+            f"the audit-sink of platform {platform} runs elsewhere; set {_URL} to its pages, such as "
+            "http://127.0.0.1:8080 after `kubectl port-forward audit-sink-0 8080`"
+        )
+    if not url.startswith(("http://", "https://")):
+        raise MisconfiguredError(f"{_URL} is {url!r}, which is no address; write http://HOST:PORT")
+    return url
 
 
 def _sentence_of(error: urllib.error.HTTPError) -> str:

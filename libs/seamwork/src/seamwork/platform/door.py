@@ -1,18 +1,22 @@
 """Find the way into a platform, as each of its principals."""
 
+import asyncio
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from seamwork.broker.principal import user_name
+from seamwork.agent.settings import AgentSettings
+from seamwork.broker.principal import Principal, agent_name, agent_of, user_name
 from seamwork.broker.registrar import Registrar
 from seamwork.broker.topics import Sizing
 from seamwork.bus.kafka import KafkaLog
 from seamwork.bus.port import Log
 from seamwork.clock import SystemClock
 from seamwork.errors import MisconfiguredError
+from seamwork.grants.stamps import inbox_topic
+from seamwork.platform.founded import Founded, read_founded
 from seamwork.platform.home import Identity, PlatformHome
 from seamwork.platform.publisher import Publisher
 from seamwork.platform.state import read_state
@@ -28,7 +32,8 @@ class Door:
     A platform that can be reached.
 
     *protocol*, *mechanism* and *ca_file* are the cluster's, ``SASL_PLAINTEXT`` and SCRAM for the embedded broker;
-    *replication* is how many copies it keeps, needed only where topics are made.
+    *replication* is how many copies it keeps, needed only where topics are made; *founded* is null for what
+    `seamwork up` runs on this machine.
     """
 
     home: PlatformHome
@@ -38,6 +43,24 @@ class Door:
     mechanism: str = "SCRAM-SHA-512"
     ca_file: Path | None = None
     replication: int = 1
+    founded: Founded | None = None
+
+    @classmethod
+    def of(cls, home: PlatformHome) -> "Door":
+        """
+        Return the way into the platform of *home*, wherever it runs.
+
+        Raises:
+            MisconfiguredError: There is no such platform, or it is one of this machine and does not run.
+        """
+        founded = read_founded(home.founded_file)
+        if founded is None:
+            return cls.of_running(home)
+        ca_file = Path(founded.ca_file) if founded.ca_file else None
+        return cls(
+            home, home.identity(), founded.bootstrap, founded.protocol, founded.mechanism, ca_file,
+            founded.replication, founded,
+        )  # fmt: skip
 
     @classmethod
     def at(cls, home: PlatformHome, identity: Identity, admin: KafkaAccess, replication: int) -> "Door":
@@ -75,7 +98,7 @@ class Door:
         if credential is None:
             raise MisconfiguredError(
                 f"platform {self.home.name} has no credential of {principal} in {self.home.root}; "
-                "an agent is brought in with `seamwork agents add`"
+                f"{self._brought_in(principal)}"
             )
         return KafkaAccess(
             self.bootstrap,
@@ -85,6 +108,25 @@ class Door:
             self.mechanism,
             self.ca_file,
         )
+
+    def _brought_in(self, principal: str) -> str:
+        if self.founded is None:
+            return "an agent is brought in with `seamwork agents add`"
+        user = user_name(self.identity.prefix, principal)
+        keep = self.home.typed(f"deploy credential {principal}")
+        return f"give {keep} the password of the user {user}; Strimzi keeps it in the Secret {user}"
+
+    def agent_settings(self, agent: str) -> AgentSettings:
+        """
+        Return the settings of an agent in whose name something is done from this machine.
+
+        Raises:
+            MisconfiguredError: The agent was not brought in here.
+        """
+        path = self.home.agents / f"{agent}.toml"
+        if not path.exists():
+            self.access(agent_name(agent))  # says what is missing, and how it is brought in
+        return AgentSettings.from_file(path)
 
     @asynccontextmanager
     async def log(self, principal: str) -> AsyncIterator[Log]:
@@ -101,12 +143,49 @@ class Door:
             root = self.home.root_key()
             yield Publisher(log, self.identity.id, self.identity.root_public, key, SystemClock(), root)
 
+    async def furnish(self, principals: Sequence[Principal]) -> None:
+        """
+        See to it that *principals* have topics, rights and credentials.
+
+        Where somebody else makes them, look whether they are there.
+
+        Raises:
+            MisconfiguredError: They cannot be made, or are not there; says what to do.
+        """
+        if self.founded is None or self.founded.furnished:
+            await asyncio.to_thread(self.registrar().furnish, principals, self.home.credentials)
+            return
+        for principal in principals:
+            await self._look_for(principal)
+
+    async def _look_for(self, principal: Principal) -> None:
+        agent = agent_of(principal.name)
+        if agent is None:
+            return
+        async with self.log(principal.name) as log:
+            there = await log.partitions_of(inbox_topic(agent))
+        if there != principal.partitions:
+            wanted = f"{agent}:{principal.partitions}"
+            raise MisconfiguredError(
+                f"the inbox of {agent} has {there or 'no'} partitions at {self.bootstrap} and its document wants "
+                f"{principal.partitions}; render with `--agent {wanted}` and apply, then publish again"
+            )
+
     def registrar(self) -> Registrar:
         """
         Return the one who may create topics, rights and credentials.
 
         At a cluster that was given it is whoever ``SEAMWORK_KAFKA_SASL_USERNAME`` names.
+
+        Raises:
+            MisconfiguredError: Nobody is named.
         """
-        access = KafkaAccess.from_environ(os.environ) or self.access(REGISTRAR)
+        given = KafkaAccess.from_environ(os.environ)
+        if given is None and self.founded is not None:
+            raise MisconfiguredError(
+                f"topics and users at {self.bootstrap} are made by whoever may, and nobody is named; set "
+                "KAFKA_BOOTSTRAP_SERVERS and the variables beside it as for `seamwork deploy found`"
+            )
+        access = given or self.access(REGISTRAR)
         sizing = Sizing(crossing_partitions=self.identity.partitions, replication=self.replication)
         return Registrar(access, prefix=self.identity.prefix, sizing=sizing)

@@ -11,7 +11,6 @@ from typing import Literal
 
 import msgspec
 
-from seamwork.agent import AgentSettings
 from seamwork.agent.pen import LIFE_MS, Author, Order, root
 from seamwork.agent.post import post
 from seamwork.catalog import Catalog
@@ -168,7 +167,7 @@ async def begin(
         UnprocessableError: Nobody can order it from here.
     """
     now = SystemClock().now_ms()
-    settings = AgentSettings.from_file(door.home.agents / f"{OPERATOR}.toml")
+    settings = door.agent_settings(OPERATOR)
     task, crossing, identity = (uuid7(now, secrets.token_bytes(10)) for _ in range(3))
 
     def order(name: str) -> Command:

@@ -40,6 +40,8 @@ def judge(vitals: Vitals) -> tuple[Finding, ...]:
 def not_running(vitals: Vitals) -> Iterator[Finding]:
     """Nothing runs of it, or not all of it yet."""
     state = vitals.state
+    if vitals.founded is not None:
+        return  # its services run elsewhere: their heartbeats tell
     if state is None:
         what = "it does not run" if vitals.home.exists or vitals.home.has_data else "it was never started"
         yield _closes("not-running", what, f"start it with {vitals.home.typed('up')}")
@@ -52,6 +54,12 @@ def broker_away(vitals: Vitals) -> Iterator[Finding]:
     """Nobody speaks where Kafka was."""
     said = vitals.unknown.get("kafka")
     state = vitals.state
+    if said is not None and vitals.founded is not None:
+        yield _closes(
+            "broker-away",
+            f"Kafka ({vitals.founded.bootstrap}) does not answer as it should: {said}",
+            "see that it runs, and that this machine reaches it",
+        )
     if said is not None and state is not None and state.kafka is not None:
         again = f"{vitals.home.typed('down')} and {vitals.home.typed('up')}"
         yield _closes(

@@ -108,6 +108,11 @@ class PlatformHome:
         return self.run / "state.json"
 
     @property
+    def founded_file(self) -> Path:
+        """The note of where it was founded, if it runs past this machine."""
+        return self.root / "founded.json"
+
+    @property
     def notifications(self) -> Path:
         """Where the notifier keeps what waits to be told."""
         return self.root / "notifier" / "notifier.db"

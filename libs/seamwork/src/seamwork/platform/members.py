@@ -5,7 +5,6 @@ The inbox exists before the document says so, so whoever learns of the agent can
 be restarted.
 """
 
-import asyncio
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -72,7 +71,7 @@ async def add_agents(
         VersionConflictError: A version exists with other content.
     """
     principals = {a.name: agent_principal(a.name, partitions=a.spec.inbox_partitions) for a in agents}
-    await asyncio.to_thread(door.registrar().furnish, tuple(principals.values()), door.home.credentials)
+    await door.furnish(tuple(principals.values()))
     async with door.publisher() as publisher:
         told, revision = await publisher.publish((*publish, *agents))
     await lagging(door.home, revision)

@@ -23,6 +23,7 @@ from seamwork.errors import SeamworkError
 from seamwork.grants.keys import record_verifies
 from seamwork.platform.audit import Audit
 from seamwork.platform.door import REGISTRAR, Door
+from seamwork.platform.founded import Founded, read_founded
 from seamwork.platform.home import PlatformHome
 from seamwork.platform.known import lagging
 from seamwork.platform.state import RunState, ServiceState, read_state
@@ -83,11 +84,17 @@ class Backlog(View, frozen=True, kw_only=True):
 
 @dataclass(kw_only=True)
 class Vitals:
-    """A platform as it was found; *catalog* is null where it could not be read."""
+    """
+    A platform as it was found; *catalog* is null where it could not be read.
+
+    Of one that was *founded* past this machine nothing is known of processes, nor of what waits at the broker:
+    heartbeats tell.
+    """
 
     home: PlatformHome
     now: int
     state: RunState | None = None
+    founded: Founded | None = None
     services: tuple[ServiceVitals, ...] = ()
     beats: tuple[Beat, ...] = ()
     obstacles: tuple[Obstacle, ...] = ()
@@ -100,9 +107,15 @@ class Vitals:
 
 
 async def look(home: PlatformHome) -> Vitals:
-    """Look at the platform of *home*, which need not run."""
+    """Look at the platform of *home*, which need not run, nor run here."""
     vitals = Vitals(home=home, now=SystemClock().now_ms(), state=read_state(home.state_file))
     state = vitals.state
+    vitals.founded = read_founded(home.founded_file)
+    if vitals.founded is not None:
+        await _asked(vitals, "kafka", lambda: _at_the_log(vitals))
+        if "SEAMWORK_AUDIT_URL" in os.environ:
+            await _asked(vitals, "audit-sink", lambda: _at_the_audit(vitals, Audit.of(Door.of(home))))
+        return vitals
     if state is None:
         return vitals
     vitals.services = tuple(
@@ -110,7 +123,10 @@ async def look(home: PlatformHome) -> Vitals:
     )
     if state.kafka is not None:
         await _asked(vitals, "kafka", lambda: _at_the_log(vitals))
-    await _asked(vitals, "audit-sink", lambda: _at_the_audit(vitals, state))
+    sink = state.service("audit-sink")
+    if sink is not None:
+        audit = Audit(f"http://127.0.0.1:{sink.http_port}")
+        await _asked(vitals, "audit-sink", lambda: _at_the_audit(vitals, audit))
     return vitals
 
 
@@ -124,17 +140,17 @@ async def _asked(vitals: Vitals, what: str, ask: Callable[[], Awaitable[None]]) 
         vitals.unknown[what] = str(error)
 
 
-async def _at_the_audit(vitals: Vitals, state: RunState) -> None:
-    sink = state.service("audit-sink")
-    if sink is not None:
-        audit = Audit(f"http://127.0.0.1:{sink.http_port}")
-        vitals.breakers = tuple(await asyncio.to_thread(audit.breakers))
+async def _at_the_audit(vitals: Vitals, audit: Audit) -> None:
+    vitals.breakers = tuple(await asyncio.to_thread(audit.breakers))
 
 
 async def _at_the_log(vitals: Vitals) -> None:
-    door = Door.of_running(vitals.home)
-    # The one who may see every group's position; whoever asks for the platform's state keeps its credential.
-    access = KafkaAccess.from_environ(os.environ) or door.access(REGISTRAR)
+    door = Door.of(vitals.home)
+    if door.founded is None:
+        # The one who may see every group's position; whoever asks for the platform's state keeps its credential.
+        access = KafkaAccess.from_environ(os.environ) or door.access(REGISTRAR)
+    else:
+        access = door.access("people")
     prefix = door.identity.prefix
     async with KafkaLog(access, prefix, client_id=f"{prefix}-cli-status") as log:
         follower = CatalogFollower(log, door.identity.id, door.identity.root_public)
@@ -144,7 +160,8 @@ async def _at_the_log(vitals: Vitals) -> None:
         beats = await _heartbeats(log, door.identity.id, follower.catalog)
         vitals.beats = tuple(_beat(beat, at, vitals.now) for beat, at in beats)
         vitals.obstacles = obstacles_of(beat for beat, _ in beats)
-        vitals.backlogs = tuple(await _backlogs(log, follower.catalog, vitals.now))
+        if door.founded is None:
+            vitals.backlogs = tuple(await _backlogs(log, follower.catalog, vitals.now))
         vitals.behind = await lagging(vitals.home, follower.catalog.revision, _CATCH_UP_S)
 
 

@@ -31,6 +31,10 @@ VARIABLES: tuple[Variable, ...] = (
         _HERE, "SEAMWORK_MAVEN_REPOSITORY", "Maven Central",
         "where the embedded Kafka's jars come from; the lock decides what is accepted",
     ),
+    Variable(
+        _HERE, "SEAMWORK_AUDIT_URL", "none",
+        "where the pages of the audit sink are, for a platform that runs past this machine",
+    ),
     Variable(_KAFKA, "KAFKA_BOOTSTRAP_SERVERS", "must be set for a service", "`host:port`, or several with commas"),
     Variable(_KAFKA, "SEAMWORK_KAFKA_SECURITY_PROTOCOL", "`SASL_SSL`", "as Kafka names it"),
     Variable(_KAFKA, "SEAMWORK_KAFKA_SASL_MECHANISM", "`SCRAM-SHA-512`", "as Kafka names it"),
