@@ -20,7 +20,8 @@ import orjson
 from jsonschema_rs import canonical
 
 from seamwork.contracts.samples import samples
-from seamwork.contracts.schema import PATTERNS, Checker
+from seamwork.contracts.schema import Checker
+from seamwork.rules.patterns import PATTERNS
 from seamwork.rules.walk import Schema, subschemas
 
 Answer = Literal["yes", "no", "unknown"]

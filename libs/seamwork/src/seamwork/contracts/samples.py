@@ -11,6 +11,7 @@ from importlib import import_module
 from itertools import islice
 from typing import Any
 
+from seamwork.rules.patterns import matches
 from seamwork.rules.walk import Schema, resolve, types
 
 # The standard library's own reader of patterns; it has no public name and has been there since Python 1.6.
@@ -155,11 +156,8 @@ class _Maker:
     def _undeclared(self, schema: Schema, name: str, further: Any) -> Any:
         named = schema.get("patternProperties")
         for pattern, below in (named if isinstance(named, dict) else {}).items():
-            try:
-                if re.search(pattern, name):
-                    return below
-            except re.error:
-                continue
+            if matches(pattern, name):
+                return below
         return further
 
     def _arrays(self, schema: Schema, depth: int) -> Iterator[Any]:

@@ -14,6 +14,7 @@ import jsonschema_rs
 from seamwork.contracts.findings import Finding, pointer
 from seamwork.contracts.tangle import tangled
 from seamwork.documents.problems import Place, Problem, did_you_mean, json_path
+from seamwork.rules.patterns import PATTERNS
 from seamwork.rules.walk import LISTS, MAPS, SINGLES, Schema, resolve, subschemas
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
@@ -41,8 +42,6 @@ MAX_PATTERNS = 200
 MAX_HUNGRY = 20
 """Patterns among them that take more than 50 KB; compiling a schema is one step that nothing else can interrupt."""
 _MODEST = jsonschema_rs.RegexOptions(size_limit=50_000, dfa_size_limit=1_000_000)
-PATTERNS = jsonschema_rs.RegexOptions(size_limit=1_000_000, dfa_size_limit=1_000_000)
-"""Patterns run in linear time, and the compiled form of one is bounded (by default it is 10 MB)."""
 
 PlaceOf = Callable[..., Place]
 _NOT_LINEAR = re.compile(r"\(\?(?:[=!]|<[=!])|\\[1-9]|\\k<|\(\?P=")

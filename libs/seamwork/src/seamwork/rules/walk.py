@@ -1,9 +1,10 @@
 """Walk JSON Schemas: which parts of one speak of the same value, of a property, of an entry."""
 
-import re
 from collections.abc import Iterator, Sequence
 from typing import Any
 from urllib.parse import unquote
+
+from seamwork.rules.patterns import matches
 
 Schema = dict[str, Any]
 
@@ -95,7 +96,7 @@ def of_property(schemas: Sequence[Schema], name: str) -> list[Any]:
         here = [declared[name]] if isinstance(declared, dict) and name in declared else []
         patterns = schema.get("patternProperties")
         if isinstance(patterns, dict):
-            here += [entry for pattern, entry in patterns.items() if _matches(pattern, name)]
+            here += [entry for pattern, entry in patterns.items() if matches(pattern, name)]
         if not here and isinstance(schema.get("additionalProperties"), dict):
             here = [schema["additionalProperties"]]
         found += here
@@ -124,10 +125,3 @@ def types(schema: Schema) -> tuple[str, ...]:
     if isinstance(written, str):
         return (written,)
     return tuple(written) if isinstance(written, list) else ()
-
-
-def _matches(pattern: str, name: str) -> bool:
-    try:
-        return re.search(pattern, name) is not None
-    except re.error:
-        return False
