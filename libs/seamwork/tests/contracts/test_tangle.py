@@ -16,6 +16,10 @@ def _doubling(steps: int, *, inside: bool) -> dict[str, Any]:
     return {"$ref": "#/$defs/d0", "$defs": defs}
 
 
+_REFERRED = {"$ref": "#/$defs/d0"}
+_DEFS = _doubling(30, inside=False)["$defs"]
+
+
 @pytest.mark.parametrize(
     "schema",
     [
@@ -24,6 +28,7 @@ def _doubling(steps: int, *, inside: bool) -> dict[str, Any]:
         pytest.param({"patternProperties": {"^x": TWICE}}, id="recursion-in-patterns"),
         pytest.param({"prefixItems": [True, TWICE]}, id="recursion-in-first-entries"),
         pytest.param(_doubling(30, inside=False), id="thirty-doublings-on-one-value"),
+        pytest.param({"propertyNames": _REFERRED, "$defs": _DEFS}, id="thirty-doublings-on-a-fields-name"),
         pytest.param(_doubling(30, inside=True), id="thirty-doublings-on-the-way-down"),
         pytest.param(
             {

@@ -61,7 +61,7 @@ def _expanded(root: Any, schemas: list[Any]) -> list[Schema] | None:
 
 
 def _steps(schemas: list[Schema]) -> list[list[Any]]:
-    """Return what applies one step further: to each field and entry that is named, and to any other."""
+    """Return what applies one step further: to each field and entry that is named, to any other, and to names."""
     names = {name for s in schemas if isinstance(s.get("properties"), dict) for name in s["properties"]}
     names |= {_UNDECLARED}
     length = max(
@@ -74,7 +74,8 @@ def _steps(schemas: list[Schema]) -> list[list[Any]]:
         for entry in schema["patternProperties"].values()
     ]
     fields = [of_property(schemas, name) for name in sorted(names)]
-    return [*fields, patterns, *(of_entry(schemas, index) for index in range(length + 1))]
+    named = [schema["propertyNames"] for schema in schemas if "propertyNames" in schema]
+    return [*fields, patterns, named, *(of_entry(schemas, index) for index in range(length + 1))]
 
 
 def _key(schemas: list[Schema]) -> tuple[int, ...]:
