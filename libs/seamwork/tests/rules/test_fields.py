@@ -22,7 +22,7 @@ LOOKS: dict[str, set[str] | None] = {
     "this['a'] > 1": None,
     "this.all(key, key != 'x')": None,
     "cel.bind(all, this, has(all.a))": None,
-    "{'a': this.a} == {'a': 1}": None,
+    "{'a': this.a} == {'a': 1}": {"a"},
     "[this.a, this.b].all(x, x > 0)": {"a", "b"},
     "this.a > 1 ? this.b > 1 : has(this.c)": {"a", "b", "c"},
 }

@@ -120,6 +120,47 @@ def test_a_bomb_of_doubled_texts_is_refused_before_it_runs() -> None:
         RuleSet.compile(rules("['aaaaaaaa']" + ".map(x, x + x)" * 26 + "[0] != ''"))
 
 
+def _bound(twice: str) -> str:
+    """Bind 1 to a name, *twice* of it to the next one, and so on; hold the last against itself."""
+    names = "".join(f"cel.bind(a{n + 1}, {twice.replace('x', f'a{n}')}, " for n in range(25))
+    return f"cel.bind(a0, 1, {names}a25 == a25" + ")" * 26
+
+
+@pytest.mark.parametrize(
+    "expression",
+    [
+        pytest.param("// \"\nthis.a.replace('a', this.b) == '' // \"", id="behind-a-mark-in-a-comment"),
+        pytest.param('// "\nthis.a' + " + this.a" * 9 + " == '' // \"", id="additions-behind-a-mark"),
+        pytest.param("{'a': this.a" + " + this.a" * 9 + "} == {}", id="additions-in-a-map"),
+        pytest.param("size(" + "strings.quote(" * 20 + "this.a" + ")" * 20 + ") > 0", id="quoted-quotes"),
+        pytest.param(_bound("[x, x]"), id="bound-twice-in-lists"),
+        pytest.param(_bound("{1: x, 2: x}"), id="bound-twice-in-maps"),
+        pytest.param("[1]" + ".map(x, [x, x])" * 25 + ".all(y, y == y)", id="mapped-to-lists"),
+    ],
+)
+def test_no_way_of_writing_hides_what_is_too_much(expression: str) -> None:
+    """What counts is what the engine made of it, not what the text looks like."""
+    with pytest.raises(RuleError, match=r"outgrow the memory|at most 8 times|more than 5000 parts"):
+        RuleSet.compile(rules(expression))
+
+
+@pytest.mark.parametrize(
+    "expression",
+    [
+        "// don't replace (x) this + that + a + b + c + d + e + f + g + h\nthis.a == 'a' // isn't it",
+        "this.a == 'a + b + c + d + e + f + g + h + i + j'",
+        "this.a < 1e+5",
+        "this.a.map(x, x + 1).map(x, x + 1).map(x, x + 1).filter(x, x > 0 && x < 9 && x != 5) == [4]",
+        "this.a in [" + ", ".join(map(str, range(800))) + "]",
+        "cel.bind(n, size(this.a), n > 1 && n < 5 && n != 3 && n * n + n < 40)",
+        "this.a == {'a': this.b, 'c': {'d': this.b}}",
+    ],
+)
+def test_what_only_looks_like_too_much_compiles(expression: str) -> None:
+    """Comments and texts are no additions; lists and maps may be written out."""
+    assert RuleSet.compile(rules(expression)).rules
+
+
 def test_every_rule_that_does_not_compile_is_told() -> None:
     """An author mends all of them at once."""
     with pytest.raises(RuleError) as refused:

@@ -27,7 +27,7 @@ def fields_of(variable: str, roots: Iterable[Node]) -> frozenset[str] | None:
     while stack:
         node = stack.pop()
         if type(node) is Node:
-            return None  # a map or a message that is written out
+            return None
         if isinstance(node, Select) and _is(node.operand, variable):
             found.add(node.field)
         elif _is(node, variable):

@@ -8,13 +8,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from seamwork.rules.cel import line_column
 from seamwork.rules.wire import parse
 
 _VALUE_OF_ANY = 2
 _EXPR_OF_CHECKED, _SOURCE_OF_CHECKED = 4, 5
 _POSITIONS = 4
-_ID, _CONSTANT, _IDENT, _SELECT, _CALL, _LISTING, _LOOP = 2, 3, 4, 5, 6, 7, 9
+_ID, _CONSTANT, _IDENT, _SELECT, _CALL, _LISTING, _STRUCT, _LOOP = 2, 3, 4, 5, 6, 7, 8, 9
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +63,13 @@ class Listing(Node):
 
 
 @dataclass(frozen=True, slots=True)
+class Struct(Node):
+    """A map, or a message, that is written out; *parts* are its keys and values."""
+
+    parts: tuple[Node, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Loop(Node):
     """What ``all``, ``exists``, ``map``, ``filter`` and ``cel.bind`` become."""
 
@@ -96,6 +102,17 @@ class Source:
         """Return line and column (from 1) of *node* in the text; its beginning where the engine made it up."""
         return (1, 1) if node.at is None else line_column(self._text, node.at)
 
+    def line_column_of_name(self, call: Call) -> tuple[int, int]:
+        """Return where the name of a called function begins; the engine points at the bracket behind it."""
+        named = self._text.rfind(call.function, 0, (call.at or 0) + 1)
+        return self.line_column(call) if named < 0 else line_column(self._text, named)
+
+
+def line_column(text: str, index: int) -> tuple[int, int]:
+    """Return the line and column (from 1) of the character at *index*."""
+    before = text[:index]
+    return before.count("\n") + 1, index - (before.rfind("\n") + 1) + 1
+
 
 def walk(node: Node) -> Iterator[Node]:
     """Yield *node* and everything below it."""
@@ -115,6 +132,8 @@ def below(node: Node) -> tuple[Node, ...]:
             return args if target is None else (target, *args)
         case Listing(elements=elements):
             return elements
+        case Struct(parts=parts):
+            return parts
         case Loop():
             return (node.over, node.begin, node.condition, node.step, node.result)
         case _:
@@ -144,7 +163,12 @@ def _node(data: bytes, positions: dict[int, int]) -> Node:
         loop = _fields(fields[_LOOP][0])
         over, begin, condition, step, result = (_node(_one(loop, n, b""), positions) for n in (2, 4, 5, 6, 7))
         return Loop(at, _text(loop, 1), _text(loop, 8), over, _text(loop, 3), begin, condition, step, result)
-    return Node(at)  # a message or a map that is written out: nothing in them repeats
+    if _STRUCT in fields:
+        entries = [_fields(entry) for entry in _fields(fields[_STRUCT][0]).get(2, [])]
+        return Struct(
+            at, tuple(_node(entry[n][0], positions) for entry in entries for n in (3, 4) if n in entry)
+        )
+    return Node(at)
 
 
 def _fields(data: bytes) -> dict[int, list[Any]]:
