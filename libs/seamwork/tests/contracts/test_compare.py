@@ -1,5 +1,6 @@
 """Compatibility is never claimed where it is not there."""
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -8,10 +9,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from seamwork.contracts import faults
 from seamwork.contracts.compare import NOTHING, covers
 from seamwork.contracts.difference import Way, bumped, compare_contracts, compare_schemas
 from seamwork.contracts.samples import samples
-from seamwork.documents import Contract, parse_documents
+from seamwork.documents import Contract, canonical, parse_documents
 from seamwork.documents.yaml_text import read_yaml
 
 HERE = Path(__file__).parent
@@ -37,6 +39,15 @@ def contract(*changes: tuple[str, str]) -> Contract:
         assert old in text
         text = text.replace(old, new)
     (read,) = parse_documents(text, "refund.yaml")
+    assert isinstance(read, Contract)
+    return read
+
+
+def contract_of(schema: Any) -> Contract:
+    """Read the refund contract with another schema of its input, and nothing that speaks of the former one."""
+    value = json.loads(canonical(contract()))
+    value["spec"] |= {"input": {"schema": schema}, "examples": []}
+    (read,) = parse_documents(json.dumps(value), "refund.yaml")
     assert isinstance(read, Contract)
     return read
 
@@ -219,3 +230,53 @@ def test_a_rule_that_refuses_an_old_example_shows_it() -> None:
 def test_before_1_0_0_the_second_number_breaks(old: str, new: str, step: str) -> None:
     """As people use it."""
     assert step == bumped(old, new)
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ({"enum": [0, 1]}, {"enum": [False, True]}),
+        ({"const": 1}, {"const": True}),
+        ({"const": 0}, {"const": False}),
+    ],
+)
+def test_true_is_not_one(old: Any, new: Any) -> None:
+    """Python takes them for equal, and a change from one to the other for none."""
+    assert "major" == compare_schemas(old, new).bump
+
+
+@pytest.mark.parametrize(
+    "schema",
+    [
+        pytest.param({"maximum": 2**70}, id="a-large-bound"),
+        pytest.param({"minimum": 1e308, "multipleOf": 1e-300}, id="a-step-that-overflows"),
+        pytest.param({"type": [{}]}, id="a-type-that-is-none"),
+        pytest.param({"enum": 5}, id="an-enum-that-is-none"),
+        pytest.param({"properties": {"a": 5}}, id="a-part-that-is-none"),
+        pytest.param({"$schema": 5}, id="a-dialect-that-is-none"),
+        pytest.param({"minLength": "x", "type": "string"}, id="a-length-that-is-none"),
+        pytest.param({"$ref": "#/$defs/nowhere"}, id="a-reference-to-nowhere"),
+        pytest.param({"$ref": "#"}, id="a-reference-to-itself"),
+        pytest.param({"type": "object", "required": 5, "additionalProperties": 1}, id="fields-that-are-none"),
+    ],
+)
+def test_nothing_raises_over_a_schema(schema: Any) -> None:
+    """Readers compare what was published past the check, and may not fall over it."""
+    other = {"type": "object", "required": ["a"]}
+    faulty = contract_of(schema)
+
+    assert covers(other, schema).answer in {"yes", "no", "unknown"}
+    assert covers(schema, other).answer in {"yes", "no", "unknown"}
+    assert "none" == compare_contracts(faulty, faulty).bump
+    assert "none" not in {
+        compare_contracts(contract(), faulty).bump,
+        compare_contracts(faulty, contract()).bump,
+    }
+
+
+def test_an_example_with_a_large_number_is_judged() -> None:
+    """More than 64 bits cross no seam; that is a finding, and no end of the comparison."""
+    large = contract(("refund_minor: 900", f"refund_minor: {2**70}"))
+
+    assert "patch" == compare_contracts(contract(), large).bump
+    assert {"example-differs"} == {problem.code for problem in faults(large)}

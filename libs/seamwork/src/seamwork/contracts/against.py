@@ -1,13 +1,12 @@
 """Hold new versions against those that are published: does the number say how large the change is?"""
 
 from collections.abc import Iterable, Iterator
-
-import orjson
+from typing import Any
 
 from seamwork.contracts.codes import found
 from seamwork.contracts.compare import NOTHING
 from seamwork.contracts.difference import Bump, Difference, bumped, compare_contracts
-from seamwork.documents.canonical import digest
+from seamwork.documents.canonical import canonical_json, digest
 from seamwork.documents.contract import Contract
 from seamwork.documents.kinds import AnyDocument
 from seamwork.documents.problems import Problem
@@ -71,8 +70,8 @@ def _why(difference: Difference) -> str:
     return f" ({' and '.join(parts)}: {'; '.join(dict.fromkeys(way.reasons))}{shown})"
 
 
-def _text(value: object) -> str:
-    text = orjson.dumps(value).decode()
+def _text(value: Any) -> str:
+    text = canonical_json(value).decode()
     return text if len(text) <= _SHOWN else text[:_SHOWN] + "…"
 
 

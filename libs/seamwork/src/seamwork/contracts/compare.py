@@ -4,23 +4,25 @@ Say whether everything that one schema allows is allowed by another; nothing els
 Rule 1: *yes* only where the library proves it and no example to the contrary is found.
 Rule 2: what it cannot decide, does not support, or stumbles over is *unknown*, and unknown is never compatible.
 Rule 3: *no* comes with a document that the one allows and the other refuses, where one can be made.
+Rule 4: nothing here raises over a schema, however faulty: readers compare what somebody published past the check.
 
 The library's containment is exact for most of JSON Schema, and gives up on patterns, for instance. It is young, so
 its version is pinned, its answers are kept as a table of cases, and each *yes* is tried with documents made from
 the schema and with the author's own examples.
 """
 
+import json
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any, Literal
 
 import jsonschema_rs
-import orjson
 from jsonschema_rs import canonical
 
 from seamwork.contracts.samples import samples
 from seamwork.contracts.schema import Checker
+from seamwork.documents.canonical import canonical_json
 from seamwork.rules.patterns import PATTERNS
 from seamwork.rules.walk import Schema, subschemas
 
@@ -30,7 +32,9 @@ MAX_PARTS = 2000
 """Schemas inside of one schema; deciding takes time that grows with the product of two."""
 _TRIED = 300
 # The library's own errors are ValueErrors.
-_STUMBLES = (jsonschema_rs.ReferencingError, jsonschema_rs.ValidationError, RecursionError, ValueError)
+_STUMBLES = (
+    jsonschema_rs.ReferencingError, jsonschema_rs.ValidationError, OverflowError, RecursionError, ValueError
+)  # fmt: skip
 NOTHING = object()
 """Stands for an example that there is not; None is a document."""
 
@@ -57,14 +61,18 @@ def covers(reader: Schema, writer: Schema, examples: Iterable[Any] = ()) -> Cove
         writer: The schema of whoever sends.
         examples: Payloads that are known to be sent; those that *writer* does not allow are left aside.
     """
-    if orjson.dumps(reader) == orjson.dumps(writer):
+    written = canonical_json(reader), canonical_json(writer)
+    if written[0] == written[1]:
         return Coverage("yes")
+    takes, sends = map(_checker, written)
+    if takes is None or sends is None:
+        return Coverage("unknown")  # one of them is no schema
     answer, difference = _decide(reader, writer)
     if difference is not None:
-        witness = _witness(reader, writer, samples(difference, _TRIED))
+        witness = _witness(takes, sends, samples(difference, _TRIED))
         if witness is not NOTHING:
             return Coverage("no", witness)
-    witness = _witness(reader, writer, [*examples, *samples(writer, _TRIED)])
+    witness = _witness(takes, sends, [*examples, *samples(writer, _TRIED)])
     if witness is not NOTHING:
         return Coverage("no", witness)
     return Coverage(answer)
@@ -89,17 +97,14 @@ def _decide(reader: Schema, writer: Schema) -> tuple[Answer, Schema | None]:
     return answer, difference if isinstance(difference, dict) else None
 
 
-def _witness(reader: Schema, writer: Schema, tried: Iterable[Any]) -> Any:
-    takes, sends = _checker(orjson.dumps(reader)), _checker(orjson.dumps(writer))
-    if takes is None or sends is None:
-        return NOTHING
+def _witness(takes: Checker, sends: Checker, tried: Iterable[Any]) -> Any:
     return next((value for value in tried if sends.fits(value) and not takes.fits(value)), NOTHING)
 
 
 @lru_cache(maxsize=64)
 def _checker(schema: bytes) -> Checker | None:
     try:
-        return Checker(orjson.loads(schema))
+        return Checker(json.loads(schema))
     except _STUMBLES:
         return None
 

@@ -13,6 +13,7 @@ from typing import Any, Literal
 from seamwork.contracts.compare import NOTHING, Answer, Coverage, covers
 from seamwork.contracts.compiled import CompiledContract, ContractError, compile_contract, promises
 from seamwork.contracts.examples import judge_example
+from seamwork.documents.canonical import canonical_json
 from seamwork.documents.contract import Contract, Example, Promise, RuleSpec
 from seamwork.documents.versions import parse_version
 from seamwork.rules.walk import Schema
@@ -107,7 +108,7 @@ class Difference:
 def compare_schemas(old: Schema, new: Schema, names: tuple[str, str] = ("old", "new")) -> Difference:
     """Compare two bare schemas."""
     backward, forward = _way(covers(new, old)), _way(covers(old, new))
-    return Difference(*names, (Part("schema", backward, forward),), old != new)
+    return Difference(*names, (Part("schema", backward, forward),), _differ(old, new))
 
 
 def compare_contracts(old: Contract, new: Contract) -> Difference:
@@ -124,7 +125,12 @@ def compare_contracts(old: Contract, new: Contract) -> Difference:
         else:
             parts.append(_part(on, old, new))
     written = [c.model_dump(mode="json", by_alias=True, exclude={"metadata"}) for c in (old, new)]
-    return Difference(old.title, new.title, tuple(parts), written[0] != written[1])
+    return Difference(old.title, new.title, tuple(parts), _differ(*written))
+
+
+def _differ(old: Any, new: Any) -> bool:
+    """Say whether two JSON values differ; to Python true is 1."""
+    return canonical_json(old) != canonical_json(new)
 
 
 def bumped(old: str, new: str) -> Bump:

@@ -6,9 +6,7 @@ can go round for ever.
 """
 
 from collections.abc import Iterator, Sequence
-from typing import Literal
-
-import orjson
+from typing import Any, Literal
 
 from seamwork.contracts.acceptance import accepts_version, may_consume, may_produce
 from seamwork.contracts.codes import found
@@ -16,6 +14,7 @@ from seamwork.contracts.compare import NOTHING, covers
 from seamwork.contracts.compiled import promises
 from seamwork.contracts.shelf import Shelf
 from seamwork.documents.agent import Agent
+from seamwork.documents.canonical import canonical_json
 from seamwork.documents.contract import Contract
 from seamwork.documents.flow import Edge, Flow, Passed
 from seamwork.documents.problems import Problem, did_you_mean
@@ -184,10 +183,10 @@ class _Seam:
             yield self._found("edge-does-not-fit", message, *at)
 
 
-def _shown(refused: object) -> str:
+def _shown(refused: Any) -> str:
     if refused is NOTHING:
         return ""
-    text = orjson.dumps(refused).decode()
+    text = canonical_json(refused).decode()
     return f", for example {text if len(text) <= _SHOWN else text[:_SHOWN] + '…'}"
 
 

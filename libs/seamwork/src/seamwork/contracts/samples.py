@@ -5,6 +5,7 @@ Nothing here is random, so a refused change shows the same example every time. W
 whoever uses it holds it against the schema, so a keyword that is not understood costs an example and never a lie.
 """
 
+import math
 import re
 from collections.abc import Iterator
 from importlib import import_module
@@ -280,7 +281,7 @@ def _numbers(schema: Schema, *, whole: bool) -> Iterator[int | float]:
     if low is not None and high is not None:
         proposed.append((low + high) / 2)
     proposed += [0, step, -step, 1.5, 10**6, 2**53]
-    for value in dict.fromkeys(proposed):
+    for value in dict.fromkeys(filter(math.isfinite, proposed)):
         inside = (low is None or value >= low) and (high is None or value <= high)
         if inside and (not whole or float(value).is_integer()):
             yield int(value) if float(value).is_integer() else value

@@ -149,7 +149,7 @@ def _structure(schema: Schema, path: tuple[str | int, ...], place_of: PlaceOf) -
                 mend = did_you_mean(keyword, KEYWORDS) or "marks of your own begin with x-"
                 message = f"{keyword!r} is no keyword that is read here"
                 yield problem((*at, keyword), "unknown-keyword", message, mend)
-        if part.get("$schema", DIALECT).rstrip("#") != DIALECT:
+        if str(part.get("$schema", DIALECT)).rstrip("#") != DIALECT:
             yield problem((*at, "$schema"), "unknown-dialect", "schemas are JSON Schema 2020-12", DIALECT)
         if at and "$id" in part:
             yield problem(
