@@ -219,6 +219,36 @@ def test_a_rule_that_refuses_an_old_example_shows_it() -> None:
     assert way.reasons == ("the rule 'small-basket' is new or says something else",)
 
 
+CARE, DESK = "{agent: care, versions: '>=1 <2'}", "{agent: desk}"
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "bump"),
+    [
+        (f"producers: [{CARE}]", f"producers: [{CARE}, {DESK}]", "minor"),
+        (f"consumers: [{CARE}]", f"consumers: [{CARE}, {DESK}]", "minor"),
+        (f"producers: [{CARE}]", "producers: [{agent: care, versions: '>=1 <3'}]", "minor"),
+        (
+            f"producers: [{CARE}]",
+            "producers: [{agent: care, versions: '<2 >=1.0.0'}]",
+            "patch",
+        ),
+        (f"producers: [{CARE}, {DESK}]", f"producers: [{DESK}, {CARE}]", "patch"),
+        (f"producers: [{CARE}]", "producers: [{agent: care, versions: '>=1.1 <3'}]", "major"),
+        (f"consumers: [{CARE}, {DESK}]", f"consumers: [{CARE}]", "major"),
+        (f"consumers: [{CARE}]", "consumers: []", "minor"),
+        ("preconditions: [{step: a}]", "preconditions: [{step: a, outcome: [partial, success]}]", "minor"),
+        ("preconditions: [{step: a, outcome: [partial, success]}]", "preconditions: [{step: a}]", "major"),
+        ("preconditions: [{step: a}]", "preconditions: []", "minor"),
+    ],
+)
+def test_who_comes_in_addition_keeps_nobody_out(old: str, new: str, bump: str) -> None:
+    """A change breaks for those who could work before and cannot now, and for nobody else."""
+    before, after = (contract(("  owners:", f"  {terms}\n  owners:")) for terms in (old, new))
+
+    assert bump == compare_contracts(before, after).bump
+
+
 @pytest.mark.parametrize(
     ("old", "new", "step"),
     [

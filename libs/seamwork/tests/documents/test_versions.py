@@ -1,5 +1,5 @@
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from seamwork.documents import VersionError, accepts, highest, parse_range, parse_version
@@ -84,3 +84,37 @@ def test_the_highest_is_accepted_and_nothing_accepted_is_higher(several: list[Ve
 
     assert (found is None) is (not fitting)
     assert found is None or all(parse_version(found) >= parse_version(version) for version in fitting)
+
+
+_NUMBERS = st.integers(0, 2)
+_PRE = st.sampled_from(["", "", "", "-0", "-a", "-rc.0", "-rc.1", "-rc.1.0", "-rc.2", "-rc.x"])
+_VERSIONS = st.builds(lambda a, b, c, pre: f"{a}.{b}.{c}{pre}", _NUMBERS, _NUMBERS, _NUMBERS, _PRE)
+_RANGES = st.lists(
+    st.builds(lambda sign, version: sign + version, st.sampled_from([">=", "<", ">", "<=", "="]), _VERSIONS),
+    min_size=1, max_size=3,
+).map(" ".join) | st.just("*")  # fmt: skip
+
+
+@settings(max_examples=400)
+@given(_RANGES, _RANGES, st.lists(_VERSIONS, min_size=5, max_size=30))
+def test_a_range_within_another_accepts_nothing_that_the_other_refuses(
+    one: str, other: str, versions: list[str]
+) -> None:
+    """And each range lies within itself, and within every version."""
+    if parse_range(one).within(parse_range(other)):
+        assert [] == [v for v in versions if accepts(one, v) and not accepts(other, v)]
+    assert parse_range(one).within(parse_range(one))
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "within"),
+    [
+        (">=1 <2", ">=1 <3", True), (">=1 <3", ">=1 <2", False), ("*", ">=0", True), ("*", ">=0.0.1", False),
+        ("=1.4.0", ">=1 <2", True), (">1.0.0 <2", ">=1.0.1 <2", True), (">=1 <2", ">1.0.0", False),
+        (">=1 <2", "*", True), ("=2.0.0-rc.1", ">=2", False), ("=2.0.0-rc.1", ">=2.0.0-rc.0", True),
+        (">=2.0.0-rc.1", ">=2.0.0-rc.2", False), (">=2 <1", "=7.0.0", True), ("<2", "<=1.9.9", False),
+    ],
+)  # fmt: skip
+def test_a_range_lies_within_another(one: str, other: str, *, within: bool) -> None:
+    """A party that takes more versions than before has left nobody out."""
+    assert within is parse_range(one).within(parse_range(other))

@@ -6,7 +6,7 @@ by the old version understands what is written by the new one. Both are asked of
 because they are written by different sides: producers write inputs, consumers write outcomes.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -14,8 +14,8 @@ from seamwork.contracts.compare import NOTHING, Answer, Coverage, covers
 from seamwork.contracts.compiled import CompiledContract, ContractError, compile_contract, promises
 from seamwork.contracts.examples import judge_example
 from seamwork.documents.canonical import canonical_json
-from seamwork.documents.contract import Contract, Example, Promise, RuleSpec
-from seamwork.documents.versions import parse_version
+from seamwork.documents.contract import Contract, Example, Party, Precondition, Promise, RuleSpec
+from seamwork.documents.versions import parse_range, parse_version
 from seamwork.rules.walk import Schema
 
 Bump = Literal["none", "patch", "minor", "major"]
@@ -217,16 +217,31 @@ def _terms(on: str, wrote: Contract, reads: Contract) -> Way:
             way = way.joined(
                 Way("no", (f"crossings of more than {tokens.at_most} context tokens are refused",))
             )
-    for name in ("producers", "consumers"):
-        here, there = getattr(before, name), getattr(after, name)
-        if there and (not here or any(party not in there for party in here)):
-            way = way.joined(Way("no", (f"a party is no longer among the {name}",)))
     if on != "input":
-        return way
-    known = {condition.model_dump_json() for condition in before.preconditions}
-    if any(condition.model_dump_json() not in known for condition in after.preconditions):
+        return way  # who may take part, and what must come before, is asked of handoffs alone
+    for name in ("producers", "consumers"):
+        if _somebody_left(getattr(before, name), getattr(after, name)):
+            way = way.joined(Way("no", (f"a party is no longer among the {name}",)))
+    if not all(any(_is_implied(one, known) for known in before.preconditions) for one in after.preconditions):
         way = way.joined(Way("no", ("a precondition is new or says something else",)))
     return way
+
+
+def _somebody_left(before: Sequence[Party], after: Sequence[Party]) -> bool:
+    """Say whether somebody was among the parties *before* and is not *after*; nobody named means everybody."""
+    return bool(after) and (
+        not before or not all(any(_is_still_there(one, now) for now in after) for one in before)
+    )
+
+
+def _is_still_there(party: Party, now: Party) -> bool:
+    return party.agent == now.agent and parse_range(party.versions).within(parse_range(now.versions))
+
+
+def _is_implied(condition: Precondition, known: Precondition) -> bool:
+    """Say whether *condition* is fulfilled wherever the *known* one is."""
+    same = (condition.contract, condition.step) == (known.contract, known.step)
+    return same and set(known.outcome) <= set(condition.outcome)
 
 
 def _notes(before: Promise, after: Promise) -> Iterator[str]:

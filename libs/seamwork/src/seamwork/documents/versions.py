@@ -9,7 +9,7 @@ Rule 3: a pre-release is accepted only by a range that names a pre-release of th
 """
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache, total_ordering
 
@@ -23,6 +23,8 @@ _VERSION = re.compile(
 _COMPARATOR = re.compile(r"(>=|<=|>|<|=)?(.*)")
 _MAX_LENGTH = 100
 _MAX_COMPARATORS = 8
+_HIGHEST = 999_999_999
+"""No number of a version is longer."""
 
 
 class VersionError(UnprocessableError):
@@ -94,6 +96,16 @@ class VersionRange:
             return False
         return all(comparator.holds(version) for comparator in self.comparators)
 
+    def within(self, other: "VersionRange") -> bool:
+        """
+        Say whether every version in this range lies in *other*.
+
+        Both change only at the versions that they name, so those are tried, and what lies right beside them.
+        """
+        named = {comparator.version for one in (self, other) for comparator in one.comparators}
+        tried = {Version(0, 0, 0), *named, *(beside for version in named for beside in _beside(version))}
+        return all(other.accepts(version) for version in tried if self.accepts(version))
+
 
 @lru_cache(maxsize=4096)
 def parse_version(text: str) -> Version:
@@ -144,6 +156,28 @@ def highest(versions: Iterable[str], *ranges: str) -> str | None:
     wanted = [parse_range(text) for text in ranges or ("*",)]
     fitting = [v for v in versions if all(one.accepts(parse_version(v)) for one in wanted)]
     return max(fitting, key=parse_version, default=None)
+
+
+def _beside(version: Version) -> Iterator[Version]:
+    """Yield the release of *version*, and what lies right below and right above it, releases and pre-releases."""
+    major, minor, patch = version.triple
+    yield Version(major, minor, patch)
+    if patch < _HIGHEST:
+        yield Version(major, minor, patch + 1)
+    if patch:
+        yield Version(major, minor, patch - 1)
+    elif minor:
+        yield Version(major, minor - 1, _HIGHEST)
+    elif major:
+        yield Version(major - 1, _HIGHEST, _HIGHEST)
+    if version.pre:
+        *before, last = version.pre
+        yield Version(major, minor, patch, (*version.pre, "0"))
+        yield Version(major, minor, patch, ("0",))
+        if last.isdigit() and int(last):
+            yield Version(major, minor, patch, (*before, str(int(last) - 1)))
+        elif before:
+            yield Version(major, minor, patch, tuple(before))
 
 
 def _comparator(word: str) -> Comparator:
