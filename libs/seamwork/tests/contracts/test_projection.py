@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from seamwork.contracts.projection import cut, delivered, pruned, too_much, undeclared
+from seamwork.contracts.schema import Checker
 from seamwork.ids import sha256_hex
 
 LINE = {"type": "object", "properties": {"sum": {"type": "number"}}}
@@ -42,6 +43,41 @@ SCHEMA: dict[str, Any] = {
 def test_undeclared_is_what_no_part_of_the_schema_describes(value: Any, wanted: tuple[str, ...]) -> None:
     """Free-form objects, and those that say outright that they take more, keep what they have."""
     assert wanted == undeclared(SCHEMA, value)
+
+
+CONDITION: dict[str, Any] = {
+    "type": "object",
+    "properties": {"amount": {"type": "integer"}},
+    "if": {
+        "properties": {"kind": {"const": "cash"}, "of": {"properties": {"deep": {}}}},
+        "required": ["kind"],
+    },
+    "then": {"required": ["amount", "till"]},
+    "not": {"properties": {"amount": {"const": 0}, "free": {"const": True}}, "required": ["amount", "free"]},
+}
+
+
+@pytest.mark.parametrize(
+    ("schema", "value", "wanted"),
+    [
+        (CONDITION, {"kind": "cash", "amount": 1, "till": 7, "free": False, "x": 1}, ("/x",)),
+        (CONDITION, {"amount": 1, "of": {"deep": 1, "er": 2}}, ()),
+        ({"properties": {"a": {}}, "required": ["b"]}, {"a": 1, "b": 2, "c": 3}, ("/c",)),
+        ({"properties": {"a": {}}, "dependentRequired": {"a": ["b"]}}, {"a": 1, "b": 2, "c": 3}, ("/c",)),
+        ({"type": "object", "if": {"required": ["a"]}, "then": {"required": ["b"]}}, {"c": 3}, ()),
+    ],
+)
+def test_what_is_asked_for_is_not_cut_out(schema: Any, value: Any, wanted: tuple[str, ...]) -> None:
+    """Without it the schema would come to another answer than on what was sent."""
+    assert wanted == undeclared(schema, value)
+
+
+def test_a_condition_is_judged_by_what_was_sent() -> None:
+    """Cut out, the field that it asks for would leave the demand behind it unasked."""
+    value = {"kind": "cash", "amount": 1}
+
+    assert not Checker(CONDITION).fits(value)
+    assert not Checker(CONDITION).fits(pruned(value, undeclared(CONDITION, value)))
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,8 @@
 """
 Cut out of a payload what its contract does not describe, so that the receiver gets the rest byte for byte.
 
-Undeclared is a field that no part of the schema describes, beside others that are described. A **projection** is
+Undeclared is a field that no part of the schema speaks of, beside others that are described; a condition speaks of
+the fields that it asks for, and is judged by them. A **projection** is
 the list of JSON pointers (RFC 6901) to such fields. An object that loses a field is written anew from the bytes of
 its members, joined by commas; everything else keeps its bytes, so that no number is rounded and no text rewritten
 on the way, and whoever has the payload and the projection gets the same bytes.
@@ -29,7 +30,7 @@ _NAMING = ("properties", "patternProperties", "additionalProperties", "unevaluat
 
 def undeclared(schema: Schema, value: Any) -> tuple[str, ...]:
     """Return pointers to the fields of *value* that *schema* does not describe, in their order."""
-    return tuple(pointer(path) for path in _undeclared(schema, value, together(schema, [schema]), ()))
+    return tuple(pointer(path) for path in _undeclared(schema, value, [schema], [schema], ()))
 
 
 def too_much(projection: Sequence[str]) -> bool:
@@ -69,19 +70,41 @@ def delivered(
 
 
 def _undeclared(
-    root: Schema, value: Any, schemas: list[Schema], path: tuple[str | int, ...]
+    root: Schema, value: Any, described: list[Any], asked: list[Any], path: tuple[str | int, ...]
 ) -> Iterator[tuple[str | int, ...]]:
-    if isinstance(value, dict):
-        free = _free_form(schemas)
-        for name, entry in value.items():
-            described = of_property(schemas, name)
-            if described:
-                yield from _undeclared(root, entry, together(root, described), (*path, name))
-            elif not free:
-                yield (*path, name)
-    elif isinstance(value, list):
+    """
+    Yield the paths below *path* of fields that nothing speaks of.
+
+    Args:
+        root: The whole schema.
+        value: What stands at *path*.
+        described: The schemas that say what it is.
+        asked: Those and the conditions that are about it.
+        path: Where it stands.
+    """
+    if not isinstance(value, dict | list):
+        return
+    describing, asking = together(root, described), together(root, asked, conditions=True)
+    if isinstance(value, list):
         for index, entry in enumerate(value):
-            yield from _undeclared(root, entry, together(root, of_entry(schemas, index)), (*path, index))
+            where = (*path, index)
+            yield from _undeclared(root, entry, of_entry(describing, index), of_entry(asking, index), where)
+        return
+    free, named = _free_form(describing), _asked_for(asking)
+    for name, entry in value.items():
+        spoken_of = of_property(asking, name)
+        if spoken_of:
+            yield from _undeclared(root, entry, of_property(describing, name), spoken_of, (*path, name))
+        elif not free and name not in named:
+            yield (*path, name)
+
+
+def _asked_for(schemas: list[Schema]) -> set[str]:
+    """Return the names of fields that a schema wants to be there, whatever they hold."""
+    lists = [schema["required"] for schema in schemas if isinstance(schema.get("required"), list)]
+    dependent = [schema["dependentRequired"] for schema in schemas if "dependentRequired" in schema]
+    lists += [[name, *wanted] for one in dependent if isinstance(one, dict) for name, wanted in one.items()]
+    return {name for names in lists for name in names if isinstance(name, str)}
 
 
 def _free_form(schemas: list[Schema]) -> bool:

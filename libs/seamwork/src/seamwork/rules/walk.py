@@ -57,12 +57,13 @@ def subschemas(
         stack.extend(reversed(below))
 
 
-def together(root: Any, schemas: Sequence[Any]) -> list[Schema]:
+def together(root: Any, schemas: Sequence[Any], *, conditions: bool = False) -> list[Schema]:
     """
     Return every schema that speaks of the same value as *schemas*: through references and ``allOf`` and the like.
 
-    ``if`` and ``not`` are left out: they describe what need not be so.
+    ``if`` and ``not`` are left out unless *conditions* are asked for: they describe what need not be so.
     """
+    further = SAME_VALUE if conditions else ("then", "else")
     found: list[Schema] = []
     seen: set[int] = set()
     stack = list(reversed(schemas))
@@ -77,7 +78,7 @@ def together(root: Any, schemas: Sequence[Any]) -> list[Schema]:
         for keyword in ALL_OF_THEM:
             if isinstance(schema.get(keyword), list):
                 stack.extend(schema[keyword])
-        stack.extend(schema[keyword] for keyword in ("then", "else") if keyword in schema)
+        stack.extend(schema[keyword] for keyword in further if keyword in schema)
         if isinstance(schema.get("dependentSchemas"), dict):
             stack.extend(schema["dependentSchemas"].values())
     return found
