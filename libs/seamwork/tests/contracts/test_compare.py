@@ -5,11 +5,12 @@ from pathlib import Path
 from typing import Any
 
 import jsonschema_rs
+import orjson
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from seamwork.contracts import faults
+from seamwork.contracts import compile_contract, faults
 from seamwork.contracts.compare import NOTHING, covers
 from seamwork.contracts.difference import Way, bumped, compare_contracts, compare_schemas
 from seamwork.contracts.samples import samples
@@ -22,6 +23,7 @@ TABLE: list[dict[str, Any]] = read_yaml(
     (HERE / "compatibility.yaml").read_text(encoding="utf-8"), "compatibility.yaml"
 )[0].value  # type: ignore[assignment]  # a list of cases
 REFUND = (HERE / "refund-request.yaml").read_text(encoding="utf-8")
+FACTS: dict[str, Any] = {"envelope": {}, "task": {}, "now_ms": 0}
 ANSWERS = {True: "yes", False: "no", "unknown": "unknown"}
 
 
@@ -43,10 +45,10 @@ def contract(*changes: tuple[str, str]) -> Contract:
     return read
 
 
-def contract_of(schema: Any) -> Contract:
+def contract_of(schema: Any, undeclared: str = "refuse") -> Contract:
     """Read the refund contract with another schema of its input, and nothing that speaks of the former one."""
     value = json.loads(canonical(contract()))
-    value["spec"] |= {"input": {"schema": schema}, "examples": []}
+    value["spec"] |= {"input": {"schema": schema}, "undeclared": undeclared, "examples": []}
     (read,) = parse_documents(json.dumps(value), "refund.yaml")
     assert isinstance(read, Contract)
     return read
@@ -310,3 +312,52 @@ def test_an_example_with_a_large_number_is_judged() -> None:
 
     assert "patch" == compare_contracts(contract(), large).bump
     assert {"example-differs"} == {problem.code for problem in faults(large)}
+
+
+CLOSED: dict[str, Any] = {
+    "type": "object",
+    "properties": {
+        "a": {"type": "integer"},
+        "of": {"type": "object", "properties": {"b": {"type": "string"}}},
+    },
+    "additionalProperties": False,
+}
+FORMS: dict[str, Any] = {"anyOf": [CLOSED, {"type": "null"}]}
+
+
+def with_field(described: Any) -> dict[str, Any]:
+    """Describe one more field."""
+    return CLOSED | {"properties": CLOSED["properties"] | {"x": described}}
+
+
+@pytest.mark.parametrize(
+    ("was", "old", "now", "new", "backward"),
+    [
+        ("strip", CLOSED, "strip", CLOSED, True),
+        ("strip", CLOSED, "strip", with_field({"type": "integer"}), False),
+        ("strip", CLOSED, "strip", with_field({}), True),
+        ("strip", with_field({"type": "integer"}), "strip", CLOSED, True),
+        ("refuse", CLOSED, "refuse", with_field({"type": "integer"}), True),
+        ("refuse", with_field({"type": "integer"}), "strip", CLOSED, True),
+        ("strip", CLOSED, "refuse", CLOSED, False),
+        ("refuse", CLOSED, "strip", CLOSED, True),
+        ("strip", FORMS, "strip", FORMS, True),
+        ("strip", FORMS, "strip", FORMS | {"title": "forms"}, True),
+        ("strip", FORMS, "strip", {"anyOf": [*FORMS["anyOf"], {"type": "string"}]}, None),
+        ("strip", FORMS, "strip", {"anyOf": [with_field({"type": "integer"}), {"type": "null"}]}, None),
+    ],
+)
+def test_what_is_stripped_may_have_held_anything(
+    was: str, old: Any, now: str, new: Any, *, backward: bool | None
+) -> None:
+    """A gate that holds it against a schema from now on refuses what went through before."""
+    before, after = contract_of(old, was), contract_of(new, now)
+    way = compare_contracts(before, after).parts[0].backward
+
+    assert backward is way.known
+    if way.refused is not NOTHING:
+        admits = [
+            compile_contract(one).judge_input(orjson.dumps(way.refused), **FACTS).admitted
+            for one in (before, after)
+        ]
+        assert [True, False] == admits

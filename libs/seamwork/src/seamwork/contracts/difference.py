@@ -7,12 +7,13 @@ because they are written by different sides: producers write inputs, consumers w
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from seamwork.contracts.compare import NOTHING, Answer, Coverage, covers
 from seamwork.contracts.compiled import CompiledContract, ContractError, compile_contract, promises
 from seamwork.contracts.examples import judge_example
+from seamwork.contracts.stripped import admitted, strip_the_same
 from seamwork.documents.canonical import canonical_json
 from seamwork.documents.contract import Contract, Example, Party, Precondition, Promise, RuleSpec
 from seamwork.documents.versions import parse_range, parse_version
@@ -152,11 +153,28 @@ def bumped(old: str, new: str) -> Bump:
 def _part(on: str, old: Contract, new: Contract) -> Part:
     before, after = promises(old)[on], promises(new)[on]
     shown = [e.payload for c in (old, new) for e in c.spec.examples if e.on == on and not e.violates]
-    backward = _way(covers(after.json_schema, before.json_schema, shown))
+    backward = _admits_what_was(on, old, new, shown)
     forward = _way(covers(before.json_schema, after.json_schema, shown))
     backward = backward.joined(_rules(on, before, after, old, new)).joined(_terms(on, old, new))
     forward = forward.joined(_rules(on, after, before, new, old)).joined(_terms(on, new, old))
     return Part(on, backward, forward, tuple(_notes(before, after)))
+
+
+def _admits_what_was(on: str, old: Contract, new: Contract, shown: Sequence[Any]) -> Way:
+    """Say whether a gate lets through by the new version what it let through by the old one."""
+    before, after = promises(old)[on].json_schema, promises(new)[on].json_schema
+    terms = old.spec.undeclared, new.spec.undeclared
+    if terms == ("refuse", "refuse") or (terms == ("strip", "strip") and strip_the_same(before, after)):
+        return _way(covers(after, before, shown))
+    was, now = admitted(before, terms[0]), admitted(after, terms[1])
+    if was is None or now is None:
+        return Way("unknown", ("of what is stripped cannot be said whether it mattered",))
+    way = _way(covers(now, was, shown))
+    if way.answer == "no" and terms[0] == "strip" and covers(after, before, shown).answer == "yes":
+        return replace(
+            way, reasons=("a field that was stripped, whatever it held, is described from now on",)
+        )
+    return way
 
 
 def _way(coverage: Coverage) -> Way:

@@ -13,6 +13,7 @@ from seamwork.contracts.codes import found
 from seamwork.contracts.compare import NOTHING, covers
 from seamwork.contracts.compiled import promises
 from seamwork.contracts.shelf import Shelf
+from seamwork.contracts.stripped import admitted
 from seamwork.documents.agent import Agent
 from seamwork.documents.canonical import canonical_json
 from seamwork.documents.contract import Contract
@@ -174,7 +175,9 @@ class _Seam:
             yield self._found("edge-does-not-fit", message, *at)
             return
         examples = [e.payload for e in source.spec.examples if e.on == outcome and not e.violates]
-        coverage = covers(reader.json_schema, writer.json_schema, examples)
+        # What the target strips is no reason to refuse; where no schema can say that, its own is the strictest.
+        takes = admitted(reader.json_schema, target.spec.undeclared) or reader.json_schema
+        coverage = covers(takes, writer.json_schema, examples)
         if coverage.answer == "no":
             message = f"{what} may be refused as {where}{_shown(coverage.refused)}"
             yield self._found("edge-does-not-fit", message, *at)

@@ -1,0 +1,65 @@
+"""What fits along a flow's edges, as the gate would see it."""
+
+import json
+from typing import Any
+
+import orjson
+import pytest
+
+from seamwork.contracts import compile_contract
+from seamwork.contracts.together import check_documents
+from seamwork.documents import AnyDocument, Contract, parse_documents
+
+CLOSED: dict[str, Any] = {
+    "type": "object", "properties": {"a": {"type": "integer"}}, "required": ["a"], "additionalProperties": False,
+}  # fmt: skip
+WIDER = CLOSED | {"properties": {"a": {"type": "integer"}, "b": {"type": "string", "maxLength": 9}}}
+FLOW = """
+apiVersion: seamwork.dev/v1
+kind: Flow
+metadata: {name: line, version: 1.0.0}
+spec:
+  edges:
+    - {from: one, to: two, contract: target, versions: "*", reason: it goes on, passesOn: [{contract: source}]}
+"""
+
+
+def read(text: str) -> AnyDocument:
+    """Read the one document of a text."""
+    (document,) = parse_documents(text, "a test")
+    return document
+
+
+def contract(name: str, taken: Any, given: Any, undeclared: str) -> Contract:
+    """Make a contract of its schemas alone."""
+    spec = {
+        "input": {"schema": taken}, "outputs": {"success": {"schema": given}, "error": {"schema": {}}},
+        "owners": {"team": "t", "contact": "t"}, "undeclared": undeclared,
+        "summary": {"state": "s", "proposedAction": "p", "asks": "a", "answers": {"approve": "y", "reject": "n"}},
+    }  # fmt: skip
+    metadata = {"name": name, "version": "1.0.0"}
+    document = read(
+        json.dumps({"apiVersion": "seamwork.dev/v1", "kind": "Contract", "metadata": metadata, "spec": spec})
+    )
+    assert isinstance(document, Contract)
+    return document
+
+
+@pytest.mark.parametrize(
+    ("undeclared", "taken", "fits"),
+    [
+        ("refuse", WIDER, True),
+        ("refuse", CLOSED, False),
+        ("strip", CLOSED, True),
+        ("strip", CLOSED | {"properties": {"a": {}, "c": {}}, "required": ["a", "c"]}, False),
+        ("strip", CLOSED | {"properties": {"a": {"type": "string"}}}, False),
+    ],
+)
+def test_what_the_target_strips_fits(undeclared: str, taken: Any, *, fits: bool) -> None:
+    """The check says of what is handed on what the gate will say."""
+    source, target = contract("source", CLOSED, WIDER, "refuse"), contract("target", taken, {}, undeclared)
+    codes = {problem.code for problem in check_documents((read(FLOW), source, target)).errors}
+    sent = orjson.dumps({"a": 1, "b": "x"})
+
+    assert ("edge-does-not-fit" not in codes) is fits
+    assert compile_contract(target).judge_input(sent, envelope={}, task={}, now_ms=0).admitted is fits
