@@ -80,8 +80,14 @@ def from_canonical(data: bytes, source: str = "the record") -> AnyDocument:
 def _document(tree: Tree) -> AnyDocument:
     model = _model(tree)
     unbuilt = tuple(find_unbuilt(model.__name__, tree))
+    written = canonical_json(tree.value)
+    if len(written) > MAX_BYTES:  # no reader takes what is larger, however little room it took as YAML
+        message = (
+            f"a document has at most {MAX_BYTES} bytes, written as it is published; this has {len(written)}"
+        )
+        raise DocumentError([Problem(tree.at, "$", "too-large", message)])
     try:
-        document = model.model_validate_json(canonical_json(tree.value), by_alias=True, by_name=False)
+        document = model.model_validate_json(written, by_alias=True, by_name=False)
     except ValidationError as error:
         raise DocumentError((*unbuilt, *_problems(model, tree, error, unbuilt))) from error
     if unbuilt:

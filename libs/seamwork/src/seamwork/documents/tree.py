@@ -15,7 +15,8 @@ class Tree:
     One value and where it stands.
 
     *value* is plain JSON; *children* are the trees of its entries by key or index, *keys* the places of the keys.
-    *size* counts all values below, each as often as an alias repeats it.
+    *size* counts all values below, each as often as an alias repeats it, *levels* how deep they lie, and
+    *written_bytes* is about what they take as JSON.
     """
 
     value: Json
@@ -23,6 +24,8 @@ class Tree:
     children: dict[str | int, "Tree"]
     keys: dict[str, Place]
     size: int = 1
+    levels: int = 0
+    written_bytes: int = 0
 
     def place(self, path: Sequence[str | int]) -> Place:
         """Return the place of the value at *path*, or of the nearest one above it that was written."""

@@ -105,21 +105,25 @@ class _Reader:
         tree = self._anchors.get(event.anchor)
         if tree is None:  # an alias inside of what it names has no tree yet either
             raise _error(place, path, "alias", f"no finished value is called &{event.anchor} here")
+        if len(path) + tree.levels > MAX_DEPTH:
+            message = f"a document has at most {MAX_DEPTH} levels, aliases written out"
+            raise _error(place, path, "too-deep", message)
         return tree
 
     def _sequence(self, place: Place, path: tuple[str | int, ...]) -> Tree:
         children: dict[str | int, Tree] = {}
-        size = 1
+        size, written = 1, 2
         while type(event := next(self._events)).__name__ != "SequenceEndEvent":
             child = self._tree(event, (*path, len(children)))
-            size = self._grown(size, child, path)
+            size, written = self._grown(size, written, child, path)
             children[len(children)] = child
-        return Tree([child.value for child in children.values()], place, children, {}, size)
+        value: Json = [child.value for child in children.values()]
+        return Tree(value, place, children, {}, size, _levels(children), written)
 
     def _mapping(self, place: Place, path: tuple[str | int, ...]) -> Tree:
         children: dict[str | int, Tree] = {}
         keys: dict[str, Place] = {}
-        size = 1
+        size, written = 1, 2
         while type(event := next(self._events)).__name__ != "MappingEndEvent":
             key = self._tree(event, path)
             if not isinstance(key.value, str):
@@ -129,10 +133,10 @@ class _Reader:
                 raise _error(key.at, path, "duplicate-key", message, "keep one of them")
             keys[key.value] = key.at
             child = self._tree(next(self._events), (*path, key.value))
-            size = self._grown(size, child, path)
+            size, written = self._grown(size, written + key.written_bytes + 1, child, path)
             children[key.value] = child
         value: Json = {str(name): child.value for name, child in children.items()}
-        return Tree(value, place, children, keys, size)
+        return Tree(value, place, children, keys, size, _levels(children), written)
 
     def _scalar(self, event: Any, place: Place, path: tuple[str | int, ...]) -> Tree:
         if event.style in ("|", ">"):
@@ -148,7 +152,8 @@ class _Reader:
                 value = value.encode("utf-16-le", "surrogatepass").decode("utf-16-le")
             except UnicodeDecodeError as error:
                 raise _error(place, path, "text", "half of a surrogate pair is no character") from error
-        return Tree(value, place, {}, {})
+        written = len(value.encode()) + 2 if isinstance(value, str) else len(event.value)
+        return Tree(value, place, {}, {}, written_bytes=written)
 
     def _plain(self, text: str, place: Place, path: tuple[str | int, ...]) -> Json:
         if text in _WORDS:
@@ -172,15 +177,24 @@ class _Reader:
                 return Place(place.source, place.line + 1, len(line) - len(line.lstrip()) + 1, _indent(line))
         return place
 
-    def _grown(self, size: int, child: Tree, path: tuple[str | int, ...]) -> int:
-        if size + child.size > MAX_VALUES:
+    def _grown(self, size: int, written: int, child: Tree, path: tuple[str | int, ...]) -> tuple[int, int]:
+        """Return how many values there are with *child*, and how many bytes, within their bounds."""
+        size, written = size + child.size, written + child.written_bytes + 1
+        if size > MAX_VALUES:
+            message = f"a document has at most {MAX_VALUES} values, aliases counted"
+            raise _error(child.at, path, "too-large", message)
+        if written > MAX_BYTES:
             raise _error(
-                child.at, path, "too-large", f"a document has at most {MAX_VALUES} values, aliases counted"
+                child.at, path, "too-large", f"a document has at most {MAX_BYTES} bytes, aliases counted"
             )
-        return size + child.size
+        return size, written
 
     def _place(self, mark: _Mark) -> Place:
         return Place(self._source, mark.line + 1, mark.column + 1)
+
+
+def _levels(children: dict[str | int, Tree]) -> int:
+    return max((child.levels + 1 for child in children.values()), default=0)
 
 
 def _indent(line: str) -> int:
