@@ -68,6 +68,8 @@ def test_the_topics_reader_finds_what_the_command_finds() -> None:
         ("{{ this.customer }}", "{{ this.custmer }}", "summary-unknown-field", "42:21"),
         ("{{ this.customer }}", "{{ customer }}", "summary-slot", "42:21"),
         ("owners:", "masking: [/lines/*/iban]\n  owners:", "masking-unknown-field", "39:13"),
+        ("owners:", "masking: [/lines/²]\n  owners:", "masking-unknown-field", "39:13"),
+        ("format: email", "$ref: '#/allOf/²', allOf: [{}]", "broken-reference", "14:41"),
     ],
 )  # fmt: skip
 def test_each_slip_is_found_at_its_place(old: str, new: str, code: str, place: str) -> None:

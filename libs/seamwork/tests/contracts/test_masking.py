@@ -120,3 +120,36 @@ def test_what_cannot_be_read_is_hidden_as_a_whole() -> None:
     """Bytes that are no payload are not shown in part."""
     assert compile_contract(refund()).masked(b"\xff") == "***"
     assert compile_contract(refund()).masked(b"{}", "nowhere") == "***"
+
+
+FORBIDDING: dict[str, Any] = {
+    "type": "object",
+    "properties": {
+        "password": False,
+        "list": {"type": "array", "prefixItems": [{"type": "string"}], "items": False},
+        "other": {"type": "array", "prefixItems": [True], "unevaluatedItems": False},
+        "2024": {"type": "integer"},
+        "²": {"type": "integer"},
+        "free": True,
+    },
+    "additionalProperties": False,
+}
+
+
+def test_what_may_not_be_there_is_hidden() -> None:
+    """A field that is named to keep it out is shown of all things when somebody sends it."""
+    value = {"password": SECRET, "list": ["seen", SECRET], "other": [1, SECRET], "free": 7}
+
+    assert {"password": "***", "list": ["seen", "***"], "other": [1, "***"], "free": 7} == Mask(
+        FORBIDDING
+    ).apply(value)
+    assert Mask(FORBIDDING).hides(["password"])
+    assert not Mask(FORBIDDING).hides(["free"])
+
+
+@pytest.mark.parametrize("name", ["2024", "²"])
+def test_a_field_whose_name_is_a_number_is_a_field(name: str) -> None:
+    """It is shown, said to be shown, and may be masked."""
+    assert {name: 3} == Mask(FORBIDDING).apply({name: 3})
+    assert not Mask(FORBIDDING).hides([name])
+    assert {name: "***"} == Mask(FORBIDDING, [f"/{name}"]).apply({name: 3})

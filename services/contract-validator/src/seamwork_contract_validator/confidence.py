@@ -9,6 +9,7 @@ from seamwork.documents import Contract
 from seamwork.records.crossing import Result
 from seamwork.records.inbox import Work
 from seamwork.records.verdict import Approvers
+from seamwork.rules.walk import is_index
 from seamwork_contract_validator.judged import Allowed, Denied
 
 
@@ -54,7 +55,7 @@ def _at(value: Any, pointer: str) -> Any:
         name = part.replace("~1", "/").replace("~0", "~")
         if isinstance(value, dict):
             value = value.get(name)
-        elif isinstance(value, list) and name.isdigit() and int(name) < len(value):
+        elif isinstance(value, list) and is_index(name) and int(name) < len(value):
             value = value[int(name)]
         else:
             return None

@@ -31,7 +31,7 @@ from seamwork.documents.shape import ContextTokens, Document
 from seamwork.rules.cel import environment
 from seamwork.rules.ruleset import CROSSING_VARIABLES, RESULT_VARIABLES
 from seamwork.rules.typed import TypedRules
-from seamwork.rules.walk import Schema, of_entry, of_property, together, types
+from seamwork.rules.walk import Schema, is_index, of_entry, of_property, together, types
 
 _LEAVE_IT_USABLE = frozenset({"not-built-yet", "unknown-owner", "unknown-counter"})
 """Errors beside which it is still worth saying what a contract leaves open."""
@@ -178,8 +178,8 @@ def _at(schema: Any, parts: list[str]) -> list[Schema] | None:
     current = together(schema, [schema])
     for part in parts:
         below = of_property(current, part)
-        if part == "*" or part.isdigit():
-            below = below + of_entry(current, int(part) if part.isdigit() else 0)
+        if part == "*" or is_index(part):
+            below = below + of_entry(current, int(part) if is_index(part) else 0)
             below += [s for one in current for s in _values(one)] if part == "*" else []
         if not below:
             return None

@@ -2,15 +2,15 @@
 Hide what a contract marks as sensitive, wherever a payload leaves the bus for people's eyes.
 
 Hidden are fields with ``x-sensitive`` in the schema, fields that ``masking`` points to, every field that the schema
-does not declare, and every value of another type than its schema names: what nobody described may be anything. The
-whole schema is followed, over all branches, so a payload that fits none of them (the one that gets shown) is hidden
-as well as a good one.
+does not declare or forbids, and every value of another type than its schema names: what nobody described may be
+anything. The whole schema is followed, over all branches, so a payload that fits none of them (the one that gets
+shown) is hidden as well as a good one.
 """
 
 from collections.abc import Sequence
 from typing import Any
 
-from seamwork.rules.walk import Schema, of_entry, of_property, together, types
+from seamwork.rules.walk import Schema, is_index, of_entry, of_property, together, types
 
 HIDDEN = "***"
 MARKS = ("x-sensitive", "confluent:tags")
@@ -46,8 +46,9 @@ class Mask:
         for part in path:
             if _marked(schemas, pointers):
                 return True
-            below = of_entry(schemas, int(part)) if part.isdigit() else of_property(schemas, part)
-            if not below:
+            # Of a step alone nobody can tell whether it is a field's name or an entry's number.
+            below = [*of_property(schemas, part), *(of_entry(schemas, int(part)) if is_index(part) else ())]
+            if not _declares(below):
                 return True
             schemas, pointers = together(self._schema, below), _step(pointers, part)
         return _marked(schemas, pointers)
@@ -62,7 +63,7 @@ class Mask:
                 self._masked(
                     entry, together(self._schema, of_entry(schemas, index)), _step(pointers, str(index))
                 )
-                if of_entry(schemas, index)
+                if _declares(of_entry(schemas, index))
                 else HIDDEN
                 for index, entry in enumerate(value)
             ]
@@ -72,9 +73,14 @@ class Mask:
         self, name: str, value: Any, schemas: list[Schema], pointers: tuple[tuple[str, ...], ...]
     ) -> Any:
         declared = of_property(schemas, name)
-        if not declared:
+        if not _declares(declared):
             return HIDDEN
         return self._masked(value, together(self._schema, declared), _step(pointers, name))
+
+
+def _declares(schemas: Sequence[Any]) -> bool:
+    """Say whether one of *schemas* allows something; ``false`` is there to keep a field out."""
+    return any(schema is not False for schema in schemas)
 
 
 def _marked(schemas: Sequence[Schema], pointers: Sequence[tuple[str, ...]]) -> bool:

@@ -16,6 +16,12 @@ SINGLES = (
     *SAME_VALUE, "additionalProperties", "items", "contains", "propertyNames",
     "unevaluatedItems", "unevaluatedProperties", "contentSchema",
 )  # fmt: skip
+_LONGEST_INDEX = 9
+
+
+def is_index(part: str) -> bool:
+    """Say whether a step of a pointer may be an entry's number; to Python ``²`` is a digit, too."""
+    return part.isascii() and part.isdigit() and len(part) <= _LONGEST_INDEX
 
 
 def resolve(root: Any, ref: str) -> Any:
@@ -29,7 +35,7 @@ def resolve(root: Any, ref: str) -> Any:
         key = part.replace("~1", "/").replace("~0", "~")
         if isinstance(current, dict) and key in current:
             current = current[key]
-        elif isinstance(current, list) and key.isdigit() and int(key) < len(current):
+        elif isinstance(current, list) and is_index(key) and int(key) < len(current):
             current = current[int(key)]
         else:
             return None
