@@ -9,7 +9,7 @@ from typing import Any
 from seamwork.contracts.masking import HIDDEN
 from seamwork.documents.contract import Summary
 
-_SLOT = re.compile(r"\{\{\s*([^{}]*?)\s*\}\}")
+_SLOT = re.compile(r"\{\{([^{}]*)\}\}")
 _PATH = re.compile(r"(this|envelope|task)((?:\.[A-Za-z_][A-Za-z0-9_-]*|\.[0-9]{1,4}){0,10})", re.ASCII)
 _MAX_SHOWN = 300
 _ABSENT = "(not given)"
@@ -33,7 +33,9 @@ def slots(summary: Summary) -> tuple[tuple[str, str, tuple[str, ...] | None], ..
     The path is None where the slot cannot be read; it begins with ``this``, ``envelope`` or ``task``.
     """
     return tuple(
-        (name, slot, _path(slot)) for name, text in sentences(summary) for slot in _SLOT.findall(text)
+        (name, slot.strip(), _path(slot.strip()))
+        for name, text in sentences(summary)
+        for slot in _SLOT.findall(text)
     )
 
 
@@ -59,7 +61,9 @@ def render(summary: Summary, this: Any, envelope: Mapping[str, Any], task: Mappi
         task: Facts of the task.
     """
     roots = {"this": this, "envelope": dict(envelope), "task": dict(task)}
-    filled = [_SLOT.sub(lambda slot: _shown(roots, _path(slot[1])), text) for _, text in sentences(summary)]
+    filled = [
+        _SLOT.sub(lambda slot: _shown(roots, _path(slot[1].strip())), text) for _, text in sentences(summary)
+    ]
     return Readable(*filled)
 
 
