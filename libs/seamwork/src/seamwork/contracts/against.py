@@ -20,10 +20,10 @@ def bump_problems(documents: Iterable[AnyDocument], published: Iterable[AnyDocum
     """
     Yield a problem for each document whose version says less than what has changed.
 
-    A contract is compared with the published version that comes right before it; a document whose version is
-    published already must have the same content.
+    A contract is compared with the version that comes right before it, published or among these documents; a
+    document whose version is published already must have the same content.
     """
-    known = list(published)
+    known, documents = list(published), list(documents)
     for document in documents:
         same = [
             d
@@ -35,17 +35,21 @@ def bump_problems(documents: Iterable[AnyDocument], published: Iterable[AnyDocum
                 message = f"{document.title} was published before with other content"
                 yield found(document, ("metadata", "version"), "version-conflict", message)
             continue
-        before = _before(document, known) if isinstance(document, Contract) else None
+        before = _before(document, (*known, *documents)) if isinstance(document, Contract) else None
         if before is not None and isinstance(document, Contract):
             yield from _too_small(before, document)
 
 
 def _before(contract: Contract, known: Iterable[AnyDocument]) -> Contract | None:
+    """Return the highest version below; what was tried on the way to this one (``2.0.0-rc.1``) promised nothing."""
     mine = parse_version(contract.version)
     earlier = [
         other
         for other in known
-        if isinstance(other, Contract) and other.name == contract.name and parse_version(other.version) < mine
+        if isinstance(other, Contract)
+        and other.name == contract.name
+        and parse_version(other.version) < mine
+        and parse_version(other.version).triple != mine.triple
     ]
     return max(earlier, key=lambda other: parse_version(other.version), default=None)
 
