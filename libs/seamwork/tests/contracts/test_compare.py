@@ -300,6 +300,7 @@ def test_nothing_raises_over_a_schema(schema: Any) -> None:
     assert covers(other, schema).answer in {"yes", "no", "unknown"}
     assert covers(schema, other).answer in {"yes", "no", "unknown"}
     assert "none" == compare_contracts(faulty, faulty).bump
+    assert "none" != compare_contracts(ruled("this.a * 2 > 1", other), ruled("this.a * 2 > 1", schema)).bump
     assert "none" not in {
         compare_contracts(contract(), faulty).bump,
         compare_contracts(faulty, contract()).bump,
@@ -361,3 +362,49 @@ def test_what_is_stripped_may_have_held_anything(
             for one in (before, after)
         ]
         assert [True, False] == admits
+
+
+COUNTS, COMPARES = "this.a * 3 <= 30", "this.a <= 30 && this.b.all(b, b > 0)"
+WHOLE, ANY = {"type": "integer"}, {"type": "number"}
+
+
+def ruled(expression: str, schema: Any) -> Contract:
+    """Make a contract of a schema, one rule and one good example."""
+    value = json.loads(canonical(contract_of(schema)))
+    value["spec"]["input"]["rules"] = [{"name": "one", "expr": expression, "message": "no"}]
+    value["spec"]["examples"] = [{"name": "good", "payload": {"a": 4, "b": [1, 2]}}]
+    (made,) = parse_documents(json.dumps(value), "made.yaml")
+    assert isinstance(made, Contract)
+    return made
+
+
+def numbers(a: Any, b: Any) -> dict[str, Any]:
+    """Describe a number and a list of numbers."""
+    fields = {"a": a, "b": {"type": "array", "items": b, "maxItems": 9}}
+    return {"type": "object", "properties": fields, "required": ["a", "b"]}
+
+
+@pytest.mark.parametrize(
+    ("expression", "old", "new", "backward"),
+    [
+        (COUNTS, (WHOLE, WHOLE), (ANY, WHOLE), False),
+        (COUNTS, (WHOLE, WHOLE), (WHOLE, ANY), True),
+        (COUNTS, ({"enum": [4]}, WHOLE), ({"type": "number", "enum": [4, 5]}, WHOLE), False),
+        (COMPARES, (WHOLE, WHOLE), (ANY, ANY), True),
+        ("sum(this.b) <= 3", (WHOLE, WHOLE), (WHOLE, ANY), True),
+        ("sum(this.b.map(b, b / 2)) <= 1", (WHOLE, WHOLE), (WHOLE, ANY), False),
+        ("this.b[this.a - 3] == 2", (WHOLE, WHOLE), (ANY, WHOLE), False),
+        ("this.b.all(b, b % 1 == 0 || this.a == 4)", (WHOLE, WHOLE), (WHOLE, ANY), None),
+    ],
+)
+def test_a_rule_may_say_something_else_of_other_numbers(
+    expression: str, old: Any, new: Any, *, backward: bool | None
+) -> None:
+    """Nobody touched the rule, and what was right before it cannot be counted with any more."""
+    before, after = ruled(expression, numbers(*old)), ruled(expression, numbers(*new))
+    way = compare_contracts(before, after).parts[0].backward
+
+    assert backward is way.known
+    if backward is not None:
+        payload = orjson.dumps({"a": 4, "b": [1, 2]})
+        assert backward is compile_contract(after).judge_input(payload, **FACTS).admitted

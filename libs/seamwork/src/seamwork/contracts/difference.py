@@ -13,10 +13,12 @@ from typing import Any, Literal
 from seamwork.contracts.compare import NOTHING, Answer, Coverage, covers
 from seamwork.contracts.compiled import CompiledContract, ContractError, compile_contract, promises
 from seamwork.contracts.examples import judge_example
+from seamwork.contracts.retyped import may_differ
 from seamwork.contracts.stripped import admitted, strip_the_same
 from seamwork.documents.canonical import canonical_json
 from seamwork.documents.contract import Contract, Example, Party, Precondition, Promise, RuleSpec
 from seamwork.documents.versions import parse_range, parse_version
+from seamwork.rules.ruleset import CROSSING_VARIABLES, RESULT_VARIABLES
 from seamwork.rules.walk import Schema
 
 Bump = Literal["none", "patch", "minor", "major"]
@@ -191,11 +193,25 @@ def _rules(on: str, writer: Promise, reader: Promise, wrote: Contract, reads: Co
     """Say whether the reader's rules may refuse what the writer's rules let through."""
     known = {(rule.name, rule.expr) for rule in _refusing(writer)}
     further = [rule for rule in _refusing(reader) if (rule.name, rule.expr) not in known]
-    if not further:
+    same = [rule for rule in _refusing(reader) if (rule.name, rule.expr) in known]
+    retyped = [rule for rule in same if _may_differ(rule, on, wrote, reads)]
+    if not further and not retyped:
         return Way()
-    reasons = tuple(f"the rule {rule.name!r} is new or says something else" for rule in further)
-    witness = _refused_example(on, wrote, reads, {f"rule:{rule.name}" for rule in further})
+    reasons = (
+        *(f"the rule {rule.name!r} is new or says something else" for rule in further),
+        *(f"the rule {rule.name!r} counts with numbers of another type" for rule in retyped),
+    )
+    witness = _refused_example(on, wrote, reads, {f"rule:{rule.name}" for rule in (*further, *retyped)})
     return Way("unknown" if witness is NOTHING else "no", reasons, witness)
+
+
+def _may_differ(rule: RuleSpec, on: str, wrote: Contract, reads: Contract) -> bool:
+    before, after = promises(wrote), promises(reads)
+    schemas = [("this", before[on].json_schema, after[on].json_schema)]
+    if on == "input":
+        return may_differ(rule.expr, CROSSING_VARIABLES, schemas)
+    schemas.append(("request", before["input"].json_schema, after["input"].json_schema))
+    return may_differ(rule.expr, RESULT_VARIABLES, schemas)
 
 
 def _refusing(promise: Promise) -> list[RuleSpec]:

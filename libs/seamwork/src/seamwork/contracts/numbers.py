@@ -5,6 +5,7 @@ JSON writes 10 where a schema says ``number``; a rule that multiplies it by 2.5 
 The plan is made once per schema; where a schema has no numbers it is None and costs nothing.
 """
 
+from collections.abc import Iterable
 from typing import Any
 
 from seamwork.rules.walk import Schema, of_property, together, types
@@ -87,6 +88,12 @@ def plan_numbers(schema: Any) -> Numbers | None:
     return plan if id(plan) in useful else None
 
 
+def type_of(same: Iterable[Schema]) -> type[int | float] | None:
+    """Return the type that the schemas of one value give its numbers, None where they name none."""
+    named = [name for schema in same for name in types(schema)]
+    return float if "number" in named else int if "integer" in named else None
+
+
 def _plan(root: Any, schemas: list[Any], plans: dict[tuple[int, ...], Numbers]) -> Numbers:
     same = together(root, schemas)
     key = tuple(sorted(id(schema) for schema in same))
@@ -95,11 +102,7 @@ def _plan(root: Any, schemas: list[Any], plans: dict[tuple[int, ...], Numbers]) 
     plan = plans[key] = Numbers()
     if len(plans) > _MAX_PLANS:
         return plan
-    named = {name for schema in same for name in types(schema)}
-    if "number" in named:
-        plan.to = float
-    elif "integer" in named:
-        plan.to = int
+    plan.to = type_of(same)
     for name in _properties(same):
         plan.properties[name] = _plan(root, of_property(same, name), plans)
     others = [s[k] for s in same for k in ("additionalProperties", "unevaluatedProperties") if k in s]
