@@ -7,10 +7,13 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import click
 import pytest
 from click.testing import CliRunner
+from hypothesis import given
+from hypothesis import strategies as st
 
 from seamwork.authoring.scaffold import write_agent
 from seamwork.cli import COULD_NOT, GROUPS, NO, main, seamwork
@@ -265,7 +268,57 @@ def test_a_case_carries_what_a_person_wrote() -> None:
     assert whole is not None
     assert patch is not None
     assert b'{ "a": 1.10 }\n' == whole(b"{}")
-    assert b'{"a": 9223372036854775807, "c": "\xc3\xa9"}' == patch(b'{"a": 9223372036854775807, "b": 2}')
+    assert b'{"a":9223372036854775807,"c":"\xc3\xa9"}' == patch(b'{"a": 9223372036854775807, "b": 2}')
+
+
+@pytest.mark.parametrize(
+    ("before", "change", "after"),
+    [
+        ('{"kept": 0.12345678901234567890123, "b": 1}', '{"b": 2}', '{"kept":0.12345678901234567890123,"b":2}'),
+        ('{"kept": [1.10, -0, 1E2, {"a" : 1}],"b":1}', '{"b": 2}', '{"kept":[1.10, -0, 1E2, {"a" : 1}],"b":2}'),
+        ('{"kept": "\\u00e9\\/", "b": 1}', '{"b": 2}', '{"kept":"\\u00e9\\/","b":2}'),
+        ('{"a": {"kept": 1.00, "b": 1}}', '{"a": {"b": 2.50}}', '{"a":{"kept":1.00,"b":2.50}}'),
+        ('{"a": 1}', '{"a": {"b": null, "c": {"d": null}}}', '{"a":{"c":{}}}'),
+        (' {"a": 1.0} ', " [1.10] ", "[1.10]"),
+        ("[1, 2]", '{"a": 1}', '{"a":1}'),
+        ('{"a": 1}', "{}", '{"a":1}'),
+    ],
+)  # fmt: skip
+def test_what_a_patch_does_not_name_keeps_its_bytes(before: str, change: str, after: str) -> None:
+    """Numbers longer than a double among them; and what it does name has the bytes of the patch."""
+    patch = change_of(None, io.BytesIO(change.encode()))
+
+    assert patch is not None
+    assert after == patch(before.encode()).decode()
+
+
+_PLAIN = st.recursive(
+    st.none() | st.booleans() | st.integers(-9, 9) | st.text(st.characters(codec="utf-8"), max_size=3),
+    lambda below: st.lists(below, max_size=2) | st.dictionaries(st.sampled_from("abc"), below, max_size=3),
+    max_leaves=8,
+)
+
+
+def _by_the_book(target: Any, patch: Any) -> Any:
+    """Apply a merge patch as RFC 7396 writes it down in section 2."""
+    if not isinstance(patch, dict):
+        return patch
+    found = dict(target) if isinstance(target, dict) else {}
+    for name, value in patch.items():
+        if value is None:
+            found.pop(name, None)
+        else:
+            found[name] = _by_the_book(found.get(name), value)
+    return found
+
+
+@given(_PLAIN, _PLAIN, st.sampled_from([None, 2]))
+def test_a_patch_does_what_its_standard_says(before: Any, change: Any, indent: int | None) -> None:
+    """However the two are laid out."""
+    patch = change_of(None, io.BytesIO(json.dumps(change, indent=indent).encode()))
+
+    assert patch is not None
+    assert _by_the_book(before, change) == json.loads(patch(json.dumps(before, indent=indent).encode()))
 
 
 def test_help_is_quick_because_commands_are_loaded_late() -> None:

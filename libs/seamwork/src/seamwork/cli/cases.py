@@ -9,9 +9,8 @@ import click
 import msgspec
 
 from seamwork.cli import NO
-from seamwork.cli.payloads import payload_of
+from seamwork.cli.payloads import patched, payload_of
 from seamwork.cli.terminal import answer, door_of, json_option, platform_option, running_loop, table
-from seamwork.contracts.payload import merged
 from seamwork.platform.cases import Case, Work, cases_of, decided_on, one_of, resolve, work_of
 from seamwork.records.crossing import Outcome
 from seamwork.records.decision import Closed, Dispatched, Held, Refused
@@ -85,7 +84,7 @@ async def show(case: str, platform: str) -> None:
 )  # fmt: skip
 @click.option(
     "--patch", type=click.File("rb"),
-    help="For replace: only what changes, as a JSON merge patch (RFC 7396); the rest stays, seen by nobody.",
+    help="For replace: only what changes, as a JSON merge patch (RFC 7396); the rest keeps its bytes, unseen.",
 )  # fmt: skip
 @click.option(
     "--partial",
@@ -202,10 +201,6 @@ def change_of(payload: BinaryIO | None, patch: BinaryIO | None) -> Callable[[byt
         return lambda _: whole
     if patch is None:
         return None
-    change = payload_of(patch.read(), "the patch")
-
-    def change_it(before: bytes) -> bytes:
-        carried = merged(payload_of(before, "what the work carried"), change)
-        return json.dumps(carried, ensure_ascii=False, allow_nan=False).encode()
-
-    return change_it
+    change = patch.read()
+    payload_of(change, "the patch")
+    return lambda before: patched(before, change)

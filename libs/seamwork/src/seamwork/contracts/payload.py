@@ -118,16 +118,3 @@ def _depth(value: Any) -> int:
             deepest = max(deepest, depth)
             stack.extend((below, depth + 1) for below in current)
     return deepest
-
-
-def merged(value: Any, patch: Any) -> Any:
-    """Return *value* with a JSON merge patch applied to it (RFC 7396, section 2): null takes a field away."""
-    if not isinstance(patch, dict):
-        return patch
-    kept = dict(value) if isinstance(value, dict) else {}
-    for name, change in patch.items():
-        if change is None:
-            kept.pop(name, None)
-        else:
-            kept[name] = merged(kept.get(name), change)
-    return kept
