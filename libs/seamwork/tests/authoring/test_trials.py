@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 from seamwork.authoring.edges import allowed, broken
 from seamwork.authoring.trials import Trial, TrialFailedError, trials
 from seamwork.cli import seamwork
+from seamwork.contracts import check_contract, errors
 from seamwork.contracts.schema import Checker
-from seamwork.documents import AnyDocument
+from seamwork.documents import AnyDocument, Contract
 from seamwork.testing.documents import document
 
 ROOT = Path(__file__).parents[4]
@@ -61,6 +62,74 @@ def test_an_example_that_comes_out_otherwise_fails() -> None:
     assert {
         "numbers/1.0.0: wrong is refused": "the example wrong should violate schema, it violates nothing"
     } == failures(contract(examples=[ONE, wrong]))
+
+
+def one_field(schema: Any, rule: str | None = None, **spec: Any) -> AnyDocument:
+    """Return a contract of one field."""
+    whole = {"type": "object", "properties": {"n": schema}, "required": ["n"], "additionalProperties": False}
+    rules = [] if rule is None else [{"name": "rule", "expr": rule, "message": "It does not hold."}]
+    return document("Contract", "numbers", input={"schema": whole, "rules": rules}, **spec)
+
+
+@pytest.mark.parametrize(
+    "schema",
+    [
+        {"type": "array", "minItems": 4, "items": {"type": "integer"}},
+        {"type": "array", "minItems": 4, "maxItems": 2},
+        {"type": "string", "minLength": 4, "maxLength": 2},
+        {"type": "string", "pattern": r"^\p{L}+$"},
+        {"type": "string", "pattern": "^(?i)abc$"},
+        {"type": "number", "minimum": 9007199254740993},
+        {"type": "integer", "maximum": 2**70},
+        {"type": "integer", "exclusiveMinimum": 2_000_000_000},
+        {"const": 2**70},
+        {"enum": []},
+    ],
+    ids=str,
+)
+def test_every_schema_that_the_check_takes_is_tried(schema: Any) -> None:
+    """Where nothing can be made for one there is nothing to try; nothing ends the command."""
+    contract = one_field(schema)
+    assert isinstance(contract, Contract)
+
+    assert () == errors(check_contract(contract))
+    assert {} == failures(contract, examples=3)
+
+
+@pytest.mark.parametrize(
+    "schema",
+    [
+        {"type": "integer", "exclusiveMinimum": 2_000_000_000},
+        {"type": "object", "minProperties": 2, "additionalProperties": {"type": "string"}},
+        {"type": "array", "minItems": 4, "items": {"type": "integer"}},
+    ],
+    ids=str,
+)
+def test_a_rule_is_never_tried_on_nothing(schema: Any) -> None:
+    """A trial that passes because no payload was made would pass whatever the rule says."""
+    (told,) = (
+        why
+        for name, why in failures(one_field(schema, "1 / 0 == 1"), examples=3).items()
+        if "every rule" in name
+    )
+
+    assert "cannot be evaluated on what the schema of input allows" in told
+
+
+def test_where_no_payload_can_be_made_an_example_is_asked_for() -> None:
+    """And it is tried where there is one."""
+    letters: dict[str, Any] = {"type": "string", "pattern": r"^\p{Lu}\p{Ll}{3}$"}
+    example = {"name": "known", "payload": {"n": "Ähäm"}}
+
+    (told,) = failures(one_field(letters, "true"), examples=3).values()
+
+    assert told.startswith("the rules of input were tried on nothing: no payload could be made")
+    assert {} == failures(one_field(letters, "true", examples=[example]), examples=3)
+
+
+def test_what_is_stripped_is_not_refused() -> None:
+    """An undeclared field crosses no seam, and nobody is refused for one."""
+    assert {} == failures(one_field({"type": "integer"}, undeclared="strip"))
 
 
 @pytest.mark.parametrize("rule", ["this.note != 'x'", "100 / this.n > 0"])

@@ -6,9 +6,12 @@ examples and never a wrong one.
 """
 
 import json
+import math
 import re
+from collections.abc import Iterable
 from typing import Any
 
+import orjson
 from hypothesis import strategies as st
 
 from seamwork.contracts.samples import samples
@@ -20,6 +23,9 @@ _LONGEST = 40  # beyond it only the limit itself is tried
 _LONG = 2000  # a text of its greatest length is tried up to here
 _MOST_ENTRIES = 3
 _MATCHES = 8
+_PLAIN = 20
+_MOST_FIELDS = 50  # that nobody declared
+_FAR = 1e9
 _INT64 = (1 << 63) - 1
 _FORMATS: dict[str, st.SearchStrategy[str]] = {
     "date-time": st.sampled_from(
@@ -38,17 +44,39 @@ _FORMATS: dict[str, st.SearchStrategy[str]] = {
 _LEAVES = st.one_of(st.none(), st.booleans(), st.integers(-9, 9), st.text(max_size=3))
 
 
-def allowed(schema: Any) -> st.SearchStrategy[Any]:
-    """Return payloads that *schema* allows, its edges among the first."""
+def allowed(schema: Any, known: Iterable[Any] = ()) -> st.SearchStrategy[Any]:
+    """
+    Return payloads that *schema* allows, its edges among the first.
+
+    Args:
+        schema: The schema.
+        known: Payloads that are there already, for a schema for which none can be made; one that it does not
+            allow is left out.
+    """
     checker = Checker(schema if isinstance(schema, dict) else {})
-    return _Maker(schema).values(schema, 0).filter(lambda value: not checker.findings(value))
+
+    def fits(value: Any) -> bool:
+        return _crosses(value) and not checker.findings(value)
+
+    made = _Maker(schema).values(schema, 0).filter(fits)
+    plain = [value for value in (*samples(schema, _PLAIN), *known) if fits(value)]
+    return made | st.sampled_from(plain) if plain else made
 
 
-def broken(schema: Any) -> st.SearchStrategy[Any]:
+def broken(schema: Any, known: Iterable[Any] = ()) -> st.SearchStrategy[Any]:
     """Return payloads that *schema* allows but for one change."""
     checker = Checker(schema if isinstance(schema, dict) else {})
-    made = st.tuples(allowed(schema), st.integers(0, _INT64)).map(lambda both: _changed(*both))
-    return made.filter(lambda value: bool(checker.findings(value)))
+    made = st.tuples(allowed(schema, known), st.integers(0, _INT64)).map(lambda both: _changed(*both))
+    return made.filter(lambda value: _crosses(value) and bool(checker.findings(value)))
+
+
+def _crosses(value: Any) -> bool:
+    """Say whether *value* can be a payload at all: a whole number past 64 bits can stand in a schema alone."""
+    try:
+        orjson.dumps(value)
+    except orjson.JSONEncodeError:
+        return False
+    return True
 
 
 class _Maker:
@@ -64,7 +92,7 @@ class _Maker:
         if "const" in schema:
             return st.just(schema["const"])
         if isinstance(schema.get("enum"), list):
-            return st.sampled_from(schema["enum"])
+            return st.sampled_from(schema["enum"]) if schema["enum"] else st.nothing()
         for keyword in ("anyOf", "oneOf"):
             if isinstance(schema.get(keyword), list):
                 rest = {name: value for name, value in schema.items() if name != keyword}
@@ -103,11 +131,19 @@ class _Maker:
         made = {
             name: self.values(fields.get(name, {}), depth + 1) for name in dict.fromkeys((*needed, *fields))
         }
+        lacking = min(int(schema.get("minProperties", 0)) - len(made), _MOST_FIELDS)
+        if lacking > 0:
+            further = self.values(schema.get("additionalProperties", {}), depth + 1)
+            made |= {f"more-{number}": further for number in range(lacking)}
+            needed = list(made)
         optional = {name: made[name] for name in made if name not in needed}
         return st.fixed_dictionaries({name: made[name] for name in needed}, optional=optional)
 
     def _arrays(self, schema: Schema, depth: int) -> st.SearchStrategy[Any]:
-        least, most = int(schema.get("minItems", 0)), int(schema.get("maxItems", _MOST_ENTRIES))
+        least = int(schema.get("minItems", 0))
+        most = int(schema.get("maxItems", max(least, _MOST_ENTRIES)))
+        if least > most:
+            return st.nothing()
         first = schema.get("prefixItems")
         head = [self.values(one, depth + 1) for one in first] if isinstance(first, list) else []
         entries = self.values(schema.get("items", {}), depth + 1)
@@ -126,14 +162,22 @@ def _texts(schema: Schema) -> st.SearchStrategy[str]:
         return _FORMATS[schema["format"]]
     least = int(schema.get("minLength", 0))
     most = int(schema.get("maxLength", least + _LONGEST))
+    if least > most:
+        return st.nothing()
     if isinstance(schema.get("pattern"), str):
         # Made once: to walk through an expression for every payload takes most of a minute.
         made = samples(schema, _MATCHES)
-        matching: st.SearchStrategy[str] = st.from_regex(re.compile(schema["pattern"]))
-        return st.sampled_from(made) if made else matching
+        return st.sampled_from(made) if made else _matching(schema["pattern"])
     short = st.text(st.characters(codec="utf-8"), min_size=least, max_size=min(most, least + _LONGEST))
     limits = ["a" * least, "é" * most] if most <= _LONG else ["a" * least]
     return st.one_of(st.sampled_from(limits), short) if most > 0 else st.just("")
+
+
+def _matching(pattern: str) -> st.SearchStrategy[str]:
+    try:
+        return st.from_regex(re.compile(pattern))
+    except re.error:
+        return st.nothing()  # it is a pattern to whoever judges, and none to Python
 
 
 def _integers(schema: Schema) -> st.SearchStrategy[int]:
@@ -150,14 +194,21 @@ def _integers(schema: Schema) -> st.SearchStrategy[int]:
 
 def _numbers(schema: Schema) -> st.SearchStrategy[float]:
     least, most = _bounds(schema)
-    return st.floats(least, most, allow_nan=False, allow_infinity=False, width=64)
+    low, high = float(least), float(most)
+    # Of a whole number past 53 bits the double beside it may lie outside.
+    low = math.nextafter(low, math.inf) if low < least else low
+    high = math.nextafter(high, -math.inf) if high > most else high
+    return st.floats(low, high, allow_nan=False, allow_infinity=False) if low <= high else st.nothing()
 
 
 def _bounds(schema: Schema) -> tuple[float, float]:
-    least = max(schema.get("minimum", -1e9), schema.get("exclusiveMinimum", -1e9))
-    most = min(schema.get("maximum", 1e9), schema.get("exclusiveMaximum", 1e9))
-    if "minimum" not in schema and "exclusiveMinimum" not in schema:
-        least = min(least, most)
+    above = [schema[word] for word in ("minimum", "exclusiveMinimum") if word in schema]
+    below = [schema[word] for word in ("maximum", "exclusiveMaximum") if word in schema]
+    least, most = max(above, default=-_FAR), min(below, default=_FAR)
+    if not below:
+        most = max(most, least + _FAR)
+    if not above:
+        least = min(least, most - _FAR)
     return least, max(most, least)
 
 

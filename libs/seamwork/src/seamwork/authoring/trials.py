@@ -8,6 +8,7 @@ Rule 4: what a version admitted, the next one of the same major admits.
 Rule 5: an agent, and an edge of a flow, accepts a version that there is; nobody takes one that lies outside.
 """
 
+import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -18,6 +19,7 @@ import orjson
 
 from seamwork.contracts import CompiledContract, Findings, accepts_version, compile_contract, judge_example
 from seamwork.contracts.compiled import promises
+from seamwork.contracts.schema import Checker
 from seamwork.documents import Agent, AnyDocument, Contract, Flow, accepts, parse_version
 from seamwork.documents.contract import Example
 from seamwork.errors import UnprocessableError
@@ -120,8 +122,9 @@ def _evaluates(compiled: CompiledContract, on: str, examples: int) -> None:
 
     from seamwork.authoring.edges import allowed  # noqa: PLC0415  # the same
 
-    schema = promises(compiled.contract)[on].json_schema
-    asked = allowed(compiled.contract.spec.input.json_schema) if compiled.uses_request(on) else just(None)
+    promise = promises(compiled.contract)[on]
+    inputs = compiled.contract.spec.input.json_schema
+    asked = allowed(inputs, _known(compiled, "input")) if compiled.uses_request(on) else just(None)
 
     def evaluates(made: tuple[Any, Any]) -> None:
         value, request = made
@@ -133,19 +136,26 @@ def _evaluates(compiled: CompiledContract, on: str, examples: int) -> None:
                     f"{with_request} ({finding.detail})"
                 )
 
-    _try(evaluates, tuples(allowed(schema), asked), examples)
+    tried = _try(evaluates, tuples(allowed(promise.json_schema, _known(compiled, on)), asked), examples)
+    if not tried and promise.rules:
+        raise TrialFailedError(
+            f"the rules of {on} were tried on nothing: no payload could be made that its schema allows; "
+            "give an example that is admitted"
+        )
 
 
 def _refuses(compiled: CompiledContract, on: str, examples: int) -> None:
     from seamwork.authoring.edges import broken  # noqa: PLC0415  # only where payloads are made
 
     schema = promises(compiled.contract)[on].json_schema
-    written = orjson.dumps(
-        schema
-    ).decode()  # its own words are no secret, whatever value has chanced upon one
+    checker = Checker(schema)
+    # Its own words are no secret, whatever value has chanced upon one.
+    written = json.dumps(schema, ensure_ascii=False)
 
     def refuses(value: Any) -> None:
         judged = _judge(compiled, on, value, {})
+        if judged.admitted and judged.projection and checker.fits(judged.value):
+            return  # what was past the schema is stripped, as the contract says
         if judged.admitted:
             raise TrialFailedError(f"{on} admits what its schema does not allow: {_shown(value)}")
         for finding in judged.findings:
@@ -154,7 +164,11 @@ def _refuses(compiled: CompiledContract, on: str, examples: int) -> None:
             if told:
                 raise TrialFailedError(f"the finding {finding.rule} shows a value of the payload")
 
-    _try(refuses, broken(schema), examples)
+    _try(refuses, broken(schema, _known(compiled, on)), examples)
+
+
+def _known(compiled: CompiledContract, on: str) -> tuple[Any, ...]:
+    return tuple(example.payload for example in compiled.contract.spec.examples if example.on == on)
 
 
 def _judge(compiled: CompiledContract, on: str, value: Any, request: Any) -> Findings:
@@ -164,8 +178,13 @@ def _judge(compiled: CompiledContract, on: str, value: Any, request: Any) -> Fin
     return compiled.judge_output(on, payload, request=orjson.dumps(request), **_FACTS)
 
 
-def _try(holds: Callable[[Any], None], made: "SearchStrategy[Any]", examples: int) -> None:
-    """Try as many payloads, the same each time and the plainest first; to make one smaller would take minutes."""
+def _try(holds: Callable[[Any], None], made: "SearchStrategy[Any]", examples: int) -> bool:
+    """
+    Try as many payloads, the same each time and the plainest first; to make one smaller would take minutes.
+
+    Returns:
+        Whether there was any.
+    """
     from hypothesis import HealthCheck, Phase, given, settings  # noqa: PLC0415  # only where payloads are made
     from hypothesis.errors import Unsatisfiable  # noqa: PLC0415  # the same
 
@@ -176,7 +195,8 @@ def _try(holds: Callable[[Any], None], made: "SearchStrategy[Any]", examples: in
     try:
         calm(given(made)(holds))()
     except Unsatisfiable:
-        return  # the schema allows nothing that we could think of: `contracts check` speaks of such
+        return False  # the schema allows, or refuses, nothing that we could think of
+    return True
 
 
 def _texts(value: Any) -> Iterator[str]:
