@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from seamwork.agent import Agent as RunningAgent
-from seamwork.documents import Agent, AnyDocument, Flow
+from seamwork.documents import Agent, AnyDocument, Flow, parse_version
 from seamwork.errors import MisconfiguredError, UnprocessableError
 
 
@@ -23,7 +23,7 @@ def named_object(name: str, what: str) -> Any:
         MisconfiguredError: There is no such module, or nothing of this name in it.
     """
     module, colon, attribute = name.partition(":")
-    if not (module and colon and attribute):
+    if not (module and colon and attribute) or module.startswith("."):
         raise MisconfiguredError(
             f"{name!r} names no {what}; write it as module:name, as in word_count_agent:agent"
         )
@@ -33,10 +33,15 @@ def named_object(name: str, what: str) -> Any:
     try:
         found = importlib.import_module(module)
     except ModuleNotFoundError as error:
-        where = f"for {module}, module {error.name}" if error.name != module else f"module {module}"
-        raise MisconfiguredError(f"there is no {where} here or in the environment") from error
-    except ImportError as error:
-        raise MisconfiguredError(f"module {module} cannot be imported: {error}") from error
+        needed = "" if error.name == module else f", which {module} needs"
+        raise MisconfiguredError(
+            f"there is no module {error.name} here or in the environment{needed}"
+        ) from error
+    except (Exception, SystemExit) as error:
+        # A module is somebody's program: whatever ends it, a plain exit too, must not end us as if all were well.
+        raise MisconfiguredError(
+            f"module {module} cannot be imported: {type(error).__name__}: {error}"
+        ) from error
     try:
         for part in attribute.split("."):
             found = getattr(found, part)
@@ -100,5 +105,5 @@ def _made(agent: RunningAgent, flow: Flow, others: Iterable[AnyDocument]) -> Age
 
 
 def _range(agent: RunningAgent, contract: str) -> str:
-    versions = sorted(ref.version for ref in agent.handlers if ref.name == contract)
+    versions = sorted((ref.version for ref in agent.handlers if ref.name == contract), key=parse_version)
     return f"={versions[0]}" if len(versions) == 1 else f">={versions[0]}"

@@ -57,6 +57,8 @@ def new(  # noqa: PLR0913, PLR0917  # there are that many things to begin from
     """
     if sum((bool(samples), model is not None, task is not None)) != 1:
         raise MisconfiguredError("say what to begin from: one of --sample, --model and --task")
+    if answers and answer_model is not None:
+        raise MisconfiguredError("say what comes back once: --answer or --answer-model")
     back = _read(answers)
     answered = side_of_samples(back) if back else None
     if answer_model is not None:
