@@ -6,17 +6,18 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
-from pydantic import BaseModel
+from pydantic import BaseModel, SecretStr
 
 from seamwork.authoring.draft import draft, side_of_model, side_of_samples
 from seamwork.authoring.inferred import schema_of
+from seamwork.authoring.own import named_object
 from seamwork.cli import seamwork
 from seamwork.contracts import check_contract, errors
 from seamwork.contracts.schema import Checker
 from seamwork.documents import Contract, DocumentError, parse_documents
-from seamwork.errors import UnprocessableError
+from seamwork.errors import MisconfiguredError, UnprocessableError
 
 ORDER = {"id": "00000000-0000-4000-8000-000000000001", "lines": [{"qty": 1}, {"qty": 2, "note": "red"}]}
 JSON = st.recursive(
@@ -54,8 +55,15 @@ def test_what_was_hidden_stays_marked() -> None:
     """A contract drafted from masked payloads hides what the one before it hid."""
     schema = schema_of([{"iban": "***", "n": 1}, {"iban": "***", "n": 2}])
 
-    assert {"type": "string", "maxLength": 200, "x-sensitive": True} == schema["properties"]["iban"]
+    assert {"x-sensitive": True} == schema["properties"]["iban"]
     assert "x-sensitive" not in schema["properties"]["n"]
+
+
+def test_what_was_hidden_may_have_been_anything() -> None:
+    """A salary that was hidden is a text where it is read, and a number where it crosses."""
+    checker = Checker(schema_of([{"salary": "***"}, {"salary": 5}]))
+
+    assert [(), ()] == [checker.findings({"salary": salary}) for salary in (4200, "4,200")]
 
 
 @given(st.lists(JSON, min_size=1, max_size=4))
@@ -151,3 +159,91 @@ def test_the_command_writes_a_file_and_leaves_one_alone(tmp_path: Path) -> None:
     assert isinstance(again.exception, UnprocessableError)
     assert "one of --sample, --model and --task" in str(neither.exception)
     assert "orders" == contract_of((tmp_path / "o.yaml").read_text()).name
+
+
+_SPACES = st.sampled_from(
+    ["word", "a  b", " ", "\n", "\n\n", "\t", "\x85", "\u2028", "\\", '"', "- ", ": ", " #", "1e3", "é"]
+)
+LAID_OUT = st.lists(_SPACES, max_size=60).map("".join)
+
+
+@given(LAID_OUT, LAID_OUT)
+@example("a  b" * 60, "word " * 40)
+@example("\x85", "\u2028")
+def test_a_draft_holds_its_samples_as_they_are(text: str, name: str) -> None:
+    """Also texts that are too long for a line, and those of which YAML would make others."""
+    sample = {"text": text, name: [text]}
+    contract = contract_of(draft("texts", side_of_samples([sample]), None))
+
+    assert [sample] == [each.payload for each in contract.spec.examples if each.on == "input"]
+
+
+class Secretive(BaseModel):
+    """A model with a format of its library's own."""
+
+    word: SecretStr
+
+
+class Unsaid(BaseModel):
+    """A model that no schema describes."""
+
+    what: type
+
+
+@pytest.mark.parametrize(
+    ("model", "says"),
+    [
+        (Secretive, r"\$\.properties\.word\.format: the format is not known"),
+        (Unsaid, "a:Model has no JSON Schema"),
+        (BaseModel, "a:Model has no JSON Schema"),
+        (dict, "a:Model is no pydantic model"),
+    ],
+)
+def test_a_model_that_no_contract_can_hold_is_refused(model: Any, says: str) -> None:
+    """By name, and with the part that is at fault."""
+    with pytest.raises(UnprocessableError, match=says):
+        side_of_model(model, "a:Model")
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("import sys; sys.exit(0)", "cannot be imported: SystemExit: 0"),
+        ("def x(:", "cannot be imported: SyntaxError"),
+        ("raise ValueError('why')", "cannot be imported: ValueError: why"),
+        (
+            "import no_such_module_anywhere",
+            "no module no_such_module_anywhere here or in the environment, which",
+        ),
+    ],
+)
+def test_a_module_that_ends_itself_does_not_end_the_command(
+    text: str, says: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Least of all with exit status 0."""
+    monkeypatch.chdir(tmp_path)
+    name = f"broken_{abs(hash(text))}"
+    (tmp_path / f"{name}.py").write_text(text)
+
+    with pytest.raises(MisconfiguredError, match=says):
+        named_object(f"{name}:Model", "model")
+
+
+def test_a_module_is_named_and_not_a_file() -> None:
+    """What is wrong with the name is said in a sentence."""
+    with pytest.raises(
+        MisconfiguredError, match=r"there is no module no_such_shop here .*, which no_such_shop.orders"
+    ):
+        named_object("no_such_shop.orders:Order", "model")
+    with pytest.raises(MisconfiguredError, match=r"'\.orders:Order' names no model"):
+        named_object(".orders:Order", "model")
+
+
+def test_what_comes_back_is_said_once(tmp_path: Path) -> None:
+    """Of an answer and a model of answers one would be dropped."""
+    sample = tmp_path / "sample.json"
+    sample.write_text("{}")
+    typed = ["contracts", "new", "x", "--sample", sample, "--answer", sample, "--answer-model", "a:B"]
+    done = CliRunner().invoke(seamwork, [str(word) for word in typed])
+
+    assert "--answer or --answer-model" in str(done.exception)

@@ -2,18 +2,17 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from io import StringIO
 from typing import Any
 
-from pydantic import BaseModel
-from ruamel.yaml import YAML
+from pydantic import BaseModel, PydanticUserError
 
 from seamwork.authoring.inferred import schema_of
 from seamwork.contracts import compile_contract, judge_example
 from seamwork.contracts.samples import samples
-from seamwork.contracts.schema import Checker
+from seamwork.contracts.schema import Checker, schema_problems
 from seamwork.contracts.vague import NOBODY
-from seamwork.documents import Contract, parse_documents
+from seamwork.documents import Contract, DocumentError, Place, parse_documents
+from seamwork.documents.yaml_text import write_yaml
 from seamwork.errors import UnprocessableError
 
 _MOST_MADE = 50
@@ -68,13 +67,21 @@ def side_of_model(model: Any, name: str) -> Side:
     Return the side that a pydantic model describes, with the plainest payload that it admits.
 
     Raises:
-        UnprocessableError: It is no pydantic model.
+        UnprocessableError: It is no pydantic model, or one without a JSON Schema.
+        DocumentError: Its schema cannot be used in a contract.
     """
     if not (isinstance(model, type) and issubclass(model, BaseModel)):
         raise UnprocessableError(f"{name} is no pydantic model")
-    schema = model.model_json_schema(mode="validation")
+    try:
+        schema = model.model_json_schema(mode="validation")
+    except (PydanticUserError, AttributeError) as error:
+        raise UnprocessableError(f"{name} has no JSON Schema: {str(error).splitlines()[0]}") from error
     if schema.get("type") == "object":
         schema.setdefault("additionalProperties", False)
+    # Pydantic writes formats of its own, such as those of secrets, paths and bytes, which nobody checks.
+    problems = tuple(schema_problems(schema, (), lambda *_: Place(name)))
+    if problems:
+        raise DocumentError(problems)
     return _with_made_up(schema)
 
 
@@ -142,12 +149,7 @@ def draft(  # one argument for each thing that may be known already
             "examples": examples,
         },
     }
-    yaml = YAML()
-    yaml.width = 110
-    yaml.representer.ignore_aliases = lambda _: True
-    text = StringIO()
-    yaml.dump(written, text)
-    whole = head + text.getvalue()
+    whole = head + write_yaml(written)
     (contract,) = parse_documents(whole, f"{name}.yaml")
     assert isinstance(contract, Contract)  # noqa: S101  # as written above
     compiled = compile_contract(contract)

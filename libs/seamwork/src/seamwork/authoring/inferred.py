@@ -16,7 +16,6 @@ _FORMATS = ("date-time", "date", "uuid", "email", "ipv4")
 _ROOM = 2
 """How much more than what was seen a text or a list may hold."""
 _LEAST_TEXT, _LEAST_LIST = 100, 10
-_HIDDEN_TEXT = 200
 _LISTED = 6
 """So many different values may a text have to be listed one by one."""
 _SEEN_OFTEN = 8
@@ -31,9 +30,13 @@ def schema_of(samples: Sequence[Any], *, listing: bool = False) -> dict[str, Any
     Return a schema that admits every one of *samples*.
 
     Args:
-        samples: JSON values, at least one. A field that one of them lacks is optional.
+        samples: JSON values, at least one. A field that one of them lacks is optional. What was hidden
+            (``***``) stays hidden and may be of any type: that it is a text now says nothing of what it was.
         listing: Whether a text that has few values, each of them several times, is held to these values.
     """
+    if HIDDEN in samples:
+        # The contract under which it crossed hid it, and so must the one to be. Of which type it was nobody knows.
+        return {"x-sensitive": True}
     kinds = sorted({_kind(sample) for sample in samples})
     if kinds == ["integer", "number"]:
         kinds = ["number"]
@@ -90,9 +93,6 @@ def _of(kind: str, samples: Sequence[Any], listing: bool) -> dict[str, Any]:  # 
             if shaped is not None:
                 return {"type": "string", "format": shaped, "maxLength": 100}
             longest = max(len(text) for text in samples)
-            if HIDDEN in samples:
-                # The contract under which it crossed hid it, and so must the one to be; how long it was is unknown.
-                return {"type": "string", "maxLength": _round(longest, _HIDDEN_TEXT), "x-sensitive": True}
             return {"type": "string", "maxLength": _round(longest, _LEAST_TEXT)}
         case "integer" | "number":
             return {"type": kind, **_bounds(samples)}

@@ -20,6 +20,7 @@ from seamwork.contracts.against import bump_problems
 from seamwork.contracts.report import ordered
 from seamwork.contracts.together import check_documents
 from seamwork.documents import Agent, AnyDocument, Contract, DocumentError, accepts
+from seamwork.documents.yaml_text import write_yaml
 from seamwork.errors import UnprocessableError
 from seamwork.platform.files import read_files
 from seamwork.platform.known import lagging
@@ -192,7 +193,7 @@ async def show_contract(name: str, platform: str) -> None:
             f"there is no version {version} of {wanted}; there are {', '.join(versions)}"
         )
     written = document.model_dump(mode="json", by_alias=True, exclude_unset=True)
-    answer(written, lambda: as_yaml(written))
+    answer(written, lambda: write_yaml(written))
 
 
 @click.group()
@@ -258,16 +259,3 @@ async def activate_gate(name: str, version: str, mode: str, reason: str, platfor
         revision = await publisher.activate("Gate", name, version, "active", mode, reason)  # type: ignore[arg-type]  # one of click's choices
         await lagging(door_of(platform).home, revision)
     answer({"revision": msgspec.to_builtins(revision)}, lambda: f"gate {name} {version} is in {mode}")
-
-
-def as_yaml(written: dict[str, Any]) -> str:
-    """Write a document as its author would."""
-    from io import StringIO
-
-    from ruamel.yaml import YAML
-
-    yaml = YAML()
-    yaml.default_flow_style = False
-    text = StringIO()
-    yaml.dump(written, text)
-    return text.getvalue()

@@ -11,13 +11,13 @@ import click
 from seamwork.authoring.folder import read_folder
 from seamwork.authoring.seams import one_flow
 from seamwork.cli import NO
-from seamwork.cli.documents import as_yaml
 from seamwork.cli.flow_steps import propose, report
 from seamwork.cli.ours import is_page, leave_alone
 from seamwork.cli.terminal import answer, door_of, json_option, platform_option, table, tell
 from seamwork.clock import SystemClock
 from seamwork.contracts.shelf import Shelf
 from seamwork.documents import AnyDocument, DocumentError, Flow, Review, parse_version
+from seamwork.documents.yaml_text import write_yaml
 from seamwork.errors import MisconfiguredError, UnprocessableError
 from seamwork.platform.audit import Audit
 from seamwork.seams.audit import SeamAudit, audit_seams
@@ -127,7 +127,7 @@ def review(  # noqa: PLR0913, PLR0917  # one argument for each thing a review is
         now = datetime.fromtimestamp(seen.now_ms / 1000, UTC)
         leave_alone(sign, lambda path: _is_sign_off(path, seen.flow), f"sign-off of {seen.flow.name}")
         document = sign_off(seen, found, signed, _instant(now), _due(due, now))
-        sign.write_text(as_yaml(document.model_dump(mode="json", by_alias=True)), encoding="utf-8")
+        sign.write_text(write_yaml(document.model_dump(mode="json", by_alias=True)), encoding="utf-8")
         tell(
             f"{sign}: signed off by {', '.join(signed)}; the next review is due on {document.spec.next_due[:10]}"
         )

@@ -1,5 +1,5 @@
 """
-Read YAML 1.2 as plain JSON with places, and refuse what documents have no use for.
+Read YAML 1.2 as plain JSON with places, and refuse what documents have no use for; write it so that it reads back.
 
 Refused: a key that stands twice, tags, keys that are no text, numbers that JSON cannot hold, and texts that are
 small on disk and huge in memory (aliases of aliases). The tree is built from the parser's events, which come one
@@ -24,6 +24,7 @@ _INTEGER = re.compile(r"[-+]?[0-9]+|0o[0-7]+|0x[0-9a-fA-F]+")
 _FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
 _NOT_FINITE = re.compile(r"[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)")
 _MAX_DIGITS = 100
+_WORDS_APART = re.compile(r"\S+( \S+)*")
 _WORDS: dict[str, Json] = {
     **dict.fromkeys(("", "~", "null", "Null", "NULL"), None),
     **dict.fromkeys(("true", "True", "TRUE"), True),
@@ -58,6 +59,35 @@ def read_yaml(text: str, source: str) -> tuple[Tree, ...]:
     except (YAMLError, UnicodeEncodeError, ValueError) as error:
         message = "this is not YAML: a character stands in it that YAML does not allow"
         raise _error(Place(source), (), "not-yaml", message) from error
+
+
+def write_yaml(value: Any, width: int = 110) -> str:
+    """Write JSON as its author would, every text so that ``read_yaml`` returns it as it was."""
+    from io import StringIO  # noqa: PLC0415  # as above
+
+    from ruamel.yaml import YAML  # noqa: PLC0415
+    from ruamel.yaml.scalarstring import DoubleQuotedScalarString  # noqa: PLC0415
+
+    def kept(part: Any) -> Any:
+        match part:
+            case str():
+                # In other styles lines are folded at spaces, and of spaces beside each other some are lost.
+                plain = part.isprintable() and _WORDS_APART.fullmatch(part) is not None
+                return part if plain else DoubleQuotedScalarString(part)
+            case dict():
+                return {kept(name): kept(below) for name, below in part.items()}
+            case list() | tuple():
+                return [kept(below) for below in part]
+            case _:
+                return part
+
+    yaml = YAML()
+    yaml.default_flow_style = False
+    yaml.width = width
+    yaml.representer.ignore_aliases = lambda _: True
+    text = StringIO()
+    yaml.dump(kept(value), text)
+    return text.getvalue()
 
 
 class _Reader:
