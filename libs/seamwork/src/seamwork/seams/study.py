@@ -1,6 +1,7 @@
 """Bring together what every question about a flow is answered from."""
 
-from collections.abc import Iterable
+from bisect import bisect_right
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from seamwork.contracts.shelf import Shelf
@@ -28,27 +29,21 @@ class Study:
     flow: Flow
     shelf: Shelf
     seams: tuple[Seam, ...]
-    problems: tuple[Problem, ...]
+    found: tuple[tuple[str, Problem], ...]
     now_ms: int
     measured: Measured | None = None
     unmeasured: str = ""
 
     def problems_of(self, seam: Seam) -> tuple[Problem, ...]:
         """Return what the check found in the contracts of *seam*, and in its edge."""
-        places = {contract.place().source for contract in seam.contracts}
-        titles = {(contract.name, contract.version) for contract in seam.contracts}
-        edge = f"$.spec.edges[{seam.index}]"
-        here = self.flow.place().source
-        found = []
-        for problem in self.problems:
-            of_edge = problem.place.source == here and (problem.path + ".").replace("[", ".[").startswith(
-                edge.replace("[", ".[") + "."
-            )
-            if of_edge or (
-                titles and problem.place.source in places and not problem.path.startswith("$.spec.edges")
-            ):
-                found.append(problem)
-        return tuple(found)
+        contracts = {contract.title for contract in seam.contracts}
+        edge = f"$.spec.edges[{seam.index}]".replace("[", ".[") + "."
+        return tuple(
+            problem
+            for title, problem in self.found
+            if title in contracts
+            or (title == self.flow.title and f"{problem.path}.".replace("[", ".[").startswith(edge))
+        )
 
     def policies_of(self, seam: Seam) -> tuple[Policy, ...]:
         """Return the policies that may judge what crosses *seam*; those that look at labels and rights may, too."""
@@ -73,8 +68,23 @@ def study(
     seams = seams_of(flow, shelf, measured)
     wanted = {(contract.name, contract.version) for seam in seams for contract in seam.contracts}
     own: list[AnyDocument] = [flow, *(c for c in shelf.all(Contract) if (c.name, c.version) in wanted)]
-    problems = check_documents(own, shelf.everything).problems
-    return Study(flow, shelf, seams, problems, now_ms, measured, unmeasured)
+    found = tuple(_told(check_documents(own, shelf.everything).problems, shelf))
+    return Study(flow, shelf, seams, found, now_ms, measured, unmeasured)
+
+
+def _told(problems: Iterable[Problem], shelf: Shelf) -> Iterator[tuple[str, Problem]]:
+    """Yield each problem with its document's title: of several in one file the one that begins last before it."""
+    begins: dict[str, list[tuple[int, int, str]]] = {}
+    for document in shelf.everything:
+        place = document.place()
+        begins.setdefault(place.source, []).append((place.line, place.column, document.title))
+    for of_one_file in begins.values():
+        of_one_file.sort()
+    for problem in problems:
+        here = begins.get(problem.place.source, [])
+        before = bisect_right(here, (problem.place.line, problem.place.column, "\uffff"))
+        if before:
+            yield here[before - 1][2], problem
 
 
 def _latest_policies(shelf: Shelf) -> tuple[Policy, ...]:
