@@ -155,15 +155,17 @@ def _changeable(seam: Seam, contract: Contract, study: Study) -> str:
 
 
 def _side_by_side(seam: Seam, oldest: int) -> int | None:
-    """Return when a second version was last at work beside a first, within the time that counts."""
-    worked: dict[tuple[str, str], int] = {}
+    """Return when a second version of contract or receiver was last at work beside a first, lately enough."""
+    worked: dict[str, dict[str, int]] = {}
     for measure in seam.measures:
         if measure.proven_at is None or measure.proven_at < oldest:
             continue
-        for receiver in measure.receivers:
-            pair = (measure.version, receiver)
-            worked[pair] = max(worked.get(pair, 0), measure.proven_at)
-    return sorted(worked.values())[-2] if len(worked) > 1 else None
+        # Two agents that offer one capability are no two versions of anything.
+        for whose, version in (("", measure.version), *(one.split("@", 1) for one in measure.receivers)):
+            of_it = worked.setdefault(whose, {})
+            of_it[version] = max(of_it.get(version, 0), measure.proven_at)
+    seconds = [sorted(of_it.values())[-2] for of_it in worked.values() if len(of_it) > 1]
+    return max(seconds, default=None)
 
 
 def _last(field: str) -> Callable[[Seam, int], int | None]:
