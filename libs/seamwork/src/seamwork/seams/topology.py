@@ -20,6 +20,9 @@ Shape = Literal["hierarchical", "peer-to-peer", "pipeline", "mixed"]
 State = Literal["shared", "completed"]
 Coordination = Literal["one", "self"]
 
+OPERATOR = "operator"
+"""The platform's own initiator, as which people submit; it has no document in anybody's folder."""
+
 MANY_FIELDS = 25
 """So many required fields an agent may be asked to take in before the page remarks on it."""
 
@@ -163,12 +166,14 @@ def _lines(flow: Flow, shelf: Shelf) -> Iterator[Line]:
 
 
 def _begins(flow: Flow, shelf: Shelf) -> tuple[str, ...]:
-    """Return who begins tasks: initiators; where no agent is known, whoever nobody hands work to."""
+    """Return who begins tasks: initiators, and whoever is not known and nobody hands work to."""
     sources = {edge.source for edge in flow.spec.edges}
-    initiators = {a.name for a in shelf.all(Agent) if a.spec.initiator} & sources
-    if initiators:
-        return tuple(sorted(initiators))
     targets = {line.target for line in _lines(flow, shelf)}
+    initiators = {a.name for a in shelf.all(Agent) if a.spec.initiator} | {OPERATOR}
+    unknown = sources - targets - {a.name for a in shelf.all(Agent)}
+    begins = (initiators & sources) | unknown
+    if begins:
+        return tuple(sorted(begins))
     return tuple(sorted(sources - targets)) or (flow.spec.edges[0].source,)
 
 
