@@ -1,20 +1,26 @@
 """Documents, and what was measured, lead to the answers that people act on."""
 
+import re
 from functools import cache
+from html import unescape
 from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+from markdown_it import MarkdownIt
 
 from seamwork.contracts.shelf import Shelf
 from seamwork.documents import AnyDocument, Flow, from_canonical
 from seamwork.documents.canonical import canonical
+from seamwork.documents.yaml_text import write_yaml
 from seamwork.platform.files import gather, with_any_key
 from seamwork.seams.audit import audit_seams
 from seamwork.seams.conformance import conformance
 from seamwork.seams.impact import impact
 from seamwork.seams.measured import Followed, Measured, SeamMeasure
-from seamwork.seams.page import Page, as_html, as_markdown
+from seamwork.seams.page import Heading, Page, Points, Table, Verbatim, Words, as_html, as_markdown
 from seamwork.seams.pages import audit_page, ready_page, review_page, topology_page
 from seamwork.seams.readiness import DAY_MS, seven_points
 from seamwork.seams.review import review, sign_off
@@ -331,3 +337,105 @@ def test_what_documents_say_cannot_become_markup() -> None:
 
     assert "<script>" not in as_html(page)
     assert "<script>" not in as_markdown(page)
+
+
+READS = MarkdownIt("commonmark").enable(["table", "strikethrough"])
+SIGNS = st.lists(
+    st.sampled_from([*"`*_~[]()!|\\<>&#-+=:.1a ", "&lt;", "](", "__", "1. ", "# ", "- ", "http"]), max_size=12
+)
+
+
+@given(SIGNS.map("".join))
+@example("this.a*this.b*2 == this.total")
+@example('this.x.matches("a\\|b") && this.__y__')
+@example("[click](http://example.org) ![x](y)")
+@example("1. no list")
+def test_no_text_becomes_markup_in_markdown(text: str) -> None:
+    """A rule that lost its asterisks on the way to a wiki says something else."""
+    wanted = " ".join(text.split())
+    blocks = (Words(text), Points((text,)), Table("c", ("rule", "says"), (("r", text),)), Heading(text))
+    for block in blocks if wanted else ():
+        shown = READS.render(as_markdown(Page("p", (block,))).partition("\n\n")[2])
+        plain = unescape(re.sub(r"</?(?:p|ul|li|h2|table|thead|tbody|tr|th|td)>|\n", "\0", shown)).split("\0")
+        assert wanted in [part.strip() for part in plain], shown
+
+
+def test_what_is_shown_as_it_is_stays_inside_of_its_fence() -> None:
+    """However many backticks it holds."""
+    shown = READS.render(as_markdown(Page("p", (Verbatim("c", "a\n`````\n# b"),))))
+
+    assert '<pre><code class="language-text">a\n`````\n# b\n</code></pre>' in shown
+
+
+def test_what_is_wrong_with_a_contract_is_told_of_its_own_seam_alone(tmp_path: Path) -> None:
+    """Also where both contracts stand in one file."""
+    good = {
+        "kind": "Contract",
+        "apiVersion": "seamwork.dev/v1",
+        **GOOD,
+        "metadata": {"name": "good", "version": "1.0.0"},
+    }
+    bad = {**good, "metadata": {"name": "bad", "version": "1.0.0"}, "spec": {**GOOD["spec"], "examples": [
+        {"name": "wrong", "payload": {}, "violates": ["schema"]}
+    ]}}  # fmt: skip
+    edges = [
+        {"from": "operator", "to": "a", "contract": name, "versions": ">=1 <2", "reason": "it is needed"}
+        for name in ("good", "bad")
+    ]
+    flow = {**good, "kind": "Flow", "metadata": {"name": "f", "version": "1.0.0"}, "spec": {"edges": edges}}
+    (tmp_path / "all.yaml").write_text("---\n".join(map(write_yaml, (good, bad, flow))))
+    documents, problems = gather([tmp_path])
+    (the_flow,) = (one for one in documents if isinstance(one, Flow))
+    found = study(the_flow, documents, NOW)
+
+    assert () == problems
+    of_good, of_bad = ({problem.code for problem in found.problems_of(seam)} for seam in found.seams)
+    assert "example-differs" in of_bad
+    assert "example-differs" not in of_good
+
+
+GOOD: dict[str, Any] = {
+    "spec": {
+        "purpose": "It is agreed.",
+        "owners": {"team": "seams", "contact": "here", "escalation": ["ada"]},
+        "input": {"schema": {}},
+        "outputs": {"success": {"schema": {}}, "error": {"schema": {}}},
+        "summary": {
+            "state": "s",
+            "proposedAction": "p",
+            "asks": "a",
+            "answers": {"approve": "y", "reject": "n"},
+        },
+    }
+}
+
+
+def test_two_agents_that_offer_one_capability_prove_no_change() -> None:
+    """Two versions of one of them do, and two versions of the contract."""
+    lately: dict[str, Any] = {"proven_at": NOW - 1}
+
+    def stands(*seams: SeamMeasure) -> str:
+        (point,) = (p for p in seven_points(seen(*CHANGEABLE, asked=measured(*seams)), 30) if p.number == 7)
+        return point.state
+
+    assert "declared" == stands(measure(receivers=("b@1.0.0", "d@1.0.0"), **lately))
+    assert "proven" == stands(measure(receivers=("b@1.0.0", "b@1.0.1"), **lately))
+    assert "proven" == stands(
+        measure(receivers=("b@1.0.0",), **lately), measure(receivers=("b@1.0.0",), version="1.1.0", **lately)
+    )
+
+
+CHANGEABLE = (
+    flow_of(("a", "b")),
+    document("Contract", "c"),
+    document("Agent", "b", accepts=[{"contract": "c", "versions": ">=1 <2"}]),
+)
+
+
+def test_the_operator_begins_beside_initiators_and_nobody_waits_for_it() -> None:
+    """It has no document in anybody's folder, and is no agent that could fail."""
+    flow = flow_of(("operator", "a"), ("cron", "a"), ("a", "b"))
+    for documents in ([], [document("Agent", "cron", initiator=True), document("Agent", "a")]):
+        found = topology(flow, Shelf(documents))
+
+        assert (("cron", "operator"), ("a", "b")) == (found.begins, found.agents)

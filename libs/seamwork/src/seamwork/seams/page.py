@@ -1,5 +1,6 @@
 """Hold a page for people as blocks, and write it as Markdown or as one self-contained HTML file."""
 
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from html import escape
@@ -90,11 +91,17 @@ class Page:
 GENERATOR = '<meta name="generator" content="Seamwork">'
 """By this a page is known for one of ours, which may be written anew."""
 
+WRITTEN = "<!-- Written by Seamwork. -->"
+"""And by this a file of Markdown; it is shown nowhere."""
+
 
 def as_markdown(page: Page) -> str:
     """Write the page for a terminal, a wiki or a pull request."""
-    closing = [_plain(page.closing)] if page.closing else []
-    return "\n\n".join([f"# {page.title}", *(_markdown(block) for block in page.blocks), *closing]) + "\n"
+    closing = [_paragraph(page.closing)] if page.closing else []
+    return (
+        "\n\n".join([f"# {_plain(page.title)}", *(_markdown(block) for block in page.blocks), *closing])
+        + "\n"
+    )
 
 
 def as_html(page: Page) -> str:
@@ -142,15 +149,16 @@ def _markdown(block: Block) -> str:
         case Heading(text, level):
             return f"{'#' * level} {_plain(text)}"
         case Words(text):
-            return _plain(text)
+            return _paragraph(text)
         case Points(items):
-            return "\n".join(f"- {_plain(item)}" for item in items)
+            return "\n".join(f"- {_paragraph(item)}" for item in items)
         case Table(_, heads, rows):
             return _markdown_table(heads, [[_text(cell) for cell in row] for row in rows])
         case Drawing(_, _, mermaid):
             return f"```mermaid\n{mermaid}\n```"
         case Verbatim(_, text):
-            return f"````text\n{text.rstrip()}\n````"
+            fence = "`" * max(4, 1 + max(map(len, re.findall("`+", text)), default=0))
+            return f"{fence}text\n{text.rstrip()}\n{fence}"
         case Folded(summary, blocks):
             return "\n\n".join([f"**{_plain(summary)}**", *map(_markdown, blocks)])
 
@@ -204,9 +212,38 @@ def _text(cell: Cell | str) -> str:
     return cell if isinstance(cell, str) else cell.text
 
 
+_ENTITY = re.compile(r"&(?=#?\w+;)")
+_BACKSLASH = re.compile(r"\\(?=[!-/:-@\[-`{-~]|$)")
+_SPAN = re.compile(r"`|\*+|~+|_+|\](?=[(\[:])")
+_BLOCK = re.compile(r"(#{1,6}(?=\s|$)|>|[-+*](?=\s|$)|[-=]+$|\d+(?=[.)](?:\s|$)))")
+
+
 def _plain(text: str) -> str:
-    """Keep a text on its line, and what looks like markup from being some."""
-    return " ".join(text.split()).replace("<", "&lt;")
+    """Keep a text on its line, and what looks like markup from being some; all else stays as it is."""
+    line = _BACKSLASH.sub(r"\\\\", " ".join(text.split()))
+    return _SPAN.sub(_escaped, _ENTITY.sub("&amp;", line).replace("<", "&lt;"))
+
+
+def _paragraph(text: str) -> str:
+    """Keep a text from beginning a heading, a list or a quotation, too."""
+    line = _plain(text)
+    begins = _BLOCK.match(line)
+    if begins is None:
+        return line
+    if begins[1].isdigit():
+        return f"{begins[1]}\\{line[len(begins[1]) :]}"
+    return f"\\{line}"
+
+
+def _escaped(found: re.Match[str]) -> str:
+    """Escape one run of signs, but for those that can begin and end nothing where they stand."""
+    run, line = found[0], found.string
+    before, after = line[: found.start()][-1:], line[found.end() :][:1]
+    alone = not before.strip() and not after.strip()
+    inside = run[0] == "_" and before.isalnum() and after.isalnum()
+    if run[0] != "`" and (alone or inside):
+        return run
+    return "".join(f"\\{sign}" for sign in run)
 
 
 _STYLE = """
