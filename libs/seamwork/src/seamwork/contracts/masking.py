@@ -39,18 +39,21 @@ class Mask:
         """Return a copy of *value* with every marked or undeclared part replaced by ``***``."""
         return self._masked(value, together(self._schema, [self._schema]), self._pointers)
 
-    def hides(self, path: Sequence[str]) -> bool:
-        """Say whether the value at *path* is hidden as a whole, for any payload."""
+    def hides(self, path: Sequence[str | int]) -> bool:
+        """Say whether the value at *path* (names of fields, numbers of entries) is hidden as a whole, always."""
         schemas = together(self._schema, [self._schema])
         pointers = self._pointers
         for part in path:
             if _marked(schemas, pointers):
                 return True
-            # Of a step alone nobody can tell whether it is a field's name or an entry's number.
-            below = [*of_property(schemas, part), *(of_entry(schemas, int(part)) if is_index(part) else ())]
+            if isinstance(part, int):
+                below = of_entry(schemas, part)
+            else:
+                # Of a text alone nobody can tell whether it is a field's name or an entry's number.
+                below = [*of_property(schemas, part), *(of_entry(schemas, int(part)) if is_index(part) else ())]
             if not _declares(below):
                 return True
-            schemas, pointers = together(self._schema, below), _step(pointers, part)
+            schemas, pointers = together(self._schema, below), _step(pointers, str(part))
         return _marked(schemas, pointers)
 
     def _masked(self, value: Any, schemas: list[Schema], pointers: tuple[tuple[str, ...], ...]) -> Any:

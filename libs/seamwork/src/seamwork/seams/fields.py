@@ -1,11 +1,12 @@
 """List the fields that a payload may have, as its schema describes them, for whoever reads and does not parse."""
 
-from collections.abc import Iterator
+import json
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
 from seamwork.contracts.masking import Mask
-from seamwork.rules.walk import Schema, of_entry, of_property, together, types
+from seamwork.rules.walk import Schema, of_entry, of_property, resolve, together, types
 
 _DEEPEST = 8  # a recursive schema has no end, and a page has
 _SHOWN = ("const", "enum", "format", "pattern", "minimum", "exclusiveMinimum", "maximum", "exclusiveMaximum",
@@ -24,43 +25,122 @@ class FieldLine:
 
 
 def fields(schema: Schema, mask: Mask) -> tuple[FieldLine, ...]:
-    """Return every field that *schema* declares, those inside of others after them."""
-    return tuple(_below(schema, together(schema, [schema]), (), mask))
+    """
+    Return every field that *schema* declares, those inside of others after them.
+
+    Of a list there is a line where its entries have bounds of their own, or are hidden.
+    """
+    return tuple(_below(schema, [schema], (), "", mask))
 
 
-def _below(root: Schema, schemas: list[Schema], at: tuple[str, ...], mask: Mask) -> Iterator[FieldLine]:
+_At = tuple[str | int, ...]
+
+
+def _below(root: Schema, written: list[Any], at: _At, path: str, mask: Mask) -> Iterator[FieldLine]:
     if len(at) >= _DEEPEST:
         return
-    entries = of_entry(schemas, 0)
-    if entries:
-        yield from _below(root, together(root, entries), (*at, "0"), mask)
-    required = {name for schema in schemas for name in schema.get("required", ())}
+    schemas = together(root, written)
+    for index, entry in _entries(schemas):
+        here, below = (*at, index), together(root, entry)
+        name = f"{path}[{index}]" if index < _fixed(schemas) else f"{path}[]"
+        bounds, hidden = _bounds(root, entry), mask.hides(here)
+        if path and (bounds or (hidden and not mask.hides(at))):
+            yield FieldLine(name, _type(root, below), index < _least(schemas), bounds, hidden)
+        yield from _below(root, entry, here, name, mask)
+    required = _required(root, written)
     named = [schema["properties"] for schema in schemas if isinstance(schema.get("properties"), dict)]
     for name in dict.fromkeys(name for properties in named for name in properties):
-        here, below = (*at, name), together(root, of_property(schemas, name))
+        here, entry = (*at, name), of_property(schemas, name)
+        whole = f"{path}.{name}" if path else name
         yield FieldLine(
-            _written(here), _type(root, below), name in required, _bounds(below), mask.hides(here)
+            whole,
+            _type(root, together(root, entry)),
+            name in required,
+            _bounds(root, entry),
+            mask.hides(here),
         )
-        yield from _below(root, below, here, mask)
+        yield from _below(root, entry, here, whole, mask)
 
 
-def _written(at: tuple[str, ...]) -> str:
-    return "".join("[]" if part == "0" else f".{part}" for part in at).removeprefix(".")
+def _entries(schemas: list[Schema]) -> list[tuple[int, list[Any]]]:
+    """Return what speaks of the entries of a list: of each that has a place of its own, and of all others."""
+    found = [(index, of_entry(schemas, index)) for index in range(_fixed(schemas) + 1)]
+    return [(index, entry) for index, entry in found if any(isinstance(one, dict) for one in entry)]
+
+
+def _fixed(schemas: list[Schema]) -> int:
+    return max(
+        (len(one["prefixItems"]) for one in schemas if isinstance(one.get("prefixItems"), list)), default=0
+    )
+
+
+def _least(schemas: list[Schema]) -> int:
+    return max(
+        (int(one["minItems"]) for one in schemas if isinstance(one.get("minItems"), int | float)), default=0
+    )
+
+
+def _certain(root: Schema, written: list[Any]) -> list[Schema]:
+    """Return the schemas that hold whatever the value is: through references and ``allOf``, past no choice."""
+    found: list[Schema] = []
+    stack = list(reversed(written))
+    while stack:
+        schema = stack.pop()
+        if isinstance(schema, dict) and not any(schema is one for one in found):
+            found.append(schema)
+            stack += schema["allOf"] if isinstance(schema.get("allOf"), list) else []
+            stack += [resolve(root, schema["$ref"])] if isinstance(schema.get("$ref"), str) else []
+    return found
+
+
+def _required(root: Schema, written: list[Any], depth: int = 0) -> set[str]:
+    """Return the fields that must be there; of a choice those that must be there whichever is taken."""
+    found: set[str] = set()
+    for schema in _certain(root, written):
+        found |= set(schema.get("required", ()))
+        for keyword in ("anyOf", "oneOf"):
+            branches = schema.get(keyword)
+            if isinstance(branches, list) and branches and depth < _DEEPEST:
+                found |= set.intersection(*(_required(root, [branch], depth + 1) for branch in branches))
+    return found
 
 
 def _type(root: Schema, schemas: list[Schema]) -> str:
     """Say of which type a value is, and of a list what it is of."""
-    entries = of_entry(schemas, 0)
-    return f"{_types(schemas)} of {_types(together(root, entries))}" if entries else _types(schemas)
+    entries = [_types(together(root, entry)) for _, entry in _entries(schemas)]
+    return f"{_types(schemas)} of {', then '.join(entries)}" if entries else _types(schemas)
 
 
 def _types(schemas: list[Schema]) -> str:
     named = dict.fromkeys(name for schema in schemas for name in types(schema))
-    return " or ".join(named) or ("one of several" if any("enum" in one for one in schemas) else "anything")
+    several = any({"enum", "const"} & one.keys() for one in schemas)
+    return " or ".join(named) or ("one of several" if several else "anything")
 
 
-def _bounds(schemas: list[Schema]) -> str:
-    found: dict[str, Any] = {word: one[word] for one in schemas for word in _SHOWN if word in one}
-    if "enum" in found:
-        found["enum"] = ", ".join(str(value) for value in found["enum"])
-    return "; ".join(f"{word} {value}" for word, value in found.items())
+def _bounds(root: Schema, written: list[Any]) -> str:
+    """Say what bounds a value: what always holds, and of a choice what may."""
+    certain = _certain(root, written)
+    found = []
+    for word in _SHOWN:
+        always = [one[word] for one in certain if word in one]
+        if always and word in _TIGHTEST:
+            found.append(f"{word} {_shown(_TIGHTEST[word](always))}")
+        elif always:
+            found.append(f"{word} {' and '.join(dict.fromkeys(map(_shown, always)))}")
+        else:
+            chosen = dict.fromkeys(_shown(one[word]) for one in together(root, written) if word in one)
+            found += [f"{word} {' or '.join(chosen)}"] if chosen else []
+    return "; ".join(found)
+
+
+_TIGHTEST: dict[str, Callable[[list[Any]], Any]] = {
+    **dict.fromkeys(("minimum", "exclusiveMinimum", "minLength", "minItems"), max),
+    **dict.fromkeys(("maximum", "exclusiveMaximum", "maxLength", "maxItems"), min),
+}
+
+
+def _shown(value: Any) -> str:
+    """Write a value as JSON has it, a text without its quotation marks."""
+    if isinstance(value, list):
+        return ", ".join(map(_shown, value))
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
