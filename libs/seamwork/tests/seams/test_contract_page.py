@@ -34,6 +34,7 @@ SCHEMA: dict[str, Any] = {
     "$defs": {"line": {"type": "object", "properties": {
         "qty": {"type": "integer", "minimum": 1}, "iban": {"type": "string"}, "parts": {"$ref": "#/$defs/line"}}}},
 }  # fmt: skip
+NOW = 1_800_000_000_000
 RULE = {"name": "some", "expr": "size(this.lines) > 0", "message": "<b>no lines</b>"}
 
 
@@ -74,7 +75,7 @@ def page(*versions: Kept) -> str:
     made, agent = flow()
     assert isinstance(made, Flow)
     shelf = Shelf([made, agent, *(one.contract for one in versions)])
-    found = contract_page(versions, seams_of(made, shelf))
+    found = contract_page(versions, seams_of(made, shelf), NOW)
     assert [] == faults(as_html(found))
     return as_markdown(found)
 
@@ -129,6 +130,56 @@ def test_fields_are_told_with_their_bounds_and_whether_people_see_them() -> None
     assert told["lines[].iban"].hidden
     assert ("one of several", "enum a, b") == (told["kind"].type, told["kind"].bounds)
     assert len(told) < 40
+
+
+@pytest.mark.parametrize(
+    ("schema", "required", "bounds"),
+    [
+        ({"anyOf": [{"required": ["a"]}, {"required": ["b"]}]}, False, ""),
+        ({"anyOf": [{"required": ["a"]}, {"required": ["b", "a"]}]}, True, ""),
+        ({"if": {"required": ["b"]}, "then": {"required": ["a"]}}, False, ""),
+        ({"allOf": [{"required": ["a"]}]}, True, ""),
+        ({"properties": {"a": {"allOf": [{"maximum": 10}, {"maximum": 5}]}}}, False, "maximum 5"),
+        ({"properties": {"a": {"anyOf": [{"maximum": 5}, {"minLength": 2}]}}}, False, "maximum 5; minLength 2"),
+        ({"properties": {"a": {"oneOf": [{"const": "y"}, {"const": "x"}]}}}, False, "const x or y"),
+        ({"properties": {"a": {"enum": [True, None, 1.5, "x"]}}}, False, "enum true, null, 1.5, x"),
+    ],
+    ids=str,
+)  # fmt: skip
+def test_of_a_choice_nothing_is_told_as_if_it_always_held(
+    schema: dict[str, Any], *, required: bool, bounds: str
+) -> None:
+    """Whether a field must be there, and how far it may go, whatever else is in the payload."""
+    declared = {"properties": {"a": {}, "b": {}}, **schema}
+    told = {one.path: one for one in fields(declared, Mask(declared))}
+
+    assert (required, bounds) == (told["a"].required, told["a"].bounds)
+
+
+def test_entries_are_told_each_by_its_place_and_fields_by_their_names() -> None:
+    """A field whose name is a number is a field; an entry with bounds, or hidden, has a line of its own."""
+    schema: dict[str, Any] = {"properties": {
+        "0": {"type": "string"},
+        "pair": {"prefixItems": [{"type": "string", "maxLength": 2}, {"properties": {"x": {"x-sensitive": True}}}]},
+        "tags": {"type": "array", "items": {"type": "string", "x-sensitive": True}},
+    }}  # fmt: skip
+    told = {one.path: (one.type, one.bounds, one.hidden) for one in fields(schema, Mask(schema))}
+
+    assert ("string", "", False) == told["0"]
+    assert ("string", "maxLength 2", False) == told["pair[0]"]
+    assert told["pair[1].x"][2]
+    assert ("array of string", "", False) == told["tags"]
+    assert ("string", "", True) == told["tags[]"]
+
+
+def test_an_activation_that_is_yet_to_come_makes_nothing_of_a_version_so_far() -> None:
+    """Who looks in the week before reads what the gates go by."""
+    active, soon = Turn("active", NOW - 1), Turn("retired", NOW + 1)
+    published = NOW - 2
+
+    assert "it is active." in page(Kept(contract(), (), (active, soon), published))
+    assert "it is not active yet." in page(Kept(contract(), (), (Turn("active", NOW + 1),), published))
+    assert "it was never activated." in page(Kept(contract(), (), (), published))
 
 
 def test_the_history_says_what_changed_for_whom_and_who_signed() -> None:

@@ -8,13 +8,15 @@ import click
 
 from seamwork.authoring.folder import read_folder
 from seamwork.catalog.entries import Entry
+from seamwork.cli.ours import is_page, is_text_page, leave_alone
 from seamwork.cli.terminal import answer, door_of, json_option, platform_option
+from seamwork.clock import SystemClock
 from seamwork.contracts.shelf import Shelf
 from seamwork.documents import AnyDocument, Contract, parse_version
 from seamwork.documents.consent import Consent
 from seamwork.errors import MisconfiguredError
 from seamwork.seams.contract_page import Kept, Turn, contract_page
-from seamwork.seams.page import Page, as_html, as_markdown
+from seamwork.seams.page import WRITTEN, Page, as_html, as_markdown
 from seamwork.seams.seam import latest_flows, seams_of
 
 
@@ -23,7 +25,7 @@ from seamwork.seams.seam import latest_flows, seams_of
 @click.option("--name", help="Only the contract of this name.")
 @click.option(
     "--out", type=click.Path(file_okay=False, path_type=Path),
-    help="Write NAME.md and NAME.html into this folder; without it the Markdown is printed.",
+    help="Write NAME.md and NAME.html into this folder, over nothing but such pages; else the Markdown is printed.",
 )  # fmt: skip
 @platform_option
 @json_option
@@ -49,11 +51,12 @@ def docs(paths: tuple[Path, ...], name: str | None, out: Path | None, platform: 
         raise MisconfiguredError(f"there is no contract {name or ''} in {where}".replace("  ", " "))
     shelf = Shelf(documents)
     seams = [seam for flow in latest_flows(shelf) for seam in seams_of(flow, shelf)]
+    now = SystemClock().now_ms()
     pages = {
-        known: contract_page(versions, [seam for seam in seams if seam.edge.contract == known])
+        known: contract_page(versions, [seam for seam in seams if seam.edge.contract == known], now)
         for known, versions in sorted(kept.items())
     }
-    files = {} if out is None else {known: _write(out, known, page) for known, page in pages.items()}
+    files = {} if out is None else _write(out, pages)
     value = [
         {
             "contract": known,
@@ -71,12 +74,18 @@ def docs(paths: tuple[Path, ...], name: str | None, out: Path | None, platform: 
     answer(value, text)
 
 
-def _write(folder: Path, name: str, page: Page) -> list[str]:
+def _write(folder: Path, pages: dict[str, Page]) -> dict[str, list[str]]:
+    """Write all pages, or none where one of their names is somebody else's; returns the files by contract."""
     folder.mkdir(parents=True, exist_ok=True)
-    written = {folder / f"{name}.md": as_markdown(page), folder / f"{name}.html": as_html(page)}
-    for path, text in written.items():
+    texts: dict[Path, str] = {}
+    for name, page in pages.items():
+        markdown, html = folder / f"{name}.md", folder / f"{name}.html"
+        leave_alone(markdown, is_text_page, "page of ours")
+        leave_alone(html, is_page, "page of ours")
+        texts |= {markdown: f"{as_markdown(page)}\n{WRITTEN}\n", html: as_html(page)}
+    for path, text in texts.items():
         path.write_text(text, encoding="utf-8")
-    return [str(path) for path in written]
+    return {name: [str(folder / f"{name}{end}") for end in (".md", ".html")] for name in pages}
 
 
 def _in_files(documents: tuple[AnyDocument, ...]) -> tuple[dict[str, list[Kept]], tuple[AnyDocument, ...]]:

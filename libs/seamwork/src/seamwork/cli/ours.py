@@ -4,9 +4,9 @@ import tarfile
 from collections.abc import Callable
 from pathlib import Path
 
-from seamwork.errors import UnprocessableError
+from seamwork.errors import MisconfiguredError, UnprocessableError
 from seamwork.platform.report import FOLDER
-from seamwork.seams.page import GENERATOR
+from seamwork.seams.page import GENERATOR, WRITTEN
 
 
 def leave_alone(path: Path, is_ours: Callable[[Path], bool], what: str) -> None:
@@ -15,7 +15,12 @@ def leave_alone(path: Path, is_ours: Callable[[Path], bool], what: str) -> None:
 
     Raises:
         UnprocessableError: It is there, and is not *what* we would write.
+        MisconfiguredError: It cannot be a file at all.
     """
+    if path.is_dir():
+        raise MisconfiguredError(f"{path} is a folder; name a file")
+    if not path.parent.is_dir():
+        raise MisconfiguredError(f"there is no folder {path.parent} to write {path.name} into")
     if path.is_file() and path.stat().st_size and not is_ours(path):
         raise UnprocessableError(f"{path} is there already and is no {what}; it was not touched")
 
@@ -23,6 +28,11 @@ def leave_alone(path: Path, is_ours: Callable[[Path], bool], what: str) -> None:
 def is_page(path: Path) -> bool:
     """Say whether a file is an HTML page of ours."""
     return GENERATOR in path.read_text(encoding="utf-8", errors="replace")
+
+
+def is_text_page(path: Path) -> bool:
+    """Say whether a file is a Markdown page of ours."""
+    return WRITTEN in path.read_text(encoding="utf-8", errors="replace")
 
 
 def is_report(path: Path) -> bool:

@@ -49,20 +49,22 @@ class Kept:
     published_at: int | None = None
 
 
-def contract_page(versions: Sequence[Kept], seams: Sequence[Seam]) -> Page:
+def contract_page(versions: Sequence[Kept], seams: Sequence[Seam], now_ms: int) -> Page:
     """
     Set every version of one contract on one page.
 
     Args:
         versions: At least one, the lowest first; the last one is what the page is about.
         seams: The edges of flows that lead under it.
+        now_ms: When; an activation that is yet to come makes nothing of a version so far.
     """
     latest = versions[-1].contract
     spec = latest.spec
     blocks: list[Block] = [
         Words(spec.purpose or "No purpose is written down.", "plain" if spec.purpose else "fair"),
         Words(
-            f"This page is about {latest.version}, the highest of {_counted(versions)}; {_stands(versions[-1])}."
+            f"This page is about {latest.version}, the highest of {_counted(versions)}; "
+            f"{_stands(versions[-1], now_ms)}."
         ),
         Heading("Runbook"),
         *_runbook(latest, seams),
@@ -74,7 +76,7 @@ def contract_page(versions: Sequence[Kept], seams: Sequence[Seam]) -> Page:
     blocks += [Heading("What a person reads who must approve"), *_summary(latest)]
     if spec.examples:
         blocks += [Heading("Examples"), *_examples(latest)]
-    blocks += [Heading("History"), *_history(versions)]
+    blocks += [Heading("History"), *_history(versions, now_ms)]
     return Page(f"Contract {latest.name}", tuple(blocks))
 
 
@@ -222,14 +224,14 @@ def _examples(contract: Contract) -> Iterator[Block]:
 # ── History ──────────────────────────────────────────────────────────────────────────────
 
 
-def _history(versions: Sequence[Kept]) -> Iterator[Block]:
+def _history(versions: Sequence[Kept], now_ms: int) -> Iterator[Block]:
     changes = [compare_contracts(old.contract, new.contract) for old, new in pairwise(versions)]
     found: list[Difference | None] = [None, *changes]
     rows = tuple(
         (
             kept.contract.version,
             "from a file" if kept.published_at is None else rfc3339(kept.published_at)[:19],
-            _status(kept),
+            _status(kept, now_ms),
             "nobody" if not kept.consents else ", ".join(_word(consent) for consent in kept.consents),
             "-" if change is None else _compatible(change),
         )
@@ -257,11 +259,16 @@ def _word(consent: Consent) -> str:
     return f"{consent.spec.person} for {consent.spec.team}"
 
 
-def _status(kept: Kept) -> Cell:
-    if not kept.turns:
+def _holds(kept: Kept, now_ms: int) -> Turn | None:
+    """Return the activation that holds: of those that have begun the last one wins, as it does at the gates."""
+    return next((turn for turn in reversed(kept.turns) if turn.from_at <= now_ms), None)
+
+
+def _status(kept: Kept, now_ms: int) -> Cell:
+    holds = _holds(kept, now_ms)
+    if holds is None:
         return Cell("not known" if kept.published_at is None else "draft")
-    last = kept.turns[-1]
-    return Cell(last.status, _STATUS.get(last.status, "plain"))
+    return Cell(holds.status, _STATUS.get(holds.status, "plain"))
 
 
 def _lived(kept: Kept) -> Iterator[str]:
@@ -289,7 +296,10 @@ def _counted(versions: Sequence[Kept]) -> str:
     return "one version" if len(versions) == 1 else f"{len(versions)} versions"
 
 
-def _stands(kept: Kept) -> str:
+def _stands(kept: Kept, now_ms: int) -> str:
     if kept.published_at is None:
         return "read from a file, so nothing is known of its activation"
-    return f"it is {kept.turns[-1].status}" if kept.turns else "it was never activated"
+    holds = _holds(kept, now_ms)
+    if holds is not None:
+        return f"it is {holds.status}"
+    return "it is not active yet" if kept.turns else "it was never activated"
