@@ -55,7 +55,7 @@ def gather(
             files += _files([path])
         except DocumentError as error:
             problems += error.problems
-    for path in files:
+    for path in _once(files):
         try:
             documents += parse_documents(path.read_text(encoding="utf-8"), str(path), complete)
         except UnicodeDecodeError:
@@ -80,6 +80,14 @@ def with_any_key(value: Json) -> Json:
         return value
     nobodys: Json = {"kid": "not-known-here", "public": base64.b64encode(bytes(32)).decode()}
     return {**value, "spec": {**spec, "keys": [nobodys]}}
+
+
+def _once(files: Iterable[Path]) -> list[Path]:
+    """Return each file once: one that lies in two of the folders, or is named besides its folder, is one file."""
+    found: dict[Path, Path] = {}
+    for path in files:
+        found.setdefault(path.resolve(), path)
+    return list(found.values())
 
 
 def _files(paths: Iterable[Path]) -> list[Path]:
