@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
+from seamwork.authoring.folder import read_folder
 from seamwork.authoring.scaffold import write_agent
 from seamwork.cli import seamwork
 
@@ -48,6 +49,10 @@ def test_a_sign_off_is_written_over_one_of_its_flow_and_over_nothing_else(
     assert [0, 0] == [typed(*sign, signed).exit_code for _ in range(2)]
     assert "is no sign-off of begun; it was not touched" in str(typed(*sign, flow).exception)
     assert before == flow.read_text()
+    before = signed.read_text()
+    for wrong in (tmp_path, tmp_path / "none" / "page.html", signed):
+        assert typed(*sign, signed, "--html", wrong).exit_code
+        assert before == signed.read_text()
     signed.write_text(signed.read_text().replace("flow: begun", "flow: another"))
     assert "is no sign-off of begun" in str(typed(*sign, signed).exception)
 
@@ -61,6 +66,89 @@ def test_the_next_review_lies_ahead(documents: Path, tmp_path: Path) -> None:
     assert "2020-01-01 is past" in late.output
     assert not signed.exists()
     assert 0 == typed(*sign, "2999-12-31").exit_code
+
+
+def test_each_sign_off_is_a_version_of_its_own(documents: Path, tmp_path: Path) -> None:
+    """Whether it is kept with the documents or written over the last one elsewhere."""
+    for signed in (documents / "review.yaml", tmp_path / "signed.yaml"):
+        versions = []
+        for _ in range(3):
+            assert 0 == typed("review", documents, "--offline", "--by", "ada", "--sign", signed).exit_code
+            versions.append(read_folder(signed)[0].version)
+        signed.unlink()
+
+        assert ["1.0.0", "2.0.0", "3.0.0"] == versions
+
+
+def test_nobody_signs_by_half(documents: Path, tmp_path: Path) -> None:
+    """Who says --by and forgets --sign has signed nothing, and must know it."""
+    signed = tmp_path / "signed.yaml"
+    review = ("review", documents, "--offline")
+    for words, says in (
+        (("--by", "ada"), "with --sign FILE"),
+        (("--due", "2999-12-31"), "with --sign FILE"),
+        (("--sign", signed, "--by", " "), "with --by NAME"),
+        (("--sign", signed, "--by", "ada", "--html", signed), "name one file"),
+        (("--sign", signed, "--by", "ada", "--due", "9999-12-31T23:59:59-08:00"), "a date is written as"),
+    ):
+        refused = typed(*review, *words)
+        assert 2 == refused.exit_code
+        assert says in " ".join(refused.output.split())
+    assert "String should have at most 2000 characters" in str(
+        typed(*review, "--sign", signed, "--by", "a" * 3000).exception
+    )
+    assert not signed.exists()
+    typed(*review, "--sign", signed, "--by", "ada", "--due", "2999-12-31T23:00:00-08:00")
+    assert "3000-01-01T07:00:00Z" in signed.read_text()
+
+
+def test_the_flow_that_was_typed_is_the_one_that_is_meant(documents: Path, tmp_path: Path) -> None:
+    """Though another version lies beside it, and though a folder is called as a flow that lies elsewhere."""
+    text = (documents / "flow.yaml").read_text()
+    (documents / "flow-2.yaml").write_text(text.replace("version: 1.0.0", "version: 2.0.0"))
+    others = tmp_path / "another"
+    others.mkdir()
+    (others / "flow.yaml").write_text(text.replace('name: "begun"', "name: another"))
+
+    for words, title in (
+        ((documents / "flow.yaml",), "begun 1.0.0"),
+        ((documents / "flow.yaml", documents), "begun 1.0.0"),
+        ((documents / "flow-2.yaml",), "begun 2.0.0"),
+        ((documents,), "begun 2.0.0"),
+        (("begun", documents, others), "begun 2.0.0"),
+    ):
+        assert f"# Topology: Flow {title}" in typed("topology", *words).output
+
+
+def test_pages_of_contracts_are_written_over_such_pages_and_nothing_else(
+    documents: Path, tmp_path: Path
+) -> None:
+    """All of them or none: notes that are called as a contract is are somebody's."""
+    pages = tmp_path / "pages"
+    (documents / "contract-a.yaml").write_text(
+        (documents / "contract.yaml").read_text().replace('name: "begun"', "name: a")
+    )
+    write = ("contracts", "docs", documents, "--out", pages)
+    assert [0, 0] == [typed(*write).exit_code for _ in range(2)]
+    first = (pages / "a.md").read_text()
+    assert first.startswith("# Contract a\n")
+
+    for name in ("begun.md", "begun.html"):
+        (pages / "a.md").unlink(missing_ok=True)
+        kept = (pages / name).read_text()
+        (pages / name).write_text("# Contract begun\n\nMy notes.\n")
+        refused = typed(*write)
+        assert f"{name} is there already and is no page of ours; it was not touched" in str(refused.exception)
+        assert "My notes." in (pages / name).read_text()
+        assert not (pages / "a.md").exists()
+        (pages / name).write_text(kept)
+
+
+def test_a_file_that_is_named_twice_is_one_file(documents: Path) -> None:
+    """By itself and by its folder: there is one version of the contract in it."""
+    told = typed("contracts", "docs", documents, documents / "contract.yaml").output
+
+    assert "the highest of one version" in told
 
 
 def test_a_report_is_written_over_a_report_and_over_nothing_else(documents: Path, tmp_path: Path) -> None:

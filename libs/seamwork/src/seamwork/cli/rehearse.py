@@ -10,13 +10,13 @@ from typing import Any
 import click
 import structlog
 
-from seamwork.authoring.folder import read_folder
 from seamwork.authoring.own import own_agent, with_document
 from seamwork.authoring.rehearsal import Rehearsed, Shown, rehearse
 from seamwork.authoring.scenes import scenes_of
-from seamwork.authoring.seams import Layout, lay_out, one_flow
+from seamwork.authoring.seams import Layout, lay_out
 from seamwork.cli import NO
 from seamwork.cli.documents import checked
+from seamwork.cli.flows import read_flow
 from seamwork.cli.terminal import answer, json_option, running_loop, table, tell
 from seamwork.platform.home import PlatformHome
 from seamwork.platform.up import bring_up
@@ -45,8 +45,7 @@ async def rehearse_flow(flow: str, paths: tuple[Path, ...], own: tuple[str, ...]
       seamwork rehearse documents --with word_count_agent:agent
       seamwork rehearse orders flows/ contracts/
     """
-    documents = read_folder(*_folders(flow, paths))
-    the_flow = one_flow(documents, _named(flow))
+    the_flow, documents = read_flow(flow, paths)
     agents = [own_agent(name) for name in own]
     for agent in agents:
         documents = with_document(agent, the_flow, documents)
@@ -139,27 +138,6 @@ def _contract(one: Shown) -> str:
 
 def _by(one: Shown) -> str:
     return f" by {' or '.join(sorted(one.scene.rules))}" if one.scene.rules else ""
-
-
-def _folders(flow: str, paths: tuple[Path, ...]) -> tuple[Path, ...]:
-    path = Path(flow)
-    if not path.exists():
-        if not paths:
-            raise click.UsageError(
-                f"there is no file or folder {flow}; name the folders in which the flow {flow} is"
-            )
-        return paths
-    if path.is_file() and not paths:
-        return (path.parent,)
-    return (path, *paths)
-
-
-def _named(flow: str) -> str | None:
-    """Return the name of the flow that is meant: what was typed, or what the file that was typed holds."""
-    path = Path(flow)
-    if not path.exists():
-        return flow
-    return one_flow(read_folder(path)).name if path.is_file() else None
 
 
 def _quiet() -> None:

@@ -9,14 +9,14 @@ from typing import ParamSpec, TypeVar
 import click
 
 from seamwork.authoring.folder import read_folder
-from seamwork.authoring.seams import one_flow
 from seamwork.cli import NO
 from seamwork.cli.flow_steps import propose, report
+from seamwork.cli.flows import read_flow
 from seamwork.cli.ours import is_page, leave_alone
 from seamwork.cli.terminal import answer, door_of, json_option, platform_option, table, tell
 from seamwork.clock import SystemClock
 from seamwork.contracts.shelf import Shelf
-from seamwork.documents import AnyDocument, DocumentError, Flow, Review, parse_version
+from seamwork.documents import DocumentError, Flow, Review, parse_version
 from seamwork.documents.yaml_text import write_yaml
 from seamwork.errors import MisconfiguredError, UnprocessableError
 from seamwork.platform.audit import Audit
@@ -116,22 +116,25 @@ def review(  # noqa: PLR0913, PLR0917  # one argument for each thing a review is
       seamwork review documents contracts --sign documents/review.yaml --by ada --by grace --due 2026-12-31
       seamwork review documents contracts --since documents/review.yaml
     """
+    _refuse_half_a_sign_off(sign, signed, due, html)
     last = () if since is None else _sign_offs(since)
     seen = _study(flow, paths, platform, offline, last)
     found = review_of(seen, None if since is None else _of(seen.flow, last, since))
+    page = review_page(found)
     if sign is not None:
-        if not signed:
-            raise click.UsageError("--sign: say who signs, with --by NAME")
-        if html is not None:
-            leave_alone(html, is_page, "page of ours")
         now = datetime.fromtimestamp(seen.now_ms / 1000, UTC)
         leave_alone(sign, lambda path: _is_sign_off(path, seen.flow), f"sign-off of {seen.flow.name}")
-        document = sign_off(seen, found, signed, _instant(now), _due(due, now))
+        before = _sign_offs(sign) if sign.is_file() and sign.stat().st_size else ()
+        document = sign_off(seen, found, signed, _instant(now), _due(due, now), before)
+        # The page first: a sign-off is what whoever signs believes, and stays out where anything else fails.
+        _write(page, html)
         sign.write_text(write_yaml(document.model_dump(mode="json", by_alias=True)), encoding="utf-8")
         tell(
             f"{sign}: signed off by {', '.join(signed)}; the next review is due on {document.spec.next_due[:10]}"
         )
-    _show(found, review_page(found), html)
+    else:
+        _write(page, html)
+    answer(found, lambda: as_markdown(page))
     if found.overdue and sign is None:
         sys.exit(NO)
 
@@ -258,8 +261,7 @@ def topology(
     \b
       seamwork topology documents contracts --coordination one --blast-radius 2
     """
-    documents = read_folder(*_folders(flow, paths))
-    the_flow = one_flow(documents, _named(flow))
+    the_flow, documents = read_flow(flow, paths)
     found = topology_of(the_flow, Shelf(documents), state, coordination, blast_radius, fields)
     _show(found, topology_page(found), html)
 
@@ -286,8 +288,7 @@ def flow_conformance(flow: str, paths: tuple[Path, ...], platform: str) -> None:
     \b
       seamwork flow conformance documents contracts
     """
-    documents = read_folder(*_folders(flow, paths))
-    the_flow = one_flow(documents, _named(flow))
+    the_flow, documents = read_flow(flow, paths)
     found = conformance(the_flow, Shelf(documents), Audit.of(door_of(platform)).seams())
     rows = [[one.severity, one.code, one.seam, one.text] for one in found]
     answer(
@@ -300,10 +301,9 @@ def flow_conformance(flow: str, paths: tuple[Path, ...], platform: str) -> None:
 def _study(
     flow: str, paths: tuple[Path, ...], platform: str, offline: bool, reviews: tuple[Review, ...] = ()
 ) -> Study:
-    documents: tuple[AnyDocument, ...] = read_folder(*_folders(flow, paths))
+    the_flow, documents = read_flow(flow, paths)
     known = {document.title for document in documents}
     documents += tuple(one for one in reviews if one.title not in known)
-    the_flow = one_flow(documents, _named(flow))
     measured, why = _measured(platform, offline)
     return study(the_flow, documents, SystemClock().now_ms(), measured, why)
 
@@ -319,11 +319,31 @@ def _measured(platform: str, offline: bool) -> tuple[Measured | None, str]:
 
 
 def _show(value: object, page: Page, html: Path | None) -> None:
+    _write(page, html)
+    answer(value, lambda: as_markdown(page))
+
+
+def _write(page: Page, html: Path | None) -> None:
     if html is not None:
         leave_alone(html, is_page, "page of ours")
         html.write_text(as_html(page), encoding="utf-8")
         tell(f"wrote {html}")
-    answer(value, lambda: as_markdown(page))
+
+
+def _refuse_half_a_sign_off(
+    sign: Path | None, signed: tuple[str, ...], due: str | None, html: Path | None
+) -> None:
+    """Refuse what would let somebody believe that they have signed."""
+    if sign is None:
+        if signed or due is not None:
+            raise click.UsageError(
+                "--by and --due belong to a sign-off: say where to write it, with --sign FILE"
+            )
+        return
+    if not signed or not all(name.strip() for name in signed):
+        raise click.UsageError("--sign: say who signs, with --by NAME")
+    if html is not None and html.resolve() == sign.resolve():
+        raise click.UsageError("--sign and --html name one file; the sign-off and the page are two")
 
 
 def _is_sign_off(path: Path, flow: Flow) -> bool:
@@ -353,8 +373,9 @@ def _due(written: str | None, now: datetime) -> str:
     if written is None:
         return _instant(now + timedelta(milliseconds=90 * DAY_MS))
     try:
-        due = datetime.fromisoformat(written).replace(tzinfo=UTC)
-    except ValueError as error:
+        due = datetime.fromisoformat(written)
+        due = due.replace(tzinfo=UTC) if due.tzinfo is None else due.astimezone(UTC)
+    except (ValueError, OverflowError) as error:
         raise click.UsageError("--due: a date is written as 2026-12-31") from error
     if due <= now:
         raise click.UsageError(f"--due: {written} is past; a sign-off says when the next review is due")
@@ -363,22 +384,3 @@ def _due(written: str | None, now: datetime) -> str:
 
 def _instant(at: datetime) -> str:
     return at.strftime("%Y-%m-%dT%H:%M:%SZ")
-
-
-def _folders(flow: str, paths: tuple[Path, ...]) -> tuple[Path, ...]:
-    path = Path(flow)
-    if path.exists():
-        return (path.parent,) if path.is_file() and not paths else (path, *paths)
-    if not paths:
-        raise click.UsageError(
-            f"there is no file or folder {flow}; name the folders in which the flow {flow} is"
-        )
-    return paths
-
-
-def _named(flow: str) -> str | None:
-    """Return the name of the flow that is meant: what was typed, or what the file that was typed holds."""
-    path = Path(flow)
-    if not path.exists():
-        return flow
-    return one_flow(read_folder(path)).name if path.is_file() else None

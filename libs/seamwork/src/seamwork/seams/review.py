@@ -1,12 +1,17 @@
 """Draw up the seam review of a flow: open points first, then the four questions of every seam, and what changed."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+
+from pydantic import ValidationError
 
 from seamwork.documents.canonical import digest
 from seamwork.documents.kinds import AnyDocument
+from seamwork.documents.problems import json_path
 from seamwork.documents.review import LeftOpen, Review, Reviewed, ReviewSpec
 from seamwork.documents.shape import Metadata, instant_ms
+from seamwork.documents.versions import parse_version
+from seamwork.errors import UnprocessableError
 from seamwork.seams.questions import Answer, OpenPoint, four_questions
 from seamwork.seams.study import Study
 
@@ -85,17 +90,42 @@ def _not_enforced(study: Study) -> Iterator[OpenPoint]:
                 yield OpenPoint("policy-not-enforced", str(seam), text)
 
 
-def sign_off(study: Study, seen: SeamReview, signed: tuple[str, ...], on: str, next_due: str) -> Review:
-    """Write the sign-off of a review; its version counts the sign-offs of the flow."""
-    version = f"{len(study.reviews) + 1}.0.0"
-    spec = ReviewSpec(
-        flow=study.flow.name,
-        signed=signed,
-        on=on,
-        next_due=next_due,
-        open=tuple(LeftOpen(code=point.code, seam=point.seam, text=point.text) for point in seen.open),
-        seen=_seen(study),
-    )
+def sign_off(  # one argument for each thing a sign-off says
+    study: Study,
+    seen: SeamReview,
+    signed: tuple[str, ...],
+    on: str,
+    next_due: str,
+    replaced: Iterable[Review] = (),
+) -> Review:
+    """
+    Write the sign-off of a review; its version follows the highest that there is of the flow.
+
+    Args:
+        study: What was reviewed.
+        seen: The review.
+        signed: Who signs.
+        on: When.
+        next_due: When the next review is due.
+        replaced: Sign-offs that are written over, so that nobody may find them among the documents.
+
+    Raises:
+        UnprocessableError: It would be no document: there is more in it than one holds.
+    """
+    before = [parse_version(one.version).major for one in (*study.reviews, *replaced)]
+    version = f"{max(before, default=0) + 1}.0.0"
+    try:
+        spec = ReviewSpec(
+            flow=study.flow.name,
+            signed=signed,
+            on=on,
+            next_due=next_due,
+            open=tuple(LeftOpen(code=point.code, seam=point.seam, text=point.text) for point in seen.open),
+            seen=_seen(study),
+        )
+    except ValidationError as error:
+        wrong = "; ".join(f"{json_path(('spec', *one['loc']))}: {one['msg']}" for one in error.errors())
+        raise UnprocessableError(f"the sign-off cannot be written: {wrong}; review a smaller flow") from error
     return Review(kind="Review", metadata=Metadata(name=study.flow.name, version=version), spec=spec)
 
 
