@@ -76,6 +76,28 @@ def test_a_killed_parent_leaves_no_orphan(up: "subprocess.Popen[bytes]", home: P
 
 
 @pytest.mark.timeout(240)
+def test_a_second_start_of_one_folder_is_refused_at_once(tmp_path: Path, home: PlatformHome) -> None:
+    """Else both would hold the services, with one note of them, and `down` would stop one."""
+    environ = {**os.environ, "SEAMWORK_HOME": str(tmp_path)}
+    with (tmp_path / "up.log").open("wb") as log:
+        both = [subprocess.Popen(UP, stdout=log, stderr=log, env=environ) for _ in range(2)]
+    until(lambda: any(one.poll() is not None for one in both), "neither was refused")
+    (refused,) = (one for one in both if one.poll() is not None)
+    (other,) = (one for one in both if one is not refused)
+    said = (tmp_path / "up.log").read_text()
+
+    def ready() -> bool:
+        state = read_state(home.state_file)
+        return state is not None and (state.supervisor, state.state) == (other.pid, "ready")
+
+    until(ready, "the first did not become ready")
+    other.send_signal(signal.SIGTERM)
+    assert 0 == other.wait(90)
+    assert 2 == refused.returncode
+    assert "another process holds platform default" in said
+
+
+@pytest.mark.timeout(240)
 def test_the_janitor_comes_by_and_ctrl_c_stops_everything_in_order(
     up: "subprocess.Popen[bytes]", home: PlatformHome, tmp_path: Path
 ) -> None:

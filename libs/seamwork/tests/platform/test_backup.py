@@ -8,6 +8,7 @@ import pytest
 
 from seamwork.broker.secret import write_private
 from seamwork.errors import MisconfiguredError, UnprocessableError
+from seamwork.platform.alone import alone
 from seamwork.platform.backup import backup, restore
 from seamwork.platform.home import PlatformHome
 from seamwork.platform.state import RunState, write_state
@@ -48,6 +49,13 @@ def test_a_platform_that_runs_is_not_copied(home: PlatformHome, tmp_path: Path) 
 
     with pytest.raises(MisconfiguredError, match="seamwork down"):
         backup(home, tmp_path / "copy")
+
+
+def test_a_platform_that_starts_is_not_copied(home: PlatformHome, tmp_path: Path) -> None:
+    """There is no note of what runs yet, and there are files already."""
+    with alone(home), pytest.raises(MisconfiguredError, match="another process holds"):
+        backup(home, tmp_path / "copy")
+    assert not (tmp_path / "copy").exists()
 
 
 def test_nothing_is_overwritten(home: PlatformHome, tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ import json
 import os
 import stat
 import subprocess
+import sys
 from importlib.metadata import version
 from pathlib import Path
 
@@ -12,6 +13,7 @@ import pytest
 from seamwork.broker.secret import write_private
 from seamwork.documents import Agent, DocumentError, canonical, from_canonical
 from seamwork.errors import MisconfiguredError
+from seamwork.platform.alone import alone
 from seamwork.platform.door import Door
 from seamwork.platform.files import read_files
 from seamwork.platform.findings import not_running
@@ -248,6 +250,35 @@ def test_every_problem_of_every_file_is_told_at_once(home: PlatformHome, tmp_pat
 
     assert ["not-utf-8", "unknown-field"] == sorted(problem.code for problem in refusal.value.problems)
     assert "a.yaml:5:" in str(refusal.value)
+
+
+def test_one_process_at_a_time_holds_a_platform(home: PlatformHome) -> None:
+    """Two that start one folder would make two platforms in it; the hold ends with whoever has it."""
+    hold = alone(home)
+
+    with pytest.raises(MisconfiguredError, match=r"another process holds platform lab.*--platform lab"):
+        alone(home)
+    hold.close()
+    alone(home).close()
+    assert 0o700 == stat.S_IMODE(home.root.stat().st_mode)
+
+
+def test_a_hold_ends_with_a_process_that_was_killed(home: PlatformHome) -> None:
+    """Nothing has to be cleared away by hand."""
+    script = (
+        "import sys; from pathlib import Path; from seamwork.platform.alone import alone; "
+        "from seamwork.platform.home import PlatformHome; "
+        "held = alone(PlatformHome(Path(sys.argv[1]))); print(flush=True); sys.stdin.read()"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", script, str(home.root)], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as other:
+        assert other.stdout is not None
+        other.stdout.readline()
+        with pytest.raises(MisconfiguredError, match="another process"):
+            alone(home)
+        other.kill()
+    alone(home).close()
 
 
 def test_a_note_whose_supervisor_is_gone_is_old(home: PlatformHome) -> None:

@@ -174,7 +174,12 @@ def running_broker(home: Path, *, admin: str = "seamwork-registrar") -> BrokerHa
             f"end the process, and restore {folder.root} or move it away"
         )
     handle = BrokerHandle(_access(ports, credential), folder, pid)
-    _await_ready(handle)
+    try:
+        _await_ready(handle)
+    except MisconfiguredError:
+        if handle.is_alive:
+            raise
+        return None  # it was ending already, as that of a program that was killed does
     return handle
 
 

@@ -148,7 +148,8 @@ def down(platform: str) -> None:
 
 
 def _detached(home: PlatformHome, options: Mapping[str, float | str | None]) -> None:
-    home.logs.mkdir(parents=True, exist_ok=True)
+    home.make()
+    home.logs.mkdir(exist_ok=True)
     log = home.logs / "up.log"
     command = [sys.executable, "-m", "seamwork.cli", "up", "--platform", home.name]
     command += [part for name, value in options.items() if value is not None for part in (name, str(value))]

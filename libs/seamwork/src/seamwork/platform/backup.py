@@ -22,8 +22,9 @@ from seamwork.broker.embedded import running_broker
 from seamwork.broker.principal import user_name
 from seamwork.clock import SystemClock
 from seamwork.errors import MisconfiguredError, UnprocessableError
+from seamwork.platform.alone import alone
 from seamwork.platform.door import REGISTRAR
-from seamwork.platform.home import PlatformHome
+from seamwork.platform.home import Identity, PlatformHome
 from seamwork.platform.layouts import LAYOUT, UPGRADES
 from seamwork.platform.state import read_state
 from seamwork.platform.views import View
@@ -53,11 +54,16 @@ def backup(home: PlatformHome, path: Path) -> Manifest:
     Write the stopped platform of *home* to *path*.
 
     Raises:
-        MisconfiguredError: There is no such platform, or it runs.
+        MisconfiguredError: There is no such platform, or it runs, starts or is copied just now.
         UnprocessableError: The file is there already.
     """
     identity = home.identity()
     _require_stopped(home, user_name(identity.prefix, REGISTRAR))
+    with alone(home):
+        return _copied(home, identity, path)
+
+
+def _copied(home: PlatformHome, identity: Identity, path: Path) -> Manifest:
     files = {str(PurePosixPath(one.relative_to(home.root))): _digest(one) for one in _files(home)}
     manifest = Manifest(
         format=FORMAT, layout=home.layout, platform=home.name, id=identity.id, root=str(home.root.resolve()),

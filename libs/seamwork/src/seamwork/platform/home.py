@@ -77,6 +77,10 @@ class PlatformHome:
         """The platform's name."""
         return self.root.name
 
+    def make(self) -> None:
+        """Make the folder, for its owner alone: its logs tell of everybody's work."""
+        self.root.mkdir(mode=0o700, parents=True, exist_ok=True)
+
     @property
     def keys(self) -> Path:
         """Private keys, one file each."""
@@ -212,6 +216,7 @@ class PlatformHome:
                 checked_prefix(prefix)  # before anything is written: it never changes later
             except UnprocessableError as error:
                 raise MisconfiguredError(f"{error}; nothing was made") from error
+            self.make()
             root = self.ensure_key(ROOT)
             identity = Identity(
                 name=self.name,

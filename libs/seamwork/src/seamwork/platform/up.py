@@ -10,13 +10,14 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import IO, Literal
 
 from seamwork.broker.bar import bar
 from seamwork.broker.ladder import Kafka, find_kafka
 from seamwork.broker.principal import GATES, standing, user_name
 from seamwork.broker.principal import agent as agent_principal
 from seamwork.clock import SystemClock
+from seamwork.platform.alone import alone
 from seamwork.platform.door import REGISTRAR, Door
 from seamwork.platform.first import publish_first
 from seamwork.platform.home import PlatformHome
@@ -48,6 +49,7 @@ class Running:
     A platform that this process holds.
 
     Attributes:
+        hold: Keeps every other process from starting or copying the platform meanwhile.
         took_s: How long each part of the start took.
         tidied: The exit status of the janitor's last pass, null before the first.
     """
@@ -55,6 +57,7 @@ class Running:
     door: Door
     kafka: Kafka
     supervisor: Supervisor
+    hold: IO[bytes] = field(repr=False)
     took_s: dict[str, float] = field(default_factory=dict)
     tidied: int | None = None
 
@@ -129,10 +132,11 @@ class Running:
 
     async def stop(self) -> None:
         """Stop the services in order, then the broker."""
-        self.note("stopping")
-        await self.supervisor.stop_all()
-        await asyncio.to_thread(self.kafka.stop)
-        self.home.state_file.unlink(missing_ok=True)
+        with self.hold:
+            self.note("stopping")
+            await self.supervisor.stop_all()
+            await asyncio.to_thread(self.kafka.stop)
+            self.home.state_file.unlink(missing_ok=True)
 
 
 async def bring_up(  # what an operator may choose
@@ -159,8 +163,27 @@ async def bring_up(  # what an operator may choose
         tell: Told of each step, in words.
 
     Raises:
-        MisconfiguredError: A part could not be started; says which, why, and what to do.
+        MisconfiguredError: A part could not be started; says which, why, and what to do. Or another process holds
+            the platform.
     """
+    hold = alone(home)
+    try:
+        return await _bring_up(home, hold, prefix, partitions, port, services, layout, tell)
+    except BaseException:
+        hold.close()
+        raise
+
+
+async def _bring_up(  # as its caller's, and the hold
+    home: PlatformHome,
+    hold: IO[bytes],
+    prefix: str,
+    partitions: int,
+    port: int | None,
+    services: Sequence[str] | None,
+    layout: Layout,
+    tell: Tell,
+) -> Running:
     clock = SystemClock()
     identity = home.ensure(clock, prefix=prefix, partitions=partitions)
     took: dict[str, float] = {}
@@ -182,7 +205,7 @@ async def bring_up(  # what an operator may choose
     )
     door = Door.at(home, identity, kafka.admin, kafka.replication)
     supervisor = Supervisor()
-    running = Running(door, kafka, supervisor, took)
+    running = Running(door, kafka, supervisor, hold, took)
     supervisor.on_change(lambda: running.note("starting"))
     done("broker")
     try:
