@@ -12,14 +12,16 @@ import pytest
 
 from seamwork.broker.secret import write_private
 from seamwork.documents import Agent, DocumentError, canonical, from_canonical
-from seamwork.errors import MisconfiguredError
+from seamwork.errors import MisconfiguredError, UnprocessableError
 from seamwork.platform.alone import alone
 from seamwork.platform.door import Door
 from seamwork.platform.files import read_files
 from seamwork.platform.findings import not_running
 from seamwork.platform.home import PlatformHome, load_key
 from seamwork.platform.layouts import LAYOUT
+from seamwork.platform.members import add_person
 from seamwork.platform.state import RunState, began_at, read_state, runs, write_state
+from seamwork.platform.teams import add_team
 from seamwork.platform.trust import agent_kid, ensure_trust, first_documents, key_documents
 from seamwork.platform.vitals import Vitals
 from seamwork.testing.clock import SettableClock
@@ -239,6 +241,59 @@ def test_an_agent_without_keys_gets_the_one_kept_here(home: PlatformHome, tmp_pa
     assert isinstance(first, Agent)
     assert [agent_kid("parser")] == [key.kid for key in first.spec.keys]
     assert canonical(first) == canonical(again)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "place"),
+    [
+        ("name: parser", "name: a/../../../../evil", "$.metadata.name"),
+        ("name: parser", "name: Parser", "$.metadata.name"),
+        ("name: parser", "name: 1", "$.metadata.name"),
+        ("metadata: {name: parser, version: 1.0.0}", "metadata: parser", "$.metadata"),
+        ('spec: {accepts: [{contract: parse-metadata, versions: "*"}]}', "spec: parser", "$.spec"),
+        ('spec: {accepts: [{contract: parse-metadata, versions: "*"}]}', "spec: [1]", "$.spec"),
+    ],
+    ids=["path", "upper", "number", "flat-metadata", "text-spec", "list-spec"],
+)
+def test_no_key_is_made_for_an_agent_that_cannot_be(
+    home: PlatformHome, tmp_path: Path, old: str, new: str, place: str
+) -> None:
+    """A key's file is named after the agent: what a stranger wrote must not say where on this machine."""
+    path = tmp_path / "documents" / "parser.yaml"
+    path.parent.mkdir()
+    path.write_text(AGENT.replace(old, new))
+    before = sorted(tmp_path.rglob("*"))
+
+    with pytest.raises(DocumentError) as refusal:
+        read_files([path], home)
+    assert [place] == [problem.path for problem in refusal.value.problems]
+    assert before == sorted(tmp_path.rglob("*"))
+
+
+@pytest.mark.parametrize("kid", ["", "../x", "a/b", ".x", "a" * 82, "x\n"])
+def test_a_key_whose_id_is_no_name_has_no_file(home: PlatformHome, kid: str) -> None:
+    """Whoever asked: an id becomes part of a path."""
+    with pytest.raises(MisconfiguredError, match="no key can be called"):
+        home.ensure_key(kid)
+    assert not home.root.exists()
+
+
+@pytest.mark.parametrize("name", ["Ada", "../../ada", "", "ada\n"])
+async def test_people_and_teams_that_cannot_be_are_refused_in_a_sentence(
+    home: PlatformHome, name: str
+) -> None:
+    """Before a key is made, or a secret."""
+    home.ensure(SettableClock(), prefix="seamwork", partitions=4)
+    door = Door(home, home.identity(), "127.0.0.1:1")
+    before = sorted(home.root.parent.rglob("*"))
+
+    with pytest.raises(UnprocessableError, match=r"this is no person: name: .*; nothing was published"):
+        await add_person(door, name, ("legal",))
+    with pytest.raises(UnprocessableError, match=r"this is no team: name: .*; nothing was published"):
+        await add_team(door, name, ("ada",))
+    with pytest.raises(UnprocessableError, match="this is no team: url: "):
+        await add_team(door, "seams", ("ada",), "nowhere")
+    assert before == sorted(home.root.parent.rglob("*"))
 
 
 def test_every_problem_of_every_file_is_told_at_once(home: PlatformHome, tmp_path: Path) -> None:

@@ -29,7 +29,9 @@ def read_files(paths: Iterable[Path], home: PlatformHome) -> tuple[AnyDocument, 
 
     def complete(value: Json) -> Json:
         if isinstance(value, dict) and value.get("kind") == "Agent":
-            return with_own_key(home, value)
+            return with_any_key(
+                with_own_key(home, value)
+            )  # where it got none, that is not what is wrong with it
         return value
 
     documents, problems = gather(paths, complete)

@@ -30,6 +30,7 @@ from seamwork.settings.environment import others_can_read
 DEFAULT_NAME = "default"
 ROOT = "root"
 """The id of the key that vouches for all others."""
+_KID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,80}")
 _NAME = re.compile(r"[a-z][a-z0-9-]{0,40}")
 
 
@@ -245,7 +246,17 @@ class PlatformHome:
         write_private(self.note_file, json.dumps(content, indent=2) + "\n")
 
     def key_file(self, kid: str) -> Path:
-        """Return where the private key *kid* lies."""
+        """
+        Return where the private key *kid* lies.
+
+        Raises:
+            MisconfiguredError: No key can be called so: it is part of a path.
+        """
+        if _KID.fullmatch(kid) is None:
+            raise MisconfiguredError(
+                f"no key can be called {kid!r}; its id is letters, digits, '.', '_', ':' and '-', and begins with "
+                "one of the first two"
+            )
         return self.keys / f"{kid}.key"
 
     def ensure_key(self, kid: str) -> SigningKey:

@@ -5,9 +5,14 @@ The inbox exists before the document says so, so whoever learns of the agent can
 be restarted.
 """
 
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from pydantic import ValidationError
 
 from seamwork.agent.settings import AgentSettings, render
 from seamwork.broker.principal import agent as agent_principal
@@ -15,7 +20,7 @@ from seamwork.broker.principal import agent_name
 from seamwork.broker.secret import write_private
 from seamwork.documents import Agent, AnyDocument, Person
 from seamwork.documents.person import PersonSpec
-from seamwork.documents.shape import Metadata, VerifyingKey
+from seamwork.documents.shape import NAME_PATTERN, Metadata, VerifyingKey
 from seamwork.errors import UnprocessableError
 from seamwork.platform.door import Door
 from seamwork.platform.home import PlatformHome
@@ -34,6 +39,16 @@ class Joined:
     published: tuple[Published, ...]
 
 
+@contextmanager
+def making(kind: str) -> Iterator[None]:
+    """Let a document that is made of what was typed be refused as one that is read: by the field, in a sentence."""
+    try:
+        yield
+    except ValidationError as error:
+        found = "; ".join(f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in error.errors())
+        raise UnprocessableError(f"this is no {kind}: {found}; nothing was published") from error
+
+
 def person_kid(person: str) -> str:
     """Return the id of the key that `seamwork people add` makes for a person."""
     return f"person-{person}-1"
@@ -43,13 +58,17 @@ def with_own_key(home: PlatformHome, written: dict[str, Any]) -> dict[str, Any]:
     """
     Return the agent's document as it was written, with the key that this machine keeps for it where it names none.
 
+    One whose name no agent can have gets none: a key's file is named after it. Whoever reads it refuses it.
+
     Args:
         home: Where keys are kept; a missing one is made.
         written: The document as a mapping (camelCase).
     """
-    spec = dict(written.get("spec") or {})
-    name = (written.get("metadata") or {}).get("name")
-    if not spec.get("keys") and isinstance(name, str):
+    spec, metadata = written.get("spec") or {}, written.get("metadata") or {}
+    if not (isinstance(spec, dict) and isinstance(metadata, dict)):
+        return written
+    name, spec = metadata.get("name"), dict(spec)
+    if not spec.get("keys") and isinstance(name, str) and re.fullmatch(NAME_PATTERN, name):
         key = home.ensure_key(agent_kid(name))
         spec["keys"] = [{"kid": key.kid, "public": key.public}]
     return {**written, "spec": spec}
@@ -129,14 +148,15 @@ async def add_person(
 
     Raises:
         VersionConflictError: The person is known in this version with other roles.
+        UnprocessableError: Nobody can be called so, or asked as that.
     """
     if not roles:
         raise UnprocessableError(f"{name} needs at least one role; approvals are asked of roles")
-    key = door.home.ensure_key(person_kid(name))
-    person = Person(
-        metadata=Metadata(name=name, version=version),
-        spec=PersonSpec(roles=roles, key=VerifyingKey(kid=key.kid, public=key.public)),
-    )
+    with making("person"):
+        metadata = Metadata(name=name, version=version)  # before there is a key's file of this name
+        key = door.home.ensure_key(person_kid(name))
+        spec = PersonSpec(roles=roles, key=VerifyingKey(kid=key.kid, public=key.public))
+        person = Person(metadata=metadata, spec=spec)
     async with door.publisher() as publisher:
         (told,), revision = await publisher.publish((person,))
     await lagging(door.home, revision)

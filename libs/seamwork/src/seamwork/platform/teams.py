@@ -9,6 +9,7 @@ from seamwork.documents.webhook import Webhook
 from seamwork.grants.webhooks import webhook_secret
 from seamwork.platform.door import Door
 from seamwork.platform.known import lagging
+from seamwork.platform.members import making
 from seamwork.platform.publisher import Published
 
 
@@ -20,11 +21,12 @@ async def add_team(
 
     Raises:
         VersionConflictError: The team is known in this version with other content.
+        UnprocessableError: No team can be called so, or no webhook be there.
     """
-    webhook = None if url is None else Webhook(url=url, secret=name)
-    team = Team(
-        metadata=Metadata(name=name, version=version), spec=TeamSpec(members=members, webhook=webhook)
-    )
+    with making("team"):
+        webhook = None if url is None else Webhook(url=url, secret=name)
+        metadata, spec = Metadata(name=name, version=version), TeamSpec(members=members, webhook=webhook)
+        team = Team(metadata=metadata, spec=spec)
     path = door.home.webhooks / name
     if webhook is not None and not path.exists():
         write_private(path, webhook_secret(secrets.token_bytes(32)) + "\n")
