@@ -75,7 +75,9 @@ async def test_who_makes_topics_is_named_or_nothing_is_made(home: PlatformHome) 
     )
     write_founded(home.founded_file, ours)
 
-    with pytest.raises(MisconfiguredError, match=r"kafka\.example:9094.*KAFKA_BOOTSTRAP_SERVERS"):
+    with pytest.raises(
+        MisconfiguredError, match=r"kafka\.example:9094.*KAFKA_BOOTSTRAP_SERVERS.*deploy found"
+    ):
         await Door.of(home).furnish([agent("parser")])
 
     write_founded(home.founded_file, FOUNDED)

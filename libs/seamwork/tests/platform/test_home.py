@@ -211,6 +211,26 @@ def test_a_command_is_told_with_the_platform_that_it_is_for(home: PlatformHome) 
     assert "`seamwork up`" == PlatformHome(home.root.parent / "default").typed("up")
 
 
+def test_a_platform_stands_on_the_kafka_that_it_was_started_on(
+    home: PlatformHome, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What another program's variables name in this shell is not ours to put topics and users on."""
+    identity = home.ensure(SettableClock(), prefix="seamwork", partitions=4)
+    (registrar,) = home.credentials.ensure(["seamwork-registrar"])
+    monkeypatch.setenv("KAFKA_BOOTSTRAP_SERVERS", "production:9092")
+    ours = Door(home, identity, "127.0.0.1:1").admin()
+    monkeypatch.setenv("SEAMWORK_KAFKA_SASL_USERNAME", "admin")
+    monkeypatch.setenv("SEAMWORK_KAFKA_SASL_PASSWORD", "canary")
+    given = Door(home, identity, "cluster:9092", "SASL_SSL", "PLAIN", given=True)
+    theirs = given.admin()
+    monkeypatch.delenv("KAFKA_BOOTSTRAP_SERVERS")
+
+    assert ("127.0.0.1:1", registrar.username) == (ours.bootstrap, ours.username)
+    assert ("cluster:9092", "admin", "SASL_SSL") == (theirs.bootstrap, theirs.username, theirs.protocol)
+    with pytest.raises(MisconfiguredError, match=r"given \(cluster:9092\); set KAFKA_BOOTSTRAP_SERVERS"):
+        given.admin()
+
+
 def test_a_platform_that_is_not_there_says_how_to_make_it(home: PlatformHome) -> None:
     """The name goes into the command."""
     with pytest.raises(MisconfiguredError, match="seamwork up --platform lab"):

@@ -50,7 +50,10 @@ class Mask:
                 below = of_entry(schemas, part)
             else:
                 # Of a text alone nobody can tell whether it is a field's name or an entry's number.
-                below = [*of_property(schemas, part), *(of_entry(schemas, int(part)) if is_index(part) else ())]
+                below = [
+                    *of_property(schemas, part),
+                    *(of_entry(schemas, int(part)) if is_index(part) else ()),
+                ]
             if not _declares(below):
                 return True
             schemas, pointers = together(self._schema, below), _step(pointers, str(part))

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from seamwork.agent.settings import AgentSettings
+from seamwork.broker.ladder import Kafka
 from seamwork.broker.principal import Principal, agent_name, agent_of, user_name
 from seamwork.broker.registrar import Registrar
 from seamwork.broker.topics import Sizing
@@ -32,8 +33,9 @@ class Door:
     A platform that can be reached.
 
     *protocol*, *mechanism* and *ca_file* are the cluster's, ``SASL_PLAINTEXT`` and SCRAM for the embedded broker;
-    *replication* is how many copies it keeps, needed only where topics are made; *founded* is null for what
-    `seamwork up` runs on this machine.
+    *replication* is how many copies it keeps, needed only where topics are made; *given* whether the cluster is one
+    that the variables ``KAFKA_BOOTSTRAP_SERVERS`` and the like gave, which then say who administers it; *founded* is
+    null for what `seamwork up` runs on this machine.
     """
 
     home: PlatformHome
@@ -43,6 +45,7 @@ class Door:
     mechanism: str = "SCRAM-SHA-512"
     ca_file: Path | None = None
     replication: int = 1
+    given: bool = False
     founded: Founded | None = None
 
     @classmethod
@@ -59,14 +62,22 @@ class Door:
         ca_file = Path(founded.ca_file) if founded.ca_file else None
         return cls(
             home, home.identity(), founded.bootstrap, founded.protocol, founded.mechanism, ca_file,
-            founded.replication, founded,
+            founded.replication, given=True, founded=founded,
         )  # fmt: skip
 
     @classmethod
-    def at(cls, home: PlatformHome, identity: Identity, admin: KafkaAccess, replication: int) -> "Door":
-        """Return the way in at the cluster that the registrar reaches by *admin*."""
+    def at(cls, home: PlatformHome, identity: Identity, kafka: Kafka) -> "Door":
+        """Return the way in at the cluster that was found."""
+        admin = kafka.admin
         return cls(
-            home, identity, admin.bootstrap, admin.protocol, admin.mechanism, admin.ca_file, replication
+            home,
+            identity,
+            admin.bootstrap,
+            admin.protocol,
+            admin.mechanism,
+            admin.ca_file,
+            kafka.replication,
+            kafka.rung == "given",
         )
 
     @classmethod
@@ -84,7 +95,14 @@ class Door:
         kafka = state.kafka
         ca_file = Path(kafka.ca_file) if kafka.ca_file else None
         return cls(
-            home, identity, kafka.bootstrap, kafka.protocol, kafka.mechanism, ca_file, kafka.replication
+            home,
+            identity,
+            kafka.bootstrap,
+            kafka.protocol,
+            kafka.mechanism,
+            ca_file,
+            kafka.replication,
+            kafka.rung == "given",
         )
 
     def access(self, principal: str) -> KafkaAccess:
@@ -171,21 +189,30 @@ class Door:
                 f"{principal.partitions}; render with `--agent {wanted}` and apply, then publish again"
             )
 
-    def registrar(self) -> Registrar:
+    def admin(self) -> KafkaAccess:
         """
-        Return the one who may create topics, rights and credentials.
+        Return the way in as the super user.
 
-        At a cluster that was given it is whoever ``SEAMWORK_KAFKA_SASL_USERNAME`` names.
+        At a broker of ours that is the registrar, whatever the variables say: they may be another program's. At a
+        cluster that was given it is whoever they name.
 
         Raises:
-            MisconfiguredError: Nobody is named.
+            MisconfiguredError: They name nobody, or the registrar has no credential here.
         """
-        given = KafkaAccess.from_environ(os.environ)
-        if given is None and self.founded is not None:
+        if not self.given:
+            return self.access(REGISTRAR)
+        named = KafkaAccess.from_environ(os.environ)
+        if named is None:
+            command = "deploy found" if self.founded is not None else "up"
             raise MisconfiguredError(
-                f"topics and users at {self.bootstrap} are made by whoever may, and nobody is named; set "
-                "KAFKA_BOOTSTRAP_SERVERS and the variables beside it as for `seamwork deploy found`"
+                f"platform {self.home.name} stands on a Kafka that was given ({self.bootstrap}); set "
+                f"KAFKA_BOOTSTRAP_SERVERS and SEAMWORK_KAFKA_* here as for `seamwork {command}`: they say who rules it"
             )
-        access = given or self.access(REGISTRAR)
+        return KafkaAccess(
+            self.bootstrap, named.username, named.password, self.protocol, self.mechanism, self.ca_file
+        )
+
+    def registrar(self) -> Registrar:
+        """Return the one who may create topics, rights and credentials."""
         sizing = Sizing(crossing_partitions=self.identity.partitions, replication=self.replication)
-        return Registrar(access, prefix=self.identity.prefix, sizing=sizing)
+        return Registrar(self.admin(), prefix=self.identity.prefix, sizing=sizing)

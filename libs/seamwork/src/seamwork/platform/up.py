@@ -203,7 +203,7 @@ async def _bring_up(  # as its caller's, and the hold
             progress=bar(sys.stderr, "fetching Kafka"),
         )
     )
-    door = Door.at(home, identity, kafka.admin, kafka.replication)
+    door = Door.at(home, identity, kafka)
     supervisor = Supervisor()
     running = Running(door, kafka, supervisor, hold, took)
     supervisor.on_change(lambda: running.note("starting"))

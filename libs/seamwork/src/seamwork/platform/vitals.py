@@ -22,7 +22,7 @@ from seamwork.clock import SystemClock
 from seamwork.errors import SeamworkError
 from seamwork.grants.keys import record_verifies
 from seamwork.platform.audit import Audit
-from seamwork.platform.door import REGISTRAR, Door
+from seamwork.platform.door import Door
 from seamwork.platform.founded import Founded, read_founded
 from seamwork.platform.home import PlatformHome
 from seamwork.platform.known import lagging
@@ -33,7 +33,6 @@ from seamwork.records.platform import Heartbeat, Obstacle
 from seamwork.records.wire import RawRecord, Received, read
 from seamwork.runtime.agents_health import lives, obstacles_of
 from seamwork.runtime.heartbeat import HEARTBEATS
-from seamwork.settings.kafka import KafkaAccess
 
 ASK_WITHIN_S = 10.0
 _PAGE_WITHIN_S = 2
@@ -146,11 +145,8 @@ async def _at_the_audit(vitals: Vitals, audit: Audit) -> None:
 
 async def _at_the_log(vitals: Vitals) -> None:
     door = Door.of(vitals.home)
-    if door.founded is None:
-        # The one who may see every group's position; whoever asks for the platform's state keeps its credential.
-        access = KafkaAccess.from_environ(os.environ) or door.access(REGISTRAR)
-    else:
-        access = door.access("people")
+    # Who may see every group's position; whoever asks for the state of a platform that runs here can be it.
+    access = door.admin() if door.founded is None else door.access("people")
     prefix = door.identity.prefix
     async with KafkaLog(access, prefix, client_id=f"{prefix}-cli-status") as log:
         follower = CatalogFollower(log, door.identity.id, door.identity.root_public)
