@@ -66,7 +66,13 @@ def test_a_port_in_use_is_not_taken(folder: Folder) -> None:
             folder.node("admin", before.client)
 
 
-@pytest.mark.parametrize("note", ["", "{", "[]", '{"client": 1}', '{"client": "x", "controller": 2}'])
+@pytest.mark.parametrize(
+    "note",
+    [
+        "", "{", "[]", '{"client": 1}', '{"client": "x", "controller": 2}', '{"client": 70000, "controller": 1}',
+        '{"client": 0, "controller": 0}', '{"client": -1, "controller": 2}', '{"client": Infinity, "controller": 1}'
+    ],
+)  # fmt: skip
 def test_a_damaged_note_of_ports_costs_only_the_ports(folder: Folder, note: str) -> None:
     """New ones are chosen; nothing else is lost."""
     folder.ports.write_text(note)
@@ -75,10 +81,14 @@ def test_a_damaged_note_of_ports_costs_only_the_ports(folder: Folder, note: str)
     assert folder.node("admin", None).ports == folder.kept_ports()
 
 
-def test_an_interrupted_format_is_begun_again(folder: Folder) -> None:
-    """A folder without meta.properties holds nothing but the format's own leavings."""
+@pytest.mark.parametrize(
+    "left", [(), ("bootstrap.checkpoint.tmp",), ("bootstrap.checkpoint", "meta.properties.tmp")]
+)
+def test_an_interrupted_format_is_begun_again(folder: Folder, left: tuple[str, ...]) -> None:
+    """A folder without meta.properties holds nothing but the format's own leavings, wherever it was cut off."""
     folder.data.mkdir()
-    (folder.data / "bootstrap.checkpoint").write_bytes(b"half")
+    for name in left:
+        (folder.data / name).write_bytes(b"half")
 
     assert folder.needs_format()
     assert not folder.data.exists()
@@ -90,6 +100,16 @@ def test_formatted_data_are_left_alone(folder: Folder) -> None:
     (folder.data / "meta.properties").write_text("version=1\n")
 
     assert not folder.needs_format()
+
+
+def test_passwords_that_a_crash_left_behind_are_removed(folder: Folder) -> None:
+    """The data were made, and what made them was to be thrown away."""
+    folder.write_format(folder.node("admin", None), "/jars/a.jar")
+    folder.data.mkdir()
+    (folder.data / "meta.properties").write_text("version=1\n")
+
+    assert not folder.needs_format()
+    assert not folder.format.exists()
 
 
 def test_somebody_elses_files_are_left_alone(folder: Folder) -> None:

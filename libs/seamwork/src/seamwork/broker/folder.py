@@ -29,6 +29,9 @@ from seamwork.errors import MisconfiguredError
 _FREE_BYTES = 200 * 1024 * 1024  # what a first start writes, and some room to work
 _BROKER_USER = "broker"
 _FORMAT_HEAP_MB = 128
+_PORTS = range(1, 65536)
+# What Kafka's format writes before meta.properties, each under a name of its own until it is whole.
+_FORMATS_OWN = frozenset({"bootstrap.checkpoint", "bootstrap.checkpoint.tmp", "meta.properties.tmp"})
 
 
 @dataclass(frozen=True)
@@ -61,6 +64,11 @@ class Folder:
     def arguments(self) -> Path:
         """The launcher's arguments; the file's path marks the process as ours."""
         return self.root / "broker.args"
+
+    @property
+    def format(self) -> Path:
+        """The launcher's arguments that format the data folder; there only while that is done."""
+        return self.root / "format.args"
 
     @property
     def pid(self) -> Path:
@@ -185,10 +193,11 @@ class Folder:
             MisconfiguredError: There are files that are no broker's.
         """
         if (self.data / "meta.properties").exists():
+            self.format.unlink(missing_ok=True)  # a crash may have left it, and there are passwords in it
             return False
         if self.data.exists():
             # meta.properties is written last: without one, nothing was ever stored but the format's own files.
-            strangers = [path.name for path in self.data.iterdir() if path.name != "bootstrap.checkpoint"]
+            strangers = [path.name for path in self.data.iterdir() if path.name not in _FORMATS_OWN]
             if strangers:
                 raise MisconfiguredError(
                     f"{self.data} holds files but no meta.properties, so it is no broker's data (foreign-data); "
@@ -213,17 +222,17 @@ class Folder:
         arguments += ["--config", str((seen_at or self.root) / "server.properties"), "--cluster-id", cluster]
         for user in (node.admin, node.broker):
             arguments += ["--add-scram", f"SCRAM-SHA-512=[name={user.username},password={user.password}]"]
-        script = self.root / "format.args"
-        write_private(script, argument_file(tuple(arguments)))
-        return script
+        write_private(self.format, argument_file(tuple(arguments)))
+        return self.format
 
     def kept_ports(self) -> Ports | None:
         """Return the ports of the last start; a lost or damaged note costs only their constancy."""
         try:
             kept = json.loads(self.ports.read_text(encoding="ascii"))
-            return Ports(int(kept["client"]), int(kept["controller"]))
-        except (FileNotFoundError, ValueError, KeyError, TypeError):
+            client, controller = int(kept["client"]), int(kept["controller"])
+        except (FileNotFoundError, ValueError, KeyError, TypeError, OverflowError, RecursionError):
             return None
+        return Ports(client, controller) if client in _PORTS and controller in _PORTS else None
 
     def _choose_ports(self, asked: int | None) -> Ports:
         if asked is not None and not _is_free(asked):
