@@ -1,6 +1,8 @@
 """Which options a broker gets, and what is kept of what one leaves."""
 
+import errno
 import os
+import shutil
 from pathlib import Path
 
 import pytest
@@ -37,6 +39,23 @@ def test_the_first_broker_leaves_what_the_next_ones_use(places: tuple[Path, Path
     assert not first.left.exists()
     assert f"-XX:SharedArchiveFile={first.archive}" in of(places).for_broker()
     assert of(places).for_broker() == of(places).for_tool()
+
+
+def test_a_full_disk_costs_what_was_left_and_nothing_else(
+    places: tuple[Path, Path, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is a cache: a broker that has ended in order has ended in order, and no half of a copy stays."""
+    _, folder, cache = places
+    of(places).left.write_bytes(b"archive")
+
+    def full(_: Path, to: str) -> None:
+        Path(to).write_bytes(b"arch")
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(shutil, "copyfile", full)
+    keep_classes(folder, cache)
+
+    assert [] == list(cache.iterdir())
 
 
 def test_jars_that_were_fetched_again_want_another_archive(places: tuple[Path, Path, Path]) -> None:

@@ -1,6 +1,7 @@
 """Services are kept running, and none is left behind."""
 
 import asyncio
+import errno
 import json
 import os
 import signal
@@ -11,8 +12,9 @@ from pathlib import Path
 import pytest
 
 from seamwork.errors import MisconfiguredError
+from seamwork.platform import supervisor as looked_at
 from seamwork.platform.state import is_alive
-from seamwork.platform.supervisor import Part, Supervisor, free_ports
+from seamwork.platform.supervisor import Part, Process, Supervisor, free_ports
 from seamwork.platform.up import Layout, grouped
 
 READY = """
@@ -58,6 +60,34 @@ async def test_a_service_that_dies_is_started_again(tmp_path: Path) -> None:
     assert second not in (None, first)
     assert second is not None
     assert not is_alive(second)
+
+
+async def test_a_full_disk_does_not_end_the_watching(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither a note that cannot be written nor a start that cannot be made: both may be possible later."""
+    monkeypatch.setattr(looked_at, "_FIRST_PAUSE_S", 0.02)
+    supervisor = supervised(tmp_path, "one", READY)
+    process, spawn = supervisor.processes["one"], supervisor._spawn
+    tried: list[str] = []
+
+    def full() -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    async def spawned(again: Process) -> None:
+        tried.append(again.name)
+        if len(tried) == 2:
+            full()
+        await spawn(again)
+
+    monkeypatch.setattr(supervisor, "_spawn", spawned)
+    supervisor.on_change(full)
+    await supervisor.start("one")
+    first = process.pid
+    assert first is not None
+    os.kill(first, signal.SIGKILL)
+    await until(lambda: len(tried) == 3 and process.pid not in (None, first))
+    await supervisor.stop_all()
+
+    assert None is process.pid
 
 
 async def test_a_service_that_was_stopped_stays_stopped_until_it_is_started(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ when it ends (class data sharing) and another maps the file. The first broker th
 leaves one for all that come after it. It is a cache: a JVM that finds that it does not fit goes on without it.
 """
 
+import contextlib
 import hashlib
 import os
 import shutil
@@ -56,15 +57,27 @@ class Classes:
 
 
 def keep_classes(folder: Path, cache: Path) -> None:
-    """Take what the broker of *folder* left into the *cache*. Call it when the broker has ended in order."""
+    """
+    Take what the broker of *folder* left into the *cache*. Call it when the broker has ended in order.
+
+    Where there is no room for it, it is let go.
+    """
+    with contextlib.suppress(OSError):
+        _keep(folder, cache)
+
+
+def _keep(folder: Path, cache: Path) -> None:
     for left in folder.glob(f"{_LEFT}*{_SUFFIX}"):
         archive = cache / left.name.removeprefix(_LEFT)
         if not archive.exists():
             cache.mkdir(parents=True, exist_ok=True)
             handle, made = tempfile.mkstemp(dir=cache)
             os.close(handle)
-            shutil.copyfile(left, made)
-            Path(made).replace(archive)  # whole, or not at all
+            try:
+                shutil.copyfile(left, made)
+                Path(made).replace(archive)  # whole, or not at all
+            finally:
+                Path(made).unlink(missing_ok=True)
             kept = sorted(cache.glob(f"*{_SUFFIX}"), key=lambda one: one.stat().st_mtime, reverse=True)
             for old in kept[_KEPT:]:
                 old.unlink(missing_ok=True)

@@ -82,8 +82,17 @@ class Supervisor:
         self._changed: Callable[[], None] = lambda: None
 
     def on_change(self, changed: Callable[[], None]) -> None:
-        """Have *changed* called after every start and end, for whoever keeps a note of what runs."""
-        self._changed = changed
+        """
+        Have *changed* called after every start and end, for whoever keeps a note of what runs.
+
+        Where it cannot write that down, on a full disk for one, the services are watched all the same.
+        """
+
+        def told() -> None:
+            with contextlib.suppress(OSError):
+                changed()
+
+        self._changed = told
 
     def add(self, name: str, module: str, environ: Mapping[str, str], log: Path, http_port: int) -> Process:
         """Describe a service; it runs once it is started."""
@@ -189,7 +198,17 @@ class Supervisor:
             await asyncio.sleep(pause)
             pause = min(2 * pause, _LONGEST_PAUSE_S)
             process.restarts += 1
+            while not await self._spawned_again(process):
+                await asyncio.sleep(pause)
+                pause = min(2 * pause, _LONGEST_PAUSE_S)
+
+    async def _spawned_again(self, process: Process) -> bool:
+        """Start a service that ran before; what the machine lacks now, room or memory, it may have later."""
+        try:
             await self._spawn(process)
+        except OSError:
+            return False
+        return True
 
 
 def service_modules() -> dict[str, str]:

@@ -5,11 +5,13 @@ Every step is idempotent, so a start that was cut short is simply started again.
 """
 
 import asyncio
+import contextlib
 import os
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import IO, Literal
 
 from seamwork.broker.bar import bar
@@ -36,6 +38,9 @@ TOGETHER = "together"
 """The process that holds all services, and its log."""
 JUDGES, OTHERS = "gates", "others"
 """The two processes of the layout ``two``: who judges, and who acts on it. Each takes about half of the work."""
+
+NOT_RUN = 71
+"""What the janitor's pass is noted with where it could not be begun (EX_OSERR)."""
 
 Layout = Literal["apart", "two", "together"]
 DEFAULT_LAYOUT: Layout = "together"
@@ -65,6 +70,11 @@ class Running:
     def home(self) -> PlatformHome:
         """The platform's folder."""
         return self.door.home
+
+    def note_if_possible(self, state: str, error: str = "") -> None:
+        """Write down what runs, where there is room for it; what is to be done now does not wait for that."""
+        with contextlib.suppress(OSError):
+            self.note(state, error)
 
     def note(self, state: str, error: str = "") -> None:
         """Write down what runs, for `status` and `down`."""
@@ -118,22 +128,28 @@ class Running:
         environ = {**os.environ, "SEAMWORK_HOME": str(self.home.root.parent)}
         while True:
             await asyncio.sleep(every_s)
-            with log.open("ab") as out:
-                janitor = await asyncio.create_subprocess_exec(
-                    *command, stdin=asyncio.subprocess.DEVNULL, stdout=out, stderr=out, env=environ
-                )
             try:
-                self.tidied = await janitor.wait()
-            finally:
-                if janitor.returncode is None:
-                    janitor.terminate()
-                    await janitor.wait()
-            self.note("ready")
+                self.tidied = await self._one_pass(command, environ, log)
+            except OSError:
+                self.tidied = NOT_RUN  # the machine has no room for it now, and may have later
+            self.note_if_possible("ready")
+
+    async def _one_pass(self, command: Sequence[str], environ: Mapping[str, str], log: Path) -> int:
+        with log.open("ab") as out:
+            janitor = await asyncio.create_subprocess_exec(
+                *command, stdin=asyncio.subprocess.DEVNULL, stdout=out, stderr=out, env=environ
+            )
+        try:
+            return await janitor.wait()
+        finally:
+            if janitor.returncode is None:
+                janitor.terminate()
+                await janitor.wait()
 
     async def stop(self) -> None:
         """Stop the services in order, then the broker."""
         with self.hold:
-            self.note("stopping")
+            self.note_if_possible("stopping")
             await self.supervisor.stop_all()
             await asyncio.to_thread(self.kafka.stop)
             self.home.state_file.unlink(missing_ok=True)
@@ -223,7 +239,7 @@ async def _bring_up(  # as its caller's, and the hold
         await running.start_services(wanted)
         done("services")
     except BaseException as error:
-        running.note("failed", str(error))
+        running.note_if_possible("failed", str(error))
         await supervisor.stop_all()
         await asyncio.to_thread(kafka.stop)
         home.state_file.unlink(missing_ok=True)
