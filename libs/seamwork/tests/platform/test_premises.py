@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from seamwork.broker.jars import jar_cache, locked_jars
+from seamwork.broker.secret import write_private
 from seamwork.platform import premises as looked_at
 from seamwork.platform.home import PlatformHome
 from seamwork.platform.premises import Premises, inspect
@@ -178,3 +179,52 @@ def test_a_report_holds_no_secret(tmp_path: Path) -> None:
     kept = b"".join(path.read_bytes() for path in (tmp_path / "out").rglob("*") if path.is_file())
     assert b"said [struck out] by mistake" in kept
     assert canary not in kept
+
+
+def test_a_report_is_written_where_something_is_wrong(tmp_path: Path) -> None:
+    """A credential that others can read, or that is damaged, is what one writes a report of; it stays secret."""
+    home = premises(tmp_path).home
+    credentials = home.credentials.ensure(["seamwork-router", "seamwork-people"])
+    folder = home.credentials.folder
+    (folder / "seamwork-router.json").chmod(0o644)
+    damaged = folder / "seamwork-people.json"
+    damaged.write_text(damaged.read_text()[:-3])
+    (home.keys / "a-folder").mkdir()
+    (home.root / "dangling").symlink_to(tmp_path / "nowhere")
+
+    write_report(home, tmp_path / "report.tar.gz", {"findings": []})
+
+    assert {one.password.encode() for one in credentials} <= secrets_of(home)
+
+
+def test_each_secret_counts_wherever_it_is_kept(tmp_path: Path) -> None:
+    """Both of a webhook while one takes the place of the other, the broker's own, and a given Kafka's."""
+    home = premises(tmp_path).home
+    write_private(home.webhooks / "seams", "whsec_AAAAAAAA\nwhsec_BBBBBBBB\n")
+    write_private(home.root / "broker" / "secret.json", '{"password": "of-the-broker"}')
+    write_private(home.agents / "parser.toml", "[kafka]\npassword = 'of-the-agent'\n")
+    write_private(tmp_path / "admin", "of-the-admin\n")
+    environ = {
+        "SEAMWORK_KAFKA_SASL_PASSWORD": "given-by-value",
+        "SEAMWORK_KAFKA_SASL_PASSWORD_FILE": str(tmp_path / "admin"),
+    }
+    expected = {
+        b"whsec_AAAAAAAA", b"whsec_BBBBBBBB", b"of-the-broker", b"of-the-agent", b"of-the-admin",
+        b"given-by-value",
+    }  # fmt: skip
+
+    assert expected == secrets_of(home, environ) - {home.key_file("root").read_bytes().strip()}
+
+
+@pytest.mark.parametrize(
+    "name", ["broker/secret.json", "broker/server.properties", "broker/format.args", "run/router.password"]
+)
+def test_what_the_broker_and_the_services_are_told_is_looked_at_too(tmp_path: Path, name: str) -> None:
+    """The broker refuses its own password where others can read it, and nobody would know why."""
+    found = premises(tmp_path)
+    path = found.home.root / name
+    write_private(path, "canary")
+    assert [] == names(found)
+    path.chmod(0o644)
+
+    assert ["secret-open"] == names(found)

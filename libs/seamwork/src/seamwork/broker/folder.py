@@ -66,6 +66,11 @@ class Folder:
         return self.root / "broker.args"
 
     @property
+    def properties(self) -> Path:
+        """How the broker is set up, with passwords in it."""
+        return self.root / "server.properties"
+
+    @property
     def format(self) -> Path:
         """The launcher's arguments that format the data folder; there only while that is done."""
         return self.root / "format.args"
@@ -152,7 +157,7 @@ class Folder:
         # Kept for who comes to look; the cause of a failure is read from this start's alone.
         if self.log.exists():
             self.log.replace(self.log.with_suffix(".log.before"))
-        write_private(self.root / "server.properties", as_properties(server_properties(node)))
+        write_private(self.properties, as_properties(server_properties(node)))
         logging = log4j_properties(place / "logs" / "broker.log")
         (self.root / "log4j2.properties").write_text(logging, encoding="utf-8")
         arguments = (

@@ -116,12 +116,12 @@ def secrets_open(premises: Premises) -> Iterator[Finding]:
     """A secret that others can read is refused by whoever needs it."""
     home = premises.home
     folders = (home.keys, home.agents, home.people, home.webhooks, home.root / "credentials")
-    for folder in folders:
-        for path in sorted(folder.glob("*")) if folder.is_dir() else ():
-            if path.is_file() and others_can_read(path):
-                yield _found(
-                    "secret-open", f"{path} holds a secret and others can read it", f"chmod 600 {path}"
-                )
+    held = [path for folder in folders if folder.is_dir() for path in sorted(folder.glob("*"))]
+    broker = Folder(home.root)
+    held += [broker.secret, broker.properties, broker.format, *sorted(home.run.glob("*.password"))]
+    for path in held:
+        if path.is_file() and others_can_read(path):
+            yield _found("secret-open", f"{path} holds a secret and others can read it", f"chmod 600 {path}")
 
 
 def keys_lost(premises: Premises) -> Iterator[Finding]:

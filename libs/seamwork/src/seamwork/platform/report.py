@@ -5,11 +5,15 @@ Logs hold no secrets by themselves; what this machine keeps as one is looked for
 """
 
 import io
+import os
 import platform
+import re
+import stat
 import tarfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from importlib.metadata import distributions
 from pathlib import Path
+from types import MappingProxyType
 
 import msgspec
 
@@ -22,6 +26,8 @@ FOLDER = "seamwork-report"
 _LAST_BYTES = 512 * 1024
 _LEAST_SECRET = 8
 _STRUCK = b"[struck out]"
+_PASSWORD = re.compile(rb"""password["']?\s*[:=]\s*["']([^"'\s}]+)""")
+"""In a credential (JSON) and in an agent's settings (TOML), whole or damaged."""
 
 
 def write_report(home: PlatformHome, path: Path, facts: dict[str, object]) -> tuple[str, ...]:
@@ -31,7 +37,7 @@ def write_report(home: PlatformHome, path: Path, facts: dict[str, object]) -> tu
     Returns:
         The names of the files in which a secret of this machine was struck out; that is a bug worth telling.
     """
-    secrets = sorted(secrets_of(home), key=len, reverse=True)
+    secrets = sorted(secrets_of(home, os.environ), key=len, reverse=True)
     struck: list[str] = []
     with tarfile.open(path, "w:gz") as tar:
         for name, content in _contents(home, facts):
@@ -47,16 +53,34 @@ def write_report(home: PlatformHome, path: Path, facts: dict[str, object]) -> tu
     return tuple(struck)
 
 
-def secrets_of(home: PlatformHome) -> frozenset[bytes]:
-    """Return every secret that lies in the platform's folder: keys, passwords, webhooks' secrets."""
+def secrets_of(home: PlatformHome, environ: Mapping[str, str] = MappingProxyType({})) -> frozenset[bytes]:
+    """
+    Return every secret of a platform: keys, passwords, webhooks' secrets, and what *environ* says of a Kafka.
+
+    A file that is damaged or open to others is read all the same: a report is written where something is wrong.
+    """
     found: set[bytes] = set()
     for folder in (home.keys, home.people, home.webhooks):
-        found |= {path.read_bytes().strip() for path in folder.glob("*") if path.is_file()}
-    found |= {path.read_bytes().strip() for path in home.run.glob("*.password")}
-    credentials = home.credentials
-    kept = [credentials.load(path.stem) for path in credentials.folder.glob("*.json")]
-    found |= {one.password.encode() for one in kept if one is not None}
+        for path in folder.glob("*"):
+            found.update(_read(path).split())  # a webhook may have two while one takes the place of the other
+    for path in home.run.glob("*.password"):
+        found.add(_read(path).strip())
+    for path in (*home.credentials.folder.glob("*"), home.root / "broker" / "secret.json"):
+        found.update(_PASSWORD.findall(_read(path)))
+    for path in home.agents.glob("*"):
+        found.update(_PASSWORD.findall(_read(path)))
+    found.add(environ.get("SEAMWORK_KAFKA_SASL_PASSWORD", "").strip().encode())
+    given = environ.get("SEAMWORK_KAFKA_SASL_PASSWORD_FILE")
+    if given:
+        found.add(_read(Path(given)).strip())
     return frozenset(secret for secret in found if len(secret) >= _LEAST_SECRET)
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError:
+        return b""  # gone by now, no file, or not ours: whoever wrote the logs could not read it either
 
 
 def _contents(home: PlatformHome, facts: dict[str, object]) -> Iterator[tuple[str, bytes]]:
@@ -75,8 +99,13 @@ def _versions() -> Iterator[str]:
 def _files(home: PlatformHome) -> Iterator[str]:
     """Yield mode, size and name of what is in the folder, without the broker's own data."""
     for path in sorted(home.root.rglob("*")):
-        if path.is_file() and home.broker_data not in path.parents:
+        if home.broker_data in path.parents:
+            continue
+        try:
             found = path.stat()
+        except OSError:
+            continue  # what runs writes and removes meanwhile
+        if stat.S_ISREG(found.st_mode):
             yield f"{found.st_mode & 0o777:o} {found.st_size:>12} {path.relative_to(home.root)}"
 
 
