@@ -4,6 +4,7 @@ import json
 import os
 import urllib.error
 import urllib.request
+from http.client import HTTPException
 from typing import Any, TypeVar
 from urllib.parse import quote, urlencode
 
@@ -20,6 +21,11 @@ T = TypeVar("T")
 _NOT_FOUND = 404
 _WITHIN_S = 30
 _URL = "SEAMWORK_AUDIT_URL"
+
+
+class _Page(msgspec.Struct):
+    records: list[dict[str, Any]]
+    next: int | None
 
 
 class Audit:
@@ -46,11 +52,11 @@ class Audit:
 
     def trace(self, task: str) -> Trace:
         """Return the tree of a task's crossings."""
-        return msgspec.convert(self._get(f"/v1/tasks/{quote(task, safe='')}/trace"), Trace)
+        return self._asked(f"/v1/tasks/{quote(task, safe='')}/trace", Trace)
 
     def blame(self, task: str) -> Blame:
         """Return what a task's outcome goes back to."""
-        return msgspec.convert(self._get(f"/v1/tasks/{quote(task, safe='')}/blame"), Blame)
+        return self._asked(f"/v1/tasks/{quote(task, safe='')}/blame", Blame)
 
     def tasks(  # one argument for each thing that can be asked for
         self,
@@ -75,27 +81,27 @@ class Audit:
             "limit": limit, "since": since, "quiet_since": quiet_since, "refused": int(refused), "owner": owner,
         }  # fmt: skip
         query = urlencode({name: value for name, value in asked.items() if value is not None})
-        return msgspec.convert(self._get(f"/v1/tasks?{query}"), list[TaskLine])
+        return self._asked(f"/v1/tasks?{query}", list[TaskLine])
 
     def breakers(self) -> list[BreakerLine]:
         """Return the breakers that are not closed."""
-        return msgspec.convert(self._get("/v1/breakers"), list[BreakerLine])
+        return self._asked("/v1/breakers", list[BreakerLine])
 
     def positions(self) -> dict[str, int]:
         """Return ``topic/partition`` → next offset: what lies before is kept."""
-        return msgspec.convert(self._get("/v1/positions"), dict[str, int])
+        return self._asked("/v1/positions", dict[str, int])
 
     def summary(self) -> Summary:
         """Return what every service said so far, in numbers."""
-        return msgspec.convert(self._get("/v1/summary"), Summary)
+        return self._asked("/v1/summary", Summary)
 
     def seams(self) -> Measured:
         """Return what was measured of each seam."""
-        return msgspec.convert(self._get("/v1/seams"), Measured)
+        return self._asked("/v1/seams", Measured)
 
     def flow(self, name: str) -> FlowReport:
         """Return what each step of a flow refused, or would have."""
-        return msgspec.convert(self._get(f"/v1/flows/{quote(name, safe='')}"), FlowReport)
+        return self._asked(f"/v1/flows/{quote(name, safe='')}", FlowReport)
 
     def records(self, task: str) -> list[dict[str, Any]]:
         """Return every record of a task, masked, in the order of the audit log."""
@@ -103,11 +109,19 @@ class Audit:
         after: int | None = None
         while True:
             start = "" if after is None else f"&after={after}"
-            page = self._get(f"/v1/tasks/{quote(task, safe='')}/records?limit=500{start}")
-            found += page["records"]
-            after = page["next"]
+            page = self._asked(f"/v1/tasks/{quote(task, safe='')}/records?limit=500{start}", _Page)
+            found += page.records
+            after = page.next
             if after is None:
                 return found
+
+    def _asked(self, path: str, kind: type[T]) -> T:
+        try:
+            return msgspec.convert(self._get(path), kind)
+        except ValueError as error:
+            raise MisconfiguredError(
+                f"what answers at {self._address} is no audit-sink of this release ({error}); see `seamwork status`"
+            ) from error
 
     def _get(self, path: str) -> Any:
         try:
@@ -124,9 +138,9 @@ class Audit:
             raise MisconfiguredError(
                 f"the audit-sink answered {error.code} to {path}: {said or 'see its log'}"
             ) from error
-        except (urllib.error.URLError, OSError) as error:
+        except (OSError, HTTPException) as error:
             raise MisconfiguredError(
-                f"the audit-sink does not answer ({error}); see `seamwork status`"
+                f"the audit-sink does not answer ({' '.join(str(error).split())}); see `seamwork status`"
             ) from error
 
 
@@ -146,6 +160,6 @@ def _sentence_of(error: urllib.error.HTTPError) -> str:
     """Return what the audit sink says of its refusal, or nothing where it says nothing."""
     try:
         said = json.loads(error.read())
-    except (OSError, ValueError):
+    except (OSError, HTTPException, ValueError):
         return ""
     return str(said.get("error", "")) if isinstance(said, dict) else ""

@@ -10,6 +10,7 @@ import json
 import time
 import urllib.error
 import urllib.request
+from http.client import HTTPException
 
 import msgspec
 
@@ -48,6 +49,6 @@ def _reached(service: ServiceState, revision: Revision) -> bool:
                 page = json.loads(got.read())
         except urllib.error.HTTPError as error:
             page = json.loads(error.read())  # not ready, and says how far it has read all the same
-    except (urllib.error.URLError, OSError, ValueError):
+        return msgspec.convert(page["revision"], Revision).reaches(revision)
+    except (OSError, HTTPException, ValueError, LookupError, TypeError):
         return False  # it starts or ends just now, or somebody else answers at its port
-    return "revision" in page and msgspec.convert(page["revision"], Revision).reaches(revision)

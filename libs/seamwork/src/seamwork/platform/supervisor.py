@@ -14,10 +14,10 @@ import signal
 import socket
 import sys
 import time
-import urllib.error
 import urllib.request
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from http.client import HTTPException
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 
@@ -243,7 +243,7 @@ def is_ready(http_port: int) -> bool:
     try:
         with urllib.request.urlopen(f"http://127.0.0.1:{http_port}/health/ready", timeout=2) as answer:
             return int(answer.status) == 200  # noqa: PLR2004  # OK
-    except (urllib.error.URLError, OSError):
+    except (OSError, HTTPException):  # nobody, or another program
         return False
 
 

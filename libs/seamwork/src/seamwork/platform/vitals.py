@@ -10,7 +10,9 @@ import os
 import urllib.error
 import urllib.request
 from collections.abc import Awaitable, Callable, Iterable
+from contextlib import suppress
 from dataclasses import dataclass, field
+from http.client import HTTPException
 from typing import Any
 
 from seamwork.broker.principal import MACHINES
@@ -256,9 +258,11 @@ def _page(port: int) -> tuple[bool, object]:
         with urllib.request.urlopen(f"http://127.0.0.1:{port}/health/ready", timeout=_PAGE_WITHIN_S) as got:
             return True, _body(got.read())
     except urllib.error.HTTPError as error:
-        return False, _body(error.read())
-    except (urllib.error.URLError, OSError) as error:
-        return False, f"does not answer ({error})"
+        with suppress(OSError, HTTPException):
+            return False, _body(error.read())
+        return False, "broke off its answer"
+    except (OSError, HTTPException) as error:
+        return False, f"does not answer ({' '.join(str(error).split())}), or another program does"
 
 
 def _body(data: bytes) -> object:
