@@ -1,13 +1,20 @@
 """A copy is whole or refused, and nothing is ever written over."""
 
+import contextlib
+import errno
+import gzip
 import os
+import shutil
 import tarfile
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from seamwork.broker.secret import write_private
-from seamwork.errors import MisconfiguredError, UnprocessableError
+from seamwork.errors import MisconfiguredError, SeamworkError, UnprocessableError
+from seamwork.platform import backup as looked_at
 from seamwork.platform.alone import alone
 from seamwork.platform.backup import backup, restore
 from seamwork.platform.home import PlatformHome
@@ -111,6 +118,80 @@ def test_a_file_that_was_changed_is_refused(home: PlatformHome, tmp_path: Path) 
 
     with pytest.raises(UnprocessableError, match=r"topic-0/0.log is not what was copied"):
         restore(PlatformHome(tmp_path / "there" / "default"), file)
+
+
+@pytest.mark.parametrize("place", ["broker/data", "audit", "keys/agent-x-1.key"])
+def test_a_link_is_named_and_not_left_out(home: PlatformHome, tmp_path: Path, place: str) -> None:
+    """Whoever moved the data to another disk would find at the restore that there is none."""
+    behind = tmp_path / "disk"
+    shutil.rmtree(home.root / place, ignore_errors=True)
+    behind.mkdir()
+    (home.root / place).symlink_to(behind)
+
+    with pytest.raises(MisconfiguredError, match=f"{place} is a link"):
+        backup(home, tmp_path / "copy")
+    assert not (tmp_path / "copy").exists()
+
+
+@pytest.mark.parametrize("after", ["", "RECORDS", "records and more"], ids=["cut", "other", "more"])
+def test_a_file_that_is_written_meanwhile_spoils_no_copy(
+    home: PlatformHome, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, after: str
+) -> None:
+    """Its digest would not fit, and that would be found when the copy is needed."""
+    digest = looked_at._digest
+
+    def then_written(path: Path) -> str:
+        found = digest(path)
+        if path.name == "0.log":
+            path.write_text(after)
+        return found
+
+    monkeypatch.setattr(looked_at, "_digest", then_written)
+
+    with pytest.raises(MisconfiguredError, match=r"0\.log was written while it was copied"):
+        backup(home, tmp_path / "copy")
+    assert not (tmp_path / "copy").exists()
+
+
+def test_a_full_disk_is_not_taken_for_a_damaged_copy(
+    home: PlatformHome, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody is to throw the copy away for that; and of half of one nothing stays, either way."""
+    full = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    backup(home, tmp_path / "copy")
+    again = PlatformHome(tmp_path / "there" / "default")
+
+    def refused(*_: object) -> str:
+        raise full
+
+    monkeypatch.setattr(looked_at, "_extract", refused)
+    with pytest.raises(MisconfiguredError, match=r"no room .*disk-full"):
+        restore(again, tmp_path / "copy")
+    monkeypatch.setattr(looked_at, "_add_file", refused)
+    with pytest.raises(MisconfiguredError, match=r"no room .*disk-full"):
+        backup(home, tmp_path / "other")
+
+    assert [] == list(again.root.parent.iterdir())
+    assert not (tmp_path / "other").exists()
+
+
+@given(at=st.integers(0, 5000), byte=st.integers(0, 255))
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
+def test_no_byte_that_was_changed_ends_in_anything_but_a_refusal(
+    home: PlatformHome, tmp_path: Path, at: int, byte: int
+) -> None:
+    """Whatever it was part of: a name, a number, the manifest, a file."""
+    whole = tmp_path / "whole"
+    if not whole.exists():
+        backup(home, whole)
+    changed = bytearray(gzip.decompress(whole.read_bytes()))
+    changed[at] = byte
+    (tmp_path / "copy").write_bytes(gzip.compress(bytes(changed), 1))
+    again = PlatformHome(tmp_path / "there" / "default")
+
+    with contextlib.suppress(SeamworkError):
+        restore(again, tmp_path / "copy")
+    shutil.rmtree(again.root, ignore_errors=True)
 
 
 def rewritten(file: Path, old: str, new: str, *, raw: bool = False) -> None:

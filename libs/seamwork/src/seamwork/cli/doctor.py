@@ -85,6 +85,10 @@ def backup(platform: str, file: Path) -> None:
       seamwork backup platform.backup
     """
     made = make_backup(home_of(platform), file)
+    if not any(name.startswith("broker/data/") for name in made.files):
+        tell(
+            "the log is not in it: no broker of ours keeps data here; copy that of the Kafka that was given, too"
+        )
     answer(made, lambda: f"{len(made.files)} files of platform {platform} are in {file}; keys are among them")
 
 

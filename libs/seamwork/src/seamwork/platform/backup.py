@@ -5,6 +5,7 @@ One file, for its owner's eyes only, because keys and passwords are in it: a man
 file, then the files. A platform that runs is not copied: broker and record would be of different instants.
 """
 
+import errno
 import hashlib
 import io
 import os
@@ -15,6 +16,7 @@ import zlib
 from collections.abc import Iterator
 from importlib.metadata import version
 from pathlib import Path, PurePosixPath
+from typing import BinaryIO
 
 import msgspec
 
@@ -34,6 +36,7 @@ _MANIFEST = "manifest.json"
 _LEFT_OUT = frozenset({"run", "logs"})
 _NOT_KEPT = frozenset({"broker.pid", "broker.args", ".lock"})
 _AT_ONCE = 1024 * 1024
+_NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
 
 
 class Manifest(View, frozen=True, kw_only=True):
@@ -54,7 +57,8 @@ def backup(home: PlatformHome, path: Path) -> Manifest:
     Write the stopped platform of *home* to *path*.
 
     Raises:
-        MisconfiguredError: There is no such platform, or it runs, starts or is copied just now.
+        MisconfiguredError: There is no such platform, or it runs, starts or is copied just now; or there is no
+            room, or something of it is a link, or was written meanwhile.
         UnprocessableError: The file is there already.
     """
     identity = home.identity()
@@ -81,10 +85,15 @@ def _copied(home: PlatformHome, identity: Identity, path: Path) -> Manifest:
             tarfile.open(fileobj=out, mode="w:gz", compresslevel=1) as tar,
         ):
             _add(tar, _MANIFEST, msgspec.json.encode(manifest))
-            for name in files:
-                tar.add(home.root / name, name, recursive=False)
-    except BaseException:
+            for name, digest in files.items():
+                _add_file(tar, home.root / name, name, digest)
+    except BaseException as error:
         path.unlink(missing_ok=True)
+        if isinstance(error, OSError) and error.errno in _NO_ROOM:
+            raise MisconfiguredError(
+                f"there is no room for the whole of {path} (disk-full), and nothing of it was kept; free some "
+                "space, or name a file on another disk"
+            ) from error
         raise
     return manifest
 
@@ -95,6 +104,7 @@ def restore(home: PlatformHome, path: Path) -> Manifest:
 
     Raises:
         MisconfiguredError: The folder is there, or the backup is of another release's making.
+        MisconfiguredError: There is no room for it.
         UnprocessableError: The file is no backup, or is damaged; names the first file that differs.
     """
     if home.root.exists():
@@ -128,12 +138,14 @@ def _require_stopped(home: PlatformHome, admin: str) -> None:
 def _files(home: PlatformHome) -> Iterator[Path]:
     for path in sorted(home.root.rglob("*")):
         parts = path.relative_to(home.root).parts
-        if (
-            path.is_file()
-            and not path.is_symlink()
-            and parts[0] not in _LEFT_OUT
-            and path.name not in _NOT_KEPT
-        ):
+        if parts[0] in _LEFT_OUT or path.name in _NOT_KEPT:
+            continue
+        if path.is_symlink():
+            raise MisconfiguredError(
+                f"{path} is a link, and what lies behind it would not be in the copy; put it there itself, or copy "
+                "the stopped platform with the tools of its disks"
+            )
+        if path.is_file():
             yield path
 
 
@@ -149,7 +161,12 @@ def _unpack(path: Path, staging: Path) -> Manifest:
                     raise UnprocessableError(f"{path} holds {member.name}, which its manifest does not name")
                 if _extract(tar, member, staging / member.name) != wanted:
                     raise UnprocessableError(f"{path} is damaged: {member.name} is not what was copied")
-    except (tarfile.TarError, OSError, EOFError, zlib.error) as error:
+    except (tarfile.TarError, OSError, EOFError, zlib.error, UnicodeError) as error:
+        if isinstance(error, OSError) and error.errno in _NO_ROOM:
+            raise MisconfiguredError(
+                f"there is no room for what is in {path} below {staging.parent} (disk-full), and nothing of it was "
+                "kept; free some space, or point SEAMWORK_HOME to another disk"
+            ) from error
         raise UnprocessableError(f"{path} cannot be read as a backup ({error}); take another copy") from error
     if missing:
         raise UnprocessableError(f"{path} is cut off: {next(iter(missing))} is missing; take another copy")
@@ -194,6 +211,32 @@ def _move_paths(agents: Path, old: str, new: str) -> None:
     """Let agents' settings name their keys where these lie now."""
     for path in agents.glob("*.toml"):
         path.write_text(path.read_text(encoding="utf-8").replace(old, new), encoding="utf-8")
+
+
+def _add_file(tar: tarfile.TarFile, path: Path, name: str, wanted: str) -> None:
+    """Copy a file, and see that it is the one whose digest the manifest holds: else none could be restored."""
+    with path.open("rb") as file:
+        read = _Digesting(file)
+        tar.addfile(tar.gettarinfo(arcname=name, fileobj=file), read)
+        is_whole = not file.read(1)
+    if not is_whole or read.digest.hexdigest() != wanted:
+        raise MisconfiguredError(
+            f"{path} was written while it was copied; a service of the platform has not ended yet, or something "
+            "else writes there. Nothing was kept; try again in half a minute"
+        )
+
+
+class _Digesting(io.RawIOBase):
+    """What is read of a file, with its SHA-256."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+        self.digest = hashlib.sha256()
+
+    def read(self, size: int = -1) -> bytes:
+        found = self._file.read(size)
+        self.digest.update(found)
+        return found
 
 
 def _digest(path: Path) -> str:
