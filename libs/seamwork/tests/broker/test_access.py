@@ -1,5 +1,6 @@
 """An access reads from the environment and speaks each client's language."""
 
+import sys
 from pathlib import Path
 
 import pytest
@@ -73,6 +74,16 @@ def test_an_operator_gives_address_and_credential(tmp_path: Path) -> None:
         ({"SEAMWORK_KAFKA_SASL_MECHANISM": "GSSAPI"}, "SASL mechanism"),
         ({"SEAMWORK_KAFKA_SASL_PASSWORD": ""}, "SEAMWORK_KAFKA_SASL_PASSWORD"),
         ({"SEAMWORK_KAFKA_SASL_PASSWORD_FILE": "/does/not/exist"}, "SEAMWORK_KAFKA_SASL_PASSWORD_FILE"),
+        ({"SEAMWORK_KAFKA_SASL_PASSWORD_FILE": sys.executable}, "SEAMWORK_KAFKA_SASL_PASSWORD_FILE"),
+        ({"SEAMWORK_KAFKA_CA_FILE": "/does/not/exist"}, "SEAMWORK_KAFKA_CA_FILE"),
+        ({"SEAMWORK_KAFKA_CA_FILE": __file__}, "SEAMWORK_KAFKA_CA_FILE"),
+        ({"KAFKA_BOOTSTRAP_SERVERS": ","}, "KAFKA_BOOTSTRAP_SERVERS"),
+        ({"KAFKA_BOOTSTRAP_SERVERS": "kafka:"}, "KAFKA_BOOTSTRAP_SERVERS"),
+        ({"KAFKA_BOOTSTRAP_SERVERS": "kafka:0"}, "KAFKA_BOOTSTRAP_SERVERS"),
+        ({"KAFKA_BOOTSTRAP_SERVERS": "kafka:65536"}, "KAFKA_BOOTSTRAP_SERVERS"),
+        ({"KAFKA_BOOTSTRAP_SERVERS": f"kafka:{'9' * 5_000}"}, "KAFKA_BOOTSTRAP_SERVERS"),
+        ({"KAFKA_BOOTSTRAP_SERVERS": "kafka:9092,kafka:abc"}, "KAFKA_BOOTSTRAP_SERVERS"),
+        ({"KAFKA_BOOTSTRAP_SERVERS": "http://kafka:9092"}, "KAFKA_BOOTSTRAP_SERVERS"),
     ],
 )
 def test_what_no_client_could_use_is_refused_at_start(changed: dict[str, str], named: str) -> None:
@@ -85,3 +96,12 @@ def test_what_no_client_could_use_is_refused_at_start(changed: dict[str, str], n
 
     with pytest.raises(MisconfiguredError, match=named):
         KafkaAccess.from_environ(given | changed)
+
+
+@pytest.mark.parametrize(
+    "bootstrap",
+    ["kafka:9092", "kafka", "a:1, b:65535", "[::1]:9092", "::1", "10.0.0.1:9092", "k_1.x-y.z:9092"],
+)
+def test_each_way_to_write_an_address_is_taken(bootstrap: str) -> None:
+    """With a name, with a number of either kind, with the usual port."""
+    assert bootstrap == KafkaAccess(bootstrap, "", "", protocol="PLAINTEXT").bootstrap

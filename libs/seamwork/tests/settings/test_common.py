@@ -29,6 +29,17 @@ def test_what_is_not_said_has_a_default() -> None:
     assert common.signing_key() is None
 
 
+@pytest.mark.parametrize("empty", ["", " "])
+def test_what_is_set_to_nothing_is_not_set(empty: str) -> None:
+    """Above all the address: a server takes an empty one for every interface of the machine."""
+    names = ("SEAMWORK_HTTP_HOST", "SEAMWORK_HTTP_PORT", "SEAMWORK_PREFIX", "SEAMWORK_PARENT_PID")
+    common = CommonSettings.from_environ("router", {**GIVEN, **dict.fromkeys(names, empty)})
+
+    assert ("127.0.0.1", 0, "seamwork", None) == (
+        common.http_host, common.http_port, common.prefix, common.parent_pid,
+    )  # fmt: skip
+
+
 @pytest.mark.parametrize(
     ("name", "value", "message"),
     [
@@ -36,6 +47,11 @@ def test_what_is_not_said_has_a_default() -> None:
         ("SEAMWORK_PLATFORM_ID", " ", "SEAMWORK_PLATFORM_ID is not set"),
         ("SEAMWORK_ROOT_PUBLIC_KEY", "AAAA", "SEAMWORK_ROOT_PUBLIC_KEY is not a public key"),
         ("SEAMWORK_HTTP_PORT", "70000", "SEAMWORK_HTTP_PORT must be a whole number up to 65535"),
+        ("SEAMWORK_HTTP_PORT", "9" * 5_000, "SEAMWORK_HTTP_PORT must be a whole number up to 65535"),
+        ("SEAMWORK_HTTP_PORT", "٣", "SEAMWORK_HTTP_PORT must be a whole number up to 65535"),
+        ("SEAMWORK_PARENT_PID", "9" * 30, "SEAMWORK_PARENT_PID must be a whole number"),
+        ("SEAMWORK_PREFIX", "Bad-Prefix", "SEAMWORK_PREFIX is none that a platform can have"),
+        ("KAFKA_BOOTSTRAP_SERVERS", "localhost:abc", "correct KAFKA_BOOTSTRAP_SERVERS"),
         ("SEAMWORK_LOG_LEVEL", "loud", "SEAMWORK_LOG_LEVEL must be one of debug"),
     ],
 )

@@ -17,7 +17,6 @@ GATES = ("contract-validator", "policy-engine", "cost-cap", "approval-workflow")
 MACHINES = ("policy-engine", "cost-cap", "approval-workflow", "router")
 
 _NAME = re.compile(r"[a-z][a-z0-9-]{0,40}")
-_PREFIX = re.compile(r"[a-z][a-z0-9]{0,40}")
 _AGENT = "agent-"
 _OTHERS = ("people", "publisher", "tools", "registrar")
 
@@ -134,7 +133,7 @@ def standing() -> tuple[Principal, ...]:
 
 def checked_prefix(prefix: str) -> str:
     """Return *prefix*, or refuse it."""
-    if _PREFIX.fullmatch(prefix) is None:
+    if variables.PREFIX.fullmatch(prefix) is None:
         raise UnprocessableError(
             "a platform's prefix is lower-case letters and digits, a letter first, at most 41"
         )

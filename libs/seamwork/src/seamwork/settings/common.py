@@ -28,10 +28,12 @@ from seamwork.grants.keys import SigningKey
 from seamwork.settings.environment import others_can_read, secret_text
 from seamwork.settings.kafka import KafkaAccess
 from seamwork.settings.unknown import refuse_unknown
+from seamwork.settings.variables import PREFIX
 
 LOG_LEVELS = ("debug", "info", "warning", "error")
 _KEY_BYTES = 32
 _PORTS = 65_535
+_DIGITS = 19  # a number of more is none that any of these could be
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,11 +89,12 @@ class CommonSettings:
             platform=_needed(environ, "SEAMWORK_PLATFORM_ID"),
             root_public=_public_key(environ, "SEAMWORK_ROOT_PUBLIC_KEY"),
             kafka=kafka,
-            prefix=environ.get("SEAMWORK_PREFIX", "seamwork"),
+            prefix=_prefix(environ),
             signing_key_file=Path(key_file) if key_file else None,
             signing_kid=environ.get("SEAMWORK_SIGNING_KID"),
             instance=environ.get("SEAMWORK_INSTANCE") or f"{service}@{socket.gethostname()}:{os.getpid()}",
-            http_host=environ.get("SEAMWORK_HTTP_HOST", "127.0.0.1"),
+            # What is set to nothing is not set: a server takes an empty address for all that the machine has.
+            http_host=environ.get("SEAMWORK_HTTP_HOST", "").strip() or "127.0.0.1",
             http_port=_number(environ, "SEAMWORK_HTTP_PORT", _PORTS) or 0,
             log_level=_log_level(environ),
             parent_pid=_number(environ, "SEAMWORK_PARENT_PID", None),
@@ -120,11 +123,22 @@ def _number(environ: Mapping[str, str], name: str, most: int | None) -> int | No
     value = environ.get(name, "").strip()
     if not value:
         return None
-    if not value.isdecimal() or (most is not None and int(value) > most):
+    if not (value.isascii() and value.isdecimal() and len(value) < _DIGITS) or (
+        most is not None and int(value) > most
+    ):
         raise MisconfiguredError(
             f"{name} must be a whole number" + ("" if most is None else f" up to {most}")
         )
     return int(value)
+
+
+def _prefix(environ: Mapping[str, str]) -> str:
+    prefix = environ.get("SEAMWORK_PREFIX", "").strip() or "seamwork"
+    if PREFIX.fullmatch(prefix) is None:
+        raise MisconfiguredError(
+            "SEAMWORK_PREFIX is none that a platform can have; lower-case letters and digits, a letter first"
+        )
+    return prefix
 
 
 def _log_level(environ: Mapping[str, str]) -> str:

@@ -1,5 +1,6 @@
 """Say where Kafka is and as whom to speak to it, in the terms of each client."""
 
+import ipaddress
 import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -8,6 +9,8 @@ from typing import Any
 
 from seamwork.errors import MisconfiguredError
 
+_PORTS, _DIGITS = 65_535, 6
+_NEVER_IN_A_HOST = frozenset("/@ \t\n")
 _PROTOCOLS = ("SASL_PLAINTEXT", "SASL_SSL", "SSL", "PLAINTEXT")
 _MECHANISMS = ("SCRAM-SHA-512", "SCRAM-SHA-256", "PLAIN")
 
@@ -35,6 +38,11 @@ class KafkaAccess:
 
     def __post_init__(self) -> None:
         """Refuse what no client could use, before the first connection hides the reason."""
+        for place in self.bootstrap.split(","):
+            if not _is_place(place.strip()):
+                raise MisconfiguredError(
+                    "a Kafka's address is host:port, or several with commas; correct KAFKA_BOOTSTRAP_SERVERS"
+                )
         if self.protocol not in _PROTOCOLS:
             raise MisconfiguredError(f"the security protocol must be one of {', '.join(_PROTOCOLS)}")
         if self.mechanism not in _MECHANISMS:
@@ -92,6 +100,8 @@ class KafkaAccess:
         if not bootstrap:
             return None
         ca_file = environ.get("SEAMWORK_KAFKA_CA_FILE")
+        if ca_file:
+            _try_certificates(ca_file)
         return cls(
             bootstrap=bootstrap,
             username=environ.get("SEAMWORK_KAFKA_SASL_USERNAME", ""),
@@ -108,7 +118,36 @@ def _password(environ: Mapping[str, str]) -> str:
         return environ.get("SEAMWORK_KAFKA_SASL_PASSWORD", "")
     try:
         return Path(path).read_text(encoding="utf-8").strip()
-    except OSError as error:
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is not text"
         raise MisconfiguredError(
-            f"the file named by SEAMWORK_KAFKA_SASL_PASSWORD_FILE cannot be read ({error.strerror})"
+            f"the file named by SEAMWORK_KAFKA_SASL_PASSWORD_FILE cannot be read ({reason})"
         ) from error
+
+
+def _try_certificates(path: str) -> None:
+    # Each client fails on its own way over a file that is not there, and one of them does not name it.
+    try:
+        ssl.create_default_context(cafile=path)
+    except OSError as error:  # that of `ssl` is one, too
+        raise MisconfiguredError(
+            f"the file named by SEAMWORK_KAFKA_CA_FILE holds no certificates that can be read ({error.strerror})"
+        ) from error
+
+
+def _is_place(place: str) -> bool:
+    host, colon, port = place.rpartition(":")
+    if _is_ipv6(place) or not colon:
+        return bool(place) and not set(place) & _NEVER_IN_A_HOST  # the port is Kafka's usual one
+    is_port = (
+        port.isascii() and port.isdecimal() and 0 < int(port[:_DIGITS]) <= _PORTS and len(port) < _DIGITS
+    )
+    return is_port and bool(host) and not set(host) & _NEVER_IN_A_HOST and (":" not in host or host[0] == "[")
+
+
+def _is_ipv6(place: str) -> bool:
+    try:
+        ipaddress.IPv6Address(place)
+    except ValueError:
+        return False
+    return True

@@ -4,7 +4,11 @@ Say what every environment variable means that is not one service's own.
 A test reads the code for names and fails when one is not here, or one here is nowhere read.
 """
 
+import re
 from dataclasses import dataclass
+
+PREFIX = re.compile(r"[a-z][a-z0-9]{0,40}")
+"""What a platform's prefix can be: without a hyphen, so that no name can be read as one of another platform's."""
 
 _EVERY_SERVICE = "Every service"
 _KAFKA = "The way to Kafka"
