@@ -64,6 +64,69 @@ def test_every_departure_is_named_and_mended(platform: KafkaPlatform) -> None:
     assert repartitioned == found(platform, repartitioned, everybody)
 
 
+def test_rules_that_topic_files_cannot_make_are_named_and_ours_are_mended(platform: KafkaPlatform) -> None:
+    """A denial, a right of one host alone, a right of everybody's: of the last only its owner can be rid."""
+    everybody = (*standing(), PARSER)
+    platform.join(*everybody)
+    parser, inbox = platform.user("agent-parser"), platform.topic("inbox.parser.v1")
+    allow, deny = AclPermissionType.ALLOW, AclPermissionType.DENY
+    write, read, describe = AclOperation.WRITE, AclOperation.READ, AclOperation.DESCRIBE
+    rules = [
+        rule(inbox, parser, read, deny),
+        rule(platform.topic("decisions.v1"), parser, write, allow, host="10.0.0.1"),
+        rule(platform.topic("inbox."), "*", write, allow, pattern=ResourcePatternType.PREFIXED),
+        rule(platform.topic("decisions.v1"), "*", describe, allow),
+        rule("another.topic", "*", write, allow),
+    ]
+    admin = AdminClient(platform.admin.confluent())
+    for one in admin.create_acls(rules).values():
+        one.result(30)
+    of_everybodys = (
+        f"a rule of somebody else's says that everybody may WRITE TOPIC {platform.topic('inbox.')} (PREFIXED)"
+    )
+    decisions = f"{platform.topic('decisions.v1')} (LITERAL) from 10.0.0.1"
+    expected = (
+        of_everybodys,
+        f"a rule of somebody else's says that {parser} may WRITE TOPIC {decisions}",
+        f"a rule of somebody else's says that {parser} may not READ TOPIC {inbox} (LITERAL)",
+    )
+    changed = found(platform, expected, everybody)
+    platform.join(*everybody)
+    mended = found(platform, (of_everybodys,), everybody)
+    for one in admin.delete_acls([as_filter(one) for one in rules]).values():
+        one.result(30)
+
+    assert expected == changed
+    assert (of_everybodys,) == mended
+    assert () == found(platform, (), everybody)
+
+
+def rule(  # one argument for each part of it
+    topic: str,
+    user: str,
+    operation: AclOperation,
+    permission: AclPermissionType,
+    *,
+    host: str = "*",
+    pattern: ResourcePatternType = ResourcePatternType.LITERAL,
+) -> AclBinding:
+    """Make a rule of any kind."""
+    return AclBinding(ResourceType.TOPIC, topic, pattern, f"User:{user}", host, operation, permission)
+
+
+def as_filter(one: AclBinding) -> AclBindingFilter:
+    """Name a rule."""
+    return AclBindingFilter(
+        one.restype,
+        one.name,
+        one.resource_pattern_type,
+        one.principal,
+        one.host,
+        one.operation,
+        one.permission_type,
+    )
+
+
 def found(
     platform: KafkaPlatform, expected: tuple[str, ...], everybody: tuple[Principal, ...]
 ) -> tuple[str, ...]:

@@ -33,7 +33,7 @@ from confluent_kafka.admin import (
 
 from seamwork.broker.acls import Acl, acls
 from seamwork.broker.principal import Principal, checked_prefix
-from seamwork.broker.secret import Credential, CredentialStore
+from seamwork.broker.secret import Credential, CredentialStore, new_password
 from seamwork.broker.topics import Sizing, Topic, TopicSpec, load_topic_specs, topics
 from seamwork.errors import MisconfiguredError, RetryableError
 from seamwork.settings.kafka import KafkaAccess
@@ -43,6 +43,9 @@ _VISIBLE_WITHIN_S = 30.0
 _POLL_S = 0.02
 # Kafka's least. Stretching helps passwords that can be guessed; ours are 192 random bits.
 _ITERATIONS = 4096
+
+Rule = Any
+"""An ``AclBinding`` as a broker answers; upstream's stubs take its parts for what may be asked for as well."""
 
 
 class Registrar:
@@ -86,19 +89,21 @@ class Registrar:
     def dismiss(self, principal: Principal) -> None:
         """Take a principal's rights and its credential away; its topics stay, for the audit."""
         user = principal.user(self.prefix)
-        self._drop_acls(self._present_acls(user))
+        self._drop(self._bindings(user))
         known = self._known_users([user])
         if user in known:
             deletion = UserScramCredentialDeletion(user, ScramMechanism.SCRAM_SHA_512)
             _all(self._admin.alter_user_scram_credentials([deletion]), "remove a credential")
-        self._await(lambda: not self._present_acls(user), "the removal of rights")
+        self._await(lambda: not self._bindings(user), "the removal of rights")
 
     def departures(self, principals: Iterable[Principal]) -> tuple[str, ...]:
         """
         Say where the broker is not as the topic files want it for these principals; change nothing.
 
         Returns:
-            A line for each topic, setting, right and credential that is missing, other, or too much.
+            A line for each topic, setting, right and credential that is missing, other, or too much; and for each
+            rule at the broker that says something else than what the topic files can say: that somebody may not, or
+            from one host alone, or that everybody may.
 
         Raises:
             MisconfiguredError: The broker refuses.
@@ -118,9 +123,15 @@ class Registrar:
             found += [f"topic {topic.name} has another {entry.name} than {entry.value}" for entry in entries]
         users = {principal.user(self.prefix) for principal in present}
         rights = acls(self.specs, present, prefix=self.prefix)
-        held = {acl for acl in self._present_acls() if acl.user in users}
+        bindings = self._bindings()
+        held = {_acl(one) for one in bindings if _is_plain(one) and _user(one) in users}
         found += [f"{_told(acl)} is missing" for acl in sorted(rights - held)]
         found += [f"{_told(acl)} is too much" for acl in sorted(held - rights)]
+        strange = (
+            one for one in bindings
+            if (_user(one) in users and not _is_plain(one)) or self._is_everybodys(one)
+        )  # fmt: skip
+        found += sorted(map(_rule, strange))
         unknown = users - self._known_users(sorted(users))
         return (*found, *(f"the credential of {user} is missing" for user in sorted(unknown)))
 
@@ -177,9 +188,10 @@ class Registrar:
         self, principals: tuple[Principal, ...], store: CredentialStore
     ) -> dict[str, Credential]:
         users = {principal.user(self.prefix): principal.name for principal in principals}
-        new = {user for user in users if store.load(user) is None}
-        made = {users[credential.username]: credential for credential in store.ensure(users)}
+        kept = {user: store.load(user) for user in sorted(users)}
+        made = {user: credential or Credential(user, new_password()) for user, credential in kept.items()}
         # A password that was just made replaces one whose file was lost.
+        new = {user for user, credential in kept.items() if credential is None}
         outdated = new | (set(users) - self._known_users(list(users)))
         info = ScramCredentialInfo(ScramMechanism.SCRAM_SHA_512, _ITERATIONS)
         changes: list[UserScramCredentialAlteration] = [
@@ -190,26 +202,48 @@ class Registrar:
         if changes:
             _all(self._admin.alter_user_scram_credentials(changes), "create credentials")
             self._await(lambda: set(users) == self._known_users(list(users)), "new credentials")
-        return made
+        # Only now: a file that is there says that the broker knows the password. After a crash between the two it
+        # is made anew; in the other order it would stay, and never fit.
+        for user in sorted(new):
+            store.keep(made[user])
+        return {users[user]: credential for user, credential in made.items()}
 
     def _set_rights(self, principals: tuple[Principal, ...]) -> None:
         wanted = acls(self.specs, principals, prefix=self.prefix)
         users = {principal.user(self.prefix) for principal in principals}
-        present = {acl for acl in self._present_acls() if acl.user in users}
-        missing = wanted - present
+        ours = [one for one in self._bindings() if _user(one) in users]
+        missing = wanted - {_acl(one) for one in ours if _is_plain(one)}
         if missing:
             _all(self._admin.create_acls([_binding(acl) for acl in sorted(missing)]), "create rights")
-        self._drop_acls(present - wanted)
-        self._await(
-            lambda: wanted == {acl for acl in self._present_acls() if acl.user in users}, "the new rights"
-        )
+        self._drop(one for one in ours if not _is_plain(one) or _acl(one) not in wanted)
 
-    def _drop_acls(self, unwanted: Iterable[Acl]) -> None:
-        filters = [_filter(acl) for acl in sorted(unwanted)]
+        def applied() -> bool:
+            present = [one for one in self._bindings() if _user(one) in users]
+            return all(map(_is_plain, present)) and wanted == set(map(_acl, present))
+
+        self._await(applied, "the new rights")
+
+    def _drop(self, unwanted: Iterable[Rule]) -> None:
+        filters = [_filter(one) for one in unwanted]
         if filters:
             _all(self._admin.delete_acls(filters), "remove rights")
 
-    def _present_acls(self, user: str | None = None) -> set[Acl]:
+    def _is_everybodys(self, binding: Rule) -> bool:
+        """Whether a rule lets everybody do something to this platform's topics or groups; to look is nothing."""
+        own = f"{self.prefix}."
+        touches = (
+            binding.name == "*" or binding.name.startswith(own)
+            or (binding.resource_pattern_type == ResourcePatternType.PREFIXED and own.startswith(binding.name))
+        )  # fmt: skip
+        return (
+            _user(binding) == "*"
+            and binding.permission_type == AclPermissionType.ALLOW
+            and binding.restype in (ResourceType.TOPIC, ResourceType.GROUP)
+            and binding.operation not in (AclOperation.DESCRIBE, AclOperation.DESCRIBE_CONFIGS)
+            and touches
+        )
+
+    def _bindings(self, user: str | None = None) -> list[Rule]:
         # None stands for any; upstream's stubs know only strings.
         who: Any = None if user is None else f"User:{user}"
         any_of: Any = None
@@ -222,25 +256,16 @@ class Registrar:
             AclOperation.ANY,
             AclPermissionType.ANY,
         )
-        found = _one(self._admin.describe_acls(every, request_timeout=_ANSWER_WITHIN_S), "read rights")
-        return {
-            Acl(
-                binding.principal.removeprefix("User:"),
-                binding.operation.name,
-                binding.restype.name,
-                binding.name,
-                binding.resource_pattern_type.name,
-            )
-            for binding in found
-        }
+        return list(_one(self._admin.describe_acls(every, request_timeout=_ANSWER_WITHIN_S), "read rights"))
 
     def _known_users(self, users: list[str]) -> set[str]:
         answers = self._admin.describe_user_scram_credentials(users, request_timeout=_ANSWER_WITHIN_S)
         known = set()
         for user, future in cast("dict[str, Future[Any]]", answers).items():
-            if future.exception(_ANSWER_WITHIN_S) is None:
+            error = _error(future, "read credentials")
+            if error is None:
                 known.add(user)
-            elif _code(future.exception()) != KafkaError.RESOURCE_NOT_FOUND:
+            elif _code(error) != KafkaError.RESOURCE_NOT_FOUND:
                 _one(future, "read credentials")
         return known
 
@@ -279,32 +304,71 @@ def _binding(acl: Acl) -> AclBinding:
     )
 
 
-def _filter(acl: Acl) -> AclBindingFilter:
+def _filter(binding: Rule) -> AclBindingFilter:
     return AclBindingFilter(
-        ResourceType[acl.resource],
-        acl.name,
-        ResourcePatternType[acl.pattern],
-        f"User:{acl.user}",
-        "*",
-        AclOperation[acl.operation],
-        AclPermissionType.ALLOW,
+        binding.restype,
+        binding.name,
+        binding.resource_pattern_type,
+        binding.principal,
+        binding.host,
+        binding.operation,
+        binding.permission_type,
+    )
+
+
+def _user(binding: Rule) -> str:
+    return binding.principal.removeprefix("User:")
+
+
+def _is_plain(binding: Rule) -> bool:
+    """Whether a rule is of the kind that topic files make: somebody may, from anywhere."""
+    return binding.permission_type == AclPermissionType.ALLOW and binding.host == "*"
+
+
+def _acl(binding: Rule) -> Acl:
+    return Acl(
+        _user(binding),
+        binding.operation.name,
+        binding.restype.name,
+        binding.name,
+        binding.resource_pattern_type.name,
+    )
+
+
+def _rule(binding: Rule) -> str:
+    permission = "may not" if binding.permission_type == AclPermissionType.DENY else "may"
+    who = "everybody" if _user(binding) == "*" else _user(binding)
+    host = "" if binding.host == "*" else f" from {binding.host}"
+    return (
+        f"a rule of somebody else's says that {who} {permission} {binding.operation.name} {binding.restype.name} "
+        f"{binding.name} ({binding.resource_pattern_type.name}){host}"
     )
 
 
 def _all(futures: dict[Any, Future[Any]], what: str, *, fine: int | None = None) -> dict[Any, Any]:
     results = {}
     for name, future in futures.items():
-        error = future.exception(_ANSWER_WITHIN_S)
+        error = _error(future, what)
         if error is None or fine is None or _code(error) != fine:
             results[name] = _one(future, what)
     return results
 
 
 def _one(future: Future[Any], what: str) -> Any:
-    try:
-        return future.result(_ANSWER_WITHIN_S)
-    except KafkaException as error:
+    error = _error(future, what)
+    if isinstance(error, KafkaException):
         raise _failure(error, what) from error
+    return future.result()
+
+
+def _error(future: Future[Any], what: str) -> BaseException | None:
+    try:
+        return future.exception(_ANSWER_WITHIN_S)
+    except TimeoutError as error:
+        raise RetryableError(
+            f"the registrar could not {what}: no answer within {_ANSWER_WITHIN_S:.0f} s; "
+            "try again when Kafka answers"
+        ) from error
 
 
 def _code(error: BaseException | None) -> int | None:
