@@ -1,5 +1,6 @@
 """What is rendered is what Kubernetes takes, and no pod has more than it needs."""
 
+import re
 from collections.abc import Callable
 from importlib.metadata import entry_points
 from pathlib import Path
@@ -21,6 +22,7 @@ VERSIONS = ("1.33", "1.37")
 """The oldest and the newest Kubernetes whose schemas the manifests fit."""
 
 STRIMZI = YAML(typ="safe", pure=True).load(Path(__file__).with_name("strimzi.schema.yaml"))
+GUIDE = Path(__file__).parents[4] / "docs" / "guide" / "deploy.md"
 SERVICES = sorted(point.name for point in entry_points(group="seamwork.services"))
 
 Manifest = dict[str, Any]
@@ -187,3 +189,27 @@ def test_a_service_understands_what_its_pod_tells_it(of_kind: OfKind, tmp_path: 
     assert "SASL_SSL" == common.kafka.protocol
     assert 8080 == common.http_port
     read_settings(service.settings, name, environ)
+
+
+def test_the_overlay_of_the_guide_fits_what_is_rendered(of_kind: OfKind) -> None:
+    """Each patch is of an object that there is, at a place that it has; each variable is read by its service."""
+    (block,) = re.findall(r"```yaml\n(apiVersion: kustomize.*?)```", GUIDE.read_text(), re.DOTALL)
+    yaml = YAML(typ="safe", pure=True)
+    patches = yaml.load(block)["patches"]
+
+    assert {"audit-sink", "notifier", "router"} == {patch["target"]["name"] for patch in patches}
+    for patch in patches:
+        target = of_kind(patch["target"]["kind"])[patch["target"]["name"]]
+        service = next(one for one in installed() if one.name == patch["target"]["name"])
+        known = {
+            f"SEAMWORK_{service.name}_{field}".upper().replace("-", "_")
+            for field in service.settings.__struct_fields__
+        }
+        for step in yaml.load(patch["patch"]):
+            *way, last = step["path"].strip("/").split("/")
+            at: Any = target
+            for part in way:
+                at = at[int(part)] if isinstance(at, list) else at[part]
+            assert isinstance(at, list) if last == "-" else last in at
+            if way[-1] == "env":
+                assert step["value"]["name"] in known
