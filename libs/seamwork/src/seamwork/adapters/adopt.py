@@ -10,6 +10,7 @@ from seamwork.adapters.prices import Prices
 from seamwork.agent import Agent, HandoffError, Refusal, Task, TaskError
 from seamwork.agent import payload as payloads
 from seamwork.clock import Clock, SystemClock
+from seamwork.errors import MisconfiguredError
 
 # What is kept of the time, to say that there was not enough of it: an answer after the deadline is none.
 _TO_SAY_SO, _TO_SAY_SO_S = 0.1, 1.0
@@ -46,9 +47,26 @@ def adopt(  # one argument for each side of the seam
         delegations: What it may ask other agents for.
         prompt: Writes what it is asked, from payload and task.
         clock: The machine's unless given.
+
+    Raises:
+        MisconfiguredError: No piece of work could ever be done like that.
     """
     offered, time = tuple(delegations), clock or SystemClock()
     name, _, version = contract.partition("/")
+    if not (name and version):
+        raise MisconfiguredError(
+            f"agent {agent.name}: the contract {contract!r} is not written as name/version"
+        )
+    if not payloads.readable(takes):
+        raise MisconfiguredError(
+            f"agent {agent.name} cannot read payloads as {takes!r}; give a type that payloads can be read as"
+        )
+    tools = [delegation.name for delegation in offered]
+    twice = sorted({tool for tool in tools if tools.count(tool) > 1})
+    if twice:
+        raise MisconfiguredError(
+            f"agent {agent.name} has two delegations {twice[0]}; a model could not tell them apart"
+        )
 
     async def run(payload: Any, task: Task, further: str = "") -> Any:
         commission = Commission(task, prompt(payload, task) + further, offered, prices)

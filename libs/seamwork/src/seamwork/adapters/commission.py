@@ -6,8 +6,6 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from pydantic import TypeAdapter
-
 from seamwork.adapters.delegation import Delegation
 from seamwork.adapters.prices import ModelUsage, Prices
 from seamwork.agent import Cancelled, HandoffError, PayloadError, Task, TaskError
@@ -60,8 +58,7 @@ class Commission:
         async def call(arguments: str) -> str:
             return await self._delegate(delegation, arguments)
 
-        schema = TypeAdapter(delegation.takes).json_schema()
-        return Tool(delegation.name, delegation.description, schema, call)
+        return Tool(delegation.name, delegation.description, delegation.schema(), call)
 
     async def _delegate(self, delegation: Delegation, arguments: str) -> str:
         try:

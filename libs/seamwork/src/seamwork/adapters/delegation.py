@@ -1,7 +1,18 @@
 """Say what a framework's model may ask other agents for."""
 
+import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
+
+import msgspec
+from pydantic import PydanticUserError, TypeAdapter
+
+from seamwork.agent.handing import contract_of
+from seamwork.errors import MisconfiguredError
+
+# What a model's endpoint takes as a tool's name.
+_NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -20,6 +31,9 @@ class Delegation:
         timeout_s: How long one call may take; at most as long as the work itself.
         critical: Whether the work fails when a call brings nothing back. Otherwise the model is told why, and may
             go on without it.
+
+    Raises:
+        MisconfiguredError: No call of it could ever be made.
     """
 
     name: str
@@ -31,3 +45,39 @@ class Delegation:
     ceiling_micro_usd: int = 0
     timeout_s: float | None = None
     critical: bool = False
+
+    def __post_init__(self) -> None:
+        """Refuse what would fail at the first piece of work, and at every one after it."""
+        if _NAME.fullmatch(self.name) is None:
+            raise MisconfiguredError(
+                f"the delegation {self.name!r} has no name for a tool; use at most 64 letters, digits, _ and -"
+            )
+        contract_of(self.contract, self.name)
+        if (self.to is None) == (self.capability is None):
+            raise MisconfiguredError(
+                f"the delegation {self.name} must say who gets it: an agent (`to`), or a capability"
+            )
+        self.schema()
+
+    def schema(self) -> Mapping[str, Any]:
+        """
+        Return the JSON Schema of its arguments.
+
+        Raises:
+            MisconfiguredError: The type has none.
+        """
+        try:
+            if isinstance(self.takes, type) and issubclass(self.takes, msgspec.Struct):
+                return _resolved(msgspec.json.schema(self.takes))
+            return TypeAdapter(self.takes).json_schema()
+        except (PydanticUserError, TypeError) as error:
+            raise MisconfiguredError(
+                f"the delegation {self.name} takes {self.takes!r}, of which no JSON Schema can be made; "
+                "give a pydantic model, a msgspec struct or a dataclass"
+            ) from error
+
+
+def _resolved(schema: dict[str, Any]) -> dict[str, Any]:
+    # A tool's parameters are an object at the top; msgspec puts every struct among the definitions.
+    name = schema.pop("$ref", "").rpartition("/")[2]
+    return {**schema["$defs"][name], **schema} if name else schema
