@@ -299,18 +299,45 @@ async def test_tools_of_its_own_are_offered_only_where_the_authority_names_them(
             assert wanted == [tool["function"]["name"] for tool in model.requests[0]["tools"]]
 
 
-@pytest.mark.parametrize("way", ["handoffs", "tools"])
-def test_an_agent_with_ways_around_the_seam_is_refused(way: str) -> None:
-    """What hands work on within the process is named when it is declared, not found out later."""
-    other: agents.Agent[Any] = agents.Agent(name="other")
-    around: agents.Agent[Any] = (
-        agents.Agent(name="a", model="m", handoffs=[other])
-        if way == "handoffs"
-        else agents.Agent(name="a", model="m", tools=[other.as_tool("other", "asks the other")])
-    )
+def shell_by_model() -> agents.FunctionTool:
+    """Make a tool that is an agent of its own, as the SDK marks them."""
+    tool = function_tool(lambda text: text, name_override="codex")
+    tool._is_codex_tool = True  # the SDK's own mark
+    return tool
 
-    with pytest.raises(MisconfiguredError, match="no gate would see"):
+
+HOSTED = agents.HostedMCPTool(
+    tool_config={"type": "mcp", "server_label": "x", "server_url": "https://x.example"}
+)
+OTHER: agents.Agent[Any] = agents.Agent(name="other")
+
+
+@pytest.mark.parametrize(
+    ("way", "said"),
+    [
+        ({"handoffs": [OTHER]}, "has handoffs"),
+        ({"tools": [OTHER.as_tool("other", "asks the other")]}, "has agents as tools"),
+        ({"tools": [shell_by_model()]}, "has agents as tools"),
+        ({"tools": [HOSTED]}, "has hosted MCP servers"),
+        ({"prompt": {"id": "pmpt_1"}}, "has a prompt that its vendor keeps"),
+    ],
+    ids=["handoffs", "an agent", "codex", "hosted MCP", "prompt"],
+)
+def test_an_agent_with_ways_around_the_seam_is_refused(way: dict[str, Any], said: str) -> None:
+    """What hands work on within the process is named when it is declared, not found out later."""
+    around: agents.Agent[Any] = agents.Agent(**{"name": "a", "model": "m", **way})
+
+    with pytest.raises(MisconfiguredError, match=f"{said}, which no gate would see"):
         OpenAIAgents(around)
+
+
+def test_a_model_without_a_name_is_not_taken_for_another() -> None:
+    """Its price would be that of the SDK's default model."""
+    nameless = OpenAIProvider(openai_client=AsyncOpenAI(api_key="none"), use_responses=False).get_model("m")
+    nameless.model = ""  # type: ignore[attr-defined]  # a model of one's own need not have it
+
+    with pytest.raises(MisconfiguredError, match="that says no name in `model`"):
+        OpenAIAgents(agents.Agent(name="a", model=nameless))
 
 
 def knows(asked: Any) -> Any:

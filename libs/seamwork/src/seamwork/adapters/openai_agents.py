@@ -4,7 +4,8 @@ Adopt an agent of the OpenAI Agents SDK, unchanged.
 >>> adopt(member, OpenAIAgents(reviewer), contract="code-review/1.0.0", takes=Request, prices=prices)
 
 Everything that could hand work on, or spend, beside the seam is refused at once: handoffs within the process,
-agents as tools, MCP servers. Give them as delegations, or name the tools in the authority.
+agents as tools, MCP servers, those too that the model's vendor calls, and prompts that the vendor keeps, which
+bring tools and a model of their own. Give them as delegations, or name the tools in the authority.
 """
 
 from dataclasses import replace
@@ -14,6 +15,7 @@ import openai
 from agents import (
     Agent,
     FunctionTool,
+    HostedMCPTool,
     ModelBehaviorError,
     ModelRefusalError,
     ModelResponse,
@@ -74,7 +76,9 @@ class OpenAIAgents:
         for what, there in (
             ("handoffs", agent.handoffs),
             ("mcp_servers", agent.mcp_servers),
-            ("agents as tools", [t for t in agent.tools if getattr(t, "_is_agent_tool", False)]),
+            ("hosted MCP servers", [t for t in agent.tools if isinstance(t, HostedMCPTool)]),
+            ("agents as tools", [t for t in agent.tools if _is_agent(t)]),
+            ("a prompt that its vendor keeps", agent.prompt),
         ):
             if there:
                 raise MisconfiguredError(
@@ -83,7 +87,13 @@ class OpenAIAgents:
         self._agent = agent
         self._config = replace(run_config or RunConfig(), tracing_disabled=True)
         self._max_turns = max_turns
-        self.model = _model_name(self._config.model) or _model_name(agent.model) or get_default_model()
+        model = self._config.model or agent.model or get_default_model()
+        self.model = _model_name(model)
+        if not self.model:
+            raise MisconfiguredError(
+                f"the model of the agent {agent.name} is a {type(model).__name__} that says no name in `model`, so "
+                "nobody can say what it costs; give it the name that the price list has"
+            )
 
     async def run(self, commission: Commission) -> Any:
         """Run the agent once; see ``Framework``."""
@@ -154,9 +164,12 @@ def _offered(tool: Tool) -> FunctionTool:
     )
 
 
-def _model_name(model: Any) -> str | None:
-    found = model if isinstance(model, str) else getattr(model, "model", None)
-    return str(found) if found else None
+def _model_name(model: Any) -> str:
+    return str((model if isinstance(model, str) else getattr(model, "model", None)) or "")
+
+
+def _is_agent(tool: Any) -> bool:
+    return getattr(tool, "_is_agent_tool", False) or getattr(tool, "_is_codex_tool", False)
 
 
 def _said(error: AgentsException) -> TaskError:
