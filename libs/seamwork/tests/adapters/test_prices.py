@@ -33,6 +33,23 @@ def test_a_price_is_never_too_little(fresh: int, cached: int, output: int) -> No
     assert 0 <= prices.micro_usd(used) * 1_000_000 - (3 * fresh + cached + 7 * output) < 1_000_000
 
 
+@given(st.integers(0, 10**6), st.integers(0, 10**6), st.integers(0, 10**3))
+def test_no_call_ever_gives_money_back(input_tokens: int, cached: int, output: int) -> None:
+    """Some endpoints count what was cached beside the input and not among it: both are paid for."""
+    prices = Prices.model_validate({"models": {"m": {"input": 250_000, "output": 7, "cached_input": 25_000}}})
+    used = ModelUsage(model="m", input_tokens=input_tokens, cached_input_tokens=cached, output_tokens=output)
+
+    assert prices.micro_usd(used) * 1_000_000 >= 25_000 * max(input_tokens, cached) + 7 * output
+
+
+def test_a_list_that_is_not_utf8_is_refused(tmp_path: Path) -> None:
+    """An editor's other encoding is named, with the byte."""
+    (tmp_path / "prices.toml").write_bytes(LIST.encode() + b"# Pr\xe9sent\n")
+
+    with pytest.raises(MisconfiguredError, match=r"prices\.toml is not UTF-8 \(at byte 73\)"):
+        Prices.from_file(tmp_path / "prices.toml")
+
+
 @pytest.mark.parametrize(
     ("text", "said"),
     [

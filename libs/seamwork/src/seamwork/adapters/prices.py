@@ -58,7 +58,11 @@ class Prices(BaseModel):
             return cls.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
         except OSError as error:
             raise MisconfiguredError(f"the price list {path} cannot be read: {error.strerror}") from error
-        except tomllib.TOMLDecodeError as error:
+        except UnicodeDecodeError as error:
+            raise MisconfiguredError(
+                f"the price list {path} is not UTF-8 (at byte {error.start + 1}); save it as UTF-8"
+            ) from error
+        except (tomllib.TOMLDecodeError, RecursionError) as error:
             raise MisconfiguredError(f"the price list {path} is not TOML: {error}") from error
         except ValidationError as error:
             first = error.errors(include_input=False, include_url=False)[0]
@@ -66,9 +70,14 @@ class Prices(BaseModel):
             raise MisconfiguredError(f"the price list {path}: {where}: {first['msg']}") from None
 
     def micro_usd(self, usage: ModelUsage) -> int:
-        """Return what a call cost; the model is one of the list."""
+        """
+        Return what a call cost; the model is one of the list.
+
+        An endpoint that counts the cached tokens beside the input tokens and not among them is charged for both.
+        """
         price = self.models[usage.model]
         cached = price.input if price.cached_input is None else price.cached_input
-        fresh = usage.input_tokens - usage.cached_input_tokens
+        among = usage.cached_input_tokens <= usage.input_tokens
+        fresh = usage.input_tokens - (usage.cached_input_tokens if among else 0)
         exact = fresh * price.input + usage.cached_input_tokens * cached + usage.output_tokens * price.output
         return -(-exact // _MILLION)
