@@ -63,12 +63,13 @@ def member(model: ScriptedModel) -> Stage:
         delegations: tuple[Delegation, ...] = (LOOK_UP,),
         peers: Any = None,
         max_turns: int = 4,
+        url: str | None = None,
         **changed: Any,
     ) -> AsyncIterator[Seam]:
         theirs: agents.Agent[Any] = agents.Agent(
             **{"name": "explainer", "model": "m", "output_type": Said, **changed}
         )
-        client = AsyncOpenAI(base_url=model.url, api_key="none", max_retries=0)
+        client = AsyncOpenAI(base_url=url or model.url, api_key="none", max_retries=0)
         config = RunConfig(model_provider=OpenAIProvider(openai_client=client, use_responses=False))
         ours = Agent("explainer", "1.0.0", model="m")
         adopt(
@@ -277,6 +278,50 @@ async def test_a_deadline_is_told_before_it_has_passed(model: ScriptedModel, mem
         piece = await seam.begin("explain/1.0.0", {"word": "seam"}, not_after=SystemClock().now_ms() + 2_000)
         with pytest.raises(Failed, match="DeadlinePassed"):
             await seam.outcome(piece)
+
+
+async def test_a_call_that_was_given_up_leaves_the_whole_ceiling_charged(
+    model: ScriptedModel, member: Stage
+) -> None:
+    """Its vendor charges for it, and nobody here knows what: the sum of what was told would be too little."""
+    model.plays(calls("look_up", {"word": "seam"}), says({"text": "seam"}, held=True))
+
+    async with member() as seam:
+        piece = await seam.begin("explain/1.0.0", {"word": "seam"}, not_after=SystemClock().now_ms() + 3_000)
+        with pytest.raises(Failed, match="DeadlinePassed"):
+            await seam.outcome(piece)
+
+    told = await spent(piece)
+    assert (None, 100, 10) == (told.micro_usd, told.input_tokens, told.output_tokens)
+
+
+@pytest.mark.parametrize("turn", [Turn(status=429), Turn(status=503), Turn(status=400)])
+async def test_a_call_that_was_refused_has_cost_nothing(
+    model: ScriptedModel, member: Stage, turn: Turn
+) -> None:
+    """What came before it is charged, and not the whole ceiling, which a busy endpoint would use up by itself."""
+    model.plays(calls("look_up", {"word": "seam"}, input_tokens=100, output_tokens=10), turn)
+
+    async with member() as seam:
+        piece = await seam.begin("explain/1.0.0", {"word": "seam"})
+        with pytest.raises(Failed):
+            await seam.outcome(piece)
+
+    assert (120, 2) == ((await spent(piece)).micro_usd, (await spent(piece)).requests)
+
+
+async def test_a_model_that_nobody_reached_has_cost_nothing(member: Stage) -> None:
+    """An endpoint that is down, and a model without a price, which is not asked at all."""
+    with ScriptedModel() as gone:
+        pass
+
+    for changed, kind in (({"url": gone.url}, "ModelUnavailable"), ({"model": "another"}, "UnpricedModel")):
+        async with member(**changed) as seam:
+            piece = await seam.begin("explain/1.0.0", {"word": "seam"})
+            with pytest.raises(Failed, match=kind):
+                await seam.outcome(piece)
+
+        assert 0 == (await spent(piece)).micro_usd
 
 
 async def test_tools_of_its_own_are_offered_only_where_the_authority_names_them(

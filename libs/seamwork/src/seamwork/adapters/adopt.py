@@ -79,6 +79,8 @@ def adopt(  # one argument for each side of the seam
             if isinstance(error, TimeoutError) and deadline.expired():
                 raise TaskError("DeadlinePassed", "the framework's agent was not done in time") from error
             raise _outcome(commission.stopped or error) from error
+        finally:
+            commission.over()
         if commission.stopped is not None:
             raise _outcome(commission.stopped)
         return answer

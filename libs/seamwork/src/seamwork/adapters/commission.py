@@ -47,6 +47,8 @@ class Commission:
         self.stopped: Exception | None = None
         self.tools = tuple(self._tool(delegation) for delegation in delegations)
         self._asked: dict[str, asyncio.Task[str]] = {}
+        self._under_way = 0
+        task.spend(micro_usd=0)  # nothing yet, and that is known
 
     # ── Tools ────────────────────────────────────────────────────────────────────────────
 
@@ -114,6 +116,7 @@ class Commission:
                     "CeilingReached", f"the ceiling of {ceiling} micro-USD is spent before the work is done"
                 )
             )
+        self._under_way += 1
 
     def after_model(self, usage: ModelUsage | None) -> None:
         """
@@ -122,6 +125,7 @@ class Commission:
         Raises:
             TaskError: What was used is not known, so no ceiling can be kept any more; all of it stays charged.
         """
+        self._under_way -= 1
         if usage is None:
             self.task.spent_unknown()
             raise self._stop(TaskError("UsageUnknown", "the model's endpoint does not say how much was used"))
@@ -131,6 +135,11 @@ class Commission:
             output_tokens=usage.output_tokens,
             requests=usage.requests,
         )
+
+    def over(self) -> None:
+        """Say that the run is over. A call that was begun and never told of has cost what nobody knows."""
+        if self._under_way > 0:
+            self.task.spent_unknown()
 
     def _stop(self, reason: Exception) -> Exception:
         self.stopped = self.stopped or reason
@@ -143,7 +152,8 @@ class Framework(Protocol):
 
     ``run`` begins the framework's agent afresh with ``commission.prompt``, offers it ``commission.tools`` and of
     its own tools those that the commission allows, calls ``before_model`` and ``after_model`` around each call of
-    a model, and returns what the agent said in the end. Errors that others may act upon it raises as
+    a model (``after_model`` with no tokens where the endpoint refused a call, and not at all where nobody knows
+    what became of it), and returns what the agent said in the end. Errors that others may act upon it raises as
     ``TaskError``. It keeps nothing from one run to the next, and ends when it is cancelled.
     """
 

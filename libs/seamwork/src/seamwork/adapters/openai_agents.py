@@ -43,6 +43,7 @@ from seamwork.errors import MisconfiguredError
 _MOST_TURNS = 10
 _SERVER_ERROR = 500
 _BUSY = frozenset({408, 409, 429})
+_NOT_REACHED = frozenset({"ConnectError", "ConnectTimeout"})
 _KINDS: tuple[tuple[type[AgentsException], str, str], ...] = (
     (MaxTurnsExceeded, "TurnsExceeded", "the model was not done within the turns it may take"),
     (ModelTimeoutError, "ModelUnavailable", "the model did not answer in time"),
@@ -110,6 +111,8 @@ class OpenAIAgents:
         except AgentsException as error:
             raise _said(error) from error
         except openai.APIError as error:
+            if _was_not_taken(error):
+                commission.after_model(ModelUsage(model=self.model, input_tokens=0, output_tokens=0))
             raise _unavailable(error) from error
         return result.final_output
 
@@ -177,6 +180,12 @@ def _said(error: AgentsException) -> TaskError:
         if isinstance(error, known):
             return TaskError(kind, message)
     return TaskError("FrameworkError", f"the framework stopped with {type(error).__name__}")
+
+
+def _was_not_taken(error: openai.APIError) -> bool:
+    """Say whether nothing can have been charged for a call: the endpoint said no, or never heard of it."""
+    # By its name: which HTTP client there is below is the SDK's to choose, and changes.
+    return isinstance(error, openai.APIStatusError) or type(error.__cause__).__name__ in _NOT_REACHED
 
 
 def _unavailable(error: openai.APIError) -> TaskError:
