@@ -1,6 +1,7 @@
 """What is on the wire is what the contracts folder says, byte for byte."""
 
 import json
+from collections.abc import Callable
 from typing import Any
 
 import jsonschema_rs
@@ -14,7 +15,7 @@ from seamwork.grants.keys import verifies
 from seamwork.records.authority import Spent
 from seamwork.records.base import MOST
 from seamwork.records.crossing import AnyCrossing, Handoff, Progress, content_digest
-from seamwork.records.envelope import AnyEnvelope, EnvelopeError, decode, encode
+from seamwork.records.envelope import MAX_DEPTH, AnyEnvelope, EnvelopeError, decode, encode
 from seamwork.records.parties import AgentRef, Revision
 from seamwork.records.partition import murmur2, partition_of
 from seamwork.records.places import contracts_dir
@@ -145,7 +146,8 @@ def test_an_envelope_is_ascii_and_survives_the_trip(intent: str, at: int) -> Non
             b'{"type":"tree-head","log":"\xc3\xa9","size":1,"root_sha256":"","signed_at":0}',
             "envelope-not-ascii",
         ),
-        (b"[" * 60_000, "envelope-not-json"),
+        (b"[" * 60_000, "envelope-malformed"),
+        (b'{"type":"' + b'[\\"' * 20_000, "envelope-not-json"),
         (b" " * 70_000, "envelope-too-large"),
     ],
 )
@@ -211,6 +213,30 @@ def test_what_a_tool_returned_may_hold_any_number(value: object) -> None:
     assert isinstance(
         read(changed("a root handoff", "intent", to='[-1, "at": 12345678901234567890'), "p"), Received
     )
+
+
+def called_from(depth: int, function: Callable[[], Any]) -> Any:
+    """Call *function* from so many calls deep."""
+    return function() if depth == 0 else called_from(depth - 1, function)
+
+
+@pytest.mark.parametrize("calls", [0, 400])
+@pytest.mark.parametrize("levels", [1, 60, 120, 130, 500, *range(940, 1010, 2), 3000])
+def test_how_deep_an_envelope_may_be_hangs_on_nobody_who_reads_it(levels: int, calls: int) -> None:
+    """Deeper than any payload is refused by name; between what can be read and what can be written was a crash."""
+    outputs = [{"tool": "[{[{", "call": "c", "value": 0}]
+    raw = changed("a root handoff", "tool_outputs", to=outputs)
+    nested = b"[" * levels + b"0" + b"]" * levels
+    headers = tuple(
+        (name, value and value.replace(b'"value": 0', b'"value": ' + nested)) for name, value in raw.headers
+    )
+    answer = called_from(calls, lambda: read(msgspec.structs.replace(raw, headers=headers), "p"))
+
+    if levels <= MAX_DEPTH - 3:
+        assert isinstance(answer, Received)
+    else:
+        assert isinstance(answer, Malformed)
+        assert ("envelope-malformed", True) == (answer.rule, "deeper than 128 levels" in answer.reason)
 
 
 def test_what_a_journal_holds_is_read_though_it_is_out_of_bounds() -> None:

@@ -2,8 +2,8 @@
 Turn envelopes into bytes and back: one ASCII JSON object, read strictly.
 
 Refused besides what JSON itself refuses: bytes that are not ASCII, an unknown ``type``, an unknown field, a wrong
-type, a number below 0 or above ``MOST``, and a key that stands twice in one object (parsers differ in which one
-they keep, so two readers would see two records under one signature).
+type, a number below 0 or above ``MOST``, more than ``MAX_DEPTH`` levels, and a key that stands twice in one object
+(parsers differ in which one they keep, so two readers would see two records under one signature).
 """
 
 import json
@@ -47,6 +47,12 @@ AnyEnvelope = (
 MAX_ENVELOPE_BYTES = 64 * 1024
 """A quarter of the smallest record limit: an envelope is a description, the payload is the body."""
 
+MAX_DEPTH = 128
+"""
+How deep an envelope is nested at most: what a tool returned may go as deep as a payload, and it lies in something.
+How deep Python itself reads hangs on who calls, and writing ends before reading does: two readers would not agree.
+"""
+
 _ASTRAL = 0x10000  # from here on JSON escapes a character as two surrogates
 _NOT_ASCII = re.compile(r"[^\x00-\x7f]")
 _OUTSIZE = re.compile(rb":\s*(?:-|[0-9]{16})")
@@ -54,6 +60,8 @@ _OUTSIZE = re.compile(rb":\s*(?:-|[0-9]{16})")
 What every number of a field looks like that is out of bounds, and texts hardly ever: ``MOST`` has 16 digits. No
 list of numbers is anything but said (a heartbeat's partitions); to look behind commas takes five times as long.
 """
+_BRACKETS = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*(?:"|\\?\Z)|[\[\]{}]', re.DOTALL)
+"""Strings as a whole, so that no bracket in them is met; one without an end goes to the end."""
 _encoder = msgspec.json.Encoder()
 _decoder: msgspec.json.Decoder[AnyEnvelope] = msgspec.json.Decoder(AnyEnvelope)
 
@@ -92,6 +100,12 @@ def decode(data: bytes) -> AnyEnvelope:
         )
     if not data.isascii():
         raise EnvelopeError("envelope-not-ascii", "the envelope holds bytes that are not ASCII; escape them")
+    # Depth needs at least as many brackets, and most envelopes have fewer than the limit.
+    if data.count(b"{") + data.count(b"[") > MAX_DEPTH and _depth(data) > MAX_DEPTH:
+        raise EnvelopeError(
+            "envelope-malformed",
+            f"the envelope does not fit its type: it is nested deeper than {MAX_DEPTH} levels",
+        )
     try:
         envelope = _decoder.decode(data)
     except msgspec.ValidationError as error:
@@ -118,6 +132,19 @@ def refuse_duplicate_keys(data: bytes) -> None:
         json.loads(data, object_pairs_hook=_distinct)
     except (ValueError, RecursionError) as error:
         raise EnvelopeError("envelope-not-json", "the envelope is not JSON") from error
+
+
+def _depth(data: bytes) -> int:
+    """Say how deep JSON is nested, or what would be JSON."""
+    depth = deepest = 0
+    for found in _BRACKETS.finditer(data):
+        sign = found[0]
+        if sign in b"[{":
+            depth += 1
+            deepest = max(deepest, depth)
+        elif sign in b"]}":
+            depth -= 1
+    return deepest
 
 
 def _refuse_outsize(value: object, name: str) -> None:
