@@ -153,3 +153,15 @@ def test_what_breaks_nobody_holds_at_once() -> None:
     )
     assert "active" == together.status(OLD_AT)
     assert "active" == joined.publish(NEW_AT, BREAKING).status(NEW_AT)
+
+
+def test_a_contract_may_have_more_versions_than_python_makes_calls() -> None:
+    """Each asks for the one before: a contract that is published with each release has hundreds."""
+    topics = begun()
+    for number in range(1, 400):
+        topics.publish(OLD_AT + number * MINUTE, contract(f"1.{number}.0", leadTimeDays=30))
+    at = OLD_AT + 400 * MINUTE
+    topics.publish(at, BREAKING)
+
+    assert ("active", None) == (topics.status(at, "1.399.0"), topics.status(at))
+    assert "active" == topics.status(at + 30 * DAY)

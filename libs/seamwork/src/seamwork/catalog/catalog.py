@@ -497,9 +497,16 @@ class Catalog:
         if entry is None or kind != "Contract" or len(versions) == 1 or not self._platform:
             return entry
         found = self._held_back.get((name, version))
-        if found is None:
-            found = self._held_back[name, version] = held_back(self, entry, versions, self._platform)
-        return found
+        return self._hold_back(name, version) if found is None else found
+
+    def _hold_back(self, name: str, version: str) -> Entry:
+        """Hold back a version of a contract, those below it first: each asks for the one before, and so on down."""
+        known, ordered = self._entries["Contract", name], self.contract_versions(name)
+        at = ordered.index(version)
+        for number, one in enumerate(ordered[: at + 1]):
+            if (name, one) not in self._held_back:
+                self._held_back[name, one] = held_back(self, known[one], ordered[:number], self._platform)
+        return self._held_back[name, version]
 
     def _named(self, kind: str) -> list[tuple[str, Mapping[str, Entry]]]:
         return self._by_kind.get(kind, [])

@@ -12,7 +12,7 @@ Rule 6: readers go by the instants at which records were appended and by nothing
 activation that came too early holds from when the last word, or the end of the lead time, made it right.
 """
 
-from collections.abc import Mapping
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Protocol
 
@@ -22,7 +22,7 @@ from seamwork.contracts.difference import compare_contracts
 from seamwork.documents.consent import Consent, ConsentSpec
 from seamwork.documents.contract import Contract
 from seamwork.documents.team import Team
-from seamwork.documents.versions import accepts, parse_version
+from seamwork.documents.versions import accepts
 from seamwork.grants.keys import verifies
 from seamwork.ids import length_prefixed
 
@@ -126,22 +126,21 @@ def covered(platform: str, *said: str) -> bytes:
     return length_prefixed(_TYPE, platform.encode(), *(one.encode() for one in said))
 
 
-def held_back(view: Documents, entry: Entry, siblings: Mapping[str, Entry], platform: str) -> Entry:
+def held_back(view: Documents, entry: Entry, below: Sequence[str], platform: str) -> Entry:
     """
     Return a contract's *entry* with its activations holding from when they may.
 
     Args:
         view: The documents.
         entry: One version.
-        siblings: All versions of the same contract; those below are asked of *view*, held back themselves.
+        below: The versions of the same contract below it, lowest first; *view* gives them held back themselves.
         platform: The platform's id.
     """
     first = next((one for one in entry.activations if one.status in IN_FORCE), None)
     if first is None:
         return entry
-    at, own = first.appended_at, parse_version(entry.document.version)
-    below = sorted((v for v in siblings if parse_version(v) < own), key=parse_version, reverse=True)
-    for version in below:
+    at = first.appended_at
+    for version in reversed(below):
         old = view.entry("Contract", entry.document.name, version)
         if old is None:
             continue
