@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from seamwork.catalog import CatalogBuilder
-from seamwork.documents import TOPICS, Document, canonical, parse_documents, record_key
+from seamwork.documents import TOPICS, Budget, Document, canonical, parse_documents, record_key
 from seamwork.grants.keys import SigningKey
 from seamwork.ids import sha256_hex
 from seamwork.records.parties import AgentRef, ContractRef, Revision
@@ -52,6 +52,7 @@ class Topics:
 
     def __init__(self) -> None:
         self.builder = CatalogBuilder(PLATFORM, ROOT.public)
+        self.records: list[RawRecord] = []
         self.offsets = dict.fromkeys(("contracts.v1", "registry.v1", "policies.v1"), 0)
 
     def publish(
@@ -99,6 +100,7 @@ class Topics:
         out = compose(PLATFORM, topic, key, record, payload=body, signer=signer)
         raw = RawRecord(topic, 0, self.offsets[topic], at, out.key, out.value, out.headers)
         self.offsets[topic] += 1
+        self.records.append(raw)
         rejection = self.builder.apply(raw)
         return rejection.rule if rejection else None
 
@@ -221,6 +223,32 @@ def test_nobody_takes_over_anothers_key_id(topics: Topics) -> None:
     assert "publisher:publisher" == entry.holder
 
 
+PERSON = """
+apiVersion: seamwork.dev/v1
+kind: Person
+metadata: {name: NAME, version: VERSION}
+spec: {roles: [lawyer], key: {kid: zoe-1, public: "PUBLIC"}}
+"""
+
+
+@pytest.mark.parametrize(
+    ("name", "version"), [("abe", "1.0.0"), ("zoe", "0.9.0")], ids=["another person", "a lower version"]
+)
+def test_who_had_a_key_id_first_keeps_it_whatever_the_others_are_called(
+    topics: Topics, name: str, version: str
+) -> None:
+    """First is who was published first, and not who comes first in the alphabet, nor the lowest version."""
+
+    def person(name: str, version: str, key: SigningKey) -> str:
+        return PERSON.replace("NAME", name).replace("VERSION", version).replace("PUBLIC", key.public)
+
+    topics.publish(person("zoe", "1.0.0", STRANGER))
+    topics.publish(person(name, version, PUBLISHER), at=9000)
+    topics.publish(agent("1.0.0", kid="zoe-1").replace("name: parser", "name: aardvark"), at=9000)
+
+    assert STRANGER.public == topics.builder.view().public_of("zoe-1", "person:zoe", 10_000)
+
+
 def test_a_revoked_publisher_signs_nothing_more(topics: Topics) -> None:
     """What was appended before counts, what comes after does not."""
     assert topics.publish(agent(), at=1000) is None
@@ -228,6 +256,109 @@ def test_a_revoked_publisher_signs_nothing_more(topics: Topics) -> None:
 
     assert "not-signed-by-a-publisher" == topics.publish(agent("1.1.0"), at=2000)
     assert topics.builder.view().agent(PARSER) is not None
+
+
+BUDGET = """
+apiVersion: seamwork.dev/v1
+kind: Budget
+metadata: {name: nightly, version: 1.0.0}
+spec: {scope: task, limitMicroUsd: LIMIT}
+"""
+HOUR = 3_600_000
+
+
+def second_key(**spec: str) -> str:
+    """Write the key of another publisher, in a version of its own for each content."""
+    made = KEY.replace("publisher-1", "publisher-2").replace(PUBLISHER.public, STRANGER.public)
+    made = made.replace("{name: publisher, version: 1.0.0}", f"{{name: second, version: 1.{len(spec)}.0}}")
+    return made.replace("holder: publisher}", "holder: publisher, %s}") % ", ".join(
+        f"{k}: {v}" for k, v in spec.items()
+    )
+
+
+def signs_before_its_key(topics: Topics) -> None:
+    """A document lies there hours before the key that signed it is published."""
+    topics.publish(BUDGET.replace("LIMIT", "7"), STRANGER, at=HOUR)
+    topics.publish(BUDGET.replace("LIMIT", "5"), PUBLISHER, at=2 * HOUR)
+    topics.publish(second_key(), ROOT, at=3 * HOUR)
+
+
+def revoked_in_the_past(topics: Topics) -> None:
+    """A key is revoked as of before something that it signed."""
+    topics.publish(second_key(), ROOT, at=HOUR)
+    topics.publish(BUDGET.replace("LIMIT", "5"), STRANGER, at=2 * HOUR)
+    topics.activate("Key", "second", "1.0.0", "revoked", at=3 * HOUR, from_at=HOUR)
+    topics.publish(BUDGET.replace("LIMIT", "7"), PUBLISHER, at=4 * HOUR)
+
+
+def ended_in_the_past(topics: Topics) -> None:
+    """A later version says that the key had ended before."""
+    topics.publish(second_key(), ROOT, at=HOUR)
+    topics.publish(BUDGET.replace("LIMIT", "5"), STRANGER, at=2 * HOUR)
+    topics.publish(second_key(notAfter='"1970-01-01T01:00:00Z"'), ROOT, at=3 * HOUR)
+    topics.publish(BUDGET.replace("LIMIT", "7"), PUBLISHER, at=4 * HOUR)
+
+
+@pytest.mark.parametrize("tell", [signs_before_its_key, revoked_in_the_past, ended_in_the_past])
+def test_who_reads_one_topic_after_the_other_finds_what_those_found_who_followed(
+    topics: Topics, tell: Callable[[Topics], None]
+) -> None:
+    """What a restarted service knows is what the others know: equal revisions, equal documents."""
+    tell(topics)
+    again = CatalogBuilder(PLATFORM, ROOT.public)
+    for raw in sorted(topics.records, key=lambda one: one.topic != "registry.v1"):
+        again.apply(raw)
+    limits = []
+    for builder in (topics.builder, again):
+        entry = builder.view().entry("Budget", "nightly", "1.0.0")
+        assert entry is not None
+        assert isinstance(entry.document, Budget)
+        limits.append(entry.document.spec.limit_micro_usd)
+
+    assert topics.builder.revision == again.revision
+    assert [5, 5] == limits
+
+
+def test_what_follows_its_key_at_once_counts_whatever_the_brokers_clocks_say(topics: Topics) -> None:
+    """Each topic has a broker that leads it, and each broker a clock."""
+    topics.publish(second_key(), ROOT, at=HOUR)
+
+    assert topics.publish(BUDGET.replace("LIMIT", "5"), STRANGER, at=HOUR - 200) is None
+
+
+@pytest.mark.parametrize("status", [None, "draft"])
+def test_no_version_gives_a_revoked_key_back_that_nobody_put_in_force(
+    topics: Topics, status: str | None
+) -> None:
+    """Neither by being published, nor as a draft; where it is put in force, the key counts from then on."""
+    topics.publish(agent("1.0.0"))
+    topics.activate("Agent", "parser", "1.0.0", at=1000)
+    topics.activate("Agent", "parser", "1.0.0", "revoked", at=2000)
+    topics.publish(agent("1.1.0"), at=3000)
+    if status is not None:
+        topics.activate("Agent", "parser", "1.1.0", status, at=3000)
+    before = topics.builder.view()
+    topics.activate("Agent", "parser", "1.1.0", at=4000)
+    after = topics.builder.view().key("parser-1")
+
+    assert None is before.public_of("parser-1", "agent:parser", 3500)
+    assert after is not None
+    assert [True, False, False, True] == [after.valid_at(at) for at in (1999, 2000, 3999, 4000)]
+
+
+def test_no_version_gives_a_revoked_publisher_its_key_back_by_being_published(topics: Topics) -> None:
+    """The root must put it in force."""
+    topics.publish(second_key(), ROOT)
+    topics.activate("Key", "second", "1.0.0", at=1000)
+    topics.activate("Key", "second", "1.0.0", "revoked", at=2000)
+    topics.publish(second_key(notAfter='"2100-01-01T00:00:00Z"'), ROOT, at=3000)
+    draft = topics.publish(agent("1.0.0"), STRANGER, at=20_000)
+    draft_key = topics.builder.view().public_of("publisher-2", "publisher:publisher", 20_000)
+    topics.activate("Key", "second", "1.1.0", at=30_000)
+
+    assert ("not-signed-by-a-publisher", None) == (draft, draft_key)
+    assert topics.publish(agent("1.0.0"), STRANGER, at=40_000) is None
+    assert STRANGER.public == topics.builder.view().public_of("publisher-2", "publisher:publisher", 40_000)
 
 
 @pytest.mark.parametrize("headers", [(), (("sw_envelope", b"\xff"),), (("sw_envelope", b"{}"),)])

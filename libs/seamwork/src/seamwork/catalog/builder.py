@@ -1,7 +1,9 @@
 """
 Fold the records of the document topics into a catalog.
 
-Rule 1: a record counts only if a publisher's key, or the pinned root, signed it and was valid when it was appended.
+Rule 1: a record counts only if a publisher's key, or the pinned root, signed it and was valid when it was appended:
+published by then, and not revoked. What is said of a key later changes nothing, so who reads one topic after the
+other comes to what those found who followed them.
 Rule 2: keys of publishers and services count only if the root signed them.
 Rule 3: of two records of one version the first wins; another with other bytes is set aside with an alarm.
 Rule 4: an activation of what is not known is set aside; the last of those that hold wins.
@@ -19,18 +21,18 @@ import threading
 from collections import deque
 from dataclasses import dataclass, replace
 from types import MappingProxyType
+from typing import cast
 
 from seamwork.catalog.catalog import Catalog, Name
-from seamwork.catalog.consenting import breaks
-from seamwork.catalog.entries import IN_FORCE, Activation, Entry
+from seamwork.catalog.consenting import JOINED_TOGETHER_MS, breaks
+from seamwork.catalog.entries import IN_FORCE, Activation, Entry, KeyEntry, listed_by
 from seamwork.catalog.soundness import first_fault
 from seamwork.documents.activation import activation_problem
 from seamwork.documents.contract import Contract
 from seamwork.documents.key import Key
-from seamwork.documents.kinds import TOPICS
+from seamwork.documents.kinds import TOPICS, AnyDocument
 from seamwork.documents.problems import DocumentError
 from seamwork.documents.reading import from_canonical
-from seamwork.documents.shape import instant_ms
 from seamwork.documents.versions import parse_version
 from seamwork.grants.keys import record_verifies
 from seamwork.ids import sha256_hex
@@ -66,7 +68,7 @@ class CatalogBuilder:
         self._platform = platform
         self._root_public = root_public
         self._entries: dict[Name, dict[str, Entry]] = {}
-        self._publishers: dict[str, tuple[str, Entry]] = {}
+        self._publishers: dict[str, list[Entry]] = {}
         self._positions = dict.fromkeys(DOCUMENT_TOPICS, 0)
         self._compiled: dict[tuple[str, str], object] = {}
         self._view: Catalog | None = None
@@ -199,10 +201,10 @@ class CatalogBuilder:
             return Rejection(
                 raw.topic, raw.offset, "version-conflict", f"{document.title} exists with other bytes"
             )
-        entry = Entry(document, record.payload_sha256, appended_at=raw.appended_at)
-        versions[document.version] = entry
-        if isinstance(document, Key) and document.spec.purpose == "publisher":
-            self._publishers[document.spec.kid] = (document.spec.public, entry)
+        versions[document.version] = Entry(
+            document, record.payload_sha256, appended_at=raw.appended_at, order=raw.offset
+        )
+        self._note_publishers(document)
         return None
 
     def _activation(self, raw: RawRecord, record: ActivationRecord) -> Rejection | None:
@@ -228,24 +230,38 @@ class CatalogBuilder:
             record.successor,
             raw.appended_at,
         )
-        changed = replace(entry, activations=(*entry.activations, activation))
-        versions[record.version] = changed
-        document = changed.document
-        if isinstance(document, Key) and document.spec.kid in self._publishers:
-            self._publishers[document.spec.kid] = (document.spec.public, changed)
+        versions[record.version] = replace(entry, activations=(*entry.activations, activation))
+        self._note_publishers(entry.document)
         return None
+
+    def _note_publishers(self, changed: AnyDocument) -> None:
+        """Take down anew who may publish, where *changed* describes a key."""
+        if not isinstance(changed, Key) or changed.spec.purpose != "publisher":
+            return
+        keys = [
+            entry
+            for (kind, _), versions in self._entries.items()
+            if kind == "Key"
+            for entry in versions.values()
+        ]
+        self._publishers = {}
+        for entry in sorted(keys, key=lambda one: one.order):
+            spec = cast("Key", entry.document).spec
+            if spec.purpose == "publisher":
+                self._publishers.setdefault(spec.kid, []).append(_as_it_was_said(entry))
 
     def _trusted(self, kid: str, at: int) -> str | None:
         if kid == ROOT_KID:
             return self._root_public
-        known = self._publishers.get(kid)
-        if known is None:
-            return None
-        public, entry = known
-        document = entry.document
-        if not isinstance(document, Key) or entry.status(at) == "revoked":
-            return None
-        spec = document.spec
-        early = spec.not_before is not None and at < instant_ms(spec.not_before)
-        late = spec.not_after is not None and at >= instant_ms(spec.not_after)
-        return None if early or late else public
+        key: KeyEntry | None = None
+        for entry in self._publishers.get(kid, ()):
+            # Topics lie on brokers with clocks of their own: what follows its key at once may seem to come first.
+            if entry.appended_at - JOINED_TOGETHER_MS <= at:
+                key = listed_by(entry, key)
+        return key.public if key is not None and key.valid_at(at) else None
+
+
+def _as_it_was_said(entry: Entry) -> Entry:
+    """Return *entry* with activations that hold from when they were said at the earliest."""
+    activations = (replace(one, from_at=max(one.from_at, one.appended_at)) for one in entry.activations)
+    return replace(entry, activations=tuple(activations))

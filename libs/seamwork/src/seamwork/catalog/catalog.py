@@ -23,6 +23,7 @@ from seamwork.catalog.entries import (
     PersonEntry,
     PolicyEntry,
     Status,
+    listed_by,
 )
 from seamwork.catalog.soundness import first_fault
 from seamwork.documents.agent import Agent
@@ -36,7 +37,6 @@ from seamwork.documents.kinds import AnyDocument
 from seamwork.documents.person import Person
 from seamwork.documents.policy import Policy
 from seamwork.documents.problems import Problem
-from seamwork.documents.shape import instant_ms
 from seamwork.documents.team import Team
 from seamwork.documents.versions import VersionError, accepts, parse_version
 from seamwork.records.parties import AgentRef, ContractRef, DocumentRef, Revision, Target
@@ -540,25 +540,17 @@ class Catalog:
     @cached_property
     def _keys(self) -> dict[str, KeyEntry]:
         found: dict[str, KeyEntry] = {}
-        for entry in self.entries("Key"):
-            spec = cast("Key", entry.document).spec
-            found[spec.kid] = KeyEntry(
-                kid=spec.kid,
-                public=spec.public,
-                holder=f"{spec.purpose}:{spec.holder}",
-                not_before=instant_ms(spec.not_before) if spec.not_before else None,
-                not_after=instant_ms(spec.not_after) if spec.not_after else None,
-                listed=(entry,),
-            )
-        for entry in self.entries("Person"):
-            person = cast("Person", entry.document)
-            self._add(
-                found, person.spec.key.kid, person.spec.key.public, f"person:{person.name}", None, entry
-            )
-        for entry in self.entries("Agent"):
-            agent = cast("Agent", entry.document)
-            for key in agent.spec.keys:
-                self._add(found, key.kid, key.public, f"agent:{agent.name}", agent.version, entry)
+        for entry in _as_published(self.entries("Key")):
+            kid = cast("Key", entry.document).spec.kid
+            found[kid] = listed_by(entry, found.get(kid))
+        for entry in _as_published((*self.entries("Person"), *self.entries("Agent"))):
+            match entry.document:
+                case Person() as person:
+                    key = person.spec.key
+                    self._add(found, key.kid, key.public, f"person:{person.name}", None, entry)
+                case Agent() as agent:
+                    for key in agent.spec.keys:
+                        self._add(found, key.kid, key.public, f"agent:{agent.name}", agent.version, entry)
         return found
 
     @staticmethod
@@ -568,8 +560,9 @@ class Catalog:
         """
         Take down a key that a document lists.
 
-        The first holder of a kid keeps it: a later document cannot take over another's key id, nor give it another
-        public half. A key that several versions list counts until all of them are revoked.
+        The first holder of a kid keeps it: a document that is published later cannot take over another's key id,
+        nor give it another public half; but what the root signed goes first. A key that several versions list
+        counts until all of them are revoked.
         """
         known = found.get(kid)
         versions = () if version is None else (version,)
@@ -618,6 +611,11 @@ class Catalog:
         if not fitting:
             return None
         return AgentRef(agent=name, version=max(fitting, key=parse_version))
+
+
+def _as_published(entries: Iterable[Entry]) -> list[Entry]:
+    """Return entries of one topic in the order in which they were published."""
+    return sorted(entries, key=lambda entry: entry.order)
 
 
 def _accepts(range_text: str, version_text: str) -> bool:

@@ -1,12 +1,14 @@
 """What the catalog hands out: documents with what their activations make of them."""
 
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, cast
 
 from seamwork.documents.agent import Agent
+from seamwork.documents.key import Key
 from seamwork.documents.kinds import AnyDocument
 from seamwork.documents.person import Person
 from seamwork.documents.policy import Policy
+from seamwork.documents.shape import instant_ms
 from seamwork.records.parties import AgentRef, DocumentRef
 
 Status = Literal["draft", "active", "deprecated", "retired", "revoked"]
@@ -42,13 +44,14 @@ class Entry:
     """
     One version of one document, with the digest of its bytes and all its activations in their order.
 
-    *appended_at* is when it was published (ms); 0 where it comes from no topic.
+    *appended_at* is when it was published (ms), *order* its offset in its topic; 0 where it comes from none.
     """
 
     document: AnyDocument
     digest: str
     activations: tuple[Activation, ...] = ()
     appended_at: int = 0
+    order: int = 0
 
     @property
     def ref(self) -> DocumentRef:
@@ -120,7 +123,7 @@ class KeyEntry:
 
     *holder* is ``agent:<name>``, ``person:<name>``, ``service:<name>`` or ``publisher:<name>``; *versions* are the
     agent versions that list the key, empty for other holders. It may sign while ``not_before <= at < not_after``
-    (ms) and while one of *listed*, the documents that list it, is not revoked.
+    (ms) and while it is not revoked with the documents that list it, *listed*.
     """
 
     kid: str
@@ -132,8 +135,13 @@ class KeyEntry:
     listed: tuple[Entry, ...] = field(default=(), compare=False, repr=False)
 
     def revoked(self, at: int) -> bool:
-        """Say whether every document that lists the key is revoked at *at*."""
-        return bool(self.listed) and all(entry.status(at) == "revoked" for entry in self.listed)
+        """
+        Say whether the key is revoked at *at*: with one document that lists it, while no other one stands for it.
+
+        One that was published and never put in force stands for nothing, or a draft would give a key back.
+        """
+        told = [entry.status(at) for entry in self.listed]
+        return "revoked" in told and all(one == "revoked" or one in NOT_YET for one in told)
 
     def valid_at(self, at: int) -> bool:
         """Say whether what was appended at *at* may be signed with this key."""
@@ -142,3 +150,18 @@ class KeyEntry:
         if self.not_after is not None and at >= self.not_after:
             return False
         return not self.revoked(at)
+
+
+def listed_by(entry: Entry, known: KeyEntry | None = None) -> KeyEntry:
+    """Return the key that a ``Key`` describes; *known* is what an earlier one has said of the same id."""
+    spec = cast("Key", entry.document).spec
+    holder = f"{spec.purpose}:{spec.holder}"
+    same = known is not None and (known.public, known.holder) == (spec.public, holder)
+    return KeyEntry(
+        kid=spec.kid,
+        public=spec.public,
+        holder=holder,
+        not_before=instant_ms(spec.not_before) if spec.not_before else None,
+        not_after=instant_ms(spec.not_after) if spec.not_after else None,
+        listed=(*(known.listed if known is not None and same else ()), entry),
+    )
