@@ -105,6 +105,20 @@ def test_fallbacks_come_after_whom_it_is_meant_for() -> None:
     assert (ref("parser", "1.0.0"),) == catalog.primary(handoff(agent="parser"), 1)
 
 
+@pytest.mark.parametrize(
+    ("statuses", "found"),
+    [({}, "1.0.0"), ({"parser_100": "retired"}, None), ({"parser_110": "retired"}, "1.0.0")],
+)
+def test_a_version_that_offers_the_capability_no_more_does_not_get_its_work(
+    statuses: dict[str, str], found: str | None
+) -> None:
+    """That another version of the agent offers it says nothing of this one."""
+    catalog = of(contract(), agent("parser", "1.0.0"), agent("parser", "1.1.0", offers="guess"), **statuses)
+    wanted = () if found is None else (ref("parser", found),)
+
+    assert wanted == catalog.candidates(handoff(capability="parse"), 1)
+
+
 @pytest.mark.parametrize("target", [{}, {"agent": "parser", "capability": "parse"}, {"agent": "nobody"}])
 def test_nobody_is_a_candidate_of_an_empty_ambiguous_or_unknown_target(target: dict[str, str]) -> None:
     """The gates refuse it by name; the catalog only says that there is nobody."""

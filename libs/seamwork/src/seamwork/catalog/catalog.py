@@ -266,7 +266,8 @@ class Catalog:
         """
         Return whom the handoff is meant for: the named agent, or every agent offering the capability.
 
-        Of each agent the highest version in force that takes the contract's version; in the order of names.
+        Of each agent the highest version in force that takes the contract's version, and itself offers the
+        capability; in the order of names.
         """
         target, contract = handoff.target, handoff.contract
         return self.once(("primary", target, contract), at, lambda: self._primary(target, contract, at))
@@ -278,7 +279,7 @@ class Catalog:
             names: tuple[str, ...] = (target.agent,)
         else:
             names = self._offering.get(target.capability or "", ())
-        picked = (self._best(name, target.versions, contract, at) for name in names)
+        picked = (self._best(name, target.versions, contract, at, target.capability) for name in names)
         return tuple(ref for ref in picked if ref is not None)
 
     def fallbacks(self, contract: ContractRef, at: int) -> tuple[AgentRef, ...]:
@@ -587,13 +588,19 @@ class Catalog:
                 best = (rank, entry)
         return best[1] if best else None
 
-    def _best(self, name: str, versions: str | None, contract: ContractRef, at: int) -> AgentRef | None:
-        """Return the highest version of the agent *name* that may take *contract*, or None."""
+    def _best(
+        self, name: str, versions: str | None, contract: ContractRef, at: int, capability: str | None = None
+    ) -> AgentRef | None:
+        """Return the highest version of an agent that may take *contract*, and offers *capability*, or None."""
         return self.once(
-            ("best", name, versions, contract), at, lambda: self._highest(name, versions, contract, at)
+            ("best", name, versions, contract, capability),
+            at,
+            lambda: self._highest(name, versions, contract, at, capability),
         )
 
-    def _highest(self, name: str, versions: str | None, contract: ContractRef, at: int) -> AgentRef | None:
+    def _highest(
+        self, name: str, versions: str | None, contract: ContractRef, at: int, capability: str | None
+    ) -> AgentRef | None:
         document = self.contract(contract)
         fitting: list[str] = []
         for version, entry in self._entries.get(("Agent", name), {}).items():
@@ -602,6 +609,8 @@ class Catalog:
             if taken is None or not entry.in_force(at) or not _accepts(taken, contract.version):
                 continue
             if versions is not None and not _accepts(versions, version):
+                continue
+            if capability is not None and capability not in agent.spec.offers:
                 continue
             if document is not None and document.spec.consumers:
                 parties = (*document.spec.consumers, *document.spec.fallbacks)
