@@ -1,6 +1,7 @@
 """A catalog that is kept fed, on the simulated log."""
 
 import asyncio
+from collections.abc import Callable, Sequence
 
 import pytest
 from msgspec import structs
@@ -8,7 +9,7 @@ from msgspec import structs
 from seamwork.bus.port import Partition
 from seamwork.catalog.builder import DOCUMENT_TOPICS
 from seamwork.catalog.follower import CatalogFollower
-from seamwork.documents import canonical, record_key
+from seamwork.documents import TOPICS, AnyDocument, canonical
 from seamwork.errors import RetryableError, SeamworkError
 from seamwork.grants.keys import SigningKey
 from seamwork.ids import sha256_hex
@@ -89,10 +90,20 @@ async def test_who_waits_for_the_end_hears_why_it_came(broker: SimBroker) -> Non
 def write(
     broker: SimBroker, record: DocumentRecord | ActivationRecord, body: bytes, signer: SigningKey
 ) -> None:
-    """Append a record of contracts."""
+    """Append a record."""
     key = f"{record.kind}/{record.name}/{record.version}"
-    sent = compose("p-1", "contracts.v1", key, record, payload=body, signer=signer)
-    broker.write(Partition("contracts.v1", 0), sent.key, sent.value, sent.headers)
+    sent = compose("p-1", TOPICS[record.kind], key, record, payload=body, signer=signer)
+    broker.write(Partition(TOPICS[record.kind], 0), sent.key, sent.value, sent.headers)
+
+
+def publish(broker: SimBroker, made: AnyDocument, signer: SigningKey) -> None:
+    """Append a document."""
+    body = canonical(made)
+    record = DocumentRecord(
+        kind=made.kind, name=made.name, version=made.version, payload_sha256=sha256_hex(body), published_at=1,
+        publisher="publisher",
+    )  # fmt: skip
+    write(broker, record, body, signer)
 
 
 @pytest.mark.parametrize("version", ["latest", "", "1", "9.9.9", "9" * 200])
@@ -101,19 +112,12 @@ async def test_an_activation_of_what_is_no_version_takes_no_follower_down(
     broker: SimBroker, version: str, signer: str
 ) -> None:
     """A bad document never takes a running service down, whoever signed it."""
-    facts = document("Contract", "facts")
-    body = canonical(facts)
     follower = follower_on(broker)
     await follower.start()
-    made = DocumentRecord(
-        kind="Contract", name="facts", version="1.0.0", payload_sha256=sha256_hex(body), published_at=1,
-        publisher="publisher",
-    )  # fmt: skip
     told = ActivationRecord(
         id="a", kind="Contract", name="facts", version="1.0.0", published_at=1, publisher="p"
     )
-    assert record_key(facts) == "Contract/facts/1.0.0"
-    write(broker, made, body, key_of("root"))
+    publish(broker, document("Contract", "facts"), key_of("root"))
     write(broker, told, b"", key_of("root"))
     write(broker, structs.replace(told, version=version), b"", key_of(signer))
     write(broker, told, b"", key_of("root"))
@@ -125,3 +129,36 @@ async def test_an_activation_of_what_is_no_version_takes_no_follower_down(
         follower.rejected,
         seen.contract_status(ContractRef(name="facts", version="1.0.0"), NOW),
     )
+
+
+class Busy(SimLog):
+    """A log on which something is published while somebody asks where its topics end."""
+
+    def __init__(self, broker: SimBroker, publish: Callable[[], None]) -> None:
+        super().__init__(broker)
+        self._publish: Callable[[], None] | None = publish
+
+    async def end_offsets(self, partitions: Sequence[Partition]) -> dict[Partition, int]:
+        """Publish after the registry was asked, and before the others are."""
+        registry = Partition("registry.v1", 0)
+        before = await super().end_offsets([registry])
+        if self._publish is not None:
+            self._publish()
+            self._publish = None
+        ends = await super().end_offsets(partitions)
+        return {at: before.get(at, end) for at, end in ends.items()} if len(ends) > 1 else ends
+
+
+async def test_a_publisher_that_begins_while_a_follower_starts_is_believed(broker: SimBroker) -> None:
+    """Or this service alone would not know its first documents, until it is started again."""
+    key = document("Key", "second", purpose="publisher")
+
+    def both() -> None:
+        publish(broker, key, key_of("root"))
+        publish(broker, document("Budget", "nightly"), key_of("publisher:second"))
+
+    follower = CatalogFollower(Busy(broker, both), "p-1", key_of("root").public)
+    await follower.start()
+    await follower.stop()
+
+    assert (0, Revision(registry=1, policies=1)) == (follower.rejected, follower.catalog.revision)

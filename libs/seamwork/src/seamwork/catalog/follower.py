@@ -126,8 +126,7 @@ class CatalogFollower:
                 for raw in records:
                     # What somebody signed for, and who takes a contract, is asked as of when it was activated.
                     if self._builder.lacks_key(raw) or (raw.topic == _CONTRACTS and not raw.value):
-                        end = await self._log.end_offsets([Partition(_REGISTRY, 0)])
-                        await self._read_to(_REGISTRY, end[Partition(_REGISTRY, 0)])
+                        await self._read_registry()
                     await self._apply_live(raw)
             if registry or any(found.values()):
                 self._changed.set()
@@ -135,7 +134,14 @@ class CatalogFollower:
     async def _read_to(self, topic: str, end: int) -> None:
         while (start := self._builder.positions[topic]) < end:
             for raw in await self._log.read(Partition(topic, 0), start, min(end, start + _BATCH)):
+                # A key may have been published, and used, while one topic after the other was asked for its end.
+                if topic != _REGISTRY and self._builder.lacks_key(raw):
+                    await self._read_registry()
                 self._apply(raw)
+
+    async def _read_registry(self) -> None:
+        end = await self._log.end_offsets([Partition(_REGISTRY, 0)])
+        await self._read_to(_REGISTRY, end[Partition(_REGISTRY, 0)])
 
     async def _apply_live(self, raw: RawRecord) -> None:
         if raw.topic == _CONTRACTS and raw.value:
