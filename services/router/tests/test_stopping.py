@@ -3,10 +3,13 @@
 from collections import Counter
 from typing import Any
 
+import msgspec
 import pytest
 
-from seamwork.decider import Tick, Undeliverable
+from seamwork.catalog import Context
+from seamwork.decider import Publish, Tick, TooMuch, Undeliverable
 from seamwork.records.decision import Closed, TaskEnded
+from seamwork.records.envelope import encode
 from seamwork.records.inbox import Work
 from seamwork.testing.builders import received
 from seamwork_router import events as ev
@@ -15,15 +18,22 @@ from seamwork_router.ending import AT_ONCE
 MANY = AT_ONCE + 30
 
 
-def fan_out(bench: Any, work: Work, count: int = MANY) -> list[Work]:
+def fan_out(bench: Any, work: Work, count: int = MANY, **fields: str) -> list[Work]:
     """Let the holder of *work* hand on *count* pieces, all of which are under way."""
-    return [bench.delegate(work, "read", ordinal=number) for number in range(count)]
+    return [bench.delegate(work, "read", ordinal=number, **fields) for number in range(count)]
 
 
-def cancel(bench: Any) -> tuple[ev.Event, ...]:
+def written(bench: Any, events: tuple[ev.Event, ...]) -> int:
+    """Return about how many bytes of a commit these events take, with what is published because of them."""
+    outputs = [output for event in events for output in bench.machine.outputs(event)]
+    records = [encode(one.record).decode() for one in outputs if isinstance(one, Publish)]
+    return sum(len(msgspec.json.encode(one)) for one in (*events, *records))
+
+
+def cancel(bench: Any, **fields: str) -> tuple[ev.Event, ...]:
     """Let a person cancel the task, and return what that one decision led to."""
     events: tuple[ev.Event, ...] = bench.step(
-        received("command", signed_by="person:ada", digest=None, appended_at=bench.now)
+        received("command", signed_by="person:ada", digest=None, appended_at=bench.now, **fields)
     )
     return events
 
@@ -114,3 +124,50 @@ def test_at_the_bound_it_is_one_decision_or_two(bench: Any, open_work: int) -> N
     assert (open_work > AT_ONCE) == any(isinstance(one, ev.StopBegun) for one in events)
     bench.pass_time(0)
     assert open_work + 1 == sum(closed(bench).values())
+
+
+LONG = "\u00e4" * 3_000
+"""An id as long as an envelope takes: that of a task stands in it several times, three bytes and more a letter."""
+A_PIECE = 2 * 1024 * 1024
+"""Of the 7 MiB that a commit holds, whatever hangs below."""
+
+
+@pytest.mark.parametrize("most", [0, 1])
+def test_long_ids_make_smaller_pieces(bench: Any, most: int) -> None:
+    """A commit holds 7 MiB, and what does not fit is not said at all."""
+    work = bench.begin(task=LONG)
+    below = fan_out(bench, work, 50, task=LONG)
+    largest = written(bench, cancel(bench, task=LONG))
+    while (due := bench.machine.timer(bench.state)) is not None and due <= bench.now:
+        largest = max(largest, written(bench, bench.step(Tick(most=most))))
+
+    assert {one.crossing: 1 for one in (work, *below)} == dict(closed(bench))
+    assert isinstance(bench.decisions[-1], TaskEnded)
+    assert largest < A_PIECE
+
+
+def test_a_receiver_that_is_revoked_is_no_more_than_a_commit_either(bench: Any) -> None:
+    """Whether the router fails the work as its contract says or, where that is too much, in few words."""
+    middle = bench.delegate(bench.begin(task=LONG), "middle", task=LONG)
+    fan_out(bench, middle, 50, task=LONG, target="backup")
+    bench.publish(revoke=("Agent", middle.agent, middle.version))
+    first = bench.machine.decide(bench.state, Tick(most=1), Context(bench.now, bench.catalog))
+    instead = bench.step(TooMuch(Tick(most=1), 1))
+
+    assert written(bench, first) < A_PIECE
+    assert 0 < written(bench, instead) < A_PIECE
+
+
+@pytest.mark.parametrize("open_work", [3, MANY])
+def test_what_is_too_much_even_in_pieces_is_stopped_one_by_one(bench: Any, open_work: int) -> None:
+    """A timer to which nothing followed would ring for ever, and no other one in its partition after it."""
+    work = bench.begin()
+    below = fan_out(bench, work, open_work)
+    cancel(bench)
+    for _ in range(open_work + 3):
+        if (due := bench.machine.timer(bench.state)) is not None and due <= bench.now:
+            assert () != bench.step(TooMuch(Tick(most=1), 1))
+
+    assert {one.crossing: 1 for one in (work, *below)} == dict(closed(bench))
+    assert isinstance(bench.decisions[-1], TaskEnded)
+    assert {} == bench.state.tasks

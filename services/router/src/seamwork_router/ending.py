@@ -1,13 +1,13 @@
 """
 End what is open: a handoff with all below it, or a whole task.
 
-What is below may be thousands of handoffs, and a decision fits into one commit. So more than ``AT_ONCE`` are only
-marked, and the ticks that follow work them off: nothing marked is handed on or answered meanwhile, and a task ends
-after the last of it.
+What is below may be thousands of handoffs, and a decision fits into one commit. So what is more than one piece is
+only marked, and the ticks that follow work it off: nothing marked is handed on or answered meanwhile, and a task
+ends after the last of it.
 """
 
+import json
 from collections.abc import Iterator
-from itertools import islice
 from typing import Literal
 
 from seamwork.catalog import Context
@@ -29,6 +29,9 @@ _ENDS: dict[What, ev.End] = {
 
 AT_ONCE = 200
 """So many handoffs at most are stopped by one decision: some six records each, so a commit holds it many times."""
+AT_ONCE_BYTES = 3 * 1024 * 1024
+"""And so many bytes at most, one handoff at least: ids and steps are as long as whoever made them liked."""
+_STOP_BYTES = 4000  # six records without the texts of others
 
 
 def stop(context: Context, task: Task, errand: Errand, why: Why, reason: str) -> Iterator[ev.Event]:
@@ -41,30 +44,36 @@ def stop(context: Context, task: Task, errand: Errand, why: Why, reason: str) ->
 def stop_children(context: Context, task: Task, errand: Errand, why: Why, reason: str) -> Iterator[ev.Event]:
     """Stop every handoff below *errand* that is still open: now, or where there are many, piece by piece."""
     count = len(errand.children)
-    some = list(islice(_open_below(task, errand, count), AT_ONCE + 1))
-    if len(some) > AT_ONCE:
+    some, whole = _piece(task, errand, count)
+    if not whole:
         yield ev.StopBegun(task=task.id, crossing=errand.facts.id, children=count, why=why, reason=reason)
         return
     for one in some:
         yield from _stop_one(context, task, one, why, reason)
 
 
-def wind_down(context: Context, task: Task) -> Iterator[ev.Event]:
-    """Stop the next piece of what was marked; after the last one, end the task where that was decided."""
+def wind_down(context: Context, task: Task, *, least: bool = False) -> Iterator[ev.Event]:
+    """
+    Stop the next piece of what was marked; after the last one, end the task where that was decided.
+
+    Args:
+        context: The instant and the documents.
+        task: The task in hand.
+        least: One handoff and no more, and the end without its labels: a piece was more than a commit holds.
+    """
     left = list(task.stopping)
     while left:
         mark = left.pop(0)
-        below = _open_below(task, task.errands[mark.crossing], mark.children)
-        some = list(islice(below, AT_ONCE + 1))
-        for one in some[:AT_ONCE]:
+        some, whole = _piece(task, task.errands[mark.crossing], mark.children, 1 if least else AT_ONCE)
+        for one in some:
             yield from _stop_one(context, task, one, mark.why, mark.reason)
-        if len(some) > AT_ONCE:
+        if not whole:
             return
         yield ev.StopEnded(task=task.id)
         if some:
             break  # another mark may speak of the same handoffs: it is looked at when these have ended
     if not left and task.ending is not None:
-        yield from _ended(context, task, task.ending.outcome, gaps=task.ending.gaps)
+        yield from _ended(context, task, task.ending.outcome, gaps=() if least else task.ending.gaps)
 
 
 def stopped(task: Task, errand: Errand) -> bool:
@@ -78,6 +87,23 @@ def stopped(task: Task, errand: Errand) -> bool:
                 return True
         errand = above
     return False
+
+
+def _piece(task: Task, errand: Errand, children: int, most: int = AT_ONCE) -> tuple[list[Errand], bool]:
+    """Return what one decision stops of what is open below *errand*, and whether that is all of it."""
+    some: list[Errand] = []
+    room = AT_ONCE_BYTES
+    for one in _open_below(task, errand, children):
+        # Its task is named eight times, and it itself nearly as often; quotes within quotes take twice their room.
+        room -= _STOP_BYTES + 16 * sum(map(_written_bytes, (task.id, one.facts.id, one.asked.step)))
+        if some and (room < 0 or len(some) >= most):
+            return some, False
+        some.append(one)
+    return some, True
+
+
+def _written_bytes(text: str) -> int:
+    return len(json.dumps(text))
 
 
 def _open_below(task: Task, errand: Errand, children: int) -> Iterator[Errand]:
@@ -195,8 +221,8 @@ def end_task(
     """Say how the task ended, and let it leave memory; while much of it is open, when that is stopped."""
     if task.ending is not None:
         return
-    open_below = _open_below(task, task.errands[task.root], len(task.errands[task.root].children))
-    if task.stopping or len(list(islice(open_below, AT_ONCE + 1))) > AT_ONCE:
+    root = task.errands[task.root]
+    if task.stopping or not _piece(task, root, len(root.children))[1]:
         yield ev.TaskEnding(task=task.id, outcome=outcome, gaps=gaps)
         return
     yield from _ended(context, task, outcome, refused_now=refused_now, final=final, gaps=gaps)

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 from seamwork.catalog import Context
 from seamwork_router import events as ev
-from seamwork_router.ending import conclude, end_task
+from seamwork_router.ending import conclude, end_task, wind_down
 from seamwork_router.entering import scene_of
 from seamwork_router.memory import State
 from seamwork_router.problem import Problem
@@ -40,6 +40,8 @@ def give_up(place: Place, state: State, timer: str, context: Context) -> Iterato
                 yield ev.TimerPassed(timer=timer)
             else:
                 yield from conclude(context, task, task.errands[crossing], "failed", PROBLEM)
+        case "task" if state.tasks[name].stopping or state.tasks[name].ending is not None:
+            yield from wind_down(context, state.tasks[name], least=True)
         case "task":
             yield from end_task(context, state.tasks[name], "failed")
         case _:
