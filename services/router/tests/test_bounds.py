@@ -2,11 +2,14 @@
 
 from typing import Any
 
+import pytest
+
 from seamwork.decider import Tick, written
 from seamwork.decider.entries import Packed
 from seamwork.records.decision import Refused
 from seamwork.testing.builders import HOUR_MS, received
 from seamwork.testing.documents import document
+from seamwork_router import checks
 from seamwork_router.decide import MAX_MADE, MOST_AHEAD
 
 Bench = Any  # the class of conftest; importlib mode cannot import it
@@ -121,3 +124,30 @@ def test_what_is_over_is_packed_and_has_no_timer_of_its_own(bench: Bench) -> Non
     assert {Packed} == {type(one) for one in dict.values(bench.state.over)}
     assert (3, 1) == (len(bench.state.over), len(bench.state.timers.due))
     assert "u-1" in bench.state.over[work.task].dispatches[work.dispatch].noted
+
+
+@pytest.mark.parametrize("task", ["in hand", "over"])
+def test_who_is_refused_in_a_loop_takes_no_more_room_than_a_task_may(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, task: str
+) -> None:
+    """Every id of what was refused is remembered for a day: an agent that begins anew each time would fill it."""
+    monkeypatch.setattr(checks, "MAX_IDS", 20)
+    work = bench.begin()
+    if task == "over":
+        bench.answer(work)
+    for number in range(40):
+        denied = bench.child(work, ordinal=number)
+        bench.vote(denied, "contract-validator", "DENY" if number % 2 else "ALLOW")
+        bench.vote(denied, "policy-engine", "DENY")
+        bench.vote(denied, "cost-cap")
+    known = (bench.state.over if task == "over" else bench.state.tasks)[work.task].ids
+    told = [one for one in bench.notices if one.what == "refused"]
+
+    assert 20 == len(known)
+    assert 40 == len(told) == len({one.about for one in told})
+    assert {} == bench.state.live or set(bench.state.live) == {"0"}
+    if task == "in hand":
+        bench.admit(bench.child(work, "more"))
+        assert "refused: too-many-crossings" == bench.said[-1]
+        bench.answer(work)
+        assert "task-ended: task-complete" == bench.said[-1]

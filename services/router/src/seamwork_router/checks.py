@@ -31,6 +31,8 @@ from seamwork_router.scene import MOST_AIMED, Scene, terminal
 
 MAX_CROSSINGS = 10_000
 """So many crossings may one task have: a loop between agents ends here at the latest."""
+MAX_IDS = 2 * MAX_CROSSINGS
+"""So many ids of one task are remembered, those of what was refused among them; then nothing new is taken in."""
 MAX_NOTES = 1_000
 """So many progress and usage reports may one dispatch have."""
 
@@ -196,9 +198,18 @@ def id_taken(scene: Scene) -> str | None:
 
 def too_many_crossings(scene: Scene) -> str | None:
     """A task is finite."""
-    if scene.task is None or scene.is_note or scene.task.crossings < MAX_CROSSINGS:
+    if scene.task is None or scene.is_note:
         return None
-    return f"the task has {MAX_CROSSINGS} crossings, more are not allowed"
+    answers = scene.facts.result is not None  # there are no more of them than dispatches and corrections
+    if scene.task.crossings < MAX_CROSSINGS and (answers or not remembers_enough(scene)):
+        return None
+    return f"the task has {MAX_CROSSINGS} crossings, or {MAX_IDS} with those refused; more are not allowed"
+
+
+def remembers_enough(scene: Scene) -> bool:
+    """Say whether no further id of the task is remembered: an agent that is refused in a loop ends here."""
+    task = scene.task or scene.state.over.get(scene.facts.task)
+    return task is not None and len(task.ids) >= MAX_IDS
 
 
 def noted(scene: Scene) -> dict[str, str]:

@@ -4,6 +4,7 @@ Count verdicts, and give a crossing its place once its sender is proved.
 Rule 1: the first verdict of a gate on a subject counts; a second, a late or a misplaced one is only recorded.
 Rule 2: an id is taken only when a required validator vouches for the sender, so nobody can use up another's id.
 Rule 3: the same content again is answered with what became of it the first time; other content is refused.
+Rule 4: of a task so many ids are remembered and no more. What comes on top is refused anew each time it comes.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -17,7 +18,7 @@ from seamwork.records.authority import Authority
 from seamwork.records.parties import AgentRef, ContractRef
 from seamwork.records.verdict import Verdict
 from seamwork_router import events as ev
-from seamwork_router.checks import ENTRY, PLACE, first_problem
+from seamwork_router.checks import ENTRY, PLACE, first_problem, remembers_enough
 from seamwork_router.facts import Facts, Kind
 from seamwork_router.judging import answered_by_people, judge, woken
 from seamwork_router.memory import APPROVAL, VALIDATOR, Errand, Known, Live, State, Task, aim_of
@@ -168,12 +169,17 @@ def _enter(scene: Scene, verdict: Verdict) -> tuple[Scene, list[ev.Event], bool]
     if known is not None:
         return scene, list(_again(scene, known)), True
     claim = ev.Claimed(offset=facts.offset, at=scene.now, joins=False)
+    forgettable = remembers_enough(scene)
     if denied:
-        return _claimed(scene), [claim], False
+        # A refused answer is dealt with by its contract, and only one that has its place.
+        answers = facts.result is not None and scene.named is not None and scene.named.is_open
+        return (scene, [], False) if forgettable and not answers else (_claimed(scene), [claim], False)
     problem = first_problem(ENTRY, scene)
     begun = _opening(scene) if problem is None and scene.is_root else None
     if isinstance(begun, Problem):
         problem = begun
+    if problem is not None and forgettable:
+        return scene, list(refuse(scene, tally_of(scene), problem, verified=True)), True
     if problem is not None:
         scene = _claimed(scene)
         return scene, [claim, *refuse(scene, tally_of(scene), problem, verified=True)], True
