@@ -9,7 +9,7 @@ from seamwork.catalog.entries import Activation
 from seamwork.decider import Undeliverable
 from seamwork.ids import dispatch_id, sha256_hex
 from seamwork.records.authority import Spent
-from seamwork.records.decision import Accepted, Dispatched, TaskEnded
+from seamwork.records.decision import Accepted, Dispatched, Refused, TaskEnded
 from seamwork.records.parties import AgentRef
 from seamwork.testing.builders import HOUR_MS, received
 from seamwork.testing.documents import document
@@ -492,3 +492,51 @@ def test_a_gate_on_trial_holds_nothing_up(new_bench: Any, when: str) -> None:
         bench.pass_time(1000)
 
     assert 1 == len(bench.works)
+
+
+AHEAD = {"revision": [10**9, 1, 1]}
+
+
+def test_documents_that_nobody_has_seen_hold_nothing_up_for_longer_than_the_gates_had(bench: Bench) -> None:
+    """A gate that names them is broken, or we are far behind: not admitted, with the gate's name."""
+    crossing = bench.send("handoff")
+    bench.vote(crossing, "contract-validator", **AHEAD)
+    bench.vote(crossing, "policy-engine")
+    bench.vote(crossing, "cost-cap")
+    bench.publish()  # wakes it, and is not enough
+    bench.pass_time(29_999)
+    before = list(bench.said)
+    bench.pass_time(1)
+    (refused,) = (one for one in bench.decisions if isinstance(one, Refused))
+
+    assert [] == before
+    assert ("revision-unseen", "contract-validator") == (refused.rule, refused.gate)
+    assert {} == bench.state.live
+
+
+def test_an_answer_and_what_belongs_to_no_task_end_there_too(bench: Bench) -> None:
+    """Nothing else would ever look at them again."""
+    answer = bench.result(bench.begin())
+    stray = bench.send("progress", id="p", task="unknown", dispatch="d", source="extractor")
+    for crossing in (answer, stray):
+        bench.vote(crossing, "contract-validator", sender_verified=crossing is answer, **AHEAD)
+    bench.vote(answer, "policy-engine")
+    bench.pass_time(30_000)
+
+    assert 2 == bench.said.count("refused: revision-unseen")
+    assert {} == bench.state.live
+
+
+@pytest.mark.parametrize("outcome", ["ALLOW", "DENY"])
+def test_documents_that_are_seen_in_time_are_all_that_it_waits_for(bench: Bench, outcome: str) -> None:
+    """Then the votes count as ever, and a no by its own name even where they never come."""
+    crossing = bench.send("handoff")
+    bench.vote(crossing, "contract-validator", revision=[1, 3, 1])
+    bench.vote(crossing, "policy-engine", outcome, rule="not-today" if outcome == "DENY" else "fits")
+    bench.vote(crossing, "cost-cap")
+    for _ in range(2 if outcome == "ALLOW" else 1):
+        bench.pass_time(10_000)
+        bench.publish()
+    bench.pass_time(20_000)
+
+    assert ("dispatched: admitted" if outcome == "ALLOW" else "refused: not-today") == bench.said[0]

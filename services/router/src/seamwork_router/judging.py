@@ -2,7 +2,8 @@
 Decide on a crossing once its votes are in.
 
 Rule 1: nothing is decided before every required gate has voted, or let its deadline pass, which is a no.
-Rule 2: nothing is decided before our catalog has seen what the gates' catalogs had seen.
+Rule 2: nothing is decided before our catalog has seen what the gates' catalogs had seen; where that takes longer
+than the gates had, it is a no as well.
 Rule 3: the order is: a gate's no, our own checks, people, waiting, going on.
 """
 
@@ -52,6 +53,19 @@ def reached(scene: Scene) -> bool:
     """Say whether our catalog has seen all that the catalogs of those whose votes count had seen."""
     revision = scene.catalog.revision
     return all(revision.reaches(vote.revision) for vote in _counted(scene))
+
+
+def _unseen(scene: Scene) -> Problem | None:
+    """Say whose documents we have not seen, or return None; a gate that says no needs none of them."""
+    revision, tally = scene.catalog.revision, tally_of(scene)
+    ahead = next((vote.gate for vote in _counted(scene) if not revision.reaches(vote.revision)), None)
+    if ahead is None:
+        return None
+    if tally.outcome == "DENY":
+        return Problem(tally.rule, tally.reason, tally.gate)
+    return Problem(
+        "revision-unseen", f"the gate {ahead} judged by documents that the router had not seen in time", ahead
+    )
 
 
 def _counted(scene: Scene) -> Iterator[Verdict]:
@@ -274,7 +288,11 @@ def woken(scene: Scene) -> Iterator[ev.Event]:
             yield from refuse(scene, None, problem)
         case "judging":
             silent = [gate for gate in live.missing if live.asked.get(gate, 0) <= scene.now]
-            yield from judge(scene, silent)
+            unseen = _unseen(scene) if not live.missing and live.asked_until <= scene.now else None
+            if unseen is not None:
+                yield from refuse(scene, tally_of(scene), unseen)
+            else:
+                yield from judge(scene, silent)
         case _:
             return
 

@@ -83,6 +83,11 @@ class Live(msgspec.Struct, omit_defaults=True):
         votes = self.votes
         return tuple([seat.gate for seat in self.seats if seat.required and seat.gate not in votes])
 
+    @property
+    def asked_until(self) -> int:
+        """When the last of the gates asked must have voted, and we have seen the documents that they voted by."""
+        return max(self.asked.values(), default=self.seen_at)
+
     def seat(self, gate: str) -> ev.Seat | None:
         """Return the seat of *gate*, or None where it has none."""
         for seat in self.seats:

@@ -203,7 +203,7 @@ def _judging_due(live: Live) -> int | None:
     if not required:
         return live.seen_at + NOT_READY_MS
     missing = [live.asked.get(gate, live.seen_at) for gate in required if gate not in live.votes]
-    return min(missing) if missing else live.until or None
+    return min(missing) if missing else live.until or live.asked_until
 
 
 def _claim(state: State, live: Live, event: ev.Claimed) -> None:
@@ -521,8 +521,13 @@ def _count_breaker(state: State, event: ev.BreakerCounted) -> None:
 
 def _rest(state: State, timer: str) -> None:
     """Let a timer that had nothing to do ring when it would have rung without being woken."""
+    rang_at = state.timers.due.get(timer, 0)
     state.timers.disarm(timer)
-    if parts_of(timer)[0] == "work":
+    kind, name = parts_of(timer)
+    live = state.live.get(name) if kind == "live" else None
+    if live is not None and live.phase == "judging" and rang_at < live.asked_until:
+        state.timers.arm(timer, live.asked_until)  # all have voted, by documents that we have not seen yet
+    if kind == "work":
         task, crossing = state.work_of(timer)
         errand = state.tasks[task].errands.get(crossing) if task in state.tasks else None
         dispatch = errand.open_dispatch if errand is not None else None
