@@ -1178,12 +1178,14 @@ class Cut(SimLog):
             await asyncio.Event().wait()
         return await super().end_offsets(partitions)
 
-    async def read(self, partition: Partition, start: int, end: int) -> Sequence[RawRecord]:
+    async def read(
+        self, partition: Partition, start: int, end: int, *, most_bytes: int | None = None
+    ) -> Sequence[RawRecord]:
         """Read, or say that nobody answers."""
         if self.reads_cut:
             self.reads_cut -= 1
             raise RetryableError("cut off")
-        return await super().read(partition, start, end)
+        return await super().read(partition, start, end, most_bytes=most_bytes)
 
 
 async def test_a_handoff_given_up_while_it_is_sent_is_sent_all_the_same(stage: Stage) -> None:

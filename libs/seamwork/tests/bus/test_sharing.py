@@ -213,7 +213,7 @@ class _SilentLog(SimLog):
     async def reader(self) -> Reader:  # type: ignore[override]  # a cursor, as the port asks
         return cast("Reader", _SilentReader())
 
-    async def read(self, *_: object) -> Sequence[RawRecord]:
+    async def read(self, *_: object, **__: object) -> Sequence[RawRecord]:
         await asyncio.Event().wait()
         return ()
 

@@ -1,6 +1,7 @@
 """Claim, restore, commit, fence: each step of the protocol on the simulated log."""
 
 import hashlib
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
@@ -22,7 +23,7 @@ from seamwork.journal import (
 )
 from seamwork.journal.records import Snapshot
 from seamwork.records.parties import Revision, Subject
-from seamwork.records.wire import Outgoing
+from seamwork.records.wire import Outgoing, RawRecord
 from seamwork.testing.clock import SettableClock
 from seamwork.testing.counter import AnyEvent, Counted, Counts, counter
 from seamwork.testing.simlog import Fault, SimBroker, SimLog
@@ -94,6 +95,36 @@ async def test_an_owner_restores_what_was_committed(broker: SimBroker) -> None:
     assert {"handoffs.v1/0": 2} == second.positions
     assert [(0, 2)] == [commit.mark for commit in second.pending]
     assert first.now == second.now
+
+
+class Weighing(SimLog):
+    """A log that notes how many bytes each read brings."""
+
+    def __init__(self, broker: SimBroker) -> None:
+        super().__init__(broker)
+        self.brought: list[int] = []
+
+    async def read(
+        self, partition: Partition, start: int, end: int, *, most_bytes: int | None = None
+    ) -> Sequence[RawRecord]:
+        """Read, and weigh."""
+        found = await super().read(partition, start, end, most_bytes=most_bytes)
+        self.brought.append(sum(len(raw.value or b"") for raw in found))
+        return found
+
+
+async def test_whoever_takes_over_holds_a_few_commits_at_a_time_however_large_they_are(
+    broker: SimBroker,
+) -> None:
+    """Sixty-four of the largest are more than a service has, and it would meet them in every life."""
+    first, large = await own(broker), 2 * 1024 * 1024
+    for number in range(20):
+        await count(first, f"t-{number}", (msgspec.structs.replace(OUTPUT, envelope="x" * large),))
+    log = Weighing(broker)
+    second = await Journal.own(log, COUNTER, PLACE, Ownership("two", "test", broker.clock.now_ms))
+
+    assert {f"t-{number}": 1 for number in range(20)} == second.state.tasks
+    assert max(log.brought) <= 8 * 1024 * 1024 + large
 
 
 async def test_a_second_owner_fences_the_first(broker: SimBroker) -> None:

@@ -269,9 +269,12 @@ class KafkaReader:
             ) from error
 
 
-async def read_range(connection: Connection, partition: Partition, start: int, end: int) -> list[RawRecord]:
+async def read_range(
+    connection: Connection, partition: Partition, start: int, end: int, most_bytes: int | None = None
+) -> list[RawRecord]:
     """Return the records with ``start <= offset < end``, all that exist; see the port."""
     records: list[RawRecord] = []
+    held = 0
     position = start
 
     async def ask() -> Page | None:
@@ -285,7 +288,8 @@ async def read_range(connection: Connection, partition: Partition, start: int, e
         if page is not None:
             records += page.records
             position = page.next
-            if position >= page.end:
+            held += sum(len(record.value or b"") for record in page.records)
+            if position >= page.end or (most_bytes is not None and held >= most_bytes):
                 break
             deadline = time.monotonic() + PATIENCE_S
         elif time.monotonic() > deadline:

@@ -106,9 +106,11 @@ class KafkaLog:
         await connection.start()
         return KafkaReader(connection)
 
-    async def read(self, partition: Partition, start: int, end: int) -> Sequence[RawRecord]:
+    async def read(
+        self, partition: Partition, start: int, end: int, *, most_bytes: int | None = None
+    ) -> Sequence[RawRecord]:
         """Return the records with ``start <= offset < end``; see the port."""
-        return await read_range(self._connection, partition, start, end)
+        return await read_range(self._connection, partition, start, end, most_bytes)
 
     async def append(self, partition: Partition, value: bytes, key: bytes | None = None) -> Appended:
         """Append one record and wait; see the port."""

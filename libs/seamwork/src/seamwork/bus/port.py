@@ -150,9 +150,14 @@ class Log(Protocol):
     async def reader(self) -> Reader:
         """Open a cursor."""
 
-    async def read(self, partition: Partition, start: int, end: int) -> Sequence[RawRecord]:
+    async def read(
+        self, partition: Partition, start: int, end: int, *, most_bytes: int | None = None
+    ) -> Sequence[RawRecord]:
         """
         Return the records with ``start <= offset < end``, all that exist.
+
+        With *most_bytes* they end with the one whose body reaches it, or, where many came at once, soon after: who
+        has room for no more asks again behind the last of them.
 
         Raises:
             LogGapError: When the partition starts after *start*.

@@ -79,9 +79,11 @@ class SharingLog:
         """Open a cursor."""
         return SharingReader(self._log, await self._log.reader(), self._shelf)
 
-    async def read(self, partition: Partition, start: int, end: int) -> Sequence[RawRecord]:
+    async def read(
+        self, partition: Partition, start: int, end: int, *, most_bytes: int | None = None
+    ) -> Sequence[RawRecord]:
         """Return the records with ``start <= offset < end``; see the port."""
-        return await self._log.read(partition, start, end)
+        return await self._log.read(partition, start, end, most_bytes=most_bytes)
 
     async def append(self, partition: Partition, value: bytes, key: bytes | None = None) -> Appended:
         """Append one record and wait; see the port."""

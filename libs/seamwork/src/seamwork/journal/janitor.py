@@ -12,13 +12,12 @@ from typing import Any
 from seamwork.bus.port import Log, Partition
 from seamwork.decider import Decider
 from seamwork.errors import UnprocessableError
+from seamwork.journal.journal import WINDOW, WINDOW_BYTES
 from seamwork.journal.place import Place
 from seamwork.journal.records import Commit, Snapshot, decode
 from seamwork.journal.rule import ReaderRule
 from seamwork.journal.snapshots import SnapshotStore, state_sha256
 from seamwork.journal.versions import VersionedReader
-
-_WINDOW = 64
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,8 +87,12 @@ async def _prove(
     reader = VersionedReader(decider)
     state = reader.state(before, before_state)
     rule = ReaderRule(before.epoch, before.seq)
-    for at in range(before.next_offset, last.next_offset, _WINDOW):
-        for raw in await log.read(place.journal, at, min(at + _WINDOW, last.next_offset)):
+    at = before.next_offset
+    while at < last.next_offset:
+        until = min(at + WINDOW, last.next_offset)
+        found = await log.read(place.journal, at, until, most_bytes=WINDOW_BYTES)
+        at = found[-1].offset + 1 if found else until
+        for raw in found:
             record = decode(raw.value, f"{place} offset {raw.offset}")
             if rule.accepts(raw.offset, record) and isinstance(record, Commit):
                 state = decider.fold(reader.events(record), state)

@@ -33,7 +33,8 @@ E = TypeVar("E")
 
 MAX_SKEW_MS = 5_000  # more than a network's delay, less than the shortest deadline anyone writes
 MAX_COMMIT_BYTES = 7 * 1024 * 1024  # the topic takes 8 MiB; the rest is room for Kafka's own framing
-_WINDOW = 64  # offsets read at a time while restoring
+WINDOW = 64  # offsets read at a time while restoring
+WINDOW_BYTES = 8 * 1024 * 1024  # one commit as large as there are; 64 of them are more than a service has
 _TRIES = 5  # the client itself has been patient before it says "unknown"
 _PAUSE_S = 0.1
 _CLAIMS = 3
@@ -325,8 +326,9 @@ class Journal(Generic[S, E]):
     async def _records(self, start: int, end: int) -> AsyncIterator[tuple[int, Claim | Commit]]:
         at = start
         while at < end:
-            window = min(end, at + _WINDOW)
-            records = await self._log.read(self.place.journal, at, window)
+            records = await self._log.read(
+                self.place.journal, at, min(end, at + WINDOW), most_bytes=WINDOW_BYTES
+            )
             for raw in records:
                 if raw.offset != at:
                     raise LogGapError(
@@ -335,5 +337,5 @@ class Journal(Generic[S, E]):
                     )
                 at += 1
                 yield raw.offset, decode(raw.value, f"{self.place} offset {raw.offset}")
-            if at < window:
+            if not records:
                 raise LogGapError(f"{self.place} has no record at {at}, though it ends at {end} or later")

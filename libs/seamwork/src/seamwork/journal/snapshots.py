@@ -21,7 +21,8 @@ from seamwork.journal.records import NOT_HERE, Snapshot, SnapshotChunk, decode_s
 from seamwork.records.wire import Outgoing
 
 CHUNK_BYTES = 3 * 1024 * 1024  # base64 makes four of it, half of the topic's 8 MiB
-_WINDOW = 16  # offsets read at a time: at most 128 MiB
+_WINDOW = 16  # offsets read at a time
+_WINDOW_BYTES = 8 * 1024 * 1024
 _SLOTS = 2
 _PARTS = 2  # slashes in the key of a manifest; a piece has its number behind another
 
@@ -147,7 +148,7 @@ class SnapshotStore:
         while self._read_to < end:
             window = min(end, self._read_to + _WINDOW)
             try:
-                found = await self._log.read(self._partition, self._read_to, window)
+                found = await self._log.read(self._partition, self._read_to, window, most_bytes=_WINDOW_BYTES)
             except LogGapError:
                 # The janitor came by. What is gone stood before two newer snapshots; those may lie past the end.
                 start = await self._start()
@@ -163,7 +164,8 @@ class SnapshotStore:
                     self._values.pop(key, None)
                 else:
                     self._values[key] = raw.value
-            self._read_to = window
+            short = sum(len(raw.value or b"") for raw in found) >= _WINDOW_BYTES
+            self._read_to = found[-1].offset + 1 if short else window
 
     async def _start(self) -> int:
         return (await self._log.start_offsets([self._partition]))[self._partition]

@@ -283,6 +283,26 @@ class LogConformance:
                 records
             )
 
+    async def test_who_has_no_room_for_more_reads_less_at_a_time(self, bench: Bench) -> None:
+        """Nothing is skipped by it: what was not given is there behind what was, and one record always comes."""
+        big = [Outgoing(JOURNAL, b"k", b"v" * 900_000, partition=0)] * 8
+        most, second, at, sizes = 4_000_000, 1, 0, []
+        found: list[RawRecord] = []
+        async with AsyncExitStack() as stack:
+            log = await bench.log(stack)
+            for outgoing_one in big:
+                await log.publish([outgoing_one])
+            while at < len(big):
+                records = await log.read(Partition(JOURNAL, 0), at, len(big), most_bytes=1_000_000)
+                sizes.append(sum(len(raw.value or b"") for raw in records))
+                found += records
+                at = records[-1].offset + 1
+            (one,) = await log.read(Partition(JOURNAL, 0), second, second + 1, most_bytes=1)
+
+        assert list(range(8)) == [record.offset for record in found]
+        assert max(sizes) < most
+        assert second == one.offset
+
     async def test_a_waiting_fetch_wakes_up(self, bench: Bench) -> None:
         """What is written while it waits comes at once."""
         async with AsyncExitStack() as stack:

@@ -370,6 +370,16 @@ class SimReader:
         return found
 
 
+def up_to(records: list[RawRecord], most_bytes: int | None) -> list[RawRecord]:
+    """Return *records* up to the one whose body reaches *most_bytes*."""
+    held = 0
+    for number, record in enumerate(records, 1):
+        held += len(record.value or b"")
+        if most_bytes is not None and held >= most_bytes:
+            return records[:number]
+    return records
+
+
 class SimLog:
     """One process's view of the simulated broker; see the port."""
 
@@ -404,11 +414,13 @@ class SimLog:
         """Open a cursor."""
         return SimReader(self.broker)
 
-    async def read(self, partition: Partition, start: int, end: int) -> Sequence[RawRecord]:
+    async def read(
+        self, partition: Partition, start: int, end: int, *, most_bytes: int | None = None
+    ) -> Sequence[RawRecord]:
         """Return the records with ``start <= offset < end``; see the port."""
         await self.broker.step(f"read {partition.topic}/{partition.partition}")
         found = self.broker.look(partition, start, max(0, end - start)) if end > start else []
-        return [record for record in found if record.offset < end]
+        return up_to([record for record in found if record.offset < end], most_bytes)
 
     async def append(self, partition: Partition, value: bytes, key: bytes | None = None) -> Appended:
         """Append one record; see the port."""

@@ -19,7 +19,7 @@ from seamwork.bus.port import (
 from seamwork.errors import OutcomeUnknownError, RetryableError, SeamworkError, UnprocessableError
 from seamwork.records.partition import partition_of
 from seamwork.records.wire import Header, Outgoing, RawRecord
-from seamwork.testing.simlog import SimCrash
+from seamwork.testing.simlog import SimCrash, up_to
 from seamwork.testing.simulation.cluster import Cluster, Poll
 from seamwork.testing.simulation.groups import SESSION_S, Seat
 from seamwork.testing.simulation.plan import OpFault
@@ -112,12 +112,14 @@ class Wire:
         self.process.require_alive()
         return WireReader(self)
 
-    async def read(self, partition: Partition, start: int, end: int) -> Sequence[RawRecord]:
+    async def read(
+        self, partition: Partition, start: int, end: int, *, most_bytes: int | None = None
+    ) -> Sequence[RawRecord]:
         """Return the records with ``start <= offset < end``; see the port."""
 
         def look() -> list[RawRecord]:
             found = self.cluster.look(partition, start, max(0, end - start)) if end > start else []
-            return [record for record in found if record.offset < end]
+            return up_to([record for record in found if record.offset < end], most_bytes)
 
         return await self.ask(look)
 
