@@ -1,7 +1,7 @@
 """What becomes of an append and of a batch when the cluster changes while they are on their way."""
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from types import SimpleNamespace
 from typing import Any
 
@@ -10,16 +10,17 @@ from aiokafka import errors as kafka_errors
 
 from seamwork.bus.appender import Appender
 from seamwork.bus.connection import Connection
+from seamwork.bus.cursor import KafkaReader, Page
 from seamwork.bus.port import Confirmed, NotAuthorisedError, Partition, Rejected, UnknownTopicError
 from seamwork.bus.producing import Batch, Placed, Producer
 from seamwork.bus.publisher import Publisher
-from seamwork.bus.requests import AnyRequest
+from seamwork.bus.requests import AnyRequest, Request
 from seamwork.errors import MisconfiguredError, OutcomeUnknownError, RetryableError
-from seamwork.records.wire import Outgoing
+from seamwork.records.wire import Outgoing, RawRecord
 from seamwork.settings.kafka import KafkaAccess
 
 INBOX, DECISIONS = Partition("inbox.extractor.v1", 0), Partition("decisions.v1", 0)
-UNKNOWN_TOPIC, TOPIC_DENIED = 3, 29
+UNKNOWN_TOPIC, LEADER_NOT_AVAILABLE, TOPIC_DENIED = 3, 5, 29
 BATCH = [Outgoing(INBOX.topic, b"k", b"v", partition=0), Outgoing(DECISIONS.topic, b"k", b"v", partition=0)]
 
 Outcomes = dict[Partition, Placed | kafka_errors.KafkaError]
@@ -167,3 +168,126 @@ async def test_an_old_cluster_is_refused_by_name() -> None:
         await Publisher(Old(placed)).publish(BATCH)
     with pytest.raises(MisconfiguredError, match=r"Kafka 2\.3"):
         await Appender(Old(placed)).append(INBOX, b"v", None)
+
+
+class Electing(Cluster):
+    """A cluster in which the decisions' second partition has no leader, until it is *elected*."""
+
+    elected = False
+
+    async def anybody(self, request: Any) -> Any:
+        """Say who leads what."""
+        answer = await super().anybody(request)
+        if not hasattr(answer, "topics"):
+            return answer
+        code, leader = (0, 1) if self.elected else (LEADER_NOT_AVAILABLE, -1)
+        second: Any = (code, 1, leader, [], [])
+        known = [(code, name, inner, [*led, second]) for code, name, inner, led in answer.topics]
+        return SimpleNamespace(topics=known)
+
+
+def electing() -> Electing:
+    """Return it, with nothing known yet."""
+    cluster = Electing(placed)
+    cluster._leaders = {}
+    return cluster
+
+
+async def test_an_election_in_one_partition_holds_up_no_other_of_its_topic() -> None:
+    """Neither who writes there, nor who asks how many there are; who needs that very one asks again."""
+    cluster, second = electing(), Partition(DECISIONS.topic, 1)
+    async with asyncio.timeout(2):
+        answers = await Publisher(cluster).publish(BATCH)
+    grouped = await cluster.led([DECISIONS, second])
+    with pytest.raises(kafka_errors.LeaderNotAvailableError):
+        await cluster.by_leader([DECISIONS, second])
+    count = len(await cluster.leaders(DECISIONS.topic) or ())
+    cluster.elected = True
+    async with asyncio.timeout(2):
+        found = await cluster.patiently(lambda: cluster.by_leader([second]), {DECISIONS.topic})
+
+    assert [Confirmed(5), Confirmed(6)] == list(answers)
+    assert {1: [DECISIONS], -1: [second]} == grouped
+    assert 2 == count
+    assert {1: [second]} == found
+
+
+async def test_an_election_in_one_partition_lets_the_others_be_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Until it is over; then that one is read as well."""
+    asked: list[list[Partition]] = []
+
+    async def pages(_: Connection, __: int, wanted: Any, **___: Any) -> dict[Partition, Page]:
+        asked.append([at for at, _ in wanted])
+        return {
+            at: Page(position, [RawRecord(at.topic, at.partition, position, 1, b"k", b"v")], position + 1, 9)
+            for at, position in wanted
+        }
+
+    monkeypatch.setattr("seamwork.bus.cursor.fetch_pages", pages)
+    cluster, second = electing(), Partition(DECISIONS.topic, 1)
+    reader = KafkaReader(cluster)
+    async with asyncio.timeout(5):
+        first = await reader.fetch({DECISIONS: 0, second: 0}, max_records=5, max_wait_ms=1000)
+        cluster.elected = True
+        then: Mapping[Partition, Sequence[RawRecord]] = {}
+        while second not in then:
+            then = await reader.fetch({DECISIONS: 1, second: 0}, max_records=5, max_wait_ms=200)
+
+    assert [DECISIONS] == list(first)
+    assert [DECISIONS] == asked[0]
+    assert 0 == then[second][0].offset
+
+
+async def test_a_broker_that_does_not_answer_holds_up_no_connection_to_another(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """It takes ten seconds to give up on one, for each of a service's connections to it."""
+
+    async def create_conn(host: str, *_: Any, **__: Any) -> Any:
+        if host == "silent":
+            await asyncio.Event().wait()
+        raise OSError("refused")
+
+    monkeypatch.setattr("aiokafka.client.create_conn", create_conn)
+    connection = Connection(KafkaAccess("127.0.0.1:1", "nobody", "nothing"), "p", "x")
+    hosts = {1: "silent", 2: "other"}
+    connection._client.cluster.broker_metadata = lambda node: SimpleNamespace(host=hosts[node], port=9)
+    request: AnyRequest = Request(0, 0, b"", bytes)
+    silent = [
+        asyncio.create_task(connection.ask(1, request, "fetch")),
+        asyncio.create_task(connection.send(1, None)),
+    ]
+    await asyncio.sleep(0)
+    async with asyncio.timeout(2):
+        for ask in (
+            connection.ask(2, request, "fetch"),
+            connection.send(2, None),
+            connection.send(2, None, aside=True),
+        ):
+            with pytest.raises(kafka_errors.NodeNotReadyError):
+                await ask
+    for one in silent:
+        one.cancel()
+    await asyncio.gather(*silent, return_exceptions=True)
+    await connection.stop()
+
+
+async def test_what_travels_together_is_bounded_by_bytes_too() -> None:
+    """Or five hundred callers with a mebibyte each share one deadline, and miss it, all of them, every time."""
+    cluster = Cluster(placed)
+    publisher = Publisher(cluster)
+    large = Outgoing(INBOX.topic, b"k", bytes(1_000_000), partition=0)
+    together: list[int] = []
+    publish = publisher._publish
+
+    async def weigh(batch: Sequence[Outgoing]) -> Any:
+        together.append(sum(len(one.value or b"") for one in batch))
+        return await publish(batch)
+
+    publisher._publish = weigh  # type: ignore[method-assign]  # as it is, and noted
+    async with asyncio.timeout(20):
+        answers = await asyncio.gather(*(publisher.publish([large]) for _ in range(60)))
+
+    assert 60 == len(answers)
+    assert max(together) <= 8 * 1024 * 1024
+    assert 60_000_000 == sum(together)

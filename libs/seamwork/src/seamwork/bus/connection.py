@@ -26,6 +26,8 @@ from seamwork.settings.kafka import KafkaAccess
 EARLIEST = -2
 LATEST = -1
 READ_UNCOMMITTED = 0
+NOBODY = -1
+"""Leads a partition that has no leader just now."""
 REQUEST_TIMEOUT_MS = 10_000
 GOODBYE_S = 10.0  # for each of the last words to a broker that may be gone
 PATIENCE_S = 30.0  # a broker's restart takes less
@@ -34,6 +36,26 @@ _MISSED_S = 10.0
 _BACKOFF_S = 0.1
 
 T = TypeVar("T")
+
+
+class _Client(AIOKafkaClient):  # type: ignore[misc]  # aiokafka has no types
+    """A client that opens connections to several brokers at a time; aiokafka has one lock for all of them."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        self._opening: dict[tuple[int, Any], asyncio.Lock] = defaultdict(asyncio.Lock)
+
+    async def _get_conn(
+        self, node_id: int, *, group: Any = ConnectionGroup.DEFAULT, no_hint: bool = False
+    ) -> Any:
+        known = self._conns.get((node_id, group))
+        if known is not None and known.connected():
+            return known
+        async with self._opening[node_id, group]:
+            self._get_conn_lock_value = (
+                None  # makes it a new one: a broker that is gone would hold the old one for 10 s
+            )
+            return await super()._get_conn(node_id, group=group, no_hint=no_hint)
 
 
 class Connection:
@@ -49,7 +71,7 @@ class Connection:
     def __init__(self, access: KafkaAccess, prefix: str, client_id: str) -> None:
         self._access = access
         self._prefix = prefix
-        self._client = AIOKafkaClient(
+        self._client = _Client(
             **access.aiokafka(), client_id=client_id, request_timeout_ms=REQUEST_TIMEOUT_MS
         )
         self._leaders: dict[str, dict[int, int]] = {}
@@ -57,9 +79,10 @@ class Connection:
         self._moving: set[str] = set()
         self._missed: dict[str, float] = {}
         self._asking = asyncio.Lock()
+        self._asked_at = 0.0
         self._client_id = client_id
         self._lines: dict[tuple[int, str], Line] = {}
-        self._opening = asyncio.Lock()
+        self._opening: dict[tuple[int, str], asyncio.Lock] = defaultdict(asyncio.Lock)
 
     async def start(self) -> None:
         """
@@ -98,9 +121,11 @@ class Connection:
         """
         Return the broker that leads each partition of *topic*, or None where there is none after *patience_s*.
 
+        A partition without a leader just now has ``NOBODY``; the others of its topic go on.
+
         Raises:
             NotAuthorisedError: The principal may not even see the topic.
-            KafkaError: A partition has no leader just now; asking again later is right (``patiently``).
+            KafkaError: Nothing is known of its partitions yet; asking again later is right (``patiently``).
             RetryableError: The cluster cannot be asked.
         """
         known = self._leaders.get(topic)
@@ -131,6 +156,23 @@ class Connection:
 
         Raises:
             UnknownTopicError: A topic or partition does not exist.
+            KafkaError: One has no leader just now.
+        """
+        grouped = await self.led(partitions)
+        leaderless = grouped.get(NOBODY)
+        if leaderless:
+            self.forget({partition.topic for partition in leaderless})
+            raise kafka_errors.LeaderNotAvailableError(leaderless[0].topic)
+        return grouped
+
+    async def led(self, partitions: Collection[Partition]) -> dict[int, list[Partition]]:
+        """
+        Group partitions by the broker that leads them; those without a leader just now stand under ``NOBODY``.
+
+        Those are asked about again before long.
+
+        Raises:
+            UnknownTopicError: A topic or partition does not exist.
         """
         grouped: dict[int, list[Partition]] = defaultdict(list)
         for partition in partitions:
@@ -139,6 +181,8 @@ class Connection:
                 self.forget([partition.topic])
                 raise unknown_topic(partition)
             grouped[leaders[partition.partition]].append(partition)
+        if NOBODY in grouped and time.monotonic() - self._asked_at >= _BACKOFF_S:
+            self.forget({partition.topic for partition in grouped[NOBODY]})
         return grouped
 
     def known_leaders(self, partitions: Collection[Partition]) -> dict[int, list[Partition]] | None:
@@ -147,7 +191,8 @@ class Connection:
         known = self._leaders
         for partition in partitions:
             leaders = known.get(partition.topic)
-            if leaders is None or (node := leaders.get(partition.partition)) is None:
+            node = NOBODY if leaders is None else leaders.get(partition.partition, NOBODY)
+            if node == NOBODY:
                 return None
             group = grouped.get(node)
             if group is None:
@@ -189,7 +234,7 @@ class Connection:
             ) from error
 
     async def _line(self, node: int, lane: str) -> Line:
-        async with self._opening:
+        async with self._opening[node, lane]:
             line = self._lines.get((node, lane))
             if line is None or not line.is_open:
                 # By aiokafka: it knows the address, logs in, and is told of a broker that is gone.
@@ -280,6 +325,7 @@ class Connection:
             names = sorted(self.wire(topic) for topic in missing | self._leaders.keys())
             request = MetadataRequest(names, allow_auto_topic_creation=False)
             answer = await self.anybody(request)
+            self._asked_at = time.monotonic()
             self._client.cluster.update_metadata(answer)
             self._take(answer.topics)
 
@@ -290,10 +336,10 @@ class Connection:
             error = kafka_errors.for_code(code)
             if error is kafka_errors.TopicAuthorizationFailedError:
                 self._denied.add(topic)
-            leaders: dict[int, int] = {number: leader for _, number, leader, *_ in partitions}
-            if leaders and min(leaders.values()) >= 0:
+            leaders: dict[int, int] = {number: max(leader, NOBODY) for _, number, leader, *_ in partitions}
+            if leaders:
                 self._leaders[topic] = leaders
-            elif leaders or error is kafka_errors.LeaderNotAvailableError:
+            elif error is kafka_errors.LeaderNotAvailableError:
                 self._moving.add(topic)
 
     async def anybody(self, request: Any) -> Any:

@@ -5,16 +5,18 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+import structlog
 from aiokafka import errors as kafka_errors
 
 from seamwork.bus.batches import unpack
-from seamwork.bus.connection import EARLIEST, LATEST, PATIENCE_S, Connection
+from seamwork.bus.connection import EARLIEST, LATEST, NOBODY, PATIENCE_S, Connection
 from seamwork.bus.fetching import FetchAnswer, Session, SessionLostError, single
 from seamwork.bus.limits import is_compacted
 from seamwork.bus.port import LogGapError, Partition
 from seamwork.errors import RetryableError
 from seamwork.records.wire import RawRecord
 
+_logger = structlog.get_logger("log")
 _LANE = "fetch"
 _BACKOFF_S = 0.1
 _LEADERS_S = 2.0  # to ask who leads what; longer than a new topic is waited for
@@ -149,6 +151,7 @@ class KafkaReader:
         self._first: list[Partition] = []
         self._turn = 0
         self._failing_since: float | None = None
+        self._leaderless: dict[Partition, float] = {}
 
     async def fetch(
         self, positions: Mapping[Partition, int], *, max_records: int, max_wait_ms: int
@@ -192,11 +195,11 @@ class KafkaReader:
 
     async def _fill(self, positions: Mapping[Partition, int], wait_ms: int) -> None:
         try:
-            leaders = self._connection.known_leaders(positions)
+            leaders: Mapping[int, Sequence[Partition]] | None = self._connection.known_leaders(positions)
             if leaders is None:
                 async with asyncio.timeout(max(_LEADERS_S, wait_ms / 1000)):
-                    leaders = await self._connection.by_leader(positions.keys())
-            self._ask_leaders(leaders, positions, wait_ms)
+                    leaders = await self._connection.led(positions.keys())
+            self._ask_leaders(self._with_leader(leaders), positions, wait_ms)
         except (kafka_errors.KafkaError, TimeoutError) as error:
             self._note_failure(error)
             await asyncio.sleep(min(_BACKOFF_S, wait_ms / 1000))
@@ -219,6 +222,19 @@ class KafkaReader:
             await asyncio.sleep(min(_BACKOFF_S, wait_ms / 1000))
         elif failed is not None:
             raise failed
+
+    def _with_leader(self, leaders: Mapping[int, Sequence[Partition]]) -> Mapping[int, Sequence[Partition]]:
+        """Leave out the partitions that nobody leads just now: the others are read on during an election."""
+        now, alone = time.monotonic(), leaders.get(NOBODY, ())
+        self._leaderless = {at: self._leaderless.get(at, now) for at in alone}
+        late = [at for at, since in self._leaderless.items() if now - since > PATIENCE_S]
+        for at in late:
+            self._leaderless[at] = now
+            _logger.warning("no-leader", topic=at.topic, partition=at.partition, for_s=PATIENCE_S)
+        led = {node: group for node, group in leaders.items() if node != NOBODY}
+        if alone and not led:
+            raise kafka_errors.LeaderNotAvailableError(alone[0].topic)
+        return led
 
     def _ask_leaders(
         self, leaders: Mapping[int, Sequence[Partition]], positions: Mapping[Partition, int], wait_ms: int

@@ -37,6 +37,8 @@ _DEADLINE_S = 15.0
 _AT_ONCE = 4
 """So many callers' batches travel each for itself; what comes on top waits for a place and travels together."""
 _TOGETHER = 500
+_TOGETHER_BYTES = 8 * 1024 * 1024
+"""What travels together is confirmed together or not at all, within one deadline; a slow broker takes so much."""
 _REQUEST_TIMEOUT_MS = 5_000
 # Below the smallest limit of a topic, which holds for a batch of records, not for one.
 _BATCH_BYTES = 512 * 1024
@@ -67,6 +69,11 @@ class _Waiting:
 
     batch: Sequence[Outgoing]
     answer: "asyncio.Future[Sequence[Confirmation]]"
+
+    @property
+    def weight(self) -> int:
+        """How many bytes of payload it carries."""
+        return sum(len(outgoing.value or b"") for outgoing in self.batch)
 
     def tell(self, answers: Sequence[Confirmation]) -> None:
         """Answer the caller."""
@@ -149,10 +156,12 @@ class Publisher:
             self._travelling -= 1  # whoever got a place a moment before took them all along
             return
         together = [self._waiting.popleft()]
-        count = len(together[0].batch)
-        while self._waiting and count + len(self._waiting[0].batch) <= _TOGETHER:
+        count, weight = len(together[0].batch), together[0].weight
+        while self._waiting:
+            count, weight = count + len(self._waiting[0].batch), weight + self._waiting[0].weight
+            if count > _TOGETHER or weight > _TOGETHER_BYTES:
+                break
             together.append(self._waiting.popleft())
-            count += len(together[-1].batch)
         try:
             answers = iter(await self._publish([outgoing for one in together for outgoing in one.batch]))
             for one in together:
