@@ -27,6 +27,7 @@ from seamwork.records.wire import (
     cloud_event_difference,
     read,
     record_digest,
+    rfc3339,
     signed_bytes,
 )
 
@@ -312,6 +313,20 @@ def test_content_tells_kinds_apart() -> None:
 def test_a_digest_covers_platform_topic_key_and_envelope() -> None:
     """Moving a part's end changes the digest: the lengths are inside."""
     assert record_digest("ab", "c", b"k", b"e") != record_digest("a", "bc", b"k", b"e")
+
+
+@pytest.mark.parametrize(
+    ("at", "text"),
+    [
+        (0, "1970-01-01T00:00:00.000Z"),
+        (1_767_225_600_001, "2026-01-01T00:00:00.001Z"),
+        (253_402_300_800_000, "9999-12-31T23:59:59.999Z"),
+        (MOST, "9999-12-31T23:59:59.999Z"),
+    ],
+)
+def test_every_instant_on_the_wire_can_be_written(at: int, text: str) -> None:
+    """Whoever says when something ends may say never; a validator that cannot write it down would end as well."""
+    assert text == rfc3339(at)
 
 
 def test_a_revision_reaches_only_what_it_has_seen() -> None:

@@ -30,6 +30,8 @@ SW_CROSSING_KID = "sw_crossing_kid"
 SW_CHILDREN = "sw_children"
 TRACEPARENT = "traceparent"
 
+_LAST_MS = 253_402_300_799_999  # 9999-12-31T23:59:59.999Z
+
 RECORD_TYPE = b"application/vnd.seamwork.record.v1"
 
 Header = tuple[str, bytes | None]
@@ -248,8 +250,8 @@ def _ce_type(kind: type[Envelope]) -> bytes:
 
 
 def rfc3339(unix_ms: int) -> str:
-    """Write an instant as RFC 3339 in UTC with milliseconds."""
-    seconds, ms = divmod(unix_ms, 1000)
+    """Write an instant as RFC 3339 in UTC with milliseconds; what lies past the year 9999 as the end of that."""
+    seconds, ms = divmod(min(unix_ms, _LAST_MS), 1000)
     return f"{_to_the_second(seconds)}.{ms:03d}Z"
 
 
