@@ -27,6 +27,7 @@ from seamwork.runtime.gate import Gate
 from seamwork.runtime.owned import Given, Owned
 from seamwork.testing.simulation import run as simulated_run
 from seamwork.testing.simulation.mutations import Mutation
+from seamwork_audit_sink import rows as audit_rows
 from seamwork_audit_sink import store as audit_store
 from seamwork_audit_sink.order import in_order
 from seamwork_contract_validator import stamp as validators_stamp
@@ -376,6 +377,16 @@ def audit_leaves_out() -> Patch:
     return patch.object(audit_store, "in_order", leaky)
 
 
+def audit_without_signatures() -> Patch:
+    """Keep of a record's headers the envelope alone, so that nobody can prove who signed it."""
+
+    def row_of(*args: Any) -> Any:
+        row, found = audit_rows.row_of(*args)
+        return row._replace(headers=msgspec.msgpack.encode([["sw_envelope"]] if row.envelope else [])), found
+
+    return patch.object(audit_store, "row_of", row_of)
+
+
 def drill_taken_for_work() -> Patch:
     """Give the work of a drill to whom it would go to."""
     return patch.object(judging, "drilled", lambda _scene: False)
@@ -501,8 +512,8 @@ _DEFECTS = (
     another_signers_result, constraint_dropped_by_an_answer, plan_ignored, dependency_ignored,
     gaps_forgotten, order_of_anybody, catalog_ignored, retry_without_the_cap, cancelled_and_dispatched,
     deeper_than_allowed, approval_assumed, silence_is_consent, spared_along_every_flow, task_ends_twice,
-    audit_leaves_out, agent_commits_early, drill_taken_for_work, drill_not_told, breaker_set_in_vain,
-    pause_ignored, taken_in_ignored, projection_not_cut, delivery_not_counted, consent_assumed,
+    audit_leaves_out, audit_without_signatures, agent_commits_early, drill_taken_for_work, drill_not_told,
+    breaker_set_in_vain, pause_ignored, taken_in_ignored, projection_not_cut, delivery_not_counted, consent_assumed,
     trimmed_before_the_audit, trimmed_too_far, begun_unread, effect_not_held,
     precondition_ignored, word_to_the_wrong_one,
 )  # fmt: skip

@@ -8,12 +8,18 @@ import sqlite3
 from collections.abc import Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
+from typing import Any
+
+import msgspec
 
 from seamwork.bus.port import Partition
-from seamwork.records.wire import RawRecord
+from seamwork.records.wire import Header, RawRecord
 
 _LEFT_OUT = ("audit.", "heartbeats.", "snapshots.")
-_ROWS = 'SELECT leaf, topic, "partition", "offset", appended_at, key, value FROM records ORDER BY leaf'
+_ROWS = (
+    'SELECT leaf, topic, "partition", "offset", appended_at, key, value, headers, envelope '
+    "FROM records ORDER BY leaf"
+)
 
 Records = Mapping[Partition, Sequence[RawRecord]]
 
@@ -33,7 +39,7 @@ def differences(database: Path, records: Records) -> list[str]:
     next_of: dict[Partition, int] = {}
     wrong: list[str] = []
     with closing(_opened(database)) as base:
-        for number, (leaf, topic, partition, offset, appended_at, key, value) in enumerate(
+        for number, (leaf, topic, partition, offset, appended_at, key, value, *rest) in enumerate(
             base.execute(_ROWS)
         ):
             place = Partition(topic, partition)
@@ -49,10 +55,21 @@ def differences(database: Path, records: Records) -> list[str]:
                 wrong.append(f"{name} is in the audit, and not in the log or twice")
             elif (raw.appended_at, raw.key, raw.value) != (appended_at, key, value):
                 wrong.append(f"{name} is otherwise in the audit")
+            elif raw.headers != _headers(*rest):
+                wrong.append(f"{name} has other headers in the audit")
     return [
         *wrong,
         *(f"{place.topic}/{place.partition}@{offset} is not in the audit" for place, offset in wanted),
     ]
+
+
+def _headers(packed: bytes, envelope: str | None) -> tuple[Header, ...]:
+    """Put the headers together again: one without a value is the envelope, which has a column of its own."""
+    whole = (envelope or "").encode("ascii")
+    return tuple(
+        (one[0], one[1] if len(one) > 1 else whole)
+        for one in msgspec.msgpack.decode(packed, type=list[list[Any]])
+    )
 
 
 def _wanted(place: Partition) -> bool:
