@@ -5,6 +5,8 @@ from typing import Any
 import msgspec
 import pytest
 
+from seamwork.catalog import Catalog
+from seamwork.catalog.entries import Activation
 from seamwork.ids import request_id
 from seamwork.records.envelope import encode
 from seamwork.records.people import Reply
@@ -74,6 +76,23 @@ def test_evidence_that_proves_too_little_refuses(bench: Bench, answers: Any, rul
     bench.vote(crossing, "approval-workflow", evidence=evidence)
 
     assert f"refused: {rule}" in bench.said
+    assert [] == bench.works
+
+
+def test_a_key_that_was_taken_back_proves_nothing_any_more(bench: Bench) -> None:
+    """Ada is somebody still, under another key; what is signed with the one of her revoked document is not hers."""
+    crossing, decision = held(bench, [{"roles": ["lawyer"], "count": 1}])
+    new = key_of("person:ada.2")
+    bench.publish(
+        document("Person", "ada", "2.0.0", roles=["lawyer"], key={"kid": new.kid, "public": new.public})
+    )
+    told = {
+        ("Person", "ada", "1.0.0"): (Activation("active", None, 0), Activation("revoked", None, bench.now, 1))
+    }
+    bench.catalog = Catalog.of(bench.documents, told, bench.catalog.revision)
+    bench.vote(crossing, "approval-workflow", evidence=[yes(decision, "ada")])
+
+    assert "refused: evidence-invalid" in bench.said
     assert [] == bench.works
 
 
