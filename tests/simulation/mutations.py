@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 from unittest.mock import patch
@@ -47,7 +47,7 @@ from seamwork_router import (
     thresholds,
 )
 from seamwork_router import decide as router_decide
-from seamwork_router.events import Decided
+from seamwork_router.events import AnswerForwarded, Decided, NoticeGiven
 from seamwork_router.plans import Joined
 
 Patch = AbstractContextManager[object]
@@ -387,6 +387,22 @@ def audit_without_signatures() -> Patch:
     return patch.object(audit_store, "row_of", row_of)
 
 
+def answer_not_passed_on() -> Patch:
+    """Accept a result, and send it to nobody."""
+    return _unsaid(lambda event: isinstance(event, AnswerForwarded))
+
+
+def refused_in_silence() -> Patch:
+    """Refuse something without a word to its sender."""
+    return _unsaid(lambda event: isinstance(event, NoticeGiven) and event.notice.what == "refused")
+
+
+def _unsaid(silent: Callable[[Any], bool]) -> Patch:
+    """Let the router remember what it would say, and not say it."""
+    as_it_is = router_decide.outputs
+    return patch.object(router_decide, "outputs", lambda event: () if silent(event) else as_it_is(event))
+
+
 def drill_taken_for_work() -> Patch:
     """Give the work of a drill to whom it would go to."""
     return patch.object(judging, "drilled", lambda _scene: False)
@@ -515,7 +531,7 @@ _DEFECTS = (
     audit_leaves_out, audit_without_signatures, agent_commits_early, drill_taken_for_work, drill_not_told,
     breaker_set_in_vain, pause_ignored, taken_in_ignored, projection_not_cut, delivery_not_counted, consent_assumed,
     trimmed_before_the_audit, trimmed_too_far, begun_unread, effect_not_held,
-    precondition_ignored, word_to_the_wrong_one,
+    precondition_ignored, word_to_the_wrong_one, answer_not_passed_on, refused_in_silence,
 )  # fmt: skip
 MUTATIONS = tuple(
     Mutation(defect.__name__.replace("_", "-"), (defect.__doc__ or "").strip(), defect) for defect in _DEFECTS

@@ -105,6 +105,8 @@ class Seams:
     returned: dict[str, str] = field(default_factory=dict)
     places: dict[str, str] = field(default_factory=dict)
     drills: set[str] = field(default_factory=set)
+    answers_now: set[tuple[str, str]] = field(default_factory=set)
+    notices_now: set[str] = field(default_factory=set)
     asked_under: dict[str, str] = field(default_factory=dict)
     answered_under: set[tuple[str, str, str]] = field(default_factory=set)
 
@@ -160,12 +162,7 @@ class Seams:
 
     def committed(self, commit: Committed) -> None:
         """Take a commit of the router's."""
-        works: dict[str, dict[str, Any]] = {}
-        for emitted in commit.body.get("outputs", ()):
-            if emitted["topic"].startswith("inbox.") and emitted.get("envelope"):
-                said = parsed(emitted["envelope"])
-                if said["type"] == "work":
-                    works[said["dispatch"]] = said
+        works = self._words(commit)
         decided: set[str] = set()
         for emitted in commit.body.get("outputs", ()):
             if emitted["topic"] != "decisions.v1":
@@ -183,6 +180,23 @@ class Seams:
             waits = self.crossings.get((commit.place.partition, event["offset"])) if goes_on else None
             if waits is not None:
                 self._taken_up_again(waits.said["id"])
+
+    def _words(self, commit: Committed) -> dict[str, dict[str, Any]]:
+        """Return the work that a commit sends out, by dispatch, and take down whom else it tells of what."""
+        works: dict[str, dict[str, Any]] = {}
+        self.answers_now, self.notices_now = set(), set()
+        for emitted in commit.body.get("outputs", ()):
+            if not (emitted["topic"].startswith("inbox.") and emitted.get("envelope")):
+                continue
+            said = parsed(emitted["envelope"])
+            match said["type"]:
+                case "work":
+                    works[said["dispatch"]] = said
+                case "answer":
+                    self.answers_now.add((said["child"], said["result"]))
+                case "notice":
+                    self.notices_now.add(said["about"])
+        return works
 
     def _decided(self, said: dict[str, Any], works: dict[str, dict[str, Any]], commit: Committed) -> None:
         kind = said["type"]
@@ -490,6 +504,7 @@ class Seams:
         for place in self._filled(said["answers"]):
             self.returned[place] = said["outcome"]
             self.answered_under.add((said["task"], self.asked_under.get(place, ""), said["outcome"]))
+        self._require_passed_on(said, commit)
         self._end_record(crossing, "accepted", commit)
         self._end_dispatch(dispatch, "accepted", commit)
         self._end_handoff(said["answers"], _ERROR if said["outcome"] == "error" else "accepted", commit)
@@ -505,6 +520,24 @@ class Seams:
             self._wrong("delivery", f"the result of {dispatch.id} does not say what it was made from", commit)
         if took is not None and took["sha256"] != given_of(work, sent)["sha256"]:
             self._wrong("delivery", f"the result of {dispatch.id} was made from other bytes", commit)
+
+    def _require_passed_on(self, said: dict[str, Any], commit: Committed) -> None:
+        """Whoever waits for an answer gets it by the commit that accepts it; of an error more may be tried."""
+        place = self._filled(said["answers"])[-1]
+        counts = said["outcome"] != "error" and said["task"] not in self.drills
+        if counts and self._waits(place) and (place, said["crossing"]) not in self.answers_now:
+            self._wrong(
+                "told", f"{said['crossing']} was accepted, and who waits for {place} is not told", commit
+            )
+
+    def _waits(self, handoff: str) -> bool:
+        """Say whether somebody waits for what becomes of a handoff: the initiator, or an open dispatch."""
+        first = self.subjects.get(handoff)
+        parent = None if first is None else self.crossings[first[:2]].said.get("parent")
+        return parent is None or self._is_open(parent)
+
+    def _is_open(self, handoff: str) -> bool:
+        return any(one.crossing == handoff and not one.ends for one in self.dispatches.values())
 
     def _closed(self, said: dict[str, Any], commit: Committed) -> None:
         name = said.get("dispatch")
@@ -526,7 +559,17 @@ class Seams:
             self._wrong("admission", "something was refused that does not lie there", commit)
             return
         self._require_repeat(said, crossing, commit)
+        self._require_sender_told(said, crossing, commit)
         self._end_record(crossing, "refused", commit)
+
+    def _require_sender_told(self, said: dict[str, Any], crossing: Crossing, commit: Committed) -> None:
+        """Whoever sent what is refused, and can still do something about it, is told by the same commit."""
+        if said.get("told") is None or said["rule"] == "repeat" or crossing.said["id"] in self.notices_now:
+            return
+        stamp = crossing.said.get("stamp")
+        above = None if stamp is None else self.dispatches.get(parsed(stamp["envelope"])["dispatch"])
+        if crossing.kind != "handoff" or above is None or not above.ends:
+            self._wrong("told", f"{crossing.said['id']} was refused, and its sender is not told", commit)
 
     def _require_repeat(self, said: dict[str, Any], crossing: Crossing, commit: Committed) -> None:
         """The same content under an id that went on before is a repeat, and is answered as one."""
