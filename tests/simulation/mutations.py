@@ -47,6 +47,7 @@ from seamwork_router import (
     thresholds,
 )
 from seamwork_router import decide as router_decide
+from seamwork_router import outputs as router_outputs
 from seamwork_router.events import AnswerForwarded, Decided, NoticeGiven
 from seamwork_router.plans import Joined
 
@@ -399,7 +400,7 @@ def refused_in_silence() -> Patch:
 
 def _unsaid(silent: Callable[[Any], bool]) -> Patch:
     """Let the router remember what it would say, and not say it."""
-    as_it_is = router_decide.outputs
+    as_it_is = router_outputs.outputs
     return patch.object(router_decide, "outputs", lambda event: () if silent(event) else as_it_is(event))
 
 
