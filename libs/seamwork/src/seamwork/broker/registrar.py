@@ -317,12 +317,13 @@ def _filter(binding: Rule) -> AclBindingFilter:
 
 
 def _user(binding: Rule) -> str:
-    return binding.principal.removeprefix("User:")
+    principal: str = binding.principal
+    return principal.removeprefix("User:")
 
 
 def _is_plain(binding: Rule) -> bool:
     """Whether a rule is of the kind that topic files make: somebody may, from anywhere."""
-    return binding.permission_type == AclPermissionType.ALLOW and binding.host == "*"
+    return bool(binding.permission_type == AclPermissionType.ALLOW and binding.host == "*")
 
 
 def _acl(binding: Rule) -> Acl:

@@ -91,7 +91,7 @@ class CredentialStore:
         return tuple(self.load(username) or self._make(username) for username in sorted(usernames))
 
     def keep(self, credential: Credential) -> None:
-        """Write a credential that somebody else made, in the place of the one that is there."""
+        """Keep the credential of a principal, in the place of the one that is there."""
         content = {"username": credential.username, "password": credential.password}
         write_private(self._path(credential.username), json.dumps(content) + "\n")
 
@@ -99,11 +99,6 @@ class CredentialStore:
         credential = Credential(username, new_password())
         self.keep(credential)
         return credential
-
-    def keep(self, credential: Credential) -> None:
-        """Keep the credential of a principal."""
-        content = {"username": credential.username, "password": credential.password}
-        write_private(self._path(credential.username), json.dumps(content) + "\n")
 
     def _path(self, username: str) -> Path:
         return self.folder / f"{username}.json"

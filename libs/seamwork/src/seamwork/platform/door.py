@@ -34,8 +34,8 @@ class Door:
 
     *protocol*, *mechanism* and *ca_file* are the cluster's, ``SASL_PLAINTEXT`` and SCRAM for the embedded broker;
     *replication* is how many copies it keeps, needed only where topics are made; *given* whether the cluster is one
-    that the variables ``KAFKA_BOOTSTRAP_SERVERS`` and the like gave, which then say who administers it. *founded* is
-    null for what `seamwork up` runs on this machine.
+    that the variables ``KAFKA_BOOTSTRAP_SERVERS`` and the like gave, which then say who rules it; *founded* is null
+    for what `seamwork up` runs on this machine.
     """
 
     home: PlatformHome
@@ -206,7 +206,7 @@ class Door:
             first = "deploy found" if self.founded is not None else "up"
             raise MisconfiguredError(
                 f"platform {self.home.name} stands on a Kafka that was given ({self.bootstrap}); set "
-                f"KAFKA_BOOTSTRAP_SERVERS and SEAMWORK_KAFKA_* as for `seamwork {first}`: they say who rules it"
+                f"KAFKA_BOOTSTRAP_SERVERS and SEAMWORK_KAFKA_* as for `seamwork {first}`, to say who rules it"
             )
         return KafkaAccess(
             self.bootstrap, named.username, named.password, self.protocol, self.mechanism, self.ca_file
