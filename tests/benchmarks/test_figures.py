@@ -85,7 +85,7 @@ async def test_a_peer_without_an_environment_is_left_out_with_the_reason(
     for peer in peers.PEERS:
         (tmp_path / "requirements" / f"{peer}.txt").write_text(f"{peer}==1.2.3 \\\n", encoding="utf-8")
     monkeypatch.setattr(peers, "ROOT", tmp_path)
-    nowhere = KafkaAccess("nowhere:0", "nobody", "none")
+    nowhere = KafkaAccess("nowhere:1", "nobody", "none")
 
     async with peers.peer_roads(nowhere, "p.t", {2: b"{}"}, 1, tmp_path) as present:
         assert {2: {}} == present.roads

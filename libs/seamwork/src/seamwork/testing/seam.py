@@ -141,7 +141,7 @@ class Seam:
             name=self.agent.name,
             platform=PLATFORM,
             key=key_of(f"agent:{self.agent.name}"),
-            kafka=KafkaAccess("in-memory:0", "nobody", "nothing"),
+            kafka=KafkaAccess("in-memory:1", "nobody", "nothing"),
             router_keys=self._router.router_keys,
             heartbeat_ms=_PULSE_MS,
             grace_s=_GRACE_S,

@@ -41,7 +41,7 @@ DESK = "desk"
 HOWS: tuple[How, ...] = ("retry", "retry", "replace", "reroute", "skip", "fail")
 HEARTBEAT_MS = 5_000
 _GRACE_S = 2.0
-_NOWHERE = KafkaAccess("simulated:0", "nobody", "none")
+_NOWHERE = KafkaAccess("simulated:1", "nobody", "none")
 
 
 def settings_of(name: str) -> AgentSettings:
