@@ -1,7 +1,9 @@
+from typing import Any
+
 import pytest
 
 from seamwork.documents import Place
-from seamwork.rules import RESULT_VARIABLES
+from seamwork.rules import CROSSING_VARIABLES, RESULT_VARIABLES
 from seamwork.rules.typed import TypedRules
 
 LINE = {
@@ -84,3 +86,26 @@ def test_an_object_with_a_field_that_is_no_word_is_left_open() -> None:
     seen = TypedRules({"this": SCHEMA}, ("this",))
 
     assert [] == list(seen.problems("r", "this.cuont == 1", Place("f.yaml"), "$"))
+
+
+OPEN_FORM = {"properties": {"b": {"type": "integer"}}}
+CLOSED_FORM = {"properties": {"a": {"type": "integer"}}, "additionalProperties": False}
+
+
+@pytest.mark.parametrize(
+    ("schema", "found"),
+    [
+        ({"type": "object", "anyOf": [CLOSED_FORM, OPEN_FORM]}, False),
+        ({"type": "object", "anyOf": [CLOSED_FORM, CLOSED_FORM]}, True),
+        ({"type": "object", "allOf": [CLOSED_FORM, OPEN_FORM]}, True),
+        ({"type": "object", "if": {"required": ["a"]}, "then": CLOSED_FORM}, False),
+        ({"type": "object", "dependentSchemas": {"a": CLOSED_FORM}}, False),
+        ({"type": "object", "$ref": "#/$defs/x", "$defs": {"x": CLOSED_FORM}}, True),
+        ({"type": "object", "anyOf": [{"$ref": "#/$defs/x"}], "$defs": {"x": OPEN_FORM}}, False),
+    ],
+)
+def test_a_field_is_unknown_only_where_every_form_is_closed(schema: Any, *, found: bool) -> None:
+    """One form that takes further fields takes this one, too, and the rule is right about it."""
+    typed = TypedRules({"this": schema}, CROSSING_VARIABLES)
+
+    assert found is bool(list(typed.problems("r", "!has(this.c) || this.c == 1", Place("f.yaml"), "$")))

@@ -24,7 +24,7 @@ from google.protobuf import (
 
 from seamwork.documents.problems import Place, Problem, did_you_mean
 from seamwork.rules.cel import ExpressionError, bound, complaints, new_env
-from seamwork.rules.walk import Schema, of_property, together, types
+from seamwork.rules.walk import Schema, of_property, resolve, together, types
 
 _PACKAGE = "seamwork.lint"
 _DATE_TIME = f"{_PACKAGE}.DateTime"
@@ -130,9 +130,7 @@ class _File:
         fields = list(
             dict.fromkeys(n for s in same if isinstance(s.get("properties"), dict) for n in s["properties"])
         )
-        closed = any(
-            s.get(k) is False for s in same for k in ("additionalProperties", "unevaluatedProperties")
-        )
+        closed = all(_closes(root, schema) for schema in schemas)
         patterned = any("patternProperties" in schema for schema in same)
         if (
             named != {"object"}
@@ -186,6 +184,22 @@ class _File:
         elif only in _SCALARS:
             field.ClearField("type_name")
             field.type = _SCALARS[only][0]
+
+
+def _closes(root: Any, schema: Any, above: tuple[int, ...] = ()) -> bool:
+    """Say whether *schema* allows no field that nobody named, in whichever of its forms, on whatever condition."""
+    if not isinstance(schema, dict) or id(schema) in above:
+        return False
+    if any(schema.get(keyword) is False for keyword in ("additionalProperties", "unevaluatedProperties")):
+        return True
+    within = (*above, id(schema))
+    every = [schema["allOf"]] if isinstance(schema.get("allOf"), list) else []
+    if isinstance(schema.get("$ref"), str):
+        every.append([resolve(root, schema["$ref"])])
+    if any(_closes(root, part, within) for parts in every for part in parts):
+        return True
+    forms = [schema[keyword] for keyword in ("anyOf", "oneOf") if isinstance(schema.get(keyword), list)]
+    return any(parts and all(_closes(root, part, within) for part in parts) for parts in forms)
 
 
 def _named(schemas: Sequence[Schema]) -> set[str]:
