@@ -38,9 +38,9 @@ def sure_enough(
     if result.order is not None and work.in_place_of is not None:
         return judged
     stated = _at(value, when.confidence.field)
-    if isinstance(stated, int | float) and not isinstance(stated, bool) and stated >= when.confidence.below:
+    said = _doubt(stated, when.confidence.below)
+    if said is None:
         return judged
-    said = "is not stated" if stated is None else f"is below {when.confidence.below}"
     people = tuple(sorted(context.catalog.owners_people(contract, at)))
     field = when.confidence.field
     if not people:
@@ -48,6 +48,15 @@ def sure_enough(
         return Denied("no-approvers", reason, sender_verified=True, consulted=judged.consulted)
     asks = (*(judged.asks or ()), Approvers(people=people))
     return replace(judged, rule="confidence-low", reason=f"{field} {said}", asks=asks)
+
+
+def _doubt(stated: Any, below: float) -> str | None:
+    """Say why an answer is not sure enough, or None; what is no number from 0 to 1 states nothing."""
+    if stated is None:
+        return "is not stated"
+    if isinstance(stated, bool) or not isinstance(stated, int | float) or not 0 <= stated <= 1:
+        return "is no number between 0 and 1"
+    return None if stated >= below else f"is below {below}"
 
 
 def _at(value: Any, pointer: str) -> Any:
