@@ -408,3 +408,30 @@ def test_a_rule_may_say_something_else_of_other_numbers(
     if backward is not None:
         payload = orjson.dumps({"a": 4, "b": [1, 2]})
         assert backward is compile_contract(after).judge_input(payload, **FACTS).admitted
+
+
+LISTED = numbers(WHOLE, WHOLE) | {"additionalProperties": False}
+TWO = LISTED | {"properties": LISTED["properties"] | {"x": {}}}
+
+
+@pytest.mark.parametrize(
+    ("expression", "old", "new", "backward"),
+    [
+        ("this.a < 9", LISTED, TWO, True),
+        ("!has(this.x) || size(this.x) >= 0", LISTED, TWO, None),
+        ("size(this) < 3", LISTED, TWO, None),
+        ("size(this) < 3", LISTED, LISTED | {"title": "listed"}, True),
+        ("!has(this.x) || size(this.x) >= 0", TWO, LISTED, None),
+    ],
+)
+def test_a_rule_may_see_what_was_stripped_before(
+    expression: str, old: Any, new: Any, *, backward: bool | None
+) -> None:
+    """It was asked about what was left, and more may be left now."""
+    before, after = (
+        ruled(expression, schema).model_copy(update={"spec": spec})
+        for schema in (old, new)
+        for spec in [ruled(expression, schema).spec.model_copy(update={"undeclared": "strip"})]
+    )
+
+    assert backward is compare_contracts(before, after).parts[0].backward.known

@@ -13,8 +13,8 @@ from typing import Any, Literal
 from seamwork.contracts.compare import NOTHING, Answer, Coverage, covers
 from seamwork.contracts.compiled import CompiledContract, ContractError, compile_contract, promises
 from seamwork.contracts.examples import judge_example
-from seamwork.contracts.retyped import may_differ
-from seamwork.contracts.stripped import admitted, strip_the_same
+from seamwork.contracts.retyped import looked_at, may_differ
+from seamwork.contracts.stripped import admitted, leave_the_same, strip_the_same
 from seamwork.documents.canonical import canonical_json
 from seamwork.documents.contract import Contract, Example, Party, Precondition, Promise, RuleSpec
 from seamwork.documents.versions import parse_range, parse_version
@@ -195,23 +195,41 @@ def _rules(on: str, writer: Promise, reader: Promise, wrote: Contract, reads: Co
     further = [rule for rule in _refusing(reader) if (rule.name, rule.expr) not in known]
     same = [rule for rule in _refusing(reader) if (rule.name, rule.expr) in known]
     retyped = [rule for rule in same if _may_differ(rule, on, wrote, reads)]
-    if not further and not retyped:
+    uncovered = [rule for rule in same if _sees_other_fields(rule, on, wrote, reads)]
+    if not further and not retyped and not uncovered:
         return Way()
     reasons = (
         *(f"the rule {rule.name!r} is new or says something else" for rule in further),
         *(f"the rule {rule.name!r} counts with numbers of another type" for rule in retyped),
+        *(f"the rule {rule.name!r} sees other fields, because others are stripped" for rule in uncovered),
     )
-    witness = _refused_example(on, wrote, reads, {f"rule:{rule.name}" for rule in (*further, *retyped)})
+    named = {f"rule:{rule.name}" for rule in (*further, *retyped, *uncovered)}
+    witness = _refused_example(on, wrote, reads, named)
     return Way("unknown" if witness is NOTHING else "no", reasons, witness)
 
 
 def _may_differ(rule: RuleSpec, on: str, wrote: Contract, reads: Contract) -> bool:
+    variables = CROSSING_VARIABLES if on == "input" else RESULT_VARIABLES
+    return may_differ(rule.expr, variables, _payloads(on, wrote, reads))
+
+
+def _sees_other_fields(rule: RuleSpec, on: str, wrote: Contract, reads: Contract) -> bool:
+    if wrote.spec.undeclared == reads.spec.undeclared == "refuse":
+        return False
+    variables = CROSSING_VARIABLES if on == "input" else RESULT_VARIABLES
+    seen = {name: looked_at(rule.expr, variables, name) for name, _, _ in _payloads(on, wrote, reads)}
+    return not all(leave_the_same(old, new, seen[name]) for name, old, new in _payloads(on, wrote, reads))
+
+
+def _payloads(on: str, wrote: Contract, reads: Contract) -> list[tuple[str, Schema, Schema]]:
+    """Return each variable of a rule that is a payload, with its schemas."""
     before, after = promises(wrote), promises(reads)
-    schemas = [("this", before[on].json_schema, after[on].json_schema)]
-    if on == "input":
-        return may_differ(rule.expr, CROSSING_VARIABLES, schemas)
-    schemas.append(("request", before["input"].json_schema, after["input"].json_schema))
-    return may_differ(rule.expr, RESULT_VARIABLES, schemas)
+    this = ("this", before[on].json_schema, after[on].json_schema)
+    return (
+        [this]
+        if on == "input"
+        else [this, ("request", before["input"].json_schema, after["input"].json_schema)]
+    )
 
 
 def _refusing(promise: Promise) -> list[RuleSpec]:

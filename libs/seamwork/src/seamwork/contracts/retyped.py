@@ -44,6 +44,14 @@ def may_differ(
     return any(_sees(fields_of(name, [root]), _retyped(before, after)) for name, before, after in schemas)
 
 
+def looked_at(expression: str, variables: tuple[str, ...], name: str) -> frozenset[str] | None:
+    """Return which fields of the variable *name* the rule looks at; None where it may be all."""
+    try:
+        return fields_of(name, [Source(expression, environment(variables).tree(expression)).root])
+    except ExpressionError:
+        return frozenset()
+
+
 def _minds(node: Node) -> bool:
     match node:
         case Call(function="_[_]", args=(_, index)):

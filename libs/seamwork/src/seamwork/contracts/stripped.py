@@ -45,6 +45,17 @@ def strip_the_same(one: Schema, other: Schema) -> bool:
     return canonical_json(_names_alone(one)) == canonical_json(_names_alone(other))
 
 
+def leave_the_same(one: Schema, other: Schema, fields: frozenset[str] | None) -> bool:
+    """Say whether of each of *fields* (null: of all) the same is left, whichever of the two it is stripped by."""
+    if fields == frozenset() or strip_the_same(one, other):
+        return True
+    bare = _names_alone(one), _names_alone(other)
+    if fields is None or any(bare[0].get(k, {}) != bare[1].get(k, {}) for k in ("$defs", "definitions")):
+        return False
+    first, second = (schema.get("properties", {}) for schema in bare)
+    return all(name in first and first[name] == second.get(name) for name in fields)
+
+
 def _names_alone(schema: Schema) -> Schema:
     bare = deepcopy(schema)
     for _, part in list(subschemas(bare)):
