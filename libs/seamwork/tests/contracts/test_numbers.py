@@ -95,3 +95,15 @@ def _by_hand(name: str, entry: Any) -> Any:
     if name == "b" and type(entry) is int and abs(entry) <= 2**53:
         return float(entry)
     return entry
+
+
+def test_each_pattern_gives_its_own_type() -> None:
+    """A field gets the type of the pattern that its name fits, and no other field's."""
+    schema = {
+        "properties": {"id": {"type": "string"}},
+        "patternProperties": {"^n_": NUMBER, "^i_": INTEGER, "^t_": {"type": "string"}},
+        "additionalProperties": NUMBER,
+    }
+    value = {"id": 1, "n_a": 1, "i_a": 1.0, "i_b": 2, "t_a": 3, "other": 4}
+
+    assert b'{"id":1,"n_a":1.0,"i_a":1,"i_b":2,"t_a":3,"other":4.0}' == orjson.dumps(typed(schema, value))

@@ -8,6 +8,7 @@ The plan is made once per schema; where a schema has no numbers it is None and c
 from collections.abc import Iterable
 from typing import Any
 
+from seamwork.rules.patterns import matches
 from seamwork.rules.walk import Schema, of_property, together, types
 
 _EXACT = 1 << 53
@@ -22,19 +23,20 @@ _MAX_PLANS = 2000
 class Numbers:
     """What to do with one value and what lies in it."""
 
-    __slots__ = ("_named", "entries", "first", "others", "properties", "to")
+    __slots__ = ("_named", "entries", "first", "others", "patterns", "properties", "to")
 
     def __init__(self) -> None:
         self.to: type[int | float] | None = None
         self.properties: dict[str, Numbers] = {}
         self.others: Numbers | None = None
+        self.patterns: list[tuple[str, Numbers]] = []
         self.first: list[Numbers] = []
         self.entries: Numbers | None = None
         self._named: tuple[tuple[str, Numbers], ...] | None = None
 
     def settle(self) -> None:
         """Be done with planning: where only some properties matter, they are looked for, and no others."""
-        self._named = tuple(self.properties.items()) if self.others is None else None
+        self._named = tuple(self.properties.items()) if self.others is None and not self.patterns else None
 
     def apply(self, value: Any) -> Any:
         """Return *value* with its numbers typed; objects and lists are changed in place."""
@@ -62,10 +64,15 @@ class Numbers:
                     value[name] = plan.apply(entry)
             return
         for name, entry in value.items():
-            of_it = self.properties.get(name, self.others)
+            of_it = self.properties.get(name) or self._unnamed(name)
             # What has its type already is most of what there is; to look costs a third of a call.
             if of_it is not None and type(entry) is not of_it.to:
                 value[name] = of_it.apply(entry)
+
+    def _unnamed(self, name: str) -> "Numbers | None":
+        """Return the plan of a field that is not named itself; of several patterns the one for doubles, as ever."""
+        found = [plan for pattern, plan in self.patterns if matches(pattern, name)]
+        return next((plan for plan in found if plan.to is float), found[0] if found else self.others)
 
 
 def plan_numbers(schema: Any) -> Numbers | None:
@@ -106,7 +113,12 @@ def _plan(root: Any, schemas: list[Any], plans: dict[tuple[int, ...], Numbers]) 
     for name in _properties(same):
         plan.properties[name] = _plan(root, of_property(same, name), plans)
     others = [s[k] for s in same for k in ("additionalProperties", "unevaluatedProperties") if k in s]
-    others += [entry for s in same for entry in _mapping(s, "patternProperties").values()]
+    patterns = dict.fromkeys(pattern for s in same for pattern in _mapping(s, "patternProperties"))
+    for pattern in patterns:
+        entries_of = [
+            s["patternProperties"][pattern] for s in same if pattern in _mapping(s, "patternProperties")
+        ]
+        plan.patterns.append((pattern, _plan(root, entries_of, plans)))
     if any(isinstance(entry, dict) for entry in others):
         plan.others = _plan(root, others, plans)
     length = max((len(s["prefixItems"]) for s in same if isinstance(s.get("prefixItems"), list)), default=0)
@@ -130,15 +142,17 @@ def _mapping(schema: Schema, keyword: str) -> dict[str, Any]:
 
 def _below(plan: Numbers) -> list[Numbers]:
     optional = [entry for entry in (plan.others, plan.entries) if entry is not None]
-    return [*plan.properties.values(), *plan.first, *optional]
+    return [*plan.properties.values(), *(below for _, below in plan.patterns), *plan.first, *optional]
 
 
 def _prune(plan: Numbers, useful: set[int]) -> None:
-    # A property without a plan of its own must not fall through to the plan of the others.
-    keep = plan.others is not None and id(plan.others) in useful
-    plan.properties = {n: p for n, p in plan.properties.items() if id(p) in useful or keep}
-    if plan.others is not None and not keep:
+    # A property, or a pattern, without a plan of its own must not fall through to the plan of the others.
+    if plan.others is not None and id(plan.others) not in useful:
         plan.others = None
+    if plan.others is None and not any(id(below) in useful for _, below in plan.patterns):
+        plan.patterns = []
+    keep = plan.others is not None or bool(plan.patterns)
+    plan.properties = {n: p for n, p in plan.properties.items() if id(p) in useful or keep}
     if not any(id(entry) in useful for entry in plan.first) and plan.entries is None:
         plan.first = []
     if plan.entries is not None and id(plan.entries) not in useful:
