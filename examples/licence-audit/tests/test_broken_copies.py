@@ -79,6 +79,7 @@ TEXTS: list[tuple[str, Callable[[str], str]]] = [
     ("empty", lambda text: "# " + text.replace("\n", "\n# ")),
     ("duplicate-key", lambda text: text.replace("  onError:", "  onError: {action: fail}\n  onError:")),
     ("key", lambda text: text.replace("spec:\n", "1: one\nspec:\n", 1)),
+    ("merge-key", lambda text: text.replace("spec:\n", "spec:\n  <<: {}\n", 1)),
     ("tag", lambda text: text.replace("kind: Contract", "kind: !!python/name:os.system Contract")),
     ("alias", lambda text: text.replace("request: *parsed", "request: *parse", 1)),
     ("number", lambda text: text.replace("costMicroUsd: 500", "costMicroUsd: .inf")),

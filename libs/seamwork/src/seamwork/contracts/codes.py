@@ -43,6 +43,11 @@ CHAPTERS: dict[str, list[Code]] = {
         ),
         ("empty", "A check of nothing would always be clean.", "Name files that hold documents."),
         ("duplicate-key", "Of two values for one key each reader may take another.", "Keep one of them."),
+        (
+            "merge-key",
+            "YAML 1.1 merges by it and YAML 1.2 does not; two readers would see two documents.",
+            "Write the fields out.",
+        ),
         ("key", "JSON knows keys of text only.", "Put the key in quotation marks."),
         ("tag", "Tags make YAML run code elsewhere; nothing here reads them.", "Leave the tag out."),
         ("alias", "The alias names nothing that is finished there.", "Write the value out."),

@@ -1,10 +1,11 @@
 """
 Read YAML 1.2 as plain JSON with places, and refuse what documents have no use for; write it so that it reads back.
 
-Refused: a key that stands twice, tags, keys that are no text, numbers that JSON cannot hold, and texts that are
-small on disk and huge in memory (aliases of aliases). The tree is built from the parser's events, which come one
-by one, so depth and size are bounded before anything is built. Plain words are typed by the YAML 1.2 core schema:
-``no`` is a word, ``2026-03-01`` is a text, only ``true`` and ``false`` are booleans.
+Refused: a key that stands twice, merge keys (``<<``, which YAML 1.2 does not have), tags, keys that are no text,
+numbers that JSON cannot hold, and texts that are small on disk and huge in memory (aliases of aliases). The tree is
+built from the parser's events, which come one by one, so depth and size are bounded before anything is built. Plain
+words are typed by the YAML 1.2 core schema: ``no`` is a word, ``2026-03-01`` is a text, only ``true`` and ``false``
+are booleans.
 """
 
 import math
@@ -25,6 +26,7 @@ _FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
 _NOT_FINITE = re.compile(r"[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)")
 _MAX_DIGITS = 100
 _WORDS_APART = re.compile(r"\S+( \S+)*")
+_MERGE = "<<"
 _WORDS: dict[str, Json] = {
     **dict.fromkeys(("", "~", "null", "Null", "NULL"), None),
     **dict.fromkeys(("true", "True", "TRUE"), True),
@@ -156,6 +158,11 @@ class _Reader:
         size, written = 1, 2
         while type(event := next(self._events)).__name__ != "MappingEndEvent":
             key = self._tree(event, path)
+            if key.value == _MERGE and getattr(event, "style", None) in (None, ""):
+                message = "nothing is merged here: to YAML 1.2 '<<' is a name like any other"
+                raise _error(
+                    key.at, path, "merge-key", message, "write the fields out; quote it if it is a name"
+                )
             if not isinstance(key.value, str):
                 raise _error(key.at, path, "key", "a key is a text", "put it in quotation marks")
             if key.value in keys:
