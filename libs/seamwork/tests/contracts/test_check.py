@@ -61,6 +61,7 @@ def test_the_topics_reader_finds_what_the_command_finds() -> None:
         ("note: {type: string, maxLength: 400}",
          "l: {allOf: [{$ref: '#/properties/lines'}, {$ref: '#/properties/lines'}]}", "schema-tangled", "7:7"),
         ("format: email", "$schema: 'http://json-schema.org/draft-07/schema#'", "unknown-dialect", "14:44"),
+        ("format: email", "$ref: '#/properties/customer/x-m', x-m: {formt: email}", "unknown-keyword", "14:82"),
         ("type: string, format: email", "type: strin", "schema-invalid", "14:26"),
         ("violates: [within-lines]", "violates: []", "example-differs", "49:7"),
         ("violates: [within-lines]", "violates: [within-line]", "example-unknown-rule", "49:7"),

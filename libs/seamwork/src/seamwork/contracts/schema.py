@@ -8,6 +8,7 @@ texts, which quote values, are not used: a finding is made from the schema's sid
 import re
 from collections.abc import Callable, Iterator
 from typing import Any
+from urllib.parse import unquote
 
 import jsonschema_rs
 
@@ -115,7 +116,7 @@ def schema_problems(schema: Schema, path: tuple[str | int, ...], place_of: Place
 
 def _too_large(schema: Schema) -> str:
     patterns: set[str] = set()
-    for count, (_, part) in enumerate(subschemas(schema), start=1):
+    for count, (_, part) in enumerate(_parts(schema), start=1):
         written = part.get("pattern")
         patterns |= {written} if isinstance(written, str) else set()
         named = part.get("patternProperties")
@@ -143,7 +144,7 @@ def _structure(schema: Schema, path: tuple[str | int, ...], place_of: PlaceOf) -
         where = (*path, *at)
         return Problem(place_of(*where), json_path(where), code, message, mend)
 
-    for at, part in subschemas(schema):
+    for at, part in _parts(schema):
         for keyword in part:
             if keyword not in KEYWORDS and not keyword.startswith("x-"):
                 mend = did_you_mean(keyword, KEYWORDS) or "marks of your own begin with x-"
@@ -167,6 +168,22 @@ def _structure(schema: Schema, path: tuple[str | int, ...], place_of: PlaceOf) -
             elif _endless(schema, part):
                 message = "the reference leads back to itself without taking a step into the value"
                 yield problem((*at, "$ref"), "endless-reference", message)
+
+
+def _parts(schema: Schema) -> Iterator[tuple[tuple[str | int, ...], Schema]]:
+    """Yield every schema inside of *schema* with its path; those that references find among marks, too."""
+    seen: set[int] = set()
+    waiting: list[tuple[tuple[str | int, ...], Any]] = [((), schema)]
+    while waiting:
+        begin, start = waiting.pop()
+        for at, part in subschemas(start, begin) if id(start) not in seen else ():
+            if id(part) in seen:
+                continue
+            seen.add(id(part))
+            yield at, part
+            ref = part.get("$ref")
+            if isinstance(ref, str) and ref.startswith("#/"):
+                waiting.append((tuple(unquote(ref[2:]).split("/")), resolve(schema, ref)))
 
 
 def _endless(root: Schema, start: Schema) -> bool:
