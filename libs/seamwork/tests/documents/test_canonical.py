@@ -1,6 +1,7 @@
 import json
 import subprocess
 import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,12 +16,15 @@ from seamwork.documents import (
     canonical,
     digest,
     from_canonical,
+    from_value,
     parse_documents,
     record_key,
 )
 from seamwork.documents.agent import AgentSpec
+from seamwork.documents.canonical import canonical_json
 from seamwork.documents.shape import Metadata, VerifyingKey
 
+REFUND = Path(__file__).parents[1] / "contracts" / "refund-request.yaml"
 PUBLIC = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="
 
 BUDGET = """\
@@ -132,6 +136,27 @@ def test_bytes_of_another_form_are_refused(data: bytes, code: str) -> None:
         from_canonical(data)
 
     assert [code] == [problem.code for problem in refused.value.problems]
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "canonically"),
+    [
+        ("irreversible", ["pay", "delete"], ["delete", "pay"]),
+        ("confidence", {"field": "/sure", "below": 1}, {"field": "/sure", "below": 1.0}),
+    ],
+)
+def test_the_same_document_in_other_bytes_is_refused(field: str, value: Any, canonically: Any) -> None:
+    """Its digest would be another one than everybody works out who has read it."""
+    (contract,) = parse_documents(REFUND.read_text(encoding="utf-8"), REFUND.name)
+    written = json.loads(canonical(contract))
+    written["spec"]["escalateWhen"] = {field: canonically}
+    assert canonical(from_value(written)) == canonical(from_canonical(canonical_json(written)))
+    written["spec"]["escalateWhen"] = {field: value}
+
+    with pytest.raises(DocumentError) as refused:
+        from_canonical(canonical_json(written))
+
+    assert ["not-canonical"] == [problem.code for problem in refused.value.problems]
 
 
 def test_what_is_not_built_yet_is_refused_in_the_topic_too() -> None:

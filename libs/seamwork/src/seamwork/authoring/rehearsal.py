@@ -22,7 +22,7 @@ from seamwork.authoring.seams import Layout, Part, Seam
 from seamwork.authoring.standin import Answer, StandIn
 from seamwork.bus.port import Log, Partition
 from seamwork.clock import SystemClock
-from seamwork.documents import Agent, AnyDocument, Budget, Contract, Person, Policy, from_canonical
+from seamwork.documents import Agent, AnyDocument, Budget, Contract, Person, Policy, from_value
 from seamwork.documents.canonical import canonical, canonical_json
 from seamwork.documents.shape import NAME_PATTERN
 from seamwork.errors import RetryableError
@@ -193,7 +193,7 @@ class _Company:
     def _with_key(self, document: Agent) -> Agent:
         written = json.loads(canonical(document))
         written["spec"].pop("keys", None)
-        made = from_canonical(canonical_json(with_own_key(self._door.home, written)))
+        made = from_value(with_own_key(self._door.home, written))
         assert isinstance(made, Agent)  # noqa: S101  # as it was
         return made
 

@@ -17,7 +17,7 @@ from seamwork.documents.kinds import KINDS, TOPICS, AnyDocument, record_key
 from seamwork.documents.person import Person
 from seamwork.documents.policy import Policy
 from seamwork.documents.problems import DocumentError, Place, Problem
-from seamwork.documents.reading import from_canonical, parse_documents
+from seamwork.documents.reading import from_canonical, from_value, parse_documents
 from seamwork.documents.review import Review
 from seamwork.documents.schemas import schemas
 from seamwork.documents.shape import Document, Metadata, instant_ms
@@ -47,6 +47,7 @@ __all__ = [
     "canonical",
     "digest",
     "from_canonical",
+    "from_value",
     "highest",
     "instant_ms",
     "parse_documents",

@@ -13,7 +13,7 @@ from typing import Any, get_args
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from seamwork.documents.canonical import canonical_json
+from seamwork.documents.canonical import canonical, canonical_json
 from seamwork.documents.kinds import KINDS, AnyDocument
 from seamwork.documents.problems import DocumentError, Place, Problem, did_you_mean, json_path
 from seamwork.documents.shape import API_VERSION
@@ -70,11 +70,28 @@ def from_canonical(data: bytes, source: str = "the record") -> AnyDocument:
     except (ValueError, RecursionError) as error:
         raise DocumentError([Problem(place, "$", "not-json", "this is not JSON")]) from error
     if written != data:
-        message = "this is not the canonical form: sorted keys, no white space, every key once"
-        raise DocumentError(
-            [Problem(place, "$", "not-canonical", message, "publish it with `seamwork publish`")]
-        )
-    return _document(_bounded(value, place))
+        raise _not_canonical(place)
+    document = from_value(value, source)
+    if canonical(document) != data:  # a set in another order, or 1 for 1.0: the same document in other bytes
+        raise _not_canonical(place)
+    return document
+
+
+def from_value(value: Json, source: str = "the record") -> AnyDocument:
+    """
+    Read a document that was made in code, in whatever order its sets stand.
+
+    Raises:
+        DocumentError: The value is no document.
+    """
+    return _document(_bounded(value, Place(source)))
+
+
+def _not_canonical(place: Place) -> DocumentError:
+    message = "this is not the canonical form: sorted keys and sets, no white space, every key once"
+    return DocumentError(
+        [Problem(place, "$", "not-canonical", message, "publish it with `seamwork publish`")]
+    )
 
 
 def _document(tree: Tree) -> AnyDocument:

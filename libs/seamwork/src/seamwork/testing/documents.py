@@ -13,8 +13,7 @@ from typing import Any
 
 from ruamel.yaml import YAML
 
-from seamwork.documents import AnyDocument, from_canonical
-from seamwork.documents.canonical import canonical_json
+from seamwork.documents import AnyDocument, from_value
 from seamwork.testing.keys import key_of
 
 _ANYTHING: dict[str, Any] = {"schema": {}}
@@ -74,7 +73,7 @@ def document(kind: str, name: str, version: str = "1.0.0", **spec: Any) -> AnyDo
         "metadata": {"name": name, "version": version},
         "spec": whole,
     }
-    return from_canonical(canonical_json(written))
+    return from_value(written)
 
 
 def documents_of(written: Iterable[Mapping[str, Any] | str], folder: Path) -> list[AnyDocument]:
