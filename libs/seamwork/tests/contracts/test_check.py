@@ -80,6 +80,25 @@ def test_each_slip_is_found_at_its_place(old: str, new: str, code: str, place: s
     assert (code, f"refund.yaml:{place}") in [(problem.code, str(problem.place)) for problem in problems]
 
 
+@pytest.mark.parametrize(
+    ("text", "place"),
+    [
+        ("expr: >\n          this.refund_minor >= 0 &&\n          thiss.refund_minor > 0\n", "28:16"),
+        ("expr: >-\n          thiss.refund_minor > 0 &&\n          this.refund_minor >= 0\n", "27:16"),
+        ("expr: >\n          this.refund_minor >= 0\n\n          && thiss.refund_minor > 0\n", "27:11"),
+        ("expr: |\n          this.refund_minor >= 0\n\n          && thiss.refund_minor > 0\n", "29:19"),
+    ],
+)
+def test_a_slip_in_a_folded_text_is_found_in_its_line(text: str, place: str) -> None:
+    """Where lines were folded into one, the place is still the one that the author sees."""
+    old = (
+        "expr: |\n          this.refund_minor <=\n            sum(this.lines.map(l, l.qty * l.unit_minor))\n"
+    )
+    (found,) = [p for p in check_contract(contract((old, text))) if p.code == "rule-does-not-compile"]
+
+    assert f"refund.yaml:{place}" == str(found.place)
+
+
 def test_an_open_object_is_a_warning() -> None:
     """Fields that nobody declared are context that nobody needs."""
     problems = check_contract(

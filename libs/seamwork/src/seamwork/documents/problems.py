@@ -14,13 +14,14 @@ class Place:
     A spot in a file that a person wrote; lines and columns count from 1.
 
     *first_column* is where the second and later lines of a block text begin, so that a position inside the text
-    can be turned into one in the file.
+    can be turned into one in the file. *folded* are the lengths of the lines that a folded text (``>``) joins.
     """
 
     source: str
     line: int = 1
     column: int = 1
     first_column: int | None = None
+    folded: tuple[int, ...] = ()
 
     def __str__(self) -> str:
         """Write the place as compilers do, so that editors can jump to it."""
@@ -28,11 +29,24 @@ class Place:
 
     def inside(self, line: int, column: int) -> "Place":
         """Return the place of *line* and *column* (from 1) of the text that begins here."""
+        if self.folded:
+            return self._unfolded(line, column)
         if self.first_column is not None:
             return Place(self.source, self.line + line - 1, self.first_column + column - 1)
         if line == 1:
             return Place(self.source, self.line, self.column + column - 1)
         return self
+
+    def _unfolded(self, line: int, column: int) -> "Place":
+        """Find the line that a folded text had at *column*; past an empty line its beginning stands for it."""
+        rest = column - 1
+        for index, length in enumerate(self.folded if line == 1 else ()):
+            if not length:
+                break
+            if rest <= length:
+                return Place(self.source, self.line + index, (self.first_column or 1) + rest)
+            rest -= length + 1  # the line's end has become a blank
+        return Place(self.source, self.line, self.column)
 
 
 @dataclass(frozen=True, slots=True)

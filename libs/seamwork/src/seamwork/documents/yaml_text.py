@@ -177,7 +177,7 @@ class _Reader:
 
     def _scalar(self, event: Any, place: Place, path: tuple[str | int, ...]) -> Tree:
         if event.style in ("|", ">"):
-            place = self._block(place)
+            place = self._block(place, folded=event.style == ">")
         elif event.style in ("'", '"'):
             place = Place(place.source, place.line, place.column + 1)
         value: Json = event.value
@@ -207,12 +207,23 @@ class _Reader:
             raise _error(place, path, "number", "JSON has no infinite number and no NaN")
         return text
 
-    def _block(self, place: Place) -> Place:
+    def _block(self, place: Place, *, folded: bool) -> Place:
         """Find where the lines of a block text begin: below the ``|``, indented as its first full line."""
         for line in self._lines[place.line :]:
             if line.strip():
-                return Place(place.source, place.line + 1, len(line) - len(line.lstrip()) + 1, _indent(line))
+                first = _indent(line)
+                lengths = self._lengths(place.line, first) if folded else ()
+                return Place(place.source, place.line + 1, first, first, lengths)
         return place
+
+    def _lengths(self, begin: int, first: int) -> tuple[int, ...]:
+        """Return how long the lines of a text are that begins in line *begin* (from 0) and column *first*."""
+        found: list[int] = []
+        for line in self._lines[begin:]:
+            if line.strip() and _indent(line) < first:
+                break
+            found.append(max(0, len(line) - first + 1))
+        return tuple(found)
 
     def _grown(self, size: int, written: int, child: Tree, path: tuple[str | int, ...]) -> tuple[int, int]:
         """Return how many values there are with *child*, and how many bytes, within their bounds."""
