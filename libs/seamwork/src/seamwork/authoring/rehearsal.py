@@ -9,15 +9,15 @@ import asyncio
 import json
 import re
 import secrets
-from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
 from typing import Any
 
 from seamwork.agent import Agent as RunningAgent
 from seamwork.agent import AgentSettings, Erroneous, HandoffError, Task, submit
-from seamwork.authoring.scenes import Scene
+from seamwork.authoring.scenes import Scene, left_out
 from seamwork.authoring.seams import Layout, Part, Seam
 from seamwork.authoring.standin import Answer, StandIn
 from seamwork.bus.port import Log, Partition
@@ -152,6 +152,9 @@ class _Company:
         if not policies:
             policies = [_nothing_forbidden()]
             notes.append("no policy was given, so one that forbids nothing is in force")
+        apart = left_out(self._layout)
+        if apart:
+            notes.append(f"not played, because they are about envelope, task or time: {', '.join(apart)}")
         also = [one for one in documents if isinstance(one, Budget | Person)]
         publish = (*self._layout.contracts.values(), *policies, *also, self._layout.flow)
         agents = tuple(
@@ -336,15 +339,8 @@ class _Company:
         return tuple(chain)
 
     def _conclude(self, scene: Scene, chain: tuple[str, ...], decided: Sequence[Any]) -> Shown | None:
-        held = tuple(
-            role
-            for one in decided
-            if isinstance(one, Held)
-            for group in one.approvers
-            for role in (*group.roles, *group.people)
-        )
         found = self._concluded(scene, chain, decided)
-        return None if found is None else replace(found, held_for=tuple(dict.fromkeys(held)))
+        return None if found is None else replace(found, held_for=held_for(scene, chain[-1], decided))
 
     def _concluded(self, scene: Scene, chain: tuple[str, ...], decided: Sequence[Any]) -> Shown | None:
         if scene.seam is None:
@@ -381,12 +377,11 @@ class _Company:
 
     def times(self, seam: Seam) -> int:
         """Return how often a seam was crossed."""
-        return Counter(
-            (one.source.agent, one.contract.name)
-            for decided in self._decided.values()
-            for one in decided
-            if isinstance(one, Dispatched)
-        )[seam.source, seam.contract.name]
+        return crossed(seam, (one for decided in self._decided.values() for one in decided), self._offers)
+
+    def _offers(self, agent: str) -> tuple[str, ...]:
+        part = self._layout.parts.get(agent)
+        return () if part is None else part.document.spec.offers
 
     # ── Following ────────────────────────────────────────────────────────────────────────
 
@@ -434,6 +429,52 @@ class _Company:
         if self._reader is not None:
             self._reader.cancel()
             await asyncio.gather(self._reader, return_exceptions=True)
+
+
+def held_for(scene: Scene, tried: str, decided: Sequence[Any]) -> tuple[str, ...]:
+    """
+    Return whom was asked at the seam that *scene* tries, and not at those on the way there.
+
+    Args:
+        scene: The scene; of the whole flow every seam is meant.
+        tried: The id of the handoff that crosses the tried seam.
+        decided: What was decided in its task.
+    """
+    dispatches = {one.dispatch for one in decided if isinstance(one, Dispatched) and one.crossing == tried}
+    answers = {one.crossing for one in decided if isinstance(one, Accepted) and one.dispatch in dispatches}
+    answers |= {one.crossing for one in decided if isinstance(one, Refused) and one.dispatch in dispatches}
+    found = (
+        role
+        for one in decided
+        if isinstance(one, Held) and (scene.seam is None or one.crossing in {tried, *answers})
+        for group in one.approvers
+        for role in (*group.roles, *group.people)
+    )
+    return tuple(dict.fromkeys(found))
+
+
+def crossed(seam: Seam, decided: Iterable[Any], offers: Callable[[str], Container[str]]) -> int:
+    """
+    Return how often *seam* was crossed; one sender may lead to several receivers under one contract.
+
+    Args:
+        seam: The seam.
+        decided: What was decided.
+        offers: Says what an agent offers, for a seam that leads to a capability.
+    """
+    fallbacks = {party.agent for party in seam.contract.spec.fallbacks}
+
+    def leads_to(agent: str) -> bool:
+        if agent == seam.receiver or agent in fallbacks:
+            return True
+        return seam.edge.capability is not None and seam.edge.capability in offers(agent)
+
+    return sum(
+        (one.source.agent, one.contract.name) == (seam.source, seam.contract.name)
+        and leads_to(one.receiver.agent)
+        for one in decided
+        if isinstance(one, Dispatched)
+    )
 
 
 class _Exactly(Erroneous):

@@ -12,7 +12,7 @@ from typing import Any, Literal
 import orjson
 
 from seamwork.authoring.seams import Layout, Seam
-from seamwork.authoring.standin import Answer, NoExampleError, StandIn, answer_of, stands_alone
+from seamwork.authoring.standin import Answer, NoExampleError, StandIn, answer_of, same, stands_alone
 from seamwork.documents.contract import Example
 from seamwork.documents.problems import DocumentError, Problem, json_path
 
@@ -93,6 +93,16 @@ def scenes_of(layout: Layout, own: Container[str] = ()) -> tuple[Scene, ...]:
     return tuple(found)
 
 
+def left_out(layout: Layout) -> tuple[str, ...]:
+    """Return the examples that no scene plays, because what they say of the record is no stand-in's to make."""
+    return tuple(
+        f"{contract.name} {contract.version}: {example.name}"
+        for contract in layout.contracts.values()
+        for example in contract.spec.examples
+        if not stands_alone(example)
+    )
+
+
 @dataclass(frozen=True)
 class _Trial:
     tried: Tried
@@ -114,7 +124,7 @@ def _trials(seam: Seam, *, own: bool) -> Iterator[_Trial]:
     # An agent of the author's own says itself what it answers.
     said = [] if own else [example for example in stand_in.answers() if stands_alone(example)]
     for example in stand_in.inputs():
-        if stands_alone(example) and not any(_asked(a, usual) == example.payload for a in said):
+        if stands_alone(example) and not any(same(_asked(a, usual), example.payload) for a in said):
             answer = stand_in.answer_to(orjson.dumps(example.payload))
             yield _Trial("crosses", example.name, example.payload, answer)
     for example in said:

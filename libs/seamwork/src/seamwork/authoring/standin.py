@@ -90,7 +90,7 @@ class StandIn:
             raise NoExampleError(
                 f"{self.contract.title} has no example of a result that is admitted; add one with 'on: success'"
             )
-        exact = [example for example in found if example.request is not None and example.request == asked]
+        exact = [example for example in found if example.request is not None and same(example.request, asked)]
         fitting = (example for example in found if self._fits(example, asked))
         chosen = exact[0] if exact else next(fitting, found[0])
         return answer_of(chosen)
@@ -105,6 +105,11 @@ class StandIn:
 def stands_alone(example: Example) -> bool:
     """Say whether an example is about its payload alone, so that any record may carry it."""
     return not _OF_THE_RECORD & example.model_fields_set
+
+
+def same(one: Any, other: Any) -> bool:
+    """Say whether two JSON values are the same; to Python ``true`` equals 1, to a contract it does not."""
+    return orjson.dumps(one, option=orjson.OPT_SORT_KEYS) == orjson.dumps(other, option=orjson.OPT_SORT_KEYS)
 
 
 def answer_of(example: Example) -> Answer:
