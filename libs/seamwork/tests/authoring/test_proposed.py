@@ -2,6 +2,9 @@
 
 from typing import Any
 
+import pytest
+
+from seamwork.authoring import proposed
 from seamwork.authoring.inferred import schema_of
 from seamwork.authoring.proposed import proposals
 from seamwork.catalog import Catalog
@@ -86,3 +89,30 @@ def test_few_values_are_listed_only_where_each_came_again() -> None:
     assert "enum" not in schema_of(COLOURS)
     assert "enum" not in schema_of([f"ada{n}" for n in range(9)], listing=True)
     assert "enum" not in schema_of(["a dent", "a scratch"] * 5, listing=True)
+
+
+def test_the_latest_payloads_count_in_whatever_partition_they_lie(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Records are read partition by partition, and the number that was looked at is told."""
+    monkeypatch.setattr(proposed, "_MOST_SAMPLES", 2)
+    older = received_in(7, NOW - 1000, [{"old": 1}, {"old": 1}])
+    newer = received_in(0, NOW, [{"new": 1}, {"new": 1}])
+
+    (found,) = proposals(flow(), [*newer, *older], CATALOG, NOW)
+
+    assert "the latest 2 of 4 handoffs" in found.yaml
+    assert "new" in found.yaml
+    assert "old" not in found.yaml
+
+
+def received_in(partition: int, at: int, payloads: list[dict[str, Any]]) -> list[Any]:
+    """Write dispatched handoffs of one partition."""
+    found: list[Any] = []
+    for number, payload in enumerate(payloads):
+        place, name = f"{partition}/{number}", f"h-{partition}-{number}"
+        found.append(received("handoff", at=place, id=name, payload=payload, appended_at=at))
+        found.append(
+            received(
+                "dispatched", at=place, subject=place, crossing=name, dispatch=f"w-{name}", appended_at=at
+            )
+        )
+    return found

@@ -63,9 +63,14 @@ def proposals(
     """
     return tuple(
         _proposed(name, seen)
-        for name, seen in sorted(_crossed(flow, list(records), catalog).items())
+        for name, seen in sorted(_crossed(flow, _in_order(records), catalog).items())
         if seen.asked and (every or not _in_force(name, catalog, now))
     )
+
+
+def _in_order(records: Iterable[Received[AnyEnvelope]]) -> list[Received[AnyEnvelope]]:
+    """Return *records* as they were written; they are read partition by partition."""
+    return sorted(records, key=lambda one: one.raw.appended_at)
 
 
 def _in_force(name: str, catalog: Catalog, now: int) -> bool:
@@ -123,9 +128,10 @@ def _proposed(name: str, seen: _Seen) -> Proposal:
     version = max(seen.versions, key=parse_version)
     sides = {on: side_of_traffic(values[-_MOST_SAMPLES:]) for on, values in seen.answered.items() if values}
     counts = {on: len(values) for on, values in sorted(seen.answered.items())}
-    answers = ", ".join(f"{count} {on}" for on, count in counts.items()) or "no answer"
+    answers = ", ".join(_counted(count, on) for on, count in counts.items()) or "no answer"
     head = (
-        f"# Proposed from what crossed: {len(seen.asked)} handoffs, {answers}. The examples are made up.\n"
+        f"# Proposed from what crossed: {_counted(len(seen.asked), 'handoffs')}, {answers}. "
+        "The examples are made up.\n"
         "# What is listed, and how far numbers and texts go, is what was seen and no more: say what is meant.\n"
         "# Then say who answers for the seam, what may never cross although it is well-formed, and what follows.\n"
     )
@@ -140,3 +146,7 @@ def _proposed(name: str, seen: _Seen) -> Proposal:
         head=head,
     )
     return Proposal(name, version, len(seen.asked), counts, producers, consumers, text)
+
+
+def _counted(count: int, of: str) -> str:
+    return f"{count} {of}" if count <= _MOST_SAMPLES else f"the latest {_MOST_SAMPLES} of {count} {of}"

@@ -2,7 +2,7 @@
 
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import click
@@ -118,7 +118,7 @@ async def propose(flow: str, out: Path | None, every: bool, last: int, platform:
     )
     if not found:
         tell(f"nothing to propose: nothing crossed the flow {flow} under a contract that is not in force")
-    written = [None if out is None else str(_write(out, one)) for one in found]
+    written = [None] * len(found) if out is None else _write(out, found)
     value = [{**msgspec.to_builtins(one), "file": path} for one, path in zip(found, written, strict=True)]
     texts = [path or one.yaml for one, path in zip(found, written, strict=True)]
     answer(value, lambda: ("---\n" if out is None else "\n").join(texts))
@@ -132,14 +132,17 @@ def _flow(catalog: Catalog, name: str, now: int) -> Flow:
     return entry.document
 
 
-def _write(folder: Path, one: Proposal) -> Path:
-    path = folder / f"{one.contract}-{one.version}.yaml"
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with path.open("x", encoding="utf-8") as file:
-            file.write(one.yaml)
-    except FileExistsError as error:
-        raise UnprocessableError(f"{path} is there already and was not touched") from error
-    except OSError as error:
-        raise MisconfiguredError(f"{path} cannot be written: {error.strerror}") from error
-    return path
+def _write(folder: Path, found: Sequence[Proposal]) -> list[str]:
+    """Write all proposals, or none where a file of one's name is there."""
+    paths = [folder / f"{one.contract}-{one.version}.yaml" for one in found]
+    there = [str(path) for path in paths if path.exists() or path.is_symlink()]
+    if there:
+        raise UnprocessableError(f"already there: {', '.join(there)}; nothing was written")
+    for path, one in zip(paths, found, strict=True):
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            with path.open("x", encoding="utf-8") as file:
+                file.write(one.yaml)
+        except OSError as error:
+            raise MisconfiguredError(f"{path} cannot be written: {error.strerror}") from error
+    return [str(path) for path in paths]
