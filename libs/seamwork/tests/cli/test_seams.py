@@ -6,8 +6,11 @@ import pytest
 from click.testing import CliRunner, Result
 
 from seamwork.authoring.folder import read_folder
+from seamwork.authoring.proposed import Proposal
 from seamwork.authoring.scaffold import write_agent
 from seamwork.cli import seamwork
+from seamwork.cli.flow_steps import _write
+from seamwork.errors import UnprocessableError
 
 
 def typed(*arguments: object) -> Result:
@@ -162,3 +165,23 @@ def test_a_report_is_written_over_a_report_and_over_nothing_else(documents: Path
     assert report.exists()
     assert "is no report of ours" in str(refused.exception)
     assert before == contract.read_text()
+
+
+def test_an_impact_says_when_no_task_was_asked_for(documents: Path) -> None:
+    """Else nothing tells a task that nobody knows of from one that there is not."""
+    silent = typed("impact", "begun", documents)
+
+    assert "tasks that run are not listed: " in silent.stderr
+    assert "not listed" not in typed("impact", "begun", documents, "--offline").stderr
+
+
+def test_proposals_are_written_all_or_none(tmp_path: Path) -> None:
+    """Of half of them nobody could go on: the next call would find these in its way."""
+    made = [Proposal(name, "1.0.0", 1, {}, (), (), f"{name}\n") for name in ("a", "b")]
+    folder = tmp_path / "out"
+
+    assert [str(folder / f"{name}-1.0.0.yaml") for name in ("a", "b")] == _write(folder, made)
+    (folder / "a-1.0.0.yaml").unlink()
+    with pytest.raises(UnprocessableError, match=r"already there: .*b-1\.0\.0\.yaml; nothing was written"):
+        _write(folder, made)
+    assert not (folder / "a-1.0.0.yaml").exists()

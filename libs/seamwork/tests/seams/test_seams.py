@@ -255,6 +255,30 @@ def test_an_impact_says_what_would_stop(
     assert touched == {(one.kind, one.stops) for one in found}
 
 
+def test_an_impact_names_what_counts_on_a_person() -> None:
+    """By name or by role: contracts whose chain asks, teams, policies; a policy stops where too few are left."""
+    rule = {"name": "sees", "when": "true", "effect": "require-approval", "message": "m"}
+    asking = [{**rule, "approvers": {"roles": ["lawyer"]}}, {**rule, "name": "two", "approvers": {
+        "roles": ["lawyer"], "count": 2}}]  # fmt: skip
+    shelf = Shelf([
+        document("Person", "ada", roles=["lawyer"]), document("Person", "grace", roles=["lawyer"]),
+        document("Team", "legal", members=["ada"]), document("Policy", "wary", rules=asking),
+        document("Contract", "named", owners={"team": "t", "contact": "c", "escalation": ["lawyer"]}),
+        document("Contract", "first", onError={"action": "escalate", "to": "ada"}),
+        document("Contract", "other", owners={"team": "lawyer", "contact": "c"}),
+    ])  # fmt: skip
+
+    found = impact(shelf, "ada")
+
+    assert found is not None
+    assert {
+        ("policy", "wary 1.0.0", "asks it by two", True), ("policy", "wary 1.0.0", "asks it by sees", False),
+        ("team", "legal 1.0.0", "has it as a member", False),
+        ("contract", "named 1.0.0", "is answered for by it", False),
+        ("contract", "first 1.0.0", "is answered for by it", False),
+    } == {(one.kind, one.what, one.how, one.stops) for one in found}  # fmt: skip
+
+
 def test_an_impact_names_the_tasks_that_run_and_knows_nothing_of_strangers() -> None:
     """A running task is touched; a name that no document has is no answer."""
     shelf = Shelf([document("Contract", "c")])

@@ -20,6 +20,7 @@ from seamwork.documents import DocumentError, Flow, Review, parse_version
 from seamwork.documents.yaml_text import write_yaml
 from seamwork.errors import MisconfiguredError, UnprocessableError
 from seamwork.platform.audit import Audit
+from seamwork.records.wire import rfc3339
 from seamwork.seams.audit import SeamAudit, audit_seams
 from seamwork.seams.conformance import conformance
 from seamwork.seams.impact import impact as impact_of
@@ -224,7 +225,11 @@ def impact(name: str, paths: tuple[Path, ...], offline: bool, platform: str) -> 
     \b
       seamwork impact licence-facts@1.0.0 contracts documents
     """
-    measured, _ = _measured(platform, offline)
+    measured, why = _measured(platform, offline)
+    if why and not offline:
+        tell(f"tasks that run are not listed: {why}")
+    if measured is not None and not measured.whole:
+        tell(f"of tasks that run those are listed that began after {rfc3339(measured.since)}")
     called, _, version = name.partition("@")
     found = impact_of(Shelf(read_folder(*paths)), called, version or None, measured)
     if found is None:

@@ -8,7 +8,9 @@ from seamwork.documents.agent import Agent
 from seamwork.documents.contract import Contract
 from seamwork.documents.flow import Edge, Flow
 from seamwork.documents.kinds import AnyDocument
+from seamwork.documents.person import Person
 from seamwork.documents.policy import Policy
+from seamwork.documents.team import Team
 from seamwork.documents.versions import accepts
 from seamwork.seams.measured import Measured, SeamMeasure
 
@@ -169,7 +171,8 @@ def _of_policy(policy: Policy, shelf: Shelf) -> Iterator[Touched]:
 
 
 def _by_name(document: AnyDocument, shelf: Shelf) -> Iterator[Touched]:
-    """Yield what names a budget, a team or a person."""
+    """Yield what names a budget, a team or a person, a person by its roles as well."""
+    names = {document.name, *(document.spec.roles if isinstance(document, Person) else ())}
     for agent in shelf.all(Agent):
         if document.kind == "Budget" and agent.spec.budget == document.name:
             yield Touched("agent", f"{agent.name} {agent.version}", "draws on it", stops=True)
@@ -177,8 +180,26 @@ def _by_name(document: AnyDocument, shelf: Shelf) -> Iterator[Touched]:
             yield Touched("agent", f"{agent.name} {agent.version}", "belongs to it")
     for contract in shelf.all(Contract):
         owners = contract.spec.owners
-        if document.kind in {"Team", "Person"} and document.name in (owners.team, *owners.escalation):
+        spec = contract.spec
+        first = [h.to for h in (spec.on_violation, spec.on_timeout, spec.on_error) if h.to is not None]
+        chain = {*owners.escalation, *first}
+        if document.kind in {"Team", "Person"} and (document.name == owners.team or names & chain):
             yield Touched("contract", f"{contract.name} {contract.version}", "is answered for by it")
+    if isinstance(document, Person):
+        yield from _asked(document, shelf)
+
+
+def _asked(person: Person, shelf: Shelf) -> Iterator[Touched]:
+    """Yield what counts on a person: the teams that have it as a member, the policies that ask one of its roles."""
+    for team in shelf.all(Team):
+        if person.name in team.spec.members:
+            yield Touched("team", f"{team.name} {team.version}", "has it as a member")
+    for policy in shelf.all(Policy):
+        for rule in policy.spec.rules:
+            if rule.approvers is not None and set(rule.approvers.roles) & set(person.spec.roles):
+                still = shelf.people(rule.approvers.roles) - {person.name}
+                title = f"{policy.name} {policy.version}"
+                yield Touched("policy", title, f"asks it by {rule.name}", len(still) < rule.approvers.count)
 
 
 def _running(measured: Measured | None, concerns: _Concerns) -> Iterator[Touched]:
