@@ -8,7 +8,7 @@ from string import Template
 
 from seamwork.documents.shape import NAME_PATTERN
 from seamwork.errors import UnprocessableError
-from seamwork.platform.trust import OPERATOR
+from seamwork.platform.trust import FIRST_AGENTS
 
 _TEMPLATES = Path(__file__).parent / "templates"
 _FILES = {
@@ -41,8 +41,8 @@ def checked_name(name: str) -> str:
             f"an agent cannot be called {name[:60]!r}; use up to 41 lower-case letters, digits and hyphens, "
             "a letter first"
         )
-    if name == OPERATOR:
-        raise UnprocessableError(f"{OPERATOR} is the platform's own initiator; give the agent another name")
+    if name in FIRST_AGENTS:
+        raise UnprocessableError(f"every platform has an agent {name} of its own; give yours another name")
     return name
 
 

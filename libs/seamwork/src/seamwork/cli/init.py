@@ -1,6 +1,7 @@
 """``seamwork init``: begin an agent."""
 
 from pathlib import Path
+from shlex import quote
 
 import click
 
@@ -39,6 +40,10 @@ def init(name: str, into: Path) -> None:
     answer(
         {"name": name, "folder": str(folder), "files": [str(path.relative_to(folder)) for path in files]},
         lambda: "\n".join(
-            (*(str(path) for path in files), "", f"try it: cd {folder} && pytest; then read its README.md")
+            (
+                *(str(path) for path in files),
+                "",
+                f"try it: cd {quote(str(folder))} && pytest; then read its README.md",
+            )
         ),
     )
