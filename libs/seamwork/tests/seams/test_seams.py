@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
 from seamwork.contracts.shelf import Shelf
-from seamwork.documents import AnyDocument, Flow, from_canonical
+from seamwork.documents import Agent, AnyDocument, Flow, from_canonical
 from seamwork.documents.canonical import canonical
 from seamwork.documents.yaml_text import write_yaml
 from seamwork.platform.files import gather, with_any_key
@@ -463,3 +463,32 @@ def test_the_operator_begins_beside_initiators_and_nobody_waits_for_it() -> None
         found = topology(flow, Shelf(documents))
 
         assert (("cron", "operator"), ("a", "b")) == (found.begins, found.agents)
+
+
+def test_names_stay_in_their_boxes() -> None:
+    """As long as a name may be."""
+    long, longer = "a" * 41, "b" * 41
+    drawn = as_html(topology_page(topology(flow_of(("operator", long), ("operator", longer)), Shelf([]))))
+
+    assert all(int(wide) >= 41 * 9 for wide in re.findall(r'<rect [^>]*width="(\d+)"', drawn))
+
+
+class _Counting(Shelf):
+    """Counts how often it is looked through for agents."""
+
+    asked = 0
+
+    def agents(self, name: str) -> tuple[Agent, ...]:
+        """Return the versions of an agent."""
+        self.asked += 1
+        return super().agents(name)
+
+
+def test_a_large_flow_is_looked_at_once_and_not_once_for_each_agent() -> None:
+    """Five hundred edges are allowed; for each of their agents anew they took a quarter of an hour."""
+    names = [f"a-{number}" for number in range(60)]
+    flow = flow_of(*((names[(number - 1) // 2], name) for number, name in enumerate(names) if number))
+    shelf = _Counting([flow, document("Contract", "c"), *(document("Agent", name) for name in names)])
+    topology(flow, shelf)
+
+    assert shelf.asked < 10 * len(names)

@@ -218,7 +218,7 @@ def _examples(contract: Contract) -> Iterator[Block]:
         (one.name, one.on, Cell(", ".join(one.violates), "bad") if one.violates else Cell("admitted", "good"))
         for one in contract.spec.examples
     )
-    yield Table("Each example, and how it is judged", ("example", "on", "comes out as"), rows)
+    yield Table("Each example, and how it must be judged", ("example", "on", "must come out as"), rows)
 
 
 # ── History ──────────────────────────────────────────────────────────────────────────────

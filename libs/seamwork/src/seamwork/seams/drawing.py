@@ -6,6 +6,7 @@ from seamwork.seams.page import Drawing
 from seamwork.seams.topology import Line, Topology
 
 _WIDE, _HIGH, _GAP_X, _GAP_Y, _EDGE = 150, 40, 40, 70, 20
+_LETTER = 9  # pixels of one at 14 px, the widest ones of a name among them
 
 
 def drawing(topology: Topology) -> Drawing:
@@ -31,39 +32,41 @@ def _levels(topology: Topology) -> list[list[str]]:
 
 def _svg(topology: Topology) -> str:
     levels = _levels(topology)
+    # A name has up to 41 letters, and must not run into the box beside it.
+    wide = max(_WIDE, _GAP_X // 2 + _LETTER * max(len(name) for level in levels for name in level))
     widest = max(len(level) for level in levels)
-    width = widest * (_WIDE + _GAP_X) - _GAP_X + 2 * _EDGE
+    width = widest * (wide + _GAP_X) - _GAP_X + 2 * _EDGE
     height = len(levels) * (_HIGH + _GAP_Y) - _GAP_Y + 2 * _EDGE
     at: dict[str, tuple[int, int]] = {}
     for depth, level in enumerate(levels):
-        row = len(level) * (_WIDE + _GAP_X) - _GAP_X
+        row = len(level) * (wide + _GAP_X) - _GAP_X
         for place, name in enumerate(level):
-            at[name] = ((width - row) // 2 + place * (_WIDE + _GAP_X), _EDGE + depth * (_HIGH + _GAP_Y))
+            at[name] = ((width - row) // 2 + place * (wide + _GAP_X), _EDGE + depth * (_HIGH + _GAP_Y))
     parts = [
         f'<svg viewBox="0 0 {width} {height}" width="{width}" height="{height}" role="img"',
         f' aria-label="{escape(_told(topology))}">',
         '<defs><marker id="tip" viewBox="0 0 8 8" refX="8" refY="4" markerWidth="8" markerHeight="8" orient="auto"',
         ' markerUnits="userSpaceOnUse"><path d="M0 0 8 4 0 8z"/></marker></defs>',
-        *(_way(line, at) for line in topology.lines),
+        *(_way(line, at, wide) for line in topology.lines),
     ]
     for name, (x, y) in at.items():
         kind = ' class="begins"' if name in topology.begins else ""
         parts.append(
-            f'<g{kind}><rect x="{x}" y="{y}" width="{_WIDE}" height="{_HIGH}" rx="8"/>'
-            f'<text x="{x + _WIDE // 2}" y="{y + _HIGH // 2 + 5}" text-anchor="middle">{escape(name)}</text></g>'
+            f'<g{kind}><rect x="{x}" y="{y}" width="{wide}" height="{_HIGH}" rx="8"/>'
+            f'<text x="{x + wide // 2}" y="{y + _HIGH // 2 + 5}" text-anchor="middle">{escape(name)}</text></g>'
         )
     return "".join([*parts, "</svg>"])
 
 
-def _way(line: Line, at: dict[str, tuple[int, int]]) -> str:
+def _way(line: Line, at: dict[str, tuple[int, int]], wide: int) -> str:
     (x1, y1), (x2, y2) = at[line.source], at[line.target]
-    middle = _WIDE // 2
+    middle = wide // 2
     if y1 < y2:  # down
         ends = f"M{x1 + middle} {y1 + _HIGH} L{x2 + middle} {y2}"
     elif y1 > y2:  # back up, past the boxes between
         ends = f"M{x1 + middle} {y1} Q{min(x1, x2) - _GAP_X // 2} {(y1 + y2) // 2} {x2} {y2 + _HIGH // 2}"
     elif line.source == line.target:
-        ends = f"M{x1 + _WIDE} {y1 + 10} q{_GAP_X} 10 0 20"
+        ends = f"M{x1 + wide} {y1 + 10} q{_GAP_X} 10 0 20"
     else:  # sideways, below the boxes
         bend = y1 + _HIGH + _GAP_Y // 2
         ends = f"M{x1 + middle} {y1 + _HIGH} Q{(x1 + x2) // 2 + middle} {bend} {x2 + middle} {y2 + _HIGH}"

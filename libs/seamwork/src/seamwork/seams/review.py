@@ -125,7 +125,9 @@ def sign_off(  # one argument for each thing a sign-off says
         )
     except ValidationError as error:
         wrong = "; ".join(f"{json_path(('spec', *one['loc']))}: {one['msg']}" for one in error.errors())
-        raise UnprocessableError(f"the sign-off cannot be written: {wrong}; review a smaller flow") from error
+        raise UnprocessableError(
+            f"the sign-off cannot be written: {wrong}; settle some first, or split the flow"
+        ) from error
     return Review(kind="Review", metadata=Metadata(name=study.flow.name, version=version), spec=spec)
 
 

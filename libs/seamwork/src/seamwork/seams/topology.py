@@ -14,7 +14,7 @@ from seamwork.contracts.compiled import promises
 from seamwork.contracts.shelf import Shelf
 from seamwork.documents.agent import Agent
 from seamwork.documents.flow import Flow
-from seamwork.seams.seam import field_count, holds_against_request, seams_of
+from seamwork.seams.seam import Seam, field_count, holds_against_request, seams_of
 
 Shape = Literal["hierarchical", "peer-to-peer", "pipeline", "mixed"]
 State = Literal["shared", "completed"]
@@ -242,9 +242,12 @@ def _blast(flow: Flow, shelf: Shelf, lines: tuple[Line, ...], begins: tuple[str,
 
 def _replaceable(flow: Flow, shelf: Shelf) -> Iterator[str]:
     """Yield agents for which another one stands in on every edge: by the capability, or as a fallback."""
-    for name in {agent.name for agent in shelf.all(Agent)}:
-        edges = [s for s in seams_of(flow, shelf) if name in {agent.name for agent in s.receivers}]
-        if edges and all(
+    leading: dict[str, list[Seam]] = {}
+    for seam in seams_of(flow, shelf):
+        for name in {agent.name for agent in seam.receivers}:
+            leading.setdefault(name, []).append(seam)
+    for name, edges in leading.items():
+        if all(
             {agent.name for agent in seam.receivers} - {name}
             or (seam.contract is not None and {p.agent for p in seam.contract.spec.fallbacks} - {name})
             for seam in edges
