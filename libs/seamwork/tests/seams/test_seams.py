@@ -175,6 +175,15 @@ def test_what_ran_is_compared_with_what_is_written(
     assert codes == [one.code for one in conformance(flow_of(*edges), shelf, measured(*ran))]
 
 
+def test_what_went_to_any_desk_follows_no_edge() -> None:
+    """A team may have a desk of its own, called as it likes."""
+    desk = document("Agent", "night-desk", desk=True)
+    shelf = Shelf([flow_of(("a", "b")), document("Contract", "c"), document("Agent", "b"), desk])
+    ran = measured(measure(receivers=("b@1.0.0", "night-desk@1.0.0")), measure("night-desk", "b"))
+
+    assert () == conformance(flow_of(("a", "b")), shelf, ran)
+
+
 def test_a_point_is_proven_only_by_what_happened_lately() -> None:
     """The same documents are declared without a crossing, with an old one, and proven with a young one."""
     documents = documents_of_the_example()

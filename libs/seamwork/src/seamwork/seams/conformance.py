@@ -41,18 +41,20 @@ def conformance(flow: Flow, shelf: Shelf, measured: Measured) -> tuple[Differenc
     is work of theirs and no edge.
     """
     seams = seams_of(flow, shelf, measured)
-    found = [*_edges(flow, shelf, seams, measured)]
+    desks = {agent.name for agent in shelf.all(Agent) if agent.spec.desk} | {DESK}
+    found = [*_edges(flow, shelf, seams, measured, desks)]
     for seam in seams:
-        found += [*_versions(seam), *_owners(seam), *_exceptions(seam), *_again(seam)]
+        found += [*_versions(seam, desks), *_owners(seam), *_exceptions(seam), *_again(seam)]
         if not seam.total("handoffs"):
             found.append(Difference("edge-not-run", str(seam), "nothing came this way", "note"))
     return tuple(sorted(found, key=lambda one: one.severity != "error"))
 
 
-def _edges(flow: Flow, shelf: Shelf, seams: tuple[Seam, ...], measured: Measured) -> Iterator[Difference]:
+def _edges(
+    flow: Flow, shelf: Shelf, seams: tuple[Seam, ...], measured: Measured, desks: set[str]
+) -> Iterator[Difference]:
     contracts = {edge.contract for edge in flow.spec.edges}
     agents = {seam.edge.source for seam in seams} | {agent.name for seam in seams for agent in seam.receivers}
-    desks = {agent.name for agent in shelf.all(Agent) if agent.spec.desk} | {DESK}
     others = [f for f in shelf.all(Flow) if f.name != flow.name]
     for measure in measured.seams:
         if (
@@ -83,7 +85,7 @@ def _is_of(measure: SeamMeasure, source: str, seam: Seam) -> bool:
     return source == measure.source and belongs(seam.edge, {a.name for a in seam.receivers}, measure)
 
 
-def _versions(seam: Seam) -> Iterator[Difference]:
+def _versions(seam: Seam, desks: set[str]) -> Iterator[Difference]:
     for measure in seam.measures:
         if measure.dispatched and not accepts(seam.edge.versions, measure.version):
             text = f"{measure.dispatched} crossed under {measure.version}, written is {seam.edge.versions}"
@@ -91,7 +93,7 @@ def _versions(seam: Seam) -> Iterator[Difference]:
         for receiver in measure.receivers:
             name = receiver.partition("@")[0]
             fallbacks = {p.agent for c in seam.contracts for p in c.spec.fallbacks}
-            if seam.receivers and name not in {a.name for a in seam.receivers} | fallbacks | {DESK}:
+            if seam.receivers and name not in {a.name for a in seam.receivers} | fallbacks | desks:
                 text = f"{receiver} worked on it, and the documents do not lead there"
                 yield Difference("receiver-not-written", str(seam), text)
 
