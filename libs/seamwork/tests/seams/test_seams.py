@@ -14,6 +14,7 @@ from markdown_it import MarkdownIt
 from seamwork.contracts.shelf import Shelf
 from seamwork.documents import Agent, AnyDocument, Flow, from_canonical
 from seamwork.documents.canonical import canonical
+from seamwork.documents.contract import Promise
 from seamwork.documents.yaml_text import write_yaml
 from seamwork.platform.files import gather, with_any_key
 from seamwork.seams.audit import audit_seams
@@ -24,6 +25,7 @@ from seamwork.seams.page import Heading, Page, Points, Table, Verbatim, Words, a
 from seamwork.seams.pages import audit_page, ready_page, review_page, topology_page
 from seamwork.seams.readiness import DAY_MS, seven_points
 from seamwork.seams.review import review, sign_off
+from seamwork.seams.seam import holds_against_request
 from seamwork.seams.study import Study, study
 from seamwork.seams.topology import topology
 from seamwork.testing.documents import document
@@ -501,3 +503,19 @@ def test_a_large_flow_is_looked_at_once_and_not_once_for_each_agent() -> None:
     topology(flow, shelf)
 
     assert shelf.asked < 10 * len(names)
+
+
+@pytest.mark.parametrize(
+    ("expr", "held"),
+    [
+        ("this.n == request.n", True),
+        ("this.n == 1", False),
+        ("this.n == requested.n", False),
+        ("this.n == request.", False),
+    ],
+)
+def test_a_rule_that_cannot_be_read_holds_no_answer_against_its_request(expr: str, *, held: bool) -> None:
+    """A slip of the pen is no check."""
+    rule = {"name": "rule", "expr": expr, "message": "It does not hold."}
+
+    assert held is holds_against_request(Promise.model_validate({"schema": {}, "rules": (rule,)}))

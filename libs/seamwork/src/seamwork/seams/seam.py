@@ -10,7 +10,7 @@ from seamwork.documents.contract import Contract, Promise
 from seamwork.documents.flow import Edge, Flow
 from seamwork.documents.versions import parse_version
 from seamwork.rules.cel import ExpressionError, environment
-from seamwork.rules.ruleset import CROSSING_VARIABLES
+from seamwork.rules.ruleset import CROSSING_VARIABLES, RESULT_VARIABLES
 from seamwork.seams.measured import Measured, SeamMeasure
 
 
@@ -148,8 +148,13 @@ def _ordered(agents: tuple[Agent, ...]) -> tuple[Agent, ...]:
 
 
 def _needs_request(expr: str) -> bool:
+    """Say whether a rule can be read with the request alone; one with a slip in it compares nothing."""
+    return _reads(expr, RESULT_VARIABLES) and not _reads(expr, CROSSING_VARIABLES)
+
+
+def _reads(expr: str, variables: tuple[str, ...]) -> bool:
     try:
-        environment(CROSSING_VARIABLES).compile(expr)
+        environment(variables).compile(expr)
     except ExpressionError:
-        return True
-    return False
+        return False
+    return True
