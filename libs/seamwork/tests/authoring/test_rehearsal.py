@@ -11,6 +11,7 @@ from seamwork.authoring.rehearsal import crossed, held_for
 from seamwork.authoring.scenes import left_out, scenes_of
 from seamwork.authoring.seams import Layout, lay_out
 from seamwork.authoring.standin import same
+from seamwork.contracts import accepts_version
 from seamwork.documents import AnyDocument, Flow
 from seamwork.testing.builders import received
 from seamwork.testing.documents import document
@@ -58,6 +59,21 @@ def test_a_seam_was_crossed_as_often_as_work_went_along_it() -> None:
 
     assert [0, 2, 0, 1] == [
         crossed(seam, decided, lambda name: offers.get(name, ())) for seam in layout.seams
+    ]
+
+
+def test_a_stand_in_takes_every_version_that_an_edge_leads_to_it() -> None:
+    """Two edges may want two majors of one contract of the same agent."""
+    edges = [
+        {"from": "operator", "to": "z", "contract": "c", "versions": versions}
+        for versions in (">=1 <2", ">=2 <3")
+    ]
+    flow = document("Flow", "f", edges=edges)
+    assert isinstance(flow, Flow)
+    layout = lay_out(flow, [flow, document("Contract", "c"), document("Contract", "c", "2.0.0")])
+
+    assert [True, True] == [
+        accepts_version(layout.parts["z"].document, "c", seam.contract.version) for seam in layout.seams
     ]
 
 

@@ -257,7 +257,11 @@ def _parts(seams: Sequence[Seam], beginners: Sequence[str], agents: Mapping[str,
 def _stand_in(name: str, seams: Sequence[Seam], *, begins: bool) -> Agent:
     into = [seam for seam in seams if seam.receiver == name]
     falls = [s for s in seams if name in {party.agent for party in s.contract.spec.fallbacks}]
-    accepted = {seam.contract.name: seam.edge.versions for seam in (*falls, *into)}
+    ranges: dict[str, set[str]] = {}
+    for seam in (*falls, *into):
+        ranges.setdefault(seam.contract.name, set()).add(seam.edge.versions)
+    # An agent has one range for each contract: edges that want different ones want a stand-in that takes them all.
+    accepted = {contract: wanted.pop() if len(wanted) == 1 else "*" for contract, wanted in ranges.items()}
     spec: dict[str, Any] = {
         "purpose": "Stands in for an agent that is not there yet, in a rehearsal.",
         "accepts": tuple({"contract": contract, "versions": v} for contract, v in accepted.items()),
