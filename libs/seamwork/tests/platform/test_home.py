@@ -356,6 +356,16 @@ def test_a_hold_ends_with_a_process_that_was_killed(home: PlatformHome) -> None:
     alone(home).close()
 
 
+def test_no_file_of_a_folder_is_passed_over(home: PlatformHome, tmp_path: Path) -> None:
+    """A link that leads nowhere is told: a check without what it should lead to would be clean."""
+    (tmp_path / "a.YAML").write_text(AGENT)
+    assert ["parser"] == [one.name for one in read_files([tmp_path], home)]
+
+    (tmp_path / "flow.yaml").symlink_to(tmp_path / "gone.yaml")
+    with pytest.raises(DocumentError, match=r"flow\.yaml:1:1: \$: this link leads nowhere \[empty\]"):
+        read_files([tmp_path], home)
+
+
 def test_a_note_whose_supervisor_is_gone_is_old(home: PlatformHome) -> None:
     """A crash leaves a note behind; nobody believes it."""
     write_state(home.state_file, RunState(supervisor=2**22 + 1, state="ready"))

@@ -60,6 +60,9 @@ def gather(
     for path in _once(files):
         try:
             documents += parse_documents(path.read_text(encoding="utf-8"), str(path), complete)
+        except FileNotFoundError:
+            message = "this link leads nowhere" if path.is_symlink() else "there is no such file"
+            problems.append(Problem(Place(str(path)), "$", "empty", message))
         except UnicodeDecodeError:
             problems.append(
                 Problem(Place(str(path)), "$", "not-utf-8", "the file is not UTF-8", "save it as UTF-8")
@@ -96,7 +99,8 @@ def _files(paths: Iterable[Path]) -> list[Path]:
     found: list[Path] = []
     for path in paths:
         if path.is_dir():
-            inside = sorted(p for p in path.rglob("*") if p.suffix in _SUFFIXES and p.is_file())
+            # A link that leads nowhere stays in: whoever put it there counts on what it should lead to.
+            inside = sorted(p for p in path.rglob("*") if p.suffix.lower() in _SUFFIXES and not p.is_dir())
             if not inside:
                 message = "there is no .yaml file in this folder"
                 raise DocumentError([Problem(Place(str(path)), "$", "empty", message)])
