@@ -5,8 +5,9 @@ from typing import Any
 
 import pytest
 
-from seamwork.authoring.standin import NoExampleError, StandIn
+from seamwork.authoring.standin import NoExampleError, StandIn, answer_of
 from seamwork.documents import Contract
+from seamwork.documents.contract import Example
 from seamwork.testing.documents import document
 
 NUMBER = {"type": "object", "properties": {"n": {"type": "integer"}}, "required": ["n"]}
@@ -81,3 +82,15 @@ def test_a_contract_without_examples_has_no_stand_in(examples: tuple[dict[str, A
         stand_in.an_input()
     with pytest.raises(NoExampleError, match="on: success"):
         stand_in.answer_to(b"{}")
+
+
+def test_an_example_with_a_number_that_no_gate_takes_is_refused_as_such() -> None:
+    """And is written down nevertheless: it shows what must not cross."""
+    large = {"name": "large", "payload": {"n": 2**70}, "violates": ["number-out-of-range"]}
+    stand_in = doubling(ONE, large, TWO)
+
+    assert ["large"] == [example.name for example in stand_in.inputs(admitted=False)]
+    assert (
+        str(2**70).encode()
+        in answer_of(Example.model_validate({**large, "on": "success", "violates": ()})).payload
+    )

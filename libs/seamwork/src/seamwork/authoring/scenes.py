@@ -9,10 +9,9 @@ from collections.abc import Container, Iterator
 from dataclasses import dataclass
 from typing import Any, Literal
 
-import orjson
-
 from seamwork.authoring.seams import Layout, Seam
 from seamwork.authoring.standin import Answer, NoExampleError, StandIn, answer_of, same, stands_alone
+from seamwork.documents.canonical import canonical_json
 from seamwork.documents.contract import Example
 from seamwork.documents.problems import DocumentError, Problem, json_path
 
@@ -88,7 +87,7 @@ def scenes_of(layout: Layout, own: Container[str] = ()) -> tuple[Scene, ...]:
         example = StandIn(seam.contract).an_input()
         name = f"walk-{len(found) + 1}"
         found.append(
-            Scene(name, None, (seam.number,), "crosses", example.name, orjson.dumps(example.payload))
+            Scene(name, None, (seam.number,), "crosses", example.name, canonical_json(example.payload))
         )
     return tuple(found)
 
@@ -114,7 +113,7 @@ class _Trial:
 
 def _scene(number: int, seam: Seam, trial: _Trial) -> Scene:
     way = (*(seam.path or ()), seam.number)
-    payload = orjson.dumps(trial.payload)
+    payload = canonical_json(trial.payload)
     return Scene(f"scene-{number}", seam, way, trial.tried, trial.example, payload, trial.answer, trial.rules)
 
 
@@ -125,7 +124,7 @@ def _trials(seam: Seam, *, own: bool) -> Iterator[_Trial]:
     said = [] if own else [example for example in stand_in.answers() if stands_alone(example)]
     for example in stand_in.inputs():
         if stands_alone(example) and not any(same(_asked(a, usual), example.payload) for a in said):
-            answer = stand_in.answer_to(orjson.dumps(example.payload))
+            answer = stand_in.answer_to(canonical_json(example.payload))
             yield _Trial("crosses", example.name, example.payload, answer)
     for example in said:
         yield _Trial("crosses", example.name, _asked(example, usual), answer_of(example))

@@ -13,6 +13,7 @@ import orjson
 
 from seamwork.contracts import CompiledContract, compile_contract, judge_example
 from seamwork.documents import Contract
+from seamwork.documents.canonical import canonical_json
 from seamwork.documents.contract import Example
 from seamwork.errors import UnprocessableError
 from seamwork.records.crossing import Outcome
@@ -109,14 +110,14 @@ def stands_alone(example: Example) -> bool:
 
 def same(one: Any, other: Any) -> bool:
     """Say whether two JSON values are the same; to Python ``true`` equals 1, to a contract it does not."""
-    return orjson.dumps(one, option=orjson.OPT_SORT_KEYS) == orjson.dumps(other, option=orjson.OPT_SORT_KEYS)
+    return canonical_json(one) == canonical_json(other)
 
 
 def answer_of(example: Example) -> Answer:
     """Return the answer that an example of a result is."""
     if example.on == "input":
         raise UnprocessableError(f"the example {example.name!r} is of an input and answers nothing")
-    return Answer(example.on, orjson.dumps(example.payload), example.name)
+    return Answer(example.on, canonical_json(example.payload), example.name)
 
 
 def _value(payload: bytes) -> Any:
