@@ -20,7 +20,7 @@ def leave_alone(path: Path, is_ours: Callable[[Path], bool], what: str) -> None:
     if path.is_dir():
         raise MisconfiguredError(f"{path} is a folder; name a file")
     if not path.parent.is_dir():
-        raise MisconfiguredError(f"there is no folder {path.parent} to write {path.name} into")
+        raise MisconfiguredError(f"{path} cannot be read or written: No such folder as {path.parent}")
     if path.is_file() and path.stat().st_size and not is_ours(path):
         raise UnprocessableError(f"{path} is there already and is no {what}; it was not touched")
 
