@@ -16,7 +16,7 @@ from seamwork.documents import AnyDocument, Contract, Flow
 from seamwork.documents.consent import Consent
 from seamwork.runtime.metrics import METRICS
 from seamwork.seams.contract_page import Kept, Turn, contract_page, first_commands
-from seamwork.seams.fields import fields
+from seamwork.seams.fields import MOST, fields
 from seamwork.seams.page import as_html, as_markdown
 from seamwork.seams.seam import seams_of
 from seamwork.testing.documents import document
@@ -170,6 +170,44 @@ def test_entries_are_told_each_by_its_place_and_fields_by_their_names() -> None:
     assert told["pair[1].x"][2]
     assert ("array of string", "", False) == told["tags"]
     assert ("string", "", True) == told["tags[]"]
+
+
+def test_a_part_that_many_have_in_common_keeps_none_of_them_from_being_told() -> None:
+    """An order and its lines both have an id; that is no recursion."""
+    schema: dict[str, Any] = {
+        "allOf": [{"$ref": "#/$defs/base"}],
+        "properties": {
+            "line": {"allOf": [{"$ref": "#/$defs/base"}], "properties": {"qty": {"type": "integer"}}}
+        },
+        "$defs": {"base": {"properties": {"id": {"type": "string"}}}},
+    }
+
+    assert ["line", "line.qty", "line.id", "id"] == [one.path for one in fields(schema, Mask(schema))]
+
+
+@pytest.mark.parametrize(
+    "schema",
+    [
+        {"properties": {f"f{number}": {"$ref": "#"} for number in range(12)}},
+        {
+            "$ref": "#/$defs/p0",
+            "$defs": {
+                f"p{level}": {"properties": {f"f{n}": {"$ref": f"#/$defs/p{level + 1}"} for n in range(12)}}
+                for level in range(9)
+            } | {"p9": {}},
+        },
+    ],
+    ids=["recursive", "many times the same"],
+)  # fmt: skip
+def test_the_fields_of_a_schema_that_uses_its_parts_often_come_to_an_end(schema: dict[str, Any]) -> None:
+    """Twelve fields of the same kind on eight levels are four hundred million."""
+    told = fields(schema, Mask(schema))
+
+    assert len(told) in {12, MOST}
+    if len(told) == MOST:
+        assert "Further fields than these 1000 are not listed." in page(
+            Kept(contract(input={"schema": schema}))
+        )
 
 
 def test_an_activation_that_is_yet_to_come_makes_nothing_of_a_version_so_far() -> None:

@@ -16,7 +16,7 @@ from seamwork.contracts.masking import Mask
 from seamwork.documents.consent import Consent
 from seamwork.documents.contract import Contract, Promise
 from seamwork.records.wire import rfc3339
-from seamwork.seams.fields import fields
+from seamwork.seams.fields import MOST, fields
 from seamwork.seams.page import Block, Cell, Folded, Heading, Page, Points, Table, Tone, Verbatim, Words
 from seamwork.seams.questions import handled
 from seamwork.seams.seam import Seam
@@ -154,6 +154,8 @@ def _promise(on: str, promise: Promise, masking: tuple[str, ...]) -> Iterator[Bl
         yield Table(f"Fields of {on}", ("field", "type", "presence", "bounds", "to people"), rows)
     else:
         yield Words("The schema names no field.", "fair")
+    if len(rows) == MOST:
+        yield Words(f"Further fields than these {MOST} are not listed.", "fair")
     if promise.rules:
         told = tuple((rule.name, rule.expr, rule.message, rule.severity) for rule in promise.rules)
         yield Table(f"Rules of {on}", ("rule", "holds when", "what the sender reads", "severity"), told)

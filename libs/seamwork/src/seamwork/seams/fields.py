@@ -3,12 +3,16 @@
 import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 from seamwork.contracts.masking import Mask
 from seamwork.rules.walk import Schema, of_entry, of_property, resolve, together, types
 
 _DEEPEST = 8  # a recursive schema has no end, and a page has
+_INSIDE = {"properties", "items", "prefixItems", "contains", "unevaluatedItems"}
+MOST = 1000
+"""Of more fields nobody reads a list; and a schema that uses its own parts often has millions."""
 _SHOWN = ("const", "enum", "format", "pattern", "minimum", "exclusiveMinimum", "maximum", "exclusiveMaximum",
           "minLength", "maxLength", "minItems", "maxItems")  # fmt: skip
 
@@ -26,27 +30,32 @@ class FieldLine:
 
 def fields(schema: Schema, mask: Mask) -> tuple[FieldLine, ...]:
     """
-    Return every field that *schema* declares, those inside of others after them.
+    Return every field that *schema* declares, those inside of others after them; at most ``MOST``.
 
-    Of a list there is a line where its entries have bounds of their own, or are hidden.
+    Of a list there is a line where its entries have bounds of their own, or are hidden. What stands inside of
+    itself is told once.
     """
-    return tuple(_below(schema, [schema], (), "", mask))
+    return tuple(islice(_below(schema, [schema], (), "", mask, frozenset()), MOST))
 
 
 _At = tuple[str | int, ...]
 
 
-def _below(root: Schema, written: list[Any], at: _At, path: str, mask: Mask) -> Iterator[FieldLine]:
-    if len(at) >= _DEEPEST:
-        return
+def _below(  # one argument for each thing that is known of the way down
+    root: Schema, written: list[Any], at: _At, path: str, mask: Mask, above: frozenset[int]
+) -> Iterator[FieldLine]:
     schemas = together(root, written)
+    inside = {id(schema) for schema in schemas if _INSIDE & schema.keys()}
+    if len(at) >= _DEEPEST or not inside - above:
+        return
+    above |= inside
     for index, entry in _entries(schemas):
         here, below = (*at, index), together(root, entry)
         name = f"{path}[{index}]" if index < _fixed(schemas) else f"{path}[]"
         bounds, hidden = _bounds(root, entry), mask.hides(here)
         if path and (bounds or (hidden and not mask.hides(at))):
             yield FieldLine(name, _type(root, below), index < _least(schemas), bounds, hidden)
-        yield from _below(root, entry, here, name, mask)
+        yield from _below(root, entry, here, name, mask, above)
     required = _required(root, written)
     named = [schema["properties"] for schema in schemas if isinstance(schema.get("properties"), dict)]
     for name in dict.fromkeys(name for properties in named for name in properties):
@@ -59,7 +68,7 @@ def _below(root: Schema, written: list[Any], at: _At, path: str, mask: Mask) -> 
             _bounds(root, entry),
             mask.hides(here),
         )
-        yield from _below(root, entry, here, whole, mask)
+        yield from _below(root, entry, here, whole, mask, above)
 
 
 def _entries(schemas: list[Schema]) -> list[tuple[int, list[Any]]]:
