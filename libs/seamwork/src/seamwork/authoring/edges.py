@@ -82,8 +82,17 @@ def _crosses(value: Any) -> bool:
 class _Maker:
     def __init__(self, root: Any) -> None:
         self._root = root
+        self._made: dict[tuple[int, int], tuple[Any, st.SearchStrategy[Any]]] = {}
 
     def values(self, schema: Any, depth: int) -> st.SearchStrategy[Any]:
+        """Return what *schema* allows; a type with many fields of its own kind is made once on each level."""
+        key = (id(schema), depth)
+        if key not in self._made:
+            # The schema is kept, so that its id stays its own.
+            self._made[key] = (schema, self._values(schema, depth))
+        return self._made[key][1]
+
+    def _values(self, schema: Any, depth: int) -> st.SearchStrategy[Any]:
         if not isinstance(schema, dict) or not schema or depth > _DEEPEST:
             return _LEAVES if schema is not False else st.nothing()
         if isinstance(schema.get("$ref"), str):

@@ -58,6 +58,15 @@ def samples(schema: Any, count: int) -> list[Any]:
 class _Maker:
     def __init__(self, root: Any) -> None:
         self._root = root
+        self._made: dict[tuple[int, int], tuple[Any, list[Any]]] = {}
+
+    def _of_field(self, schema: Any, depth: int) -> list[Any]:
+        """Return what a field may be; a type with many fields of its own kind is made once on each level."""
+        key = (id(schema), depth)
+        if key not in self._made:
+            # The schema is kept, so that its id stays its own.
+            self._made[key] = (schema, list(islice(self.values(schema, depth), _FEW * 6)))
+        return self._made[key][1]
 
     def values(self, schema: Any, depth: int) -> Iterator[Any]:
         if schema is True or schema == {}:
@@ -114,7 +123,7 @@ class _Maker:
         assert isinstance(declared, dict)  # noqa: S101  # for the type checker
         needed = [name for name in schema.get("required", []) if isinstance(name, str)]
         further = schema.get("additionalProperties", schema.get("unevaluatedProperties", {}))
-        made = {name: list(islice(self.values(s, depth + 1), _FEW * 6)) for name, s in declared.items()}
+        made = {name: self._of_field(s, depth + 1) for name, s in declared.items()}
         for name in needed:
             if name not in made:
                 made[name] = list(islice(self.values(self._undeclared(schema, name, further), depth + 1), 1))
