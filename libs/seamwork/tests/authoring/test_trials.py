@@ -137,6 +137,17 @@ def test_a_type_with_many_fields_of_its_own_kind_is_tried() -> None:
     assert not allowed(schema).is_empty
 
 
+@pytest.mark.parametrize(
+    "schema",
+    [{"type": "string", "minLength": 10**9}, {"type": "array", "minItems": 10**9, "items": {}}],
+    ids=str,
+)
+def test_what_no_payload_holds_is_not_made(schema: Any) -> None:
+    """A thousand million entries are more than a machine holds."""
+    assert not any(Checker(schema).fits(one) for one in samples(schema, 3))
+    assert allowed(schema).is_empty
+
+
 def test_what_is_stripped_is_not_refused() -> None:
     """An undeclared field crosses no seam, and nobody is refused for one."""
     assert {} == failures(one_field({"type": "integer"}, undeclared="strip"))

@@ -16,12 +16,14 @@ from hypothesis import strategies as st
 
 from seamwork.contracts.samples import samples
 from seamwork.contracts.schema import Checker
+from seamwork.documents.contract import MAX_PAYLOAD_BYTES
 from seamwork.rules.walk import Schema, resolve, types
 
 _DEEPEST = 5
 _LONGEST = 40  # beyond it only the limit itself is tried
 _LONG = 2000  # a text of its greatest length is tried up to here
 _MOST_ENTRIES = 3
+_MANY = 1000  # entries: a longer list is more than is made of random bytes
 _MATCHES = 8
 _PLAIN = 20
 _MOST_FIELDS = 50  # that nobody declared
@@ -151,7 +153,7 @@ class _Maker:
     def _arrays(self, schema: Schema, depth: int) -> st.SearchStrategy[Any]:
         least = int(schema.get("minItems", 0))
         most = int(schema.get("maxItems", max(least, _MOST_ENTRIES)))
-        if least > most:
+        if least > min(most, _MANY):
             return st.nothing()
         first = schema.get("prefixItems")
         head = [self.values(one, depth + 1) for one in first] if isinstance(first, list) else []
@@ -171,7 +173,7 @@ def _texts(schema: Schema) -> st.SearchStrategy[str]:
         return _FORMATS[schema["format"]]
     least = int(schema.get("minLength", 0))
     most = int(schema.get("maxLength", least + _LONGEST))
-    if least > most:
+    if least > min(most, MAX_PAYLOAD_BYTES):
         return st.nothing()
     if isinstance(schema.get("pattern"), str):
         # Made once: to walk through an expression for every payload takes most of a minute.

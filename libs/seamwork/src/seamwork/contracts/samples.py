@@ -21,6 +21,7 @@ sre: Any = import_module("re._constants")
 
 _DEEPEST = 6
 _LONGEST = 2000
+_MOST_ENTRIES = 100_000  # of the shortest a payload holds some more; a schema may ask for any number
 _FEW = 8
 _FORMATS = {
     "date-time": "2026-03-01T09:00:00Z",
@@ -181,6 +182,8 @@ class _Maker:
         head = [next(self.values(one, depth + 1), None) for one in first]
         least, most = _whole_number(schema, "minItems", 0), _whole_number(schema, "maxItems", len(head) + 3)
         least = max(least, _whole_number(schema, "minContains", 1) if contained is not None else 0)
+        if least > _MOST_ENTRIES:
+            return
         for size in dict.fromkeys((least, len(head), least + 1, min(most, _LONGEST))):
             if not least <= size <= most:
                 continue
