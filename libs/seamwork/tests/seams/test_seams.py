@@ -395,6 +395,17 @@ def test_no_text_becomes_markup_in_markdown(text: str) -> None:
         assert wanted in [part.strip() for part in plain], shown
 
 
+def test_a_document_does_not_steer_its_readers_terminal() -> None:
+    """Neither in a sentence nor in a cell, nor in what is shown as it is; lines and tabs stay there."""
+    text = "a\x1b[2J\x9b\x00"
+    shown = as_markdown(
+        Page(text, (Words(text), Table("c", (text,), ((text,),)), Verbatim("c", f"b\n\t{text}")))
+    )
+
+    assert all(sign.isprintable() or sign in "\n\t" for sign in shown)
+    assert "b\n\ta\ufffd[2J\ufffd\ufffd" in shown
+
+
 def test_what_is_shown_as_it_is_stays_inside_of_its_fence() -> None:
     """However many backticks it holds."""
     shown = READS.render(as_markdown(Page("p", (Verbatim("c", "a\n`````\n# b"),))))

@@ -158,7 +158,7 @@ def _markdown(block: Block) -> str:
             return f"```mermaid\n{mermaid}\n```"
         case Verbatim(_, text):
             fence = "`" * max(4, 1 + max(map(len, re.findall("`+", text)), default=0))
-            return f"{fence}text\n{text.rstrip()}\n{fence}"
+            return f"{fence}text\n{_visible(text.rstrip())}\n{fence}"
         case Folded(summary, blocks):
             return "\n\n".join([f"**{_plain(summary)}**", *map(_markdown, blocks)])
 
@@ -214,14 +214,20 @@ def _text(cell: Cell | str) -> str:
 
 _ENTITY = re.compile(r"&(?=#?\w+;)")
 _BACKSLASH = re.compile(r"\\(?=[!-/:-@\[-`{-~]|$)")
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 _SPAN = re.compile(r"`|\*+|~+|_+|\](?=[(\[:])")
 _BLOCK = re.compile(r"(#{1,6}(?=\s|$)|>|[-+*](?=\s|$)|[-=]+$|\d+(?=[.)](?:\s|$)))")
 
 
 def _plain(text: str) -> str:
     """Keep a text on its line, and what looks like markup from being some; all else stays as it is."""
-    line = _BACKSLASH.sub(r"\\\\", " ".join(text.split()))
+    line = _BACKSLASH.sub(r"\\\\", _visible(" ".join(text.split())))
     return _SPAN.sub(_escaped, _ENTITY.sub("&amp;", line).replace("<", "&lt;"))
+
+
+def _visible(text: str) -> str:
+    """Show what steers a terminal instead of obeying it: a document's author does not own its reader's screen."""
+    return _CONTROL.sub("\N{REPLACEMENT CHARACTER}", text)
 
 
 def _paragraph(text: str) -> str:
