@@ -317,8 +317,7 @@ def _filter(binding: Rule) -> AclBindingFilter:
 
 
 def _user(binding: Rule) -> str:
-    principal: str = binding.principal
-    return principal.removeprefix("User:")
+    return str(binding.principal).removeprefix("User:")
 
 
 def _is_plain(binding: Rule) -> bool:
