@@ -3,6 +3,8 @@
 import io
 import json
 import os
+import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -27,6 +29,7 @@ from seamwork.errors import (
     SeamworkError,
     UnprocessableError,
 )
+from seamwork.platform.alone import alone
 from seamwork.platform.home import PlatformHome
 from seamwork.testing.clock import SettableClock
 
@@ -335,3 +338,44 @@ def test_a_table_is_columns_and_nothing_else() -> None:
     """No colour, no trailing space, a word where there is nothing."""
     assert "a   bb\nxx  y" == table(["a", "bb"], [["xx", "y"]])
     assert "none" == table(["a"], [])
+
+
+@pytest.mark.parametrize("seconds", ["nan", "inf", "-1", "soon"])
+def test_a_pause_that_is_none_is_refused(tmp_path: Path, seconds: str) -> None:
+    """The janitor would come by without a pause between."""
+    found = run("up", "--tidy-every", seconds, home=tmp_path)
+
+    assert COULD_NOT == found.returncode
+    assert "--tidy-every" in found.stderr
+    assert [] == list(tmp_path.iterdir())
+
+
+def test_who_gives_up_waiting_for_a_start_leaves_nothing_that_starts(tmp_path: Path) -> None:
+    """Ctrl-C says that it stopped: nothing may come up behind it."""
+    home = PlatformHome(tmp_path / "default")
+    script = (
+        "import signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler); "
+        "from seamwork.cli import main; sys.argv = ['seamwork', 'up', '--detach']; main()"
+    )
+    with socket.create_server(("127.0.0.1", 0)) as silent:  # a Kafka that takes connections and says nothing
+        environ = {
+            **{key: value for key, value in os.environ.items() if not key.startswith("SEAMWORK_")},
+            "SEAMWORK_HOME": str(tmp_path),
+            "KAFKA_BOOTSTRAP_SERVERS": f"127.0.0.1:{silent.getsockname()[1]}",
+            "SEAMWORK_KAFKA_SECURITY_PROTOCOL": "PLAINTEXT",
+        }
+        with subprocess.Popen(
+            [sys.executable, "-c", script],
+            env=environ,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        ) as up:
+            assert up.stderr is not None
+            begun = up.stderr.readline()
+            up.send_signal(signal.SIGINT)
+            _, said = up.communicate(timeout=30)
+
+    assert "starting Kafka\n" == begun
+    assert (130, "stopped") == (up.returncode, said.strip())
+    alone(home).close()  # nobody holds it

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import math
 import os
 import signal
 import subprocess
@@ -18,7 +19,7 @@ from seamwork.cli.terminal import answer, home_of, json_option, platform_option,
 from seamwork.errors import MisconfiguredError
 from seamwork.platform.founded import read_founded
 from seamwork.platform.home import PlatformHome
-from seamwork.platform.state import read_state, runs
+from seamwork.platform.state import RunState, read_state, runs
 from seamwork.platform.supervisor import last_words
 from seamwork.platform.up import (
     DEFAULT_LAYOUT,
@@ -32,6 +33,13 @@ _READY_WITHIN_S = 180.0
 _GONE_WITHIN_S = 90.0
 _POLL_S = 0.1
 TIDY_EVERY_S = 600.0
+
+
+def _finite(ctx: click.Context, param: click.Parameter, value: float) -> float:
+    """Refuse what is no number of seconds; a pause of NaN is none."""
+    if not math.isfinite(value):
+        raise click.BadParameter("is no number of seconds", ctx, param)
+    return value
 
 
 @click.command()
@@ -55,6 +63,7 @@ TIDY_EVERY_S = 600.0
     type=click.FloatRange(min=0),
     default=TIDY_EVERY_S,
     show_default=True,
+    callback=_finite,
     help="Seconds between two passes of `seamwork tidy`; 0 for none.",
 )
 @running_loop
@@ -93,7 +102,7 @@ async def up(  # one argument for each option
         )
     if detach:
         told = {"--port": port, "--prefix": prefix, "--partitions": partitions, "--layout": layout}
-        _detached(home, {**told, "--tidy-every": tidy_every})
+        await _detached(home, {**told, "--tidy-every": tidy_every})
         return
     identity = home.identity() if home.exists else None
     running = await bring_up(
@@ -147,35 +156,49 @@ def down(platform: str) -> None:
     answer({"stopped": True}, lambda: f"platform {platform} has stopped; its data stay in {home.root}")
 
 
-def _detached(home: PlatformHome, options: Mapping[str, float | str | None]) -> None:
+async def _detached(home: PlatformHome, options: Mapping[str, float | str | None]) -> None:
     home.make()
     home.logs.mkdir(exist_ok=True)
     log = home.logs / "up.log"
+    process = _begun(home, options, log)
+    try:
+        ready = await _until_ready(process, home, log)
+    except BaseException:
+        # Whoever gives up waiting, by Ctrl-C too, wants none of it; what it started ends with it.
+        process.terminate()
+        process.wait()
+        raise
+    answer(ready, lambda: f"platform {home.name} is ready; {where(ready)}")
+
+
+def _begun(
+    home: PlatformHome, options: Mapping[str, float | str | None], log: Path
+) -> "subprocess.Popen[bytes]":
     command = [sys.executable, "-m", "seamwork.cli", "up", "--platform", home.name]
     command += [part for name, value in options.items() if value is not None for part in (name, str(value))]
     with log.open("wb") as file:
-        process = subprocess.Popen(
+        return subprocess.Popen(
             command, stdin=subprocess.DEVNULL, stdout=file, stderr=file, start_new_session=True
         )
+
+
+async def _until_ready(process: "subprocess.Popen[bytes]", home: PlatformHome, log: Path) -> RunState:
     deadline = time.monotonic() + _READY_WITHIN_S
     said = 0
     while time.monotonic() < deadline:
         said = _pass_on(log, said)
         state = read_state(home.state_file)
         if state is not None and state.state == "ready":
-            there = where(state)
-            answer(state, lambda: f"platform {home.name} is ready; {there}")  # noqa: B023  # answered at once
-            return
+            return state
         if process.poll() is not None:
             raise MisconfiguredError(f"the platform did not start: {last_words(log)}. The whole story: {log}")
-        time.sleep(_POLL_S)
-    process.terminate()
+        await asyncio.sleep(_POLL_S)
     raise MisconfiguredError(f"the platform was not ready within {_READY_WITHIN_S:.0f} s; look at {log}")
 
 
 def _pass_on(log: Path, said: int) -> int:
     lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
     for line in lines[said:]:
-        if line.startswith(("starting", "furnishing", "publishing", "fetching")):
+        if line.startswith(("starting", "furnishing", "publishing", "fetching", "warning:")):
             tell(line)
     return len(lines)
