@@ -22,3 +22,13 @@ def test_an_address_where_nobody_answers_is_named(tmp_path: Path) -> None:
         find_kafka(tmp_path, environ=given)
 
     assert [] == list(tmp_path.iterdir())
+
+
+def test_a_docker_that_does_not_answer_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever insists on it is not given another, and is told in a sentence."""
+    # Docker's own client would leave a socket open.
+    monkeypatch.setattr("seamwork.broker.container.daemon_answers", lambda: False)
+
+    with pytest.raises(MisconfiguredError, match=r"no Docker daemon answers; .*DOCKER_HOST"):
+        find_kafka(tmp_path / "home", environ={"SEAMWORK_BROKER": "docker"})
+    assert not (tmp_path / "home").exists()

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from seamwork.broker.jars import jar_cache
 from seamwork.broker.secret import write_private
 from seamwork.documents import Agent, DocumentError, canonical, from_canonical
 from seamwork.errors import MisconfiguredError, UnprocessableError
@@ -242,6 +243,21 @@ def test_a_name_that_is_no_name_is_refused(name: str) -> None:
     """A platform's name is a folder's name too."""
     with pytest.raises(MisconfiguredError, match="cannot be called"):
         PlatformHome.of(name)
+
+
+def test_where_no_home_is_known_it_is_asked_for(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """A container may run as a user whom nobody knows; who says where data are kept needs none."""
+
+    def unknown() -> Path:
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.setattr(Path, "home", unknown)
+
+    for asked in (lambda: PlatformHome.of("lab", {}), lambda: jar_cache({})):
+        with pytest.raises(MisconfiguredError, match="set HOME, or SEAMWORK_HOME and XDG_CACHE_HOME"):
+            asked()
+    assert tmp_path / "lab" == PlatformHome.of("lab", {"SEAMWORK_HOME": str(tmp_path)}).root
+    assert tmp_path / "seamwork" / "lab" == PlatformHome.of("lab", {"XDG_DATA_HOME": str(tmp_path)}).root
 
 
 def test_the_first_documents_are_canonical(home: PlatformHome) -> None:

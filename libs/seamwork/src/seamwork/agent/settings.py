@@ -16,7 +16,7 @@ from typing import Any
 
 from seamwork.errors import MisconfiguredError
 from seamwork.grants.keys import SigningKey
-from seamwork.settings.environment import others_can_read
+from seamwork.settings.environment import others_can_read, users_folder
 from seamwork.settings.kafka import KafkaAccess
 from seamwork.settings.unknown import refuse_unknown
 
@@ -269,7 +269,7 @@ def _default_file(name: str, given: Mapping[str, str]) -> Path:
 
 
 def _data_home(given: Mapping[str, str]) -> Path:
-    return Path(given.get("XDG_DATA_HOME") or Path.home() / ".local" / "share")
+    return Path(given.get("XDG_DATA_HOME") or users_folder() / ".local" / "share")
 
 
 def _number(given: Mapping[str, str], key: str) -> int | float:

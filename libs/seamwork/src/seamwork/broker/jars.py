@@ -20,6 +20,7 @@ from pathlib import Path
 import msgspec
 
 from seamwork.errors import MisconfiguredError
+from seamwork.settings.environment import users_folder
 
 # Downloads wait for the network, not for a core. More than eight gain nothing and annoy a mirror.
 _PARALLEL = 8
@@ -59,7 +60,7 @@ def kafka_version() -> str:
 def jar_cache(environ: Mapping[str, str]) -> Path:
     """Return the folder for jars of this user: ``seamwork/jars`` below ``XDG_CACHE_HOME`` or ``~/.cache``."""
     base = environ.get("XDG_CACHE_HOME")
-    return (Path(base) if base else Path.home() / ".cache") / "seamwork" / "jars"
+    return (Path(base) if base else users_folder() / ".cache") / "seamwork" / "jars"
 
 
 def class_cache(environ: Mapping[str, str]) -> Path:

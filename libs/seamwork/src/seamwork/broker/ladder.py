@@ -87,6 +87,11 @@ def find_kafka(
         if running is not None:
             where = f"{running.bootstrap}, log in {running.log_file}"
             return Kafka("embedded", running.admin, 1, where, running.stop)
+    if wish == "docker" and not _daemon_answers():
+        raise MisconfiguredError(
+            "SEAMWORK_BROKER is `docker`, and no Docker daemon answers; start it, correct DOCKER_HOST, or leave "
+            "SEAMWORK_BROKER out to have a broker without Docker"
+        )
     if wish == "docker" or (wish == "" and _has_docker()):
         return _in_docker(home, port=port, admin=admin, detach=detach)
     broker = ensure_broker(
@@ -108,6 +113,10 @@ def _has_docker() -> bool:
     # Asking costs an import; where there is neither a socket nor a setting there is nobody to ask.
     if "DOCKER_HOST" not in os.environ and not Path("/var/run/docker.sock").exists():
         return False
+    return _daemon_answers()
+
+
+def _daemon_answers() -> bool:
     from seamwork.broker.container import daemon_answers  # noqa: PLC0415
 
     return daemon_answers()

@@ -25,7 +25,7 @@ from seamwork.errors import MisconfiguredError, UnprocessableError
 from seamwork.grants.keys import SigningKey
 from seamwork.ids import uuid7
 from seamwork.platform.layouts import LAYOUT, read_note
-from seamwork.settings.environment import others_can_read
+from seamwork.settings.environment import others_can_read, users_folder
 
 DEFAULT_NAME = "default"
 ROOT = "root"
@@ -62,7 +62,7 @@ class PlatformHome:
         Return the folder of the platform *name*, which need not exist yet.
 
         Raises:
-            MisconfiguredError: The name is no name.
+            MisconfiguredError: The name is no name, or nothing says where data are kept.
         """
         if _NAME.fullmatch(name) is None:
             raise MisconfiguredError(
@@ -70,8 +70,10 @@ class PlatformHome:
             )
         given = os.environ if environ is None else environ
         home = given.get("SEAMWORK_HOME")
-        data = Path(given.get("XDG_DATA_HOME") or Path.home() / ".local" / "share")
-        return cls((Path(home) if home else data / "seamwork") / name)
+        if home:
+            return cls(Path(home) / name)
+        data = Path(given.get("XDG_DATA_HOME") or users_folder() / ".local" / "share")
+        return cls(data / "seamwork" / name)
 
     @property
     def name(self) -> str:

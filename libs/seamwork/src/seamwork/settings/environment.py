@@ -59,6 +59,21 @@ def read_settings(kind: type[S], service: str, environ: Mapping[str, str]) -> S:
     return kind(**values)
 
 
+def users_folder() -> Path:
+    """
+    Return the home folder of whoever runs this.
+
+    Raises:
+        MisconfiguredError: There is none, as for a user id that a container makes up.
+    """
+    try:
+        return Path.home()
+    except RuntimeError as error:
+        raise MisconfiguredError(
+            "HOME is not set and this user has no home folder; set HOME, or SEAMWORK_HOME and XDG_CACHE_HOME"
+        ) from error
+
+
 def others_can_read(path: Path) -> bool:
     """
     Say whether a file with a secret is open to more than those whom it is meant for.
