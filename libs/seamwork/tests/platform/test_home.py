@@ -5,11 +5,13 @@ import os
 import stat
 import subprocess
 import sys
+from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path
 
 import pytest
 
+from seamwork.agent.settings import AgentSettings
 from seamwork.broker.jars import jar_cache
 from seamwork.broker.secret import write_private
 from seamwork.documents import Agent, DocumentError, canonical, from_canonical
@@ -20,7 +22,7 @@ from seamwork.platform.files import read_files
 from seamwork.platform.findings import not_running
 from seamwork.platform.home import PlatformHome, load_key
 from seamwork.platform.layouts import LAYOUT
-from seamwork.platform.members import add_person
+from seamwork.platform.members import add_person, follow_broker, write_agent_settings
 from seamwork.platform.state import RunState, began_at, read_state, runs, write_state
 from seamwork.platform.teams import add_team
 from seamwork.platform.trust import agent_kid, ensure_trust, first_documents, key_documents
@@ -258,6 +260,44 @@ def test_where_no_home_is_known_it_is_asked_for(monkeypatch: pytest.MonkeyPatch,
             asked()
     assert tmp_path / "lab" == PlatformHome.of("lab", {"SEAMWORK_HOME": str(tmp_path)}).root
     assert tmp_path / "seamwork" / "lab" == PlatformHome.of("lab", {"XDG_DATA_HOME": str(tmp_path)}).root
+
+
+@pytest.mark.parametrize(
+    ("written", "says"),
+    [
+        (lambda text: text, "127.0.0.1:2"),
+        (
+            lambda text: text.replace('bootstrap = "127.0.0.1:1"', "bootstrap='127.0.0.1:1' # ours"),
+            "127.0.0.1:2",
+        ),
+        (lambda text: "kafka = {bootstrap = 'x:1'}" + text.replace("[kafka]", "[other]"), None),
+        (lambda _: "[agent", None),
+    ],
+    ids=["ours", "by-hand", "another-shape", "cut-off"],
+)
+def test_agents_follow_the_broker_or_are_named(
+    home: PlatformHome, written: Callable[[str], str], says: str | None
+) -> None:
+    """One damaged file keeps no platform from starting, and none is passed over in silence."""
+    identity = home.ensure(SettableClock(), prefix="seamwork", partitions=4)
+    ensure_trust(home)
+    home.credentials.ensure(["seamwork-agent-operator", "seamwork-agent-desk"])
+    before = Door(home, identity, "127.0.0.1:1")
+    files = [write_agent_settings(before, name) for name in ("desk", "operator")]
+    files[0].write_text(written(files[0].read_text()))
+    text = files[0].read_text()
+
+    left = follow_broker(Door(home, identity, "127.0.0.1:2"))
+
+    assert "127.0.0.1:2" == AgentSettings.from_file(files[1]).kafka.bootstrap
+    if says is None:
+        assert text == files[0].read_text()
+        assert [f"{files[0]} does not say that the broker is at 127.0.0.1:2"] == [
+            line.partition(": ")[0] for line in left
+        ]
+    else:
+        assert () == left
+        assert says == AgentSettings.from_file(files[0]).kafka.bootstrap
 
 
 def test_the_first_documents_are_canonical(home: PlatformHome) -> None:

@@ -21,12 +21,14 @@ from seamwork.broker.secret import write_private
 from seamwork.documents import Agent, AnyDocument, Person
 from seamwork.documents.person import PersonSpec
 from seamwork.documents.shape import NAME_PATTERN, Metadata, VerifyingKey
-from seamwork.errors import UnprocessableError
+from seamwork.errors import MisconfiguredError, UnprocessableError
 from seamwork.platform.door import Door
 from seamwork.platform.home import PlatformHome
 from seamwork.platform.known import lagging
 from seamwork.platform.publisher import Published
 from seamwork.platform.trust import agent_kid, service_kid
+
+_BOOTSTRAP = re.compile(r"(?m)^(\s*bootstrap\s*=\s*).*$")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -131,13 +133,28 @@ def write_agent_settings(door: Door, name: str) -> Path:
     return path
 
 
-def follow_broker(door: Door) -> None:
-    """Let every agent's settings name the broker where it is now: it may have got another port than it had."""
+def follow_broker(door: Door) -> tuple[str, ...]:
+    """
+    Let every agent's settings name the broker where it is now: it may have got another port than it had.
+
+    Returns:
+        A sentence for each file that does not say so, because it is damaged or was written by hand.
+    """
+    left: list[str] = []
     for path in sorted(door.home.agents.glob("*.toml")):
-        before = AgentSettings.from_file(path).kafka.bootstrap
-        if before != door.bootstrap:
+        try:
+            if AgentSettings.from_file(path).kafka.bootstrap == door.bootstrap:
+                continue
             text = path.read_text(encoding="utf-8")
-            write_private(path, text.replace(f'bootstrap = "{before}"', f'bootstrap = "{door.bootstrap}"'))
+            write_private(path, _BOOTSTRAP.sub(rf'\g<1>"{door.bootstrap}"', text))
+            if AgentSettings.from_file(path).kafka.bootstrap == door.bootstrap:
+                continue
+            write_private(path, text)
+            why = "it is not written as `seamwork agents add` writes it"
+        except (MisconfiguredError, OSError) as error:
+            why = str(error)
+        left.append(f"{path} does not say that the broker is at {door.bootstrap}: {why}")
+    return tuple(left)
 
 
 async def add_person(

@@ -232,7 +232,8 @@ async def _bring_up(  # as its caller's, and the hold
         done("topics")
         tell("publishing keys, gates and the operator")
         await _publish_first(door, home)
-        follow_broker(door)
+        for line in follow_broker(door):
+            tell(f"warning: {line}")
         done("documents")
         tell("starting the services")
         wanted = _describe(running, services, layout)
