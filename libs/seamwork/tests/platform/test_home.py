@@ -459,9 +459,16 @@ def test_a_supervisor_that_ended_and_was_not_reaped_is_gone(home: PlatformHome) 
         assert (True, False) == (alive, runs(state))
 
 
-def test_a_note_that_was_cut_short_tells_nothing(home: PlatformHome) -> None:
-    """Half a note is no note."""
+@pytest.mark.parametrize(
+    "note",
+    [
+        b'{"supervisor": 1', b"\xff", b"[]", b'{"supervisor": 0, "state": "ready"}',
+        b'{"supervisor": -1, "state": "ready"}', b'{"supervisor": 99999999999999999999, "state": "ready"}',
+    ],
+)  # fmt: skip
+def test_a_note_that_is_damaged_tells_nothing(home: PlatformHome, note: bytes) -> None:
+    """Half a note is no note, and a number that is no process's is none to send a signal to."""
     home.run.mkdir(parents=True)
-    home.state_file.write_text('{"supervisor": 1')
+    home.state_file.write_bytes(note)
 
     assert None is read_state(home.state_file)

@@ -160,7 +160,7 @@ def _fates(door: Door) -> dict[str, _Fate] | None:
     path = door.home.notifications
     if not path.exists():
         return None
-    with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as base:
+    with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as base:
         done = base.execute("SELECT id, outcome, tries, at FROM delivered")
         found: dict[str, _Fate] = {identity: (outcome, tries, at) for identity, outcome, tries, at in done}
         waiting = base.execute("SELECT id, tries FROM waiting")

@@ -3,7 +3,7 @@
 import json
 import os
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 import msgspec
 
@@ -42,7 +42,8 @@ class RunState(msgspec.Struct, frozen=True, kw_only=True):
     where nothing tells. *tidied* is the exit status of the janitor's last pass, null before the first.
     """
 
-    supervisor: int
+    # To the system zero and what is below it are not one process but many, and `down` would end them all.
+    supervisor: Annotated[int, msgspec.Meta(gt=0, lt=2**31)]
     started: int | None = None
     state: Literal["starting", "ready", "failed", "stopping"]
     kafka: KafkaState | None = None
