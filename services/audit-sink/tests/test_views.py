@@ -1,6 +1,7 @@
 """What people read is plain text that fits their terminal and cannot command it."""
 
 import pytest
+from msgspec.structs import replace
 
 from seamwork.platform.views import TaskLine, render_blame, render_tasks, render_trace
 from seamwork.testing.builders import handoff, malformed, received
@@ -65,6 +66,18 @@ def test_a_terminal_takes_no_orders_from_an_intent() -> None:
 
     assert "all is well" in text
     assert all(character.isprintable() for line in text.splitlines() for character in line)
+
+
+def test_a_terminal_takes_no_orders_from_a_tasks_id() -> None:
+    """Whoever begins a task names it, and operators list what others began."""
+    name = "\x1b[2Jt-1\x07\n\u202e"
+    tasks = [TaskLine(task=name, state="running", initiator="operator@1.0.0", intent="x", begun_at=0)]
+    told = replace(trace("t-1", REFUSED), task=name)
+    texts = [render_tasks(tasks), render_trace(told), render_blame(blame(told))]
+
+    for text in texts:
+        assert "t-1" in text
+        assert all(character.isprintable() for line in text.split("\n") for character in line)
 
 
 def test_tasks_are_a_table() -> None:

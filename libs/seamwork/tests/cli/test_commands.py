@@ -338,6 +338,7 @@ def test_a_table_is_columns_and_nothing_else() -> None:
     """No colour, no trailing space, a word where there is nothing."""
     assert "a   bb\nxx  y" == table(["a", "bb"], [["xx", "y"]])
     assert "none" == table(["a"], [])
+    assert "a\n [2Jx  y" == table(["a"], [["\x1b[2Jx\n\u202ey"]])
 
 
 @pytest.mark.parametrize("seconds", ["nan", "inf", "-1", "soon"])

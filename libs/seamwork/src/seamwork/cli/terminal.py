@@ -105,10 +105,15 @@ def running_loop(command: Callable[P, Coroutine[Any, Any, T]]) -> Callable[P, T]
 
 
 def table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """Set *rows* under *heads* in columns that fit; nothing but spaces, so it can be cut and pasted."""
+    """
+    Set *rows* under *heads* in columns that fit; nothing but spaces, so it can be cut and pasted.
+
+    What an agent wrote may hold what a terminal would obey; of that a space is left.
+    """
     if not rows:
         return "none"
-    widths = [max(len(row[i]) for row in (heads, *rows)) for i in range(len(heads))]
+    plain = [["".join(c if c.isprintable() else " " for c in cell) for cell in row] for row in (heads, *rows)]
+    widths = [max(len(row[i]) for row in plain) for i in range(len(heads))]
     return "\n".join(
-        "  ".join(c.ljust(w) for c, w in zip(row, widths, strict=True)).rstrip() for row in (heads, *rows)
+        "  ".join(c.ljust(w) for c, w in zip(row, widths, strict=True)).rstrip() for row in plain
     )

@@ -381,7 +381,8 @@ def render_tasks(tasks: Sequence[TaskLine], width: int = WIDTH) -> str:
     head = ("TASK", "STATE", "BEGUN", "TOOK", "CROSSINGS", "REFUSED", "SPENT", "INTENT")
     rows = [
         (
-            task.task, task.state + _DRILL[task.drill] + ("" if task.last is None else f": {task.last}"),
+            _line(task.task),
+            _line(task.state + _DRILL[task.drill] + ("" if task.last is None else f": {task.last}")),
             _clock(task.begun_at), _span(task.begun_at, task.ended_at),
             _number(task.crossings), _number(task.refused), _money(task.spent_micro_usd), _line(task.intent),
         )
@@ -406,7 +407,7 @@ def ungoverned_words(dispatches: int, would_refuse: int) -> str:
 
 
 def _trace_lines(trace: Trace, width: int) -> Iterator[str]:
-    yield f"task {trace.task}: {trace.state}{_DRILL[trace.drill]}"
+    yield _line(f"task {trace.task}: {trace.state}{_DRILL[trace.drill]}")
     if trace.intent is not None:
         yield from _wrapped(f"“{_line(trace.intent)}”, by {trace.initiator}", width, "  ")
     facts = [
@@ -543,7 +544,7 @@ def _blame_lines(blame: Blame, width: int) -> Iterator[str]:
     if trouble is None:
         yield blame_line(blame) + "."
         return
-    yield f"Task {blame.task} is {blame.state}{_DRILL[blame.drill]}."
+    yield _line(f"Task {blame.task} is {blame.state}{_DRILL[blame.drill]}.")
     yield from _wrapped(f"First to go wrong: {_what(trouble)}{_seam(trouble)}", width, "")
     step = f", step {trouble.step}" if trouble.step else ""
     known = {
