@@ -14,7 +14,7 @@ import pytest
 from seamwork.errors import MisconfiguredError
 from seamwork.platform import supervisor as looked_at
 from seamwork.platform.state import is_alive
-from seamwork.platform.supervisor import Part, Process, Supervisor, free_ports
+from seamwork.platform.supervisor import Part, Process, Supervisor, free_ports, last_error
 from seamwork.platform.up import Layout, grouped
 
 READY = """
@@ -117,6 +117,23 @@ async def test_a_service_that_is_set_up_wrongly_is_not_started_again(tmp_path: P
     await supervisor.stop_all()
 
     assert 0 == supervisor.processes["one"].restarts
+
+
+def test_what_ended_a_process_is_told_and_not_what_ended_with_it(tmp_path: Path) -> None:
+    """Services that share a process stop when one has ended, and say so after it."""
+    log = tmp_path / "together.log"
+    lines = [
+        {"service": "cost-cap", "error": "an older one"},
+        {"service": "router", "why": "misconfigured", "error": "there is no topic inbox.x.v1"},
+        *({"service": name, "why": "stopped"} for name in ("cost-cap", "notifier", "audit-sink")),
+    ]
+    log.write_text("".join(json.dumps(line) + "\n" for line in lines) + "[1]\nnot JSON\n")
+    plain = tmp_path / "up.log"
+    plain.write_text("starting\nPORT is not a number\n")
+
+    assert "router: there is no topic inbox.x.v1" == last_error(log)
+    assert "starting / PORT is not a number" == last_error(plain)
+    assert "it left no log" == last_error(tmp_path / "none.log")
 
 
 async def test_every_change_is_told(tmp_path: Path) -> None:

@@ -30,6 +30,7 @@ _LONGEST_PAUSE_S = 30.0
 _STOP_WITHIN_S = 30.0
 _POLL_S = 0.05
 _STEADY_S = 30.0
+_LINES_BACK = 200
 _OWN = ("SEAMWORK_", "KAFKA_BOOTSTRAP_SERVERS")
 
 
@@ -159,7 +160,7 @@ class Supervisor:
             process = self.processes[waiting[0]]
             if process.exit_code == MISCONFIGURED_EXIT and process.pid is None:
                 raise MisconfiguredError(
-                    f"{process.name} is set up wrongly and has ended: {last_words(process.log)}. "
+                    f"{process.name} is set up wrongly and has ended: {last_error(process.log)}. "
                     f"Its log: {process.log}"
                 )
             if await asyncio.to_thread(lambda ports: all(map(is_ready, ports)), process.ports.values()):
@@ -254,6 +255,26 @@ def last_words(log: Path, lines: int = 3) -> str:
     except FileNotFoundError:
         return "it left no log"
     return " / ".join(line.strip() for line in text.splitlines()[-lines:])[-600:] or "its log is empty"
+
+
+def last_error(log: Path) -> str:
+    """
+    Return the last error of which a log tells, with the service whose it is; its last words where there is none.
+
+    Where several services share a process, the others say after it that they have stopped.
+    """
+    try:
+        lines = log.read_text(encoding="utf-8", errors="replace").splitlines()[-_LINES_BACK:]
+    except FileNotFoundError:
+        lines = []
+    for line in reversed(lines):
+        try:
+            said = json.loads(line)
+        except (ValueError, RecursionError):
+            continue
+        if isinstance(said, dict) and said.get("error"):
+            return f"{said.get('service', log.stem)}: {said['error']}"
+    return last_words(log)
 
 
 def _package(point: EntryPoint) -> str:
