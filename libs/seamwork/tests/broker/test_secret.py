@@ -1,5 +1,6 @@
 """Only its owner reads a secret."""
 
+import errno
 import json
 import os
 from pathlib import Path
@@ -39,6 +40,27 @@ def test_writing_leaves_nothing_beside(tmp_path: Path) -> None:
     write_private(tmp_path / "secret.json", "{}")
 
     assert ["secret.json"] == [path.name for path in tmp_path.iterdir()]
+
+
+def test_a_file_has_its_bytes_before_it_has_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A machine that loses power in between keeps the old one; and a full disk is told with what had no room."""
+    path = tmp_path / "root.key"
+    seen: list[tuple[int, bool]] = []
+
+    def synced(descriptor: int) -> None:
+        seen.append((os.fstat(descriptor).st_size, path.exists()))
+        if len(seen) == 2:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "fsync", synced)
+    write_private(path, "old")
+
+    with pytest.raises(OSError, match="No space left on device") as full:
+        write_private(path, "new one")
+    assert [(3, False), (7, True)] == seen
+    assert str(path) == full.value.filename
+    assert ["root.key"] == [one.name for one in tmp_path.iterdir()]
+    assert "old" == path.read_text()
 
 
 def test_a_credential_is_made_once(tmp_path: Path) -> None:

@@ -28,16 +28,27 @@ def new_password() -> str:
 
 
 def write_private(path: Path, text: str) -> None:
-    """Write a file that only its owner can read (0600, in a folder 0700), whole or not at all."""
+    """
+    Write a file that only its owner can read (0600, in a folder 0700), whole or not at all, whatever fails.
+
+    Raises:
+        OSError: It cannot be written; it names the file.
+    """
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     # mkstemp makes the file 0600 before a byte of it is written.
     descriptor, temporary = tempfile.mkstemp(prefix=f".{path.name}-", dir=path.parent)
     try:
         with os.fdopen(descriptor, "w", encoding="utf-8") as file:
             file.write(text)
+            file.flush()
+            os.fsync(
+                file.fileno()
+            )  # a machine that loses power may else keep the name of a file without its bytes
         Path(temporary).replace(path)
-    except BaseException:
+    except BaseException as error:
         Path(temporary).unlink(missing_ok=True)
+        if isinstance(error, OSError) and error.errno is not None:
+            raise OSError(error.errno, os.strerror(error.errno), str(path)) from error
         raise
 
 
