@@ -5,6 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from seamwork.broker.probe import probe
+from seamwork.broker.registrar import Registrar
 from seamwork.errors import MisconfiguredError
 from seamwork.settings.kafka import KafkaAccess
 
@@ -75,8 +77,6 @@ def test_an_operator_gives_address_and_credential(tmp_path: Path) -> None:
         ({"SEAMWORK_KAFKA_SASL_PASSWORD": ""}, "SEAMWORK_KAFKA_SASL_PASSWORD"),
         ({"SEAMWORK_KAFKA_SASL_PASSWORD_FILE": "/does/not/exist"}, "SEAMWORK_KAFKA_SASL_PASSWORD_FILE"),
         ({"SEAMWORK_KAFKA_SASL_PASSWORD_FILE": sys.executable}, "SEAMWORK_KAFKA_SASL_PASSWORD_FILE"),
-        ({"SEAMWORK_KAFKA_CA_FILE": "/does/not/exist"}, "SEAMWORK_KAFKA_CA_FILE"),
-        ({"SEAMWORK_KAFKA_CA_FILE": __file__}, "SEAMWORK_KAFKA_CA_FILE"),
         ({"KAFKA_BOOTSTRAP_SERVERS": ","}, "KAFKA_BOOTSTRAP_SERVERS"),
         ({"KAFKA_BOOTSTRAP_SERVERS": "kafka:"}, "KAFKA_BOOTSTRAP_SERVERS"),
         ({"KAFKA_BOOTSTRAP_SERVERS": "kafka:0"}, "KAFKA_BOOTSTRAP_SERVERS"),
@@ -105,3 +105,19 @@ def test_what_no_client_could_use_is_refused_at_start(changed: dict[str, str], n
 def test_each_way_to_write_an_address_is_taken(bootstrap: str) -> None:
     """With a name, with a number of either kind, with the usual port."""
     assert bootstrap == KafkaAccess(bootstrap, "", "", protocol="PLAINTEXT").bootstrap
+
+
+@pytest.mark.parametrize(
+    "file", [Path("/does/not/exist"), Path(__file__)], ids=["missing", "no-certificates"]
+)
+def test_certificates_that_are_none_are_named_by_each_who_needs_them(file: Path) -> None:
+    """A client ends with a traceback that names no file, or with OpenSSL's words."""
+    access = KafkaAccess("127.0.0.1:1", "me", "secret", protocol="SASL_SSL", ca_file=file)
+
+    for needs in (
+        access.aiokafka,
+        lambda: probe(access),
+        lambda: Registrar(access, prefix="seamwork", specs=()),
+    ):
+        with pytest.raises(MisconfiguredError, match=f"{file}, which SEAMWORK_KAFKA_CA_FILE names"):
+            needs()

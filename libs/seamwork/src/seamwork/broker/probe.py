@@ -34,7 +34,10 @@ def probe(access: KafkaAccess) -> int:
     Raises:
         NotReady: It did not answer within a second.
         AccessDenied: It refused the user name or the password.
+        MisconfiguredError: The file of certificates cannot be read.
     """
+    if access.has_tls:
+        access.tls()
     seen: list[KafkaError] = []
     config: dict[str, Any] = {**access.confluent(), "error_cb": seen.append, "log_level": 0}
     client = AdminClient(config, logger=_silent)

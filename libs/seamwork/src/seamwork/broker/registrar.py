@@ -63,6 +63,8 @@ class Registrar:
         self.specs = load_topic_specs() if specs is None else specs
         self._access = access
         self._sizing = Sizing() if sizing is None else sizing
+        if access.has_tls:
+            access.tls()
         self._admin = AdminClient({**access.confluent(), "log_level": 0})
 
     def furnish(self, principals: Iterable[Principal], credentials: CredentialStore) -> dict[str, Credential]:

@@ -74,8 +74,22 @@ class KafkaAccess:
             arguments["sasl_plain_username"] = self.username
             arguments["sasl_plain_password"] = self.password
         if self.has_tls:
-            arguments["ssl_context"] = ssl.create_default_context(cafile=self.ca_file)
+            arguments["ssl_context"] = self.tls()
         return arguments
+
+    def tls(self) -> ssl.SSLContext:
+        """
+        Return whom to trust. Ask before librdkafka does, which tells of a missing file in the words of OpenSSL.
+
+        Raises:
+            MisconfiguredError: The file of certificates cannot be read.
+        """
+        try:
+            return ssl.create_default_context(cafile=self.ca_file)
+        except OSError as error:  # that of `ssl` is one, too
+            raise MisconfiguredError(
+                f"{self.ca_file}, which SEAMWORK_KAFKA_CA_FILE names, holds no certificates ({error.strerror})"
+            ) from error
 
     def confluent(self) -> dict[str, Any]:
         """Return the configuration that librdkafka's clients share."""
@@ -100,8 +114,6 @@ class KafkaAccess:
         if not bootstrap:
             return None
         ca_file = environ.get("SEAMWORK_KAFKA_CA_FILE")
-        if ca_file:
-            _try_certificates(ca_file)
         return cls(
             bootstrap=bootstrap,
             username=environ.get("SEAMWORK_KAFKA_SASL_USERNAME", ""),
@@ -122,16 +134,6 @@ def _password(environ: Mapping[str, str]) -> str:
         reason = error.strerror if isinstance(error, OSError) else "it is not text"
         raise MisconfiguredError(
             f"the file named by SEAMWORK_KAFKA_SASL_PASSWORD_FILE cannot be read ({reason})"
-        ) from error
-
-
-def _try_certificates(path: str) -> None:
-    # Each client fails on its own way over a file that is not there, and one of them does not name it.
-    try:
-        ssl.create_default_context(cafile=path)
-    except OSError as error:  # that of `ssl` is one, too
-        raise MisconfiguredError(
-            f"the file named by SEAMWORK_KAFKA_CA_FILE holds no certificates that can be read ({error.strerror})"
         ) from error
 
 
