@@ -105,6 +105,13 @@ async def up(  # one argument for each option
         await _detached(home, {**told, "--tidy-every": tidy_every})
         return
     identity = home.identity() if home.exists else None
+    stopping = asyncio.Event()
+    loop = asyncio.get_running_loop()
+
+    def heed() -> None:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(number, stopping.set)
+
     running = await bring_up(
         home,
         prefix=prefix or (identity.prefix if identity else DEFAULT_PREFIX),
@@ -112,11 +119,8 @@ async def up(  # one argument for each option
         port=port,
         layout=layout or DEFAULT_LAYOUT,
         tell=tell,
+        up=heed,
     )
-    stopping = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, stopping.set)
     ready = read_state(home.state_file)
     answer(ready, lambda: f"platform {platform} is ready; {where(ready)}\nCtrl-C stops it.")
     janitor = asyncio.create_task(running.keep_tidy(tidy_every)) if tidy_every else None

@@ -164,6 +164,7 @@ async def bring_up(  # what an operator may choose
     services: Sequence[str] | None = None,
     layout: Layout = DEFAULT_LAYOUT,
     tell: Tell = lambda _: None,
+    up: Callable[[], None] = lambda: None,
 ) -> Running:
     """
     Start the platform of *home*, making it if it does not exist, and return when it is ready.
@@ -177,6 +178,7 @@ async def bring_up(  # what an operator may choose
         layout: A process for each service (``apart``), one for the gates and one for the others (``two``), or one
             for all (``together``).
         tell: Told of each step, in words.
+        up: Called when all runs, before the note says so: whoever reads that may want it stopped at once.
 
     Raises:
         MisconfiguredError: A part could not be started; says which, why, and what to do. Or another process holds
@@ -184,10 +186,14 @@ async def bring_up(  # what an operator may choose
     """
     hold = alone(home)
     try:
-        return await _bring_up(home, hold, prefix, partitions, port, services, layout, tell)
+        running = await _bring_up(home, hold, prefix, partitions, port, services, layout, tell)
+        running.supervisor.on_change(lambda: running.note("ready"))
+        up()
+        running.note("ready")
     except BaseException:
         hold.close()
         raise
+    return running
 
 
 async def _bring_up(  # as its caller's, and the hold
@@ -245,8 +251,6 @@ async def _bring_up(  # as its caller's, and the hold
         await asyncio.to_thread(kafka.stop)
         home.state_file.unlink(missing_ok=True)
         raise
-    supervisor.on_change(lambda: running.note("ready"))
-    running.note("ready")
     return running
 
 
