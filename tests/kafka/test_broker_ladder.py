@@ -41,3 +41,5 @@ def test_a_broker_that_runs_is_found(kafka: KafkaTestbed) -> None:
 
     assert ("embedded", kafka.bootstrap) == (found.rung, found.bootstrap)
     assert str(kafka.broker.log_file) in found.where
+    with pytest.raises(MisconfiguredError, match=r"already running at .*, not at port 1;"):
+        find_kafka(kafka.broker.folder.home, port=1, environ={})

@@ -136,13 +136,8 @@ def ensure_broker(
     folder = Folder(home.resolve())
     folder.make()
     with _one_starter(folder):
-        running = running_broker(home, admin=admin)
+        running = running_broker(home, port=port, admin=admin)
         if running is not None:
-            if port is not None and not running.bootstrap.endswith(f":{port}"):
-                raise MisconfiguredError(
-                    f"the broker of {home} is already running at {running.bootstrap}, not at port {port}; "
-                    "stop it with `seamwork down` first, or leave the port out"
-                )
             return running
         java = find_java(surroundings)
         jars = fetch_jars(jar_cache(surroundings), progress=progress)
@@ -155,12 +150,15 @@ def ensure_broker(
         return _start(folder, node, java.path, detach=detach)
 
 
-def running_broker(home: Path, *, admin: str = "seamwork-registrar") -> BrokerHandle | None:
+def running_broker(
+    home: Path, *, port: int | None = None, admin: str = "seamwork-registrar"
+) -> BrokerHandle | None:
     """
     Return the broker of *home* if its process is there, once it is ready; None if there is none.
 
     Raises:
-        MisconfiguredError: It runs but does not answer, or not with the password that was kept.
+        MisconfiguredError: It runs but does not answer, or not with the password that was kept, or at another port
+            than *port*.
     """
     folder = Folder(home.resolve())
     pid = _kept_pid(folder)
@@ -180,6 +178,11 @@ def running_broker(home: Path, *, admin: str = "seamwork-registrar") -> BrokerHa
         if handle.is_alive:
             raise
         return None  # it was ending already, as that of a program that was killed does
+    if port not in (None, ports.client):
+        raise MisconfiguredError(
+            f"the broker of {home} is already running at {handle.bootstrap}, not at port {port}; "
+            "stop it with `seamwork down` first, or leave the port out"
+        )
     return handle
 
 

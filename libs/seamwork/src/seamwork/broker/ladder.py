@@ -83,7 +83,7 @@ def find_kafka(
     if given is not None:
         return Kafka("given", given, _copies(_knock(given)), given.bootstrap, _leave_alone)
     if wish != "docker":
-        running = running_broker(home, admin=admin)
+        running = running_broker(home, port=port, admin=admin)
         if running is not None:
             where = f"{running.bootstrap}, log in {running.log_file}"
             return Kafka("embedded", running.admin, 1, where, running.stop)
