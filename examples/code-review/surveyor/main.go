@@ -73,5 +73,9 @@ func work(ctx context.Context, task *seam.Task) (any, error) {
 	if reply.Answer.Outcome != "success" {
 		return nil, seam.TaskError{Kind: "NoAdvice", Message: "the modules were not judged: " + reply.Answer.Outcome}
 	}
-	return found, json.Unmarshal(reply.Payload, &found)
+	// Not in one statement with the return: Go does not say which of both operands is read first.
+	if err := json.Unmarshal(reply.Payload, &found); err != nil {
+		return nil, err
+	}
+	return found, nil
 }

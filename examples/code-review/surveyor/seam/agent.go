@@ -25,6 +25,7 @@ const (
 	heartbeatEvery = 5 * time.Second
 	grace          = 20 * time.Second
 	seats          = 16
+	session        = 45 * time.Second // after which the group gives partitions to somebody else
 )
 
 // Handler does one piece of work under one contract.
@@ -51,6 +52,7 @@ type Agent struct {
 	draining  bool
 
 	committing sync.Mutex
+	silence    silence
 
 	dirty chan struct{} // something may be committed
 	seat  chan struct{}
@@ -119,6 +121,8 @@ func (a *Agent) options() ([]kgo.Opt, error) {
 		kgo.ConsumeTopics(a.inbox),
 		kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()),
 		kgo.DisableAutoCommit(),
+		kgo.SessionTimeout(session),
+		kgo.WithHooks(&a.silence),
 		kgo.FetchMaxWait(500 * time.Millisecond),
 		kgo.BlockRebalanceOnPoll(), // no partition is lost while its records are folded in
 		kgo.OnPartitionsAssigned(a.assigned),
@@ -218,6 +222,11 @@ func (a *Agent) revoked(ctx context.Context, _ *kgo.Client, parts map[string][]i
 
 func (a *Agent) read(life context.Context) error {
 	for {
+		if a.silence.broken(time.Now()) {
+			if err := a.lookAgain(life); err != nil && life.Err() == nil {
+				return err
+			}
+		}
 		a.begin(life)
 		fetches := a.client.PollFetches(life)
 		if life.Err() != nil {
@@ -245,6 +254,26 @@ func (a *Agent) read(life context.Context) error {
 		a.touch()
 		a.client.AllowRebalance()
 	}
+}
+
+// lookAgain asks where the partitions end now. For half a session nothing was heard, so another instance may have had
+// them and have done the work: nothing is begun before what it wrote was read.
+func (a *Agent) lookAgain(ctx context.Context) error {
+	ends, err := a.admin.ListEndOffsets(ctx, a.inbox)
+	if err != nil {
+		return err
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	for partition, lane := range a.lanes {
+		end, ok := ends.Lookup(a.inbox, partition)
+		if !ok || end.Err != nil {
+			return fmt.Errorf("partition %d of %s: no end is known: %w", partition, a.inbox, end.Err)
+		}
+		lane.ReadTo(end.Offset)
+		slog.Warn("nothing was heard for long; reading first", "partition", partition, "end", end.Offset)
+	}
+	return nil
 }
 
 // believe returns what the router says, or nil for what is passed over; nothing stops what lies behind it.

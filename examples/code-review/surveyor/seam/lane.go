@@ -6,7 +6,8 @@ import "seamwork.example/surveyor/wire"
 // It runs nothing and knows no clock and no network, so that a test can deal it any order of records.
 //
 // Rule 1: nothing is started before the lane was read to the end that it had when it was taken over, so that a
-// cancellation that lies there already removes queued work.
+// cancellation that lies there already removes queued work. The same holds for whoever was away: another instance may
+// have had the partition meanwhile, and have done the work.
 // Rule 2: a dispatch is started once.
 // Rule 3: only the contiguous prefix of what is finished is committed.
 type Lane struct {
@@ -127,6 +128,9 @@ func (l *Lane) Finish(open *Open, why string) {
 	open.Why = why
 	close(open.gone)
 }
+
+// ReadTo says that records up to end may concern what is queued: nothing is started before they were read.
+func (l *Lane) ReadTo(end int64) { l.end = max(l.end, end) }
 
 // Start returns the work that may begin now, each piece once.
 func (l *Lane) Start() []*Open {

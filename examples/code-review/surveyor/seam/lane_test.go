@@ -40,6 +40,18 @@ func TestNothingStartsBeforeTheInboxWasReadToItsEnd(t *testing.T) {
 	}
 }
 
+func TestWhoWasAwayReadsFirst(t *testing.T) {
+	lane := deal(NewLane(0, 1), job("d", "c"))
+	lane.ReadTo(2)
+	if got := started(lane); got != "" {
+		t.Errorf("want nothing before what another instance did was read, got %s", got)
+	}
+	deal(lane, notice("d", wire.AnswerID("d", 0), "accepted", 0), job("e", "f"))
+	if got := started(lane); got != "e" {
+		t.Errorf("want e, got %s", got)
+	}
+}
+
 func TestEachOrderStartsWhatIsLeft(t *testing.T) {
 	for name, try := range map[string]struct {
 		messages []any
