@@ -2,6 +2,7 @@
 package seam
 
 import (
+	"cmp"
 	"crypto/ed25519"
 	"encoding/base64"
 	"fmt"
@@ -28,7 +29,10 @@ type Settings struct {
 		Password  string `toml:"password"`
 		Protocol  string `toml:"protocol"`
 		Mechanism string `toml:"mechanism"`
-		CAFile    string `toml:"ca_file"`
+
+		// Files are found from the folder of this one, too.
+		PasswordFile string `toml:"password_file"`
+		CAFile       string `toml:"ca_file"`
 	} `toml:"kafka"`
 	RouterKeys map[string]string `toml:"router_keys"`
 
@@ -58,7 +62,19 @@ func Load(path string) (*Settings, error) {
 			return nil, fmt.Errorf("%s: %s is missing; `seamwork agents add` writes it", path, strings.Join(name, "."))
 		}
 	}
-	file := filepath.Join(filepath.Dir(path), settings.Agent.KeyFile)
+	kafka := &settings.Kafka
+	kafka.Protocol, kafka.Mechanism = cmp.Or(kafka.Protocol, "SASL_PLAINTEXT"), cmp.Or(kafka.Mechanism, "SCRAM-SHA-512")
+	if kafka.PasswordFile != "" {
+		password, err := private(from(path, kafka.PasswordFile))
+		if err != nil {
+			return nil, err
+		}
+		kafka.Password = strings.TrimSpace(password)
+	}
+	if kafka.CAFile != "" {
+		kafka.CAFile = from(path, kafka.CAFile)
+	}
+	file := from(path, settings.Agent.KeyFile)
 	line, err := private(file)
 	if err != nil {
 		return nil, err
@@ -77,6 +93,14 @@ func Load(path string) (*Settings, error) {
 		settings.routers[kid] = raw
 	}
 	return &settings, nil
+}
+
+// from finds a file that a settings file names.
+func from(path, name string) string {
+	if filepath.IsAbs(name) {
+		return name
+	}
+	return filepath.Join(filepath.Dir(path), name)
 }
 
 func private(path string) (string, error) {
