@@ -1,8 +1,11 @@
 """A platform that holds an earlier state of the example is kept, and not in the way."""
 
+import sys
 from pathlib import Path
 
-from licence_audit.run import set_aside
+import pytest
+
+from licence_audit.run import main, set_aside
 from seamwork.platform.home import PlatformHome
 
 
@@ -17,3 +20,15 @@ def test_a_platform_of_an_earlier_state_is_kept_beside(tmp_path: Path) -> None:
     assert tmp_path / "licence-audit-until-20261121t105503" == beside
     assert "what was" == (beside / "audit.db").read_text()
     assert not home.root.exists()
+
+
+@pytest.mark.parametrize("limit", ["0", "-3", "401", "9" * 20, "ten"])
+def test_a_limit_that_is_none_is_said_before_anything_begins(
+    limit: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A sentence and exit status 2."""
+    monkeypatch.setattr(sys, "argv", ["run", f"--limit={limit}"])
+
+    with pytest.raises(SystemExit, match="2"):
+        main()
+    assert f"{limit} is no number from 1 to 400" in capsys.readouterr().err

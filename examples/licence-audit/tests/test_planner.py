@@ -147,6 +147,24 @@ def test_three_acts_end_in_a_complete_report(roots: Roots, policy: LicencePolicy
     assert final == AuditReport.model_validate_json(final.model_dump_json())
 
 
+def test_what_the_limit_left_out_is_said_by_the_follow_up_too(roots: Roots, policy: LicencePolicy) -> None:
+    """Nobody has looked at it meanwhile, so the joined report is as little about all of it as the first."""
+    second, third = (
+        Workers(roots, policy, extract, approve=False)
+        for extract in (extractor_drifted.extract, extractor.extract)
+    )
+    request = AuditRequest(title="second", environment=False, limit=4)
+    found = discover(request, roots)
+    partial = compose(planner.report_request(request, tuple(map(second.audit, found.refs)), found.left_out))
+    again = planner.follow_up(partial, "third")
+    rest = discover(again, roots)
+    final = compose(planner.report_request(again, tuple(map(third.audit, rest.refs)), rest.left_out))
+
+    assert 0 < found.left_out
+    assert (found.left_out, found.left_out) == (partial.left_out, final.left_out)
+    assert f"{found.left_out} more distributions were found and not audited" in final.markdown
+
+
 def test_an_answer_for_another_distribution_is_refused(roots: Roots) -> None:
     """Two tracks cannot be mixed up."""
     one, other = discover(AuditRequest(environment=False), roots).refs[:2]

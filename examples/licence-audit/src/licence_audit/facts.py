@@ -70,9 +70,9 @@ class AuditRequest(Payload):
     What to audit: this environment, the sample distributions, or exactly the listed ones.
 
     ``only`` lists distributions and switches discovery off; ``carried`` are entries of an earlier
-    audit that the new report joins with what it finds. ``exceptions`` says what becomes of copyleft: a
-    person is asked and has ``answer_within_s`` to say something, or it is only reported as waiting for
-    approval, for a follow-up to ask.
+    audit that the new report joins with what it finds, ``left_out`` how many that one did not look at.
+    ``exceptions`` says what becomes of copyleft: a person is asked and has ``answer_within_s`` to say
+    something, or it is only reported as waiting for approval, for a follow-up to ask.
     """
 
     title: Annotated[str, StringConstraints(min_length=1, max_length=120)] = "Licence audit"
@@ -82,6 +82,7 @@ class AuditRequest(Payload):
     answer_within_s: Annotated[int, Field(ge=1, le=110)] = 60
     only: Annotated[tuple[DistributionRef, ...], Field(max_length=MAX_PACKAGES, strict=False)] = ()
     carried: "Annotated[tuple[AuditEntry, ...], Field(max_length=MAX_PACKAGES, strict=False)]" = ()
+    left_out: Count = 0
     limit: Annotated[int, Field(ge=1, le=MAX_PACKAGES)] = 200
 
 

@@ -158,7 +158,12 @@ def report_request(
     request: AuditRequest, entries: tuple[AuditEntry, ...], left_out: int = 0
 ) -> ReportRequest:
     """Say what the report step gets, once every distribution has its entry."""
-    return ReportRequest(title=request.title, entries=entries, carried=request.carried, left_out=left_out)
+    return ReportRequest(
+        title=request.title,
+        entries=entries,
+        carried=request.carried,
+        left_out=request.left_out + left_out,  # what nobody has looked at is still not looked at
+    )
 
 
 def follow_up(report: AuditReport, title: str) -> AuditRequest:
@@ -174,7 +179,14 @@ def follow_up(report: AuditReport, title: str) -> AuditRequest:
     if not again:
         raise ValueError("the report leaves nothing open; there is nothing to follow up")
     carried = tuple(entry for entry in report.entries if entry.status not in OPEN)
-    return AuditRequest(title=title, environment=False, samples=False, only=again, carried=carried)
+    return AuditRequest(
+        title=title,
+        environment=False,
+        samples=False,
+        only=again,
+        carried=carried,
+        left_out=report.left_out,
+    )
 
 
 def is_complete(report: AuditReport) -> bool:

@@ -16,6 +16,7 @@ from typing import Never
 
 import msgspec
 
+from licence_audit.facts import MAX_PACKAGES
 from licence_audit.show.acts import (
     AGENTS,
     EXTRACTOR,
@@ -52,6 +53,7 @@ from seamwork.settings.unknown import refuse_unknown
 
 DEFAULT_LIMIT = 90
 _DIFFERS = 1
+_DIGITS = 9
 _SOFTWARE = 70
 _INTERRUPTED = 130
 
@@ -152,7 +154,10 @@ def main() -> Never:
     """Run it from the command line."""
     parser = argparse.ArgumentParser(prog="python -m licence_audit.run", description=__doc__)
     parser.add_argument(
-        "--limit", type=int, default=DEFAULT_LIMIT, help="the most distributions to audit (%(default)s)"
+        "--limit",
+        type=_limit,
+        default=DEFAULT_LIMIT,
+        help=f"the most distributions to audit (%(default)s; 1 to {MAX_PACKAGES})",
     )
     parser.add_argument("--platform", default=PLATFORM, help="the platform to run on (%(default)s)")
     options = parser.parse_args()
@@ -169,6 +174,12 @@ def main() -> Never:
     except SeamworkError as error:
         screen.say(str(error), "bold")
         raise SystemExit(_SOFTWARE) from error
+
+
+def _limit(text: str) -> int:
+    if text.isdecimal() and len(text) <= _DIGITS and 1 <= int(text) <= MAX_PACKAGES:
+        return int(text)
+    raise argparse.ArgumentTypeError(f"{text} is no number from 1 to {MAX_PACKAGES}")
 
 
 async def _interruptible(screen: Screen, options: argparse.Namespace) -> bool:
