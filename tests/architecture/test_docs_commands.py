@@ -156,3 +156,21 @@ def test_what_is_not_there_is_noticed(words: tuple[str, ...]) -> None:
     """These checks refuse something: a command, an option and a file that do not exist."""
     with pytest.raises(click.UsageError):
         parse(words)
+
+
+@pytest.mark.parametrize(
+    ("option", "without"), [("--offline", {"topology"}), ("--html", {"impact"}), ("--json", set[str]())]
+)
+def test_the_five_commands_of_the_page_on_seams_have_the_options_that_it_says(
+    option: str, without: set[str]
+) -> None:
+    """A sentence of the guide names them all at once, and the exceptions."""
+    five = ("review", "audit-handoffs", "ready", "impact", "topology")
+    context = click.Context(seamwork)
+    has = {
+        name: any(option in parameter.opts for parameter in command.params)
+        for name in five
+        if (command := seamwork.get_command(context, name)) is not None
+    }
+
+    assert {name: name not in without for name in five} == has
