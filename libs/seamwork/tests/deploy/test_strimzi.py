@@ -1,12 +1,16 @@
 """Strimzi makes the same topics and rights as the registrar, because both are told by the same files."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
+
+import pytest
 
 from seamwork.broker.acls import acls
 from seamwork.broker.principal import service
 from seamwork.broker.topics import TopicSpec, topics
-from seamwork.deploy.installation import Installation
+from seamwork.deploy.installation import Installation, installed
+from seamwork.errors import UnprocessableError
 
 Manifest = dict[str, Any]
 OfKind = Callable[[str], dict[str, Manifest]]
@@ -68,3 +72,15 @@ def test_an_agent_comes_with_its_inbox_and_its_own_user(of_kind: OfKind) -> None
 
     assert {"seamwork.handoffs.v1", "seamwork.heartbeats.v1"} == written
     assert {"seamwork.inbox.parser.v1"} == inboxes
+
+
+def test_a_service_whose_rights_no_file_says_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Manifests without a user would be pods that nobody lets in; the refusal names those that there are."""
+    own = installed()
+    other = replace(own[0], name="risk-gate")
+    monkeypatch.setattr("seamwork.deploy.installation.installed", lambda: (*own, other))
+
+    with pytest.raises(
+        UnprocessableError, match="there is no service risk-gate; there are contract-validator"
+    ):
+        Installation().principals()
