@@ -1,4 +1,5 @@
 import importlib.metadata
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -29,6 +30,27 @@ def test_a_limit_says_how_many_it_leaves_out(roots: Roots) -> None:
 
     assert Discovered(everything.refs[:10], len(everything.refs) - 10) == some
     assert "samples" == some.refs[0].source
+
+
+@pytest.mark.parametrize(
+    "name",
+    [b"caf\xe9-1.0.dist-info", b"a\\b-1.0.dist-info", b"x" * 240 + b"-1.0.dist-info"],
+    ids=lambda _: "",
+)
+def test_a_directory_that_cannot_be_referred_to_is_counted_and_stops_nothing(
+    name: bytes, tmp_path: Path
+) -> None:
+    """An audit goes on and says so: one odd name among hundreds is no reason to look at none."""
+    try:
+        os.mkdir(os.path.join(os.fsencode(tmp_path), name))  # noqa: PTH102, PTH118  # bytes, that are no text
+    except OSError:
+        pytest.skip("the file system takes no such name")
+    (tmp_path / "good-1.0.dist-info").mkdir()
+
+    found = discover(AuditRequest(samples=False), Roots((tmp_path,), tmp_path))
+
+    assert ["good"] == [ref.name for ref in found.refs]
+    assert 1 == found.left_out
 
 
 def test_listed_distributions_switch_discovery_off(roots: Roots) -> None:

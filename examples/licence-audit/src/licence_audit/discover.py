@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
+from pydantic import ValidationError
+
 from licence_audit import metadata_file
 from licence_audit.facts import AuditRequest, DistributionRef, Source
 from licence_audit.own_files import own_directory
@@ -43,7 +45,12 @@ class Roots:
 
 @dataclass(frozen=True, slots=True)
 class Discovered:
-    """What will be audited, and how many more there were than the request's limit lets in."""
+    """
+    What will be audited, and how many more there were.
+
+    Left out is what the request's limit does not let in, and what cannot be referred to: a directory whose name is
+    no text, or longer than a reference may be.
+    """
 
     refs: tuple[DistributionRef, ...]
     left_out: int
@@ -57,12 +64,12 @@ def discover(request: AuditRequest, roots: Roots) -> Discovered:
     directories of one name, the first counts, as it does for ``import``.
     """
     if request.only:
-        found = tuple(dict.fromkeys(request.only))
+        found, nameless = tuple(dict.fromkeys(request.only)), 0
     else:
-        samples = _listed("samples", roots) if request.samples else ()
-        environment = _listed("environment", roots) if request.environment else ()
-        found = samples + environment
-    return Discovered(found[: request.limit], max(0, len(found) - request.limit))
+        samples = _listed("samples", roots) if request.samples else ((), 0)
+        environment = _listed("environment", roots) if request.environment else ((), 0)
+        found, nameless = samples[0] + environment[0], samples[1] + environment[1]
+    return Discovered(found[: request.limit], max(0, len(found) - request.limit) + nameless)
 
 
 def locate(ref: DistributionRef, roots: Roots) -> Path:
@@ -81,16 +88,20 @@ def locate(ref: DistributionRef, roots: Roots) -> Path:
     )
 
 
-def _listed(source: Source, roots: Roots) -> tuple[DistributionRef, ...]:
+def _listed(source: Source, roots: Roots) -> tuple[tuple[DistributionRef, ...], int]:
     by_directory: dict[str, DistributionRef] = {}
+    nameless: set[str] = set()
     for directory in _metadata_directories(roots.of(source)):
         if directory.name not in by_directory:
-            ref = _reference(directory, source)
+            try:
+                ref = _reference(directory, source)
+            except ValidationError:
+                nameless.add(directory.name)
+                continue
             if ref is not None:
                 by_directory[directory.name] = ref
-    return tuple(
-        sorted(by_directory.values(), key=lambda ref: (ref.name.lower(), ref.version, ref.metadata_dir))
-    )
+    refs = sorted(by_directory.values(), key=lambda ref: (ref.name.lower(), ref.version, ref.metadata_dir))
+    return tuple(refs), len(nameless)
 
 
 def _metadata_directories(roots: tuple[Path, ...]) -> Iterator[Path]:

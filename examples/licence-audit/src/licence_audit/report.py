@@ -104,7 +104,10 @@ def _lines(title: str, entries: tuple[AuditEntry, ...], counts: Counts, left_out
     yield f"{headline(counts)}."
     if left_out:
         yield ""
-        yield f"{left_out} more distributions were found and not audited: the request's limit leaves them out."
+        yield (
+            f"{left_out} more distributions were found and not audited: they are beyond the request's limit, or "
+            "the name of their directory cannot be passed on."
+        )
     for status, heading, meaning in _SECTIONS:
         chosen = [entry for entry in entries if entry.status == status]
         if chosen:
