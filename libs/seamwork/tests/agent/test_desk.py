@@ -895,6 +895,42 @@ async def test_a_refusal_that_came_while_the_agent_was_away_is_mended_at_the_sta
     assert answer_id(work.dispatch, 1) == second.record.id
 
 
+@pytest.mark.parametrize("hook", [False, True], ids=["without a hook", "with one"])
+async def test_a_function_that_will_not_be_cancelled_does_not_run_again_when_it_is_over(
+    stage: Stage, *, hook: bool
+) -> None:
+    """Word of an earlier answer ends the dispatch while the function runs once more; nothing runs after that."""
+    agent, runs, running = Agent("extractor", "1.0.0"), list[str](), asyncio.Event()
+
+    @agent.accepts("licence-facts", "1.0.0")
+    async def extract(parsed: Parsed) -> Facts:
+        runs.append("function")
+        running.set()
+        with contextlib.suppress(asyncio.CancelledError):
+            await asyncio.sleep(60)
+        return Facts(parsed.name)
+
+    if hook:
+
+        @extract.on_refused
+        async def mend(parsed: Parsed) -> Facts:
+            runs.append("hook")
+            return Facts(parsed.name)
+
+    await stage.start(agent)
+    work = await stage.router.dispatch("extractor", {"name": "mortar"})
+    await running.wait()
+    await stage.router.tell(
+        "refused", work, answer_id(work.dispatch, 0), rule="every-licence", corrections_left=0
+    )
+    await _until_committed(stage, agent, 2)
+    await asyncio.sleep(0.1)
+    await stage.router.read()
+
+    assert ["function"] == runs
+    assert [] == [each for each in stage.router.seen if isinstance(each.record, Result)]
+
+
 async def test_a_transfer_ends_the_own_work(stage: Stage) -> None:
     """Once the transfer is dispatched the receiver answers, and this agent sends no result."""
     agent = Agent("extractor", "1.0.0")

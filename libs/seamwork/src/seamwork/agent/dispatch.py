@@ -337,10 +337,12 @@ class Dispatch:
             task.closed = True
             seat.leave()
             await self._children_settled()
+            if self.is_over:
+                return  # the function would not be cancelled
             if self._refusal != refusal:
                 # An answer of an earlier run, before a crash, was refused meanwhile: mend that one instead.
                 self._office.again(self)
-            elif not (isinstance(returned, Transferred) or self.is_over):
+            elif not isinstance(returned, Transferred):
                 await self._answer(offer, task, returned)
         except asyncio.CancelledError:
             if not self.is_over:
