@@ -171,3 +171,19 @@ def test_what_is_too_much_even_in_pieces_is_stopped_one_by_one(bench: Any, open_
     assert {one.crossing: 1 for one in (work, *below)} == dict(closed(bench))
     assert isinstance(bench.decisions[-1], TaskEnded)
     assert {} == bench.state.tasks
+
+
+def test_what_bounced_fails_its_work_also_where_that_is_too_much(bench: Any) -> None:
+    """Its holder never got it, and whoever waits need not wait for a deadline."""
+    work = bench.delegate(bench.begin(), "middle")
+    below = bench.delegate(work, "below", target="backup")
+    lost = Undeliverable(
+        epoch=0, seq=1, index=0, topic="inbox.reader.v1", error="too-large", task=work.task,
+        crossing=work.crossing, dispatch=work.dispatch,
+    )  # fmt: skip
+    bench.step(TooMuch(lost, 1))
+    again = bench.step(TooMuch(lost, 1))
+
+    assert {work.crossing: 1, below.crossing: 1} == dict(closed(bench))
+    assert ("extractor", "failed", "too-much") in bench.told
+    assert [ev.DeliveryFailed] == [type(one) for one in again]

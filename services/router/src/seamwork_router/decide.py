@@ -39,7 +39,7 @@ from seamwork_router.judging import complete, reached, resumes
 from seamwork_router.limits import spread
 from seamwork_router.memory import Errand, State, Task, sizes
 from seamwork_router.outputs import outputs
-from seamwork_router.overflow import give_up, refuse_all
+from seamwork_router.overflow import give_up, give_up_errand, refuse_all
 from seamwork_router.people import order
 from seamwork_router.problem import Problem
 from seamwork_router.scene import MOST_AIMED, MOST_TASKS, Place, Scene
@@ -50,6 +50,8 @@ HANDOFFS = "handoffs.v1"
 COMMANDS = "commands.v1"
 Then = Callable[[Scene], Iterator[ev.Event]]
 """What is done with a crossing instead of deciding on it by its votes."""
+Otherwise = Callable[[Context, Task, Errand], Iterator[ev.Event]]
+"""What is done with a handoff instead of what its contract says."""
 MOST_AHEAD = 20_000
 """So far before a crossing its verdict may come: all topics are read at one pace, so beyond lies only what is
 about no crossing. It is not kept, and if a crossing comes after all, its gate was silent: it is refused."""
@@ -186,10 +188,7 @@ def _on_too_much(place: Place, state: State, given: TooMuch, context: Context) -
             if first is not None:
                 yield from give_up(place, state, first[1], context)
         case Undeliverable() as lost:
-            # The dispatch that it was for runs out, and what the contract says of that follows.
-            yield ev.DeliveryFailed(
-                topic=lost.topic, error=lost.error, task=lost.task, dispatch=lost.dispatch
-            )
+            yield from _on_undeliverable(state, lost, context, give_up_errand)
         case _:
             return
 
@@ -301,13 +300,18 @@ def _on_catalog(place: Place, state: State, context: Context) -> Iterator[ev.Eve
         yield ev.Woken(timers=tuple(timers), at=context.now)
 
 
-def _on_undeliverable(state: State, given: Undeliverable, context: Context) -> Iterator[ev.Event]:
+def _on_undeliverable(
+    state: State, given: Undeliverable, context: Context, then: Otherwise | None = None
+) -> Iterator[ev.Event]:
     """An inbox that takes no record fails the dispatch that it was for; anything else is recorded."""
     yield ev.DeliveryFailed(topic=given.topic, error=given.error, task=given.task, dispatch=given.dispatch)
     task = state.tasks.get(given.task or "")
     errand = None if task is None else task.errands.get(given.crossing or "")
     dispatch = None if errand is None else errand.open_dispatch
     if task is None or errand is None or dispatch is None or dispatch.id != given.dispatch:
+        return
+    if then is not None:
+        yield from then(context, task, errand)
         return
     problem = Problem("undeliverable", f"its work could not be delivered: {given.error}")
     yield from fail(context, task, errand, "undeliverable", problem)

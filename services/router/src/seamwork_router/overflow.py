@@ -11,7 +11,7 @@ from seamwork.catalog import Context
 from seamwork_router import events as ev
 from seamwork_router.ending import conclude, end_task, wind_down
 from seamwork_router.entering import scene_of
-from seamwork_router.memory import State
+from seamwork_router.memory import Errand, State, Task
 from seamwork_router.problem import Problem
 from seamwork_router.refusing import refuse
 from seamwork_router.scene import Place, Scene
@@ -27,6 +27,11 @@ def refuse_all(scene: Scene) -> Iterator[ev.Event]:
     yield from refuse(scene, tally_of(scene), PROBLEM, verified=verified)
 
 
+def give_up_errand(context: Context, task: Task, errand: Errand) -> Iterator[ev.Event]:
+    """End a handoff, where what its contract says of a failure is too much."""
+    yield from conclude(context, task, errand, "failed", PROBLEM)
+
+
 def give_up(place: Place, state: State, timer: str, context: Context) -> Iterator[ev.Event]:
     """End what a timer was for, where what should have followed is too much."""
     kind, name = parts_of(timer)
@@ -39,7 +44,7 @@ def give_up(place: Place, state: State, timer: str, context: Context) -> Iterato
             if task is None:
                 yield ev.TimerPassed(timer=timer)
             else:
-                yield from conclude(context, task, task.errands[crossing], "failed", PROBLEM)
+                yield from give_up_errand(context, task, task.errands[crossing])
         case "task" if state.tasks[name].stopping or state.tasks[name].ending is not None:
             yield from wind_down(context, state.tasks[name], least=True)
         case "task":
