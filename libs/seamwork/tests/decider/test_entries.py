@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from seamwork.decider import Entries, read_all, restored, written
+from seamwork.decider import Entries, give_up, read_all, restored, written
 from seamwork.decider.entries import Packed
 
 
@@ -201,3 +201,21 @@ def test_a_copy_is_a_plain_dict_of_what_was_read() -> None:
 
     assert {"a": One(1)} == state.ones.copy()
     assert dict is type(state.ones.copy())
+
+
+def test_what_is_given_up_keeps_nothing_back() -> None:
+    """Else all that was there stays in memory until the next snapshot, what has ended too."""
+    state = Whole(
+        ones={name: One(1) for name in "abcdef"}, others={"a": ["b"]}, inner=Inner(due={"a": 1, "b": 2})
+    )
+    pieces = written(state)
+    for _ in range(6):
+        next(pieces)  # the first of the first
+    del pieces
+    give_up(state)
+    del state.ones["b"]
+    state.others["c"] = []
+
+    large: list[Any] = [state.ones, state.others, state.inner.due]
+    assert [None] * 3 == [each._left for each in large]
+    assert state == restored(Whole, b"".join(written(state)), Whole())

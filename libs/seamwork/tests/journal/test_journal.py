@@ -8,6 +8,7 @@ import msgspec
 import pytest
 
 from seamwork.bus.port import LogGapError, Partition
+from seamwork.decider import Entries
 from seamwork.errors import FencedError, MisconfiguredError, OutcomeUnknownError, UnprocessableError
 from seamwork.journal import (
     Claim,
@@ -321,6 +322,20 @@ async def test_a_snapshot_that_is_given_up_costs_no_whole_one(broker: SimBroker)
 
     assert trimmed is not None
     assert journal.state == heir.state
+
+
+async def test_a_snapshot_that_is_given_up_keeps_nothing_of_the_state_back(broker: SimBroker) -> None:
+    """What has ended leaves memory, whether or not the broker took a snapshot in which it still stood."""
+    journal: Journal[Any, AnyEvent] = await own(broker)
+    journal._snapshots = SnapshotStore(SimLog(broker), PLACE.snapshots, chunk_bytes=1000)
+    journal.state = Entries({hashlib.sha256(b"%d" % n).hexdigest(): n for n in range(2_000)}, int)
+    journal.begin_snapshot()
+    await journal.write_on(60_000)
+    broker.inject(Fault.LOST_WRITE, PLACE.snapshots_topic)
+    with pytest.raises(OutcomeUnknownError):
+        await journal.write_on(60_000)
+
+    assert None is journal.state._left
 
 
 async def test_an_older_epochs_snapshots_stay_until_two_new_ones_are_whole(broker: SimBroker) -> None:

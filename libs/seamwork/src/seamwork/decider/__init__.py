@@ -5,7 +5,7 @@ Pure: no I/O, clock or randomness; time and documents come in the context.
 """
 
 from seamwork.decider.decider import Decider
-from seamwork.decider.entries import Entries, pack, read_all, restored, written
+from seamwork.decider.entries import Entries, give_up, pack, read_all, restored, written
 from seamwork.decider.gates import asked_again, vote
 from seamwork.decider.inputs import (
     Alone,
@@ -41,6 +41,7 @@ __all__ = [
     "Upcast",
     "WithCrossing",
     "asked_again",
+    "give_up",
     "kind_of",
     "pack",
     "read_all",

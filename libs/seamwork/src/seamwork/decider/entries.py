@@ -104,6 +104,10 @@ class Entries(dict[str, V]):
             self._left = None
         yield b"}" if mark == b"," else b"{}"
 
+    def give_up(self) -> None:
+        """Keep nothing any more for who asked for it to be written."""
+        self._left = None
+
     def _keep(self, name: str) -> None:
         """Write an entry down as it is, before anybody can change it."""
         if self._left is not None and type(self._left.get(name, _TEXT)) is not msgspec.Raw:
@@ -243,6 +247,18 @@ def written(state: Any) -> Iterator[bytes]:
         parts.append(iter((b"," if number else b"{", _encoder.encode(name), b":")))
         parts.append(written(value))
     return (piece for part in (*parts, iter((b"}",))) for piece in part)
+
+
+def give_up(state: Any) -> None:
+    """
+    Let go of what is kept for `written`, because nobody will ask for the rest.
+
+    Else all that was there stays in memory, and is written down when it is touched, until it is written anew.
+    """
+    if isinstance(state, Entries):
+        state.give_up()
+    for _, value in _fields(state):
+        give_up(value)
 
 
 def _has_entries(value: Any) -> bool:

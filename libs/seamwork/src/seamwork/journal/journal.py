@@ -18,7 +18,7 @@ import msgspec
 import structlog
 
 from seamwork.bus.port import Appended, Log, LogGapError
-from seamwork.decider import Decider, written
+from seamwork.decider import Decider, give_up, written
 from seamwork.errors import FencedError, MisconfiguredError, OutcomeUnknownError
 from seamwork.journal.collector import set_aside, uncollected
 from seamwork.journal.place import Place
@@ -191,10 +191,16 @@ class Journal(Generic[S, E]):
             OutcomeUnknownError: It may or may not be there; nothing depends on it, and it is given up.
         """
         writing, self._writing = self._writing, None
-        if writing is None or await writing.go_on(share):
-            return writing is not None
-        self._writing = writing
-        return False
+        if writing is None:
+            return False
+        try:
+            whole = await writing.go_on(share)
+        except BaseException:
+            give_up(self.state)
+            raise
+        if not whole:
+            self._writing = writing
+        return whole
 
     async def snapshot(self) -> None:
         """
