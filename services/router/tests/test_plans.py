@@ -6,9 +6,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from seamwork.decider import Undeliverable
+from seamwork.decider import Forward, Publish, Undeliverable
 from seamwork.records.crossing import Gap
 from seamwork.records.decision import Accepted, TaskEnded
+from seamwork.records.envelope import decode, encode
 from seamwork.testing.builders import received
 from seamwork.testing.documents import document
 
@@ -236,6 +237,28 @@ def test_a_join_with_a_critical_gap_is_never_complete(
     assert {(f"s{n}", critical) for n, (critical, how) in enumerate(parts) if how != "success"} == {
         (gap.step, gap.critical) for gap in ended.gaps
     }
+
+
+@pytest.mark.parametrize(("letter", "length"), [("s", 3000), ("\u00e4", 400), ("\U0001f9e9", 200)])
+def test_labels_of_long_steps_leave_every_record_readable(bench: Bench, letter: str, length: int) -> None:
+    """A decision that is no envelope is read by nobody: no budget is settled by it, and no trace shows it."""
+    work = bench.begin()
+    steps = [f"{number} {letter * length} {number}" for number in range(20)]
+    bench.adopt(work, *({"step": step} for step in steps))
+    below = bench.delegate(work, steps[0])
+    for child in [below, *(bench.delegate(work, step) for step in steps[1:])]:
+        bench.answer(child, "error")
+    before = len(bench.outputs)
+    bench.answer(work)
+    records = [one.record for one in bench.outputs[before:] if isinstance(one, Publish | Forward)]
+    gaps = last(bench, TaskEnded).gaps
+
+    assert records == [decode(encode(record)) for record in records]
+    assert "partial" == last(bench, Accepted).outcome
+    assert 5 < len(gaps) <= 20
+    assert all(
+        gap.step[:9] == steps[at][:9] and gap.step[-2:] == steps[at][-2:] for at, gap in enumerate(gaps)
+    )
 
 
 def test_a_plan_of_a_dispatch_that_was_lost_binds_nobody_any_more(bench: Bench) -> None:

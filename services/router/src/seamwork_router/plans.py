@@ -7,8 +7,13 @@ Rule 3: without a plan what is missing cannot be known; what came back in part, 
 Rule 4: labels go up: what was missing below a child is missing below its parent, by a longer path.
 """
 
+import json
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from itertools import islice
 from typing import Literal
+
+import msgspec
 
 from seamwork.records.crossing import Gap, Lack, Outcome, Subtask, step_name
 from seamwork_router.memory import Errand, Task
@@ -16,6 +21,12 @@ from seamwork_router.scene import Scene, terminal
 
 MAX_GAPS = 32
 """So many labels at most travel with one answer; the first are kept, critical ones before others."""
+GAPS_BYTES = 16 * 1024
+"""
+And so many bytes of them: a decision holds them twice, and an envelope of more than 64 KiB is none. Steps are as
+long as their agents liked, and a label names all of them on the way down.
+"""
+_LABEL_CHARS = 400
 
 
 # ── Before a plan is adopted ─────────────────────────────────────────────────────────────
@@ -133,9 +144,25 @@ def join(task: Task, errand: Errand, outcome: Outcome) -> Joined:
         place = task.errands[place.asked.parent]
         gaps += _gaps(task, place)
     gaps.sort(key=lambda gap: not gap.critical)
-    kept = tuple(dict.fromkeys(gaps))[:MAX_GAPS]
-    partial = outcome == "success" and any(gap.critical for gap in kept)
-    return Joined("partial" if partial else outcome, kept)
+    partial = outcome == "success" and any(gap.critical for gap in gaps)
+    return Joined("partial" if partial else outcome, tuple(_that_fit(gaps)))
+
+
+def _that_fit(gaps: Iterable[Gap]) -> Iterator[Gap]:
+    """Yield the first of *gaps*, each once, the middle of long ones left out."""
+    room = GAPS_BYTES
+    for gap in islice(dict.fromkeys(map(_shortened, gaps)), MAX_GAPS):
+        room -= len(json.dumps(gap.step)) + 50  # what stands around it
+        if room < 0:
+            return
+        yield gap
+
+
+def _shortened(gap: Gap) -> Gap:
+    if len(gap.step) <= _LABEL_CHARS:
+        return gap
+    half = _LABEL_CHARS // 2
+    return msgspec.structs.replace(gap, step=f"{gap.step[:half]}…{gap.step[-half:]}")
 
 
 def _gaps(task: Task, errand: Errand) -> list[Gap]:
