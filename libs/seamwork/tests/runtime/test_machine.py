@@ -635,6 +635,45 @@ async def test_an_inbox_that_is_not_there_becomes_an_input(bench: Bench) -> None
     assert mark == bench.commits()[-1].published
 
 
+def long_winded(seen: Seen) -> Sequence[Output]:
+    """Say more of a handoff than an envelope may hold, and something short after it."""
+    if seen.what != "received":
+        return ()
+    work = envelope("work", position="0/0", digest=seen.digest, labels={"more": 70_000 * "x"})
+    assert isinstance(work, Work)
+    short = Publish("inbox.extractor.v1", "t-1", envelope("notice"), signed=True)
+    return (Publish("inbox.extractor.v1", "t-1", work, signed=True), short)
+
+
+async def test_what_nobody_could_read_becomes_an_input(bench: Bench) -> None:
+    """It fits into its topic, but it is no envelope: its receiver would pass it over, and nobody would know."""
+    bench.broker.create_topic("inbox.extractor.v1")
+    bench.write(envelope("handoff"))
+    async with bench.running(MachineSpec(decider=witness(long_winded))) as machine:
+        await bench.until(lambda: 2 == len(machine.owned[0].journal.state.seen))
+        assert ["received", "undeliverable too-large w-1"] == machine.owned[0].journal.state.seen
+
+    assert 1 == len(bench.broker.records(Partition("inbox.extractor.v1", 0)))
+
+
+async def test_what_nobody_could_read_ends_no_heir(bench: Bench) -> None:
+    """Whoever publishes again what was promised makes records of what lies in the journal."""
+    bench.broker.create_topic("inbox.extractor.v1")
+    crashing = bench.machine(MachineSpec(decider=witness(long_winded)))
+    await crashing.start()
+    await bench.until(lambda: bool(crashing.owned))
+    bench.broker.inject(Fault.CRASH_BEFORE, "inbox.extractor.v1")
+    bench.write(envelope("handoff"))
+    with pytest.raises(SimCrash):
+        await crashing.wait()
+    for task in (*crashing._lives.values(), *crashing._helpers):
+        task.cancel()  # the process is gone
+    await bench.broker.expel(bench.broker.group("router").members[0])
+    async with bench.running(MachineSpec(decider=witness(long_winded)), "heir") as heir:
+        await bench.until(lambda: bool(heir.owned) and 2 == len(heir.owned[0].journal.state.seen))
+        assert ["received", "undeliverable too-large w-1"] == heir.owned[0].journal.state.seen
+
+
 async def test_a_stream_of_work_for_an_inbox_that_is_not_there_stops_nothing(bench: Bench) -> None:
     """What bounces while others are answered is no answer to them."""
     many = 30

@@ -3,8 +3,8 @@ Run one owned partition: gather inputs, decide, append, publish; one batch is on
 
 Rule 1: a batch's time and catalog are fixed before the core sees the first of its inputs.
 Rule 2: nothing new is read before everything that the journal promised is published.
-Rule 3: what can never be published is the core's business (``Undeliverable``), unless the topic is one that the
-        platform itself needs; then we are set up wrongly, and stop.
+Rule 3: what can never be published, or read, is the core's business (``Undeliverable``), unless the topic is one
+        that the platform itself needs; then we are set up wrongly, and stop.
 Rule 4: a batch from which nothing is to be published stays open for a moment, so that what comes next shares its
         append. Nobody has heard of it: a crash means that its inputs are read and decided again.
 Rule 5: what one input leads to is in one commit. Where it does not fit, the core is told so in the input's place,
@@ -41,7 +41,7 @@ from seamwork.errors import MisconfiguredError, OutcomeUnknownError, SeamworkErr
 from seamwork.journal import Commit, Emitted, Journal, Taken
 from seamwork.journal.records import Mark
 from seamwork.records.base import Envelope, tag_of
-from seamwork.records.envelope import decode
+from seamwork.records.envelope import MAX_ENVELOPE_BYTES
 from seamwork.records.wire import Outgoing, RawRecord, Received, read
 from seamwork.runtime.cache import RecordCache
 from seamwork.runtime.metrics import Metrics
@@ -68,6 +68,14 @@ _encoder = msgspec.json.Encoder()
 
 Feeds = Callable[[Catalog], Awaitable[Sequence[Partition]]]
 """Says which partitions a catalog asks to be read; a topic that is not there yet is left out."""
+
+
+class _About(msgspec.Struct):
+    """What an output that cannot be published says of itself, whatever else it says."""
+
+    task: str | None = None
+    crossing: str | None = None
+    dispatch: str | None = None
 
 
 class Given(msgspec.Struct):
@@ -621,6 +629,10 @@ class Owned:
                     await crossings.next()  # at hand now, or gone for good
                 if (commit.mark, index) in self._given_up:
                     continue
+                if len(emitted.envelope) > MAX_ENVELOPE_BYTES:
+                    # Nobody could read it, we neither when it is published again.
+                    self._undeliverable.append(self._cannot(commit, index, "too-large"))
+                    continue
                 batch[index] = await self._around.composer.compose(emitted, f"{stem}/{index}", record)
                 held += len(batch[index].value or b"")
                 if held > _MOST_HELD_BYTES:
@@ -678,16 +690,16 @@ class Owned:
             )
         self._around.metrics.count("seamwork_undeliverable", error)
         self._logger.error("undeliverable", topic=emitted.topic, error=error, seq=commit.seq, index=index)
-        record = decode(emitted.envelope.encode("ascii")) if emitted.envelope else None
+        about = msgspec.json.decode(emitted.envelope, type=_About) if emitted.envelope else _About()
         return Undeliverable(
             epoch=commit.epoch,
             seq=commit.seq,
             index=index,
             topic=emitted.topic,
             error=error,
-            task=getattr(record, "task", None),
-            crossing=getattr(record, "crossing", None),
-            dispatch=getattr(record, "dispatch", None),
+            task=about.task,
+            crossing=about.crossing,
+            dispatch=about.dispatch,
         )
 
     async def _snapshot(self) -> None:
