@@ -181,3 +181,29 @@ spec: {{scope: task, limitMicroUsd: {limit}}}
 
     found = [catalog.budget("audit", at) for at in (5, 15, 25, 35)]
     assert [None, 1, 2, 1] == [b.spec.limit_micro_usd if b else None for b in found]
+
+
+@pytest.mark.parametrize(
+    ("replaces", "standing"),
+    [
+        ({"a": "a"}, "abc"),
+        ({"a": "b"}, "ac"),
+        ({"a": "b", "b": "a"}, "bc"),
+        ({"a": "b", "b": "c"}, "a"),
+        ({"a": "b", "b": "c", "c": "a"}, "b"),
+        ({"a": "b", "c": "b"}, "ac"),
+        ({"a": "x"}, "abc"),
+    ],
+    ids=str,
+)
+def test_no_promotion_leaves_a_role_without_a_gate(replaces: dict[str, str], standing: str) -> None:
+    """One that replaces itself, or what replaces it, would let everything pass that it was to judge."""
+    told: dict[tuple[str, str, str], tuple[Activation, ...]] = {}
+    documents: list[AnyDocument] = []
+    for order, name in enumerate("abc"):
+        documents += parse_documents(
+            gate(name, f", replaces: {replaces[name]}" if name in replaces else ""), "test"
+        )
+        told["Gate", name, "1.0.0"] = (Activation("active", "enforce", 0, order),)
+
+    assert standing == "".join(one.name for one in Catalog.of(documents, told).gates(1))

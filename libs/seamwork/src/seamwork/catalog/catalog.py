@@ -342,13 +342,14 @@ class Catalog:
         """
         Return the gates that judge at *at*, by name.
 
-        A gate in ``enforce`` that replaces another retires it.
+        A gate in ``enforce`` that replaces another retires it. Of two that replace each other the one activated
+        last stands, and none replaces itself: a promotion never leaves a role without a gate.
         """
         return self.once(("gates",), at, lambda: self._gates(at))
 
     def _gates(self, at: int) -> tuple[GateInForce, ...]:
         found: list[GateInForce] = []
-        replaced: set[str] = set()
+        promoted: list[tuple[int, str, str]] = []
         for name, _ in self._named("Gate"):
             entry = self._current("Gate", name, at)
             if entry is None:
@@ -356,7 +357,7 @@ class Catalog:
             gate, activation = cast("Gate", entry.document), entry.activation(at)
             mode: GateMode = "shadow" if activation is not None and activation.mode == "shadow" else "enforce"
             if mode == "enforce" and gate.spec.replaces is not None:
-                replaced.add(gate.spec.replaces)
+                promoted.append((0 if activation is None else activation.order, name, gate.spec.replaces))
             found.append(
                 GateInForce(
                     name=name,
@@ -368,6 +369,7 @@ class Catalog:
                     ref=entry.ref,
                 )
             )
+        replaced = _replaced(promoted)
         return tuple(gate for gate in found if gate.name not in replaced)
 
     def gate_names(self) -> tuple[str, ...]:
@@ -620,6 +622,18 @@ class Catalog:
         if not fitting:
             return None
         return AgentRef(agent=name, version=max(fitting, key=parse_version))
+
+
+def _replaced(promoted: Iterable[tuple[int, str, str]]) -> Mapping[str, str]:
+    """Return which gates are retired, and by which; of each promotion its place, who it is and whom it replaces."""
+    by: dict[str, str] = {}
+    for _, name, gone in sorted(promoted, reverse=True):
+        above: str | None = name
+        while above is not None and above != gone:
+            above = by.get(above)
+        if above is None:  # nobody is retired by whom it has retired itself
+            by.setdefault(gone, name)
+    return by
 
 
 def _as_published(entries: Iterable[Entry]) -> list[Entry]:
