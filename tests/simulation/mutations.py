@@ -33,12 +33,14 @@ from seamwork_audit_sink.order import in_order
 from seamwork_contract_validator import stamp as validators_stamp
 from seamwork_cost_cap import decide as cost_decide
 from seamwork_cost_cap import state as cost_state
+from seamwork_cost_cap.state import Refunded, place_key
 from seamwork_router import (
     accepting,
     checks,
     dispatching,
     ending,
     entering,
+    failure,
     judging,
     people,
     pick,
@@ -398,6 +400,83 @@ def refused_in_silence() -> Patch:
     return _unsaid(lambda event: isinstance(event, NoticeGiven) and event.notice.what == "refused")
 
 
+def handed_on_by_nobody() -> Patch:
+    """Let a handoff go on whose sender does not hold the work any more."""
+    quiet = [(name, check) for name, check in checks.ENTRY if name != "stamp-closed"]
+    return _both(_without("handoff", "stamp-closed"), patch.object(entering, "ENTRY", quiet))
+
+
+def throttle_taken_for_a_no() -> Patch:
+    """Refuse what a gate wants to have wait."""
+    as_it_is = tally.counted_as
+
+    def counted_as(*args: Any) -> str:
+        outcome = as_it_is(*args)
+        return "DENY" if outcome == "THROTTLE" else outcome
+
+    return patch.object(tally, "counted_as", counted_as)
+
+
+def one_try_more() -> Patch:
+    """Try work again once more than its contract says."""
+    as_it_is = failure._possible
+
+    def possible(context: Any, task: Any, errand: Any, handling: Any, step: Any) -> bool:
+        if step == "retry":
+            handling = handling.model_copy(update={"attempts": handling.attempts + 1})
+        return as_it_is(context, task, errand, handling, step)
+
+    return patch.object(failure, "_possible", possible)
+
+
+def begun_after_the_deadline() -> Patch:
+    """Hand work over whose deadline has passed."""
+    return _without("handoff", "deadline-passed")
+
+
+def always_whole() -> Patch:
+    """Say of a task that it is complete, whatever its root's answer says."""
+    return patch.object(
+        accepting, "_TASK_OUTCOMES", dict.fromkeys(("success", "partial", "error"), "complete")
+    )
+
+
+def deadline_called_a_cancellation() -> Patch:
+    """Say of a task whose deadline has passed that somebody cancelled it."""
+    as_it_is = ending.stop_task
+
+    def stop_task(context: Any, task: Any, _outcome: Any, reason: str) -> Iterator[Any]:
+        yield from as_it_is(context, task, "cancelled", reason)
+
+    return patch.object(router_decide, "stop_task", stop_task)
+
+
+def settled_for_nothing() -> Patch:
+    """Settle every dispatch as if it had spent nothing."""
+    as_it_is = cost_decide._ended
+
+    def ended(ledger: Any, dispatch: str, final: int | None, why: str) -> Iterator[Any]:
+        yield from as_it_is(ledger, dispatch, None if final is None else 0, why)
+
+    return patch.object(cost_decide, "_ended", ended)
+
+
+def charged_to_nobody() -> Patch:
+    """Give back what a dispatch was reserved for when it goes out."""
+
+    def dispatched(ledger: Any, decision: Any, _context: Any) -> Iterator[Any]:
+        subject = decision.subject
+        for key in cost_decide._held(ledger, place_key(subject.partition, subject.offset)):
+            yield Refunded(reservation=key, why="dispatched")
+
+    return patch.object(cost_decide, "_dispatched", dispatched)
+
+
+def budgets_of_agents_forgotten() -> Patch:
+    """Charge the task's budget alone, and nobody's own."""
+    return patch.object(cost_decide, "lines_of_agent", lambda *_args: ())
+
+
 def _unsaid(silent: Callable[[Any], bool]) -> Patch:
     """Let the router remember what it would say, and not say it."""
     as_it_is = router_outputs.outputs
@@ -533,7 +612,9 @@ _DEFECTS = (
     breaker_set_in_vain, pause_ignored, taken_in_ignored, projection_not_cut, delivery_not_counted, consent_assumed,
     trimmed_before_the_audit, trimmed_too_far, begun_unread, effect_not_held,
     precondition_ignored, word_to_the_wrong_one, answer_not_passed_on, refused_in_silence,
-)  # fmt: skip
+    handed_on_by_nobody, throttle_taken_for_a_no, one_try_more, begun_after_the_deadline,
+    settled_for_nothing, charged_to_nobody, budgets_of_agents_forgotten,
+    always_whole, deadline_called_a_cancellation )  # fmt: skip
 MUTATIONS = tuple(
     Mutation(defect.__name__.replace("_", "-"), (defect.__doc__ or "").strip(), defect) for defect in _DEFECTS
 )

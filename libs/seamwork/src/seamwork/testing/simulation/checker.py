@@ -46,8 +46,8 @@ class Checker:
         self.halt: Callable[[], None] = lambda: None
         self._now_s = now_s
         self.records: dict[Partition, list[RawRecord]] = {}
-        self.seams = Seams(self.complain)
         self.money = Money(self.complain)
+        self.seams = Seams(self.complain, self.money)
         self.runs = Runs(self.complain, now_s)
         self.journals = Journals(deciders, self.complain, self._committed, self.record_at)
         self._validated: dict[Partition, int] = {}
@@ -98,6 +98,8 @@ class Checker:
             self.runs.delivered(record)
         elif record.topic == "answers.v1":
             self.seams.answered(record)
+        elif record.topic == "commands.v1":
+            self.seams.ordered(record)
 
     def _committed(self, machine: str, commit: Committed) -> None:
         if machine == "router":

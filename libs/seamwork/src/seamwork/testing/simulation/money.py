@@ -1,14 +1,26 @@
 """
-Keep the books a second time, from the cost cap's events alone, and hold them against caps and decisions (I4).
+Keep the books a second time, from the cost cap's events, and hold them against caps and decisions (I4).
 
 No reservation is given back twice, none is given back that was dispatched, reserved and spent never pass a cap when
-something is reserved, and in the end nothing is held for work that is over.
+something is reserved, and in the end nothing is held for work that is over. What goes out is charged, with the
+ceiling of its stamp and to its receiver's own budget; what comes back is settled with the figure that was accepted.
 """
 
 from dataclasses import dataclass, field
 from typing import Any
 
 from seamwork.testing.simulation.journals import Committed, Complain
+
+OWN_BUDGETS = {"planner": "agent/planner-money", "worker": "agent/worker-money"}
+"""The accounts of agents that have a budget of their own."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """What the router decided of a dispatch: to whom it went, and what it may spend."""
+
+    receiver: str
+    ceiling: int
 
 
 @dataclass(slots=True)
@@ -42,9 +54,13 @@ class Money:
 
     Attributes:
         complain: Told of every violation.
+        sent: What was dispatched, by its id; cases at a desk are not among it.
+        accepted: The final figures of dispatches whose results were accepted, null where none was named.
     """
 
     complain: Complain
+    sent: dict[str, Sent] = field(default_factory=dict)
+    accepted: dict[str, int | None] = field(default_factory=dict)
     holdings: dict[str, Holding] = field(default_factory=dict)
     of_dispatch: dict[str, Holding] = field(default_factory=dict)
 
@@ -116,10 +132,18 @@ class Money:
             return
         if event["ceiling_micro_usd"] > holding.ceiling:
             self._wrong(f"{event['dispatch']} may spend more than was reserved", commit)
+        sent = self.sent.get(event["dispatch"])
+        if sent is None or sent.ceiling != event["ceiling_micro_usd"]:
+            self._wrong(
+                f"{event['dispatch']} is charged as {event['ceiling_micro_usd']}, decided was {sent}", commit
+            )
         holding.shared = (*holding.shared, *holding.candidates.get(event["receiver"], ()))
         holding.candidates = {}
         holding.ceiling, holding.stands = event["ceiling_micro_usd"], "dispatched"
         holding.dispatch = event["dispatch"]
+        own = None if sent is None else OWN_BUDGETS.get(sent.receiver)
+        if own is not None and own not in holding.shared:
+            self._wrong(f"{event['dispatch']} is not charged to {own}", commit)
         self.of_dispatch[event["dispatch"]] = holding
 
     def _settled(self, event: dict[str, Any], commit: Committed) -> None:
@@ -129,6 +153,9 @@ class Money:
             return
         if holding.stands == "ended" and event["micro_usd"] is None:
             self._wrong(f"{event['dispatch']} was settled twice", commit)
+        figure = self.accepted.get(event["dispatch"])
+        if event["why"] == "accepted" and event["micro_usd"] != figure:
+            self._wrong(f"{event['dispatch']} spent {figure} and was settled as {event['micro_usd']}", commit)
         holding.stands = "ended"
         if event["micro_usd"] is not None:
             holding.used = max(event["micro_usd"], holding.used or 0)
@@ -139,8 +166,10 @@ class Money:
         self.complain("I4", f"cost-cap {commit.mark}: {message}")
 
     def left(self, ended: set[str]) -> list[str]:
-        """Name money that is held for work that is over."""
+        """Name money that is held for work that is over, and work that none was held for."""
         return [
+            f"{name} was dispatched and never charged" for name in self.sent if name not in self.of_dispatch
+        ] + [
             f"money of {key} is still {one.stands}"
             for key, one in self.holdings.items()
             if one.stands == "held" or (one.stands == "dispatched" and one.dispatch in ended)

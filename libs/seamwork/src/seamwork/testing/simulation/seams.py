@@ -22,7 +22,8 @@ from seamwork.records.wire import RawRecord
 from seamwork.testing.simulation.evidence import digest_of, envelope_of, holds, parsed, signer_of
 from seamwork.testing.simulation.journals import Committed, Complain
 from seamwork.testing.simulation.modes import LENIENCY, Modes
-from seamwork.testing.simulation.scenery import PAY, PEOPLE
+from seamwork.testing.simulation.money import Money, Sent
+from seamwork.testing.simulation.scenery import PAY, PEOPLE, SERVICE_GATES
 
 HANDOFF_GATES = ("contract-validator", "policy-engine", "cost-cap")
 STRIPPED = ("plan-work", "do-work")
@@ -32,12 +33,16 @@ PRECEDING = {"ship-work": ("do-work",)}
 DESCRIBED = ("script", "dubious")
 """Contracts that cut out what they do not describe; what they describe is ``script``."""
 RESULT_GATES = ("contract-validator", "policy-engine")
+MOST_TRIES = {"plan-work": 3, "do-work": 4, "risky-work": 1, "ship-work": 1}
+"""How often a handoff may be given to somebody at most: by its contract's retries, and once to its fallback."""
 _NO_REPEAT = ("repeat", "expired", "wrong-key", "wrong-partition", "sender-not-verified", "not-ready")
 _CONTENT = (
     "type", "task", "source", "intent_sha256", "payload_sha256", "mode", "parent", "step", "ordinal", "contract",
     "target", "constraints", "authority", "ceiling_micro_usd",
 )  # fmt: skip
 _ERROR = "accepted error"
+_ENDS_AS = {"success": "complete", "partial": "partial"}
+_WHOLE = ("complete", "partial")
 _NOT_THE_END = ("retry", "reroute", "case")
 _YES = ("ALLOW", "ALLOW_WITH_CONSTRAINTS")
 Place = tuple[int, int]
@@ -85,10 +90,11 @@ class Seams:
 
     Attributes:
         complain: Told of every violation.
-        now: Gives the simulated time, for what is said at the end.
+        money: Told of what went out for how much, and what of it was spent.
     """
 
     complain: Complain
+    money: Money
     modes: Modes = field(default_factory=Modes)
     crossings: dict[Place, Crossing] = field(default_factory=dict)
     verdicts: dict[tuple[str, int, int], list[dict[str, Any]]] = field(default_factory=dict)
@@ -105,6 +111,7 @@ class Seams:
     returned: dict[str, str] = field(default_factory=dict)
     places: dict[str, str] = field(default_factory=dict)
     drills: set[str] = field(default_factory=set)
+    cancelled: set[str] = field(default_factory=set)
     answers_now: set[tuple[str, str]] = field(default_factory=set)
     notices_now: set[str] = field(default_factory=set)
     asked_under: dict[str, str] = field(default_factory=dict)
@@ -264,11 +271,15 @@ class Seams:
         if LENIENCY[work.get("enforcement", "enforce")] > LENIENCY[said.get("enforcement", "enforce")]:
             self._wrong("mode", f"the stamp of {name} is more lenient than its decision", commit)
         self._require_narrowing(work, crossing, commit)
+        self._require_left(work, crossing, subject, commit)
+        self._require_holder(crossing, commit)
+        self._require_try(name, contract, crossing, commit)
         self._require_order(crossing, commit)
         if self.planners.get(name, receiver["agent"]) != receiver["agent"]:
             del self.plans[name], self.planners[name]  # somebody else has the work now, and divides it anew
         self._require_planned(crossing.said, commit)
         self.dispatches[said["dispatch"]] = Dispatch(said["dispatch"], name, receiver["agent"], work)
+        self.money.sent[said["dispatch"]] = Sent(receiver["agent"], work["ceiling_micro_usd"])
 
     def _escalated(self, said: dict[str, Any], work: dict[str, Any] | None, commit: Committed) -> None:
         """A case is a dispatch to a desk; later levels only ask more people."""
@@ -380,7 +391,7 @@ class Seams:
     def _require_known(self, vote: dict[str, Any], said: dict[str, Any], commit: Committed) -> None:
         """A vote counts once it was read, and once the router's catalog has seen what the gate's had seen."""
         topic, offset = vote["lies_at"]
-        if offset >= commit.body["positions"].get(topic, 0):
+        if not self._was_read(vote, commit):
             self._wrong(
                 "votes", f"{said['type']} {said['crossing']} before {topic} was read to {offset}", commit
             )
@@ -481,6 +492,56 @@ class Seams:
         if work["not_after"] > above["not_after"]:
             self._wrong("authority", f"{work['crossing']} may take longer than its sender", commit)
 
+    def _require_left(
+        self, work: dict[str, Any], crossing: Crossing, subject: dict[str, Any], commit: Committed
+    ) -> None:
+        """A stamp gives what its handoff asks for at most, and no more than each gate leaves of it."""
+        votes = (self._vote(gate, subject) for gate in HANDOFF_GATES)
+        for left in (crossing.said, *(vote for vote in votes if vote is not None)):
+            said = left.get("authority")
+            most = work["authority"] if said is None else said  # nothing at all is said as nothing
+            for part in ("tools", "data", "effects"):
+                if not set(work["authority"].get(part, ())) <= set(most.get(part, ())):
+                    self._wrong(
+                        "authority", f"{work['crossing']} has more {part} than was left of it", commit
+                    )
+            kept = {(one["name"], one["value"]) for one in work.get("constraints", ())}
+            if not {(one["name"], one["value"]) for one in left.get("constraints", ())} <= kept:
+                self._wrong("authority", f"{work['crossing']} lost a constraint that was put on it", commit)
+
+    def _require_holder(self, crossing: Crossing, commit: Committed) -> None:
+        """Who hands on holds the work still when it is handed on first, and was in time when it sent it."""
+        stamp, name = crossing.said.get("stamp"), crossing.said["id"]
+        if stamp is None or any(one.crossing == name for one in self.dispatches.values()):
+            return
+        above = parsed(stamp["envelope"])
+        if crossing.raw.appended_at > above["not_after"]:
+            self._wrong("late", f"{name} was sent after its stamp had run out, and went on", commit)
+        held = self.dispatches.get(above["dispatch"])
+        if crossing.said.get("mode") == "transfer":
+            if held is None or held.ends:
+                self._wrong("holder", f"{name} gives away what its sender does not hold", commit)
+            self._require_alone(above["crossing"], name, commit)
+        elif not self._is_open(above["crossing"]):
+            self._wrong("holder", f"{name} was handed on for work that is over", commit)
+
+    def _require_try(self, name: str, contract: str, crossing: Crossing, commit: Committed) -> None:
+        """Nothing is begun after its deadline, nor oftener than its contract lets it be tried."""
+        if crossing.said["deadline_at"] <= commit.body["now"]:
+            self._wrong("late", f"{name} was dispatched after its deadline", commit)
+        tried = sum(one.crossing == name and one.chain is None for one in self.dispatches.values())
+        if tried >= MOST_TRIES[contract]:
+            self._wrong("tries", f"{name} was dispatched more than {tried} times under {contract}", commit)
+
+    def _require_alone(self, handoff: str, but: str, commit: Committed) -> None:
+        """Nobody answers, or hands on, while somebody works for them still."""
+        for one in self.dispatches.values():
+            if one.ends or one.crossing == but:
+                continue
+            first = self.subjects.get(self._filled(one.crossing)[-1])
+            if first is not None and self.crossings[first[:2]].said.get("parent") == handoff:
+                self._wrong("children", f"{handoff} is answered while {one.crossing} is under way", commit)
+
     def _accepted(self, said: dict[str, Any], commit: Committed) -> None:
         subject = said["subject"]
         crossing = self.crossings.get((subject["partition"], subject["offset"]))
@@ -501,9 +562,13 @@ class Seams:
             self._wrong("mode", f"the answer of {dispatch.id} was not judged as its work was sent", commit)
         self._require_order(crossing, commit)
         self._require_joined(dispatch.crossing, said, commit)
+        self._require_alone(dispatch.crossing, dispatch.crossing, commit)
+        if crossing.raw.appended_at > dispatch.stamp["not_after"]:
+            self._wrong("late", f"a result of {dispatch.id} counts that came after its end", commit)
         for place in self._filled(said["answers"]):
             self.returned[place] = said["outcome"]
             self.answered_under.add((said["task"], self.asked_under.get(place, ""), said["outcome"]))
+        self._require_figure(said, crossing, commit)
         self._require_passed_on(said, commit)
         self._end_record(crossing, "accepted", commit)
         self._end_dispatch(dispatch, "accepted", commit)
@@ -520,6 +585,15 @@ class Seams:
             self._wrong("delivery", f"the result of {dispatch.id} does not say what it was made from", commit)
         if took is not None and took["sha256"] != given_of(work, sent)["sha256"]:
             self._wrong("delivery", f"the result of {dispatch.id} was made from other bytes", commit)
+
+    def _require_figure(self, said: dict[str, Any], result: Crossing, commit: Committed) -> None:
+        """What a dispatch has spent is what its result says, or more where more was reported before."""
+        figure, told = ((each.get("spent") or {}).get("micro_usd") for each in (said, result.said))
+        if (figure is None) != (told is None) or (figure or 0) < (told or 0):
+            self._wrong(
+                "I4", f"{said['dispatch']} spent {told} by its result, and {figure} was accepted", commit
+            )
+        self.money.accepted[said["dispatch"]] = figure
 
     def _require_passed_on(self, said: dict[str, Any], commit: Committed) -> None:
         """Whoever waits for an answer gets it by the commit that accepts it; of an error more may be tried."""
@@ -559,8 +633,36 @@ class Seams:
             self._wrong("admission", "something was refused that does not lie there", commit)
             return
         self._require_repeat(said, crossing, commit)
+        self._require_ground(said, crossing, commit)
         self._require_sender_told(said, crossing, commit)
         self._end_record(crossing, "refused", commit)
+
+    def _require_ground(self, said: dict[str, Any], crossing: Crossing, commit: Committed) -> None:
+        """What a gate is said to have refused it has refused, and one that is called silent has not been read."""
+        gate, rule, subject = said["gate"], said["rule"], said["subject"]
+        if gate == "router":
+            return
+        if rule == "gate-silent":
+            vote = self._vote(gate, subject) if gate in HANDOFF_GATES else None
+            if vote is not None and self._was_read(vote, commit):
+                self._wrong(
+                    "votes", f"{said['crossing']} was refused for {gate}'s silence, which had voted", commit
+                )
+            return
+        said_no = any(
+            (vote["rule"], vote["outcome"], vote["subject"]["digest"]) == (rule, "DENY", crossing.digest)
+            and self._was_read(vote, commit)
+            for vote in self.verdicts.get((gate, subject["partition"], subject["offset"]), ())
+        )
+        if gate not in SERVICE_GATES or not said_no:
+            self._wrong(
+                "votes", f"{said['crossing']} was refused by {gate}: {rule}, which nobody has said", commit
+            )
+
+    @staticmethod
+    def _was_read(vote: dict[str, Any], commit: Committed) -> bool:
+        topic, offset = vote["lies_at"]
+        return bool(offset < commit.body["positions"].get(topic, 0))
 
     def _require_sender_told(self, said: dict[str, Any], crossing: Crossing, commit: Committed) -> None:
         """Whoever sent what is refused, and can still do something about it, is told by the same commit."""
@@ -641,7 +743,36 @@ class Seams:
         task = self.tasks.setdefault(said["task"], Task())
         if task.ended is not None:
             self._wrong("I1", f"task {said['task']} ended twice: {task.ended}, {said['outcome']}", commit)
+        self._require_end(said, commit)
         task.ended = said["outcome"]
+
+    def _require_end(self, said: dict[str, Any], commit: Committed) -> None:
+        """A task ended as its root's answer says; without one it was cancelled by a person, ran out, or failed."""
+        task, outcome = said["task"], said["outcome"]
+        if task in self.drills:
+            return  # it has a case and no root that went to anybody
+        places = [name for name, at in self.subjects.items() if self.crossings[at[:2]].said["task"] == task]
+        answer = next((self.returned.get(one) for one in places if self._begins(one)), None)
+        if (_ENDS_AS.get(answer or "") or outcome) != outcome or (answer is None and outcome in _WHOLE):
+            self._wrong("I1", f"task {task} ended as {outcome}, its root's answer is {answer}", commit)
+        if outcome == "cancelled" and task not in self.cancelled:
+            self._wrong("order", f"task {task} was cancelled, and nobody who may had ordered it", commit)
+        ends = [
+            self.crossings[self.subjects[one][:2]].said["deadline_at"]
+            for one in places
+            if self._begins(self._filled(one)[-1])
+        ]
+        if outcome == "expired" and ends and commit.body["now"] < min(ends):
+            self._wrong("time", f"task {task} expired before its deadline", commit)
+
+    def _begins(self, handoff: str) -> bool:
+        return self.crossings[self.subjects[handoff][:2]].said.get("parent") is None
+
+    def ordered(self, raw: RawRecord) -> None:
+        """Take a person's order."""
+        said, kid = envelope_of(raw), signer_of(raw)
+        if said.get("action") == "cancel" and said["person"] in PEOPLE and kid == f"person:{said['person']}":
+            self.cancelled.add(said["task"])
 
     def _end_record(self, crossing: Crossing, how: str, commit: Committed) -> None:
         crossing.ends.append(how)
