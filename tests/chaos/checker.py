@@ -4,6 +4,8 @@ Hold a whole log against what was promised: nothing lost, nothing twice, nothing
 Knows records by their JSON and the journal protocol by its rules; shares no code with the services.
 """
 
+import base64
+import hashlib
 import json
 import sqlite3
 from collections import defaultdict
@@ -13,6 +15,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import msgspec
+from nacl.exceptions import BadSignatureError
+from nacl.signing import VerifyKey
 from tests.chaos.readings import Record, Whole
 
 GATES = frozenset({"contract-validator", "policy-engine", "cost-cap"})
@@ -20,7 +25,12 @@ ADMITTING = frozenset({"ALLOW", "ALLOW_WITH_CONSTRAINTS"})
 ASKING = "REQUIRE_APPROVAL"
 _CROSSINGS = ("handoff", "result")
 _LAST = ("refused", "accepted", "dispatched", "closed", "escalated")
+_SIGNED = b"application/vnd.seamwork.record.v1"
 _UNAUDITED = ("audit.", "heartbeats.", "snapshots.")
+_ROWS = (
+    'SELECT leaf, topic, "partition", "offset", key, value, value_bytes, value_sha256, headers, envelope '
+    "FROM records ORDER BY leaf"
+)
 _GRANTED_MS = 1000
 """Between an agent's look at its inbox and its function's first line a word may still come."""
 
@@ -79,6 +89,7 @@ def check(
     decisions = whole.of("decisions.v1")
     _crossings(whole, decisions, sent, found)
     _once(decisions, found)
+    _same_bytes(whole, found)
     _admission(whole, decisions, found)
     _journals(whole, found)
     _money(whole, decisions, found)
@@ -118,15 +129,8 @@ def _once(decisions: list[Record], found: Found) -> None:
     accepted: dict[str, set[str]] = defaultdict(set)
     dispatched: dict[tuple[str, int], set[str]] = defaultdict(set)
     ends: dict[str, set[str]] = defaultdict(set)
-    marks: dict[str, tuple[Any, ...]] = {}
     for record in decisions:
-        says, envelope = record.says, dict(record.headers).get("sw_envelope")
-        mark = record.source
-        if mark is not None:
-            content = (record.key, record.value, envelope)
-            found.duplicates_of_bytes += mark in marks
-            if marks.setdefault(mark, content) != content:
-                found.repeated.append(f"{record.at}: {mark} was published twice with different bytes")
+        says = record.says
         text = json.dumps(says, sort_keys=True)
         if record.kind == "accepted":
             accepted[says["dispatch"]].add(text)
@@ -138,13 +142,31 @@ def _once(decisions: list[Record], found: Found) -> None:
         found.repeated += [f"{what} twice: {key}" for key, texts in groups.items() if len(texts) > 1]
 
 
+def _same_bytes(whole: Whole, found: Found) -> None:
+    """Whatever is published again, by whichever machine and to whichever topic, is published as it was."""
+    marks: dict[str, tuple[Any, ...]] = {}
+    for record in whole.matching(""):
+        mark = record.source
+        if mark is None:
+            continue
+        content = (record.topic, record.partition, record.key, record.value, record.headers)
+        found.duplicates_of_bytes += record.topic == "decisions.v1" and mark in marks
+        if marks.setdefault(mark, content) != content:
+            found.repeated.append(f"{record.at}: {mark} was published twice with different bytes")
+
+
 def _admission(whole: Whole, decisions: list[Record], found: Found) -> None:
     by_dispatch = {r.says["dispatch"]: r for r in decisions if r.kind == "dispatched"}
     lenient = _lenient(whole)
     verdicts = _verdicts(whole, lenient=lenient)
     crossings = {(r.partition, r.offset): r for r in whole.of("handoffs.v1")}
-    agreed = {r.says["action_sha256"]: r for r in whole.of("answers.v1") if r.says.get("answer") == "approve"}
-    requests = {r.says["crossing"]: r.says for r in whole.of("approvals.v1") if r.kind == "approval-request"}
+    agreed = _agreed(whole)
+    held = {_action(r.says): r.says["action_sha256"] for r in decisions if r.kind == "held"}
+    asked = {
+        (r.says["crossing"], r.says["subject"].get("attempt", 1)): r.says["gates"]
+        for r in decisions
+        if r.kind == "judge-again"
+    }
     for work in whole.matching("inbox."):
         if work.kind != "work":
             continue
@@ -163,16 +185,55 @@ def _admission(whole: Whole, decisions: list[Record], found: Found) -> None:
             found.unadmitted.append(f"{work.at}: delivered other bytes than were judged")
         for gate in GATES:
             # After a retry a gate that was not asked again keeps its verdict on the attempt before.
-            attempts = range(subject.get("attempt", 1), 0, -1)
-            said = (verdicts.get(_subject(gate, {**subject, "attempt": n})) for n in attempts)
-            last = next((outcome for outcome in said if outcome is not None), None)
+            attempt = subject.get("attempt", 1)
+            while attempt > 1 and gate not in asked.get((work.says["crossing"], attempt), ()):
+                attempt -= 1
+            last = verdicts.get(_subject(gate, {**subject, "attempt": attempt}))
             if last == ASKING:
-                action = requests.get(work.says["crossing"], {}).get("action_sha256")
                 found.approved += 1
-                if action not in agreed:
+                if held.get(_action(decision.says)) not in agreed:
                     found.unadmitted.append(f"{work.at}: nobody agreed to it")
             elif last not in ADMITTING:
                 found.unadmitted.append(f"{work.at}: {gate} said {last} of it")
+
+
+def _action(says: dict[str, Any]) -> str:
+    """Name what a decision holds, or dispatches: this record, to this receiver, by this authority, so bound."""
+    parts = (
+        says["subject"]["digest"],
+        *(says.get(part) for part in ("receiver", "authority", "constraints")),
+    )
+    return json.dumps(parts, sort_keys=True)
+
+
+def _agreed(whole: Whole) -> set[str]:
+    """Return the actions that somebody has approved under a key of their own document."""
+    keys = {
+        (r.says["name"], key["kid"]): key["public"]
+        for r in whole.of("registry.v1")
+        if r.kind == "document" and r.says.get("kind") == "Person"
+        for key in [json.loads(r.value or b"{}")["spec"]["key"]]
+    }
+    platform = next((r.says["platform"] for r in whole.matching("inbox.") if "platform" in r.says), "")
+    return {
+        r.says["action_sha256"]
+        for r in whole.of("answers.v1")
+        if r.says.get("answer") == "approve" and _signed(r, platform, keys)
+    }
+
+
+def _signed(record: Record, platform: str, keys: dict[tuple[str, str], str]) -> bool:
+    """Say whether the person whom an answer names has signed it: DSSE's encoding of what binds a record."""
+    headers = dict(record.headers)
+    envelope, kid, sig = (headers.get(name) or b"" for name in ("sw_envelope", "sw_kid", "sw_sig"))
+    public = keys.get((record.says["person"], kid.decode()))
+    parts = (_SIGNED, platform.encode(), record.topic.encode(), record.key or b"", envelope)
+    data = b"DSSEv1" + b"".join(b" %d %b" % (len(part), part) for part in parts)
+    try:
+        VerifyKey(base64.b64decode(public or "")).verify(data, base64.b64decode(sig))
+    except (BadSignatureError, ValueError):
+        return False
+    return True
 
 
 def _lenient(whole: Whole) -> bool:
@@ -276,31 +337,51 @@ def _money(whole: Whole, decisions: list[Record], found: Found) -> None:
 
 def _audit(whole: Whole, database: Path, found: Found) -> None:
     with closing(sqlite3.connect(f"file:{database}?mode=ro", uri=True)) as base:
-        rows = base.execute(
-            'SELECT leaf, topic, "partition", "offset", key, value FROM records ORDER BY leaf'
-        ).fetchall()
+        rows = base.execute(_ROWS).fetchall()
         if base.execute("PRAGMA integrity_check").fetchone() != ("ok",):
             found.unaudited.append("the audit's database is damaged")
     found.audited = len(rows)
-    kept: dict[tuple[str, int, int], tuple[bytes | None, bytes | None]] = {}
+    kept: dict[tuple[str, int, int], tuple[Any, ...]] = {}
     reached: dict[tuple[str, int], int] = {}
-    for number, (leaf, topic, partition, offset, key, value) in enumerate(rows):
+    for number, (leaf, topic, partition, offset, *rest) in enumerate(rows):
         if leaf != number:
             found.unaudited.append(f"leaf {number} is missing")
             break
         if offset <= reached.get((topic, partition), -1):
             found.unaudited.append(f"{topic}/{partition}/{offset} was taken in behind its successor")
         reached[topic, partition] = offset
-        kept[topic, partition, offset] = (key, value)
+        kept[topic, partition, offset] = tuple(rest)
     for record in whole.matching(""):
         if record.topic.startswith(_UNAUDITED):
             continue
         row = kept.pop((record.topic, record.partition, record.offset), None)
         if row is None:
             found.unaudited.append(f"{record.at} is not in the audit")
-        elif row[0] != record.key or (row[1] is not None and row[1] != record.value):
+        elif not _is_kept(record, *row):
             found.unaudited.append(f"{record.at} is otherwise in the audit")
     found.unaudited += [f"{place} is in the audit and not in the log" for place in kept]
+
+
+def _is_kept(  # a row has that many columns
+    record: Record,
+    key: bytes | None,
+    value: bytes | None,
+    size: int | None,
+    sha256: str,
+    packed: bytes,
+    envelope: str | None,
+) -> bool:
+    """Hold a row against its record; of a body that is too large to keep its length and digest are there."""
+    body = record.value or b""
+    same = (key, size, sha256) == (
+        record.key,
+        None if record.value is None else len(body),
+        hashlib.sha256(body).hexdigest(),
+    )
+    # A header without a value is the envelope, which has a column of its own.
+    whole = (envelope or "").encode("ascii")
+    headers = tuple((one[0], one[1] if len(one) > 1 else whole) for one in msgspec.msgpack.decode(packed))
+    return same and headers == record.headers and (value is None or value == record.value)
 
 
 def _runs(whole: Whole, decisions: list[Record], notes: Iterable[str], found: Found) -> None:
@@ -326,14 +407,18 @@ def _runs(whole: Whole, decisions: list[Record], notes: Iterable[str], found: Fo
 
 def _answers(whole: Whole, chief: str, found: Found) -> None:
     asked = {
-        r.says["id"]: json.loads(r.value or b"{}")
+        r.says["id"]: {**json.loads(r.value or b"{}"), "task": r.says["task"]}
         for r in whole.of("handoffs.v1")
         if r.kind == "handoff" and r.says.get("source", {}).get("agent") == chief
     }
+    ends = {r.says["task"]: r.says["outcome"] for r in whole.of("decisions.v1") if r.kind == "task-ended"}
+    left = {name for name, request in asked.items() if ends.get(request["task"]) == "complete"}
     for record in whole.of(f"inbox.{chief}.v1"):
         if record.kind != "answer" or record.says["outcome"] != "success":
             continue
-        request = asked.get(record.says["child"], {})
-        right = sum(n * n for n in range(int(request.get("parts", 0))))
+        left.discard(record.says["child"])
+        request = asked.get(record.says["child"], {"parts": 0})
+        right = sum(n * n for n in range(int(request["parts"])))
         if json.loads(record.value or b"{}") != {"sum": right}:
             found.wrong_answers.append(f"{record.at} has another sum than was asked for")
+    found.wrong_answers += [f"{name} is complete, and its answer has reached nobody" for name in sorted(left)]

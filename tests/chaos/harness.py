@@ -204,14 +204,13 @@ _EXITS = {
     69: "unreachable",
     70: "outcome-unknown",
     71: "stop-timeout",
-    74: "log-gap",
     75: "fenced",
 }
-"""The ways out that a service means, and the two that are done to it."""
+"""The ways out that a run may show, and the two that are done to a service. No run may show ``log-gap``."""
 
 
 class _Exits:
-    """Count how services and agents ended: by the harness, by a name of theirs, or by none."""
+    """Count how services ended: by the harness, by a name of theirs, or by one that no run may show."""
 
     def __init__(self, scene: Scene) -> None:
         self._scene = scene

@@ -44,6 +44,7 @@ _ASK = {
     "approvers": {"roles": ["clerk"], "count": 1},
 }
 _POLL_S = 0.1
+_AGAIN_S = 0.5
 _ANSWERS = (Dispatched, Held, Refused)
 
 
@@ -54,6 +55,7 @@ class Load:
     Attributes:
         sent: The roots that were confirmed: crossing by task.
         ended: The tasks that have ended, as ``decisions`` says.
+        complete: Those of them that are whole.
         refused: Of the tasks whose roots were refused, by which rule.
         answered_s: How long it took until a task's root was dispatched, held or refused.
     """
@@ -63,6 +65,7 @@ class Load:
     ) -> None:
         self.sent: dict[str, str] = {}
         self.ended: set[str] = set()
+        self.complete: set[str] = set()
         self.refused: dict[str, str] = {}
         self.answered_s: dict[str, float] = {}
         self._most_tasks = most_tasks
@@ -176,7 +179,7 @@ class Load:
                 for raw in await log.read(place, start, end) if end > start else ():
                     received = read(raw, self._stage.platform)
                     if isinstance(received, Received) and isinstance(received.record, TaskEnded):
-                        self.ended.add(str(received.record.task))
+                        self._ended(received.record)
                     elif isinstance(received, Received) and isinstance(received.record, _ANSWERS):
                         self._answered(received.record)
                     elif isinstance(received, Received) and isinstance(received.record, ApprovalRequest):
@@ -185,6 +188,12 @@ class Load:
             async with self.told:
                 self.told.notify_all()
             await asyncio.sleep(_POLL_S)
+
+    def _ended(self, decision: TaskEnded) -> None:
+        task = str(decision.task)
+        self.ended.add(task)
+        if decision.outcome == "complete":
+            self.complete.add(task)
 
     def _answered(self, decision: Dispatched | Held | Refused) -> None:
         """Note what became of a root."""
@@ -236,15 +245,22 @@ class Load:
         return self.ended | self.refused.keys()
 
     async def recovered(self, within_s: float) -> float | None:
-        """Begin a task and return how long it took to its end (s); None if longer than *within_s*."""
+        """
+        Begin tasks until one is complete and return how long that took (s); None if longer than *within_s*.
+
+        Who refuses or fails all that is new has not recovered: it has only ended it.
+        """
         began = time.monotonic()
         try:
             async with asyncio.timeout(within_s):
-                task = await self.begin()
+                while True:
+                    task = await self.begin()
+                    await self.until_ended({task}, within_s)
+                    if task in self.complete:
+                        return time.monotonic() - began
+                    await asyncio.sleep(_AGAIN_S)
         except TimeoutError:
             return None
-        left = within_s - (time.monotonic() - began)
-        return None if await self.until_ended({task}, left) else time.monotonic() - began
 
 
 def read_back(record: Outgoing) -> str:
