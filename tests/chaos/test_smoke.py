@@ -20,3 +20,4 @@ async def test_what_is_broken_three_ways_loses_nothing_and_repeats_nothing(tmp_p
     assert report.found.tasks > len(faults)
     assert report.found.audited > report.found.in_log
     assert 4 == report.found.poisoned
+    assert 0 not in (report.found.approved, report.found.spent_micro_usd)

@@ -80,6 +80,27 @@ def test_a_transfer_hands_its_place_over(bench: Bench) -> None:
     assert "task-ended: task-complete" == bench.said[-1]
 
 
+def test_what_was_spent_before_a_transfer_is_spent(bench: Bench) -> None:
+    """Who gives work away says its final figure with it; the task's sum has both."""
+    first = bench.begin()
+    taken = bench.delegate(first, "take-over", mode="transfer", spent=Spent(micro_usd=7))
+    bench.answer(taken, spent=Spent(micro_usd=5))
+
+    assert 12 == bench.decisions[-1].spent_micro_usd
+
+
+def test_nothing_is_tried_again_after_the_deadline(bench: Bench) -> None:
+    """The error was sent in time and judged too late: nobody could finish another try."""
+    work = bench.begin(contract="transient", deadline_at=bench.now + 50_000)
+    bench.now += 49_000
+    failed = bench.result(work, "error")
+    bench.now += 2_000
+    bench.admit(failed)
+
+    assert "task-ended: task-failed" == bench.said[-1]
+    assert 1 == len(bench.works)
+
+
 def test_a_transfer_that_comes_again_is_answered_to_its_sender(bench: Bench) -> None:
     """That its place is given away is its own affair; whoever waits for the work goes on waiting."""
     first = bench.begin()
