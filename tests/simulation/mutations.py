@@ -406,6 +406,11 @@ def handed_on_by_nobody() -> Patch:
     return _both(_without("handoff", "stamp-closed"), patch.object(entering, "ENTRY", quiet))
 
 
+def answered_over_children() -> Patch:
+    """Take an answer from whoever has somebody else working for it still."""
+    return _without("result", "open-children")
+
+
 def throttle_taken_for_a_no() -> Patch:
     """Refuse what a gate wants to have wait."""
     as_it_is = tally.counted_as
@@ -612,9 +617,10 @@ _DEFECTS = (
     breaker_set_in_vain, pause_ignored, taken_in_ignored, projection_not_cut, delivery_not_counted, consent_assumed,
     trimmed_before_the_audit, trimmed_too_far, begun_unread, effect_not_held,
     precondition_ignored, word_to_the_wrong_one, answer_not_passed_on, refused_in_silence,
-    handed_on_by_nobody, throttle_taken_for_a_no, one_try_more, begun_after_the_deadline,
+    handed_on_by_nobody, answered_over_children, throttle_taken_for_a_no, one_try_more, begun_after_the_deadline,
     settled_for_nothing, charged_to_nobody, budgets_of_agents_forgotten,
-    always_whole, deadline_called_a_cancellation )  # fmt: skip
+    always_whole, deadline_called_a_cancellation,
+)  # fmt: skip
 MUTATIONS = tuple(
     Mutation(defect.__name__.replace("_", "-"), (defect.__doc__ or "").strip(), defect) for defect in _DEFECTS
 )

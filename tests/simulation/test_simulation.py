@@ -9,6 +9,7 @@ import msgspec
 import pytest
 
 from seamwork.records.wire import RawRecord
+from seamwork.runtime.machine import Machine
 from seamwork.testing.simulation import Plan, plan_of, simulate
 from seamwork.testing.simulation.plan import Root
 from seamwork.testing.simulation.regressions import read
@@ -69,6 +70,15 @@ def test_a_seed_is_one_history_in_whatever_process_it_runs() -> None:
     )
 
     assert simulate(plan_of(3)).log_sha256 == other.stdout.strip()
+
+
+def test_a_history_without_live_states_has_not_been_held_against_its_journals(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A check that finds nothing to look at has found nothing, which is not the same as no difference."""
+    monkeypatch.setattr(Machine, "owned", property(lambda _self: {}))
+
+    assert {"I3"} == {one.invariant for one in simulate(ONE_TASK).violations}
 
 
 @pytest.mark.parametrize("block", range(8))

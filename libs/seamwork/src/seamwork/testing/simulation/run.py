@@ -317,6 +317,7 @@ class History:
 
     async def _look_at_states(self) -> None:
         """Hold the live states against the fold of the journals, and every decision against itself (I3)."""
+        seen: set[str] = set()
         for program in self._town.programs.values():
             machine = program.machine
             if machine is None or program.process is None or not program.process.alive:
@@ -325,12 +326,15 @@ class History:
                 journal = self._checker.journals.all.get(Partition(machine.spec.journal, number))
                 if journal is None or (owned.journal.epoch, owned.journal.seq) != journal.mark:
                     continue
+                seen.add(machine.spec.journal)
                 live = state_digest(owned.journal.state)
                 name = f"{machine.name}/{number}"
                 if live != state_digest(journal.state):
                     self._checker.complain("I3", f"the live state of {name} is not its journal's fold")
                 last = len(self._checker.records[journal.place]) - 1
                 await self._decide_again(machine.spec, number, name, live, last)
+        for topic in sorted({place.topic for place in self._checker.journals.all} - seen):
+            self._checker.complain("I3", f"nobody's state was there to be held against {topic}")
 
     async def _decide_again(self, spec: MachineSpec, number: int, name: str, live: str, last: int) -> None:
         """Replay up to *last*, where the journal ended when *live* was taken: a timer may add to it meanwhile."""
