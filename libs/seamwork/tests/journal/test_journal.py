@@ -200,6 +200,33 @@ async def test_a_journal_made_anew_is_refused(broker: SimBroker) -> None:
         await own(other)
 
 
+async def test_a_journal_made_anew_is_refused_however_long_it_has_grown(broker: SimBroker) -> None:
+    """By its id: its own commits would be folded onto the state of another one."""
+    journal = await own(broker)
+    await count(journal)
+    await journal.snapshot()
+    other = SimBroker(broker.clock)
+    other.create_topic(PLACE.journal_topic)
+    other.create_topic(PLACE.snapshots_topic)
+    grown = await own(other)
+    for _ in range(5):
+        await count(grown)
+    for raw in broker.records(PLACE.snapshots):
+        other.write(PLACE.snapshots, raw.key, raw.value)
+
+    with pytest.raises(MisconfiguredError, match="another journal"):
+        await own(other, "two")
+
+
+async def test_nothing_is_trimmed_that_the_audit_has_not_got(broker: SimBroker) -> None:
+    """Whatever the snapshots stand for."""
+    await owned_with_snapshots(broker, 4)
+    done = await trim(SimLog(broker), COUNTER, PLACE, kept=2)
+
+    assert done is not None
+    assert 2 == done.journal_from == broker.bounds(PLACE.journal)[0]
+
+
 async def test_a_newer_machines_commit_is_refused(broker: SimBroker) -> None:
     """An old release must not fold what it does not know."""
     journal = await own(broker)
