@@ -11,8 +11,9 @@ import pytest
 from seamwork.records.wire import RawRecord
 from seamwork.runtime.machine import Machine
 from seamwork.testing.simulation import Plan, plan_of, simulate
-from seamwork.testing.simulation.plan import Root
+from seamwork.testing.simulation.plan import AGENTS, SERVICES, OpFault, Root
 from seamwork.testing.simulation.regressions import read
+from seamwork.testing.simulation.run import deciders
 
 REGRESSIONS = sorted((Path(__file__).parent / "regressions").glob("*.yaml"))
 ONE_TASK = Plan(
@@ -79,6 +80,16 @@ def test_a_history_without_live_states_has_not_been_held_against_its_journals(
     monkeypatch.setattr(Machine, "owned", property(lambda _self: {}))
 
     assert {"I3"} == {one.invariant for one in simulate(ONE_TASK).violations}
+
+
+def test_every_call_that_is_to_go_wrong_is_one_that_comes() -> None:
+    """Nobody but an owner of a journal ever appends, and there is one initiator; else a fault is drawn in vain."""
+    drawn = [one for seed in range(200) for one in plan_of(seed).faults if isinstance(one, OpFault)]
+    appending = {f"{name}.{number}" for name in deciders(1) for number in (1, 2)}
+    publishing = {f"{name}.{number}" for name in (*SERVICES, *AGENTS) for number in (1, 2)} | {"operator.1"}
+
+    assert appending == {one.actor for one in drawn if one.call == "append"}
+    assert publishing >= {one.actor for one in drawn}
 
 
 @pytest.mark.parametrize("block", range(8))

@@ -40,6 +40,9 @@ _EFFECTS: tuple[Effect, ...] = (
     "crash-before", "crash-sent", "crash-after", "lost-ack", "lost-write", "late", "twice", "pause-before",
 )  # fmt: skip
 _WORK = ("answer", "answer", "answer", "partial", "error", "never", "slow", "flaw", "spend", "crash", "twice")
+_APPENDING = frozenset({"router", "policy-engine", "cost-cap", "approval-workflow"})
+"""Who keeps a journal: of nobody else does an append ever come, to go wrong."""
+_ALONE = frozenset({"operator"})
 FAULTS_UNTIL_S = 60.0
 DOZE_S = 25.0
 """So long an agent stands still at most just after it has sent something: its session is long over."""
@@ -333,9 +336,11 @@ def _fault(dice: Dice) -> OpFault | TimedFault:
     if dice.random() < 0.55:  # noqa: PLR2004
         service = dice.choice(("router", "router", *SERVICES[:5], "worker", "planner", "operator"))
         effect = dice.choice(_EFFECTS)
+        number = dice.choice((1, 2))
+        call: Literal["append", "publish"] = dice.choice(("append", "publish"))
         return OpFault(
-            actor=f"{service}.{dice.choice((1, 2))}",
-            call=dice.choice(("append", "publish")),
+            actor=f"{service}.{1 if service in _ALONE else number}",
+            call=call if service in _APPENDING else "publish",
             nth=1 + int(dice.expovariate(1 / 8)),
             effect=effect,
             seconds=round(dice.choice((0.5, 3.0, 14.0)) * dice.random(), 3)
