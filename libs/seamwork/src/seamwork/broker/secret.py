@@ -111,10 +111,5 @@ class CredentialStore:
         self.keep(credential)
         return credential
 
-    def keep(self, credential: Credential) -> None:
-        """Keep the credential of a principal."""
-        content = {"username": credential.username, "password": credential.password}
-        write_private(self._path(credential.username), json.dumps(content) + "\n")
-
     def _path(self, username: str) -> Path:
         return self.folder / f"{username}.json"
