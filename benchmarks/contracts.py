@@ -23,7 +23,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from seamwork.catalog import CatalogBuilder
 from seamwork.catalog.soundness import examine
-from seamwork.contracts import CompiledContract, compile_contract
+from seamwork.contracts.compiled import CompiledContract, compile_contract
 from seamwork.contracts.schema import Checker
 from seamwork.documents import Contract, Document, canonical, parse_documents, record_key
 from seamwork.documents.canonical import canonical_json

@@ -10,7 +10,7 @@ import pytest
 import pytest_asyncio
 
 from seamwork.agent import Agent, Task
-from seamwork.contracts import check_contract, errors
+from seamwork.contracts.check import check_contract, errors
 from seamwork.documents import Contract, parse_documents
 from seamwork.records.decision import Dispatched, Refused
 from seamwork.records.inbox import Work

@@ -10,7 +10,19 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-AUTHORS_VIEW = """
+HEAVY = ("confluent_kafka", "jsonschema_rs", "cel_expr_python", "click", "ruamel", "testcontainers", "jgo")
+"""What agents have no use for, and an environment of theirs has not."""
+WITHOUT_THEM = f"""
+import sys
+
+class Absent:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in {HEAVY!r}:
+            raise ModuleNotFoundError(f"an agent's environment has no {{name}}")
+
+sys.meta_path.insert(0, Absent())
+"""
+AUTHORS_VIEW = f"""
 import sys
 from seamwork.agent import Agent, Task, submit
 from seamwork.records.places import contracts_dir
@@ -21,8 +33,7 @@ agent = Agent("extractor", "1.0.0")
 async def extract(parsed: dict, task: Task) -> dict:
     return parsed
 
-heavy = {"confluent_kafka", "jsonschema_rs", "cel_expr_python", "click", "ruamel", "testcontainers", "jgo"}
-print(sorted(heavy & set(sys.modules)))
+print(sorted({set(HEAVY)!r} & sys.modules.keys()))
 print((contracts_dir() / "wire" / "vectors.json").is_file())
 """
 
@@ -46,6 +57,16 @@ def test_the_wheel_holds_the_library_and_the_contracts_and_no_service(wheel: Pat
     assert "seamwork/_contracts/topics/handoffs.yaml" in names
     assert "seamwork/_contracts/wire/handoff.schema.json" in names
     assert "seamwork/broker/kafka.lock.json" in names
+
+
+def test_an_agent_needs_nothing_that_only_the_platform_needs() -> None:
+    """Here everything is installed, so what an agent's environment lacks is made to be absent."""
+    told = subprocess.run(
+        [sys.executable, "-c", WITHOUT_THEM + AUTHORS_VIEW], capture_output=True, text=True, check=False
+    )
+
+    assert "" == told.stderr
+    assert ["[]", "True"] == told.stdout.split("\n")[:2]
 
 
 @pytest.mark.slow

@@ -11,8 +11,8 @@ import pytest
 
 from seamwork.authoring.trials import Trial, trials
 from seamwork.cli.contracts import check_what_was_read
-from seamwork.contracts import faults
 from seamwork.contracts.against import bump_problems
+from seamwork.contracts.check import faults
 from seamwork.contracts.codes import CHAPTERS, CODES
 from seamwork.contracts.together import check_documents
 from seamwork.documents import (

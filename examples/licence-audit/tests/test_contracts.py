@@ -18,7 +18,7 @@ from licence_audit.discover import Roots, discover
 from licence_audit.facts import AuditRequest, LicenceFacts, ParsedMetadata
 from licence_audit.parser import parse
 from licence_audit.seams import SEAMS, Seam, schema_of, write_schemas
-from seamwork.contracts import check_contract
+from seamwork.contracts.check import check_contract
 from seamwork.documents import Agent, Contract, parse_documents
 from seamwork.rules import RESULT_VARIABLES, Facts, Rule, RuleSet
 

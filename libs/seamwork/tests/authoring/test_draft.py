@@ -14,7 +14,7 @@ from seamwork.authoring.draft import draft, side_of_model, side_of_samples
 from seamwork.authoring.inferred import schema_of
 from seamwork.authoring.own import named_object
 from seamwork.cli import seamwork
-from seamwork.contracts import check_contract, errors
+from seamwork.contracts.check import check_contract, errors
 from seamwork.contracts.schema import Checker
 from seamwork.documents import Contract, DocumentError, parse_documents
 from seamwork.errors import MisconfiguredError, UnprocessableError

@@ -8,7 +8,7 @@ from seamwork.authoring import proposed
 from seamwork.authoring.inferred import schema_of
 from seamwork.authoring.proposed import proposals
 from seamwork.catalog import Catalog
-from seamwork.contracts import check_contract, errors
+from seamwork.contracts.check import check_contract, errors
 from seamwork.contracts.schema import Checker
 from seamwork.documents import Contract, Flow, parse_documents
 from seamwork.testing.builders import NOW, received

@@ -11,7 +11,7 @@ from seamwork.authoring.rehearsal import crossed, held_for
 from seamwork.authoring.scenes import left_out, scenes_of
 from seamwork.authoring.seams import Layout, lay_out
 from seamwork.authoring.standin import same
-from seamwork.contracts import accepts_version
+from seamwork.contracts.acceptance import accepts_version
 from seamwork.documents import AnyDocument, Flow
 from seamwork.testing.builders import received
 from seamwork.testing.documents import document

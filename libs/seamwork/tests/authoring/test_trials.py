@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from seamwork.authoring.edges import allowed, broken
 from seamwork.authoring.trials import Trial, TrialFailedError, trials
 from seamwork.cli import seamwork
-from seamwork.contracts import check_contract, errors
+from seamwork.contracts.check import check_contract, errors
 from seamwork.contracts.samples import samples
 from seamwork.contracts.schema import Checker
 from seamwork.documents import AnyDocument, Contract

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from seamwork.contracts import compile_contract
+from seamwork.contracts.compiled import compile_contract
 from seamwork.documents import Contract, parse_documents
 from seamwork.documents.yaml_text import read_yaml
 

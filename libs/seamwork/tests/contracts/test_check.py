@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from seamwork.contracts import ContractError, check_contract, compile_contract, errors
+from seamwork.contracts.check import check_contract, errors
+from seamwork.contracts.compiled import ContractError, compile_contract
 from seamwork.documents import Contract, canonical, from_canonical, parse_documents
 
 REFUND = (Path(__file__).parent / "refund-request.yaml").read_text(encoding="utf-8")

@@ -10,8 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from seamwork.contracts import compile_contract, faults
+from seamwork.contracts.check import faults
 from seamwork.contracts.compare import NOTHING, covers
+from seamwork.contracts.compiled import compile_contract
 from seamwork.contracts.difference import Way, bumped, compare_contracts, compare_schemas
 from seamwork.contracts.samples import samples
 from seamwork.documents import Contract, canonical, parse_documents

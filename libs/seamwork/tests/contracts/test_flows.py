@@ -6,7 +6,7 @@ from typing import Any
 import orjson
 import pytest
 
-from seamwork.contracts import compile_contract
+from seamwork.contracts.compiled import compile_contract
 from seamwork.contracts.together import check_documents
 from seamwork.documents import AnyDocument, Contract, parse_documents
 

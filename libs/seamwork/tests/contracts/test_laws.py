@@ -5,13 +5,8 @@ import orjson
 from hypothesis import given
 from hypothesis import strategies as st
 
-from seamwork.contracts import (
-    accepts_version,
-    compile_contract,
-    may_consume,
-    may_produce,
-    shared_version,
-)
+from seamwork.contracts.acceptance import accepts_version, may_consume, may_produce, shared_version
+from seamwork.contracts.compiled import compile_contract
 from seamwork.documents import Agent, Contract, parse_documents
 
 REFUND = Path(__file__).parent / "refund-request.yaml"

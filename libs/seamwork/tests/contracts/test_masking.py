@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from seamwork.contracts import Mask, compile_contract
+from seamwork.contracts.compiled import compile_contract
+from seamwork.contracts.masking import Mask
 from seamwork.contracts.summary import slots
 from seamwork.documents import Contract, parse_documents
 

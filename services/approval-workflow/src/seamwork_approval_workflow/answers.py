@@ -3,7 +3,7 @@
 import json
 from typing import Any
 
-from seamwork.contracts import Readable
+from seamwork.contracts.summary import Readable
 from seamwork.records.crossing import Result
 from seamwork.records.decision import Held
 

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from seamwork.catalog import Catalog, Context
-from seamwork.contracts import ContractError, compile_contract
+from seamwork.contracts.compiled import ContractError, compile_contract
 from seamwork.contracts.facts import envelope_facts, task_facts
 from seamwork.decider import Input, Output, Publish, Tick, WithCrossing, vote
 from seamwork.grants.action import action_sha256

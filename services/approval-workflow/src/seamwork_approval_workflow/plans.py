@@ -1,6 +1,6 @@
 """Say in words what a plan proposes, to a person who is asked whether it may go on."""
 
-from seamwork.contracts import Readable
+from seamwork.contracts.summary import Readable
 from seamwork.records.crossing import Plan, Subtask
 
 _SHOWN = 20

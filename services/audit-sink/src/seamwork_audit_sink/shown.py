@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 
 from seamwork.catalog import Catalog
-from seamwork.contracts import CompiledContract, ContractError, compile_contract
+from seamwork.contracts.compiled import CompiledContract, ContractError, compile_contract
 from seamwork.contracts.masking import HIDDEN
 from seamwork.records.crossing import Handoff, Result
 from seamwork.records.envelope import AnyEnvelope

@@ -12,8 +12,10 @@ from seamwork.catalog import (
     standing_of_plan,
 )
 from seamwork.catalog.entries import NOT_YET
-from seamwork.contracts import CompiledContract, Finding, Findings, compile_contract, may_produce
+from seamwork.contracts.acceptance import may_produce
+from seamwork.contracts.compiled import CompiledContract, compile_contract
 from seamwork.contracts.facts import envelope_facts, task_facts
+from seamwork.contracts.findings import Finding, Findings
 from seamwork.contracts.payload import PayloadError, read_payload
 from seamwork.contracts.plan import plan_problem
 from seamwork.contracts.projection import cut, too_much

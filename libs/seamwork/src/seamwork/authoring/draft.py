@@ -7,7 +7,8 @@ from typing import Any
 from pydantic import BaseModel, PydanticUserError
 
 from seamwork.authoring.inferred import schema_of
-from seamwork.contracts import compile_contract, judge_example
+from seamwork.contracts.compiled import compile_contract
+from seamwork.contracts.examples import judge_example
 from seamwork.contracts.samples import samples
 from seamwork.contracts.schema import Checker, schema_problems
 from seamwork.contracts.vague import NOBODY

@@ -11,7 +11,7 @@ from typing import Any
 
 from seamwork.authoring.draft import draft, side_of_traffic
 from seamwork.catalog import Catalog
-from seamwork.contracts import compile_contract
+from seamwork.contracts.compiled import compile_contract
 from seamwork.contracts.payload import PayloadError, read_payload
 from seamwork.documents import Flow, parse_version
 from seamwork.records.crossing import Handoff, Result

@@ -4,7 +4,7 @@ from typing import Any
 
 from seamwork.bus.port import Partition
 from seamwork.catalog import Catalog
-from seamwork.contracts import compile_contract
+from seamwork.contracts.compiled import compile_contract
 from seamwork.contracts.payload import PayloadError, read_payload
 from seamwork.errors import UnprocessableError
 from seamwork.platform.door import Door

@@ -11,7 +11,8 @@ from typing import Any
 
 import orjson
 
-from seamwork.contracts import CompiledContract, compile_contract, judge_example
+from seamwork.contracts.compiled import CompiledContract, compile_contract
+from seamwork.contracts.examples import judge_example
 from seamwork.documents import Contract
 from seamwork.documents.canonical import canonical_json
 from seamwork.documents.contract import Example

@@ -17,8 +17,10 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import orjson
 
-from seamwork.contracts import CompiledContract, Findings, accepts_version, compile_contract, judge_example
-from seamwork.contracts.compiled import promises
+from seamwork.contracts.acceptance import accepts_version
+from seamwork.contracts.compiled import CompiledContract, compile_contract, promises
+from seamwork.contracts.examples import judge_example
+from seamwork.contracts.findings import Findings
 from seamwork.contracts.schema import Checker
 from seamwork.documents import Agent, AnyDocument, Contract, Flow, accepts, parse_version
 from seamwork.documents.contract import Example

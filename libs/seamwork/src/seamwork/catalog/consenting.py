@@ -17,7 +17,7 @@ from dataclasses import replace
 from typing import Protocol
 
 from seamwork.catalog.entries import IN_FORCE, AgentEntry, Entry
-from seamwork.contracts import may_consume
+from seamwork.contracts.acceptance import may_consume
 from seamwork.contracts.difference import compare_contracts
 from seamwork.documents.consent import Consent, ConsentSpec
 from seamwork.documents.contract import Contract

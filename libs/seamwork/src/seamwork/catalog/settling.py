@@ -11,7 +11,7 @@ import msgspec
 
 from seamwork.catalog.catalog import Catalog
 from seamwork.catalog.entries import IN_FORCE
-from seamwork.contracts import may_produce
+from seamwork.contracts.acceptance import may_produce
 from seamwork.documents.versions import VersionError, parse_range, parse_version
 from seamwork.records.crossing import AnyCrossing, Handoff
 from seamwork.records.parties import ContractRef

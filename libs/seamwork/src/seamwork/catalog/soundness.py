@@ -5,7 +5,7 @@ A contract is checked when it is first needed, not when it is read: a service th
 needs few of them. What the check says depends on the contract's bytes alone, so every reader comes to the same.
 """
 
-from seamwork.contracts import faults
+from seamwork.contracts.check import faults
 from seamwork.documents.contract import Contract
 from seamwork.documents.problems import DocumentError, Problem
 from seamwork.documents.reading import from_canonical

@@ -9,7 +9,7 @@ import click
 from seamwork.authoring.folder import read_folder
 from seamwork.cli import NO
 from seamwork.cli.terminal import answer, json_option
-from seamwork.contracts import check_contract, errors
+from seamwork.contracts.check import check_contract, errors
 from seamwork.documents import Contract, DocumentError
 from seamwork.errors import MisconfiguredError
 

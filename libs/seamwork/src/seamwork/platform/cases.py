@@ -23,7 +23,7 @@ from seamwork.agent.post import post
 from seamwork.bus.port import Log, Partition
 from seamwork.catalog import Catalog
 from seamwork.clock import SystemClock
-from seamwork.contracts import compile_contract
+from seamwork.contracts.compiled import compile_contract
 from seamwork.contracts.facts import envelope_facts, task_facts
 from seamwork.errors import MisconfiguredError, UnprocessableError
 from seamwork.grants.stamps import inbox_topic

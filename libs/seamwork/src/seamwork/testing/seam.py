@@ -27,8 +27,9 @@ from seamwork.authoring.folder import contracts_of, read_folder
 from seamwork.authoring.standin import Answer, StandIn
 from seamwork.bus.port import Partition
 from seamwork.clock import SystemClock
-from seamwork.contracts import CompiledContract, Findings, compile_contract
+from seamwork.contracts.compiled import CompiledContract, compile_contract
 from seamwork.contracts.facts import envelope_facts, task_facts
+from seamwork.contracts.findings import Findings
 from seamwork.contracts.projection import cut
 from seamwork.documents import Contract
 from seamwork.errors import MisconfiguredError, UnprocessableError
