@@ -89,6 +89,14 @@ def test_what_was_spent_before_a_transfer_is_spent(bench: Bench) -> None:
     assert 12 == bench.decisions[-1].spent_micro_usd
 
 
+def test_a_final_figure_above_the_ceiling_is_an_overrun(bench: Bench) -> None:
+    """Its answer counts, for the work is done; that it cost more than it might is said."""
+    work = bench.begin()
+    bench.answer(work, spent=Spent(micro_usd=work.ceiling_micro_usd + 1))
+
+    assert ["accepted: accepted", "overrun: overrun", "task-ended: task-complete"] == bench.said[-3:]
+
+
 def test_nothing_is_tried_again_after_the_deadline(bench: Bench) -> None:
     """The error was sent in time and judged too late: nobody could finish another try."""
     work = bench.begin(contract="transient", deadline_at=bench.now + 50_000)
