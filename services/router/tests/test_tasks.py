@@ -97,6 +97,17 @@ def test_a_final_figure_above_the_ceiling_is_an_overrun(bench: Bench) -> None:
     assert ["accepted: accepted", "overrun: overrun", "task-ended: task-complete"] == bench.said[-3:]
 
 
+def test_what_was_answered_is_not_taken_up_again(bench: Bench) -> None:
+    """An order to requeue is for what was given up; what came back counts once."""
+    work = bench.begin()
+    child = bench.delegate(work)
+    bench.answer(child)
+    bench.step(received("command", action="requeue", crossing=child.crossing, appended_at=bench.now))
+
+    assert "judge-again: requeue" not in bench.said
+    assert "nothing-to-requeue" == bench.events[-1].rule
+
+
 def test_nothing_is_tried_again_after_the_deadline(bench: Bench) -> None:
     """The error was sent in time and judged too late: nobody could finish another try."""
     work = bench.begin(contract="transient", deadline_at=bench.now + 50_000)
