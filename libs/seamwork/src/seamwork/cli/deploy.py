@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from seamwork.cli import NO
-from seamwork.cli.terminal import answer, home_of, json_option, platform_option, prefix_of, running_loop
+from seamwork.cli.terminal import answer, home_of, json_option, platform_option, prefix_of, running_loop, tell
 
 _MOST_PARTITIONS = 64  # as an agent's document may ask for
 _DIGITS = 3
@@ -152,7 +152,7 @@ async def found(folder: Path, platform: str, furnish: bool, replication: int) ->
             f"there is no platform {platform!r} in {home.root.parent}; make it with "
             f"`seamwork deploy identity {folder} --platform {platform}`"
         )
-    written = await made(home, folder, furnish=furnish, replication=replication)
+    written = await made(home, folder, furnish=furnish, replication=replication, tell=tell)
     answer(
         {"written": [str(path) for path in written]},
         lambda: "\n".join(

@@ -2,7 +2,7 @@
 
 import asyncio
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from seamwork.broker.principal import agent, agent_of, standing, user_name
@@ -23,7 +23,9 @@ from seamwork.platform.trust import FIRST_AGENTS, agent_kid, ensure_trust
 from seamwork.settings.kafka import KafkaAccess
 
 
-async def found(home: PlatformHome, folder: Path, *, furnish: bool, replication: int) -> Sequence[Path]:
+async def found(
+    home: PlatformHome, folder: Path, *, furnish: bool, replication: int, tell: Callable[[str], None]
+) -> Sequence[Path]:
     """
     Make what an installation needs before its services start; every step can be repeated.
 
@@ -33,6 +35,7 @@ async def found(home: PlatformHome, folder: Path, *, furnish: bool, replication:
         furnish: Whether the variables are the registrar's, who makes topics, rights and users; else the
             publisher's.
         replication: Copies of every topic.
+        tell: Told of what the founding left as it was, in words.
 
     Raises:
         MisconfiguredError: No Kafka is named, it refuses, or the platform is one that runs on this machine.
@@ -67,7 +70,8 @@ async def found(home: PlatformHome, folder: Path, *, furnish: bool, replication:
     )
     write_founded(home.founded_file, note)
     door = Door.of(home)
-    follow_broker(door)
+    for line in follow_broker(door):
+        tell(f"warning: {line}")
     if furnish:
         for name in FIRST_AGENTS:
             write_agent_settings(door, name)
