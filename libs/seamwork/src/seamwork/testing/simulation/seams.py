@@ -649,11 +649,19 @@ class Seams:
                     "votes", f"{said['crossing']} was refused for {gate}'s silence, which had voted", commit
                 )
             return
-        said_no = any(
-            (vote["rule"], vote["outcome"], vote["subject"]["digest"]) == (rule, "DENY", crossing.digest)
-            and self._was_read(vote, commit)
+        votes = [
+            vote
             for vote in self.verdicts.get((gate, subject["partition"], subject["offset"]), ())
-        )
+            if vote["subject"]["digest"] == crossing.digest and self._was_read(vote, commit)
+        ]
+        if rule == "revision-unseen":
+            seen = commit.body["catalog"]
+            if not any(
+                at > seen.get(name, 0) for vote in votes for name, at in vote.get("revision", {}).items()
+            ):
+                self._wrong("votes", f"{said['crossing']}: all that {gate} judged by had been seen", commit)
+            return
+        said_no = any((vote["rule"], vote["outcome"]) == (rule, "DENY") for vote in votes)
         if gate not in SERVICE_GATES or not said_no:
             self._wrong(
                 "votes", f"{said['crossing']} was refused by {gate}: {rule}, which nobody has said", commit
