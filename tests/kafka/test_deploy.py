@@ -217,6 +217,11 @@ async def test_services_start_on_what_the_compose_file_tells_them_and_this_machi
         trace = here.type("trace", answer["task"])
         tasks = here.ask("tasks")
         up = here.type("up", status=2)
+        unasked = Terminal(commands, {**here.told, "SEAMWORK_AUDIT_URL": ""}).ask("status")
+        here.type("backup", str(tmp_path / "copy"))
+        elsewhere = Terminal(commands, {**here.told, "SEAMWORK_HOME": str(tmp_path / "elsewhere")})
+        restored = elsewhere.type("restore", str(tmp_path / "copy"))
+        copied = elsewhere.ask("status")
         blind = Terminal(commands, {**here.told, "SEAMWORK_AUDIT_URL": ""}).type("tasks", status=2)
 
     assert (folder / "audit-sink" / "database").stat().st_size
@@ -228,6 +233,9 @@ async def test_services_start_on_what_the_compose_file_tells_them_and_this_machi
     assert [answer["task"]] == [one["task"] for one in tasks]
     assert "was founded at" in up
     assert "SEAMWORK_AUDIT_URL" in blind
+    assert "audit-away" not in [one["name"] for one in unasked["findings"]]
+    assert "its services run elsewhere" in restored
+    assert copied["admits_work"]
 
 
 def test_where_somebody_else_makes_users_and_inboxes_commands_want_them_to_be_there(

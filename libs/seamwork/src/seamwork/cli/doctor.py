@@ -106,7 +106,10 @@ def restore(platform: str, file: Path) -> None:
     """
     home = home_of(platform)
     made = make_again(home, file)
-    answer(made, lambda: f"platform {platform} is in {home.root} as it was; `seamwork up` starts it")
+    goes_on = "`seamwork up` starts it"
+    if home.founded_file.exists():
+        goes_on = f"its services run elsewhere: {home.typed('status')}"
+    answer(made, lambda: f"platform {platform} is in {home.root} as it was; {goes_on}")
 
 
 def _premises(vitals: Vitals) -> Premises:

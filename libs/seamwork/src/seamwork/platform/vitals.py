@@ -114,7 +114,7 @@ async def look(home: PlatformHome) -> Vitals:
     vitals.founded = read_founded(home.founded_file)
     if vitals.founded is not None:
         await _asked(vitals, "kafka", lambda: _at_the_log(vitals))
-        if "SEAMWORK_AUDIT_URL" in os.environ:
+        if os.environ.get("SEAMWORK_AUDIT_URL"):
             await _asked(vitals, "audit-sink", lambda: _at_the_audit(vitals, Audit.of(Door.of(home))))
         return vitals
     if state is None:
