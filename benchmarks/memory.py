@@ -16,9 +16,10 @@ import json
 import math
 import os
 import statistics
+import sys
 import tempfile
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -40,9 +41,12 @@ LEVEL_AFTER_S = 60 * (15 + 1 + 1 + 5)
 _JUDGED_FOR_S = 240
 _POINTS = 120
 _OTHERS_SHARE = 4  # of the crossings; what another layout takes more shows in its first minute
-_STEP = 500  # tasks between two readings, where a time is set and no number
+_STEP = 500  # tasks between two readings, where a time is set and no number; and each lane takes some of them
+_LANE_STEP = 8
 _IN_FLIGHT = 48
 _QUIET_WITHIN_S = 60
+
+Telling = Callable[[dict[str, Any]], None]
 
 
 async def memory(folder: Path, scale: Scale) -> dict[str, Any]:
@@ -58,8 +62,10 @@ async def memory(folder: Path, scale: Scale) -> dict[str, Any]:
     return {**described(load_before), "scale": scale.name, "layouts": layouts}
 
 
-async def watched(folder: Path, layout: Layout, steps: Iterable[int], in_flight: int) -> dict[str, Any]:
-    """Carry *steps* of tasks through a platform, and return what its processes held after each."""
+async def watched(
+    folder: Path, layout: Layout, steps: Iterable[int], in_flight: int, told: Telling = lambda _: None
+) -> dict[str, Any]:
+    """Carry *steps* of tasks through a platform, and return what its processes held after each, as *told*."""
     async with (
         staged(folder, layout=layout) as stage,
         governed_road(stage, payload_of(BASE_BYTES), ROOT) as (road, _),
@@ -74,6 +80,7 @@ async def watched(folder: Path, layout: Layout, steps: Iterable[int], in_flight:
             tasks += step
             held = {name: taken(pid).resident_bytes for name, pid in pids.items()}
             series.append({"crossings": 2 * tasks, "s": round(time.monotonic() - began, 1), "bytes": held})
+            told(series[-1])
         proportional = {name: proportional_bytes(pid) for name, pid in services.items()}
         after = await _remembered(ports_of(stage))
     return {
@@ -107,11 +114,18 @@ def _points(tasks: int) -> list[int]:
     return [tasks * (point + 1) // _POINTS - tasks * point // _POINTS for point in range(_POINTS)]
 
 
-def _steps_for(seconds: float, tasks: float) -> Iterator[int]:
+def _steps_for(seconds: float, tasks: float, in_flight: int) -> Iterator[int]:
+    step = max(_STEP, _LANE_STEP * in_flight)
     until = time.monotonic() + seconds
     while tasks > 0 and time.monotonic() < until:
-        yield _STEP
-        tasks -= _STEP
+        yield step
+        tasks -= step
+
+
+def _say(point: dict[str, Any]) -> None:
+    """Show who waits for an hour that there is something to wait for."""
+    megabytes = sum(held for name, held in point["bytes"].items() if name != "kafka") / 1e6
+    print(f"{point['s']:.0f} s: {point['crossings']} crossings, {megabytes:.0f} MB", file=sys.stderr)
 
 
 async def _carry(road: GovernedRoad, tasks: int, in_flight: int) -> None:
@@ -146,8 +160,8 @@ def main() -> None:
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(30))
     load_before = os.getloadavg()[0]
     with tempfile.TemporaryDirectory(prefix="seamwork-bench-") as folder:
-        steps = _steps_for(60 * told.minutes, told.crossings / 2)
-        found = asyncio.run(watched(Path(folder) / DEFAULT, DEFAULT, steps, told.in_flight))
+        steps = _steps_for(60 * told.minutes, told.crossings / 2, told.in_flight)
+        found = asyncio.run(watched(Path(folder) / DEFAULT, DEFAULT, steps, told.in_flight, _say))
     found = {**described(load_before), **found}
     ENDURANCE.write_text(json.dumps(found) + "\n", encoding="utf-8")
     print({name: found[name] for name in ("crossings", "took_s", "all_services_bytes", "grown_bytes")})

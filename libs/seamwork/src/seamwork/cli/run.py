@@ -19,6 +19,7 @@ from seamwork.cli.terminal import answer, home_of, json_option, platform_option,
 from seamwork.errors import MisconfiguredError
 from seamwork.platform.founded import read_founded
 from seamwork.platform.home import PlatformHome
+from seamwork.platform.rolling import keep_small
 from seamwork.platform.state import RunState, read_state, runs
 from seamwork.platform.supervisor import last_words
 from seamwork.platform.up import (
@@ -123,12 +124,13 @@ async def up(  # one argument for each option
     )
     ready = read_state(home.state_file)
     answer(ready, lambda: f"platform {platform} is ready; {where(ready)}\nCtrl-C stops it.")
-    janitor = asyncio.create_task(running.keep_tidy(tidy_every)) if tidy_every else None
+    beside = [keep_small(home.logs), *([running.keep_tidy(tidy_every)] if tidy_every else [])]
+    chores = [asyncio.create_task(chore) for chore in beside]
     await stopping.wait()
     tell("stopping")
-    if janitor is not None:
-        janitor.cancel()
-        await asyncio.gather(janitor, return_exceptions=True)
+    for chore in chores:
+        chore.cancel()
+    await asyncio.gather(*chores, return_exceptions=True)
     await running.stop()
 
 
@@ -180,7 +182,8 @@ def _begun(
 ) -> "subprocess.Popen[bytes]":
     command = [sys.executable, "-m", "seamwork.cli", "up", "--platform", home.name]
     command += [part for name, value in options.items() if value is not None for part in (name, str(value))]
-    with log.open("wb") as file:
+    log.unlink(missing_ok=True)  # a start tells its own story
+    with log.open("ab") as file:  # to append: it is rolled while it is written
         return subprocess.Popen(
             command, stdin=subprocess.DEVNULL, stdout=file, stderr=file, start_new_session=True
         )
