@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from seamwork.catalog import Catalog, Context
 from seamwork.decider import Input, Tick, WithCrossing
+from seamwork.decider import written as state_written
 from seamwork.records.crossing import Handoff
 from seamwork.records.parties import Subject
 from seamwork.records.wire import Received
@@ -253,3 +254,40 @@ def test_memory_is_given_back(history: list[Input]) -> None:
     kept = (ledger.reservations, ledger.tasks, ledger.judged, ledger.early, ledger.places, ledger.dispatches)
     assert 0 == sum(len(one) for one in kept)
     assert {"agent/for-reader", "team/for-office"} >= set(ledger.accounts)
+
+
+def test_what_the_second_version_wrote_is_forgotten_as_it_would_have_been() -> None:
+    """There tasks that were over, and reservations, fell due under words of their own beside their crossings."""
+    ledger = Ledger()
+    ended = (handoff(id="h-1", at="0/1", task="t-1", target="extractor"), decision("task-ended", task="t-1"))
+    for one in (*ended, handoff(id="h-2", at="1/2", task="t-2", target="extractor")):
+        ledger, _, _ = MACHINE.step(ledger, one, context())
+    written = msgspec.json.decode(b"".join(state_written(ledger)))
+    ((over, names),) = written.pop("over").items()
+    ((due, places),) = written["due"].items()
+    assert (["t-1"], ["0/1", "1/2"]) == (names, places)
+    as_version_2 = {**written, "due": {over: ["task t-1"]}}
+    as_version_2["due"][due] = [*as_version_2["due"].get(due, []), "0/1", "1/2#1", "1/2"]
+
+    restored = msgspec.convert(MACHINE.upcasts[2].state(as_version_2), Ledger)
+    assert ledger.tasks == restored.tasks
+    assert ({over: ["t-1"]}, timer(ledger)) == (restored.over, timer(restored))
+    for one in (decision("refused", subject="1/2#1", task="t-2"), decision("task-ended", task="t-2")):
+        restored, _, _ = MACHINE.step(restored, one, context())
+    while (at := timer(restored)) is not None:
+        assert at < NOW + 48 * HOUR_MS
+        restored, _, _ = MACHINE.step(restored, Tick(), context(at))
+    assert (0, 0, 0) == (len(restored.tasks), len(restored.judged), len(restored.reservations))
+
+
+def test_what_is_reserved_for_a_first_attempt_falls_due_with_its_crossing_and_a_later_one_by_itself() -> None:
+    """A string less for each handoff; a later attempt is remembered for longer."""
+    crossing = handoff(id="h-1", at="0/1", task="t-1", target="extractor")
+    ledger, _, _ = MACHINE.step(Ledger(), crossing, context())
+    assert [["0/1"]] == list(ledger.due.values())
+
+    later = context(NOW + HOUR_MS)
+    again = decision("judge-again", subject="0/1#2", task="t-1", crossing="h-1", appended_at=NOW + HOUR_MS)
+    ledger, _, _ = MACHINE.step(ledger, WithCrossing(decision=again, crossing=crossing), later)
+    assert {"0/1", "0/1#2"} == {token for tokens in ledger.due.values() for token in tokens}
+    assert ["0/1#2"] == list(ledger.reservations)

@@ -156,6 +156,41 @@ def test_the_name_of_a_task_that_is_over_is_let_go_of_soon() -> None:
     assert max(map(int, memory.due)) < NOW + 3 * 24 * HOUR_MS
 
 
+def test_of_a_task_that_is_over_nothing_waits_to_be_forgotten_but_its_crossings() -> None:
+    """Memory is the rate of tasks times what one leaves behind."""
+    context = Context(now=NOW, catalog=catalog_of([("warn", "true", 3)], 0))
+    memory, _, _ = MACHINE.step(Memory(), handoff(at="0/7", payload={}), context)
+    assert [["t-1"]] == [list(names) for names in memory.ends.values()]
+    memory, _, _ = MACHINE.step(memory, decision("task-ended", task="t-1"), context)
+
+    assert ({}, {}) == (memory.ends, memory.tasks)
+    assert [["0/7"]] == list(memory.due.values())
+
+
+def test_what_the_second_version_wrote_is_forgotten_as_it_would_have_been() -> None:
+    """There tasks fell due among the crossings; one that was over had left its name behind."""
+    upcast = MACHINE.upcasts[2].state
+    lot = NOW + HOUR_MS
+    written = {
+        "tasks": {"t-1": {"risk": 3, "crossings": 1, "until": lot - 1}},
+        "seen": {
+            "0/1": {"attempt": 1, "risk": 3, "throttled": {}},
+            "0/2": {"attempt": 1, "risk": 0, "throttled": {}},
+        },
+        "due": {str(lot): ["task t-1", "0/1", "task gone", "0/2"]},
+    }
+    memory = msgspec.convert(upcast(written), Memory)
+    context = Context(now=NOW, catalog=catalog_of([], 0))
+    assert lot == timer(memory) == memory.tasks["t-1"].due
+
+    ended, _, _ = MACHINE.step(
+        msgspec.convert(upcast(written), Memory), decision("task-ended", task="t-1"), context
+    )
+    assert ({}, {str(lot): ["0/1", "0/2"]}) == (ended.ends, ended.due)
+    memory, _, _ = MACHINE.step(memory, Tick(), Context(now=lot, catalog=context.catalog))
+    assert Memory() == memory
+
+
 def test_a_policy_that_does_not_compile_denies() -> None:
     """One that came past the publisher's check must not count as none."""
     broken = document("Policy", "broken", rules=[rule("warn", "nobody.knows", 0, 0)])

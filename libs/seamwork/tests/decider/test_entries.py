@@ -219,3 +219,16 @@ def test_what_is_given_up_keeps_nothing_back() -> None:
     large: list[Any] = [state.ones, state.others, state.inner.due]
     assert [None] * 3 == [each._left for each in large]
     assert state == restored(Whole, b"".join(written(state)), Whole())
+
+
+def test_what_is_packed_to_the_same_text_lies_there_once() -> None:
+    """A million tasks that are over say no more than that."""
+    ones = Entries({name: One(0, []) for name in "abc"}, One)
+    ones["c"].n = 1
+    for name in "abc":
+        ones.pack(name)
+
+    first, second, other = (dict.__getitem__(ones, name) for name in "abc")
+    assert first is second
+    assert first is not other
+    assert [One(0, []), One(0, []), One(1, [])] == [ones[name] for name in "abc"]

@@ -105,7 +105,7 @@ def cost_cap(platform: str) -> Callable[[Ledger, Input, Context], Sequence[Event
             case Received(record=record) if isinstance(record, AnyDecision):
                 return tuple(_decided(ledger, record, context))
             case Tick():
-                due = sorted(due for due in map(int, ledger.due) if due <= context.now)
+                due = sorted({due for due in map(int, (*ledger.due, *ledger.over)) if due <= context.now})
                 return tuple(Forgotten(due=one, at=context.now) for one in due[:FORGOTTEN_AT_ONCE])
             case _:
                 return ()

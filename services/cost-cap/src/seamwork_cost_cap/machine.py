@@ -3,7 +3,7 @@
 from seamwork.catalog import Context
 from seamwork.decider import Decider, Input, Upcast
 from seamwork_cost_cap.decide import GATE, cost_cap, outputs
-from seamwork_cost_cap.state import Event, Ledger, evolve, plain_places, sizes, timer
+from seamwork_cost_cap.state import Event, Ledger, evolve, lots_of_tasks, plain_places, sizes, timer
 
 
 def machine(platform: str) -> Decider[Ledger, Input, Event, Context]:
@@ -19,6 +19,7 @@ def machine(platform: str) -> Decider[Ledger, Input, Event, Context]:
         timer=timer,
         sizes=sizes,
         # The second version keeps less of a task that is over, and names what falls due as its state does.
-        version=2,
-        upcasts={1: Upcast(state=plain_places)},
+        # The third lists what is over, and what is reserved for a first attempt, by strings that are there anyway.
+        version=3,
+        upcasts={1: Upcast(state=plain_places), 2: Upcast(state=lots_of_tasks)},
     )

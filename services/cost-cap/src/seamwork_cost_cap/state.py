@@ -34,6 +34,7 @@ BUCKET_MS = 5 * 60 * 1000
 """Forgetting is done in lots of five minutes, so that a day of deadlines is a few hundred numbers."""
 AGAIN_MS = 60 * 60 * 1000
 """When to look again at a reservation that nobody has closed yet."""
+_TASK = "task "
 
 
 class CandidateHold(msgspec.Struct, frozen=True, kw_only=True):
@@ -209,10 +210,10 @@ class TaskLife(msgspec.Struct):
 
 class Ledger(msgspec.Struct):
     """
-    Everything that the gate remembers; *due* says what may be forgotten when.
+    Everything that the gate remembers; *due* says what may be forgotten when, *over* which tasks that have ended.
 
-    Crossings and reservations fall due by the very strings that *judged* and *reservations* name them by, which
-    costs nothing; the rest has a word before.
+    What falls due does so by the very strings that it is named by elsewhere, which costs nothing; early decisions
+    have a word before. A crossing falls due with what is reserved for its first attempt.
     """
 
     accounts: dict[str, Account] = msgspec.field(default_factory=dict)
@@ -223,6 +224,7 @@ class Ledger(msgspec.Struct):
     judged: dict[str, int] = msgspec.field(default_factory=dict)
     early: dict[str, str] = msgspec.field(default_factory=dict)
     due: dict[str, list[str]] = msgspec.field(default_factory=dict)
+    over: dict[str, list[str]] = msgspec.field(default_factory=dict)
 
     def __post_init__(self) -> None:
         """Let what is large be read and written a piece at a time."""
@@ -276,8 +278,9 @@ def evolve(ledger: Ledger, event: Event) -> Ledger:
             ledger.early[event.place] = event.decision
             _remember(ledger, f"early {event.place}", event.until)
         case TaskClosed():
-            ledger.tasks.setdefault(event.task, TaskLife()).ended = True
-            _remember(ledger, f"task {event.task}", event.until)
+            task = ledger.tasks.pop(event.task, TaskLife())
+            task.ended = True
+            _keep_ended(ledger, event.task, task, event.until)
         case TaskOver():
             _close(ledger, event)
         case Forgotten():
@@ -299,12 +302,21 @@ def sizes(ledger: Ledger) -> dict[str, int]:
 
 def timer(ledger: Ledger) -> int | None:
     """Return when something may be forgotten next."""
-    return min(map(int, ledger.due), default=None)
+    return min(map(int, (*ledger.due, *ledger.over)), default=None)
 
 
 def _remember(ledger: Ledger, token: str, until: int) -> None:
-    due = (until // BUCKET_MS + 1) * BUCKET_MS
-    ledger.due.setdefault(str(due), []).append(token)
+    ledger.due.setdefault(_lot(until), []).append(token)
+
+
+def _keep_ended(ledger: Ledger, name: str, task: TaskLife, until: int) -> None:
+    """Keep what is left of a task by the string that its lot has, too: the dict must not hold another copy."""
+    ledger.tasks[name] = task
+    ledger.over.setdefault(_lot(until), []).append(name)
+
+
+def _lot(until: int) -> str:
+    return str((until // BUCKET_MS + 1) * BUCKET_MS)
 
 
 def _put(ledger: Ledger, reservation: Reservation, sign: int) -> None:
@@ -340,7 +352,8 @@ def _reserve(ledger: Ledger, event: Reserved) -> None:
     task = ledger.tasks.setdefault(event.task, TaskLife())
     task.reservations.append(key)
     task.accounts += [a for a in reservation.accounts if a.startswith("task/") and a not in task.accounts]
-    _remember(ledger, key, event.until)
+    if place_key(event.subject.partition, event.subject.offset) in ledger.judged:
+        _remember(ledger, key, event.until)  # else the crossing is listed with its verdict, which comes next
 
 
 def _refund(ledger: Ledger, key: str) -> None:
@@ -406,7 +419,7 @@ def _unlist(ledger: Ledger, key: str, reservation: Reservation) -> None:
 
 def _close(ledger: Ledger, event: TaskOver) -> None:
     """Let go of all but what may still move money that others share."""
-    task = ledger.tasks.get(event.task) or TaskLife()
+    task = ledger.tasks.pop(event.task, TaskLife())
     own = frozenset(task.accounts)
     shared = []
     for key in task.reservations:
@@ -420,9 +433,8 @@ def _close(ledger: Ledger, event: TaskOver) -> None:
             del ledger.reservations[key]
     for account in own:
         del ledger.accounts[account]
-    ledger.tasks[event.task] = TaskLife(reservations=shared, ended=True)
+    _keep_ended(ledger, event.task, TaskLife(reservations=shared, ended=True), event.until)
     pack(ledger.tasks, event.task)
-    _remember(ledger, f"task {event.task}", event.until)
 
 
 def _tidy(ledger: Ledger, name: str, task: TaskLife) -> None:
@@ -443,25 +455,32 @@ def _judge(ledger: Ledger, event: Judged) -> None:
 
 
 def _forget_all(ledger: Ledger, event: Forgotten) -> None:
+    again = event.at + AGAIN_MS
     for token in ledger.due.pop(str(event.due), ()):
-        _forget(ledger, token, event.at + AGAIN_MS)
+        _forget(ledger, token, event.due, again)
+    for name in ledger.over.pop(str(event.due), ()):
+        _forget_task(ledger, name, again)
 
 
-def _forget(ledger: Ledger, token: str, again: int) -> None:
+def _forget(ledger: Ledger, token: str, due: int, again: int) -> None:
     what, _, name = token.partition(" ")
-    match what:
-        case "early":
-            ledger.early.pop(name, None)
-        case "task":
-            _forget_task(ledger, name, again)
-        case _ if "#" not in token:
-            ledger.judged.pop(token, None)
-        case _:
-            reservation = ledger.reservations.get(token)
-            if reservation is not None and reservation.stands == "ended":
-                _drop(ledger, token)
-            elif reservation is not None:
-                _remember(ledger, token, again)
+    if what == "early":
+        ledger.early.pop(name, None)
+    elif "#" in token:
+        _forget_reservation(ledger, token, again)
+    else:
+        ledger.judged.pop(token, None)
+        for key in tuple(ledger.places.get(token, ())):
+            if int(_lot(ledger.reservations[key].until)) <= due:  # a later attempt is listed by itself
+                _forget_reservation(ledger, key, again)
+
+
+def _forget_reservation(ledger: Ledger, key: str, again: int) -> None:
+    reservation = ledger.reservations.get(key)
+    if reservation is not None and reservation.stands == "ended":
+        _drop(ledger, key)
+    elif reservation is not None:
+        _remember(ledger, key, again)
 
 
 def _forget_task(ledger: Ledger, name: str, again: int) -> None:
@@ -471,7 +490,7 @@ def _forget_task(ledger: Ledger, name: str, again: int) -> None:
     for key in [key for key in task.reservations if ledger.reservations[key].stands == "ended"]:
         _drop(ledger, key)
     if task.reservations:
-        _remember(ledger, f"task {name}", again)
+        ledger.over.setdefault(_lot(again), []).append(name)
         return
     for account in task.accounts:
         del ledger.accounts[account]
@@ -486,3 +505,17 @@ def plain_places(written: dict[str, Any]) -> dict[str, Any]:
 
 def _plain(token: str) -> str:
     return token.removeprefix("judged ").removeprefix("reservation ")
+
+
+def lots_of_tasks(written: dict[str, Any]) -> dict[str, Any]:
+    """Return a ledger of version 2 as this one writes it: tasks that are over have lots of their own."""
+    due = written.get("due", {})
+    over = {
+        at: [one.removeprefix(_TASK) for one in tokens if one.startswith(_TASK)] for at, tokens in due.items()
+    }
+    rest = {at: [one for one in tokens if not one.startswith(_TASK)] for at, tokens in due.items()}
+    return {**written, "due": _filled(rest), "over": _filled(over)}
+
+
+def _filled(lots: dict[str, list[str]]) -> dict[str, list[str]]:
+    return {at: tokens for at, tokens in lots.items() if tokens}

@@ -107,7 +107,7 @@ def policy_engine(platform: str) -> Callable[[Memory, Input, Context], Sequence[
             case Received(record=TaskEnded(task=str() as task)) if task in memory.tasks:
                 return (TaskOver(task=task),)
             case Tick():
-                due = sorted(due for due in map(int, memory.due) if due <= context.now)
+                due = sorted({due for due in map(int, (*memory.due, *memory.ends)) if due <= context.now})
                 return tuple(Forgotten(due=one) for one in due[:FORGOTTEN_AT_ONCE])
             case _:
                 return ()

@@ -3,7 +3,7 @@
 from seamwork.catalog import Context
 from seamwork.decider import Decider, Input, Upcast
 from seamwork_policy_engine.decide import GATE, outputs, policy_engine
-from seamwork_policy_engine.state import Event, Memory, evolve, plain_places, sizes, timer
+from seamwork_policy_engine.state import Event, Memory, evolve, plain_places, sizes, tasks_in_lots, timer
 
 
 def machine(platform: str) -> Decider[Memory, Input, Event, Context]:
@@ -19,6 +19,7 @@ def machine(platform: str) -> Decider[Memory, Input, Event, Context]:
         timer=timer,
         sizes=sizes,
         # The second version forgets a task's risk with its end, and names places by themselves where they fall due.
-        version=2,
-        upcasts={1: Upcast(state=plain_places)},
+        # In the third a task leaves the lot that it would be forgotten with as soon as it ends.
+        version=3,
+        upcasts={1: Upcast(state=plain_places), 2: Upcast(state=tasks_in_lots)},
     )

@@ -62,11 +62,12 @@ Event = Judged | TaskClosed | TaskOver | Forgotten
 
 
 class TaskRisk(msgspec.Struct):
-    """What the crossings of one task have added up to."""
+    """What the crossings of one task have added up to; *due* is the lot that it is looked at with."""
 
     risk: int = 0
     crossings: int = 0
     until: int = 0
+    due: int = 0
 
 
 class Seen(msgspec.Struct, frozen=True):
@@ -79,19 +80,21 @@ class Seen(msgspec.Struct, frozen=True):
 
 _PLAIN = Seen(attempt=1, risk=0, throttled={})
 """What most crossings are: one for all of them."""
-_TASK = "task "
+_TASK = "task "  # until version 3 tasks fell due among the crossings
 
 
 class Memory(msgspec.Struct):
     """
-    Everything that the gate remembers; *due* says what may be forgotten when.
+    Everything that the gate remembers; *due* says which crossings may be forgotten when, *ends* which tasks.
 
-    Crossings fall due by the very strings that *seen* names them by, which costs nothing; tasks have a word before.
+    Crossings fall due by the very strings that *seen* names them by, which costs nothing. A task leaves its lot
+    with its end, so that nothing of it waits there.
     """
 
     tasks: dict[str, TaskRisk] = msgspec.field(default_factory=dict)
     seen: dict[str, Seen] = msgspec.field(default_factory=dict)
     due: dict[str, list[str]] = msgspec.field(default_factory=dict)
+    ends: dict[str, dict[str, None]] = msgspec.field(default_factory=dict)
 
     def __post_init__(self) -> None:
         """Let what is large be read and written a piece at a time."""
@@ -123,12 +126,17 @@ def evolve(memory: Memory, event: Event) -> Memory:
             task = memory.tasks.get(event.task)
             if task is not None:
                 task.until = event.until
-                _remember(memory, f"{_TASK}{event.task}", event.until)
+                _leave(memory, event.task, task)
+                _wait(memory, event.task, task, event.until)
         case TaskOver():
-            memory.tasks.pop(event.task, None)
+            task = memory.tasks.pop(event.task, None)
+            if task is not None:
+                _leave(memory, event.task, task)
         case Forgotten():
-            for token in memory.due.pop(str(event.due), ()):
-                _forget(memory, token, event.due)
+            for place in memory.due.pop(str(event.due), ()):
+                memory.seen.pop(place, None)
+            for name in memory.ends.pop(str(event.due), ()):
+                _forget(memory, name, event.due)
         case _:
             assert_never(event)
     return memory
@@ -136,7 +144,7 @@ def evolve(memory: Memory, event: Event) -> Memory:
 
 def timer(memory: Memory) -> int | None:
     """Return when something may be forgotten next."""
-    return min(map(int, memory.due), default=None)
+    return min(map(int, (*memory.due, *memory.ends)), default=None)
 
 
 def sizes(memory: Memory) -> dict[str, int]:
@@ -144,9 +152,22 @@ def sizes(memory: Memory) -> dict[str, int]:
     return {"crossings": len(memory.seen), "tasks": len(memory.tasks)}
 
 
-def _remember(memory: Memory, token: str, until: int) -> None:
-    due = (until // BUCKET_MS + 1) * BUCKET_MS
-    memory.due.setdefault(str(due), []).append(token)
+def _lot(until: int) -> int:
+    return (until // BUCKET_MS + 1) * BUCKET_MS
+
+
+def _wait(memory: Memory, name: str, task: TaskRisk, until: int) -> None:
+    """List a task in the lot of *until*."""
+    task.due = _lot(until)
+    memory.ends.setdefault(str(task.due), {})[name] = None
+
+
+def _leave(memory: Memory, name: str, task: TaskRisk) -> None:
+    """Take a task out of the lot that it waits in."""
+    lot = memory.ends.get(str(task.due), {})
+    lot.pop(name, None)
+    if not lot:
+        memory.ends.pop(str(task.due), None)
 
 
 def _judge(memory: Memory, event: Judged) -> None:
@@ -154,7 +175,7 @@ def _judge(memory: Memory, event: Judged) -> None:
     place = place_key(subject.partition, subject.offset)
     before = memory.seen.get(place)
     if before is None:
-        _remember(memory, place, event.until)
+        memory.due.setdefault(str(_lot(event.until)), []).append(place)
     throttled = {**(before.throttled if before else {}), **event.throttled}
     seen = Seen(attempt=subject.attempt, risk=event.risk, throttled=throttled)
     memory.seen[place] = _PLAIN if seen == _PLAIN else seen
@@ -164,22 +185,18 @@ def _judge(memory: Memory, event: Judged) -> None:
     task = memory.tasks.get(event.task)
     if task is None:
         task = memory.tasks[event.task] = TaskRisk()
-        _remember(memory, f"{_TASK}{event.task}", min(until, event.verdict.judged_at + AGAIN_MS))
+        _wait(memory, event.task, task, min(until, event.verdict.judged_at + AGAIN_MS))
     task.risk += event.risk - (before.risk if before else 0)
     task.crossings += 0 if before else 1
     task.until = max(task.until, until)
 
 
-def _forget(memory: Memory, token: str, due: int) -> None:
-    if not token.startswith(_TASK):
-        memory.seen.pop(token, None)
-        return
-    name = token.removeprefix(_TASK)
+def _forget(memory: Memory, name: str, due: int) -> None:
     task = memory.tasks.get(name)
     if task is None:
         return
     if task.until >= due:
-        _remember(memory, token, min(task.until, due + AGAIN_MS))
+        _wait(memory, name, task, min(task.until, due + AGAIN_MS))
     else:
         del memory.tasks[name]
 
@@ -191,3 +208,19 @@ def plain_places(written: dict[str, Any]) -> dict[str, Any]:
         **written,
         "due": {at: [token.removeprefix("seen ") for token in tokens] for at, tokens in due.items()},
     }
+
+
+def tasks_in_lots(written: dict[str, Any]) -> dict[str, Any]:
+    """Return a state of version 2 as this one writes it: tasks wait in lots of their own, and know in which."""
+    tasks = {name: dict(task) for name, task in written.get("tasks", {}).items()}
+    due: dict[str, list[str]] = {}
+    ends: dict[str, dict[str, None]] = {}
+    for at, tokens in written.get("due", {}).items():
+        places = [token for token in tokens if not token.startswith(_TASK)]
+        named = [token.removeprefix(_TASK) for token in tokens if token.startswith(_TASK)]
+        waiting = [name for name in named if name in tasks]
+        due |= {at: places} if places else {}
+        ends |= {at: dict.fromkeys(waiting)} if waiting else {}
+        for name in waiting:
+            tasks[name]["due"] = int(at)
+    return {**written, "tasks": tasks, "due": due, "ends": ends}

@@ -45,7 +45,7 @@ class Entries(dict[str, V]):
         kind: The type of the values.
     """
 
-    __slots__ = ("_decoder", "_left", "_pattern", "kind")
+    __slots__ = ("_decoder", "_last", "_left", "_pattern", "kind")
 
     def __init__(self, entries: Mapping[str, V], kind: Any) -> None:
         super().__init__(entries)
@@ -53,6 +53,7 @@ class Entries(dict[str, V]):
         self._decoder: msgspec.json.Decoder[V] = _decoder(kind)
         self._left: dict[str, Any] | None = None
         self._pattern = b""
+        self._last: Any = None
 
     # ── Packing ──────────────────────────────────────────────────────────────────────────
 
@@ -75,7 +76,9 @@ class Entries(dict[str, V]):
         if self._left is not None:
             self._keep(name)
         packed: Any = Packed(packer.compress(text) + packer.flush())
-        super().__setitem__(name, packed)
+        if packed != self._last:
+            self._last = packed  # what says the same as the one before, as "it is over" does, is that one
+        super().__setitem__(name, self._last)
 
     def _text(self, value: Any) -> bytes:
         """Return the JSON of an entry, read or not."""
