@@ -45,12 +45,17 @@ async def test_a_full_batch_is_followed_by_the_next_at_once() -> None:
     assert [2, 3] == [raw.offset for raw in second[AT]]
 
 
-async def test_large_records_are_followed_by_the_next_at_once() -> None:
-    """A fetch ends where it has become too large, however few its records are."""
+@pytest.mark.parametrize("where", ["value", "header"])
+async def test_large_records_are_followed_by_the_next_at_once(where: str) -> None:
+    """A fetch ends where it has become too large, however few its records are; envelopes are headers."""
     broker = SimBroker(SettableClock())
     broker.create_topic(AT.topic)
     reader = Gathering(await SimLog(broker).reader(), every_s=3_600.0)
-    broker.write(AT, b"k", b"0" * 600_000)
+    large = b"0" * 600_000
+    if where == "value":
+        broker.write(AT, b"k", large)
+    else:
+        broker.write(AT, b"k", b"", (("sw-envelope", large),))
     first = await reader.fetch({AT: 0}, max_records=10, max_wait_ms=1_000)
     broker.write(AT, b"k", b"1")
     second = await reader.fetch({AT: 1}, max_records=10, max_wait_ms=1_000)

@@ -154,6 +154,59 @@ async def test_whoever_is_further_behind_than_the_shelf_reads_from_the_log() -> 
     assert list(range(many)) == [raw.offset for raw in found]
 
 
+OTHER = Partition("decisions.v1", 0)
+
+
+async def _beside_a_stream(process: _Process, reader: Reader, end: int, most: int, fetches: int) -> int:
+    """Read `OTHER` up to *end* while something new is on the shelf at each fetch; return how far it came."""
+    writer = process.service()
+    positions = {AT: process.broker.bounds(AT)[1], OTHER: 0}
+    for _ in range(fetches):
+        await writer.publish([Outgoing(AT.topic, b"k", b"new", (), 0)])
+        found = await reader.fetch(positions, max_records=most, max_wait_ms=_WAIT_MS)
+        assert most >= sum(map(len, found.values()))
+        for at, records in found.items():
+            assert positions[at] == records[0].offset
+            positions[at] = records[-1].offset + 1
+        if positions[OTHER] >= end:
+            break
+    assert positions[AT] >= fetches // 4 or positions[OTHER] >= end
+    return positions[OTHER]
+
+
+@pytest.mark.parametrize("most", [500, 2, 1])
+async def test_whoever_has_fallen_behind_in_one_partition_catches_up_while_another_never_rests(
+    most: int,
+) -> None:
+    """What is always at hand must not keep a reader from what is not: it would never have its turn."""
+    process = _Process()
+    process.broker.create_topic(OTHER.topic)
+    reader, writer = await process.service().reader(), process.service()
+    await reader.fetch({AT: 0, OTHER: 0}, max_records=10, max_wait_ms=0)
+    behind = MOST_RECORDS + 10
+    await writer.publish([Outgoing(OTHER.topic, b"k", b"x", (), 0) for _ in range(behind)])
+    wanted = min(behind, 20 * most)
+    reached = await _beside_a_stream(process, reader, wanted, most, fetches=60)
+    await reader.stop()
+
+    assert reached >= wanted
+
+
+async def test_a_topic_that_is_new_to_a_reader_is_read_while_another_never_rests() -> None:
+    """An agent joins a busy platform: its inbox is a topic that nobody has asked about yet."""
+    process = _Process()
+    process.broker.create_topic(OTHER.topic)
+    reader = await process.service().reader()
+    await reader.fetch({AT: 0}, max_records=10, max_wait_ms=0)
+    process.broker.write(OTHER, b"k", b"first")
+    reached = await _beside_a_stream(process, reader, 1, most=500, fetches=10)
+    process.broker.write(OTHER, b"k", b"second")
+    reached = max(reached, await _beside_a_stream(process, reader, 2, most=500, fetches=10))
+    await reader.stop()
+
+    assert 2 == reached
+
+
 async def test_a_reader_hears_of_a_broker_that_is_away() -> None:
     """The feed ends quietly; each reader asks for itself, and is told."""
     process = _Process()

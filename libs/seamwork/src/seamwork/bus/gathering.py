@@ -11,6 +11,7 @@ import asyncio
 from collections.abc import Mapping, Sequence
 
 from seamwork.bus.port import Partition, Reader
+from seamwork.bus.shelf import weight
 from seamwork.records.wire import RawRecord
 
 EVERY_S = 0.05
@@ -60,4 +61,4 @@ class Gathering:
 
 
 def _is_much(run: Sequence[RawRecord]) -> bool:
-    return sum(len(raw.value or b"") for raw in run) >= _MUCH_BYTES
+    return sum(map(weight, run)) >= _MUCH_BYTES

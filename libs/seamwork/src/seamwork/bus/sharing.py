@@ -156,6 +156,8 @@ class SharingReader:
             found, elsewhere = self._on_shelf(positions, max_records)
             if elsewhere and not found:
                 found = await self._elsewhere(elsewhere, max_records)
+            elif elsewhere:
+                found = await self._with_what_never_comes(found, elsewhere, max_records)
             left_s = deadline - _now_s()
             if found or not positions or left_s <= 0:
                 return found
@@ -192,10 +194,9 @@ class SharingReader:
         found: dict[Partition, Sequence[RawRecord]] = {}
         elsewhere: dict[Partition, int] = {}
         order = tuple(positions)
-        self._turn = (self._turn + 1) % max(
-            1, len(order)
-        )  # each is first in its turn, if there is no room for all
-        for partition in (*order[self._turn :], *order[: self._turn]):
+        self._turn += 1
+        first = self._turn % max(1, len(order))  # each in its turn, if there is no room for all
+        for partition in (*order[first:], *order[:first]):
             position = positions[partition]
             if partition.topic not in self._allowed:
                 elsewhere[partition] = position
@@ -207,6 +208,30 @@ class SharingReader:
                 found[partition] = records
                 room -= len(records)
         return found, elsewhere
+
+    async def _with_what_never_comes(
+        self, found: dict[Partition, Sequence[RawRecord]], elsewhere: Mapping[Partition, int], room: int
+    ) -> dict[Partition, Sequence[RawRecord]]:
+        """
+        Put beside what was *found* on the shelf what will never lie there at its position.
+
+        On a busy platform there is always something on the shelf: who waited until there is nothing would never
+        catch up with a partition that it has fallen behind in, nor begin a new one.
+        """
+        missing = {at: position for at, position in elsewhere.items() if not self._comes(at, position)}
+        half = (room + self._turn % 2) // 2
+        if not missing or not half:
+            return found
+        more = await self._elsewhere(missing, half)
+        room -= sum(map(len, more.values()))
+        for partition, records in found.items():
+            if room > 0:
+                more[partition] = records[:room]
+                room -= len(more[partition])
+        return more
+
+    def _comes(self, partition: Partition, position: int) -> bool:
+        return partition.topic in self._allowed and self._shelf.reaches(partition, position)
 
     async def _elsewhere(
         self, positions: Mapping[Partition, int], room: int

@@ -90,6 +90,11 @@ class Shelf:
         stretch = self._stretches.get(partition)
         return None if stretch is None else stretch.after(position, room)
 
+    def reaches(self, partition: Partition, position: int) -> bool:
+        """Whether what comes at *position* lies here, or will; what has left the stretch does not come back."""
+        stretch = self._stretches.get(partition)
+        return stretch is not None and stretch.start <= position
+
     def watch(self, partition: Partition, event: asyncio.Event) -> None:
         """Set *event* whenever there may be more of *partition*."""
         self._waiting.setdefault(partition, {})[event] = None
@@ -108,19 +113,19 @@ class _Stretch:
         self.end = position
         self.own = False
         self.early: dict[int, RawRecord] = {}
-        self._start = position
+        self.start = position
         self._records: deque[RawRecord] = deque()
         self._bytes = 0
 
     def extend(self, records: Sequence[RawRecord]) -> None:
         """Add records that lie at or behind the end."""
         self._records.extend(records)
-        self._bytes += sum(map(_weight, records))
+        self._bytes += sum(map(weight, records))
         self.end = records[-1].offset + 1
         while len(self._records) > MOST_RECORDS or (self._bytes > MOST_BYTES and len(self._records) > 1):
             gone = self._records.popleft()
-            self._bytes -= _weight(gone)
-            self._start = gone.offset + 1
+            self._bytes -= weight(gone)
+            self.start = gone.offset + 1
 
     def catch_up(self) -> None:
         """Add what came early and is next; forget what was fetched meanwhile."""
@@ -137,7 +142,7 @@ class _Stretch:
 
     def after(self, position: int, room: int) -> Sequence[RawRecord] | None:
         """Return up to *room* records from *position* on, or None if some of them may be gone, or not here yet."""
-        if not self._start <= position <= self.end:
+        if not self.start <= position <= self.end:
             return None
         records = self._records
         end = at = len(records)
@@ -147,5 +152,6 @@ class _Stretch:
         return [records[number] for number in range(at, min(end, at + room))]
 
 
-def _weight(raw: RawRecord) -> int:
+def weight(raw: RawRecord) -> int:
+    """Return about how many bytes a record takes; of most the envelope, a header, is the larger part."""
     return len(raw.value or b"") + sum(len(value or b"") for _, value in raw.headers)
