@@ -37,6 +37,8 @@ machine at one hour.**
 - *handed*: a governed handoff with a payload of {payload} bytes, from before `submit` until the receiving agent's
   function is called, in a process of its own: signed, judged by three gates, tallied, journalled, stamped.
 - *answered*: the same, until the agent's result, judged as well, is back with the initiator. Two crossings.
+- *governed crossings*: with many in flight, until the last is answered and the audit sink has kept all that was
+  said of them: a record that falls behind would make everything else faster.
 
 Broker, services, agents, hops and drivers share the machine's {cores} cores. Each layout of the services (a process
 for each, two, one for all, as many as were measured) is a run of its own on a platform of its own.
@@ -245,6 +247,7 @@ def _layout(layout: Mapping[str, Any], settings: Mapping[str, Any], cores: int) 
         *_latencies(layout["latency_ms"]), "",
         f"With {settings['in_flight']} in flight:", "",
         *_throughput(layout["throughput_per_s"]), "",
+        *_record(layout),
         "At a fixed pace, timed from when each was due (open loop):", "",
         *_load(layout["load"]), "",
         f"With payloads of {settings['large_bytes']:,} bytes:", "",
@@ -281,6 +284,17 @@ def _throughput(per_s: Mapping[str, Any]) -> list[str]:
         rounds = ", ".join(f"{value:.0f}" for value in one["by_round"])
         rows.append(f"| {_CALLED[name]} | {one['median']:.0f} | {crossings / one['median']:.2f} | {rounds} |")
     return rows
+
+
+def _record(layout: Mapping[str, Any]) -> list[str]:
+    late = layout.get("record_late_s")
+    if late is None:
+        return []
+    rounds = ", ".join(f"{value:.1f}" for value in late["by_round"])
+    return [
+        f"The record was complete {late['median']:.1f} s after the last answer ({rounds}); that counts, too.",
+        "",
+    ]
 
 
 def _load(rows: list[Mapping[str, Any]]) -> list[str]:

@@ -25,6 +25,7 @@ from benchmarks.peers import topics_of as peer_topics
 from benchmarks.port import PortRoad
 from benchmarks.processes import broker_pid, service_pids, taken
 from benchmarks.raw import RawRoad, make_topics
+from benchmarks.record import Record
 from benchmarks.reference import reference_s
 from benchmarks.scale import BASE_BYTES, LARGE_BYTES, Scale
 from benchmarks.stages import Spent, between, path_of, ports_of, spent, together
@@ -129,13 +130,14 @@ async def _layout(folder: Path, layout: Layout, scale: Scale) -> dict[str, Any]:
                 pids["hop"] = hop
             by_policy = {f"hop_{policy}": through for policy, through in hops.items()}
             fields[size] = Field(plain, by_policy, present.roads[size], governed, payload_of(size))
-        base = await _rounds(fields[BASE_BYTES], scale, pids, ports)
+        record = await Record.of(stage)
+        base = await _rounds(fields[BASE_BYTES], record, scale, pids, ports)
         most_per_s = statistics.median(base.pop("tasks_per_s"))
         curve = [await _offered(governed, share, share * most_per_s, scale) for share in scale.shares]
         memory = {process: taken(pid) for process, pid in pids.items()}
         services = list(stage.running.supervisor.processes)
         large = await _rounds(
-            fields[LARGE_BYTES], large_scale or scale, {}, {}, 1 if large_scale is None else None
+            fields[LARGE_BYTES], record, large_scale or scale, {}, {}, 1 if large_scale is None else None
         )
     kept = ("latency_ms", "throughput_per_s")
     return {
@@ -152,11 +154,16 @@ async def _layout(folder: Path, layout: Layout, scale: Scale) -> dict[str, Any]:
 
 
 async def _rounds(
-    field: Field, scale: Scale, pids: Mapping[str, int], ports: Mapping[str, int], rounds: int | None = None
+    field: Field,
+    record: Record,
+    scale: Scale,
+    pids: Mapping[str, int],
+    ports: Mapping[str, int],
+    rounds: int | None = None,
 ) -> dict[str, Any]:
     found: list[tuple[dict[str, list[int]], dict[str, float]]] = []
     cpu: dict[str, float] = dict.fromkeys(pids, 0.0)
-    references, tasks_per_s = [], []
+    references, tasks_per_s, late_s = [], [], []
     stages: Spent = {}
     tasks = 0
     rounds = scale.rounds if rounds is None else rounds
@@ -171,8 +178,9 @@ async def _rounds(
         count, took = await closed_loop(
             lambda: field.governed.carry(payload=field.payload), scale.governed_for_s, scale.in_flight
         )
-        rates["governed_crossings"] = 2 * count / took
-        tasks_per_s.append(count / took)
+        late_s.append(await record.complete())
+        rates["governed_crossings"] = 2 * count / (took + late_s[-1])
+        tasks_per_s.append(count / (took + late_s[-1]))
         tasks += count
         for process, pid in pids.items():
             cpu[process] += taken(pid).cpu_s - before[process]
@@ -189,6 +197,7 @@ async def _rounds(
         "path": path_of(stages),
         "cpu_ms_per_crossing": {process: round(1000 * s / (2 * tasks), 3) for process, s in cpu.items()},
         "tasks_per_s": tasks_per_s,
+        "record_late_s": spread(late_s, 2),
     }
 
 

@@ -17,8 +17,8 @@ from collections.abc import Sequence
 from seamwork.bus.port import Partition
 from seamwork.records.wire import RawRecord
 
-MOST_RECORDS = 500
-MOST_BYTES = 1024 * 1024
+MOST_RECORDS = 1000
+MOST_BYTES = 2 * 1024 * 1024
 MOST_EARLY = 100
 """Of each stretch; who falls further behind reads from the log, as everybody did."""
 
