@@ -72,7 +72,7 @@ SCALES: dict[Name, Scale] = {
     ),
     "short": Scale(
         name="short", rounds=5, raw_samples=100, hop_samples=30, governed_samples=20, raw_for_s=0.4, hop_for_s=0.7,
-        governed_for_s=4.0, open_for_s=2.0, shares=(0.25, 0.5, 0.9, 1.1), warm_up_s=3.0, in_flight=256,
+        governed_for_s=3.0, open_for_s=2.0, shares=(0.25, 0.5, 0.9, 1.1), warm_up_s=3.0, in_flight=256,
         layouts=("apart", "together"), large=(), contracts=(10, 10_000), rules=(10, 100, 1_000), live=(100, 2_000),
         tunnel_partitions=(1, 4, 12), broker_partitions=(), tunnel_rounds=5, tunnel_tasks=60, crossings=2_000,
     ),
