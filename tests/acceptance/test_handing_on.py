@@ -141,13 +141,13 @@ async def test_a_chain_of_three_brings_its_result_back(troupe: Troupe) -> None:
     play = troupe.play(ann=pass_on, bob=pass_on, cid=last)
     root = await troupe.begin(play, PLAIN, "ann")
     ended = await troupe.stage.ended(root.crossing.task)
+    await troupe.stage.audited()
     trace = await asyncio.to_thread(troupe.stage.audit.trace, root.crossing.task)
 
     assert "complete" == ended.outcome
     assert {"found": 42} == await troupe.answer(root.crossing.task)
     assert [("a test", 4), ("a test", 3), ("a test", 2)] == seen
     assert root.crossing.task == trace.task
-    await troupe.stage.audited()
 
 
 async def test_a_fan_out_is_joined(troupe: Troupe) -> None:

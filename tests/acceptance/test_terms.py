@@ -117,6 +117,7 @@ async def seam(stage: Stage) -> AsyncIterator[Seam]:
 async def traced(stage: Stage, task: str) -> Trace:
     """Wait until the audit knows the end of a task, and return its trace."""
     await stage.ended(task)
+    await stage.audited()
     async with asyncio.timeout(WITHIN_S):
         while True:
             trace = await asyncio.to_thread(stage.audit.trace, task)
