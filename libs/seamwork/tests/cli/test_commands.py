@@ -13,6 +13,7 @@ from typing import Any
 
 import click
 import pytest
+import structlog
 from click.testing import CliRunner
 from hypothesis import given
 from hypothesis import strategies as st
@@ -21,7 +22,7 @@ from seamwork.authoring.scaffold import write_agent
 from seamwork.cli import COULD_NOT, GROUPS, NO, main, seamwork
 from seamwork.cli.cases import change_of
 from seamwork.cli.payloads import payload_of
-from seamwork.cli.terminal import table
+from seamwork.cli.terminal import answer, json_option, running_loop, table
 from seamwork.errors import (
     FencedError,
     OutcomeUnknownError,
@@ -380,3 +381,19 @@ def test_who_gives_up_waiting_for_a_start_leaves_nothing_that_starts(tmp_path: P
     assert "starting Kafka\n" == begun
     assert (130, "stopped") == (up.returncode, said.strip())
     alone(home).close()  # nobody holds it
+
+
+def test_what_a_library_of_ours_warns_of_is_no_part_of_the_answer() -> None:
+    """With ``--json`` there is one value on standard output, whatever the broker does meanwhile."""
+
+    @click.command()
+    @json_option
+    @running_loop
+    async def ask() -> None:
+        structlog.get_logger("log").warning("no-leader", topic="decisions.v1")
+        answer({"gone": 7}, lambda: "7")
+
+    found = CliRunner().invoke(ask, ["--json"])
+
+    assert {"gone": 7} == json.loads(found.stdout)
+    assert "no-leader" in found.stderr

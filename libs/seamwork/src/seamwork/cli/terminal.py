@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import sys
 from collections.abc import Callable, Coroutine, Sequence
 from functools import wraps
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import Any, ParamSpec, TypeVar
 
 import click
 import msgspec
+import structlog
 
 from seamwork.broker.principal import checked_prefix
 from seamwork.errors import MisconfiguredError, UnprocessableError
@@ -99,9 +101,15 @@ def running_loop(command: Callable[P, Coroutine[Any, Any, T]]) -> Callable[P, T]
 
     @wraps(command)
     def run(*args: P.args, **kwargs: P.kwargs) -> T:
+        # A broker that comes and goes is warned of; standard output is the answer's alone.
+        structlog.configure(logger_factory=_to_stderr)
         return asyncio.run(command(*args, **kwargs))
 
     return run
+
+
+def _to_stderr(*_: object) -> structlog.PrintLogger:
+    return structlog.PrintLogger(sys.stderr)  # what it is now: tests put others in its place
 
 
 def table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
