@@ -115,8 +115,9 @@ async def run(  # what whoever starts it may choose
                                 await stack.enter_async_context(auditing(stage, load.until_ended))
                             ).found
                         await _break(scene, faults, report, say, calm_s)
-                    await audited(stage, cluster)
                     report.exits = watch.counted()
+                # Once the agents have left, which routers take down: the sink stops together with them.
+                await audited(stage, cluster)
             finally:
                 await stage.close()
         say("reading the whole log")
