@@ -18,7 +18,6 @@ from benchmarks.governed import GovernedRoad, governed_road, payload_of
 from benchmarks.load import closed_loop, percentile_ms, spread
 from benchmarks.machine import ROOT, described
 from benchmarks.processes import broker_pid, service_pids, taken
-from benchmarks.record import Record
 from benchmarks.reference import reference_s
 from benchmarks.scale import BASE_BYTES, Scale
 
@@ -71,7 +70,7 @@ async def _measured(stage: Stage, road: GovernedRoad, scale: Scale) -> dict[str,
     pids = service_pids(stage) | {"kafka": broker_pid(stage.door.home.root)}
     before = sum(taken(pid).cpu_s for pid in pids.values())
     count, took = await closed_loop(road.carry, scale.governed_for_s / 2, scale.in_flight)
-    took += await (await Record.of(stage)).complete()
+    took += await stage.recorded()
     cpu_s = sum(taken(pid).cpu_s for pid in pids.values()) - before
     return {
         "handed_p50_ms": percentile_ms(handed, 50),

@@ -247,7 +247,7 @@ def _layout(layout: Mapping[str, Any], settings: Mapping[str, Any], cores: int) 
         *_latencies(layout["latency_ms"]), "",
         f"With {settings['in_flight']} in flight:", "",
         *_throughput(layout["throughput_per_s"]), "",
-        *_record(layout),
+        _record(layout["record_late_s"]), "",
         "At a fixed pace, timed from when each was due (open loop):", "",
         *_load(layout["load"]), "",
         f"With payloads of {settings['large_bytes']:,} bytes:", "",
@@ -286,15 +286,11 @@ def _throughput(per_s: Mapping[str, Any]) -> list[str]:
     return rows
 
 
-def _record(layout: Mapping[str, Any]) -> list[str]:
-    late = layout.get("record_late_s")
-    if late is None:
-        return []
+def _record(late: Mapping[str, Any]) -> str:
     rounds = ", ".join(f"{value:.1f}" for value in late["by_round"])
-    return [
-        f"The record was complete {late['median']:.1f} s after the last answer ({rounds}); that counts, too.",
-        "",
-    ]
+    return (
+        f"The record was complete {late['median']:.1f} s after the last answer ({rounds}); that counts, too."
+    )
 
 
 def _load(rows: list[Mapping[str, Any]]) -> list[str]:

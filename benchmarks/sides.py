@@ -25,14 +25,13 @@ from benchmarks.peers import topics_of as peer_topics
 from benchmarks.port import PortRoad
 from benchmarks.processes import broker_pid, service_pids, taken
 from benchmarks.raw import RawRoad, make_topics
-from benchmarks.record import Record
 from benchmarks.reference import reference_s
 from benchmarks.scale import BASE_BYTES, LARGE_BYTES, Scale
 from benchmarks.stages import Spent, between, path_of, ports_of, spent, together
 
 from seamwork.platform.door import REGISTRAR
 from seamwork.platform.up import DEFAULT_PARTITIONS, Layout
-from seamwork.testing.stage import staged
+from seamwork.testing.stage import Stage, staged
 
 PARTITIONS = DEFAULT_PARTITIONS
 SIZES = (BASE_BYTES, LARGE_BYTES)
@@ -130,14 +129,13 @@ async def _layout(folder: Path, layout: Layout, scale: Scale) -> dict[str, Any]:
                 pids["hop"] = hop
             by_policy = {f"hop_{policy}": through for policy, through in hops.items()}
             fields[size] = Field(plain, by_policy, present.roads[size], governed, payload_of(size))
-        record = await Record.of(stage)
-        base = await _rounds(fields[BASE_BYTES], record, scale, pids, ports)
+        base = await _rounds(fields[BASE_BYTES], stage, scale, pids, ports)
         most_per_s = statistics.median(base.pop("tasks_per_s"))
         curve = [await _offered(governed, share, share * most_per_s, scale) for share in scale.shares]
         memory = {process: taken(pid) for process, pid in pids.items()}
         services = list(stage.running.supervisor.processes)
         large = await _rounds(
-            fields[LARGE_BYTES], record, large_scale or scale, {}, {}, 1 if large_scale is None else None
+            fields[LARGE_BYTES], stage, large_scale or scale, {}, {}, 1 if large_scale is None else None
         )
     kept = ("latency_ms", "throughput_per_s")
     return {
@@ -155,7 +153,7 @@ async def _layout(folder: Path, layout: Layout, scale: Scale) -> dict[str, Any]:
 
 async def _rounds(
     field: Field,
-    record: Record,
+    stage: Stage,
     scale: Scale,
     pids: Mapping[str, int],
     ports: Mapping[str, int],
@@ -178,7 +176,7 @@ async def _rounds(
         count, took = await closed_loop(
             lambda: field.governed.carry(payload=field.payload), scale.governed_for_s, scale.in_flight
         )
-        late_s.append(await record.complete())
+        late_s.append(await stage.recorded())
         rates["governed_crossings"] = 2 * count / (took + late_s[-1])
         tasks_per_s.append(count / (took + late_s[-1]))
         tasks += count

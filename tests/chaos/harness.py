@@ -18,7 +18,6 @@ from tests.chaos.faults import ALONE, FAULTS, WITH_THREE, Scene
 from tests.chaos.load import Load, lines, loaded
 from tests.chaos.readings import Whole
 
-from seamwork.bus.kafka import KafkaLog
 from seamwork.bus.port import Partition
 from seamwork.platform.home import PlatformHome
 from seamwork.platform.up import bring_up
@@ -168,25 +167,8 @@ async def audited(stage: Stage, cluster: Cluster) -> None:
             if ends != before:
                 before, quiet_since = ends, time.monotonic()
             await asyncio.sleep(_POLL_S)
-    await _kept(stage, log)
+    await stage.recorded(_KEPT_S)  # after a flood it has much to read
     await stage.audited(_RECOVERY_S)
-
-
-async def _kept(stage: Stage, log: KafkaLog) -> None:
-    """Wait until the audit sink has all that there is of every topic; after a flood it has much to read."""
-    async with asyncio.timeout(_KEPT_S):
-        while True:
-            kept = await asyncio.to_thread(stage.audit.positions)
-            places = {name: Partition(*_place(name)) for name in kept}
-            ends = await log.end_offsets(list(places.values()))
-            if all(kept[name] >= ends[place] for name, place in places.items()):
-                return
-            await asyncio.sleep(_POLL_S)
-
-
-def _place(name: str) -> tuple[str, int]:
-    topic, _, number = name.rpartition("/")
-    return topic, int(number)
 
 
 _TOPICS = (

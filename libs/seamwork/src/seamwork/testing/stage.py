@@ -340,6 +340,27 @@ class Stage:
             assert time.monotonic() < deadline, f"the audit lacks, or has otherwise, {missing[:5]}"  # noqa: S101  # a test's own check
             await asyncio.sleep(_POLL_S)
 
+    async def recorded(self, within_s: float = WITHIN_S) -> float:
+        """
+        Wait until the audit has kept all that lies in its topics now, and return how long that took, in seconds.
+
+        Raises:
+            AssertionError: It has not, in time; says of which partition most is missing.
+        """
+        began = time.monotonic()
+        log = await self.log("audit-sink")
+        places = {name: _place(name) for name in await asyncio.to_thread(self.audit.positions)}
+        ends = await log.end_offsets(list(places.values()))
+        while True:
+            kept = await asyncio.to_thread(self.audit.positions)
+            missing = {name: ends[at] - kept[name] for name, at in places.items() if kept[name] < ends[at]}
+            took_s = time.monotonic() - began
+            if not missing:
+                return took_s
+            most = max(missing, key=missing.__getitem__)
+            assert took_s < within_s, f"the audit lacks {missing[most]} records of {most}"  # noqa: S101  # a test's own check
+            await asyncio.sleep(_POLL_S)
+
     def _kept(self) -> dict[Position, list[bytes | None]]:
         kept: dict[Position, list[bytes | None]] = {}
         with closing(sqlite3.connect(f"file:{self.door.home.audit}?mode=ro", uri=True)) as base:
@@ -418,6 +439,11 @@ async def staged(
         yield stage
     finally:
         await stage.close()
+
+
+def _place(name: str) -> Partition:
+    topic, _, number = name.rpartition("/")
+    return Partition(topic, int(number))
 
 
 def _without_keys(document: AnyDocument) -> bytes:
