@@ -56,6 +56,15 @@ def test_a_session_names_what_moved() -> None:
     assert ((7, 3), {}, {}) == asked(fourth)
 
 
+def test_of_a_topic_with_large_records_more_is_asked_for_at_once() -> None:
+    """A busy router commits ten times two thirds of a mebibyte a second: who has fallen behind must gain on it."""
+    request = single(wire, [(A, 0), (Partition("journal.router.v1", 0), 0)], 0)
+    read = FetchRequest_v11.decode(request.body)
+    bytes_of = {name: most for name, ((_, _, _, _, most),) in read.topics}
+
+    assert {"p.a.v1": 1024 * 1024, "p.journal.router.v1": 4 * 1024 * 1024} == bytes_of
+
+
 def test_a_partition_with_an_error_is_named_again() -> None:
     """The broker may have dropped it."""
     session = Session(wire)

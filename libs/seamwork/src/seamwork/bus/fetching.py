@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 from aiokafka import errors as kafka_errors
 
+from seamwork.bus.limits import limit_of
 from seamwork.bus.port import Partition
 from seamwork.bus.requests import Request
 
@@ -120,7 +121,7 @@ class Session:
     ) -> bytes:
         topics: dict[str, list[bytes]] = defaultdict(list)
         for (topic, number), position in moved:
-            topics[topic].append(_ASKED.pack(number, -1, position, -1, _PARTITION_BYTES))
+            topics[topic].append(_ASKED.pack(number, -1, position, -1, _partition_bytes(topic)))
         forgotten: dict[str, list[bytes]] = defaultdict(list)
         for topic, number in gone:
             forgotten[topic].append(_COUNT.pack(number))
@@ -171,6 +172,11 @@ class FetchAnswer:
                 records = bytes(data[at : at + size]) if size > 0 else b""
                 at += max(0, size)
                 yield Found(topic, number, code, end, start, records)
+
+
+def _partition_bytes(topic: str) -> int:
+    """Return how much of a partition is asked for at once: of large records several, or who is behind stays it."""
+    return max(_PARTITION_BYTES, limit_of(topic) // 2)
 
 
 def single(

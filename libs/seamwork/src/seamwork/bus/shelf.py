@@ -18,7 +18,7 @@ from seamwork.bus.port import Partition
 from seamwork.records.wire import RawRecord
 
 MOST_RECORDS = 1000
-MOST_BYTES = 2 * 1024 * 1024
+MOST_BYTES = 4 * 1024 * 1024
 MOST_EARLY = 100
 """Of each stretch; who falls further behind reads from the log, as everybody did."""
 
@@ -115,17 +115,19 @@ class _Stretch:
         self.early: dict[int, RawRecord] = {}
         self.start = position
         self._records: deque[RawRecord] = deque()
+        self._weights: deque[int] = deque()
         self._bytes = 0
 
     def extend(self, records: Sequence[RawRecord]) -> None:
         """Add records that lie at or behind the end."""
+        weights = [weight(raw) for raw in records]
         self._records.extend(records)
-        self._bytes += sum(map(weight, records))
+        self._weights.extend(weights)
+        self._bytes += sum(weights)
         self.end = records[-1].offset + 1
         while len(self._records) > MOST_RECORDS or (self._bytes > MOST_BYTES and len(self._records) > 1):
-            gone = self._records.popleft()
-            self._bytes -= weight(gone)
-            self.start = gone.offset + 1
+            self.start = self._records.popleft().offset + 1
+            self._bytes -= self._weights.popleft()
 
     def catch_up(self) -> None:
         """Add what came early and is next; forget what was fetched meanwhile."""
@@ -154,4 +156,4 @@ class _Stretch:
 
 def weight(raw: RawRecord) -> int:
     """Return about how many bytes a record takes; of most the envelope, a header, is the larger part."""
-    return len(raw.value or b"") + sum(len(value or b"") for _, value in raw.headers)
+    return len(raw.value or b"") + sum([len(value) for _, value in raw.headers if value])

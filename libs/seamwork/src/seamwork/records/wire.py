@@ -7,6 +7,7 @@ can answer it by its position. ``compose`` is its inverse. Topics are named with
 """
 
 import base64
+from collections import OrderedDict
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
@@ -31,6 +32,8 @@ SW_CHILDREN = "sw_children"
 TRACEPARENT = "traceparent"
 
 _LAST_MS = 253_402_300_799_999  # 9999-12-31T23:59:59.999Z
+
+_SMALL_BYTES = 8 * 1024
 
 RECORD_TYPE = b"application/vnd.seamwork.record.v1"
 
@@ -144,8 +147,52 @@ def record_digest(platform: str, topic: str, key: bytes, envelope: bytes) -> str
     return sha256_hex(signed_bytes(platform, topic, key, envelope))
 
 
+class _Readings:
+    """
+    What the latest records read as, by the very object that was read; a record is never changed.
+
+    Services that share a process are given the same objects, and each of them reads them. Threads may read at the
+    same time: each step here is one call that none of them can come between.
+    """
+
+    def __init__(self) -> None:
+        self.most = 0
+        self._known: OrderedDict[int, tuple[RawRecord, str, Received[AnyEnvelope]]] = OrderedDict()
+
+    def get(self, raw: RawRecord, platform: str) -> "Received[AnyEnvelope] | None":
+        known = self._known.get(id(raw))
+        # It is kept with what it was read from, so no other object has its place in memory meanwhile.
+        return known[2] if known is not None and known[1] == platform else None
+
+    def put(self, raw: RawRecord, platform: str, found: "Received[AnyEnvelope]") -> None:
+        if len(raw.value or b"") + len(found.envelope) > _SMALL_BYTES:
+            return  # what is large is large for longer, and reading it is the smaller part of its cost
+        self._known[id(raw)] = raw, platform, found
+        while len(self._known) > self.most:
+            self._known.popitem(last=False)
+
+
+_readings = _Readings()
+
+
+def remember_readings(most: int) -> None:
+    """Remember what the latest *most* small records read as, in this process, from now on; 0 for none."""
+    _readings.most = most
+
+
 def read(raw: RawRecord, platform: str) -> "Received[AnyEnvelope] | Malformed":
     """Read one record; what is wrong with it is part of the answer, never an exception."""
+    if not _readings.most:
+        return _read(raw, platform)
+    found: Received[AnyEnvelope] | Malformed | None = _readings.get(raw, platform)
+    if found is None:
+        found = _read(raw, platform)
+        if isinstance(found, Received):
+            _readings.put(raw, platform, found)
+    return found
+
+
+def _read(raw: RawRecord, platform: str) -> "Received[AnyEnvelope] | Malformed":
     found = dict(raw.headers)
     envelope = b""
     try:

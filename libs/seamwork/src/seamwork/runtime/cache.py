@@ -31,27 +31,31 @@ class RecordCache:
         self.topic = topic
         self._log = log
         self._max_bytes = max_bytes
-        self._records: OrderedDict[tuple[int, int], RawRecord] = OrderedDict()
+        self._records: OrderedDict[tuple[int, int], tuple[RawRecord, int]] = OrderedDict()
         self._bytes = 0
 
     def put(self, raw: RawRecord) -> None:
         """Keep *raw*, if it is of the topic."""
-        at = (raw.partition, raw.offset)
-        if raw.topic != self.topic or at in self._records:
+        if raw.topic != self.topic:
             return
-        self._records[at] = raw
-        self._bytes += _size(raw)
+        at = (raw.partition, raw.offset)
+        if at in self._records:
+            return
+        size = _size(raw)
+        self._records[at] = raw, size
+        self._bytes += size
         while self._bytes > self._max_bytes and len(self._records) > 1:
-            _, gone = self._records.popitem(last=False)
-            self._bytes -= _size(gone)
+            _, (_, gone) = self._records.popitem(last=False)
+            self._bytes -= gone
 
     def get(self, position: Position) -> RawRecord | None:
         """Return the record at *position* if it is at hand."""
         at = (position.partition, position.offset)
-        raw = self._records.get(at)
-        if raw is not None:
-            self._records.move_to_end(at)
-        return raw
+        kept = self._records.get(at)
+        if kept is None:
+            return None
+        self._records.move_to_end(at)
+        return kept[0]
 
     async def fetch(self, position: Position) -> RawRecord:
         """
@@ -161,4 +165,5 @@ async def read_one(log: Log, topic: str, position: Position) -> RawRecord:
 
 
 def _size(raw: RawRecord) -> int:
-    return _RECORD + len(raw.value or b"") + sum(_HEADER + len(value or b"") for _, value in raw.headers)
+    of_headers = sum([len(value) for _, value in raw.headers if value])
+    return _RECORD + len(raw.value or b"") + _HEADER * len(raw.headers) + of_headers

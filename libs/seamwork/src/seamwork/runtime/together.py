@@ -4,9 +4,9 @@ Run several services in one process and one event loop: ``python -m seamwork.run
 The file says with which environment each runs, as JSON: name → variables; secrets go by file, as ever. Each
 service has its own principal, its own connections, its own journal and its own pages, and speaks to the others
 through Kafka alone; but what one of them has read there, or written and been confirmed, lies on a shelf for the
-others, so that it is fetched once. What one process saves is that, memory, and the change from process to
-process; what it costs is that they start and end together: when one ends, the others finish what they hold and
-end with it, and whoever started the process starts all of them again.
+others, so that it is fetched once, and its bytes are read once. What one process saves is that, memory, and the
+change from process to process; what it costs is that they start and end together: when one ends, the others finish
+what they hold and end with it, and whoever started the process starts all of them again.
 """
 
 import asyncio
@@ -22,6 +22,7 @@ import structlog
 
 from seamwork.bus.shelf import Shelf
 from seamwork.errors import MisconfiguredError
+from seamwork.records.wire import remember_readings
 from seamwork.runtime.exits import MISCONFIGURED, OK
 from seamwork.runtime.logs import configure_logs
 from seamwork.runtime.memory import settle_memory
@@ -30,6 +31,9 @@ from seamwork.runtime.spec import Service
 from seamwork.runtime.threads import settle_threads
 from seamwork.settings.common import CommonSettings
 from seamwork.settings.environment import ServiceSettings, read_settings
+
+_READINGS = 4096
+"""A second's records: the audit sink reads what the others read up to half a second before."""
 
 Told = Mapping[str, Mapping[str, str]]
 """Name of a service → its environment."""
@@ -55,6 +59,7 @@ def run_together(told: Told) -> NoReturn:
     configure_logs(parts[0].common.log_level)
     settle_memory()
     settle_threads()
+    remember_readings(_READINGS)
     sys.exit(asyncio.run(_serve_all(parts)))
 
 
