@@ -242,6 +242,28 @@ async def test_an_election_in_one_partition_lets_the_others_be_read(monkeypatch:
     assert 0 == then[second][0].offset
 
 
+@pytest.mark.parametrize(
+    ("records", "mebibytes"), [(1, 1), (2_000, 1), (4_096, 2), (8_192, 4), (1_000_000, 4)]
+)
+async def test_who_takes_many_records_at_once_asks_for_larger_pages(
+    monkeypatch: pytest.MonkeyPatch, records: int, mebibytes: int
+) -> None:
+    """The audit sink, where it has fallen behind: each request takes its time, however little it brings."""
+    asked: list[int] = []
+
+    async def pages(
+        _: Connection, __: int, ___: Any, *, page_bytes: int, **____: Any
+    ) -> dict[Partition, Page]:
+        asked.append(page_bytes)
+        return {}
+
+    monkeypatch.setattr("seamwork.bus.cursor.fetch_pages", pages)
+    reader = KafkaReader(Cluster(placed))
+    await reader.fetch({DECISIONS: 0}, max_records=records, max_wait_ms=0)
+
+    assert [mebibytes * 1024 * 1024] == asked
+
+
 async def test_a_broker_that_does_not_answer_holds_up_no_connection_to_another(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

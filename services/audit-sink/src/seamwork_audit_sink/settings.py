@@ -16,7 +16,7 @@ class Settings(ServiceSettings, frozen=True, kw_only=True):
     ]
     batch_records: Annotated[
         int, Meta(ge=1, le=100_000, description="Records in one transaction at most.")
-    ] = 2_000
+    ] = 8_000
     keep_value_bytes: Annotated[
         int,
         Meta(ge=0, description="Bodies up to this size are kept whole; of larger ones the digest alone."),

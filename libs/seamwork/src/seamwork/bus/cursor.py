@@ -10,7 +10,7 @@ from aiokafka import errors as kafka_errors
 
 from seamwork.bus.batches import unpack
 from seamwork.bus.connection import EARLIEST, LATEST, NOBODY, PATIENCE_S, Connection
-from seamwork.bus.fetching import FetchAnswer, Session, SessionLostError, single
+from seamwork.bus.fetching import PAGE_BYTES, FetchAnswer, Session, SessionLostError, single
 from seamwork.bus.limits import is_compacted
 from seamwork.bus.port import LogGapError, Partition
 from seamwork.errors import RetryableError
@@ -19,6 +19,8 @@ from seamwork.records.wire import RawRecord
 _logger = structlog.get_logger("log")
 _LANE = "fetch"
 _BACKOFF_S = 0.1
+_RECORD_BYTES = 512
+_LARGEST_PAGE_BYTES = 4 * 1024 * 1024
 _LEADERS_S = 2.0  # to ask who leads what; longer than a new topic is waited for
 
 
@@ -43,6 +45,7 @@ async def fetch_pages(
     *,
     max_wait_ms: int,
     session: Session | None = None,
+    page_bytes: int = PAGE_BYTES,
 ) -> dict[Partition, Page]:
     """
     Ask one broker once; partitions that it does not lead any more are left out, and forgotten.
@@ -54,7 +57,7 @@ async def fetch_pages(
         NotAuthorisedError: The principal may not read a topic.
         KafkaError: The broker did not answer.
     """
-    answer = await _answer(connection, node, wanted, max_wait_ms, session)
+    answer = await _answer(connection, node, wanted, (max_wait_ms, page_bytes), session)
     positions = dict(wanted)
     pages: dict[Partition, Page] = {}
     moved: set[str] = set()
@@ -85,17 +88,17 @@ async def _answer(
     connection: Connection,
     node: int,
     wanted: Sequence[tuple[Partition, int]],
-    max_wait_ms: int,
+    bounds: tuple[int, int],
     session: Session | None,
 ) -> FetchAnswer:
     if session is None:
-        answer: FetchAnswer = await connection.ask(node, single(connection.wire, wanted, max_wait_ms), _LANE)
+        answer: FetchAnswer = await connection.ask(node, single(connection.wire, wanted, bounds[0]), _LANE)
         if answer.code:
             raise kafka_errors.for_code(answer.code)
         return answer
     while True:
         try:
-            answer = await connection.ask(node, session.request(wanted, max_wait_ms), _LANE)
+            answer = await connection.ask(node, session.request(wanted, *bounds), _LANE)
             session.take(answer)
         except SessionLostError:
             continue
@@ -163,7 +166,7 @@ class KafkaReader:
             left_ms = max(0, round((deadline - time.monotonic()) * 1000))
             if found or not positions or (left_ms == 0 and max_wait_ms > 0):
                 return found
-            await self._fill(positions, left_ms)
+            await self._fill(positions, left_ms, _page_bytes(max_records))
             if max_wait_ms == 0:
                 return self._serve(positions, max_records)
 
@@ -193,13 +196,13 @@ class KafkaReader:
                 self._pages[partition] = Page(given[-1].offset + 1, rest, page.next, page.end)
         return found
 
-    async def _fill(self, positions: Mapping[Partition, int], wait_ms: int) -> None:
+    async def _fill(self, positions: Mapping[Partition, int], wait_ms: int, page_bytes: int) -> None:
         try:
             leaders: Mapping[int, Sequence[Partition]] | None = self._connection.known_leaders(positions)
             if leaders is None:
                 async with asyncio.timeout(max(_LEADERS_S, wait_ms / 1000)):
                     leaders = await self._connection.led(positions.keys())
-            self._ask_leaders(self._with_leader(leaders), positions, wait_ms)
+            self._ask_leaders(self._with_leader(leaders), positions, (wait_ms, page_bytes))
         except (kafka_errors.KafkaError, TimeoutError) as error:
             self._note_failure(error)
             await asyncio.sleep(min(_BACKOFF_S, wait_ms / 1000))
@@ -237,8 +240,12 @@ class KafkaReader:
         return led
 
     def _ask_leaders(
-        self, leaders: Mapping[int, Sequence[Partition]], positions: Mapping[Partition, int], wait_ms: int
+        self,
+        leaders: Mapping[int, Sequence[Partition]],
+        positions: Mapping[Partition, int],
+        bounds: tuple[int, int],
     ) -> None:
+        wait_ms, page_bytes = bounds
         for node, group in leaders.items():
             if node not in self._asking:
                 wanted = [
@@ -246,7 +253,14 @@ class KafkaReader:
                 ]
                 session = self._sessions.setdefault(node, Session(self._connection.wire))
                 self._asking[node] = asyncio.create_task(
-                    fetch_pages(self._connection, node, wanted, max_wait_ms=wait_ms, session=session),
+                    fetch_pages(
+                        self._connection,
+                        node,
+                        wanted,
+                        max_wait_ms=wait_ms,
+                        session=session,
+                        page_bytes=page_bytes,
+                    ),
                     name="fetch",
                 )
 
@@ -283,6 +297,11 @@ class KafkaReader:
             raise RetryableError(
                 f"Kafka has not answered for {PATIENCE_S:.0f} s ({type(error).__name__}); nothing can be read"
             ) from error
+
+
+def _page_bytes(max_records: int) -> int:
+    """Return how much to ask of a partition, for who takes so many records at once."""
+    return min(_LARGEST_PAGE_BYTES, max(PAGE_BYTES, max_records * _RECORD_BYTES))
 
 
 async def read_range(

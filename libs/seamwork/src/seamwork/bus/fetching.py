@@ -19,7 +19,7 @@ from seamwork.bus.requests import Request
 
 # What one answer may weigh. A single record batch larger than this still comes, alone.
 _ANSWER_BYTES = 8 * 1024 * 1024
-_PARTITION_BYTES = 1024 * 1024
+PAGE_BYTES = 1024 * 1024
 _API, _VERSION = 1, 11  # the last version in which topics have names and numbers a fixed width
 _NO_SESSION, _FIRST, _LAST = 0, 0, -1
 _LAST_EPOCH = 2**31 - 1
@@ -69,8 +69,14 @@ class Session:
         self._epoch = _FIRST
         self._asked: dict[Partition, int] = {}
 
-    def request(self, wanted: Sequence[tuple[Partition, int]], max_wait_ms: int) -> "Request[FetchAnswer]":
-        """Ask for *wanted*, in this order of preference where the broker does not know it yet."""
+    def request(
+        self, wanted: Sequence[tuple[Partition, int]], max_wait_ms: int, page_bytes: int = PAGE_BYTES
+    ) -> "Request[FetchAnswer]":
+        """
+        Ask for *wanted*, in this order of preference where the broker does not know it yet.
+
+        *page_bytes* is how much of each partition to ask for; of one with large records it is several of them.
+        """
         if self._id == _NO_SESSION:
             moved, gone = wanted, []
         else:
@@ -80,8 +86,9 @@ class Session:
                 list(asked.keys() - {at for at, _ in wanted}) if len(asked) + len(moved) > len(wanted) else []
             )
         self._asked = dict(wanted)
+        pages = [(at, position, max(page_bytes, limit_of(at.topic) // 2)) for at, position in moved]
         return Request(
-            _API, _VERSION, self._body(moved, gone, max_wait_ms, (self._id, self._epoch)), FetchAnswer
+            _API, _VERSION, self._body(pages, gone, max_wait_ms, (self._id, self._epoch)), FetchAnswer
         )
 
     def take(self, answer: "FetchAnswer") -> None:
@@ -114,14 +121,14 @@ class Session:
 
     def _body(
         self,
-        moved: Sequence[tuple[Partition, int]],
+        moved: Sequence[tuple[Partition, int, int]],
         gone: Sequence[Partition],
         max_wait_ms: int,
         session: tuple[int, int],
     ) -> bytes:
         topics: dict[str, list[bytes]] = defaultdict(list)
-        for (topic, number), position in moved:
-            topics[topic].append(_ASKED.pack(number, -1, position, -1, _partition_bytes(topic)))
+        for (topic, number), position, most_bytes in moved:
+            topics[topic].append(_ASKED.pack(number, -1, position, -1, most_bytes))
         forgotten: dict[str, list[bytes]] = defaultdict(list)
         for topic, number in gone:
             forgotten[topic].append(_COUNT.pack(number))
@@ -172,11 +179,6 @@ class FetchAnswer:
                 records = bytes(data[at : at + size]) if size > 0 else b""
                 at += max(0, size)
                 yield Found(topic, number, code, end, start, records)
-
-
-def _partition_bytes(topic: str) -> int:
-    """Return how much of a partition is asked for at once: of large records several, or who is behind stays it."""
-    return max(_PARTITION_BYTES, limit_of(topic) // 2)
 
 
 def single(
