@@ -19,8 +19,8 @@ from seamwork.records.wire import RawRecord
 _logger = structlog.get_logger("log")
 _LANE = "fetch"
 _BACKOFF_S = 0.1
-_RECORD_BYTES = 512
-_LARGEST_PAGE_BYTES = 4 * 1024 * 1024
+_USUAL_RECORDS = 2000
+_LARGE_PAGE_BYTES = 4 * 1024 * 1024
 _LEADERS_S = 2.0  # to ask who leads what; longer than a new topic is waited for
 
 
@@ -301,7 +301,7 @@ class KafkaReader:
 
 def _page_bytes(max_records: int) -> int:
     """Return how much to ask of a partition, for who takes so many records at once."""
-    return min(_LARGEST_PAGE_BYTES, max(PAGE_BYTES, max_records * _RECORD_BYTES))
+    return PAGE_BYTES if max_records <= _USUAL_RECORDS else _LARGE_PAGE_BYTES
 
 
 async def read_range(

@@ -18,7 +18,7 @@ from seamwork.bus.port import Partition
 from seamwork.bus.requests import Request
 
 # What one answer may weigh. A single record batch larger than this still comes, alone.
-_ANSWER_BYTES = 8 * 1024 * 1024
+_ANSWER_BYTES = 16 * 1024 * 1024
 PAGE_BYTES = 1024 * 1024
 _API, _VERSION = 1, 11  # the last version in which topics have names and numbers a fixed width
 _NO_SESSION, _FIRST, _LAST = 0, 0, -1
