@@ -19,7 +19,7 @@ from seamwork.records.wire import RawRecord
 _logger = structlog.get_logger("log")
 _LANE = "fetch"
 _BACKOFF_S = 0.1
-_USUAL_RECORDS = 2000
+_USUAL_RECORDS = 2000  # who takes no more at once bounds what it buffers by pages of a mebibyte
 _LARGE_PAGE_BYTES = 4 * 1024 * 1024
 _LEADERS_S = 2.0  # to ask who leads what; longer than a new topic is waited for
 
@@ -92,7 +92,7 @@ async def _answer(
     session: Session | None,
 ) -> FetchAnswer:
     if session is None:
-        answer: FetchAnswer = await connection.ask(node, single(connection.wire, wanted, bounds[0]), _LANE)
+        answer: FetchAnswer = await connection.ask(node, single(connection.wire, wanted, *bounds), _LANE)
         if answer.code:
             raise kafka_errors.for_code(answer.code)
         return answer

@@ -182,9 +182,12 @@ class FetchAnswer:
 
 
 def single(
-    wire: Callable[[str], str], wanted: Sequence[tuple[Partition, int]], max_wait_ms: int
+    wire: Callable[[str], str],
+    wanted: Sequence[tuple[Partition, int]],
+    max_wait_ms: int,
+    page_bytes: int = PAGE_BYTES,
 ) -> "Request[FetchAnswer]":
     """Ask once, without beginning a session."""
     session = Session(wire)
     session._epoch = _LAST  # noqa: SLF001  # of this module
-    return session.request(wanted, max_wait_ms)
+    return session.request(wanted, max_wait_ms, page_bytes)
