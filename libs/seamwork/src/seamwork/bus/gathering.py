@@ -11,7 +11,6 @@ import asyncio
 from collections.abc import Mapping, Sequence
 
 from seamwork.bus.port import Partition, Reader
-from seamwork.bus.shelf import weight
 from seamwork.records.wire import RawRecord
 
 EVERY_S = 0.05
@@ -20,7 +19,7 @@ _EMPTY_HANDED = 20
 _MANY = 64
 """Records found at once, from which on it is worth letting more of them gather."""
 _MUCH_BYTES = 512 * 1024
-"""Of one partition: more lies there, for a fetch ends at a mebibyte."""
+"""Of one partition: more may lie there, for a fetch ends at a mebibyte, or at some where records are large."""
 
 
 class Gathering:
@@ -61,4 +60,4 @@ class Gathering:
 
 
 def _is_much(run: Sequence[RawRecord]) -> bool:
-    return sum(map(weight, run)) >= _MUCH_BYTES
+    return sum([raw.weight for raw in run]) >= _MUCH_BYTES

@@ -120,7 +120,7 @@ class _Stretch:
 
     def extend(self, records: Sequence[RawRecord]) -> None:
         """Add records that lie at or behind the end."""
-        weights = [weight(raw) for raw in records]
+        weights = [raw.weight for raw in records]
         self._records.extend(records)
         self._weights.extend(weights)
         self._bytes += sum(weights)
@@ -152,8 +152,3 @@ class _Stretch:
             at -= 1
         # By number, for a deque is quick at its ends, and it is the end that nearly everybody reads.
         return [records[number] for number in range(at, min(end, at + room))]
-
-
-def weight(raw: RawRecord) -> int:
-    """Return about how many bytes a record takes; of most the envelope, a header, is the larger part."""
-    return len(raw.value or b"") + sum([len(value) for _, value in raw.headers if value])

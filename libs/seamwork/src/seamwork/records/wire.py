@@ -61,6 +61,16 @@ class RawRecord(msgspec.Struct, frozen=True, gc=False):
         """Where it lies in its topic."""
         return Position(partition=self.partition, offset=self.offset)
 
+    @property
+    def weight(self) -> int:
+        """
+        How many bytes it holds, in key, value and headers.
+
+        Of most records the envelope, a header, is the larger part; and whoever writes one may make any part large.
+        """
+        of_headers = sum([len(name) + len(value or b"") for name, value in self.headers])
+        return len(self.key or b"") + len(self.value or b"") + of_headers
+
 
 class Outgoing(msgspec.Struct, frozen=True, gc=False):
     """A record to be published. *partition* null means that the key decides."""
@@ -165,7 +175,7 @@ class _Readings:
         return known[2] if known is not None and known[1] == platform else None
 
     def put(self, raw: RawRecord, platform: str, found: "Received[AnyEnvelope]") -> None:
-        if len(raw.value or b"") + len(found.envelope) > _SMALL_BYTES:
+        if raw.weight > _SMALL_BYTES:
             return  # what is large is large for longer, and reading it is the smaller part of its cost
         self._known[id(raw)] = raw, platform, found
         while len(self._known) > self.most:

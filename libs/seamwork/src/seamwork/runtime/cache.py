@@ -165,5 +165,4 @@ async def read_one(log: Log, topic: str, position: Position) -> RawRecord:
 
 
 def _size(raw: RawRecord) -> int:
-    of_headers = sum([len(value) for _, value in raw.headers if value])
-    return _RECORD + len(raw.value or b"") + _HEADER * len(raw.headers) + of_headers
+    return _RECORD + _HEADER * len(raw.headers) + raw.weight
