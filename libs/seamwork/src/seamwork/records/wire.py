@@ -14,6 +14,7 @@ from functools import lru_cache
 from typing import Generic, Protocol, TypeVar
 
 import msgspec
+from msgspec.structs import force_setattr
 
 from seamwork.ids import length_prefixed, sha256_hex
 from seamwork.records.base import Envelope
@@ -46,6 +47,10 @@ class RawRecord(msgspec.Struct, frozen=True, gc=False):
     A record as the log holds it; nothing of it is decoded.
 
     *appended_at* is the broker's append time in milliseconds (LogAppendTime). *value* null is a tombstone.
+
+    *weight* is how many bytes it holds, in key, value and headers: of most records the envelope, a header, is the
+    larger part; and whoever writes one may make any part large. It is counted here, once: a shelf, a cache and every
+    reader that gathers ask for it.
     """
 
     topic: str
@@ -55,21 +60,16 @@ class RawRecord(msgspec.Struct, frozen=True, gc=False):
     key: bytes | None
     value: bytes | None
     headers: tuple[Header, ...] = ()
+    weight: int = 0
+
+    def __post_init__(self) -> None:
+        of_headers = sum([len(name) + len(value or b"") for name, value in self.headers])
+        force_setattr(self, "weight", len(self.key or b"") + len(self.value or b"") + of_headers)
 
     @property
     def position(self) -> Position:
         """Where it lies in its topic."""
         return Position(partition=self.partition, offset=self.offset)
-
-    @property
-    def weight(self) -> int:
-        """
-        How many bytes it holds, in key, value and headers.
-
-        Of most records the envelope, a header, is the larger part; and whoever writes one may make any part large.
-        """
-        of_headers = sum([len(name) + len(value or b"") for name, value in self.headers])
-        return len(self.key or b"") + len(self.value or b"") + of_headers
 
 
 class Outgoing(msgspec.Struct, frozen=True, gc=False):
