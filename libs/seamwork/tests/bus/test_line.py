@@ -54,6 +54,16 @@ def answer(number: int, body: bytes) -> bytes:
     return struct.pack(">ii", 4 + len(body), number) + body
 
 
+def arrive(line: Line, data: bytes) -> None:
+    """Let *data* come as a transport does: as much at a time as there is room for."""
+    while data:
+        room = line.get_buffer(-1)
+        size = min(len(room), len(data))
+        room[:size] = data[:size]
+        line.buffer_updated(size)
+        data = data[size:]
+
+
 def run(body: Callable[[], object]) -> None:
     """Run *body* within a loop."""
 
@@ -90,11 +100,43 @@ def test_answers_are_the_same_however_they_are_cut_into_pieces(
         stream = b"".join(answer(number, each) for number, each in enumerate(bodies, 1))
         while stream:
             size = cuts.draw(st.integers(1, len(stream)))
-            line.data_received(stream[:size])
+            arrive(line, stream[:size])
             stream = stream[size:]
 
         assert bodies == [one.result() for one in waiting]
         line.close()
+
+    run(body)
+
+
+def test_a_large_answer_gets_a_place_of_its_own_size() -> None:
+    """What the kernel holds of it is taken in one piece, however much that is."""
+
+    def body() -> None:
+        line, _ = connected()
+        waiting = line.send(question())
+        whole = answer(1, bytes(4 * 1024 * 1024))
+        arrive(line, whole[:1000])
+
+        assert len(whole) - 1000 == len(line.get_buffer(-1))
+        arrive(line, whole[1000:])
+        assert whole[8:] == waiting.result()
+        line.close()
+
+    run(body)
+
+
+@pytest.mark.parametrize("length", [-1, 3, 2**31 - 1, int.from_bytes(b"HTTP")])
+def test_a_length_that_no_broker_sends_breaks_the_line(length: int) -> None:
+    """Nothing is set aside for what will never come."""
+
+    def body() -> None:
+        line, wire = connected()
+        waiting = line.send(question())
+        arrive(line, struct.pack(">i", length) + b"/1.1 400")
+
+        assert wire.closed
+        assert isinstance(waiting.exception(), kafka_errors.CorruptRecordException)
 
     run(body)
 
@@ -106,7 +148,7 @@ def test_an_answer_that_nobody_waits_for_any_more_is_passed_over() -> None:
         line, _ = connected()
         first, second = line.send(question()), line.send(question())
         first.cancel()
-        line.data_received(answer(1, b"one") + answer(2, b"two"))
+        arrive(line, answer(1, b"one") + answer(2, b"two"))
 
         assert b"two" == second.result()
         line.close()
@@ -120,7 +162,7 @@ def test_an_answer_out_of_turn_breaks_the_line() -> None:
     def body() -> None:
         line, wire = connected()
         waiting = [line.send(question()), line.send(question())]
-        line.data_received(answer(2, b"two"))
+        arrive(line, answer(2, b"two"))
 
         assert wire.closed
         assert not line.is_open
@@ -137,7 +179,7 @@ def test_an_answer_that_cannot_be_read_is_its_requests_error() -> None:
         number = struct.Struct(">q")
         torn = line.send(Request(1, 11, b"", lambda data: number.unpack_from(data)[0]))
         whole = line.send(question())
-        line.data_received(answer(1, b"\0") + answer(2, b"two"))
+        arrive(line, answer(1, b"\0") + answer(2, b"two"))
 
         assert isinstance(torn.exception(), kafka_errors.CorruptRecordException)
         assert b"two" == whole.result()

@@ -314,7 +314,7 @@ async def read_range(
 
     async def ask() -> Page | None:
         (node,) = await connection.by_leader([partition])
-        # However little is asked for, the batch at the position comes whole; a page would bring what lies behind it.
+        # However little is asked for, the batch at the position comes whole; a page brings what lies behind it too.
         page_bytes = 1 if end - position == 1 else PAGE_BYTES
         pages = await fetch_pages(
             connection, node, [(partition, position)], max_wait_ms=0, page_bytes=page_bytes
