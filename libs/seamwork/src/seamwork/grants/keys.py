@@ -46,7 +46,7 @@ class SigningKey:
         return base64.b64encode(self._public).decode("ascii")
 
     def sign(self, data: bytes) -> str:
-        """Return the signature over *data* as base64; who verifies it in the same process need not compute anything."""
+        """Return the signature over *data* as base64; this process need not verify it."""
         signature = sodium.crypto_sign(data, self._private)[:_SIGNATURE_BYTES]
         _remember((self._public, signature, sha256(data).digest()), sound=True)
         return base64.b64encode(signature).decode("ascii")

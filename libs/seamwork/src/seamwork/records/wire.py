@@ -49,8 +49,8 @@ class RawRecord(msgspec.Struct, frozen=True, gc=False):
     *appended_at* is the broker's append time in milliseconds (LogAppendTime). *value* null is a tombstone.
 
     *weight* is how many bytes it holds, in key, value and headers: of most records the envelope, a header, is the
-    larger part; and whoever writes one may make any part large. It is counted here, once: a shelf, a cache and every
-    reader that gathers ask for it.
+    larger part; and whoever writes one may make any part large. It is counted here, once: a shelf, a cache and
+    every reader that gathers ask for it.
     """
 
     topic: str
