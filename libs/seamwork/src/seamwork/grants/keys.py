@@ -22,7 +22,36 @@ _KEY_BYTES = 32
 _SIGNATURE_BYTES = 64
 _MOST_CHECKED = 4096  # about 1 MB: digests are kept, not what was signed
 
-_checked: dict[tuple[bytes, bytes, bytes], bool] = {}
+_Name = tuple[bytes, bytes, bytes]
+"""A public key, a signature and the SHA-256 of what was signed."""
+
+
+class _Checked:
+    """Which of the latest signatures hold; *own* is whether those count that this process has made."""
+
+    def __init__(self) -> None:
+        self.own = False
+        self._known: dict[_Name, bool] = {}
+
+    def get(self, name: _Name) -> bool | None:
+        return self._known.get(name)
+
+    def put(self, name: _Name, *, sound: bool) -> None:
+        if len(self._known) >= _MOST_CHECKED:
+            self._known.clear()
+        self._known[name] = sound
+
+
+_checked = _Checked()
+
+
+def remember_signed(*, own: bool) -> None:
+    """
+    Say whether this process need not verify what it has signed itself, from now on.
+
+    A router's stamps come back to the gates that share its process.
+    """
+    _checked.own = own
 
 
 class SigningKey:
@@ -46,9 +75,10 @@ class SigningKey:
         return base64.b64encode(self._public).decode("ascii")
 
     def sign(self, data: bytes) -> str:
-        """Return the signature over *data* as base64; this process need not verify it."""
+        """Return the signature over *data* as base64."""
         signature = sodium.crypto_sign(data, self._private)[:_SIGNATURE_BYTES]
-        _remember((self._public, signature, sha256(data).digest()), sound=True)
+        if _checked.own:
+            _checked.put((self._public, signature, sha256(data).digest()), sound=True)
         return base64.b64encode(signature).decode("ascii")
 
 
@@ -79,14 +109,8 @@ def _sound(key: bytes, signature: bytes, data: bytes) -> bool:
     known = _checked.get(name)
     if known is None:
         known = _check(key, signature, data)
-        _remember(name, sound=known)
+        _checked.put(name, sound=known)
     return known
-
-
-def _remember(name: tuple[bytes, bytes, bytes], *, sound: bool) -> None:
-    if len(_checked) >= _MOST_CHECKED:
-        _checked.clear()
-    _checked[name] = sound
 
 
 def _check(key: bytes, signature: bytes, data: bytes) -> bool:

@@ -22,6 +22,7 @@ import structlog
 
 from seamwork.bus.shelf import Shelf
 from seamwork.errors import MisconfiguredError
+from seamwork.grants.keys import remember_signed
 from seamwork.records.wire import remember_readings
 from seamwork.runtime.exits import MISCONFIGURED, OK
 from seamwork.runtime.logs import configure_logs
@@ -60,6 +61,7 @@ def run_together(told: Told) -> NoReturn:
     settle_memory()
     settle_threads()
     remember_readings(_READINGS)
+    remember_signed(own=True)
     sys.exit(asyncio.run(_serve_all(parts)))
 
 
