@@ -28,7 +28,7 @@ from benchmarks.governed import GovernedRoad, governed_road, payload_of
 from benchmarks.machine import ROOT, described
 from benchmarks.processes import broker_pid, proportional_bytes, service_pids, taken
 from benchmarks.scale import BASE_BYTES, Scale
-from benchmarks.stages import ports_of, remembered
+from benchmarks.stages import behind, ports_of, remembered
 
 from seamwork.platform.up import Layout
 from seamwork.testing.stage import staged
@@ -72,6 +72,7 @@ async def watched(
     ):
         services = service_pids(stage)
         pids = services | {"kafka": broker_pid(stage.door.home.root)}
+        ports = ports_of(stage)
         began = time.monotonic()
         series: list[dict[str, Any]] = []
         tasks = 0
@@ -79,10 +80,11 @@ async def watched(
             await _carry(road, step, in_flight)
             tasks += step
             held = {name: taken(pid).resident_bytes for name, pid in pids.items()}
-            series.append({"crossings": 2 * tasks, "s": round(time.monotonic() - began, 1), "bytes": held})
+            after_s, unkept = round(time.monotonic() - began, 1), await behind(ports["audit-sink"])
+            series.append({"crossings": 2 * tasks, "s": after_s, "bytes": held, "unkept": unkept})
             told(series[-1])
         proportional = {name: proportional_bytes(pid) for name, pid in services.items()}
-        after = await _remembered(ports_of(stage))
+        after = await _remembered(ports)
     return {
         "crossings": 2 * tasks,
         "in_flight": in_flight,
@@ -125,7 +127,10 @@ def _steps_for(seconds: float, tasks: float, in_flight: int) -> Iterator[int]:
 def _say(point: dict[str, Any]) -> None:
     """Show who waits for an hour that there is something to wait for."""
     megabytes = sum(held for name, held in point["bytes"].items() if name != "kafka") / 1e6
-    print(f"{point['s']:.0f} s: {point['crossings']} crossings, {megabytes:.0f} MB", file=sys.stderr)
+    print(
+        f"{point['s']:.0f} s: {point['crossings']} crossings, {megabytes:.0f} MB, {point['unkept']} records unkept",
+        file=sys.stderr,
+    )
 
 
 async def _carry(road: GovernedRoad, tasks: int, in_flight: int) -> None:

@@ -440,6 +440,7 @@ def _watched(found: Mapping[str, Any]) -> list[str]:
         "|---|" + "---:|" * len(points),
         _row("after", (f"{point['s']:.0f} s" for point in points)),
         _row("services, resident", (_total(point, services) for point in points)),
+        _row("records that the audit sink had yet to keep", (f"{point['unkept']:,}" for point in points)),
         "", _sentence("; ".join(one for one in says if one)),
     ]  # fmt: skip
 

@@ -24,6 +24,7 @@ _FAMILIES = {
 _LINE = re.compile(r"^(\w+?)_(sum|count|bucket)\{(.*?)\} (\S+)$", re.MULTILINE)
 _LABEL = re.compile(r'(\w+)="(.*?)"')
 _REMEMBERED = re.compile(r"^seamwork_remembered\{(.*?)\} (\S+)$", re.MULTILINE)
+_BEHIND = re.compile(r"^seamwork_lag_records\{.*?\} (\S+)$", re.MULTILINE)
 _WITHIN_S = 10
 
 PATH = (
@@ -149,3 +150,8 @@ async def remembered(port: int) -> dict[str, float]:
         of = dict(_LABEL.findall(labels))["of"]
         found[of] = found.get(of, 0.0) + float(value)
     return found
+
+
+async def behind(port: int) -> int:
+    """Return how many records a service has yet to take in, as of its last look; an audit sink looks every 5 s."""
+    return sum(int(float(records)) for records in _BEHIND.findall(await asyncio.to_thread(_page, port)))

@@ -173,7 +173,7 @@ def test_percentiles_are_of_the_nearest_rank() -> None:
 def watched(each_bytes: list[int], begun_s: int = 0) -> list[dict[str, Any]]:
     """Return what one service held, read once a minute."""
     return [
-        {"crossings": number, "s": begun_s + 60 * number, "bytes": {"router": held, "kafka": 9}}
+        {"crossings": number, "s": begun_s + 60 * number, "bytes": {"router": held, "kafka": 9}, "unkept": 0}
         for number, held in enumerate(each_bytes)
     ]
 
