@@ -35,6 +35,22 @@ def test_librdkafka_gets_its_configuration() -> None:
     } == ACCESS.confluent()
 
 
+def test_a_file_of_certificates_is_found_from_everywhere(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """It is named from where the variable is set; services and agents, who are told of it, stand elsewhere."""
+    monkeypatch.chdir(tmp_path)
+    told = {
+        "KAFKA_BOOTSTRAP_SERVERS": "kafka:9093", "SEAMWORK_KAFKA_SASL_USERNAME": "me",
+        "SEAMWORK_KAFKA_SASL_PASSWORD": "secret", "SEAMWORK_KAFKA_CA_FILE": "certificates/ca.pem",
+    }  # fmt: skip
+
+    access = KafkaAccess.from_environ(told)
+
+    assert access is not None
+    assert tmp_path / "certificates" / "ca.pem" == access.ca_file
+
+
 def test_tls_brings_certificates() -> None:
     """The system's unless a file is named."""
     access = KafkaAccess("kafka:9093", "me", "secret", protocol="SASL_SSL", ca_file=Path("/ca.pem"))

@@ -300,6 +300,28 @@ def test_agents_follow_the_broker_or_are_named(
         assert says == AgentSettings.from_file(files[0]).kafka.bootstrap
 
 
+@pytest.mark.parametrize("by_hand", [False, True], ids=["ours", "by-hand"])
+def test_agents_follow_how_the_broker_is_spoken_to(home: PlatformHome, *, by_hand: bool) -> None:
+    """A cluster that begins to encrypt its connections, and one that no longer does; nothing else changes."""
+    identity = home.ensure(SettableClock(), prefix="seamwork", partitions=4)
+    ensure_trust(home)
+    home.credentials.ensure(["seamwork-agent-desk"])
+    plain = Door(home, identity, "127.0.0.1:1")
+    sealed = Door(home, identity, "127.0.0.1:1", "SASL_SSL", "SCRAM-SHA-256", Path("/etc/ca.pem"))
+    file = write_agent_settings(plain, "desk")
+    if by_hand:
+        told = file.read_text().replace('protocol = "SASL_PLAINTEXT"\nmechanism = "SCRAM-SHA-512"\n', "")
+        file.write_text(f"{told}# the desk's\n")
+    first = AgentSettings.from_file(file)
+
+    for door in (sealed, plain):
+        assert () == follow_broker(door)
+        found = AgentSettings.from_file(file)
+        assert door.access("agent-desk") == found.kafka
+        assert first.router_keys == found.router_keys
+        assert by_hand == file.read_text().endswith("# the desk's\n")
+
+
 def test_the_first_documents_are_canonical(home: PlatformHome) -> None:
     """What is built in code reads back from its bytes, byte for byte."""
     trust = ensure_trust(home)

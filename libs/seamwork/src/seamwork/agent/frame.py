@@ -1,7 +1,5 @@
 """Open what an agent stands on: its log, and the FastStream broker beside it."""
 
-import ssl
-
 from faststream import AckPolicy
 from faststream.kafka import KafkaBroker
 from faststream.security import BaseSecurity, SASLPlaintext, SASLScram256, SASLScram512
@@ -38,7 +36,7 @@ def new_broker(settings: AgentSettings, ack_policy: AckPolicy) -> KafkaBroker:
 
 
 def _security(access: KafkaAccess) -> BaseSecurity:
-    context = ssl.create_default_context(cafile=access.ca_file) if access.has_tls else None
+    context = access.tls() if access.has_tls else None
     if not access.has_sasl:
         return BaseSecurity(ssl_context=context, use_ssl=access.has_tls)
     return _SASL[access.mechanism](

@@ -8,6 +8,7 @@ variables. The SDK only loads keys; it makes none.
 import base64
 import binascii
 import os
+import re
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -21,6 +22,8 @@ from seamwork.settings.kafka import KafkaAccess
 from seamwork.settings.unknown import refuse_unknown
 
 SETTINGS_FILE = "SEAMWORK_AGENT_SETTINGS"
+
+_KAFKA_TABLE = re.compile(r"(?m)^[ \t]*\[kafka\].*\n")
 
 _TUNING = {
     "SEAMWORK_AGENT_CONCURRENCY": "concurrency",
@@ -183,14 +186,28 @@ def render(  # noqa: PLR0913  # one argument for each line of the file
         )
     ]  # fmt: skip
     lines += ["", "[kafka]"]
-    access = {"bootstrap": bootstrap, "username": username, "password": password, "protocol": protocol}
-    access["mechanism"] = mechanism
-    if ca_file is not None:
-        access["ca_file"] = ca_file
-    lines += [f"{key} = {_quoted(value)}" for key, value in access.items()]
+    access = {
+        "bootstrap": bootstrap, "username": username, "password": password, "protocol": protocol,
+        "mechanism": mechanism, "ca_file": ca_file,
+    }  # fmt: skip
+    lines += [f"{key} = {_quoted(value)}" for key, value in access.items() if value is not None]
     lines += ["", "[router_keys]"]
     lines += [f"{_quoted(kid)} = {_quoted(public)}" for kid, public in router_keys.items()]
     return "\n".join(lines) + "\n"
+
+
+def readdressed(text: str, bootstrap: str, protocol: str, mechanism: str, ca_file: Path | None) -> str:
+    """Return the text of a settings file with another way to Kafka; as whom it is gone stays what it was."""
+    told = {
+        "bootstrap": bootstrap, "protocol": protocol, "mechanism": mechanism,
+        "ca_file": None if ca_file is None else str(ca_file),
+    }  # fmt: skip
+    for name, value in told.items():
+        line = "" if value is None else f"{name} = {_quoted(value)}\n".replace("\\", r"\\")  # as a template
+        text, found = re.subn(rf"(?m)^[ \t]*{name}[ \t]*=.*\n?", line, text)
+        if not found and line:
+            text = _KAFKA_TABLE.sub(rf"\g<0>{line}", text)
+    return text
 
 
 def read_key(kid: str, path: Path) -> SigningKey:

@@ -12,7 +12,7 @@ from typing import Literal
 
 from seamwork.broker.embedded import ensure_broker, running_broker
 from seamwork.broker.jars import Progress
-from seamwork.broker.probe import AccessDenied, NotReady, probe
+from seamwork.broker.probe import AccessDenied, NotReady, NotTrusted, probe
 from seamwork.errors import MisconfiguredError, RetryableError
 from seamwork.settings.kafka import KafkaAccess
 
@@ -123,6 +123,7 @@ def _daemon_answers() -> bool:
 
 
 def _knock(access: KafkaAccess) -> int:
+    untrusted = False
     for _ in range(_GIVEN_TRIES):
         try:
             return probe(access)
@@ -131,8 +132,15 @@ def _knock(access: KafkaAccess) -> int:
                 f"the Kafka at {access.bootstrap} refuses {access.username} (wrong-password); correct "
                 "SEAMWORK_KAFKA_SASL_USERNAME, SEAMWORK_KAFKA_SASL_PASSWORD and SEAMWORK_KAFKA_SASL_MECHANISM"
             ) from error
+        except NotTrusted:
+            untrusted = True  # or it was starting, and is trusted a moment later
         except NotReady:
             continue
+    if untrusted:
+        raise MisconfiguredError(
+            f"the Kafka at {access.bootstrap} shows a certificate that nobody vouches for, or speaks no TLS there; "
+            "correct SEAMWORK_KAFKA_CA_FILE or SEAMWORK_KAFKA_SECURITY_PROTOCOL"
+        )
     raise RetryableError(
         f"nobody answers at {access.bootstrap} in {access.protocol}; check KAFKA_BOOTSTRAP_SERVERS and "
         "SEAMWORK_KAFKA_SECURITY_PROTOCOL, or leave the address out to have a broker started"

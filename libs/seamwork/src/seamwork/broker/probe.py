@@ -12,6 +12,7 @@ _ANSWER_WITHIN_S = 1.0
 
 # The first is librdkafka's own code: it names it with an underscore, and publicly.
 _REFUSED = {KafkaError._AUTHENTICATION, KafkaError.SASL_AUTHENTICATION_FAILED}  # noqa: SLF001
+_NO_HANDSHAKE = KafkaError._SSL  # noqa: SLF001
 
 # The probe reports by its exceptions; librdkafka's own lines about each refused connection are noise.
 _silent = logging.getLogger("seamwork.broker.probe")
@@ -21,6 +22,10 @@ _silent.propagate = False
 
 class NotReady(Exception):  # noqa: N818 (a state of the other side, not our error)
     """Nobody answered in time."""
+
+
+class NotTrusted(NotReady):
+    """Somebody answered, and no TLS came of it: nobody vouches for the certificate, or there is none."""
 
 
 class AccessDenied(Exception):  # noqa: N818 (the same)
@@ -33,6 +38,7 @@ def probe(access: KafkaAccess) -> int:
 
     Raises:
         NotReady: It did not answer within a second.
+        NotTrusted: It did, but not with TLS and a certificate that somebody vouches for.
         AccessDenied: It refused the user name or the password.
         MisconfiguredError: The file of certificates cannot be read.
     """
@@ -48,4 +54,6 @@ def probe(access: KafkaAccess) -> int:
         codes = {error.args[0].code(), *(one.code() for one in seen)}
         if codes & _REFUSED:
             raise AccessDenied(access.username) from error
+        if _NO_HANDSHAKE in codes:
+            raise NotTrusted(access.bootstrap) from error
         raise NotReady(access.bootstrap) from error

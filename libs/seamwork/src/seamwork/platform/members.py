@@ -14,7 +14,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from seamwork.agent.settings import AgentSettings, render
+from seamwork.agent.settings import AgentSettings, readdressed, render
 from seamwork.broker.principal import agent as agent_principal
 from seamwork.broker.principal import agent_name
 from seamwork.broker.secret import write_private
@@ -27,8 +27,6 @@ from seamwork.platform.home import PlatformHome
 from seamwork.platform.known import lagging
 from seamwork.platform.publisher import Published
 from seamwork.platform.trust import agent_kid, service_kid
-
-_BOOTSTRAP = re.compile(r"(?m)^(\s*bootstrap\s*=\s*).*$")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -135,7 +133,7 @@ def write_agent_settings(door: Door, name: str) -> Path:
 
 def follow_broker(door: Door) -> tuple[str, ...]:
     """
-    Let every agent's settings name the broker where it is now: it may have got another port than it had.
+    Let every agent's settings say where the broker is now, and how it is spoken to: it may have got another port.
 
     Returns:
         A sentence for each file that does not say so, because it is damaged or was written by hand.
@@ -143,11 +141,13 @@ def follow_broker(door: Door) -> tuple[str, ...]:
     left: list[str] = []
     for path in sorted(door.home.agents.glob("*.toml")):
         try:
-            if AgentSettings.from_file(path).kafka.bootstrap == door.bootstrap:
+            if _leads_to(path, door):
                 continue
             text = path.read_text(encoding="utf-8")
-            write_private(path, _BOOTSTRAP.sub(rf'\g<1>"{door.bootstrap}"', text))
-            if AgentSettings.from_file(path).kafka.bootstrap == door.bootstrap:
+            write_private(
+                path, readdressed(text, door.bootstrap, door.protocol, door.mechanism, door.ca_file)
+            )
+            if _leads_to(path, door):
                 continue
             write_private(path, text)
             why = "it is not written as `seamwork agents add` writes it"
@@ -155,6 +155,13 @@ def follow_broker(door: Door) -> tuple[str, ...]:
             why = str(error)
         left.append(f"{path} does not say that the broker is at {door.bootstrap}: {why}")
     return tuple(left)
+
+
+def _leads_to(path: Path, door: Door) -> bool:
+    kafka = AgentSettings.from_file(path).kafka
+    return (kafka.bootstrap, kafka.protocol, kafka.mechanism, kafka.ca_file) == (
+        door.bootstrap, door.protocol, door.mechanism, door.ca_file,
+    )  # fmt: skip
 
 
 async def add_person(

@@ -120,7 +120,7 @@ class KafkaAccess:
             password=_password(environ),
             protocol=environ.get("SEAMWORK_KAFKA_SECURITY_PROTOCOL", "SASL_SSL"),
             mechanism=environ.get("SEAMWORK_KAFKA_SASL_MECHANISM", "SCRAM-SHA-512"),
-            ca_file=Path(ca_file) if ca_file else None,
+            ca_file=Path(ca_file).absolute() if ca_file else None,  # whoever is told of it stands elsewhere
         )
 
 
