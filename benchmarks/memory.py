@@ -7,11 +7,13 @@ many crossings, and no more. Of what was watched after ``LEVEL_AFTER_S`` the sec
 
 ``python -m benchmarks.memory MINUTES`` watches the default layout for as long as it takes to see that, or until
 there were as many crossings as ``--crossings`` says. The page takes it over where it is more than
-the short run had.
+the short run had. What is remembered is the rate of tasks times that quarter of an hour, so a machine that gets
+quicker meanwhile needs more: whether memory is flat shows at a steady ``--pace``, and is kept by itself.
 """
 
 import argparse
 import asyncio
+import itertools
 import json
 import math
 import os
@@ -36,6 +38,7 @@ from seamwork.testing.stage import staged
 DEFAULT: Layout = "together"
 LAYOUTS: tuple[Layout, ...] = (DEFAULT, "apart")
 ENDURANCE = Path(__file__).parent / "results" / "endurance.json"
+STEADY = ENDURANCE.with_name("steady.json")
 LEVEL_AFTER_S = 60 * (15 + 1 + 1 + 5)
 """Redelivery, a task's deadline here, a result's minute beyond its stamp, and the lots in which gates forget."""
 _JUDGED_FOR_S = 240
@@ -47,6 +50,8 @@ _IN_FLIGHT = 48
 _QUIET_WITHIN_S = 60
 
 Telling = Callable[[dict[str, Any]], None]
+Dues = Iterator[float]
+"""When tasks are due, one after the other, by the event loop's clock."""
 
 
 async def memory(folder: Path, scale: Scale) -> dict[str, Any]:
@@ -63,9 +68,19 @@ async def memory(folder: Path, scale: Scale) -> dict[str, Any]:
 
 
 async def watched(
-    folder: Path, layout: Layout, steps: Iterable[int], in_flight: int, told: Telling = lambda _: None
+    folder: Path,
+    layout: Layout,
+    steps: Iterable[int],
+    in_flight: int,
+    *,
+    pace: float = math.inf,
+    told: Telling = lambda _: None,
 ) -> dict[str, Any]:
-    """Carry *steps* of tasks through a platform, and return what its processes held after each, as *told*."""
+    """
+    Carry *steps* of tasks through a platform, and return what its processes held after each, as *told*.
+
+    At most *in_flight* at a time, and no more crossings a second than *pace*.
+    """
     async with (
         staged(folder, layout=layout) as stage,
         governed_road(stage, payload_of(BASE_BYTES), ROOT) as (road, _),
@@ -76,8 +91,9 @@ async def watched(
         began = time.monotonic()
         series: list[dict[str, Any]] = []
         tasks = 0
+        dues = _dues(asyncio.get_running_loop().time(), pace)
         for step in steps:
-            await _carry(road, step, in_flight)
+            await _carry(road, step, in_flight, dues)
             tasks += step
             held = {name: taken(pid).resident_bytes for name, pid in pids.items()}
             after_s, unkept = round(time.monotonic() - began, 1), await behind(ports["audit-sink"])
@@ -88,6 +104,7 @@ async def watched(
     return {
         "crossings": 2 * tasks,
         "in_flight": in_flight,
+        "pace": None if math.isinf(pace) else pace,
         "took_s": series[-1]["s"],
         "services": sorted(services),
         "series": series,
@@ -133,11 +150,16 @@ def _say(point: dict[str, Any]) -> None:
     )
 
 
-async def _carry(road: GovernedRoad, tasks: int, in_flight: int) -> None:
-    left = iter(range(tasks))
+def _dues(begun: float, pace: float) -> Dues:
+    return (begun + 2 * number / pace for number in itertools.count())
+
+
+async def _carry(road: GovernedRoad, tasks: int, in_flight: int, dues: Dues) -> None:
+    left, loop = iter(range(tasks)), asyncio.get_running_loop()
 
     async def lane() -> None:
         for _ in left:
+            await asyncio.sleep(max(0.0, next(dues) - loop.time()))
             await road.carry()
 
     async with asyncio.TaskGroup() as group:
@@ -161,14 +183,18 @@ def main() -> None:
     parser.add_argument("minutes", type=float, help="for how long at most")
     parser.add_argument("--crossings", type=float, default=math.inf, help="after how many it is enough")
     parser.add_argument("--in-flight", type=int, default=_IN_FLIGHT, help="how many tasks at a time")
+    parser.add_argument("--pace", type=float, default=math.inf, help="how many crossings a second at most")
     told = parser.parse_args()
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(30))
     load_before = os.getloadavg()[0]
     with tempfile.TemporaryDirectory(prefix="seamwork-bench-") as folder:
         steps = _steps_for(60 * told.minutes, told.crossings / 2, told.in_flight)
-        found = asyncio.run(watched(Path(folder) / DEFAULT, DEFAULT, steps, told.in_flight, _say))
+        found = asyncio.run(
+            watched(Path(folder) / DEFAULT, DEFAULT, steps, told.in_flight, pace=told.pace, told=_say)
+        )
     found = {**described(load_before), **found}
-    ENDURANCE.write_text(json.dumps(found) + "\n", encoding="utf-8")
+    kept = ENDURANCE if math.isinf(told.pace) else STEADY
+    kept.write_text(json.dumps(found) + "\n", encoding="utf-8")
     print({name: found[name] for name in ("crossings", "took_s", "all_services_bytes", "grown_bytes")})
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.goals import Goal, common_goals, goals, missed, watched_longest
-from benchmarks.memory import DEFAULT, ENDURANCE, LEVEL_AFTER_S
+from benchmarks.memory import DEFAULT, ENDURANCE, LEVEL_AFTER_S, STEADY
 from benchmarks.plots import plots
 
 PARTS = ("sides", "gates", "flat", "memory")
@@ -72,7 +72,7 @@ _MEMORY = """\
 Resident memory (a page that processes share counts for each), read while tasks go through. What is over is
 remembered until nobody can send it again, at the deadline of these tasks for up to {minutes} minutes. So memory
 grows for as long, and levels off at the tasks of that time; whether it is flat is judged by what was watched after
-that alone, and a run that was shorter does not say.
+that alone, at a steady pace where that was measured, and a run that was shorter does not say.
 """
 
 _TAIL = """
@@ -123,8 +123,9 @@ def take_in(results: Path) -> None:
     recovery, endurance = results / "recovery.json", results / ENDURANCE.name
     if recovery.exists():
         told["recovery"] = json.loads(recovery.read_text(encoding="utf-8"))["figures"]
-    if endurance.exists():
-        told["endurance"] = json.loads(endurance.read_text(encoding="utf-8"))
+    for name, file in (("endurance", endurance), ("steady", results / STEADY.name)):
+        if file.exists():
+            told[name] = json.loads(file.read_text(encoding="utf-8"))
     if told:
         (results / f"{_BESIDE}.json").write_text(json.dumps(told) + "\n", encoding="utf-8")
 
@@ -410,14 +411,19 @@ def _flat(found: Mapping[str, Any]) -> list[str]:
 
 def _memory(found: Mapping[str, Any], part: Mapping[str, Any]) -> list[str]:
     longest, lines = watched_longest(found), [_MEMORY.format(minutes=LEVEL_AFTER_S // 60)]
-    if "measured_at" in longest:
-        load, minutes = longest["machine"], longest["took_s"] / 60
+    steady = found.get("beside", {}).get("steady")
+    for one in (longest if "measured_at" in longest else None, steady):
+        if one is None:
+            continue
+        load, minutes, pace = one["machine"], one["took_s"] / 60, one.get("pace")
         measured = (
-            f"Measured {longest['measured_at']} at {longest['revision']}, load average {load['load_before']} "
+            f"Measured {one['measured_at']} at {one['revision']}, load average {load['load_before']} "
             f"before and {load['load_after']} after; `python -m benchmarks.memory {minutes:.0f} --in-flight "
-            f"{longest['in_flight']}` measures it again."
+            f"{one['in_flight']}{f' --pace {pace:.0f}' if pace else ''}` measures it again."
         )
-        lines += [f"Layout `{DEFAULT}` for {minutes:.0f} minutes:", "", *_watched(longest), "", measured, ""]
+        said = f"at a steady {pace:.0f} crossings a second" if pace else "as quickly as it could"
+        head = f"Layout `{DEFAULT}` for {minutes:.0f} minutes, {said}:"
+        lines += [head, "", *_watched(one), "", measured, ""]
     lines += [f"{_measured(part)}.", "", "![Memory over time](plots/memory.svg)"]
     for name, layout in part["layouts"].items():
         lines += ["", f"Layout `{name}`:", "", *_watched(layout)]
