@@ -1,4 +1,4 @@
-"""Past one machine every connection is encrypted: services, agents and commands find their way over TLS as well."""
+"""A Kafka of somebody else's: over TLS alone, and whoever rules it proves itself in another way than principals."""
 
 import asyncio
 import datetime as dt
@@ -9,6 +9,12 @@ from typing import Any
 
 import pytest
 import pytest_asyncio
+from confluent_kafka.admin import (
+    AdminClient,
+    ScramCredentialInfo,
+    ScramMechanism,
+    UserScramCredentialUpsertion,
+)
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -28,6 +34,7 @@ from seamwork.testing.stage import staged
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 CONTRACT = "sealed-work"
+_LOGIN = "org.apache.kafka.common.security"
 LARGE = 400_000
 """More than comes in one piece: an answer that holds it gets a place of its own size."""
 
@@ -70,13 +77,27 @@ async def kafka(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Kafka
         "listener.security.protocol.map": "CLIENT:SASL_SSL,INNER:SASL_PLAINTEXT,CONTROLLER:SASL_PLAINTEXT",
         "listener.name.client.ssl.keystore.type": "PEM",
         "listener.name.client.ssl.keystore.location": str(store),
+        "listener.name.client.sasl.enabled.mechanisms": "SCRAM-SHA-512,SCRAM-SHA-256,PLAIN",
+        "listener.name.client.scram-sha-256.sasl.jaas.config": f"{_LOGIN}.scram.ScramLoginModule required;",
+        "listener.name.client.plain.sasl.jaas.config": f"{_LOGIN}.plain.PlainLoginModule required "
+        f'user_{broker.node.admin.username}="{broker.node.admin.password}";',
     }
     plain = cluster.access
     try:
         await cluster.start()
+        await asyncio.to_thread(also_by_sha_256, cluster.inner)
         yield KafkaAccess(plain.bootstrap, plain.username, plain.password, "SASL_SSL", ca_file=trusted)
     finally:
         await cluster.stop()
+
+
+def also_by_sha_256(access: KafkaAccess) -> None:
+    """Let the super user prove itself by the other SCRAM, too."""
+    info = ScramCredentialInfo(ScramMechanism.SCRAM_SHA_256, 4096)
+    upsertion = UserScramCredentialUpsertion(access.username, info, access.password.encode())
+    client = AdminClient(access.confluent())
+    for made in client.alter_user_scram_credentials([upsertion]).values():
+        made.result(10)
 
 
 def variables(access: KafkaAccess) -> dict[str, str]:
@@ -90,15 +111,23 @@ def variables(access: KafkaAccess) -> dict[str, str]:
 
 
 @pytest.mark.timeout(240)
+@pytest.mark.parametrize(
+    ("ruler", "principals"), [("PLAIN", "SCRAM-SHA-512"), ("SCRAM-SHA-256", "SCRAM-SHA-256")]
+)
 async def test_a_platform_carries_work_over_tls(
-    kafka: KafkaAccess, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ruler: str, principals: str, kafka: KafkaAccess, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Little and much, there and back; what runs says how it is reached, wherever it was said from."""
+    """
+    Little and much, there and back; what runs says how it is reached, wherever it was said from.
+
+    A registrar makes SCRAM credentials, so by SCRAM its principals prove themselves, whatever it does itself.
+    """
     for name, value in variables(kafka).items():
         monkeypatch.setenv(name, value)
+    monkeypatch.setenv("SEAMWORK_KAFKA_SASL_MECHANISM", ruler)
     assert kafka.ca_file is not None
     monkeypatch.chdir(kafka.ca_file.parent)
-    async with staged(tmp_path / "sealed", layout="together") as stage:
+    async with staged(tmp_path / "sealed", layout="together", prefix=ruler.lower().replace("-", "")) as stage:
         state = read_state(stage.door.home.state_file)
         await stage.publish(
             document("Policy", "permissive"),
@@ -121,8 +150,8 @@ async def test_a_platform_carries_work_over_tls(
     assert kafka.ca_file == settings.kafka.ca_file
     assert state is not None
     assert state.kafka is not None
-    assert ("given", "SASL_SSL", str(kafka.ca_file)) == (
-        state.kafka.rung, state.kafka.protocol, state.kafka.ca_file,
+    assert ("given", "SASL_SSL", principals, str(kafka.ca_file)) == (
+        state.kafka.rung, state.kafka.protocol, state.kafka.mechanism, state.kafka.ca_file,
     )  # fmt: skip
 
 

@@ -35,6 +35,17 @@ def test_librdkafka_gets_its_configuration() -> None:
     } == ACCESS.confluent()
 
 
+@pytest.mark.parametrize(
+    ("ruler", "principals"),
+    [
+        ("SCRAM-SHA-512", "SCRAM-SHA-512"), ("SCRAM-SHA-256", "SCRAM-SHA-256"), ("PLAIN", "SCRAM-SHA-512"),
+    ],
+)  # fmt: skip
+def test_who_is_made_proves_itself_by_scram(ruler: str, principals: str) -> None:
+    """That is what a registrar can make, however it proves itself."""
+    assert principals == KafkaAccess("kafka:9093", "me", "secret", mechanism=ruler).scram
+
+
 def test_a_file_of_certificates_is_found_from_everywhere(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

@@ -43,6 +43,10 @@ _VISIBLE_WITHIN_S = 30.0
 _POLL_S = 0.02
 # Kafka's least. Stretching helps passwords that can be guessed; ours are 192 random bits.
 _ITERATIONS = 4096
+_SCRAM = {
+    "SCRAM-SHA-256": ScramMechanism.SCRAM_SHA_256,
+    "SCRAM-SHA-512": ScramMechanism.SCRAM_SHA_512,
+}
 
 Rule = Any
 """An ``AclBinding`` as a broker answers; upstream's stubs take its parts for what may be asked for as well."""
@@ -62,6 +66,7 @@ class Registrar:
         self.prefix = checked_prefix(prefix)
         self.specs = load_topic_specs() if specs is None else specs
         self._access = access
+        self._scram = _SCRAM[access.scram]
         self._sizing = Sizing() if sizing is None else sizing
         if access.has_tls:
             access.tls()
@@ -92,9 +97,8 @@ class Registrar:
         """Take a principal's rights and its credential away; its topics stay, for the audit."""
         user = principal.user(self.prefix)
         self._drop(self._bindings(user))
-        known = self._known_users([user])
-        if user in known:
-            deletion = UserScramCredentialDeletion(user, ScramMechanism.SCRAM_SHA_512)
+        for mechanism in self._mechanisms([user])[user]:
+            deletion = UserScramCredentialDeletion(user, mechanism)
             _all(self._admin.alter_user_scram_credentials([deletion]), "remove a credential")
         self._await(lambda: not self._bindings(user), "the removal of rights")
 
@@ -195,7 +199,7 @@ class Registrar:
         # A password that was just made replaces one whose file was lost.
         new = {user for user, credential in kept.items() if credential is None}
         outdated = new | (set(users) - self._known_users(list(users)))
-        info = ScramCredentialInfo(ScramMechanism.SCRAM_SHA_512, _ITERATIONS)
+        info = ScramCredentialInfo(self._scram, _ITERATIONS)
         changes: list[UserScramCredentialAlteration] = [
             UserScramCredentialUpsertion(credential.username, info, credential.password.encode())
             for credential in made.values()
@@ -261,15 +265,20 @@ class Registrar:
         return list(_one(self._admin.describe_acls(every, request_timeout=_ANSWER_WITHIN_S), "read rights"))
 
     def _known_users(self, users: list[str]) -> set[str]:
+        return {user for user, known_by in self._mechanisms(users).items() if self._scram in known_by}
+
+    def _mechanisms(self, users: list[str]) -> dict[str, set[ScramMechanism]]:
+        """Return by what each user may prove itself, as far as the cluster keeps it."""
         answers = self._admin.describe_user_scram_credentials(users, request_timeout=_ANSWER_WITHIN_S)
-        known = set()
+        found: dict[str, set[ScramMechanism]] = {}
         for user, future in cast("dict[str, Future[Any]]", answers).items():
             error = _error(future, "read credentials")
-            if error is None:
-                known.add(user)
-            elif _code(error) != KafkaError.RESOURCE_NOT_FOUND:
-                _one(future, "read credentials")
-        return known
+            if error is not None and _code(error) == KafkaError.RESOURCE_NOT_FOUND:
+                found[user] = set()
+            else:
+                described = _one(future, "read credentials")
+                found[user] = {info.mechanism for info in described.scram_credential_infos}
+        return found
 
     def _listed(self) -> dict[str, int]:
         try:

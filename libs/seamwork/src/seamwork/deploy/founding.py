@@ -63,7 +63,7 @@ async def found(
     note = Founded(
         bootstrap=access.bootstrap,
         protocol=access.protocol,
-        mechanism=access.mechanism,
+        mechanism=publisher.mechanism,
         ca_file=str(access.ca_file.resolve()) if access.ca_file else None,
         replication=replication,
         furnished=furnish,
@@ -94,7 +94,7 @@ def _furnish(
         publisher.username,
         publisher.password,
         admin.protocol,
-        admin.mechanism,
+        admin.scram,
         admin.ca_file,
     ), written
 

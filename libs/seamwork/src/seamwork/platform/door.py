@@ -32,10 +32,10 @@ class Door:
     """
     A platform that can be reached.
 
-    *protocol*, *mechanism* and *ca_file* are the cluster's, ``SASL_PLAINTEXT`` and SCRAM for the embedded broker;
-    *replication* is how many copies it keeps, needed only where topics are made; *given* whether the cluster is one
-    that the variables ``KAFKA_BOOTSTRAP_SERVERS`` and the like gave, which then say who rules it; *founded* is null
-    for what `seamwork up` runs on this machine.
+    *protocol* and *ca_file* are the cluster's, *mechanism* its principals': ``SASL_PLAINTEXT`` and SCRAM at the
+    embedded broker; *replication* is how many copies it keeps, needed only where topics are made; *given* whether
+    the cluster is one that the variables ``KAFKA_BOOTSTRAP_SERVERS`` and the like gave, which then say who rules
+    it; *founded* is null for what `seamwork up` runs on this machine.
     """
 
     home: PlatformHome
@@ -74,7 +74,7 @@ class Door:
             identity,
             admin.bootstrap,
             admin.protocol,
-            admin.mechanism,
+            admin.scram,
             admin.ca_file,
             kafka.replication,
             kafka.rung == "given",
@@ -209,7 +209,7 @@ class Door:
                 f"KAFKA_BOOTSTRAP_SERVERS and SEAMWORK_KAFKA_* as for `seamwork {first}`, to say who rules it"
             )
         return KafkaAccess(
-            self.bootstrap, named.username, named.password, self.protocol, self.mechanism, self.ca_file
+            self.bootstrap, named.username, named.password, self.protocol, named.mechanism, self.ca_file
         )
 
     def registrar(self) -> Registrar:

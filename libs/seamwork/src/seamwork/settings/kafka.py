@@ -59,6 +59,15 @@ class KafkaAccess:
         return self.protocol.startswith("SASL_")
 
     @property
+    def scram(self) -> str:
+        """
+        The mechanism of principals that are made through this access.
+
+        Kafka keeps SCRAM credentials of its own; whoever rules it may prove itself in another way (``PLAIN``).
+        """
+        return self.mechanism if self.mechanism.startswith("SCRAM-") else _MECHANISMS[0]
+
+    @property
     def has_tls(self) -> bool:
         """Whether the connection is encrypted."""
         return self.protocol.endswith("SSL")

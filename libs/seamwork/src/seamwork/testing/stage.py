@@ -34,7 +34,7 @@ from seamwork.platform.known import lagging
 from seamwork.platform.members import add_agents, add_person, with_own_key
 from seamwork.platform.people import ask
 from seamwork.platform.trust import OPERATOR, agent_kid
-from seamwork.platform.up import DEFAULT_PARTITIONS, Layout, Running, bring_up
+from seamwork.platform.up import DEFAULT_PARTITIONS, DEFAULT_PREFIX, Layout, Running, bring_up
 from seamwork.records.base import Envelope
 from seamwork.records.decision import Refused, TaskEnded
 from seamwork.records.envelope import AnyEnvelope
@@ -420,6 +420,7 @@ async def staged(
     services: Sequence[str] | None = None,
     *,
     layout: Layout = "apart",
+    prefix: str = DEFAULT_PREFIX,
     partitions: int = DEFAULT_PARTITIONS,
     names: Path | None = None,
 ) -> AsyncIterator[Stage]:
@@ -430,10 +431,13 @@ async def staged(
         folder: The platform's home.
         services: Those to run; null is all.
         layout: How they share processes.
+        prefix: Of all its names at the broker.
         partitions: Of the path of work.
         names: A folder that the stages of one run share: no name may mean two things on them.
     """
-    running = await bring_up(PlatformHome(folder), services=services, layout=layout, partitions=partitions)
+    running = await bring_up(
+        PlatformHome(folder), prefix=prefix, services=services, layout=layout, partitions=partitions
+    )
     stage = Stage(running, names)
     try:
         yield stage
