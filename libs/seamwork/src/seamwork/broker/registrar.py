@@ -388,9 +388,12 @@ def _code(error: BaseException | None) -> int | None:
 
 def _failure(error: KafkaException, what: str) -> MisconfiguredError | RetryableError:
     reason: KafkaError = error.args[0]
+    says = f"the registrar could not {what}: {reason.str().rstrip('.')}"
     if reason.retriable() or reason.code() in (KafkaError._TIMED_OUT, KafkaError._TRANSPORT):  # noqa: SLF001
-        return RetryableError(f"the registrar could not {what}: {reason.str()}; try again when Kafka answers")
-    return MisconfiguredError(
-        f"the registrar could not {what}: {reason.str()}. It must be the broker's super user; see "
-        "SEAMWORK_KAFKA_SASL_USERNAME"
-    )
+        return RetryableError(f"{says}; try again when Kafka answers")
+    if reason.code() == KafkaError.SECURITY_DISABLED:
+        return MisconfiguredError(
+            f"{says}. Where nobody's rights are looked at, every agent could write what it likes to every topic: "
+            "give the brokers an authorizer.class.name, or leave KAFKA_BOOTSTRAP_SERVERS out to have one started"
+        )
+    return MisconfiguredError(f"{says}. It must be the broker's super user; see SEAMWORK_KAFKA_SASL_USERNAME")

@@ -1,4 +1,4 @@
-"""A Kafka of somebody else's: over TLS alone, and whoever rules it proves itself in another way than principals."""
+"""A Kafka of somebody else: over TLS alone, ruled by who proves itself in another way, or open to everybody."""
 
 import asyncio
 import datetime as dt
@@ -24,6 +24,9 @@ from tests.chaos.cluster import Cluster
 
 from seamwork.agent import Agent
 from seamwork.broker.ladder import find_kafka
+from seamwork.broker.principal import standing
+from seamwork.broker.registrar import Registrar
+from seamwork.broker.secret import CredentialStore
 from seamwork.clock import SystemClock
 from seamwork.errors import MisconfiguredError, RetryableError
 from seamwork.platform.state import read_state
@@ -172,3 +175,18 @@ async def test_who_speaks_plainly_is_told_to_ask_how_it_is_spoken_to(
 
     with pytest.raises(RetryableError, match=r"SASL_PLAINTEXT.*SEAMWORK_KAFKA_SECURITY_PROTOCOL"):
         await asyncio.to_thread(find_kafka, tmp_path, environ=told)
+
+
+async def test_a_kafka_that_looks_at_nobodys_rights_is_refused(tmp_path: Path) -> None:
+    """Every agent could write another's crossings there, and any gate's verdicts."""
+    cluster = Cluster(tmp_path)
+    del cluster.brokers[0].properties["authorizer.class.name"]
+    try:
+        await cluster.start()
+        registrar = Registrar(cluster.access, prefix="open")
+        with pytest.raises(
+            MisconfiguredError, match=r"No Authorizer is configured\. .*authorizer\.class\.name"
+        ):
+            await asyncio.to_thread(registrar.furnish, standing(), CredentialStore(tmp_path))
+    finally:
+        await cluster.stop()
