@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from confluent_kafka import KafkaError, KafkaException
+from confluent_kafka.admin import ScramCredentialInfo, ScramMechanism, UserScramCredentialsDescription
 
 from seamwork.broker import registrar as looked_at
 from seamwork.broker.principal import service
@@ -23,8 +24,14 @@ class Broker:
         self.silent = False
 
     def describe_user_scram_credentials(self, users: list[str], **_: object) -> dict[str, Future[Any]]:
-        """Say who is known."""
-        return {user: settled(None if user in self.passwords else unknown()) for user in users}
+        """Say who is known, and by what."""
+        info = ScramCredentialInfo(ScramMechanism.SCRAM_SHA_512, 4096)
+        return {
+            user: settled(
+                UserScramCredentialsDescription(user, [info]) if user in self.passwords else unknown()
+            )
+            for user in users
+        }
 
     def alter_user_scram_credentials(self, changes: list[Any]) -> dict[str, Future[Any]]:
         """Take passwords, or say nothing."""
@@ -34,13 +41,13 @@ class Broker:
         return {change.user: settled(None) for change in changes}
 
 
-def settled(error: BaseException | None) -> Future[Any]:
-    """Return an answer."""
+def settled(answer: object) -> Future[Any]:
+    """Return an answer, or an error."""
     future: Future[Any] = Future()
-    if error is None:
-        future.set_result(None)
+    if isinstance(answer, BaseException):
+        future.set_exception(answer)
     else:
-        future.set_exception(error)
+        future.set_result(answer)
     return future
 
 
