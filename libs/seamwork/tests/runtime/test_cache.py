@@ -34,7 +34,7 @@ def test_what_is_kept_takes_no_more_than_it_may() -> None:
     cache = RecordCache(SimLog(SimBroker(SettableClock())), TOPIC, MOST_BYTES)
     for offset in range(200):
         cache.put(crossing(offset))
-    kept = {at: raw for at, (raw, _) in cache._records.items()}
+    kept = cache._records
 
     assert MOST_BYTES > sum(map(taken, kept.values())) > MOST_BYTES / 2
     assert [(0, offset) for offset in range(200 - len(kept), 200)] == list(kept)

@@ -115,19 +115,17 @@ class _Stretch:
         self.early: dict[int, RawRecord] = {}
         self.start = position
         self._records: deque[RawRecord] = deque()
-        self._weights: deque[int] = deque()
         self._bytes = 0
 
     def extend(self, records: Sequence[RawRecord]) -> None:
         """Add records that lie at or behind the end."""
-        weights = [raw.weight for raw in records]
         self._records.extend(records)
-        self._weights.extend(weights)
-        self._bytes += sum(weights)
+        self._bytes += sum([raw.weight for raw in records])
         self.end = records[-1].offset + 1
         while len(self._records) > MOST_RECORDS or (self._bytes > MOST_BYTES and len(self._records) > 1):
-            self.start = self._records.popleft().offset + 1
-            self._bytes -= self._weights.popleft()
+            gone = self._records.popleft()
+            self.start = gone.offset + 1
+            self._bytes -= gone.weight
 
     def catch_up(self) -> None:
         """Add what came early and is next; forget what was fetched meanwhile."""

@@ -31,7 +31,7 @@ class RecordCache:
         self.topic = topic
         self._log = log
         self._max_bytes = max_bytes
-        self._records: OrderedDict[tuple[int, int], tuple[RawRecord, int]] = OrderedDict()
+        self._records: OrderedDict[tuple[int, int], RawRecord] = OrderedDict()
         self._bytes = 0
 
     def put(self, raw: RawRecord) -> None:
@@ -41,21 +41,19 @@ class RecordCache:
         at = (raw.partition, raw.offset)
         if at in self._records:
             return
-        size = _size(raw)
-        self._records[at] = raw, size
-        self._bytes += size
+        self._records[at] = raw
+        self._bytes += _size(raw)
         while self._bytes > self._max_bytes and len(self._records) > 1:
-            _, (_, gone) = self._records.popitem(last=False)
-            self._bytes -= gone
+            _, gone = self._records.popitem(last=False)
+            self._bytes -= _size(gone)
 
     def get(self, position: Position) -> RawRecord | None:
         """Return the record at *position* if it is at hand."""
         at = (position.partition, position.offset)
-        kept = self._records.get(at)
-        if kept is None:
-            return None
-        self._records.move_to_end(at)
-        return kept[0]
+        raw = self._records.get(at)
+        if raw is not None:
+            self._records.move_to_end(at)
+        return raw
 
     async def fetch(self, position: Position) -> RawRecord:
         """
