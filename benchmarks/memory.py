@@ -91,7 +91,7 @@ async def watched(
         began = time.monotonic()
         series: list[dict[str, Any]] = []
         tasks = 0
-        dues = _dues(asyncio.get_running_loop().time(), pace)
+        dues = schedule(asyncio.get_running_loop().time(), pace)
         for step in steps:
             await _carry(road, step, in_flight, dues)
             tasks += step
@@ -150,7 +150,8 @@ def _say(point: dict[str, Any]) -> None:
     )
 
 
-def _dues(begun: float, pace: float) -> Dues:
+def schedule(begun: float, pace: float) -> Dues:
+    """Return when tasks are due from *begun* on, at *pace* crossings a second, of which a task has two."""
     return (begun + 2 * number / pace for number in itertools.count())
 
 

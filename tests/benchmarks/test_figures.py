@@ -2,9 +2,10 @@
 
 import asyncio
 import json
+import math
 import xml.etree.ElementTree as ET
 from copy import deepcopy
-from itertools import pairwise
+from itertools import islice, pairwise
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ import pytest
 from benchmarks import peers
 from benchmarks.goals import Goal, common_goals, goals, watched_longest
 from benchmarks.load import open_loop, percentile_ms
-from benchmarks.memory import LAYOUTS, LEVEL_AFTER_S, grown
+from benchmarks.memory import LAYOUTS, LEVEL_AFTER_S, grown, schedule
 from benchmarks.page import PARTS, kept, page
 from benchmarks.plots import plots
 from benchmarks.scale import SCALES
@@ -187,6 +188,32 @@ def test_memory_is_flat_or_not_only_once_something_may_be_forgotten() -> None:
     assert 0 == grown(watched(filled), ["router"])
     assert 5 == grown(watched(leaking), ["router"])
     assert None is grown(watched(leaking[: late.start + 3]), ["router"])
+
+
+def test_whether_memory_is_flat_is_asked_at_a_steady_pace(found: dict[str, Any]) -> None:
+    """Of a run that got quicker on its way nobody can say what it means; without another it counts all the same."""
+    quick = {
+        "crossings": 2_000_000,
+        "grown_bytes": 36_000_000,
+        "all_services_bytes": 1,
+        "remembered": {"tasks": 0},
+    }
+    steady = {"crossings": 600_000, "grown_bytes": 2_000_000, "pace": 250.0}
+
+    def flat(beside: dict[str, Any]) -> bool:
+        (row,) = [
+            row for row in common_goals({**found, "beside": beside}) if row.says.startswith("memory is flat")
+        ]
+        return row.met
+
+    assert not flat({"endurance": quick})
+    assert flat({"endurance": quick, "steady": steady})
+
+
+def test_a_pace_is_of_crossings_and_each_task_has_two() -> None:
+    """The schedule does not move with what has taken long."""
+    assert [10.0, 10.008, 10.016] == list(islice(schedule(10.0, 250.0), 3))
+    assert [10.0] * 3 == list(islice(schedule(10.0, math.inf), 3))
 
 
 def test_the_longer_of_two_runs_is_held_against_the_goals(found: dict[str, Any]) -> None:
