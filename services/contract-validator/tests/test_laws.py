@@ -1,13 +1,21 @@
 """What holds of this gate whatever it is given."""
 
-from hypothesis import given
+from typing import cast
+
+import msgspec
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from seamwork.catalog import Catalog, Context
-from seamwork.records.parties import Subject
+from seamwork.ids import sha256_hex
+from seamwork.records.crossing import Drill, Handoff
+from seamwork.records.inbox import Work
+from seamwork.records.parties import AgentRef, ContractRef, Subject
 from seamwork.records.wire import RawRecord, read
-from seamwork.testing.builders import NOW, PLATFORM, handoff
+from seamwork.testing.anything import VERSIONS, spoiled, stamps
+from seamwork.testing.builders import NOW, PLATFORM, as_received, envelope, handoff
 from seamwork.testing.cases import load_cases
+from seamwork.testing.documents import document
 from seamwork_contract_validator.decide import verdicts
 from seamwork_contract_validator.judged import Platform
 
@@ -60,6 +68,36 @@ def test_anything_at_all_gets_a_verdict_by_its_position(
 ) -> None:
     """There is no record that this gate skips or stumbles over."""
     assert "DENY" == outcome(RawRecord("handoffs.v1", 0, 5, NOW, key, value, tuple(headers)))
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.data())
+def test_whatever_a_signed_crossing_says_gets_one_verdict(data: st.DataObject) -> None:
+    """Whoever holds a key may write anything; the gate answers, and goes on."""
+    listed = document("Contract", "led", producers=[{"agent": "planner"}])
+    reader = document("Agent", "extractor", "1.1.0", accepts=[{"contract": "led", "versions": "*"}])
+    catalog = Catalog.of([*WORLD.documents(), listed, reader])
+    tag = data.draw(st.sampled_from(["handoff", "handoff", "result", "plan", "progress", "usage"]))
+    good = envelope(
+        tag, source="planner" if tag == "handoff" else "extractor", payload_sha256=sha256_hex(b"{}")
+    )
+    if tag == "handoff":
+        drill = Drill(in_place_of=AgentRef(agent="planner", version=data.draw(VERSIONS)))
+        good = msgspec.structs.replace(
+            good,
+            contract_versions=data.draw(st.sampled_from([None, ">=1"])),
+            contract=ContractRef(
+                name=data.draw(st.sampled_from(["led", "licence-facts"])), version=data.draw(VERSIONS)
+            ),
+            drill=data.draw(st.sampled_from([None, drill])),
+        )
+    stamp = data.draw(st.none() | stamps(cast("Work", envelope("work"))))
+    record = data.draw(spoiled(msgspec.structs.replace(good, stamp=stamp, payload_bytes=2)))
+    signer = f"agent:{cast('Handoff', record).source.agent}"
+    raw = as_received(record, at="0/5", body=b"{}", signed_by=signer).raw
+
+    (verdict,) = verdicts(PLACE, "1.0.0", read(raw, PLATFORM), Context(NOW, catalog))
+    assert verdict.outcome in {"ALLOW", "DENY", "REQUIRE_APPROVAL"}
 
 
 def test_without_documents_nothing_is_admitted() -> None:

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cache
+from typing import cast
 
 import msgspec
 from hypothesis import given, settings
@@ -12,9 +13,11 @@ from seamwork.catalog import Catalog, Context
 from seamwork.decider import Input, Tick, WithCrossing
 from seamwork.decider import written as state_written
 from seamwork.records.crossing import Handoff
+from seamwork.records.inbox import Work
 from seamwork.records.parties import Subject
-from seamwork.records.wire import Received
-from seamwork.testing.builders import HOUR_MS, NOW, PLATFORM, decision, handoff
+from seamwork.records.wire import Received, read
+from seamwork.testing.anything import VERSIONS, spoiled, stamps
+from seamwork.testing.builders import HOUR_MS, NOW, PLATFORM, as_received, decision, envelope, handoff
 from seamwork.testing.documents import document
 from seamwork_cost_cap.machine import machine
 from seamwork_cost_cap.state import Account, Event, Judged, Ledger, Reserved, timer
@@ -291,3 +294,28 @@ def test_what_is_reserved_for_a_first_attempt_falls_due_with_its_crossing_and_a_
     ledger, _, _ = MACHINE.step(ledger, WithCrossing(decision=again, crossing=crossing), later)
     assert {"0/1", "0/1#2"} == {token for tokens in ledger.due.values() for token in tokens}
     assert ["0/1#2"] == list(ledger.reservations)
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.data())
+def test_whatever_a_sender_writes_stops_nothing(data: st.DataObject) -> None:
+    """Whoever holds a key may write anything; and what a task leaves is forgotten once it has ended."""
+    listed = document("Contract", "licence-facts", "2.0.0", producers=[{"agent": "planner"}])
+    world = Catalog.of([*catalog().documents(), listed])
+    ledger = Ledger()
+    for offset in range(data.draw(st.integers(1, 3))):
+        source = f"planner@{data.draw(VERSIONS)}"
+        good = envelope("handoff", source=source, target={"capability": "extract"}, contract_versions=">=1")
+        stamp = data.draw(st.none() | stamps(cast("Work", envelope("work"))))
+        record = data.draw(spoiled(msgspec.structs.replace(good, stamp=stamp)))
+        raw = as_received(record, at=f"0/{offset}", digest=None, signed_by="agent:planner").raw
+        ledger, _, _ = MACHINE.step(ledger, read(raw, PLATFORM), Context(now=NOW, catalog=world))
+
+    for task in tuple(ledger.tasks):
+        ended = decision("task-ended", task=task)
+        ledger, _, _ = MACHINE.step(ledger, ended, Context(now=NOW, catalog=world))
+    for _ in range(100):
+        if (at := timer(ledger)) is None:
+            break
+        ledger, _, _ = MACHINE.step(ledger, Tick(), Context(now=at, catalog=world))
+    assert (0, 0, 0) == (len(ledger.tasks), len(ledger.judged), len(ledger.reservations))

@@ -1,7 +1,7 @@
 """Hold the gate to its laws over policies and histories that nobody thought of."""
 
 from functools import cache
-from typing import Any
+from typing import Any, cast
 
 import msgspec
 from hypothesis import given, settings
@@ -10,8 +10,11 @@ from hypothesis import strategies as st
 from seamwork.catalog import Catalog, Context
 from seamwork.decider import Input, Tick, WithCrossing
 from seamwork.documents import AnyDocument
+from seamwork.records.inbox import Work
 from seamwork.records.verdict import STRICTNESS, Verdict
-from seamwork.testing.builders import HOUR_MS, NOW, PLATFORM, decision, handoff
+from seamwork.records.wire import read
+from seamwork.testing.anything import VERSIONS, spoiled, stamps
+from seamwork.testing.builders import HOUR_MS, NOW, PLATFORM, as_received, decision, envelope, handoff
 from seamwork.testing.documents import document
 from seamwork_policy_engine.decide import policy_engine
 from seamwork_policy_engine.machine import machine
@@ -208,3 +211,25 @@ def test_a_policy_is_compiled_once_for_all_records() -> None:
         decide(Memory(), handoff(at=f"0/{offset}", payload={}), Context(now=NOW, catalog=catalog))
 
     assert 1 == len(catalog._compiled)
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.data())
+def test_whatever_a_sender_writes_stops_nothing(data: st.DataObject) -> None:
+    """Whoever holds a key may write anything; and time empties the memory all the same."""
+    listed = document("Contract", "licence-facts", "2.0.0", producers=[{"agent": "planner"}])
+    catalog = Catalog.of([*platform(), listed, *catalog_of([("warn", "true", 3)], 0).documents()])
+    memory = Memory()
+    for offset in range(data.draw(st.integers(1, 3))):
+        tag = data.draw(st.sampled_from(["handoff", "result", "plan"]))
+        good = envelope(tag, source=f"planner@{data.draw(VERSIONS)}")
+        if tag == "handoff":
+            good = msgspec.structs.replace(good, contract_versions=">=1")
+        stamp = data.draw(st.none() | stamps(cast("Work", envelope("work"))))
+        record = data.draw(spoiled(msgspec.structs.replace(good, stamp=stamp)))
+        raw = as_received(record, at=f"0/{offset}", digest=None, signed_by="agent:planner", body=b"{}").raw
+        memory, _, _ = MACHINE.step(memory, read(raw, PLATFORM), Context(now=NOW, catalog=catalog))
+
+    while (due := timer(memory)) is not None:
+        memory, _, _ = MACHINE.step(memory, Tick(), Context(now=due, catalog=catalog))
+    assert Memory() == memory

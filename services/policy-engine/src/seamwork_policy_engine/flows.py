@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import msgspec
 
 from seamwork.catalog import Catalog
-from seamwork.documents import VersionError, accepts
+from seamwork.documents import lies_in
 from seamwork.documents.flow import Edge, Flow
 from seamwork.records.crossing import Handoff
 from seamwork.records.parties import AgentRef, DocumentRef
@@ -54,10 +54,7 @@ def drawn(
 def _fits(edge: Edge, handoff: Handoff, sender: AgentRef) -> bool:
     if edge.source != sender.agent or edge.contract != handoff.contract.name:
         return False
-    try:
-        return accepts(edge.versions, handoff.contract.version)
-    except VersionError:
-        return False  # a version that cannot be read lies in no range; the validator names it
+    return lies_in(handoff.contract.version, edge.versions)  # the validator names one that cannot be read
 
 
 def _leads(catalog: Catalog, edge: Edge, handoff: Handoff, candidate: AgentRef) -> bool:

@@ -38,7 +38,7 @@ from seamwork.documents.person import Person
 from seamwork.documents.policy import Policy
 from seamwork.documents.problems import Problem
 from seamwork.documents.team import Team
-from seamwork.documents.versions import VersionError, accepts, parse_version
+from seamwork.documents.versions import lies_in, parse_version
 from seamwork.records.parties import AgentRef, ContractRef, DocumentRef, Revision, Target
 
 MAX_CANDIDATES = 32
@@ -429,7 +429,7 @@ class Catalog:
             for flow in self.flows(at)
             for edge in flow.spec.edges
             if (edge.source, edge.contract) == (source, contract.name)
-            and _accepts(edge.versions, contract.version)
+            and lies_in(contract.version, edge.versions)
             and (edge.to == receiver.agent or edge.capability in offers)
         ]
 
@@ -608,15 +608,15 @@ class Catalog:
         for version, entry in self._entries.get(("Agent", name), {}).items():
             agent = cast("Agent", entry.document)
             taken = agent.accepted_range(contract.name)
-            if taken is None or not entry.in_force(at) or not _accepts(taken, contract.version):
+            if taken is None or not entry.in_force(at) or not lies_in(contract.version, taken):
                 continue
-            if versions is not None and not _accepts(versions, version):
+            if versions is not None and not lies_in(version, versions):
                 continue
             if capability is not None and capability not in agent.spec.offers:
                 continue
             if document is not None and document.spec.consumers:
                 parties = (*document.spec.consumers, *document.spec.fallbacks)
-                if not any(p.agent == name and _accepts(p.versions, version) for p in parties):
+                if not any(p.agent == name and lies_in(version, p.versions) for p in parties):
                     continue
             fitting.append(version)
         if not fitting:
@@ -639,11 +639,3 @@ def _replaced(promoted: Iterable[tuple[int, str, str]]) -> Mapping[str, str]:
 def _as_published(entries: Iterable[Entry]) -> list[Entry]:
     """Return entries of one topic in the order in which they were published."""
     return sorted(entries, key=lambda entry: entry.order)
-
-
-def _accepts(range_text: str, version_text: str) -> bool:
-    """Say whether a range accepts a version; what cannot be read accepts nothing."""
-    try:
-        return accepts(range_text, version_text)
-    except VersionError:
-        return False

@@ -4,12 +4,16 @@ from collections.abc import Iterable, Sequence
 
 from seamwork.documents.agent import Agent
 from seamwork.documents.contract import Contract, Party
-from seamwork.documents.versions import accepts, highest
+from seamwork.documents.versions import accepts, highest, lies_in
 
 
 def party_accepts(parties: Sequence[Party], agent: str, version: str) -> bool:
-    """Say whether one of *parties* is this agent in this version; an empty list leaves it to the policies."""
-    return not parties or any(p.agent == agent and accepts(p.versions, version) for p in parties)
+    """
+    Say whether one of *parties* is this agent in this version; an empty list leaves it to the policies.
+
+    The version is as a sender wrote it: one that cannot be read is nobody's.
+    """
+    return not parties or any(p.agent == agent and lies_in(version, p.versions) for p in parties)
 
 
 def may_produce(contract: Contract, agent: str, version: str) -> bool:

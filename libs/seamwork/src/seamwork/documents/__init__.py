@@ -21,7 +21,7 @@ from seamwork.documents.reading import from_canonical, from_value, parse_documen
 from seamwork.documents.review import Review
 from seamwork.documents.schemas import schemas
 from seamwork.documents.shape import Document, Metadata, instant_ms
-from seamwork.documents.versions import VersionError, accepts, highest, parse_range, parse_version
+from seamwork.documents.versions import VersionError, accepts, highest, lies_in, parse_range, parse_version
 
 __all__ = [
     "KINDS",
@@ -50,6 +50,7 @@ __all__ = [
     "from_value",
     "highest",
     "instant_ms",
+    "lies_in",
     "parse_documents",
     "parse_range",
     "parse_version",

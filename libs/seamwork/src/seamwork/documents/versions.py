@@ -151,6 +151,14 @@ def accepts(range_text: str, version_text: str) -> bool:
     return parse_range(range_text).accepts(parse_version(version_text))
 
 
+def lies_in(version_text: str, range_text: str) -> bool:
+    """Say whether a version lies in a range, both as anybody may have written them; what is none lies nowhere."""
+    try:
+        return accepts(range_text, version_text)
+    except VersionError:
+        return False
+
+
 def highest(versions: Iterable[str], *ranges: str) -> str | None:
     """Return the highest of *versions* that every range accepts, or None; without a range, the highest release."""
     wanted = [parse_range(text) for text in ranges or ("*",)]

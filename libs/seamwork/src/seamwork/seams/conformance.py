@@ -8,7 +8,7 @@ from seamwork.contracts.shelf import Shelf
 from seamwork.documents.agent import Agent
 from seamwork.documents.contract import Contract, Handling
 from seamwork.documents.flow import Flow
-from seamwork.documents.versions import accepts
+from seamwork.documents.versions import lies_in
 from seamwork.seams.measured import Measured, SeamMeasure
 from seamwork.seams.seam import Seam, belongs, seams_of
 
@@ -87,7 +87,7 @@ def _is_of(measure: SeamMeasure, source: str, seam: Seam) -> bool:
 
 def _versions(seam: Seam, desks: set[str]) -> Iterator[Difference]:
     for measure in seam.measures:
-        if measure.dispatched and not accepts(seam.edge.versions, measure.version):
+        if measure.dispatched and not lies_in(measure.version, seam.edge.versions):
             text = f"{measure.dispatched} crossed under {measure.version}, written is {seam.edge.versions}"
             yield Difference("version-not-written", str(seam), text)
         for receiver in measure.receivers:
