@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from seamwork.contracts.acceptance import accepts_version, may_consume, may_produce, shared_version
 from seamwork.contracts.compiled import compile_contract
 from seamwork.documents import Agent, Contract, parse_documents
+from seamwork.testing.documents import document
 
 REFUND = Path(__file__).parent / "refund-request.yaml"
 SECRET = "s3cr3t-value"
@@ -113,3 +114,23 @@ spec:
     assert not accepts_version(agent, "another", "1.4.0")
     assert shared_version(["1.0.0", "1.2.0", "1.3.0", "2.0.0"], ">=1.1 <2", "<1.3") == "1.2.0"
     assert shared_version(["1.0.0"], ">=2") is None
+
+
+def test_no_finding_carries_more_of_a_senders_keys_than_people_read() -> None:
+    """A verdict that has no room for its reason would be no verdict."""
+    item = {
+        "type": "object", "required": ["a", "b"], "additionalProperties": False,
+        "properties": {"a": {"$ref": "#"}, "b": {"type": "string"}},
+    }  # fmt: skip
+    contract = document(
+        "Contract", "kept", input={"schema": {"type": "object", "additionalProperties": item}}
+    )
+    assert isinstance(contract, Contract)
+    compiled = compile_contract(contract)
+    deep: Any = 5
+    for _ in range(30):
+        deep = {"k" * 500: {"a": deep, "b": 1, "c" * 500: 1}}
+    findings = compiled.judge_input(orjson.dumps(deep), envelope={}, task={}, now_ms=0).findings
+
+    assert findings
+    assert all(len(str(found)) < 2_000 for found in findings)

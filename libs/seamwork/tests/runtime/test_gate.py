@@ -4,16 +4,17 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 
+import msgspec
 import pytest
 
 from seamwork.bus.port import Partition
 from seamwork.catalog import Catalog, Context
-from seamwork.decider import Input, Output, Publish, WithCrossing
+from seamwork.decider import Input, Output, Publish, WithCrossing, vote
 from seamwork.errors import MisconfiguredError
 from seamwork.records.decision import JudgeAgain
 from seamwork.records.envelope import AnyEnvelope
 from seamwork.records.parties import Position, Revision, Subject
-from seamwork.records.verdict import Verdict
+from seamwork.records.verdict import Verdict, Warned
 from seamwork.records.wire import Malformed, Received, compose, read
 from seamwork.runtime import Gate, GateSpec
 from seamwork.runtime.machine import Identity
@@ -58,7 +59,7 @@ def _verdict(subject: Subject, rule: str, context: Context) -> Publish:
         gate=NAME, gate_version="1.0.0", subject=subject, outcome="ALLOW", rule=rule, reason="",
         revision=context.catalog.revision, judged_at=context.now,
     )  # fmt: skip
-    return Publish(VERDICTS, "", verdict, partition=subject.partition)
+    return vote(verdict)
 
 
 def needs(received: Received[AnyEnvelope]) -> Position | None:
@@ -241,3 +242,27 @@ async def test_a_gate_whose_question_to_the_log_is_lost_makes_no_progress() -> N
         await bench.until(lost.is_set)
         before = gate.stalled_s
         await bench.until(lambda: gate.stalled_s > before)
+
+
+async def test_a_verdict_with_too_much_to_say_says_less_and_is_heard(bench: Bench) -> None:
+    """It would otherwise be one that nobody reads, or that the log refuses at every start again."""
+
+    def talkative(given: Input, context: Context) -> Sequence[Output]:
+        (said,) = judge(given, context)
+        assert isinstance(said, Publish)
+        assert isinstance(said.record, Verdict)
+        reason = "because" * 300_000
+        warnings = tuple(Warned(rule=f"w{n}", reason="mild" * 1_000) for n in range(40))
+        return (vote(msgspec.structs.replace(said.record, reason=reason, warnings=warnings)),)
+
+    async with bench.gate(replace(SPEC, decide=talkative)).running():
+        bench.write(envelope("handoff"))
+        await bench.until(lambda: bool(bench.verdicts(0)))
+
+    (raw,) = bench.broker.records(Partition(VERDICTS, 0))
+    found = read(raw, PLATFORM)
+    assert isinstance(found, Received)
+    assert isinstance(found.record, Verdict)
+    assert ("ALLOW", "received", ()) == (found.record.outcome, found.record.rule, found.record.warnings)
+    assert "40 warnings" in found.record.reason
+    assert len(found.record.reason) < 5_000

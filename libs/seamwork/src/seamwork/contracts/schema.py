@@ -22,6 +22,8 @@ DIALECT = "https://json-schema.org/draft/2020-12/schema"
 MAX_FINDINGS = 20
 """A sender mends a few at a time; a payload with 10,000 faults is told 20 of them."""
 _MAX_LOOKED_AT = 1000
+_LONGEST_PART, _MOST_PARTS = 80, 16
+"""Of a pointer into a payload: characters of one key, and keys."""
 MASK = "***"
 
 _ASSERTIONS = (
@@ -233,7 +235,9 @@ def _is_pattern(text: str) -> bool:
 
 def _findings(error: jsonschema_rs.ValidationError) -> list[Finding]:
     kind = jsonschema_rs.ValidationErrorKind
-    at = list(error.instance_path)
+    at = [_clipped(part) for part in error.instance_path]
+    if len(at) > _MOST_PARTS:
+        at[_MOST_PARTS // 2 : -_MOST_PARTS // 2] = ["…"]
     match error.kind:
         case kind.AdditionalProperties(unexpected=names) | kind.UnevaluatedProperties(unexpected=names):
             message = "the contract declares no such field, and no undeclared field may cross"
@@ -247,7 +251,7 @@ def _findings(error: jsonschema_rs.ValidationError) -> list[Finding]:
         case kind.AnyOf() | kind.OneOfNotValid():
             return [Finding("schema", "fits none of the forms that are allowed here", pointer(at))]
         case other:
-            return [Finding("schema", _sentence(other), pointer([_clipped(part) for part in at]))]
+            return [Finding("schema", _sentence(other), pointer(at))]
 
 
 def _sentence(kind: jsonschema_rs.ValidationErrorKind) -> str:
@@ -257,5 +261,5 @@ def _sentence(kind: jsonschema_rs.ValidationErrorKind) -> str:
 
 
 def _clipped(part: str | int) -> str | int:
-    """Cut a key that the sender made up: a pointer is for people."""
-    return part if isinstance(part, int) else part[:80]
+    """Cut a key that the sender made up: a pointer is for people, and a verdict has to hold several."""
+    return part if isinstance(part, int) or len(part) <= _LONGEST_PART else part[:_LONGEST_PART] + "…"

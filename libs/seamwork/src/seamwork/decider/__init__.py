@@ -6,7 +6,7 @@ Pure: no I/O, clock or randomness; time and documents come in the context.
 
 from seamwork.decider.decider import Decider
 from seamwork.decider.entries import Entries, give_up, pack, read_all, restored, written
-from seamwork.decider.gates import asked_again, vote
+from seamwork.decider.gates import asked_again, shortened, vote
 from seamwork.decider.inputs import (
     Alone,
     CatalogChanged,
@@ -48,6 +48,7 @@ __all__ = [
     "restored",
     "same",
     "set_aside",
+    "shortened",
     "vote",
     "written",
 ]

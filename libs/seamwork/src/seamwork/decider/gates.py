@@ -2,6 +2,8 @@
 
 from collections.abc import Callable
 
+import msgspec
+
 from seamwork.decider.outputs import Publish
 from seamwork.records.decision import JudgeAgain
 from seamwork.records.envelope import AnyEnvelope
@@ -9,9 +11,14 @@ from seamwork.records.parties import Position, Subject
 from seamwork.records.verdict import Verdict
 from seamwork.records.wire import Received
 
+MOST_REASON = 4_000
+"""Characters of a reason. A refusal repeats what each gate says, and has to fit into a record as well."""
+
 
 def vote(verdict: Verdict) -> Publish:
     """Publish a verdict in its gate's topic, to the partition of its subject."""
+    if len(verdict.reason) > MOST_REASON:
+        verdict = msgspec.structs.replace(verdict, reason=verdict.reason[:MOST_REASON] + "…")
     subject = verdict.subject
     return Publish(
         f"verdicts.{verdict.gate}.v1",
@@ -19,6 +26,21 @@ def vote(verdict: Verdict) -> Publish:
         verdict,
         partition=subject.partition,
         trace_of=subject.position,
+    )
+
+
+def shortened(verdict: Verdict) -> Verdict:
+    """
+    Return a verdict that did not fit into a record without what only explains it.
+
+    A vote that nobody can read counts as none, and the gate would be taken for silent.
+    """
+    left_out = f"{len(verdict.warnings)} warnings and {len(verdict.consulted)} documents that were consulted"
+    return msgspec.structs.replace(
+        verdict,
+        reason=f"{verdict.reason} (left out, for there is no room: {left_out})",
+        warnings=(),
+        consulted=(),
     )
 
 
