@@ -7,7 +7,7 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -240,6 +240,23 @@ def test_what_the_world_kept_from_being_done_is_no_answer(
 
     assert COULD_NOT == left.value.code
     assert "seamwork: Kafka does not answer\n" == capsys.readouterr().err
+
+
+@pytest.mark.parametrize("leave", [click.exceptions.Exit, sys.exit])
+def test_a_command_that_says_no_leaves_with_it(
+    leave: Callable[[int], BaseException], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By whichever of the two ways there are; a script that asks must not read a no as a yes."""
+
+    def no(**_: object) -> None:
+        raise leave(NO)
+
+    monkeypatch.setattr(sys, "argv", ["seamwork", "tasks"])
+    monkeypatch.setattr(seamwork.get_command(click.Context(seamwork), "tasks"), "callback", no)
+    with pytest.raises(SystemExit) as left:
+        main()
+
+    assert NO == left.value.code
 
 
 def test_files_of_somebody_else_may_lie_beside_manifests(tmp_path: Path) -> None:

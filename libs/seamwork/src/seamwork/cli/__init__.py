@@ -126,9 +126,9 @@ def seamwork() -> None:
 def main() -> None:
     """Run the command; what went wrong is one line that says what to do."""
     try:
-        seamwork(standalone_mode=False)
-    except click.exceptions.Exit as leaving:
-        sys.exit(leaving.exit_code)
+        left = seamwork(standalone_mode=False)
+        if isinstance(left, int):  # click gives back what a command left with, instead of leaving
+            sys.exit(left)
     except click.ClickException as error:
         error.show()
         sys.exit(COULD_NOT)

@@ -1,5 +1,6 @@
 """``seamwork replay``: rebuild what a machine knows from its journal, and decide it all again."""
 
+import sys
 from dataclasses import asdict
 from typing import Any
 
@@ -40,7 +41,7 @@ async def replay(machine: str, partition: int, to: int | None, verify: bool, pla
         found = await Replay(log, spec, partition, trusted).run(to, verify=verify)
     answer(_public(found), lambda: _text(found))
     if not found.good:
-        raise click.exceptions.Exit(NO)
+        sys.exit(NO)
 
 
 def _public(found: Replayed) -> dict[str, Any]:
