@@ -1,14 +1,17 @@
 """What answers at a service's port may be another program, or end while it speaks; whoever asks says so."""
 
+import json
 import os
 import socket
 import threading
+import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 import pytest
 
 from seamwork.errors import MisconfiguredError
+from seamwork.platform.asking import opened
 from seamwork.platform.audit import Audit
 from seamwork.platform.home import PlatformHome
 from seamwork.platform.known import lagging
@@ -90,6 +93,28 @@ def test_whoever_asks_the_audit_is_told_in_a_sentence(port: int) -> None:
     for ask in (lambda: audit.tasks(1), audit.breakers, audit.positions, lambda: audit.records("t")):
         with pytest.raises(MisconfiguredError, match=r"audit-sink .*; see `seamwork status`|answered 503"):
             ask()
+
+
+async def test_a_proxy_is_not_asked_for_what_runs_here(
+    home: PlatformHome, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It would ask its own machine; and whoever installed a proxy seldom thought of 127.0.0.1."""
+    for name in ("no_proxy", "NO_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")
+    monkeypatch.setattr(urllib.request, "_opener", None)  # urlopen keeps the first opener that it made
+    page = json.dumps({"revision": {"contracts": 1, "registry": 1, "policies": 1}}).encode()
+    with answering(b"HTTP/1.0 200 OK\r\n\r\n" + page) as port:
+        running(home, port)
+        assert is_ready(port)
+        assert () == await lagging(home, Revision(contracts=1, registry=1, policies=1), within_s=0)
+        assert ["audit-sink"] == [service.name for service in (await look(home)).services if service.ready]
+        for host in ("127.0.0.1", "localhost"):
+            with pytest.raises(MisconfiguredError, match="no audit-sink of this release"):
+                Audit(f"http://{host}:{port}").positions()
+
+    with pytest.raises(OSError, match="refused"):  # what is elsewhere is the proxy's to find
+        opened("http://audit.example:80/v1/positions", 5)
 
 
 @pytest.fixture

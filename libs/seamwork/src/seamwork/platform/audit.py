@@ -3,7 +3,6 @@
 import json
 import os
 import urllib.error
-import urllib.request
 from http.client import HTTPException
 from typing import Any, TypeVar
 from urllib.parse import quote, urlencode
@@ -11,6 +10,7 @@ from urllib.parse import quote, urlencode
 import msgspec
 
 from seamwork.errors import MisconfiguredError, UnprocessableError
+from seamwork.platform.asking import opened
 from seamwork.platform.door import Door
 from seamwork.platform.state import read_state
 from seamwork.platform.views import Blame, BreakerLine, Summary, TaskLine, Trace
@@ -125,7 +125,7 @@ class Audit:
 
     def _get(self, path: str) -> Any:
         try:
-            with urllib.request.urlopen(self._address + path, timeout=_WITHIN_S) as got:  # noqa: S310  # our own http address
+            with opened(self._address + path, _WITHIN_S) as got:
                 return json.loads(got.read())
         except urllib.error.HTTPError as error:
             said = _sentence_of(error)

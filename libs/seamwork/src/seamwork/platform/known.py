@@ -9,11 +9,11 @@ import asyncio
 import json
 import time
 import urllib.error
-import urllib.request
 from http.client import HTTPException
 
 import msgspec
 
+from seamwork.platform.asking import opened
 from seamwork.platform.home import PlatformHome
 from seamwork.platform.state import ServiceState, read_state
 from seamwork.records.parties import Revision
@@ -45,7 +45,7 @@ def _reached(service: ServiceState, revision: Revision) -> bool:
     address = f"http://127.0.0.1:{service.http_port}/health/ready"
     try:
         try:
-            with urllib.request.urlopen(address, timeout=2) as got:
+            with opened(address, 2) as got:
                 page = json.loads(got.read())
         except urllib.error.HTTPError as error:
             page = json.loads(error.read())  # not ready, and says how far it has read all the same

@@ -14,7 +14,6 @@ import signal
 import socket
 import sys
 import time
-import urllib.request
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from http.client import HTTPException
@@ -23,6 +22,7 @@ from pathlib import Path
 
 from seamwork.broker.secret import write_private
 from seamwork.errors import MisconfiguredError
+from seamwork.platform.asking import opened
 
 MISCONFIGURED_EXIT = 78
 _FIRST_PAUSE_S = 0.5
@@ -242,7 +242,7 @@ def free_ports(count: int) -> list[int]:
 def is_ready(http_port: int) -> bool:
     """Ask a service whether it is ready."""
     try:
-        with urllib.request.urlopen(f"http://127.0.0.1:{http_port}/health/ready", timeout=2) as answer:
+        with opened(f"http://127.0.0.1:{http_port}/health/ready", 2) as answer:
             return int(answer.status) == 200  # noqa: PLR2004  # OK
     except (OSError, HTTPException):  # nobody, or another program
         return False

@@ -8,7 +8,6 @@ import asyncio
 import json
 import os
 import urllib.error
-import urllib.request
 from collections.abc import Awaitable, Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -23,6 +22,7 @@ from seamwork.catalog.follower import CatalogFollower
 from seamwork.clock import SystemClock
 from seamwork.errors import SeamworkError
 from seamwork.grants.keys import record_verifies
+from seamwork.platform.asking import opened
 from seamwork.platform.audit import Audit
 from seamwork.platform.door import Door
 from seamwork.platform.founded import Founded, read_founded
@@ -255,7 +255,7 @@ def _looked_at(service: ServiceState) -> ServiceVitals:
 
 def _page(port: int) -> tuple[bool, object]:
     try:
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}/health/ready", timeout=_PAGE_WITHIN_S) as got:
+        with opened(f"http://127.0.0.1:{port}/health/ready", _PAGE_WITHIN_S) as got:
             return True, _body(got.read())
     except urllib.error.HTTPError as error:
         with suppress(OSError, HTTPException):
