@@ -142,12 +142,23 @@ def test_doors_are_closed_unless_they_are_said_to_be_open(of_kind: OfKind) -> No
     assert not {"ingress", "egress"} & set(closed)
     for name in SERVICES:
         spec = policies[name]["spec"]
-        inside = [rule for rule in spec["egress"] if not any("ipBlock" in to for to in rule["to"])]
+        inside = [rule for rule in spec["egress"] if [443] != [port["port"] for port in rule["ports"]]]
         assert (name == "notifier") == (inside != spec["egress"])
         assert [53, 53, 9093, 4318] == [port["port"] for rule in inside for port in rule["ports"]]
+        assert all("podSelector" in to for rule in inside[1:] for to in rule["to"])
         (rule,) = spec["ingress"]
         assert [8080] == [port["port"] for port in rule["ports"]]
         assert all(peer["podSelector"]["matchLabels"] for peer in rule["from"])
+
+
+def test_names_are_asked_for_wherever_the_cluster_answers(of_kind: OfKind) -> None:
+    """By its own server, or by the cache on each node, which no selector meets: its address is the node's."""
+    policies = of_kind("NetworkPolicy")
+    for name in SERVICES:
+        (rule,) = [one for one in policies[name]["spec"]["egress"] if one["ports"][0]["port"] == 53]
+        apps = {to["podSelector"]["matchLabels"]["k8s-app"] for to in rule["to"] if "podSelector" in to}
+        assert {"kube-dns", "node-local-dns"} == apps
+        assert ["169.254.20.10/32"] == [to["ipBlock"]["cidr"] for to in rule["to"] if "ipBlock" in to]
 
 
 def test_a_service_that_calls_out_may_reach_the_internet_and_not_the_cluster() -> None:

@@ -59,6 +59,18 @@ def test_the_longest_prefix_answers(server: HttpServer, path: str, expected: tup
     assert expected == ask(server, path)
 
 
+@pytest.mark.parametrize(("host", "asked"), [("::1", "[::1]"), ("::", "[::1]"), ("::", "127.0.0.1")])
+def test_pages_are_served_by_ipv6_too(host: str, asked: str) -> None:
+    """Where pods have no other address; and all interfaces are those of both."""
+    made = HttpServer(host, 0, {"/one": lambda _request: Response(b"one")})
+    made.start()
+    try:
+        with urllib.request.urlopen(f"http://{asked}:{made.port}/one", timeout=5) as answer:
+            assert b"one" == answer.read()
+    finally:
+        made.stop()
+
+
 def test_nothing_changes_by_asking(server: HttpServer) -> None:
     """Only GET is served."""
     assert 405 == ask(server, "/tasks", "POST")[0]

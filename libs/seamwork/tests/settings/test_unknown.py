@@ -23,6 +23,8 @@ from seamwork.settings.variables import SERVICES, VARIABLES
         ("SEAMWORK_PLATFROM", "did you mean SEAMWORK_PLATFORM?"),
         ("SEAMWORK_AGENT_CONCURENCY", "did you mean SEAMWORK_AGENT_CONCURRENCY?"),
         ("SEAMWORK_KAFKA_CAFILE", "did you mean SEAMWORK_KAFKA_CA_FILE?"),
+        ("SEAMWORK_KAFKA_BOOTSTRAP_SERVERS", "did you mean KAFKA_BOOTSTRAP_SERVERS?"),
+        ("SEAMWORK_KAFKA_BOOTSTRAP_PORT", "nobody reads SEAMWORK_KAFKA_BOOTSTRAP_PORT"),
         ("SEAMWORK_QQQQ", "docs/generated/settings.md lists what there is"),
     ],
 )
@@ -44,6 +46,19 @@ def test_what_somebody_reads_is_passed_over() -> None:
 
     refuse_unknown(environ)
     refuse_unknown({"SEAMWORK_HOUSE_GATE_LIMIT": "1"}, "house-gate")
+
+
+def test_what_kubernetes_says_of_a_service_is_passed_over() -> None:
+    """A Kafka named ``seamwork`` in the namespace of an agent is told to it by names that begin like ours."""
+    base = "SEAMWORK_KAFKA_BOOTSTRAP"
+    links = (
+        "SERVICE_HOST", "SERVICE_PORT", "SERVICE_PORT_TCP_CLIENTSTLS", "PORT", "PORT_9093_TCP",
+        "PORT_9093_TCP_ADDR",
+    )  # fmt: skip
+    refuse_unknown({f"{base}_{name}": "10.0.0.1" for name in links})
+
+    with pytest.raises(MisconfiguredError, match="SEAMWORK_KAFKA_BOOT;"):
+        refuse_unknown({f"{base}_SERVICE_HOST": "10.0.0.1", "SEAMWORK_KAFKA_BOOT": "x"})
 
 
 def test_our_services_are_those_that_are_installed() -> None:

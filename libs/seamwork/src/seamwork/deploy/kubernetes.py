@@ -30,6 +30,8 @@ _STEADY_S = 10
 _SPREAD_OVER = "kubernetes.io/hostname"
 _METRICS = "metrics"
 _DNS_PORT = 53
+_NODES_DNS = "169.254.20.10/32"
+"""Where the cache of names listens that many clusters run on each node (NodeLocal DNSCache)."""
 _KAFKA_PORT = 9093
 _OTLP_PORT = 4318
 _HTTPS_PORT = 443
@@ -295,13 +297,13 @@ def _network(workload: Workload, installation: Installation) -> Manifest:
         ],
         "ports": [_tcp(HTTP_PORT)],
     }
+    of_system = {"matchLabels": {"kubernetes.io/metadata.name": "kube-system"}}
+    caches = [
+        {"namespaceSelector": of_system, "podSelector": {"matchLabels": {"k8s-app": app}}}
+        for app in ("kube-dns", "node-local-dns")
+    ]
     dns = {
-        "to": [
-            {
-                "namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "kube-system"}},
-                "podSelector": {"matchLabels": {"k8s-app": "kube-dns"}},
-            }
-        ],
+        "to": [*caches, {"ipBlock": {"cidr": _NODES_DNS}}],
         "ports": [{"protocol": "UDP", "port": _DNS_PORT}, _tcp(_DNS_PORT)],
     }
     kafka = {

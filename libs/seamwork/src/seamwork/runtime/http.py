@@ -4,6 +4,7 @@ Answer health, metrics and read-only pages on threads of their own, so that a bu
 Nothing here changes anything: only ``GET`` is served, on the loopback interface unless told otherwise.
 """
 
+import socket
 import socketserver
 import threading
 from collections.abc import Callable, Iterable, Mapping
@@ -46,7 +47,7 @@ class HttpServer:
     The pages of one process.
 
     Args:
-        host: The interface to listen on.
+        host: The interface to listen on, by its address; ``::`` is all of them, of IPv4 too.
         port: The port; 0 lets the system choose.
         routes: Pages by path prefix; the longest that fits answers.
         failed: Told of an error in a page; the asker gets a 500 without its text.
@@ -112,7 +113,14 @@ class _Server(socketserver.ThreadingMixIn, WSGIServer):
     daemon_threads = True
     allow_reuse_address = True
 
+    def __init__(self, address: tuple[str, int], handler: type[WSGIRequestHandler]) -> None:
+        self.address_family = socket.AF_INET6 if ":" in address[0] else socket.AF_INET
+        super().__init__(address, handler)
+
     def server_bind(self) -> None:
+        if self.address_family == socket.AF_INET6:
+            # "::" is every interface, by whichever of the two a pod is spoken to; systems differ in what it means.
+            self.socket.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
         # WSGIServer asks the resolver for the host's full name, which can take seconds; nobody needs it.
         socketserver.TCPServer.server_bind(self)
         self.server_name, self.server_port = str(self.server_address[0]), int(self.server_address[1])
