@@ -54,6 +54,14 @@ def test_one_of_two_platforms_must_be_named(tmp_path: Path) -> None:
     assert "p-2" == AgentSettings.load("parser", {**home, "SEAMWORK_PLATFORM": "green"}).platform
 
 
+def test_what_a_restore_has_not_finished_is_no_platform(tmp_path: Path) -> None:
+    """It lies beside the platforms, with agents of the same names, while it is filled or after it was killed."""
+    write(tmp_path / "blue" / "agents")
+    write(tmp_path / ".blue-k3j2x_7a" / "agents", platform="p-2")
+
+    assert "p-1" == AgentSettings.load("parser", {"SEAMWORK_HOME": str(tmp_path)}).platform
+
+
 def test_settings_come_from_variables_too(tmp_path: Path) -> None:
     """A container has no file but the key."""
     key = tmp_path / "key"

@@ -2,6 +2,7 @@
 
 import contextlib
 import errno
+import fcntl
 import gzip
 import os
 import shutil
@@ -18,6 +19,7 @@ from seamwork.platform import backup as looked_at
 from seamwork.platform.alone import alone
 from seamwork.platform.backup import backup, restore
 from seamwork.platform.home import PlatformHome
+from seamwork.platform.premises import Premises, unfinished_restore
 from seamwork.platform.state import RunState, write_state
 from seamwork.testing.clock import SettableClock
 
@@ -48,6 +50,28 @@ def test_what_is_restored_is_what_was_copied(home: PlatformHome, tmp_path: Path)
     assert not again.run.exists()
     assert not again.logs.exists()
     assert 0o600 == file.stat().st_mode & 0o777
+
+
+def test_what_a_killed_restore_left_goes_with_the_next(home: PlatformHome, tmp_path: Path) -> None:
+    """It may hold keys; what another restore is filling, or another platform's is, stays."""
+    file = tmp_path / "copy"
+    backup(home, file)
+    again = PlatformHome(tmp_path / "there" / "default")
+    (left, filling, another) = (
+        again.root.parent / name for name in (".default-k3j2x_7a", ".default-abcdefgh", ".default-2-k3j2x_7a")
+    )
+    for folder in (left, filling, another):
+        write_private(folder / "agents" / "parser.toml", "password = ...")
+    descriptor = os.open(filling, os.O_RDONLY)
+    fcntl.flock(descriptor, fcntl.LOCK_EX)
+    premises = Premises(home=again, environ={}, runs=False, embedded=False)
+    assert [str(left)] == [found.what.split()[0] for found in unfinished_restore(premises)]
+
+    restore(again, file)
+    assert [False, True, True] == [folder.exists() for folder in (left, filling, another)]
+    assert not list(unfinished_restore(premises))
+    os.close(descriptor)
+    assert [str(filling)] == [found.what.split()[0] for found in unfinished_restore(premises)]
 
 
 def test_a_platform_that_runs_is_not_copied(home: PlatformHome, tmp_path: Path) -> None:

@@ -271,7 +271,9 @@ def _default_file(name: str, given: Mapping[str, str]) -> Path:
     chosen = given.get("SEAMWORK_PLATFORM")
     if chosen:
         return settings_file(home, chosen, name)
-    found = sorted(home.glob(f"*/agents/{name}.toml"))
+    found = sorted(
+        home.glob(f"[a-z]*/agents/{name}.toml")
+    )  # what begins with a dot a restore has not finished
     if not found:
         raise MisconfiguredError(
             f"agent {name} has no settings under {home}; bring it in with `seamwork agents add`, "

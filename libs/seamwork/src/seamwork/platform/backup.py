@@ -9,7 +9,9 @@ import errno
 import hashlib
 import io
 import os
+import re
 import shutil
+import sys
 import tarfile
 import tempfile
 import zlib
@@ -30,6 +32,9 @@ from seamwork.platform.home import Identity, PlatformHome
 from seamwork.platform.layouts import LAYOUT, UPGRADES
 from seamwork.platform.state import read_state
 from seamwork.platform.views import View
+
+if sys.platform != "win32":
+    import fcntl
 
 FORMAT = 1
 _MANIFEST = "manifest.json"
@@ -113,7 +118,10 @@ def restore(home: PlatformHome, path: Path) -> Manifest:
             "SEAMWORK_HOME"
         )
     home.root.parent.mkdir(parents=True, exist_ok=True)
+    for left in left_unfinished(home):
+        shutil.rmtree(left)
     staging = Path(tempfile.mkdtemp(prefix=f".{home.name}-", dir=home.root.parent))
+    hold = _hold(staging)
     try:
         manifest = _unpack(path, staging)
         if manifest.platform != home.name:
@@ -125,7 +133,41 @@ def restore(home: PlatformHome, path: Path) -> Manifest:
     except BaseException:
         shutil.rmtree(staging, ignore_errors=True)
         raise
+    finally:
+        if hold is not None:
+            os.close(hold)
     return manifest
+
+
+def left_unfinished(home: PlatformHome) -> list[Path]:
+    """
+    Return the folders that restores of this platform left when they were killed, with whatever keys came so far.
+
+    One that is being filled is held by whoever does it, and is not among them.
+    """
+    of_ours = re.compile(rf"\.{re.escape(home.name)}-[a-z0-9_]{{8}}")  # as `mkdtemp` ends its names
+    found = []
+    for path in sorted(home.root.parent.glob(f".{home.name}-*")):
+        if not of_ours.fullmatch(path.name) or not path.is_dir():
+            continue
+        hold = _hold(path)
+        if hold is not None:
+            os.close(hold)
+            found.append(path)
+    return found
+
+
+def _hold(folder: Path) -> int | None:
+    """Hold a folder until its descriptor is closed, however that happens; None where somebody else does."""
+    if sys.platform == "win32":
+        return None
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(descriptor)
+        return None
+    return descriptor
 
 
 def _require_stopped(home: PlatformHome, admin: str) -> None:

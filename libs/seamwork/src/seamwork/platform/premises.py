@@ -14,6 +14,7 @@ from seamwork.broker.folder import Folder
 from seamwork.broker.jars import jar_cache, locked_jars, missing
 from seamwork.broker.java import find_java
 from seamwork.errors import MisconfiguredError
+from seamwork.platform.backup import left_unfinished
 from seamwork.platform.findings import Finding
 from seamwork.platform.home import ROOT, PlatformHome
 from seamwork.platform.layouts import LAYOUT
@@ -149,6 +150,13 @@ def keys_lost(premises: Premises) -> Iterator[Finding]:
             yield _found("keys-lost", what, f"restore {path} from a backup")
 
 
+def unfinished_restore(premises: Premises) -> Iterator[Finding]:
+    """A restore that was killed leaves what it had unpacked, keys and passwords too."""
+    for path in left_unfinished(premises.home):
+        what = f"{path} is what a restore left that was cut short, and may hold keys"
+        yield _found("restore-unfinished", what, f"rm -r {path}; or restore again, which removes it")
+
+
 def unwritable(premises: Premises) -> Iterator[Finding]:
     """Everything of the platform is written here."""
     root = premises.home.root
@@ -166,6 +174,7 @@ CHECKS: tuple[Check, ...] = (
     not_ours,
     secrets_open,
     keys_lost,
+    unfinished_restore,
     unwritable,
 )
 
