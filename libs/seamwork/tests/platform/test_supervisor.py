@@ -11,11 +11,17 @@ from pathlib import Path
 
 import pytest
 
+from seamwork.broker.ladder import Kafka
 from seamwork.errors import MisconfiguredError
 from seamwork.platform import supervisor as looked_at
-from seamwork.platform.state import is_alive
+from seamwork.platform.alone import alone
+from seamwork.platform.door import Door
+from seamwork.platform.home import PlatformHome
+from seamwork.platform.state import is_alive, read_state
 from seamwork.platform.supervisor import Part, Process, Supervisor, free_ports, last_error
-from seamwork.platform.up import Layout, grouped
+from seamwork.platform.up import Layout, Running, grouped
+from seamwork.settings.kafka import KafkaAccess
+from seamwork.testing.clock import SettableClock
 
 READY = """
 import http.server, sys
@@ -60,6 +66,29 @@ async def test_a_service_that_dies_is_started_again(tmp_path: Path) -> None:
     assert second not in (None, first)
     assert second is not None
     assert not is_alive(second)
+
+
+async def test_a_platform_that_stops_says_so_until_it_has(tmp_path: Path) -> None:
+    """The broker takes its time to end; whoever starts the platform meanwhile must not be told that it runs."""
+    home = PlatformHome(tmp_path / "default")
+    identity = home.ensure(SettableClock(), prefix="seamwork", partitions=1)
+    said: list[str] = []
+
+    def stop() -> None:
+        state = read_state(home.state_file)
+        said.append("gone" if state is None else state.state)
+
+    kafka = Kafka("given", KafkaAccess("127.0.0.1:9092", "nobody", "none"), 1, "here", stop)
+    supervisor = supervised(tmp_path, "one", READY)
+    running = Running(Door.at(home, identity, kafka), kafka, supervisor, alone(home))
+    supervisor.on_change(running.note)
+    await supervisor.start("one")
+    running.phase = "ready"
+    running.note()
+    await running.stop()
+
+    assert ["stopping"] == said
+    assert read_state(home.state_file) is None
 
 
 async def test_a_full_disk_does_not_end_the_watching(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,6 +9,8 @@ import msgspec
 
 from seamwork.broker.secret import write_private
 
+Phase = Literal["starting", "ready", "failed", "stopping"]
+
 
 class ServiceState(msgspec.Struct, frozen=True, kw_only=True):
     """One service as its supervisor sees it."""
@@ -45,7 +47,7 @@ class RunState(msgspec.Struct, frozen=True, kw_only=True):
     # To the system zero and what is below it are not one process but many, and `down` would end them all.
     supervisor: Annotated[int, msgspec.Meta(gt=0, lt=2**31)]
     started: int | None = None
-    state: Literal["starting", "ready", "failed", "stopping"]
+    state: Phase
     kafka: KafkaState | None = None
     error: str = ""
     services: tuple[ServiceState, ...] = ()

@@ -25,7 +25,7 @@ from seamwork.platform.first import publish_first
 from seamwork.platform.home import PlatformHome
 from seamwork.platform.members import follow_broker, write_agent_settings
 from seamwork.platform.services import service_environ
-from seamwork.platform.state import KafkaState, RunState, ServiceState, write_state
+from seamwork.platform.state import KafkaState, Phase, RunState, ServiceState, write_state
 from seamwork.platform.supervisor import Part, Supervisor, free_ports, service_modules
 from seamwork.platform.trust import FIRST_AGENTS, ensure_trust
 
@@ -57,6 +57,8 @@ class Running:
         hold: Keeps every other process from starting or copying the platform meanwhile.
         took_s: How long each part of the start took.
         tidied: The exit status of the janitor's last pass, null before the first.
+        phase: What the platform is at: a service that ends while it stops makes it no less stopping.
+        error: Why the start failed, where it did.
     """
 
     door: Door
@@ -65,18 +67,20 @@ class Running:
     hold: IO[bytes] = field(repr=False)
     took_s: dict[str, float] = field(default_factory=dict)
     tidied: int | None = None
+    phase: Phase = "starting"
+    error: str = ""
 
     @property
     def home(self) -> PlatformHome:
         """The platform's folder."""
         return self.door.home
 
-    def note_if_possible(self, state: str, error: str = "") -> None:
+    def note_if_possible(self) -> None:
         """Write down what runs, where there is room for it; what is to be done now does not wait for that."""
         with contextlib.suppress(OSError):
-            self.note(state, error)
+            self.note()
 
-    def note(self, state: str, error: str = "") -> None:
+    def note(self) -> None:
         """Write down what runs, for `status` and `down`."""
         services = tuple(
             ServiceState(
@@ -94,7 +98,7 @@ class Running:
             self.home.state_file,
             RunState(
                 supervisor=os.getpid(),
-                state=state,  # type: ignore[arg-type]  # one of the four words, by our own callers
+                state=self.phase,
                 kafka=KafkaState(
                     rung=self.kafka.rung,
                     bootstrap=self.door.bootstrap,
@@ -104,7 +108,7 @@ class Running:
                     replication=self.kafka.replication,
                     where=self.kafka.where,
                 ),
-                error=error,
+                error=self.error,
                 services=services,
                 tidied=self.tidied,
             ),
@@ -132,7 +136,7 @@ class Running:
                 self.tidied = await self._one_pass(command, environ, log)
             except OSError:
                 self.tidied = NOT_RUN  # the machine has no room for it now, and may have later
-            self.note_if_possible("ready")
+            self.note_if_possible()
 
     async def _one_pass(self, command: Sequence[str], environ: Mapping[str, str], log: Path) -> int:
         with log.open("ab") as out:
@@ -149,7 +153,8 @@ class Running:
     async def stop(self) -> None:
         """Stop the services in order, then the broker."""
         with self.hold:
-            self.note_if_possible("stopping")
+            self.phase = "stopping"
+            self.note_if_possible()
             await self.supervisor.stop_all()
             await asyncio.to_thread(self.kafka.stop)
             self.home.state_file.unlink(missing_ok=True)
@@ -187,9 +192,9 @@ async def bring_up(  # what an operator may choose
     hold = alone(home)
     try:
         running = await _bring_up(home, hold, prefix, partitions, port, services, layout, tell)
-        running.supervisor.on_change(lambda: running.note("ready"))
         up()
-        running.note("ready")
+        running.phase = "ready"
+        running.note()
     except BaseException:
         hold.close()
         raise
@@ -228,10 +233,10 @@ async def _bring_up(  # as its caller's, and the hold
     door = Door.at(home, identity, kafka)
     supervisor = Supervisor()
     running = Running(door, kafka, supervisor, hold, took)
-    supervisor.on_change(lambda: running.note("starting"))
+    supervisor.on_change(running.note)
     done("broker")
     try:
-        running.note("starting")
+        running.note()
         tell("furnishing topics, rights and credentials")
         principals = (*standing(), *map(agent_principal, FIRST_AGENTS))
         await asyncio.to_thread(door.registrar().furnish, principals, home.credentials)
@@ -246,7 +251,8 @@ async def _bring_up(  # as its caller's, and the hold
         await running.start_services(wanted)
         done("services")
     except BaseException as error:
-        running.note_if_possible("failed", str(error))
+        running.phase, running.error = "failed", str(error)
+        running.note_if_possible()
         await supervisor.stop_all()
         await asyncio.to_thread(kafka.stop)
         home.state_file.unlink(missing_ok=True)
