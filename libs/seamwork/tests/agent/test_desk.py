@@ -608,6 +608,73 @@ async def test_a_plain_function_can_see_that_it_was_cancelled(stage: Stage) -> N
     assert ["cancelled", "True"] == told
 
 
+@pytest.mark.parametrize("how", ["cancelled", "expired"])
+async def test_a_thread_whose_work_is_over_hands_nothing_on(stage: Stage, how: str) -> None:
+    """The next attempt makes the same handoffs under the same ids: an earlier one must not get them refused."""
+    agent, begun, told = Agent("planner", "1.0.0"), threading.Event(), list[str]()
+
+    @agent.accepts("licence-facts", "1.0.0")
+    def divide(parsed: Parsed, task: Task) -> Facts:
+        begun.set()
+        while not task.cancelled:
+            time.sleep(0.005)
+        for hand_on in (task.delegate_sync, task.hand_off_sync):
+            try:
+                hand_on(to="extractor", contract=CONTRACT, payload={}, step="late")
+            except Cancelled as error:
+                told.append(error.rule)
+        task.progress_sync("going on")
+        told.append("done")
+        return Facts(parsed.name)
+
+    await stage.start(agent)
+    work = await stage.router.dispatch("planner", {"name": "mortar"})
+    await until(begun.is_set)
+    await stage.router.next(Progress)
+    await stage.router.tell(how, work, work.crossing)
+    await until(lambda: "done" in told)
+    await stage.router.read()
+
+    assert [how, how, "done"] == told
+    assert [] == stage.router.seen
+
+
+async def test_what_a_cancelled_function_leaves_behind_hands_nothing_on(stage: Stage) -> None:
+    """A task of its own, which nobody cancels, is told that it comes too late: with a handoff or with a plan."""
+    agent, go_on, told = Agent("planner", "1.0.0"), asyncio.Event(), list[str]()
+    left_behind = list[asyncio.Task[None]]()
+
+    @agent.accepts("licence-facts", "1.0.0")
+    async def divide(parsed: Parsed, task: Task) -> Facts:
+        async def later() -> None:
+            await go_on.wait()
+            try:
+                await task.delegate(to="extractor", contract=CONTRACT, payload={}, step="late")
+            except Cancelled as error:
+                told.append(error.rule)
+            try:
+                await task.plan(subtask("late", contract=CONTRACT, to="extractor"))
+            except Cancelled as error:
+                told.append(error.rule)
+
+        left_behind.append(asyncio.create_task(later()))
+        await asyncio.Event().wait()
+        return Facts(parsed.name)
+
+    await stage.start(agent)
+    work = await stage.router.dispatch("planner", {"name": "mortar"})
+    await stage.router.next(Progress)
+    await stage.router.tell("cancelled", work, work.crossing)
+    await _until_committed(stage, agent, 2)
+    go_on.set()
+    async with asyncio.timeout(10):
+        await asyncio.gather(*left_behind)
+    await stage.router.read()
+
+    assert ["cancelled", "cancelled"] == told
+    assert [] == stage.router.seen
+
+
 async def test_a_handoff_carries_what_the_stamp_says(stage: Stage) -> None:
     """Intent verbatim, constraints grown, parent, ids derived, a deadline within the own."""
     agent = Agent("extractor", "1.0.0")

@@ -1,12 +1,13 @@
 """The laws that an author's agent is held to let a good agent pass and catch a bad one."""
 
+import contextlib
 import itertools
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 
-from seamwork.agent import Agent, Cancelled, Expired, Failed, Refusal, Refused, Task, TaskError
+from seamwork.agent import Agent, Cancelled, Expired, Failed, HandoffError, Refusal, Refused, Task, TaskError
 from seamwork.documents import Contract
 from seamwork.errors import MisconfiguredError
 from seamwork.testing.documents import document
@@ -73,12 +74,20 @@ async def asks_twice(payload: dict[str, int], task: Task) -> dict[str, int]:
     return {"n": 2 * payload["n"]}
 
 
+def asks_twice_in_a_thread(payload: dict[str, int], task: Task) -> dict[str, int]:
+    """Hand on one thing after the other, whatever became of the first: a thread goes on when its work is over."""
+    for step in ("first", "second"):
+        with contextlib.suppress(HandoffError):
+            task.delegate_sync(to="adder", contract="adding/1.0.0", payload=payload, step=step)
+    return {"n": 2 * payload["n"]}
+
+
 def held(agent: Agent) -> dict[str, Law]:
     """Return the laws for an agent by what they say after the contract's name."""
     return {str(law).partition(": ")[2]: law for law in laws(agent, CONTRACTS, within_s=5.0)}
 
 
-@pytest.mark.parametrize("function", [doubles, doubles_in_a_thread, asks_twice])
+@pytest.mark.parametrize("function", [doubles, doubles_in_a_thread, asks_twice, asks_twice_in_a_thread])
 def test_a_good_agent_keeps_every_law(function: Callable[..., Any]) -> None:
     """Alone or with others' help, as a coroutine or as a plain function."""
     found = held(agent_of(function))

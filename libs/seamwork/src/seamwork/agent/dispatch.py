@@ -157,6 +157,12 @@ class Dispatch:
         return self.how is not None
 
     @property
+    def _too_late(self) -> Lost:
+        """What becomes of whatever its function hands on once it is over."""
+        rule = "agent-stopping" if self.how == "left" else self.how or "cancelled"
+        return Lost(Cancelled, rule, "the work that it was part of is over")
+
+    @property
     def is_running(self) -> bool:
         """Whether its function runs."""
         return self._runner is not None and not self._runner.done()
@@ -291,14 +297,14 @@ class Dispatch:
         if self.is_over:
             return
         self.how = how
-        self._stop(how)
+        self._stop()
         self._office.over(self, how)
 
     def leave(self) -> None:
         """Stop without being over: another instance, or the next start, runs it again."""
         if not self.is_over:
             self.how = "left"
-            self._stop("left")
+            self._stop()
 
     async def stopped(self) -> None:
         """Wait until the function has left; a plain function may go on in its thread."""
@@ -307,14 +313,13 @@ class Dispatch:
         if left:
             await asyncio.wait(left)
 
-    def _stop(self, how: How) -> None:
+    def _stop(self) -> None:
         if self._task is not None:
             self._task.cancel()
-        rule = "agent-stopping" if how == "left" else how
         waiting = [*self._children.values(), *(self._plans.values() if self._planned else ())]
         for child in waiting:
             if not child.settled.done():
-                child.settled.set_result(Lost(Cancelled, rule, "the work that it was part of is over"))
+                child.settled.set_result(self._too_late)
             if child.sending is not None:
                 child.sending.cancel()
         if self._runner is not None:
@@ -444,6 +449,10 @@ class Dispatch:
 
     async def place(self, order: Order, seat: Seat, offer: Offer) -> Settlement:
         """Hand work on, unless it is known already what became of it."""
+        if self.is_over:
+            # A thread goes on, and so does what a cancelled coroutine left behind. Sent now it would be refused,
+            # under the id that the next attempt's handoff has, and nobody would ever settle it here.
+            return self._too_late
         pen = Pen(self._office.author, offer)
         crossing = pen.child(order.step, order.ordinal)
         meaning = (
@@ -487,6 +496,8 @@ class Dispatch:
 
     async def plan(self, parts: tuple[Subtask, ...], seat: Seat, offer: Offer) -> Settlement:
         """Publish a plan and return whether it was adopted."""
+        if self.is_over:
+            return self._too_late
         if self._planned == MOST_PLANS:
             raise MisconfiguredError(f"{MOST_PLANS} plans of this work were refused; no other one is taken")
         number = self._planned
@@ -499,7 +510,9 @@ class Dispatch:
         return await seat.while_waiting(asyncio.shield(waiting.settled))
 
     async def note(self, note: str, offer: Offer) -> None:
-        """Publish a note of progress."""
+        """Publish a note of progress; there is none of what is over."""
+        if self.is_over:
+            return
         await self._send(
             Pen(self._office.author, offer).progress(note[:_NOTE_CHARS], self._next_ordinal(), self.now())
         )
