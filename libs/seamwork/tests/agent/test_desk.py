@@ -227,6 +227,26 @@ async def test_an_exception_travels_by_name_alone(stage: Stage) -> None:
     assert "mortar" not in result.payload.decode()
 
 
+async def test_a_plain_function_that_stops_an_iteration_is_answered_and_gives_its_seat_back(
+    stage: Stage,
+) -> None:
+    """Nothing that is awaited can raise it, and who waited for it would wait for ever."""
+    agent = Agent("extractor", "1.0.0")
+
+    @agent.accepts("licence-facts", "1.0.0")
+    def extract(parsed: Parsed) -> Facts:
+        return next(iter(() if parsed.name == "none" else (Facts(parsed.name),)))
+
+    await stage.start(agent, concurrency=1)
+    await stage.router.dispatch("extractor", {"name": "none"})
+    none = await stage.router.next(Result)
+    await stage.router.dispatch("extractor", {"name": "mortar"})
+    next_one = await stage.router.next(Result)
+
+    assert ("error", "RuntimeError") == (none.record.outcome, body(none)["error"]["type"])
+    assert {"licence": "mortar"} == body(next_one)
+
+
 async def test_outcomes_are_labelled(stage: Stage) -> None:
     """A part and an error are results of their own, with what was spent."""
     agent = Agent("extractor", "1.0.0")

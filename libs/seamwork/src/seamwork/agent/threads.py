@@ -33,9 +33,7 @@ def beside(function: Callable[[], T], name: str) -> asyncio.Future[T]:
         try:
             value = context.run(function)
         except BaseException as error:  # noqa: BLE001  # raised again where the future is awaited
-            raised = (
-                error if isinstance(error, Exception) else RuntimeError(f"{type(error).__name__} in a thread")
-            )
+            raised = _bearable(error)
             _tell(loop, settle, lambda: done.set_exception(raised))
         else:
             _tell(loop, settle, lambda: done.set_result(value))
@@ -44,6 +42,15 @@ def beside(function: Callable[[], T], name: str) -> asyncio.Future[T]:
     done.add_done_callback(lambda future: future.cancelled() or future.exception())
     threading.Thread(target=body, name=name, daemon=True).start()
     return done
+
+
+def _bearable(error: BaseException) -> Exception:
+    """Return what a future can hold: it takes no ``StopIteration``, and what is no ``Exception`` ends a loop."""
+    if isinstance(error, Exception) and not isinstance(error, StopIteration):
+        return error
+    raised = RuntimeError(f"{type(error).__name__} in a thread")
+    raised.__cause__ = error
+    return raised
 
 
 def _tell(
