@@ -7,6 +7,7 @@ import json
 import threading
 import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from fractions import Fraction
 from typing import Any
 
 import msgspec
@@ -36,7 +37,7 @@ from seamwork.errors import MisconfiguredError, OutcomeUnknownError, RetryableEr
 from seamwork.grants.stamps import ROUTER, misfit, verify_stamp
 from seamwork.ids import answer_id, child_id, plan_id
 from seamwork.records.authority import Authority, Constraint, Spent
-from seamwork.records.crossing import AnyCrossing, Handoff, Plan, Progress, Result, Usage
+from seamwork.records.crossing import AnyCrossing, Handoff, Plan, Progress, Result, ToolOutput, Usage
 from seamwork.records.wire import Outgoing, RawRecord, Received, cloud_event_difference
 from seamwork.settings.kafka import KafkaAccess
 from seamwork.testing.builders import PLATFORM
@@ -268,6 +269,133 @@ async def test_outcomes_are_labelled(stage: Stage) -> None:
     assert ("partial", {"licence": "half"}) == (half.record.outcome, body(half))
     assert Spent(micro_usd=120, input_tokens=5) == half.record.spent
     assert {"error": {"type": "no-licence", "message": "there is no licence file"}} == body(none)
+
+
+class Counted:
+    """A number as numerical libraries have them: no int, and as good as one."""
+
+    def __index__(self) -> int:
+        """Return it as an int."""
+        return 7
+
+
+@pytest.mark.parametrize(
+    "spent",
+    [{"micro_usd": 18.75}, {"requests": Fraction(1)}, {"output_tokens": object()}, {"input_tokens": 2**60}],
+    ids=["a-float", "a-fraction", "an-object", "too-much"],
+)
+async def test_what_no_record_can_say_was_spent_is_the_authors_mistake(
+    stage: Stage, spent: dict[str, Any]
+) -> None:
+    """It is told where it was said: written down it would take the whole answer along, or the agent."""
+    agent = Agent("extractor", "1.0.0")
+
+    @agent.accepts("licence-facts", "1.0.0")
+    async def extract(parsed: Parsed, task: Task) -> Facts:
+        task.spend(**(spent if parsed.name == "odd" else {"requests": Counted()}))
+        return Facts(parsed.name)
+
+    await stage.start(agent, concurrency=1)
+    await stage.router.dispatch("extractor", {"name": "odd"})
+    odd = await stage.router.next(Result)
+    await stage.router.dispatch("extractor", {"name": "even"})
+    even = await stage.router.next(Result)
+
+    assert ("error", "MisconfiguredError") == (odd.record.outcome, body(odd)["error"]["type"])
+    assert next(iter(spent)) in body(odd)["error"]["message"]
+    assert ("success", Spent(requests=7)) == (even.record.outcome, even.record.spent)
+
+
+@pytest.mark.parametrize(
+    ("part", "field"),
+    [
+        ({"ceiling_micro_usd": 12.5}, "ceiling_micro_usd"),
+        ({"ceiling_micro_usd": -1}, "ceiling_micro_usd"),
+        ({"constraints": {"eu-only": True}}, "constraints"),
+        ({"step": 3}, "step"),
+        ({"fallback_owner": object()}, "unsupported"),
+        ({"tool_outputs": (ToolOutput(tool="t", call="c", value="x" * 70_000),)}, "65536"),
+    ],
+    ids=["a-float", "negative", "a-bool", "no-text", "an-object", "too-large"],
+)
+async def test_a_handoff_that_nobody_could_read_is_the_authors_mistake(
+    stage: Stage, part: dict[str, Any], field: str
+) -> None:
+    """It raises where it is made, nothing is sent or waited for, and the step can be handed on as it should be."""
+    agent, told = Agent("planner", "1.0.0"), list[str]()
+    sound: dict[str, Any] = {"to": "extractor", "contract": CONTRACT, "payload": {}, "step": "read"}
+
+    @agent.accepts("licence-facts", "1.0.0")
+    async def divide(parsed: Parsed, task: Task) -> Any:
+        try:
+            await task.delegate(**{**sound, **part})
+        except MisconfiguredError as error:
+            told.append(str(error))
+        return await task.delegate(**sound)
+
+    await stage.start(agent)
+    await stage.router.dispatch("planner", {"name": "mortar"})
+    handoff = await stage.router.next(Handoff)
+    await stage.router.answer(handoff, {"licence": "MIT"})
+    result = await stage.router.next(Result)
+
+    assert field in told[0]
+    assert ("read", "success", {"licence": "MIT"}) == (
+        handoff.record.step, result.record.outcome, body(result),
+    )  # fmt: skip
+    assert ["read"] == [step.name for step in result.record.steps]
+
+
+async def test_a_plan_that_nobody_could_read_is_the_authors_mistake(stage: Stage) -> None:
+    """The next one is the first."""
+    agent, receivers = Agent("planner", "1.0.0"), list[Any]([3, "extractor"])
+
+    @agent.accepts("licence-facts", "1.0.0")
+    async def divide(parsed: Parsed, task: Task) -> Any:
+        with pytest.raises(MisconfiguredError, match=r"target\.agent"):
+            await task.plan(subtask("read", contract=CONTRACT, to=receivers[0]))
+        await task.plan(subtask("read", contract=CONTRACT, to=receivers[1]))
+        return parsed.name
+
+    await stage.start(agent)
+    work = await stage.router.dispatch("planner", {"name": "mortar"})
+    plan = await stage.router.next(Plan)
+
+    assert plan_id(work.crossing, "planner", 0) == plan.record.id
+
+
+async def test_a_result_that_nobody_could_read_becomes_an_error(stage: Stage) -> None:
+    """What it tells of its steps is a little longer than the longest handoff, and no envelope holds it."""
+    agent = Agent("planner", "1.0.0")
+
+    @agent.accepts("licence-facts", "1.0.0")
+    async def divide(parsed: Parsed, task: Task) -> Facts:
+        task.spend(requests=1)
+        for length in range(64_000, 60_000, -20):
+            with contextlib.suppress(MisconfiguredError):
+                return await task.delegate(
+                    to="extractor", contract=CONTRACT, payload={}, returns=Facts, step="x" * length
+                )
+        return Facts(parsed.name)
+
+    await stage.start(agent)
+    await stage.router.dispatch("planner", {"name": "mortar"})
+    await stage.router.answer(await stage.router.next(Handoff), {"licence": "MIT"})
+    result = await stage.router.next(Result)
+
+    assert ("error", "UnwritableError") == (result.record.outcome, body(result)["error"]["type"])
+    assert ((), Spent(requests=1)) == (result.record.steps, result.record.spent)
+
+
+async def test_work_that_leaves_no_room_for_an_answer_ends_nobody(stage: Stage) -> None:
+    """Its intent fills an envelope: no agent could answer it, and what lies behind it is done."""
+    await stage.start(extractor(), concurrency=1)
+
+    await stage.router.dispatch("extractor", {"name": "wordy"}, intent="x" * 64_000)
+    await stage.router.dispatch("extractor", {"name": "mortar"})
+    result = await stage.router.next(Result)
+
+    assert {"licence": "licence of mortar"} == body(result)
 
 
 async def test_what_the_router_did_not_sign_is_never_run(stage: Stage) -> None:

@@ -20,7 +20,7 @@ from seamwork.agent.governed import GovernedTask, written
 from seamwork.agent.handler import Handler, Started
 from seamwork.agent.inbox import Answered, Offer
 from seamwork.agent.outcome import Erroneous, Lost, Refusal, Returned, Settlement, Transferred
-from seamwork.agent.pen import Author, Order, Pen
+from seamwork.agent.pen import Author, Order, Pen, UnwritableError
 from seamwork.agent.post import TooLargeError
 from seamwork.agent.raised import told
 from seamwork.agent.seats import Seat
@@ -352,6 +352,9 @@ class Dispatch:
         except asyncio.CancelledError:
             if not self.is_over:
                 raise
+        except UnwritableError as error:
+            # Its intent and its stamp leave no room for an answer, whatever that says. No agent could do better.
+            self._log.error("the work cannot be answered; it stays open until its deadline", error=str(error))
         except Exception as error:  # noqa: BLE001  # a bug of ours or a log that refuses us ends the agent
             self._office.broken(error)
 
@@ -410,9 +413,18 @@ class Dispatch:
         try:
             await self._send_answer(offer, task)
         except TooLargeError:
-            self._answers -= 1
-            self._written = written(Erroneous("PayloadTooLarge", "the result is larger than a record may be"))
-            await self._send_answer(offer, task)
+            await self._answer_instead(
+                offer, task, Erroneous("PayloadTooLarge", "the result is larger than a record may be")
+            )
+        except UnwritableError as error:
+            task.forget_steps()  # all else that it says is the stamp's, or was checked when it was said
+            await self._answer_instead(offer, task, Erroneous(type(error).__name__, str(error)))
+
+    async def _answer_instead(self, offer: Offer, task: GovernedTask, erroneous: Erroneous) -> None:
+        self._answers -= 1
+        self._written = written(erroneous)
+        self._log.warning("the answer could not be sent", error=erroneous.message)
+        await self._send_answer(offer, task)
 
     async def _send_answer(self, offer: Offer, task: GovernedTask) -> None:
         if self._written is None:
@@ -478,9 +490,12 @@ class Dispatch:
         if child.sending is None and not child.settled.done():
             # Its own task: the function may give up at any time, and what is half sent must not stay so. Whether
             # it arrived cannot be known, so it is sent to its end, and the answer waits for what becomes of it.
-            child.sending = asyncio.create_task(
-                self._hand_on(crossing, pen.handoff(order, self.now())), name=f"handoff-{crossing}"
-            )
+            try:
+                outgoing = pen.handoff(order, self.now())
+            except UnwritableError:
+                child.meaning = None  # it is never sent: nobody must wait for it
+                raise
+            child.sending = asyncio.create_task(self._hand_on(crossing, outgoing), name=f"handoff-{crossing}")
             child.sending.add_done_callback(lambda sent: sent.cancelled() or sent.exception())
         if child.sending is not None:
             await asyncio.wait([child.sending])
@@ -501,10 +516,11 @@ class Dispatch:
         if self._planned == MOST_PLANS:
             raise MisconfiguredError(f"{MOST_PLANS} plans of this work were refused; no other one is taken")
         number = self._planned
+        outgoing = Pen(self._office.author, offer).plan(parts, number, self.now())
         self._planned += 1
         waiting = list(self._plans.values())[number]
         try:
-            await self._send(Pen(self._office.author, offer).plan(parts, number, self.now()))
+            await self._send(outgoing)
         except TooLargeError as error:
             return Lost(Refused, "too-large", str(error), "kafka")
         return await seat.while_waiting(asyncio.shield(waiting.settled))

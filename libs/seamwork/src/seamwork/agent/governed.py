@@ -52,6 +52,10 @@ class GovernedTask(Task):
         """What the result reports; null where nothing was ever reported."""
         return None if self._spent == Spent() else self._spent
 
+    def forget_steps(self) -> None:
+        """Leave the steps out of what the result tells."""
+        self._steps.clear()
+
     def cancel(self) -> None:
         """Let the function see that nobody waits any more."""
         self._cancel()

@@ -8,13 +8,16 @@ writes it.
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+import msgspec
+
 from seamwork.agent.inbox import HANDOFFS, Offer
 from seamwork.agent.trace import child_of
 from seamwork.contracts.counters import COUNTERS
+from seamwork.errors import MisconfiguredError
 from seamwork.grants.authority import united
 from seamwork.ids import accompaniment_id, answer_id, child_id, plan_id, sha256_hex
 from seamwork.records.authority import Authority, Constraint, Spent
-from seamwork.records.base import Envelope
+from seamwork.records.base import Envelope, tag_of
 from seamwork.records.crossing import (
     Drill,
     Handoff,
@@ -29,9 +32,10 @@ from seamwork.records.crossing import (
     Usage,
 )
 from seamwork.records.delivery import TakenIn
+from seamwork.records.envelope import EnvelopeError, decode
 from seamwork.records.parties import AgentRef, ContractRef, Target
 from seamwork.records.verdict import SignedRecord
-from seamwork.records.wire import Outgoing, Signer, compose
+from seamwork.records.wire import SW_ENVELOPE, Outgoing, Signer, compose
 
 MINUTE_MS = 60_000
 HOUR_MS = 60 * MINUTE_MS
@@ -39,6 +43,10 @@ LIFE_MS = 23 * HOUR_MS
 """A crossing may live for 24 hours of the broker's clock; ours may be wrong by the hour that is left out."""
 
 _EMPTY_SHA256 = sha256_hex(b"")
+
+
+class UnwritableError(MisconfiguredError):
+    """What was to be written is no crossing that anybody would read; the message names the field."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,16 +83,36 @@ class Author:
     prompt_sha256: str | None = None
 
     def record(self, task: str, crossing: Envelope, payload: bytes, traceparent: str) -> Outgoing:
-        """Sign and compose one crossing."""
-        return compose(
-            self.platform,
-            HANDOFFS,
-            task,
-            crossing,
-            payload=payload,
-            signer=self.signer,
-            traceparent=traceparent,
-        )
+        """
+        Sign and compose one crossing.
+
+        Structs take any value for any field, and who reads an envelope that does not fit its type tells its writer
+        nothing: so it is read here first.
+
+        Raises:
+            UnwritableError: It does not fit, or is larger than an envelope may be.
+        """
+        try:
+            written = compose(
+                self.platform,
+                HANDOFFS,
+                task,
+                crossing,
+                payload=payload,
+                signer=self.signer,
+                traceparent=traceparent,
+            )
+            decode(dict(written.headers)[SW_ENVELOPE] or b"")
+        except (
+            EnvelopeError,
+            msgspec.EncodeError,
+            TypeError,
+            ValueError,
+            ArithmeticError,
+            RecursionError,
+        ) as error:
+            raise UnwritableError(f"the {tag_of(crossing)} cannot be written: {error}") from error
+        return written
 
 
 class Pen:

@@ -6,11 +6,12 @@ each other directly (``seamwork.agent.direct``).
 """
 
 import asyncio
+import operator
 import threading
 from abc import ABC, abstractmethod
 from collections.abc import Coroutine, Mapping
 from dataclasses import dataclass
-from typing import Any, TypeVar, Unpack, overload
+from typing import Any, SupportsIndex, TypeVar, Unpack, overload
 
 import msgspec
 
@@ -25,6 +26,7 @@ from seamwork.contracts.plan import plan_problem
 from seamwork.errors import MisconfiguredError
 from seamwork.ids import derived
 from seamwork.records.authority import Authority, Constraint, Spent
+from seamwork.records.base import MOST
 from seamwork.records.crossing import Mode, StepState, Subtask, ToolOutput, step_name
 from seamwork.records.parties import ContractRef, Target
 
@@ -147,24 +149,27 @@ class Task(ABC):
     def spend(
         self,
         *,
-        micro_usd: int | None = None,
-        input_tokens: int | None = None,
-        output_tokens: int | None = None,
-        requests: int | None = None,
+        micro_usd: SupportsIndex | None = None,
+        input_tokens: SupportsIndex | None = None,
+        output_tokens: SupportsIndex | None = None,
+        requests: SupportsIndex | None = None,
     ) -> None:
         """
         Add to what this work has spent. It is reported with the heartbeats and with the result.
 
         What is left out stays as it was, and what was never named stays unknown: a dispatch whose *micro_usd* is
         unknown is charged its whole ceiling. Name 0 where it is known that nothing was spent.
+
+        Raises:
+            MisconfiguredError: One of them is no whole number: round a fraction of a micro-USD up.
         """
         with self._lock:
             before = self._spent
             self._spent = Spent(
-                micro_usd=_sum(before.micro_usd, micro_usd) if self._cost_known else None,
-                input_tokens=_sum(before.input_tokens, input_tokens),
-                output_tokens=_sum(before.output_tokens, output_tokens),
-                requests=_sum(before.requests, requests),
+                micro_usd=_sum("micro_usd", before.micro_usd, micro_usd) if self._cost_known else None,
+                input_tokens=_sum("input_tokens", before.input_tokens, input_tokens),
+                output_tokens=_sum("output_tokens", before.output_tokens, output_tokens),
+                requests=_sum("requests", before.requests, requests),
             )
 
     def spent_unknown(self) -> None:
@@ -230,8 +235,17 @@ class Task(ABC):
     ) -> Labelled[Any]:
         """Do as ``delegate`` does, for a caller that can use a part: the answer is labelled."""
         order = self._order("delegate", contract, payload, step, how)
+        name = step_name(order.step, order.ordinal)
+        before = self._steps.get(name)
         self._mark(order, "in_progress")
-        settled = await self._place(order)
+        try:
+            settled = await self._place(order)
+        except Exception:
+            # It was not handed on, and what it is called may be what no record can say.
+            self._steps.pop(name, None)
+            if before is not None:
+                self._steps[name] = before
+            raise
         if isinstance(settled, Lost):
             self._mark(order, "skipped")
             raise settled.error(step, settled.rule, settled.reason, settled.gate)
@@ -383,13 +397,22 @@ def constraints_of(given: Constraints) -> tuple[Constraint, ...]:
     return tuple(given)
 
 
-def _sum(before: int | None, more: int | None) -> int | None:
+def _sum(name: str, before: int | None, more: SupportsIndex | None) -> int | None:
     if more is None:
         return before
-    if more < 0:
+    try:
+        count = operator.index(more)  # what other libraries count with becomes an int
+    except TypeError:
+        raise MisconfiguredError(
+            f"{name} takes whole numbers, and was given a {type(more).__name__}"
+        ) from None
+    if count < 0:
         message = "what was spent cannot become less"
         raise ValueError(message)
-    return (before or 0) + more
+    total = (before or 0) + count
+    if total > MOST:
+        raise MisconfiguredError(f"{name} is more than any record can say")
+    return total
 
 
 def failed(step: str, payload: bytes) -> Failed:
