@@ -228,6 +228,66 @@ async def test_an_exception_travels_by_name_alone(stage: Stage) -> None:
     assert "mortar" not in result.payload.decode()
 
 
+class Panic(BaseException):
+    """What a library written in Rust raises: no ``Exception``."""
+
+
+@pytest.mark.parametrize(
+    ("raised", "kind"),
+    [
+        (Panic(), "Panic"),
+        (SystemExit(0), "SystemExit"),
+        (BaseExceptionGroup("x", [Panic()]), "BaseExceptionGroup"),
+    ],
+    ids=["a-panic", "an-exit", "a-group"],
+)
+async def test_what_is_no_exception_is_answered_too(stage: Stage, raised: BaseException, kind: str) -> None:
+    """One piece of work has failed: the agent, and what lies behind it, have not."""
+    agent = Agent("extractor", "1.0.0")
+
+    @agent.accepts("licence-facts", "1.0.0")
+    async def extract(parsed: Parsed) -> Facts:
+        if parsed.name == "odd":
+            raise raised
+        return Facts(parsed.name)
+
+    await stage.start(agent, concurrency=1)
+    await stage.router.dispatch("extractor", {"name": "odd"})
+    odd = await stage.router.next(Result)
+    await stage.router.dispatch("extractor", {"name": "mortar"})
+    even = await stage.router.next(Result)
+
+    assert ("error", kind) == (odd.record.outcome, body(odd)["error"]["type"])
+    assert {"licence": "mortar"} == body(even)
+
+
+async def test_what_is_raised_on_the_way_out_of_a_cancellation_is_no_answer(stage: Stage) -> None:
+    """Nobody waits for it any more, and the process is not left for it either."""
+    agent, begun, ended = Agent("extractor", "1.0.0"), asyncio.Event(), asyncio.Event()
+
+    @agent.accepts("licence-facts", "1.0.0")
+    async def extract(parsed: Parsed) -> Facts:
+        if parsed.name == "next":
+            return Facts(parsed.name)
+        begun.set()
+        try:
+            await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            ended.set()
+            raise SystemExit(1) from None
+        return Facts(parsed.name)
+
+    await stage.start(agent, concurrency=1)
+    work = await stage.router.dispatch("extractor", {"name": "mortar"})
+    await asyncio.wait_for(begun.wait(), 10)
+    await stage.router.tell("cancelled", work, work.crossing)
+    await asyncio.wait_for(ended.wait(), 10)
+    await stage.router.dispatch("extractor", {"name": "next"})
+    result = await stage.router.next(Result)
+
+    assert {"licence": "next"} == body(result)
+
+
 async def test_a_plain_function_that_stops_an_iteration_is_answered_and_gives_its_seat_back(
     stage: Stage,
 ) -> None:

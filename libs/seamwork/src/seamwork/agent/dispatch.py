@@ -163,6 +163,12 @@ class Dispatch:
         return Lost(Cancelled, rule, "the work that it was part of is over")
 
     @property
+    def _is_let_go(self) -> bool:
+        """Whether the function that runs in this task is being cancelled: nobody wants its outcome."""
+        current = asyncio.current_task()
+        return self.is_over or current is None or current.cancelling() > 0
+
+    @property
     def is_running(self) -> bool:
         """Whether its function runs."""
         return self._runner is not None and not self._runner.done()
@@ -377,11 +383,14 @@ class Dispatch:
             self._log.warning("the function ended with an error", error=str(error))
             return Erroneous(type(error).__name__, str(error))
         except asyncio.CancelledError:
-            current = asyncio.current_task()
-            if self.is_over or current is None or current.cancelling():
+            if self._is_let_go:
                 raise
             return Erroneous("CancelledError", "the agent's function cancelled itself")
-        except Exception as error:  # noqa: BLE001  # the author's code may raise anything
+        except (KeyboardInterrupt, GeneratorExit):
+            raise  # whoever runs the process means the process
+        except BaseException as error:  # the author's code may raise anything, a Rust panic or an exit too
+            if self._is_let_go and not isinstance(error, Exception):
+                raise asyncio.CancelledError from error  # a group may hold what came of the cancellation
             # Its text stays here, without what it quotes of a payload; what travels is its name.
             self._log.error("the function raised", exception=told(error, self._given(offer)))
             return Erroneous(
