@@ -1289,6 +1289,40 @@ async def test_what_does_not_stop_in_time_is_left_for_the_next_start(stage: Stag
     assert 0 == stage.committed(agent)
 
 
+async def test_a_function_that_will_not_be_cancelled_keeps_no_agent_from_stopping(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is asked twice and left behind; the position stays before its work."""
+    monkeypatch.setattr("seamwork.agent.dispatch._LEAVE_S", 0.05)
+    agent, begun, released = Agent("extractor", "1.0.0"), asyncio.Event(), asyncio.Event()
+    asked = 0
+
+    @agent.accepts("licence-facts", "1.0.0")
+    async def extract(parsed: Parsed) -> Facts:
+        nonlocal asked
+        begun.set()
+        while not released.is_set():
+            try:
+                await released.wait()
+            except asyncio.CancelledError:
+                asked += 1
+        return Facts(parsed.name)
+
+    await stage.start(agent, grace_s=0)
+    await stage.router.dispatch("extractor", {"name": "stubborn"})
+    await asyncio.wait_for(begun.wait(), 10)
+    try:
+        async with asyncio.timeout(10):
+            await stage.stop(agent)
+    finally:
+        released.set()
+    await stage.router.read()
+
+    assert asked > 1
+    assert 0 == stage.committed(agent)
+    assert [] == [each for each in stage.router.seen if isinstance(each.record, Result)]
+
+
 async def test_spending_is_reported_while_the_work_goes_on(stage: Stage) -> None:
     """Usage is cumulative and comes with the heartbeats."""
     agent, done = Agent("extractor", "1.0.0"), asyncio.Event()

@@ -14,6 +14,7 @@ import structlog
 from faststream import AckPolicy, FastStream
 from faststream.kafka import KafkaBroker
 
+from seamwork.agent.bell import run_to_the_end
 from seamwork.agent.desk import Desk
 from seamwork.agent.frame import new_broker, open_log
 from seamwork.agent.handler import Handler
@@ -186,7 +187,7 @@ class Agent:
         """Run until SIGTERM or SIGINT; a program's last line."""
         structlog.get_logger("agent").info("agent starting", agent=self.name, version=self.version)
         try:
-            asyncio.run(self.app(settings).run())
+            run_to_the_end(self.app(settings).run())
         except MisconfiguredError as error:
             sys.stderr.write(f"{self.name}: {error}\n")
             raise SystemExit(_EX_CONFIG) from error

@@ -150,8 +150,7 @@ class Desk:
         left = list(self._open.values())
         for dispatch in left:
             dispatch.leave()
-        for dispatch in left:
-            await dispatch.stopped()
+        await asyncio.gather(*(dispatch.stopped() for dispatch in left))
         for task in self._work:
             task.cancel()
         await asyncio.gather(*self._work, return_exceptions=True)

@@ -41,6 +41,7 @@ MOST_ANSWERS = 16
 
 # The router speaks first, at the deadline. We give up only when its word is long overdue.
 _OVERDUE_MS = 60_000
+_LEAVE_S = 1.0  # for what a function has to tidy up when it is cancelled
 _NOTE_CHARS = 500
 _GO_ON = frozenset(
     {"answer-pending", "conflict", "repeat"}
@@ -313,11 +314,20 @@ class Dispatch:
             self._stop()
 
     async def stopped(self) -> None:
-        """Wait until the function has left; a plain function may go on in its thread."""
-        busy = [self._runner, *(child.sending for child in self._children.values())]
-        left = [task for task in busy if task is not None]
-        if left:
-            await asyncio.wait(left)
+        """
+        Wait until the function has left; a plain function may go on in its thread.
+
+        One that will not be cancelled is asked once more and then left to the end of the loop.
+        """
+        tasks = [self._runner, *(child.sending for child in self._children.values())]
+        busy = {task for task in tasks if task is not None}
+        for _ in range(2):
+            if busy:
+                _, busy = await asyncio.wait(busy, timeout=_LEAVE_S)
+            for task in busy:
+                task.cancel()
+        if busy:
+            self._log.warning("the function would not be cancelled; the agent stops without it")
 
     def _stop(self) -> None:
         if self._task is not None:
