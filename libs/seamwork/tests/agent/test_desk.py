@@ -38,7 +38,7 @@ from seamwork.grants.stamps import ROUTER, misfit, verify_stamp
 from seamwork.ids import answer_id, child_id, plan_id
 from seamwork.records.authority import Authority, Constraint, Spent
 from seamwork.records.crossing import AnyCrossing, Handoff, Plan, Progress, Result, ToolOutput, Usage
-from seamwork.records.wire import Outgoing, RawRecord, Received, cloud_event_difference
+from seamwork.records.wire import Outgoing, RawRecord, Received, cloud_event_difference, signed_bytes
 from seamwork.settings.kafka import KafkaAccess
 from seamwork.testing.builders import PLATFORM
 from seamwork.testing.keys import key_of
@@ -483,6 +483,32 @@ async def test_what_the_router_did_not_sign_is_never_run(stage: Stage) -> None:
 
     assert {"licence": "licence of honest"} == body(result)
     assert [] == [each for each in router.seen if isinstance(each.record, Result)]
+
+
+async def test_what_the_router_says_more_is_done_as_far_as_it_is_known(stage: Stage) -> None:
+    """A newer router changes nothing for an older agent, and its stamp goes on as it came."""
+    await stage.start(extractor())
+    _, outgoing = stage.router.work("extractor", {"name": "mortar"})
+    newer = _saying(stage.router, outgoing, hue="blue")
+    await stage.router.write(newer)
+    result = await stage.router.next(Result)
+
+    assert {"licence": "licence of mortar"} == body(result)
+    assert result.record.stamp is not None
+    assert dict(newer.headers)["sw_envelope"] == result.record.stamp.envelope.encode()
+
+
+async def test_what_the_router_signed_and_the_agent_cannot_read_ends_it(stage: Stage) -> None:
+    """The position stays before it, so that a newer version of the SDK finds it."""
+    agent = extractor()
+    await stage.start(agent)
+    _, outgoing = stage.router.work("extractor", {"name": "mortar"})
+    await stage.router.write(_saying(stage.router, outgoing, enforcement="strictly"))
+    with pytest.raises(MisconfiguredError, match="newer"):
+        await asyncio.wait_for(agent.wait_broken(), 10)
+    await stage.stop(agent)
+
+    assert 0 == stage.committed(agent)
 
 
 async def test_a_dispatch_is_run_once_however_often_it_is_read(stage: Stage) -> None:
@@ -1457,6 +1483,14 @@ def _asking_agent() -> Agent:
 
 def _with(outgoing: Any, **parts: Any) -> Any:
     return msgspec.structs.replace(outgoing, **parts)
+
+
+def _saying(router: ScriptedRouter, outgoing: Outgoing, **more: Any) -> Any:
+    """Say more in an envelope, and sign it as it is then."""
+    said = json.loads(dict(outgoing.headers)["sw_envelope"] or b"")
+    envelope = json.dumps({**said, **more}).encode()
+    signature = router.key.sign(signed_bytes(PLATFORM, outgoing.topic, outgoing.key, envelope))
+    return _with_header(_with_header(outgoing, "sw_envelope", envelope), "sw_sig", signature.encode())
 
 
 def _with_header(outgoing: Any, name: str, value: bytes) -> Any:

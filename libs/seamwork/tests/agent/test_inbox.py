@@ -1,14 +1,27 @@
 """What an agent believes: each record here is signed by the router, and one thing about it is wrong."""
 
+import json
 from collections.abc import Callable
 from typing import Any, cast
 
 import msgspec
 import pytest
 
-from seamwork.agent.inbox import HANDOFFS, Answered, Elsewhere, Examined, Offer, Suspect, Told, examine
+from seamwork.agent.inbox import (
+    HANDOFFS,
+    Answered,
+    Elsewhere,
+    Examined,
+    Offer,
+    Suspect,
+    Told,
+    Unknown,
+    Unreadable,
+    examine,
+)
 from seamwork.agent.keyring import FollowedKeys, PinnedKeys
 from seamwork.catalog import KeyEntry
+from seamwork.grants.keys import SigningKey
 from seamwork.ids import sha256_hex
 from seamwork.records.authority import Constraint
 from seamwork.records.crossing import Result
@@ -18,10 +31,12 @@ from seamwork.records.wire import (
     SW_CHILDREN,
     SW_CROSSING,
     SW_ENVELOPE,
+    SW_SIG,
     Outgoing,
     RawRecord,
     compose,
     record_digest,
+    signed_bytes,
 )
 from seamwork.testing.builders import PLATFORM, envelope
 from seamwork.testing.keys import key_of
@@ -128,6 +143,111 @@ def garbage() -> Outgoing:
     return Outgoing("inbox.extractor.v1", b"t-1", b"", (("sw_envelope", b"{"),))
 
 
+def saying(
+    outgoing: Outgoing, change: Callable[[dict[str, Any]], object], *, signer: SigningKey = ROUTER
+) -> Outgoing:
+    """Return a record whose envelope was changed before it was signed, as a newer router might write it."""
+    headers = dict(outgoing.headers)
+    said = json.loads(headers[SW_ENVELOPE] or b"")
+    change(said)
+    envelope = json.dumps(said, indent=1).encode()
+    headers[SW_ENVELOPE] = envelope
+    headers[SW_SIG] = signer.sign(signed_bytes(PLATFORM, outgoing.topic, outgoing.key, envelope)).encode()
+    return msgspec.structs.replace(outgoing, headers=tuple(headers.items()))
+
+
+def more(said: dict[str, Any]) -> None:
+    """Say something new, at the top and further down."""
+    said["hue"] = "blue"
+    said["authority"]["regions"] = ["eu"]
+    said["constraints"][0]["since"] = 7
+
+
+def carrying(change: Callable[[dict[str, Any]], object], **parts: Any) -> Outgoing:
+    """Work whose crossing was changed before it was decided on."""
+    work, sound = scripted().work("extractor", b"{}", **parts)
+    carried = json.loads(dict(sound.headers)[SW_CROSSING] or b"")
+    change(carried)
+    envelope = json.dumps(carried).encode()
+    headers = {**dict(sound.headers), SW_CROSSING: envelope}
+    digest = record_digest(PLATFORM, HANDOFFS, sound.key, envelope)
+    again = msgspec.structs.replace(sound, headers=tuple(headers.items()))
+    return signed(msgspec.structs.replace(work, digest=digest), like=again)
+
+
+def test_what_the_router_says_more_is_passed_over() -> None:
+    """The work is done as far as it is known, under the stamp that was received, byte for byte."""
+    work, sound = scripted().work("extractor", {"n": 1}, constraints=(Constraint(name="a", value="b"),))
+    outgoing = saying(sound, more)
+    found = seen(outgoing)
+
+    assert isinstance(found, Offer)
+    assert (work, b'{"n": 1}') == (found.work, found.payload)
+    assert dict(outgoing.headers)[SW_ENVELOPE] == found.stamp.envelope.encode()
+    assert "regions" in found.stamp.envelope
+
+
+def test_what_a_carried_crossing_and_its_children_say_more_is_passed_over() -> None:
+    """Who sent it may be newer than who receives it; the router's signature binds them both."""
+    children = json.dumps([{**json.loads(CHILDREN)[0], "hue": "blue"}]).encode()
+    outgoing = carrying(lambda said: said["target"].update(hue="blue"), children_sha256=sha256_hex(children))
+    with_children = msgspec.structs.replace(outgoing, headers=(*outgoing.headers, (SW_CHILDREN, children)))
+    found = seen(with_children)
+
+    assert isinstance(found, Offer)
+    assert ("extractor", ["c-1"]) == (found.handoff.target.agent, [child.id for child in found.children])
+
+
+def test_word_of_a_kind_that_is_not_known_is_passed_over() -> None:
+    """It is the router's, and nothing that this version could act on."""
+    notice = signed(envelope("notice", agent="extractor"))
+
+    assert Unknown() == seen(saying(notice, lambda said: said.update(type="farewell")))
+
+
+def test_only_the_router_may_say_more() -> None:
+    """Of anybody else an unknown field is an error as ever."""
+    _, sound = scripted().work("extractor", constraints=(Constraint(name="a", value="b"),))
+    forged = seen(saying(sound, more, signer=key_of("agent:forger")))
+    unknown = seen(saying(sound, lambda said: said.update(type="farewell"), signer=key_of("agent:forger")))
+
+    assert isinstance(forged, Suspect)
+    assert isinstance(unknown, Suspect)
+    assert {"envelope-malformed"} == {forged.rule, unknown.rule}
+
+
+def of_a_new_mode() -> Outgoing:
+    """Work that is enforced in a way that is not known here."""
+    return saying(scripted().work("extractor")[1], lambda said: said.update(enforcement="strictly"))
+
+
+def of_a_new_version() -> Outgoing:
+    """Work that says that what is not known in it must not be passed over."""
+    outgoing = saying(scripted().work("extractor")[1], lambda said: said.update(hue="blue"))
+    headers = {**dict(outgoing.headers), "ce_type": b"dev.seamwork.work.v2"}
+    return msgspec.structs.replace(outgoing, headers=tuple(headers.items()))
+
+
+def crossing_of_a_new_mode() -> Outgoing:
+    """Work whose crossing hands on in a way that is not known here."""
+    return carrying(lambda said: said.update(mode="lend"))
+
+
+@pytest.mark.parametrize("make", [of_a_new_mode, of_a_new_version, crossing_of_a_new_mode, children_garbled])
+def test_what_the_router_signed_and_nobody_here_can_read_is_not_passed_over(
+    make: Callable[[], Outgoing],
+) -> None:
+    """Work that is committed past is done by nobody, and nobody hears of it."""
+    assert isinstance(seen(make()), Unreadable)
+
+
+def test_what_cannot_be_read_and_is_another_versions_is_no_alarm() -> None:
+    """That version may be newer, and run where it can be read."""
+    _, sound = scripted().work("extractor", version="2.0.0")
+
+    assert Elsewhere("2.0.0") == seen(saying(sound, lambda said: said.update(enforcement="strictly")))
+
+
 @pytest.mark.parametrize(
     ("make", "rule"),
     [
@@ -140,7 +260,6 @@ def garbage() -> Outgoing:
         (no_crossing, "no-crossing"),
         (children_dropped, "children-digest"),
         (children_added, "children-digest"),
-        (children_garbled, "children-malformed"),
         (a_verdict, "not-for-an-inbox"),
         (garbage, "envelope-not-json"),
     ],

@@ -15,7 +15,15 @@ from seamwork.grants.keys import verifies
 from seamwork.records.authority import Spent
 from seamwork.records.base import MOST
 from seamwork.records.crossing import AnyCrossing, Handoff, Progress, content_digest
-from seamwork.records.envelope import MAX_DEPTH, AnyEnvelope, EnvelopeError, decode, encode
+from seamwork.records.envelope import (
+    MAX_DEPTH,
+    AnyEnvelope,
+    EnvelopeError,
+    decode,
+    decode_known,
+    encode,
+    names_unknown_type,
+)
 from seamwork.records.parties import AgentRef, Revision
 from seamwork.records.partition import murmur2, partition_of
 from seamwork.records.places import contracts_dir
@@ -60,6 +68,46 @@ def test_a_vector_fits_its_schema_and_a_misspelt_field_does_not(vector: dict[str
 
     assert validator.is_valid(vector["fields"])
     assert not validator.is_valid({**vector["fields"], "tsak": "x"})
+
+
+def saying_more(said: Any) -> Any:
+    """Say one field more in every struct; what holds names of somebody's own stays as it is."""
+    if isinstance(said, list):
+        return [saying_more(each) for each in said]
+    if not isinstance(said, dict):
+        return said
+    free = {"labels", "value"}
+    return {"hue": {}} | {key: part if key in free else saying_more(part) for key, part in said.items()}
+
+
+@pytest.mark.parametrize("vector", VECTORS["records"], ids=lambda v: v["name"])
+def test_what_is_known_of_an_envelope_is_read_whatever_else_it_says(vector: dict[str, Any]) -> None:
+    """Of each type, at each depth; and read as ever it is refused for it."""
+    more = json.dumps(saying_more(vector["fields"])).encode()
+
+    assert vector["fields"] == json.loads(encode(decode_known(more)))
+    assert not names_unknown_type(more)
+    with pytest.raises(EnvelopeError):
+        decode(more)
+
+
+@pytest.mark.parametrize(
+    ("data", "rule"),
+    [
+        (b'{"type": "usage", "id": 1, "id": 1}', "envelope-duplicate-key"),
+        (b'{"type": "usage", "hue": NaN}', "envelope-not-json"),
+        (b'{"type": "usage", "hue": ', "envelope-not-json"),
+        (b'{"type": "usage"}', "envelope-malformed"),
+        (b"[]", "envelope-malformed"),
+    ],
+)
+def test_what_is_no_envelope_is_none_with_more_in_it_either(data: bytes, rule: str) -> None:
+    """Only what is not known is passed over."""
+    with pytest.raises(EnvelopeError) as refused:
+        decode_known(data)
+
+    assert rule == refused.value.rule
+    assert not names_unknown_type(data)
 
 
 @pytest.mark.parametrize("vector", [v for v in VECTORS["records"] if v["signer"]], ids=lambda v: v["name"])

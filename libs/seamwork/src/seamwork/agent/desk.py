@@ -5,7 +5,8 @@ Rule 1: a partition is read to the end it had when it was assigned before anythi
 has not heard of it for a while (stopped, starved or cut off), to the end that it has then. A fetch that brings
 nothing has heard nothing.
 Rule 2: only the contiguous prefix of finished work is committed; a crash redelivers the rest and loses nothing.
-Rule 3: what is not the router's is counted, logged and passed over; it never stops what lies behind it.
+Rule 3: what is not the router's is counted, logged and passed over; it never stops what lies behind it. What is the
+router's and cannot be read ends the agent: passed over, it would be work that nobody does and nobody hears of.
 """
 
 import asyncio
@@ -17,7 +18,7 @@ from collections.abc import Iterable, Mapping, Sequence
 import structlog
 
 from seamwork.agent.dispatch import Dispatch, Handlers, How
-from seamwork.agent.inbox import Answered, Elsewhere, Offer, Suspect, Told, examine
+from seamwork.agent.inbox import Answered, Elsewhere, Offer, Suspect, Told, Unknown, Unreadable, examine
 from seamwork.agent.keyring import KeyRing
 from seamwork.agent.lane import Lane
 from seamwork.agent.meters import DISPATCHES, SUSPECTS, counted, stage
@@ -283,8 +284,12 @@ class Desk:
                     "an inbox record was not believed and is passed over",
                     rule=found.rule, reason=found.reason, partition=raw.partition, offset=raw.offset,
                 )  # fmt: skip
-            case Elsewhere():
+            case Elsewhere() | Unknown():
                 pass
+            case Unreadable():
+                # Whoever knows more reads it here once more: nothing is committed past it.
+                lane.prefix.begin(raw.offset)
+                self.broken(found.error(raw))
             case Offer():
                 if self._is_known(found):
                     what = "repeat"

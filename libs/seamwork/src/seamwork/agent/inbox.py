@@ -2,7 +2,8 @@
 Examine what lies in an agent's inbox: believed is only what the router signed for exactly this agent.
 
 Pure. Whatever is wrong with a record comes back as ``Suspect`` with a stable rule; it is never run and never stops
-those behind it.
+those behind it. What the router has signed may say more than is known here: that is passed over, field by field and
+type by type. What still cannot be read is ``Unreadable``, and nobody's to pass over.
 """
 
 from dataclasses import dataclass
@@ -10,21 +11,35 @@ from dataclasses import dataclass
 import msgspec
 
 from seamwork.agent.keyring import KeyRing
-from seamwork.grants.keys import record_verifies
+from seamwork.errors import MisconfiguredError
+from seamwork.grants.keys import verifies
 from seamwork.ids import sha256_hex
 from seamwork.records.crossing import CarriedStamp, Handoff, Result
 from seamwork.records.delivery import Delivered
-from seamwork.records.envelope import AnyEnvelope, EnvelopeError, decode
+from seamwork.records.envelope import (
+    AnyEnvelope,
+    EnvelopeError,
+    decode,
+    decode_known,
+    names_unknown_type,
+)
 from seamwork.records.inbox import Answer, Child, Notice, Work
+from seamwork.records.known import known_part
 from seamwork.records.parties import AgentRef
 from seamwork.records.wire import (
     SW_CHILDREN,
     SW_CROSSING,
+    SW_ENVELOPE,
+    SW_KID,
+    SW_SIG,
     Malformed,
     RawRecord,
     Received,
+    ce_type,
     read,
+    read_known,
     record_digest,
+    signed_bytes,
 )
 
 HANDOFFS = "handoffs.v1"
@@ -75,13 +90,43 @@ class Suspect:
     reason: str
 
 
-Examined = Offer | Answered | Told | Elsewhere | Suspect
+@dataclass(frozen=True, slots=True)
+class Unknown:
+    """A record that the router signed, of a type that is not known here: there is nothing to do about it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Unreadable:
+    """A record that the router signed for this version, and that cannot be read here: a sentence that says why."""
+
+    reason: str
+
+    def error(self, raw: RawRecord) -> MisconfiguredError:
+        """Return the error that whoever reads this inbox ends with."""
+        return MisconfiguredError(
+            f"{raw.topic}/{raw.partition}/{raw.offset} is the router's and cannot be read: {self.reason}. It says "
+            "more than this version of seamwork knows; install a newer one and start again"
+        )
+
+
+Examined = Offer | Answered | Told | Elsewhere | Suspect | Unknown | Unreadable
+
+
+class _Addressee(msgspec.Struct):
+    agent: str
+    version: str
 
 
 class _SuspectError(Exception):
     def __init__(self, rule: str, reason: str) -> None:
         super().__init__(rule)
         self.suspect = Suspect(rule, reason)
+
+
+class _UnreadableError(Exception):
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.unreadable = Unreadable(reason)
 
 
 def examine(raw: RawRecord, platform: str, me: AgentRef, ring: KeyRing) -> Examined:
@@ -95,22 +140,59 @@ def examine(raw: RawRecord, platform: str, me: AgentRef, ring: KeyRing) -> Exami
         ring: Finds the router's keys.
     """
     received = read(raw, platform)
-    if isinstance(received, Malformed):
-        return Suspect(received.rule, received.reason)
     try:
-        return _examined(received, platform, me, ring)
+        if isinstance(received, Malformed):
+            return _saying_more(received, platform, me, ring)
+        _refuse_forged(raw, platform, ring)
+        return _examined(received, platform, me)
     except _SuspectError as error:
         return error.suspect
+    except _UnreadableError as error:
+        return error.unreadable
 
 
-def _examined(received: Received[AnyEnvelope], platform: str, me: AgentRef, ring: KeyRing) -> Examined:
-    if received.sig is None or received.kid is None:
+def _saying_more(malformed: Malformed, platform: str, me: AgentRef, ring: KeyRing) -> Examined:
+    """Examine what does not fit the types that are known here, as far as the router may be who says more."""
+    raw = malformed.raw
+    try:
+        if malformed.rule != "envelope-malformed":
+            raise _SuspectError(malformed.rule, malformed.reason)
+        _refuse_forged(raw, platform, ring)
+    except _SuspectError:
+        return Suspect(malformed.rule, malformed.reason)
+    envelope = dict(raw.headers)[SW_ENVELOPE] or b""
+    if names_unknown_type(envelope):
+        return Unknown()
+    received = read_known(raw, platform)
+    if isinstance(received, Received) and _header(received, "ce_type") == ce_type(received.record).encode():
+        return _examined(received, platform, me)
+    # It cannot be read, or says by its version that passing over what is not known would not be safe.
+    try:
+        named = msgspec.json.decode(envelope, type=_Addressee)
+    except (msgspec.DecodeError, RecursionError):
+        named = _Addressee(me.agent, me.version)
+    if named.agent != me.agent:
+        raise _SuspectError("not-for-this-agent", "the field agent names another agent than this inbox's")
+    if named.version != me.version:
+        return Elsewhere(named.version)
+    raise _UnreadableError(malformed.reason)
+
+
+def _refuse_forged(raw: RawRecord, platform: str, ring: KeyRing) -> None:
+    headers = dict(raw.headers)
+    sig, named = headers.get(SW_SIG), headers.get(SW_KID)
+    if sig is None or named is None:
         raise _SuspectError("unsigned", "the record carries no signature; the router signs what it writes")
-    public = ring.public_of(received.kid, received.raw.appended_at)
+    kid = named.decode(errors="replace")
+    public = ring.public_of(kid, raw.appended_at)
     if public is None:
-        raise _SuspectError("not-the-routers-key", f"the key {received.kid} is not known as the router's")
-    if not record_verifies(received, platform, lambda _: public):
-        raise _SuspectError("bad-signature", f"the signature is not that of {received.kid} over this record")
+        raise _SuspectError("not-the-routers-key", f"the key {kid} is not known as the router's")
+    signed = signed_bytes(platform, raw.topic, raw.key or b"", headers.get(SW_ENVELOPE) or b"")
+    if not verifies(public, signed, sig.decode(errors="replace")):
+        raise _SuspectError("bad-signature", f"the signature is not that of {kid} over this record")
+
+
+def _examined(received: Received[AnyEnvelope], platform: str, me: AgentRef) -> Examined:
     record = received.record
     if not isinstance(record, Work | Answer | Notice):
         raise _SuspectError("not-for-an-inbox", "the record is neither work nor an answer nor a notice")
@@ -174,7 +256,12 @@ def _crossing(received: Received[AnyEnvelope], digest: str, platform: str) -> An
     try:
         return decode(envelope)
     except EnvelopeError as error:
-        raise _SuspectError(error.rule, f"the crossing cannot be read: {error}") from error
+        if error.rule != "envelope-malformed":
+            raise _SuspectError(error.rule, f"the crossing cannot be read: {error}") from error
+    try:
+        return decode_known(envelope)  # the router's signature binds it, too
+    except EnvelopeError as error:
+        raise _UnreadableError(f"the crossing cannot be read: {error}") from error
 
 
 def _bind_payload(
@@ -201,8 +288,12 @@ def _finished_children(received: Received[AnyEnvelope], work: Work) -> tuple[Chi
         )
     try:
         return _children.decode(text)
-    except (msgspec.DecodeError, RecursionError) as error:
-        raise _SuspectError("children-malformed", f"the header {SW_CHILDREN} cannot be read") from error
+    except (msgspec.DecodeError, RecursionError):
+        pass
+    try:
+        return msgspec.convert(known_part(msgspec.json.decode(text), tuple[Child, ...]), tuple[Child, ...])
+    except (msgspec.MsgspecError, RecursionError) as error:
+        raise _UnreadableError(f"the header {SW_CHILDREN} cannot be read: {error}") from error
 
 
 def _header(received: Received[AnyEnvelope], name: str) -> bytes | None:

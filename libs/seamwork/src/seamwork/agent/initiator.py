@@ -14,7 +14,7 @@ from typing import Any, TypeVar, overload
 from seamwork.agent import payload as payloads
 from seamwork.agent.dispatch import LOST
 from seamwork.agent.handing import Constraints
-from seamwork.agent.inbox import Answered, Told, examine
+from seamwork.agent.inbox import Answered, Told, Unreadable, examine
 from seamwork.agent.keyring import KeyRing, PinnedKeys
 from seamwork.agent.outcome import Labelled, Lost, Returned, Settlement
 from seamwork.agent.pen import Author, Order, root
@@ -160,6 +160,7 @@ async def wait(
         Failed: The task failed.
         Expired: Its deadline passed.
         Cancelled: Somebody cancelled it.
+        MisconfiguredError: The router says of it what this version cannot read.
     """
     keys = ring or PinnedKeys(settings.router_keys)
     me = AgentRef(agent=settings.name, version=version)
@@ -193,6 +194,8 @@ def _settled(
         case Told(notice=notice) if notice.about == submitted.crossing and notice.what in LOST:
             lost = LOST[notice.what]
             return Lost(lost, notice.rule or notice.what, notice.reason or "", notice.gate)
+        case Unreadable() as unreadable:
+            raise unreadable.error(raw)  # it may be what is waited for
         case _:
             return None
 

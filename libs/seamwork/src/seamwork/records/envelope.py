@@ -9,7 +9,7 @@ type, a number below 0 or above ``MOST``, more than ``MAX_DEPTH`` levels, and a 
 import json
 import re
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, get_args
 
 import msgspec
 
@@ -30,6 +30,7 @@ from seamwork.records.decision import (
     TaskEnded,
 )
 from seamwork.records.inbox import Answer, Notice, Work
+from seamwork.records.known import known_part
 from seamwork.records.people import ApprovalEnd, ApprovalRequest, Command, Reply
 from seamwork.records.platform import ActivationRecord, DeadLetter, DocumentRecord, Heartbeat, TreeHead
 from seamwork.records.verdict import Verdict
@@ -64,6 +65,14 @@ _BRACKETS = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*(?:"|\\?\Z)|[\[\]{}]', re.DOTAL
 """Strings as a whole, so that no bracket in them is met; one without an end goes to the end."""
 _encoder = msgspec.json.Encoder()
 _decoder: msgspec.json.Decoder[AnyEnvelope] = msgspec.json.Decoder(AnyEnvelope)
+_TYPES = frozenset(kind.__struct_config__.tag for kind in get_args(AnyEnvelope))
+
+
+class _Typed(msgspec.Struct):
+    type: str
+
+
+_typed_decoder = msgspec.json.Decoder(_Typed)
 
 
 class EnvelopeError(UnprocessableError):
@@ -94,18 +103,7 @@ def decode(data: bytes) -> AnyEnvelope:
         EnvelopeError: With the rule ``envelope-too-large``, ``envelope-not-ascii``, ``envelope-not-json``,
             ``envelope-duplicate-key`` or ``envelope-malformed``.
     """
-    if len(data) > MAX_ENVELOPE_BYTES:
-        raise EnvelopeError(
-            "envelope-too-large", f"the envelope has {len(data)} bytes, {MAX_ENVELOPE_BYTES} are allowed"
-        )
-    if not data.isascii():
-        raise EnvelopeError("envelope-not-ascii", "the envelope holds bytes that are not ASCII; escape them")
-    # Depth needs at least as many brackets, and most envelopes have fewer than the limit.
-    if data.count(b"{") + data.count(b"[") > MAX_DEPTH and _depth(data) > MAX_DEPTH:
-        raise EnvelopeError(
-            "envelope-malformed",
-            f"the envelope does not fit its type: it is nested deeper than {MAX_DEPTH} levels",
-        )
+    _refuse_form(data)
     try:
         envelope = _decoder.decode(data)
     except msgspec.ValidationError as error:
@@ -119,6 +117,45 @@ def decode(data: bytes) -> AnyEnvelope:
     if encode(envelope) != data:
         refuse_duplicate_keys(data)
     return envelope
+
+
+def decode_known(data: bytes) -> AnyEnvelope:
+    """
+    Read what is known here of an envelope that may say more; only where the router was verified to have signed it.
+
+    Raises:
+        EnvelopeError: As ``decode`` does, but for fields that are not known.
+    """
+    _refuse_form(data)
+    refuse_duplicate_keys(data)
+    try:
+        said = msgspec.json.decode(data)
+    except (msgspec.DecodeError, RecursionError) as error:
+        raise EnvelopeError("envelope-not-json", f"the envelope is not JSON: {error}") from error
+    return decode(to_ascii(_encoder.encode(known_part(said, AnyEnvelope))))
+
+
+def names_unknown_type(data: bytes) -> bool:
+    """Say whether *data* is an envelope of a type that is not known here."""
+    try:
+        return _typed_decoder.decode(data).type not in _TYPES
+    except (msgspec.DecodeError, RecursionError):
+        return False
+
+
+def _refuse_form(data: bytes) -> None:
+    if len(data) > MAX_ENVELOPE_BYTES:
+        raise EnvelopeError(
+            "envelope-too-large", f"the envelope has {len(data)} bytes, {MAX_ENVELOPE_BYTES} are allowed"
+        )
+    if not data.isascii():
+        raise EnvelopeError("envelope-not-ascii", "the envelope holds bytes that are not ASCII; escape them")
+    # Depth needs at least as many brackets, and most envelopes have fewer than the limit.
+    if data.count(b"{") + data.count(b"[") > MAX_DEPTH and _depth(data) > MAX_DEPTH:
+        raise EnvelopeError(
+            "envelope-malformed",
+            f"the envelope does not fit its type: it is nested deeper than {MAX_DEPTH} levels",
+        )
 
 
 def refuse_duplicate_keys(data: bytes) -> None:

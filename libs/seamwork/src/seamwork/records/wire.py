@@ -8,7 +8,7 @@ can answer it by its position. ``compose`` is its inverse. Topics are named with
 
 import base64
 from collections import OrderedDict
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from typing import Generic, Protocol, TypeVar
@@ -19,7 +19,7 @@ from msgspec.structs import force_setattr
 from seamwork.ids import length_prefixed, sha256_hex
 from seamwork.records.base import Envelope
 from seamwork.records.crossing import AnyCrossing, Handoff, Plan, Result
-from seamwork.records.envelope import AnyEnvelope, EnvelopeError, decode, encode
+from seamwork.records.envelope import AnyEnvelope, EnvelopeError, decode, decode_known, encode
 from seamwork.records.parties import Position
 from seamwork.records.verdict import Verdict
 
@@ -202,7 +202,18 @@ def read(raw: RawRecord, platform: str) -> "Received[AnyEnvelope] | Malformed":
     return found
 
 
-def _read(raw: RawRecord, platform: str) -> "Received[AnyEnvelope] | Malformed":
+def read_known(raw: RawRecord, platform: str) -> "Received[AnyEnvelope] | Malformed":
+    """
+    Read what is known here of a record whose envelope may say more; envelope and digest are of all that it says.
+
+    Only for what the router was verified to have signed.
+    """
+    return _read(raw, platform, decode_known)
+
+
+def _read(
+    raw: RawRecord, platform: str, reading: Callable[[bytes], AnyEnvelope] = decode
+) -> "Received[AnyEnvelope] | Malformed":
     found = dict(raw.headers)
     envelope = b""
     try:
@@ -217,7 +228,7 @@ def _read(raw: RawRecord, platform: str) -> "Received[AnyEnvelope] | Malformed":
             raw=raw,
             key=_text(raw.key, "key"),
             envelope=envelope,
-            record=decode(envelope),
+            record=reading(envelope),
             digest=record_digest(platform, raw.topic, raw.key, envelope),
             kid=_optional(found, SW_KID),
             sig=_optional(found, SW_SIG),
