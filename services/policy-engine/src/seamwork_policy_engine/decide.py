@@ -233,17 +233,20 @@ def _demand(memory: Memory, asked: Asked, stamp: Work | None, context: Context) 
         return Demand(
             "DENY", "no-policy", "no Policy is in force; publish one, if only to say that all is well"
         )
+    # What a desk answers is its own: its stamp names in whose place it hands work on, and that is who waits.
+    sender = seam_sender(crossing, stamp) if isinstance(crossing, Handoff) else crossing.source
     candidates: tuple[AgentRef, ...] = ()
     consulted: tuple[DocumentRef, ...] = ()
     if isinstance(crossing, Handoff):
-        found = _led_to(asked, crossing, seam_sender(crossing, stamp), context)
+        found = _led_to(asked, crossing, sender, context)
         if isinstance(found, Demand):
             return found
         candidates, consulted = found
     root = catalog.agent(crossing.source) if stamp is None else None
     task = task_facts(crossing, stamp, root)
     authority = _authority(crossing, stamp, _held(root.spec.authority) if root else Authority())
-    matter = Matter(crossing, candidates, task["tenant"], task["team"], task["labels"], authority)
+    senders = frozenset((crossing.source.agent, sender.agent))
+    matter = Matter(crossing, senders, candidates, task["tenant"], task["team"], task["labels"], authority)
     known = others(memory, crossing.task, asked.subject)
     task |= {"risk": known.risk, "crossings": known.crossings}
 
@@ -260,7 +263,7 @@ def _demand(memory: Memory, asked: Asked, stamp: Work | None, context: Context) 
         return Demand("DENY", error.finding.rule, error.finding.message, consulted=consulted)
     applied = [one for one in answer.applied if one.mode != "shadow"]
     if isinstance(crossing, Handoff):
-        along = standing_of_handoff(catalog, crossing, seam_sender(crossing, stamp), asked.at)
+        along = standing_of_handoff(catalog, crossing, sender, asked.at)
         demand = _of_handoff(memory, asked, crossing, applied, candidates, along.mode, context)
     else:
         mode = stamp.enforcement if stamp is not None else "enforce"

@@ -5,6 +5,8 @@ Rule 1: a policy is asked only where its ``match`` fits; of each list one entry 
 Rule 2: a rule applies when its expression is true. One that cannot be evaluated applies as a denial.
 Rule 3: of a plan only policies that name the kind ``plan`` are asked; the others were written for payloads.
 Rule 4: a policy that names targets speaks only of the candidates it names; every other one of all.
+Rule 5: what a desk puts back, and a drill, has two senders: who signed it, and the one in whose place that is done.
+A policy that names either is asked, as flows are asked about the latter.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -42,9 +44,10 @@ class Applied(msgspec.Struct, frozen=True):
 
 
 class Matter(msgspec.Struct, frozen=True):
-    """What a policy's ``match`` looks at: facts that cost nothing."""
+    """What a policy's ``match`` looks at: facts that cost nothing. *senders* are who sent it and in whose place."""
 
     crossing: Handoff | Result | Plan
+    senders: frozenset[str]
     candidates: tuple[AgentRef, ...]
     tenant: str
     team: str
@@ -118,7 +121,7 @@ def _matches(match: Match, matter: Matter) -> bool:
     return (
         _names(match.kinds, kind)
         and _names(match.contracts, crossing.contract.name)
-        and _names(match.sources, crossing.source.agent)
+        and _meets(match.sources, matter.senders)
         and (not match.targets or not _meant(matter, target).isdisjoint(match.targets))
         and _names(match.capabilities, None if target is None else target.capability)
         and _names(match.tenants, matter.tenant)
@@ -135,7 +138,7 @@ def _names(wanted: Sequence[str], found: str | None) -> bool:
     return not wanted or found in wanted
 
 
-def _meets(wanted: Sequence[str], found: Sequence[str]) -> bool:
+def _meets(wanted: Sequence[str], found: Iterable[str]) -> bool:
     """Say whether a list of ``match`` fits what are several; an empty list fits everything."""
     return not wanted or not set(wanted).isdisjoint(found)
 

@@ -28,7 +28,8 @@ class Match(Shape):
 
     An empty list matches everything; of a list one entry must match, of the lists all. *labels* must all be
     those of the task. *effects*, *tools* and *data* match when the effective authority holds one of them. A plan is
-    matched only where *kinds* names it.
+    matched only where *kinds* names it. *sources* are senders: of what a desk puts back, and of a drill, the one in
+    whose place that is done as well.
     """
 
     kinds: tuple[Literal["handoff", "result", "plan"], ...] = ()
