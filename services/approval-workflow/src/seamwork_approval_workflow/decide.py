@@ -30,7 +30,7 @@ from seamwork.records.wire import Malformed, Received
 from seamwork_approval_workflow import __version__
 from seamwork_approval_workflow.answers import answer_summary
 from seamwork_approval_workflow.plans import plan_summary
-from seamwork_approval_workflow.replies import has_role, weigh
+from seamwork_approval_workflow.replies import has_role, still_counts, weigh
 from seamwork_approval_workflow.state import (
     HORIZON_MS,
     Answered,
@@ -225,7 +225,7 @@ def _question(
 def _answered(
     desk: Desk, platform: str, received: Received[AnyEnvelope] | Malformed, context: Context
 ) -> Iterator[Event]:
-    counted = weigh(desk, platform, received, context.catalog)
+    counted = weigh(desk, platform, received, context)
     yield counted
     if isinstance(counted, ReplyIgnored):
         return
@@ -241,19 +241,12 @@ def _answered(
 
 
 def _yes(request: Request, context: Context, counted: Answered | None) -> dict[str, SignedRecord]:
-    """
-    Return who agrees, with the answer that is counted right now.
-
-    Left out are people whose key has been revoked since: the router would not believe them any more.
-    """
+    """Return who agrees, with the answer that is counted right now; left out is what does not count any more."""
     agreed = {person: one.evidence for person, one in request.answers.items() if one.answer == "approve"}
     if counted is not None:
         agreed[counted.person] = counted.evidence
-    public_of = context.catalog.public_of
     return {
-        person: evidence
-        for person, evidence in agreed.items()
-        if public_of(evidence.kid, f"person:{person}", context.now) is not None
+        person: evidence for person, evidence in agreed.items() if still_counts(person, evidence, context)
     }
 
 

@@ -7,7 +7,7 @@ What does not count is named, never dropped silently: whoever is asked why an ap
 
 from dataclasses import dataclass
 
-from seamwork.catalog import Catalog
+from seamwork.catalog import Catalog, Context
 from seamwork.grants.keys import verifies
 from seamwork.records.envelope import AnyEnvelope
 from seamwork.records.people import ApprovalRequest, Reply
@@ -25,7 +25,7 @@ class Flaw:
 
 
 def weigh(
-    desk: Desk, platform: str, received: Received[AnyEnvelope] | Malformed, catalog: Catalog
+    desk: Desk, platform: str, received: Received[AnyEnvelope] | Malformed, context: Context
 ) -> Answered | ReplyIgnored:
     """Say whether a record of ``answers`` counts, and if not, why."""
     if isinstance(received, Malformed):
@@ -37,9 +37,9 @@ def weigh(
     if request is None:
         return _ignored(received, reply, Flaw("unknown-request", "nothing was asked under this request id"))
     flaw = (
-        _signature_flaw(received, reply, platform, catalog)
+        _signature_flaw(received, reply, platform, context.catalog)
         or _subject_flaw(received, reply, request.asked)
-        or _standing_flaw(received, reply, request, catalog)
+        or _standing_flaw(received, reply, request, context)
     )
     if flaw is not None:
         return _ignored(received, reply, flaw)
@@ -64,6 +64,11 @@ def has_role(catalog: Catalog, person: str, demand: Approvers, at: int) -> bool:
     if document is None:
         return False
     return person in demand.people or not set(demand.roles).isdisjoint(document.spec.roles)
+
+
+def still_counts(person: str, evidence: SignedRecord, context: Context) -> bool:
+    """Say whether an answer that counted does so now: the router believes none whose key was revoked since."""
+    return context.catalog.public_of(evidence.kid, f"person:{person}", context.now) is not None
 
 
 def _signature_flaw(
@@ -95,9 +100,9 @@ def _subject_flaw(received: Received[AnyEnvelope], reply: Reply, asked: Approval
 
 
 def _standing_flaw(
-    received: Received[AnyEnvelope], reply: Reply, request: Request, catalog: Catalog
+    received: Received[AnyEnvelope], reply: Reply, request: Request, context: Context
 ) -> Flaw | None:
-    at, asked = received.raw.appended_at, request.asked
+    at, asked, catalog = received.raw.appended_at, request.asked, context.catalog
     if reply.id in request.replies:
         return Flaw("repeated", "this answer has been counted already")
     if request.how is not None:
@@ -109,7 +114,11 @@ def _standing_flaw(
     if not any(has_role(catalog, reply.person, demand, at) for demand in asked.approvers):
         return Flaw("role-missing", "the person has none of the roles that are asked")
     before = request.answers.get(reply.person)
-    if before is not None and before.answer == reply.answer:
+    if (
+        before is not None
+        and before.answer == reply.answer
+        and still_counts(reply.person, before.evidence, context)
+    ):
         return Flaw("answered-already", "the person has given this answer before")
     return None
 
