@@ -8,8 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from seamwork.catalog import Catalog, Context
+from seamwork.contracts.compiled import compile_contract
 from seamwork.decider import Input, Tick, WithCrossing
-from seamwork.documents import AnyDocument
+from seamwork.documents import AnyDocument, Contract
 from seamwork.records.inbox import Work
 from seamwork.records.verdict import STRICTNESS, Verdict
 from seamwork.records.wire import read
@@ -203,14 +204,54 @@ def test_a_policy_that_does_not_compile_denies() -> None:
     assert ("DENY", "broken/broken") == (found.outcome, found.rule)
 
 
-def test_a_policy_is_compiled_once_for_all_records() -> None:
-    """Judging looks compiled policies up; a catalog keeps them by digest."""
-    catalog = catalog_of([("warn", "true", 0)], 0)
+amounts = st.integers(-(2**60), 2**60) | st.floats(allow_nan=False, allow_infinity=False)
+counts = st.integers(-9, 9) | st.integers(-9, 9).map(float)
+EXPRESSIONS = (
+    "this.amount * 1.5 > 1000.0", "this.amount / 2.0 < 3.0", "this.count % 2 == 0", "this.count + 1 > 2",
+    "this.amount % 2 == 0", "this.amount == this.count",
+)  # fmt: skip
+
+
+@settings(max_examples=60, deadline=None)
+@given(amounts, counts, st.sampled_from(EXPRESSIONS))
+def test_a_policy_counts_with_numbers_as_the_rules_of_the_contract_do(
+    amount: float, count: float, when: str
+) -> None:
+    """The same expression comes to the same in both: it holds, does not, or cannot be evaluated."""
+    types = {"amount": {"type": "number"}, "count": {"type": "integer"}}
+    schema = {"type": "object", "properties": types, "required": ["amount", "count"]}
+    promise = {"schema": schema, "rules": [{"name": "same", "expr": when, "message": "because"}]}
+    contract = document("Contract", "licence-facts", input=promise)
+    assert isinstance(contract, Contract)
+    policy = document("Policy", "p", rules=[rule("warn", when, 0, 0)])
+    crossing = handoff(payload={"amount": amount, "count": count})
+
+    by_contract = compile_contract(contract).judge_input(crossing.payload, envelope={}, task={}, now_ms=NOW)
+    by_policy = judged(Catalog.of([*platform(), contract, policy]), Memory(), crossing)
+
+    assert by_contract.admitted == bool(by_policy.warnings)
+    assert any("evaluated" in found.message for found in by_contract.refusals) == (
+        by_policy.outcome == "DENY"
+    )
+
+
+def kept_for(when: str) -> list[str]:
+    """Return what a catalog keeps after three crossings under one contract were judged by a rule."""
+    contract = document(
+        "Contract", "licence-facts", input={"schema": {"properties": {"a": {"type": "number"}}}}
+    )
+    policy = document("Policy", "p", rules=[rule("warn", when, 0, 0)])
+    catalog = Catalog.of([*platform(), contract, policy])
     decide = policy_engine(PLATFORM)
     for offset in range(3):
-        decide(Memory(), handoff(at=f"0/{offset}", payload={}), Context(now=NOW, catalog=catalog))
+        decide(Memory(), handoff(at=f"0/{offset}", payload={"a": 1}), Context(now=NOW, catalog=catalog))
+    return sorted(what for what, _ in catalog._compiled)
 
-    assert 1 == len(catalog._compiled)
+
+def test_documents_are_prepared_once_and_contracts_only_for_who_counts_with_payloads() -> None:
+    """A catalog keeps by digest what judging looks up, and there may be thousands of contracts."""
+    assert ["policy"] == kept_for("task.risk > 80")
+    assert ["numbers", "policy"] == kept_for("this.a > 1.0")
 
 
 @settings(max_examples=200, deadline=None)

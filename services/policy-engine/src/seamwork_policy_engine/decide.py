@@ -19,7 +19,8 @@ from typing import Any
 import msgspec
 from msgspec.structs import replace
 
-from seamwork.catalog import Context, settled, settled_on, standing_of_handoff, standing_of_plan
+from seamwork.catalog import Catalog, Context, settled, settled_on, standing_of_handoff, standing_of_plan
+from seamwork.contracts.compiled import number_plans
 from seamwork.contracts.facts import envelope_facts, plan_facts, task_facts
 from seamwork.contracts.payload import PayloadError, read_payload
 from seamwork.decider import Input, Output, Tick, WithCrossing, vote
@@ -250,11 +251,12 @@ def _demand(memory: Memory, asked: Asked, stamp: Work | None, context: Context) 
     known = others(memory, crossing.task, asked.subject)
     task |= {"risk": known.risk, "crossings": known.crossings}
 
-    def facts() -> Facts:
+    def facts(uses: frozenset[str]) -> Facts:
         if isinstance(crossing, Plan):
             this: Any = plan_facts(crossing)
         else:
             this = read_payload(asked.received.payload, MAX_PAYLOAD_BYTES)
+            this = _typed(catalog, crossing, this) if "this" in uses else this
         return Facts(this=this, envelope=envelope_facts(crossing, authority), task=task, now_ms=asked.at)
 
     try:
@@ -281,6 +283,16 @@ def _demand(memory: Memory, asked: Asked, stamp: Work | None, context: Context) 
         risk=sum(one.rule.risk for one in applied),
         warnings=(*demand.warnings, *aside),
     )
+
+
+def _typed(catalog: Catalog, crossing: Handoff | Result, value: Any) -> Any:
+    """Return a payload with its numbers as the rules of its contract see them."""
+    contract = catalog.contract(crossing.contract)
+    if contract is None:
+        return value  # the validator denies it
+    plans = catalog.compiled("numbers", contract, lambda: number_plans(contract))
+    plan = plans.get(crossing.outcome if isinstance(crossing, Result) else "input")
+    return value if plan is None else plan.apply(value)
 
 
 def _of_handoff(  # what applies to whom, and how binding it is

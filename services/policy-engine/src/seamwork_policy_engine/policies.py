@@ -62,8 +62,18 @@ class Asked(msgspec.Struct, frozen=True):
     consulted: tuple[DocumentRef, ...]
 
 
+class Ready(msgspec.Struct, frozen=True):
+    """A policy's rules, compiled, or why they are not; *uses* holds every variable that one of them may look at."""
+
+    rules: RuleSet | RuleError
+    uses: frozenset[str]
+
+
 def ask(
-    catalog: Catalog, policies: Sequence[PolicyEntry], matter: Matter, facts: Callable[[], Facts]
+    catalog: Catalog,
+    policies: Sequence[PolicyEntry],
+    matter: Matter,
+    facts: Callable[[frozenset[str]], Facts],
 ) -> Asked:
     """
     Hold every policy against a crossing.
@@ -72,18 +82,22 @@ def ask(
         catalog: Keeps what was compiled, by digest.
         policies: Those in force, by name.
         matter: What ``match`` looks at.
-        facts: Makes what rules may ask; called only if a policy matches.
+        facts: Makes what rules may ask, given the variables that they look at; called only if a policy matches.
     """
     matching = [entry for entry in policies if _matches(entry.document.spec.match, matter)]
     if not matching:
         return Asked((), ())
-    known = facts()
-    applied = [one for entry in matching for one in _applied(catalog, entry.document, known)]
+    ready = [_ready(catalog, entry.document) for entry in matching]
+    known = facts(frozenset().union(*(one.uses for one in ready)))
+    applied = [
+        found
+        for entry, one in zip(matching, ready, strict=True)
+        for found in _applied(entry.document, one.rules, known)
+    ]
     return Asked(tuple(applied), tuple(entry.ref for entry in matching))
 
 
-def _applied(catalog: Catalog, policy: Policy, facts: Facts) -> Iterable[Applied]:
-    compiled = catalog.compiled("policy", policy, lambda: _compiled(policy))
+def _applied(policy: Policy, compiled: RuleSet | RuleError, facts: Facts) -> Iterable[Applied]:
     outcomes = () if isinstance(compiled, RuleError) else compiled.settled(facts)
     if not outcomes and not isinstance(compiled, RuleError):
         return  # as nearly always: nothing of it holds
@@ -104,12 +118,18 @@ def _applied(catalog: Catalog, policy: Policy, facts: Facts) -> Iterable[Applied
             yield Applied(name, "deny", rule, message, named, mode)
 
 
-def _compiled(policy: Policy) -> RuleSet | RuleError:
+def _ready(catalog: Catalog, policy: Policy) -> Ready:
+    return catalog.compiled("policy", policy, lambda: _compiled(policy))
+
+
+def _compiled(policy: Policy) -> Ready:
     rules = [Rule(rule.name, rule.when, rule.message) for rule in policy.spec.rules]
+    # Who looks at a variable writes its name. One that has it in a text alone only costs a look-up.
+    uses = frozenset(name for name in CROSSING_VARIABLES if any(name in rule.expr for rule in rules))
     try:
-        return RuleSet.compile(rules, CROSSING_VARIABLES)
+        return Ready(RuleSet.compile(rules, CROSSING_VARIABLES), uses)
     except RuleError as error:
-        return error
+        return Ready(error, uses)
 
 
 def _matches(match: Match, matter: Matter) -> bool:

@@ -11,7 +11,7 @@ from typing import Any
 
 from seamwork.contracts.findings import Finding, Findings
 from seamwork.contracts.masking import Mask
-from seamwork.contracts.numbers import plan_numbers
+from seamwork.contracts.numbers import Numbers, plan_numbers
 from seamwork.contracts.payload import PayloadError, read_payload
 from seamwork.contracts.projection import pruned, too_much, undeclared
 from seamwork.contracts.schema import Checker, schema_problems
@@ -258,6 +258,16 @@ def promises(contract: Contract) -> dict[str, Promise]:
         "input": contract.spec.input,
         **{on: promise for on, promise in outputs.items() if promise is not None},
     }
+
+
+def number_plans(contract: Contract) -> dict[str, Numbers]:
+    """
+    Return how numbers are typed by each promise of a contract that names any, by where it stands.
+
+    For whoever counts with payloads and does not judge them: a third of the memory and of the time of compiling.
+    """
+    plans = {on: plan_numbers(promise.json_schema) for on, promise in promises(contract).items()}
+    return {on: plan for on, plan in plans.items() if plan is not None}
 
 
 def promise_path(on: str) -> tuple[str, ...]:
