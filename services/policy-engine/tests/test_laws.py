@@ -89,26 +89,50 @@ def test_the_strictest_effect_that_applies_is_the_verdict(
     assert max(outcomes, key=STRICTNESS.__getitem__) == found.outcome
 
 
-@settings(max_examples=40, deadline=None)
-@given(st.lists(st.tuples(st.integers(0, 5), st.booleans()), min_size=1, max_size=20), st.integers(1, 9))
-def test_a_tasks_risk_is_that_of_its_crossings_each_once(steps: list[tuple[int, bool]], risk: int) -> None:
-    """Redelivery and judging again add nothing; what applies to five crossings counts five times."""
+steps = st.tuples(st.integers(0, 5), st.sampled_from(["redelivered", "judged again", "sent again"]))
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(steps, min_size=1, max_size=20), st.integers(1, 9))
+def test_a_tasks_risk_is_that_of_its_crossings_each_once(script: list[tuple[int, str]], risk: int) -> None:
+    """Redelivery, judging again and sending again add nothing; what applies to five crossings counts five times."""
     catalog = catalog_of([("warn", "true", risk)], 0)
     memory = Memory()
+    places: dict[int, list[int]] = {}
     attempts: dict[int, int] = {}
-    for offset, again in steps:
-        crossing = handoff(id=f"h-{offset}", at=f"0/{offset}", payload={})
+    for offset, (number, how) in enumerate(script):
+        lies = places.setdefault(number, [])
+        if how == "sent again" or not lies:
+            lies.append(offset)
+        place = lies[0] if how == "judged again" else lies[-1]
+        crossing = handoff(id=f"h-{number}", at=f"0/{place}", payload={}, sent_at=NOW + place)
         given: Input = crossing
-        if again and offset in attempts:
-            attempts[offset] += 1
-            subject = f"0/{offset}#{attempts[offset]}"
+        if how == "judged again" and place in attempts:
+            attempts[place] += 1
+            subject = f"0/{place}#{attempts[place]}"
             asks = decision("judge-again", subject=subject, gates=["policy-engine"])
             given = WithCrossing(decision=asks, crossing=crossing)
-        attempts.setdefault(offset, 1)
+        attempts.setdefault(place, 1)
         memory, _, _ = MACHINE.step(memory, given, Context(now=NOW, catalog=catalog))
 
-    assert risk * len(attempts) == memory.tasks["t-1"].risk
-    assert len(attempts) == memory.tasks["t-1"].crossings
+    assert risk * len(places) == memory.tasks["t-1"].risk
+    assert len(places) == memory.tasks["t-1"].crossings
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.lists(st.tuples(st.integers(0, 3), st.integers(0, 2)), min_size=1, max_size=12))
+def test_an_id_counts_for_the_worst_content_that_came_under_it(script: list[tuple[int, int]]) -> None:
+    """The router admits one of them, so a task is never held for less risky than what it admitted."""
+    catalog = catalog_of([("warn", "this.bad >= 1", 3), ("warn", "this.bad >= 2", 5)], 0)
+    memory = Memory()
+    worst: dict[int, int] = {}
+    for offset, (number, bad) in enumerate(script):
+        worst[number] = max(bad, worst.get(number, 0))
+        crossing = handoff(id=f"h-{number}", at=f"0/{offset}", payload={"bad": bad})
+        memory, _, _ = MACHINE.step(memory, crossing, Context(now=NOW, catalog=catalog))
+
+    assert sum((0, 3, 8)[bad] for bad in worst.values()) == memory.tasks["t-1"].risk
+    assert len(worst) == memory.tasks["t-1"].crossings
 
 
 @settings(max_examples=40, deadline=None)
@@ -193,6 +217,36 @@ def test_what_the_second_version_wrote_is_forgotten_as_it_would_have_been() -> N
     assert ({}, {str(lot): ["0/1", "0/2"]}) == (ended.ends, ended.due)
     memory, _, _ = MACHINE.step(memory, Tick(), Context(now=lot, catalog=context.catalog))
     assert Memory() == memory
+
+
+def test_what_the_third_version_counted_is_replaced_when_it_is_judged_again() -> None:
+    """It knew crossings by their places alone, and their ids are not in what it wrote."""
+    written = {
+        "tasks": {"t-1": {"risk": 40, "crossings": 1, "until": NOW + HOUR_MS, "due": NOW + HOUR_MS}},
+        "seen": {"0/5": {"attempt": 1, "risk": 40, "throttled": {}}},
+        "due": {str(NOW + HOUR_MS): ["0/5"]},
+        "ends": {str(NOW + HOUR_MS): {"t-1": None}},
+    }
+    memory = msgspec.convert(MACHINE.upcasts[3].state(written), Memory)
+    context = Context(now=NOW, catalog=catalog_of([("warn", "true", 30)], 0))
+    asks = decision("judge-again", subject="0/5#2", gates=["policy-engine"])
+    first = handoff(id="h-1", at="0/5", payload={})
+
+    memory, _, _ = MACHINE.step(memory, WithCrossing(decision=asks, crossing=first), context)
+    assert (30, 1) == (memory.tasks["t-1"].risk, memory.tasks["t-1"].crossings)
+    memory, _, _ = MACHINE.step(memory, handoff(id="h-1", at="0/6", payload={}), context)
+    assert (30, 1) == (memory.tasks["t-1"].risk, memory.tasks["t-1"].crossings)
+
+
+def test_an_id_that_nobody_needs_so_long_is_not_remembered() -> None:
+    """What a sender may write into an envelope must not fill the memory; it counts as often as it is sent."""
+    context = Context(now=NOW, catalog=catalog_of([("warn", "true", 3)], 0))
+    memory = Memory()
+    for offset in range(2):
+        memory, _, _ = MACHINE.step(memory, handoff(id="h" * 1000, at=f"0/{offset}", payload={}), context)
+
+    task = memory.tasks["t-1"]
+    assert (6, 2, {}) == (task.risk, task.crossings, task.sent)
 
 
 def test_a_policy_that_does_not_compile_denies() -> None:

@@ -6,7 +6,7 @@ Rule 1: deny overrides. Of all rules that apply the strictest effect is the verd
 Rule 2: what cannot be known is denied: no policy in force, no flow in force, an edge in no flow, a rule that cannot
 be evaluated, a sender that is not proved.
 Rule 3: an attempt is judged once, and a second judgement of a crossing replaces what the first added to the risk of
-its task.
+its task. What is sent twice under one id counts once.
 Rule 4: a rule postpones a crossing once. Asked again, it only repeats until when.
 Rule 5: everything is judged by what was in force when the record was appended that asks for the judgement.
 Rule 6: a flow in ``observe`` or ``shadow`` spares what rules deny, and nothing else: what narrows, delays or asks
@@ -179,7 +179,7 @@ def _judge(memory: Memory, platform: str, asked: Asked, context: Context) -> Jud
         appended_at = asked.received.raw.appended_at
         asked = replace(asked, crossing=settled(context.catalog, crossing, appended_at))
     demand = _demand(memory, asked, stamp, context)
-    before = others(memory, crossing.task, asked.subject).risk
+    before = others(memory, crossing.task, crossing.id, asked.subject).risk
     return Judged(
         verdict=_verdict(
             asked.subject,
@@ -248,7 +248,7 @@ def _demand(memory: Memory, asked: Asked, stamp: Work | None, context: Context) 
     authority = _authority(crossing, stamp, _held(root.spec.authority) if root else Authority())
     senders = frozenset((crossing.source.agent, sender.agent))
     matter = Matter(crossing, senders, candidates, task["tenant"], task["team"], task["labels"], authority)
-    known = others(memory, crossing.task, asked.subject)
+    known = others(memory, crossing.task, crossing.id, asked.subject)
     task |= {"risk": known.risk, "crossings": known.crossings}
 
     def facts(uses: frozenset[str]) -> Facts:

@@ -19,7 +19,8 @@ def machine(platform: str) -> Decider[Memory, Input, Event, Context]:
         timer=timer,
         sizes=sizes,
         # The second version forgets a task's risk with its end, and names places by themselves where they fall due.
-        # In the third a task leaves the lot that it would be forgotten with as soon as it ends.
-        version=3,
-        upcasts={1: Upcast(state=plain_places), 2: Upcast(state=tasks_in_lots)},
+        # In the third a task leaves the lot that it would be forgotten with as soon as it ends. The fourth knows
+        # the crossings of a task by their ids; what was counted before is found by its place.
+        version=4,
+        upcasts={1: Upcast(state=plain_places), 2: Upcast(state=tasks_in_lots), 3: Upcast()},
     )

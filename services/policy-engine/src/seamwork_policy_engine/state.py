@@ -1,9 +1,13 @@
 """
 Remember how risky each task has become, and what was said of each crossing that may be judged again.
 
-No payload is kept. What a crossing adds to its task's risk is taken down with it, so that a second judgement
+No payload is kept. What a crossing counts for in its task's risk is taken down with it, so that a second judgement
 replaces the first and does not add to it. Of a task that is over nothing is kept but which of its crossings were
 judged: the router admits nothing of it any more, whatever we say.
+
+A crossing is known by its id, wherever it lies: an agent that runs again after a crash sends again what it had
+sent, and the next piece right behind it, before the router can have refused the repeat. The router admits one
+content under an id, whichever that is, so the id counts for the most that was found under it.
 """
 
 from typing import Any, assert_never
@@ -20,6 +24,10 @@ AGAIN_MS = 2 * 24 * 60 * 60 * 1000
 """Whether a task is over is looked at so often, so that a name does not wait for its deadline, which may be far."""
 BUCKET_MS = 5 * 60 * 1000
 """Forgetting is done in lots of five minutes, so that a day of deadlines is a few hundred numbers."""
+MOST_IDS = 20_000
+"""As many ids as the router remembers of one task; past them each record counts, so that memory has an end."""
+LONGEST_ID = 64
+"""Ids have 36 characters; one that is longer than this is nobody's, and is not remembered either."""
 
 
 class Judged(msgspec.Struct, frozen=True, kw_only=True, tag="judged"):
@@ -27,8 +35,8 @@ class Judged(msgspec.Struct, frozen=True, kw_only=True, tag="judged"):
     An attempt of a crossing got its verdict.
 
     *task* is null where the sender was not proved: then nothing is added to anybody's risk. *risk* is what this
-    crossing adds; *throttled* says until when which rule postponed it; *until* how long it must be remembered, and
-    *risk_until* the risk of its task, null where that is as long.
+    record adds by itself; *throttled* says until when which rule postponed it; *until* how long it must be
+    remembered, and *risk_until* the risk of its task, null where that is as long.
     """
 
     verdict: Verdict
@@ -62,12 +70,17 @@ Event = Judged | TaskClosed | TaskOver | Forgotten
 
 
 class TaskRisk(msgspec.Struct):
-    """What the crossings of one task have added up to; *due* is the lot that it is looked at with."""
+    """
+    What the crossings of one task have added up to; *due* is the lot that it is looked at with.
+
+    *sent* holds for how much each of them counts, by its id.
+    """
 
     risk: int = 0
     crossings: int = 0
     until: int = 0
     due: int = 0
+    sent: dict[str, int] = msgspec.field(default_factory=dict)
 
 
 class Seen(msgspec.Struct, frozen=True):
@@ -107,14 +120,23 @@ def place_key(partition: int, offset: int) -> str:
     return f"{partition}/{offset}"
 
 
-def others(memory: Memory, task: str, subject: Subject) -> TaskRisk:
-    """Return what the crossings of *task* have added up to but for the one at *subject*, judged before or not."""
-    known, seen = memory.tasks.get(task), memory.seen.get(place_key(subject.partition, subject.offset))
+def others(memory: Memory, task: str, crossing: str, subject: Subject) -> TaskRisk:
+    """Return what the crossings of *task* have added up to but for this one, judged before or not."""
+    known = memory.tasks.get(task)
     if known is None:
         return TaskRisk()
-    if seen is None:
+    seen = memory.seen.get(place_key(subject.partition, subject.offset))
+    counted = _counted(known, crossing, seen)
+    if counted is None:
         return known
-    return TaskRisk(risk=max(0, known.risk - seen.risk), crossings=max(0, known.crossings - 1))
+    return TaskRisk(risk=max(0, known.risk - counted), crossings=max(0, known.crossings - 1))
+
+
+def _counted(task: TaskRisk, crossing: str | None, seen: Seen | None) -> int | None:
+    """Return for how much a crossing counts in its task; None where it has not been counted."""
+    counted = None if crossing is None else task.sent.get(crossing)
+    # Version 3 knew crossings by their places alone, and so is what there is no room for.
+    return seen.risk if counted is None and seen is not None else counted
 
 
 def evolve(memory: Memory, event: Event) -> Memory:
@@ -186,9 +208,18 @@ def _judge(memory: Memory, event: Judged) -> None:
     if task is None:
         task = memory.tasks[event.task] = TaskRisk()
         _wait(memory, event.task, task, min(until, event.verdict.judged_at + AGAIN_MS))
-    task.risk += event.risk - (before.risk if before else 0)
-    task.crossings += 0 if before else 1
+    crossing = event.verdict.crossing
+    counted = _counted(task, crossing, before)
+    counts = event.risk if before or counted is None else max(event.risk, counted)
+    task.risk += counts - (counted or 0)
+    task.crossings += 1 if counted is None else 0
     task.until = max(task.until, until)
+    if crossing is not None and (crossing in task.sent or _has_room(task, crossing)):
+        task.sent[crossing] = counts
+
+
+def _has_room(task: TaskRisk, crossing: str) -> bool:
+    return len(task.sent) < MOST_IDS and len(crossing) <= LONGEST_ID
 
 
 def _forget(memory: Memory, name: str, due: int) -> None:
