@@ -219,6 +219,40 @@ def test_what_is_not_enforced_is_open_and_not_ready() -> None:
     assert ("missing", "not enforced: the flow is in 'shadow'") == (guarded.state, guarded.seams[0].says)
 
 
+def policies_along(match: dict[str, Any]) -> int:
+    """Count the policies with this ``match`` that may judge what crosses the seam from ``a`` to ``b``."""
+    policy = document("Policy", "p", match=match)
+    study = seen(document("Contract", "c"), document("Agent", "b"), flow_of(("a", "b")), policy)
+    return len(study.policies_of(study.seams[0]))
+
+
+@pytest.mark.parametrize(
+    "match",
+    [{}, {"sources": ["a"]}, {"sources": ["b"]}, {"targets": ["b"]}, {"kinds": ["result"], "sources": ["b"]}],
+    ids=str,
+)
+def test_a_policy_may_judge_what_is_sent_along_a_seam_or_what_comes_back(match: dict[str, Any]) -> None:
+    """Whoever receives is the one that answers."""
+    assert 1 == policies_along(match)
+
+
+@pytest.mark.parametrize(
+    "match",
+    [
+        {"sources": ["other"]},
+        {"contracts": ["other"]},
+        {"kinds": ["plan"]},
+        {"kinds": ["handoff"], "sources": ["b"]},
+        {"kinds": ["result"], "sources": ["a"]},
+        {"kinds": ["result"], "targets": ["b"]},
+    ],
+    ids=str,
+)
+def test_a_policy_about_something_else_judges_nothing_along_a_seam(match: dict[str, Any]) -> None:
+    """What only ``a`` answers crosses another seam, and an answer has no target that a policy could name."""
+    assert 0 == policies_along(match)
+
+
 def test_a_point_that_no_document_makes_is_missing() -> None:
     """A contract that says nothing of failure, people and limits is not ready."""
     documents = (

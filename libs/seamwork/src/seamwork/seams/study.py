@@ -95,12 +95,21 @@ def _latest_policies(shelf: Shelf) -> tuple[Policy, ...]:
 
 
 def _looks_at(policy: Policy, seam: Seam) -> bool:
-    match = policy.spec.match
-    targets = {agent.name for agent in seam.receivers} | ({seam.edge.to} if seam.edge.to else set())
-    return (
-        ("handoff" in match.kinds or "result" in match.kinds or not match.kinds)
-        and (not match.contracts or seam.edge.contract in match.contracts)
-        and (not match.sources or seam.edge.source in match.sources)
-        and (not match.targets or bool(targets & set(match.targets)))
-        and (not match.capabilities or seam.edge.capability in match.capabilities)
+    """Say whether a policy may judge a handoff that takes *seam*, or the answer that comes back along it."""
+    match, edge = policy.spec.match, seam.edge
+    if match.contracts and edge.contract not in match.contracts:
+        return False
+    receivers = {agent.name for agent in seam.receivers} | ({edge.to} if edge.to else set())
+    handed = (
+        (not match.sources or edge.source in match.sources)
+        and (not match.targets or not receivers.isdisjoint(match.targets))
+        and (not match.capabilities or edge.capability in match.capabilities)
     )
+    # Whoever receives answers, and an answer is for nobody by name.
+    answered = (
+        (not match.sources or not receivers.isdisjoint(match.sources))
+        and not match.targets
+        and not match.capabilities
+    )
+    kinds = match.kinds or ("handoff", "result")
+    return (handed and "handoff" in kinds) or (answered and "result" in kinds)
