@@ -17,7 +17,7 @@ from seamwork.broker.principal import GATES, MACHINES
 from seamwork.broker.topics import load_topic_specs
 from seamwork.bus.port import Confirmation, LogGapError, Partition
 from seamwork.catalog.follower import CatalogFollower
-from seamwork.errors import MisconfiguredError, RetryableError
+from seamwork.errors import FencedError, MisconfiguredError, RetryableError
 from seamwork.grants.keys import verifies
 from seamwork.ids import span_id
 from seamwork.platform.publisher import Publisher
@@ -38,12 +38,15 @@ from seamwork_audit_sink.archive import Archive
 from seamwork_audit_sink.rows import raw_of
 from seamwork_audit_sink.settings import Settings
 from seamwork_audit_sink.sink import Sink
+from seamwork_audit_sink.store import Store
 from seamwork_audit_sink.topics import FIXED, LEAD, READS
 
 ROOT = key_of("root")
 CROSSINGS = 3
 KEPT_OUT = ("audit.v1", "heartbeats.v1", "snapshots.router.v1")
 WITHIN_S = 20
+FULL = 1 << 40
+"""A disk of which so many MiB were to be free: an exbibyte, more than any has."""
 
 
 class World:
@@ -55,6 +58,7 @@ class World:
         self.log = SimLog(self.broker)
         self.metrics = Metrics("audit-sink")
         self.hindered: list[Sequence[Obstacle]] = []
+        self.ready_with: list[list[str]] = []
         documents = ("contracts.v1", "policies.v1", "registry.v1")
         for topic in documents:
             self.broker.create_topic(topic)
@@ -70,6 +74,11 @@ class World:
         self.publisher = Publisher(
             SimLog(SimBroker(self.clock)), PLATFORM, ROOT.public, key_of("publisher:test"), self.clock, ROOT
         )
+
+    @property
+    def obstacles(self) -> list[str]:
+        """Return the rules of what was said last to stand against new tasks."""
+        return [one.rule for one in self.hindered[-1]] if self.hindered else []
 
     def fill(self, rounds: int) -> None:
         """Write to every topic, bad bytes among the good."""
@@ -111,7 +120,7 @@ class World:
             signing_key=key_of("service:audit-sink"),
             stopping=asyncio.Event(),
             progressed=lambda left: idle.clear() if left else idle.set(),
-            ready=lambda: None,
+            ready=lambda: self.ready_with.append(self.obstacles),
             hinders=self.hindered.append,
             metrics=self.metrics,
             logger=structlog.get_logger("audit-sink"),
@@ -359,6 +368,58 @@ async def test_one_that_stands_by_takes_over(settings: Settings) -> None:
             await second.caught_up()
 
             assert world.written() == kept(settings.database)
+
+
+async def test_a_sink_that_ends_takes_no_warning_back(settings: Settings) -> None:
+    """Its last word would open admission just when nobody keeps the record."""
+    world = World()
+    world.fill(1)
+    async with running(world, msgspec.structs.replace(settings, least_free_mb=FULL)) as process:
+        await process.caught_up()
+        before = world.obstacles
+        with Store(settings.database, PLATFORM, "log-2") as other:
+            other.take_over("another")
+        world.fill(1)
+        with pytest.raises(FencedError):
+            await process.task
+
+    assert ["disk-low"] == before
+    assert ["disk-low"] == world.obstacles
+
+
+async def test_a_warning_goes_where_its_partition_goes(settings: Settings) -> None:
+    """A rebalance alone takes none back; one that stands by has none, and one that takes over looks at once."""
+    world = World()
+    world.fill(1)
+    async with running(world, msgspec.structs.replace(settings, least_free_mb=FULL)) as process:
+        await process.caught_up()
+        (member,) = world.broker.group("audit-sink").members
+        await member.lose()
+        between = world.obstacles
+        await member.gain(frozenset())
+        standing_by = world.obstacles
+        await member.gain(frozenset({0}))
+        await process.caught_up()
+
+        assert ["disk-low"] == between
+        assert [] == standing_by
+        assert ["disk-low"] == world.obstacles
+        assert [["disk-low"], [], ["disk-low"]] == world.ready_with
+
+
+async def test_a_sink_that_comes_back_far_behind_says_so_before_it_is_ready(settings: Settings) -> None:
+    """Ready without a warning is what opens admission; it is a week of records that has to be kept first."""
+    world = World()
+    world.fill(1)
+    world.clock.advance((settings.most_behind_s + 1) * 1_000)
+    async with running(world, settings) as process:
+        await process.caught_up()
+        world.clock.advance(6_000)
+        await process.caught_up()
+        await process.caught_up()
+
+        assert [["audit-behind"]] == world.ready_with
+        assert [] == world.obstacles
 
 
 async def test_a_tree_head_is_signed_when_time_is_up_and_something_is_new(settings: Settings) -> None:

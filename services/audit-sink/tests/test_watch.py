@@ -62,3 +62,12 @@ async def test_a_record_that_waits_too_long_is_named_until_it_is_kept() -> None:
 
     assert ["audit-behind"] == await bench.rules({AT: 1})
     assert [] == await bench.rules({})
+
+
+async def test_at_the_first_look_all_that_waits_may_be_old() -> None:
+    """Whoever takes over was not there when it came."""
+    bench = Bench()
+    bench.broker.write(AT, b"k", b"v")
+    bench.clock.advance(61_000)
+
+    assert ["audit-behind"] == await bench.rules({AT: 0})

@@ -62,7 +62,6 @@ class Sink:
         self._missing: frozenset[str] = frozenset()
         self._head: tuple[int, int] | None = None
         self._tracing = tracing(settings, host)
-        self._watch = Watch(settings, host.log, host.clock)
 
     async def run(self) -> None:
         """Join, read while the partition is ours, leave when the host stops; an error of the turn is ours."""
@@ -107,11 +106,12 @@ class Sink:
             self._turn.add_done_callback(self._turn_ended)
         else:
             self._host.logger.info("standing-by")
+            self._host.hinders(())  # whoever has the partition looks for itself
             self._host.ready()
 
     async def _revoked(self, _partitions: frozenset[int]) -> None:
+        # What was found stands: who ends, or is about to get the partition back, has not found that it is gone.
         await self._end_turn()
-        self._host.hinders(())  # the next owner looks for itself
 
     async def _end_turn(self) -> None:
         turn, self._turn = self._turn, None
@@ -132,6 +132,7 @@ class Sink:
         host = self._host
         self._positions = await self._on_thread(lambda: self._store.take_over(host.instance))
         self._looked = None
+        self._watch = Watch(self._settings, host.log, host.clock)
         host.logger.info("taking-over", partitions=len(self._positions), records=self._store.tree.size)
         reader = Gathering(await host.log.reader(), busy_s=_BUSY_S)
         try:
@@ -139,6 +140,8 @@ class Sink:
             await self._require_ends()
             await self._require_own_heads()
             self._head = await self._on_thread(self._store.last_head)
+            # First, because one that is ready and names nothing opens admission, whatever others had found.
+            await self._measure()
             host.ready()
             await self._read_on(reader)
         finally:
@@ -164,7 +167,8 @@ class Sink:
                     self._host.progressed(0)
                 if await self._discover():
                     ahead = {**self._positions, **ahead}
-                await self._measure_lag()
+                if self._host.clock.now_ms() - self._measured_at >= _LOOK_AGAIN_MS:
+                    await self._measure()
                 await self._publish_head()
         finally:
             if kept is not None:
@@ -189,12 +193,9 @@ class Sink:
             if records:
                 self._positions[at] = records[-1].offset + 1
 
-    async def _measure_lag(self) -> None:
-        """Say every few seconds how far each topic is ahead of what was kept, and what that stands against."""
-        now = self._host.clock.now_ms()
-        if now - self._measured_at < _LOOK_AGAIN_MS:
-            return
-        self._measured_at = now
+    async def _measure(self) -> None:
+        """Say how far each topic is ahead of what was kept, and what stands against new tasks."""
+        self._measured_at = self._host.clock.now_ms()
         lag: dict[str, int] = defaultdict(int)
         waiting: dict[Partition, int] = {}
         for at, end in (await self._host.log.end_offsets(list(self._positions))).items():

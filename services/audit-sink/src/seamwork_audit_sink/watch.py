@@ -42,7 +42,7 @@ class Watch:
         self._log = log
         self._clock = clock
         self._free = free
-        self._waiting: frozenset[Partition] = frozenset()
+        self._waiting: frozenset[Partition] | None = None
 
     async def look(self, waiting: Mapping[Partition, int]) -> tuple[Obstacle, ...]:
         """
@@ -51,8 +51,8 @@ class Watch:
         Args:
             waiting: The partitions that are ahead of what was kept, with the offset that is next.
         """
-        # What waited at the last look already may be old; the rest came since.
-        still = self._waiting & waiting.keys()
+        # What waited at the last look already may be old, and so may all at the first; the rest came since.
+        still = waiting.keys() if self._waiting is None else self._waiting & waiting.keys()
         self._waiting = frozenset(waiting)
         return (*self._disks(), *await self._lag({at: waiting[at] for at in still}))
 
