@@ -129,6 +129,41 @@ def test_what_stands_against_new_tasks_is_told_until_it_is_gone(bench: Bench) ->
     assert [] == bench.obstacles
 
 
+@pytest.mark.parametrize("state", ["starting", "draining", "failed"])
+def test_a_watch_that_is_not_ready_takes_nothing_back(bench: Bench, state: str) -> None:
+    """The next process may have the name of the last one, and its first word comes before its first look."""
+    close(bench, "audit-sink-0", "disk-low")
+    close(bench, "audit-sink-0", state=state)
+    close(bench, "audit-sink-0", state=state)
+    while_away = bench.obstacles
+    close(bench, "audit-sink-0")
+
+    assert ["disk-low"] == while_away
+    assert [] == bench.obstacles
+
+
+def test_a_watch_that_never_gets_going_is_relieved_by_one_that_does(bench: Bench) -> None:
+    """What it had found is for the other to find again."""
+    close(bench, "one", "disk-low")
+    close(bench, "one", state="starting")
+    close(bench, "two", state="starting")
+    while_both_start = bench.obstacles
+    close(bench, "two")
+
+    assert ["disk-low"] == while_both_start
+    assert [] == bench.obstacles
+
+
+def test_what_a_watch_finds_as_it_starts_or_ends_counts(bench: Bench) -> None:
+    """It has looked, whatever it calls itself."""
+    close(bench, "one")
+    close(bench, "one", "disk-low", state="draining")
+    assert ["disk-low"] == bench.obstacles
+    close(bench, "one", "audit-behind", state="starting")
+
+    assert ["audit-behind"] == bench.obstacles
+
+
 def test_nobody_but_a_service_closes_admission(bench: Bench) -> None:
     """An agent that says so is not heard, nor is one that calls itself a service."""
     found = (Obstacle(rule="disk-low", reason="disk-low"),)
@@ -150,6 +185,18 @@ def test_a_record_that_nobody_keeps_stands_against_new_tasks(bench: Bench) -> No
     close(bench, "two")
 
     assert [] == bench.obstacles
+
+
+def test_a_watch_that_never_gets_going_is_a_silent_one(bench: Bench) -> None:
+    """It says that it starts and that it ends, six times an hour for 26 hours, and keeps nothing."""
+    close(bench, "one")
+    for _ in range(26 * 6):
+        close(bench, "one", state="starting")
+        close(bench, "one", state="draining")
+        bench.clock.advance(600_000)
+    bench.health.tell()
+
+    assert ["audit-silent"] == bench.obstacles
 
 
 class SilentLog(SimLog):

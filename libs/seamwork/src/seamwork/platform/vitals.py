@@ -33,7 +33,7 @@ from seamwork.platform.views import BreakerLine, View
 from seamwork.records.parties import AgentRef
 from seamwork.records.platform import Heartbeat, Obstacle
 from seamwork.records.wire import RawRecord, Received, read
-from seamwork.runtime.agents_health import lives, obstacles_of
+from seamwork.runtime.agents_health import lives, obstacles_of, with_what_stands
 from seamwork.runtime.heartbeat import HEARTBEATS
 
 ASK_WITHIN_S = 10.0
@@ -170,8 +170,11 @@ async def _heartbeats(log: Log, platform: str, catalog: Catalog) -> list[tuple[H
     last: dict[str, tuple[Heartbeat, int]] = {}
     for raw in await log.read(at, max(start, end - _LOOK_BACK), end):
         beat = _proved(raw, platform, catalog)
-        if beat is not None:
-            last[beat.instance] = (beat, raw.appended_at)
+        if beat is None:
+            continue
+        if beat.kind == "service" and beat.instance in last:
+            beat = with_what_stands(beat, last[beat.instance][0])  # as the router takes it
+        last[beat.instance] = (beat, raw.appended_at)
     return sorted(_latest(last.values()), key=lambda one: (one[0].kind, one[0].name, one[0].instance))
 
 

@@ -1,14 +1,16 @@
 """
 Know which agent versions are alive and what stands against new tasks, from signed heartbeats; tell what changes.
 
-An obstacle goes when the instance that named it says so, or when that is silent and another of its service is
-there: a watch that died while the disk filled up must not open the door. Liveness is no decision: a router that
-starts hears of it anew, so nothing of it is kept but what its journal took.
+An obstacle goes when the instance that named it is ready and says so, or when that is not at work and another of
+its service is: a watch that died while the disk filled up must not open the door, nor one that starts again and
+again and never comes to look. Liveness is no decision: a router that starts hears of it anew, so nothing of it is
+kept but what its journal took.
 """
 
 import asyncio
 from collections.abc import Callable, Iterable
 
+import msgspec
 import structlog
 
 from seamwork.bus.port import Log, Partition, Reader
@@ -103,8 +105,10 @@ class AgentsHealth:
         if not self._is_own(received, f"{beat.kind}:{beat.name}"):
             return
         if beat.kind == "service":
-            self._services[beat.instance] = (beat, raw.appended_at)
-            if beat.name == _WATCH:
+            before = self._services.get(beat.instance)
+            known = beat if before is None else with_what_stands(beat, before[0])
+            self._services[beat.instance] = (known, raw.appended_at)
+            if beat.name == _WATCH and beat.state == "ready":
                 self._watched_at = raw.appended_at
         elif beat.state in ("draining", "failed"):
             self._beats.pop(beat.instance, None)
@@ -120,7 +124,7 @@ class AgentsHealth:
         self._services = {
             instance: (beat, at)
             for instance, (beat, at) in self._services.items()
-            if lives(beat, at, now) or (beat.obstacles and not self._is_relieved(beat, now))
+            if _works(beat, at, now) or (beat.obstacles and not self._is_relieved(beat, now))
         }
         if self._watched_at is None:
             self._watched_at = now
@@ -140,15 +144,24 @@ class AgentsHealth:
             self._told = health
             self._changed(health)
 
-    def _is_relieved(self, silent: Heartbeat, now: int) -> bool:
-        return any(
-            beat.name == silent.name and beat.state == "ready" and lives(beat, at, now)
-            for beat, at in self._services.values()
-        )
+    def _is_relieved(self, idle: Heartbeat, now: int) -> bool:
+        return any(beat.name == idle.name and _works(beat, at, now) for beat, at in self._services.values())
 
     def _is_own(self, received: Received[AnyEnvelope], holder: str) -> bool:
         catalog, at = self._catalog(), received.raw.appended_at
         return record_verifies(received, self._platform, lambda kid: catalog.public_of(kid, holder, at))
+
+
+def with_what_stands(beat: Heartbeat, before: Heartbeat) -> Heartbeat:
+    """
+    Return a service's heartbeat with what its instance had found *before*, if that still stands.
+
+    One that is not ready and names nothing has not looked yet, or looks no more: it has not found that all is well.
+    A process that is started again in the place of another, as in a ``StatefulSet``, has its name.
+    """
+    if beat.state == "ready" or beat.obstacles:
+        return beat
+    return msgspec.structs.replace(beat, obstacles=before.obstacles)
 
 
 def obstacles_of(beats: Iterable[Heartbeat]) -> tuple[Obstacle, ...]:
@@ -160,3 +173,7 @@ def obstacles_of(beats: Iterable[Heartbeat]) -> tuple[Obstacle, ...]:
 def lives(beat: Heartbeat, at: int, now: int) -> bool:
     """Say whether an instance that beat at *at* has missed no more than the network may lose."""
     return now - at <= _MISSED * max(beat.every_ms, 1_000)
+
+
+def _works(beat: Heartbeat, at: int, now: int) -> bool:
+    return beat.state == "ready" and lives(beat, at, now)
