@@ -75,10 +75,10 @@ def test_the_team_and_who_is_asked_first_are_paged_once_a_period() -> None:
     assert [one.once for one in first] == [one.once for one in second]
 
 
-def test_what_was_burned_and_told_once_outlives_a_restart(tmp_path: Path) -> None:
+async def test_what_was_burned_and_told_once_outlives_a_restart(tmp_path: Path) -> None:
     """Both are kept in the transaction that keeps how far was read."""
     with Store(tmp_path / "n.sqlite", "p", NOW) as store:
-        store.take((), {Partition("decisions.v1", 0): 3}, NOW, once=["a"], burned={ACCOUNT: 2})
+        await store.take((), {Partition("decisions.v1", 0): 3}, NOW, once=["a"], burned={ACCOUNT: 2})
     with Store(tmp_path / "n.sqlite", "p", NOW) as store:
         found = store.burned(ACCOUNT), store.was_told("a"), store.was_told("b")
 

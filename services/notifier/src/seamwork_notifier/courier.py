@@ -41,6 +41,18 @@ class NotDeliveredError(Exception):
         self.gone = gone
 
 
+class _UnsignedError(NotDeliveredError):
+    """Nothing can be signed for an owner, so that all of theirs waits together."""
+
+
+class _HangingError(NotDeliveredError):
+    """A webhook has not answered what it was sent before; that is *posting*."""
+
+    def __init__(self, posting: "asyncio.Future[None]") -> None:
+        super().__init__("it has not yet answered what it was sent before")
+        self.posting = posting
+
+
 class Couriers:
     """
     Everybody who delivers.
@@ -117,6 +129,10 @@ class Couriers:
             await self._send(owner, notified)
         except NotDeliveredError as error:
             over = error.gone or now - waiting.since >= self._settings.give_up_s * 1000
+            if isinstance(error, _HangingError) and not over:
+                # Nothing was sent, so no try is counted; one that never lets go is given up when its time is over.
+                await asyncio.wait({error.posting}, timeout=_LOOK_AGAIN_S)
+                return
             self._counted(owner, "given-up" if over else "failed")
             say = self._logger.error if over else self._logger.warning
             say(
@@ -124,12 +140,15 @@ class Couriers:
                 owner=owner, id=notified.id, kind=notified.kind, tries=waiting.tries + 1, error=str(error),
             )  # fmt: skip
             if over:
-                self._store.done(notified.id, "given-up", now)
-            else:
-                self._store.again(notified.id, now + self._wait_ms(waiting), str(error))
+                await self._store.done(notified.id, "given-up", now)
+                return
+            next_at = now + self._wait_ms(waiting)
+            await self._store.again(notified.id, next_at, str(error))
+            if isinstance(error, _UnsignedError):
+                await self._store.put_off(owner, next_at)
         else:
             self._counted(owner, "delivered")
-            self._store.done(notified.id, "delivered", self._now_ms())
+            await self._store.done(notified.id, "delivered", self._now_ms())
 
     def _wait_ms(self, waiting: Waiting) -> int:
         doubled = self._settings.first_retry_ms << min(waiting.tries, _DOUBLINGS)
@@ -141,11 +160,14 @@ class Couriers:
         webhook = self._webhook_of(owner)
         if webhook is None:
             raise NotDeliveredError("its document names no webhook any more", gone=True)
+        place = (owner, webhook.url)
+        if place in self._hanging:
+            raise _HangingError(self._hanging[place])
         body = body_of(notified)
         headers = {"content-type": "application/json", "user-agent": "seamwork-notifier"}
         headers |= self._signed(webhook, notified.id, body)
         async with self._at_once:
-            await self._in_time((owner, webhook.url), partial(self._post, webhook.url, body, headers))
+            await self._in_time(place, partial(self._post, webhook.url, body, headers))
 
     async def _in_time(self, place: tuple[str, str], post: Callable[[], None]) -> None:
         """
@@ -154,8 +176,6 @@ class Couriers:
         The client's own limit is for each of its reads: who sends a byte now and then keeps its thread, but only
         one, because nothing else is sent there meanwhile.
         """
-        if place in self._hanging:
-            raise NotDeliveredError("it has not yet answered what it was sent before")
         posting = _on_thread(post)
         try:
             async with asyncio.timeout(self._settings.timeout_s):
@@ -169,14 +189,14 @@ class Couriers:
         folder = self._settings.secrets_dir
         path = None if folder is None else Path(folder) / webhook.secret
         if path is None or not path.is_file():
-            raise NotDeliveredError(f"there is no file {webhook.secret} in SEAMWORK_NOTIFIER_SECRETS_DIR")
+            raise _UnsignedError(f"there is no file {webhook.secret} in SEAMWORK_NOTIFIER_SECRETS_DIR")
         if others_can_read(path):
-            raise NotDeliveredError(f"others can read the secret {webhook.secret}; run chmod 600")
+            raise _UnsignedError(f"others can read the secret {webhook.secret}; run chmod 600")
         try:
             secrets = secret_text(path, "SEAMWORK_NOTIFIER_SECRETS_DIR").split()
             signed = sign_webhook(secrets, identity, self._now_ms() // 1000, body)
         except (MisconfiguredError, WebhookSecretError) as error:
-            raise NotDeliveredError(str(error)) from error
+            raise _UnsignedError(str(error)) from error
         return dict(zip(SIGNED_HEADERS, signed, strict=True))
 
     def _post(self, url: str, body: bytes, headers: dict[str, str]) -> None:

@@ -49,24 +49,32 @@ class Loop:
     async def run(self) -> None:
         """Read and deliver until the host stops."""
         host = self._host
-        with Store(self._settings.database, host.platform, host.clock.now_ms()) as store:
-            couriers = Couriers(
-                self._settings, store, self._webhook_of, host.clock.now_ms,
-                lambda owner, outcome: host.metrics.count("seamwork_deliveries", owner, outcome),
-            )  # fmt: skip
-            reading = asyncio.create_task(self._read(store, couriers), name="notifier-read")
-            stopping = asyncio.create_task(host.stopping.wait(), name="notifier-stopping")
-            watched: list[asyncio.Future[Any]] = [reading, stopping, couriers.broken]
-            try:
-                await asyncio.wait(watched, return_when=asyncio.FIRST_COMPLETED)
-                for one in watched:
-                    if one.done():
-                        one.result()
-            finally:
-                reading.cancel()
-                stopping.cancel()
-                await asyncio.gather(reading, stopping, return_exceptions=True)
-                await couriers.stop()
+        # To open and to close waits for the disk as well.
+        store = await asyncio.to_thread(Store, self._settings.database, host.platform, host.clock.now_ms())
+        try:
+            await self._work(store)
+        finally:
+            await asyncio.to_thread(store.close)
+
+    async def _work(self, store: Store) -> None:
+        host = self._host
+        couriers = Couriers(
+            self._settings, store, self._webhook_of, host.clock.now_ms,
+            lambda owner, outcome: host.metrics.count("seamwork_deliveries", owner, outcome),
+        )  # fmt: skip
+        reading = asyncio.create_task(self._read(store, couriers), name="notifier-read")
+        stopping = asyncio.create_task(host.stopping.wait(), name="notifier-stopping")
+        watched: list[asyncio.Future[Any]] = [reading, stopping, couriers.broken]
+        try:
+            await asyncio.wait(watched, return_when=asyncio.FIRST_COMPLETED)
+            for one in watched:
+                if one.done():
+                    one.result()
+        finally:
+            reading.cancel()
+            stopping.cancel()
+            await asyncio.gather(reading, stopping, return_exceptions=True)
+            await couriers.stop()
 
     async def _read(self, store: Store, couriers: Couriers) -> None:
         host = self._host
@@ -96,7 +104,7 @@ class Loop:
                 due = _now_s() >= keep_at
                 if told or once or burned or (unkept and due):
                     keep = [one for one in told if self._webhook_of(one.owner) is not None]
-                    store.take(keep, unkept, host.clock.now_ms(), once=once, burned=burned)
+                    await store.take(keep, unkept, host.clock.now_ms(), once=once, burned=burned)
                     unkept.clear()
                     self._say(told)
                     for owner in {one.owner for one in keep}:

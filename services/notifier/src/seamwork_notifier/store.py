@@ -3,15 +3,18 @@ Keep what has to be told until it was told, in SQLite.
 
 Rule 1: notifications and the positions they come from change in one transaction, so each record is taken in once.
 Rule 2: a notification leaves only when its receiver took it or it was given up; it may be sent twice, never lost.
+Rule 3: nobody who shares the event loop waits for the disk.
 """
 
+import asyncio
 import sqlite3
 from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from types import TracebackType
-from typing import Literal, Self
+from typing import Any, Literal, Self
 
 import msgspec
 
@@ -37,13 +40,21 @@ CREATE TABLE IF NOT EXISTS delivered (
     id TEXT PRIMARY KEY, owner TEXT NOT NULL, outcome TEXT NOT NULL, tries INTEGER NOT NULL, at INTEGER NOT NULL
 ) STRICT;
 CREATE INDEX IF NOT EXISTS by_owner ON waiting (owner, next_at, since);
+CREATE INDEX IF NOT EXISTS by_time ON delivered (at);
 """
+_MOVE = (
+    "INSERT INTO positions VALUES (?, ?, ?) "
+    'ON CONFLICT (topic, "partition") DO UPDATE SET next = excluded.next'
+)
 _LOCK_S = 5.0
 _KEPT_MS = 40 * 86_400_000
 """Longer than a month, the longest period of an error budget."""
 
 Account = tuple[str, str, int]
 """The contract's name, what is counted, and since when (ms)."""
+
+_Change = tuple[str, Sequence[tuple[Any, ...]]]
+"""A statement, and the rows for which it is run."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +71,9 @@ class Store:
     """
     The notifications of one platform that wait.
 
+    What changes them is done on a thread of the store's own, one transaction after the other; what is asked of them
+    is read at once, on a connection that no write holds up.
+
     Args:
         path: The file; it and its folder are made for the owner's eyes only.
         platform: The platform's id; a database belongs to one platform.
@@ -75,12 +89,17 @@ class Store:
             self._db.executescript(_SCHEMA)
             self._db.execute("INSERT OR IGNORE INTO about VALUES ('platform', ?)", (platform,))
             self._db.execute("INSERT OR IGNORE INTO about VALUES ('since', ?)", (str(now),))
+            self._reading = sqlite3.connect(
+                path, isolation_level=None, check_same_thread=False, timeout=_LOCK_S
+            )
+            self._reading.execute("PRAGMA query_only = ON")
         except sqlite3.DatabaseError as error:
             raise MisconfiguredError(
                 f"{path} cannot be used as a database ({error}); restore or remove it"
             ) from error
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="notifier-store")
         if self._about("platform") != platform:
-            self._db.close()
+            self.close()
             raise MisconfiguredError(f"{path} holds the notifications of another platform; name another file")
 
     def __enter__(self) -> Self:
@@ -89,6 +108,12 @@ class Store:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Give the file back, behind what is being written."""
+        self._thread.shutdown()
+        self._reading.close()
         self._db.close()
 
     @cached_property
@@ -98,21 +123,21 @@ class Store:
 
     def positions(self) -> dict[Partition, int]:
         """Return how far each partition was read."""
-        rows = self._db.execute('SELECT topic, "partition", next FROM positions')
+        rows = self._reading.execute('SELECT topic, "partition", next FROM positions')
         return {Partition(topic, number): position for topic, number, position in rows}
 
     def was_told(self, name: str) -> bool:
         """Say whether what is told once under *name* was told."""
-        return self._db.execute("SELECT 1 FROM told_once WHERE name = ?", (name,)).fetchone() is not None
+        return self._reading.execute("SELECT 1 FROM told_once WHERE name = ?", (name,)).fetchone() is not None
 
     def burned(self, account: Account) -> int:
         """Return how much of an error budget is used up."""
-        row = self._db.execute(
+        row = self._reading.execute(
             "SELECT count FROM burned WHERE contract = ? AND what = ? AND since = ?", account
         ).fetchone()
         return 0 if row is None else int(row[0])
 
-    def take(
+    async def take(
         self,
         notified: Sequence[Notified],
         positions: Mapping[Partition, int],
@@ -131,30 +156,27 @@ class Store:
             once: Names of what is not told again.
             burned: How much of each error budget is used up by now.
         """
-        with self._db:
-            self._db.execute("BEGIN IMMEDIATE")
-            self._db.executemany(
+        await self._change(
+            (
                 "INSERT OR IGNORE INTO waiting (id, owner, body, since, next_at) VALUES (?, ?, ?, ?, ?)",
                 [(one.id, one.owner, msgspec.json.encode(one).decode(), now, now) for one in notified],
-            )
-            self._db.executemany(
-                "INSERT INTO positions VALUES (?, ?, ?) "
-                'ON CONFLICT (topic, "partition") DO UPDATE SET next = excluded.next',
+            ),
+            (
+                _MOVE,
                 [(at.topic, at.partition, position) for at, position in positions.items()],
-            )
-            self._db.executemany(
-                "INSERT OR IGNORE INTO told_once VALUES (?, ?)", [(name, now) for name in once]
-            )
-            self._db.execute("DELETE FROM told_once WHERE at < ?", (now - _KEPT_MS,))
-            self._db.executemany(
+            ),
+            ("INSERT OR IGNORE INTO told_once VALUES (?, ?)", [(name, now) for name in once]),
+            ("DELETE FROM told_once WHERE at < ?", [(now - _KEPT_MS,)]),
+            (
                 "INSERT OR REPLACE INTO burned VALUES (?, ?, ?, ?)",
                 [(*account, count) for account, count in (burned or {}).items()],
-            )
-            self._db.execute("DELETE FROM burned WHERE since < ?", (now - _KEPT_MS,))
+            ),
+            ("DELETE FROM burned WHERE since < ?", [(now - _KEPT_MS,)]),
+        )
 
     def next_of(self, owner: str) -> Waiting | None:
         """Return what *owner* is to be told next, whether its time has come or not."""
-        row = self._db.execute(
+        row = self._reading.execute(
             "SELECT body, since, tries, next_at FROM waiting WHERE owner = ? "
             "ORDER BY next_at, since, rowid LIMIT 1",
             (owner,),
@@ -163,26 +185,45 @@ class Store:
 
     def owners(self) -> dict[str, int]:
         """Return who is to be told something, and of how much."""
-        return dict(self._db.execute("SELECT owner, count(*) FROM waiting GROUP BY owner"))
+        return dict(self._reading.execute("SELECT owner, count(*) FROM waiting GROUP BY owner"))
 
-    def again(self, identity: str, next_at: int, error: str) -> None:
+    async def again(self, identity: str, next_at: int, error: str) -> None:
         """Try it again at *next_at*."""
-        self._db.execute(
-            "UPDATE waiting SET tries = tries + 1, next_at = ?, error = ? WHERE id = ?",
-            (next_at, error, identity),
+        await self._change(
+            (
+                "UPDATE waiting SET tries = tries + 1, next_at = ?, error = ? WHERE id = ?",
+                [(next_at, error, identity)],
+            )
         )
 
-    def done(self, identity: str, outcome: Literal["delivered", "given-up"], at: int) -> None:
+    async def put_off(self, owner: str, next_at: int) -> None:
+        """Try nothing of *owner* before *next_at*."""
+        await self._change(
+            ("UPDATE waiting SET next_at = ? WHERE owner = ? AND next_at < ?", [(next_at, owner, next_at)])
+        )
+
+    async def done(self, identity: str, outcome: Literal["delivered", "given-up"], at: int) -> None:
         """Let what was told, or given up, wait no more, and keep for a while how it ended and when (ms)."""
-        with self._db:
-            self._db.execute("BEGIN IMMEDIATE")
-            self._db.execute(
+        await self._change(
+            (
                 "INSERT OR REPLACE INTO delivered SELECT id, owner, ?, tries + 1, ? FROM waiting WHERE id = ?",
-                (outcome, at, identity),
-            )
-            self._db.execute("DELETE FROM waiting WHERE id = ?", (identity,))
-            self._db.execute("DELETE FROM delivered WHERE at < ?", (at - _KEPT_MS,))
+                [(outcome, at, identity)],
+            ),
+            ("DELETE FROM waiting WHERE id = ?", [(identity,)]),
+            ("DELETE FROM delivered WHERE at < ?", [(at - _KEPT_MS,)]),
+        )
+
+    async def _change(self, *changes: _Change) -> None:
+        """Make *changes*, all of them or none."""
+
+        def make() -> None:
+            with self._db:
+                self._db.execute("BEGIN IMMEDIATE")
+                for statement, rows in changes:
+                    self._db.executemany(statement, rows)
+
+        await asyncio.get_running_loop().run_in_executor(self._thread, make)
 
     def _about(self, name: str) -> str:
-        (value,) = self._db.execute("SELECT value FROM about WHERE name = ?", (name,)).fetchone()
+        (value,) = self._reading.execute("SELECT value FROM about WHERE name = ?", (name,)).fetchone()
         return str(value)
