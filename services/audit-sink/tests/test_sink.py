@@ -387,6 +387,26 @@ async def test_a_sink_that_ends_takes_no_warning_back(settings: Settings) -> Non
     assert ["disk-low"] == world.obstacles
 
 
+async def test_a_database_that_another_holds_ends_the_sink_to_be_started_again(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is no bug and nobody's setting: the next start goes on where this one was."""
+    monkeypatch.setattr("seamwork_audit_sink.store._BUSY_MS", 50)
+    world = World()
+    world.fill(1)
+    async with running(world, settings) as process:
+        await process.caught_up()
+        with closing(sqlite3.connect(settings.database, isolation_level=None)) as other:
+            other.execute("BEGIN IMMEDIATE")
+            world.fill(1)
+            with pytest.raises(RetryableError, match=r"cannot be used just now \(database is locked\)"):
+                await process.task
+    async with running(world, settings) as process:
+        await process.caught_up()
+
+    assert world.written() == kept(settings.database)
+
+
 async def test_a_warning_goes_where_its_partition_goes(settings: Settings) -> None:
     """A rebalance alone takes none back; one that stands by has none, and one that takes over looks at once."""
     world = World()

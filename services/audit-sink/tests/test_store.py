@@ -9,7 +9,7 @@ import pytest
 from msgspec.structs import replace
 
 from seamwork.bus.port import LogGapError, Partition
-from seamwork.errors import FencedError, MisconfiguredError
+from seamwork.errors import FencedError, MisconfiguredError, RetryableError
 from seamwork.records.wire import RawRecord
 from seamwork.testing.builders import PLATFORM, handoff
 from seamwork_audit_sink import schema
@@ -174,6 +174,37 @@ def test_a_file_that_is_no_database_is_refused(database: Path) -> None:
     database.chmod(0o600)
 
     with pytest.raises(MisconfiguredError, match="cannot be used as a database"):
+        Store(database, PLATFORM, "log-1")
+
+
+def test_a_database_that_another_holds_is_tried_again(
+    database: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Somebody looks at it, or copies it: the next start may find it free, and so there must be one."""
+    opened(database).close()
+    monkeypatch.setattr("seamwork_audit_sink.store._BUSY_MS", 50)
+    with closing(sqlite3.connect(database, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        with pytest.raises(RetryableError, match=r"cannot be opened just now \(database is locked\)"):
+            Store(database, PLATFORM, "log-1")
+        other.execute("ROLLBACK")
+
+    opened(database).close()
+
+
+def test_a_folder_that_cannot_be_is_named_by_its_variable(tmp_path: Path) -> None:
+    """Starting again would not make it."""
+    (tmp_path / "file").touch()
+
+    with pytest.raises(MisconfiguredError, match="SEAMWORK_AUDIT_SINK_DATABASE names cannot be made"):
+        Store(tmp_path / "file" / "audit.db", PLATFORM, "log-1")
+
+
+def test_a_folder_in_its_place_is_refused(database: Path) -> None:
+    """It will not become a file."""
+    database.mkdir(parents=True)
+
+    with pytest.raises(MisconfiguredError, match="it must be a file that this user may write"):
         Store(database, PLATFORM, "log-1")
 
 

@@ -21,6 +21,7 @@ from seamwork.records.parties import Revision
 from seamwork.records.platform import TreeHead
 from seamwork.records.wire import RawRecord, Received, compose, read
 from seamwork.runtime import Host
+from seamwork.runtime.database import using
 from seamwork_audit_sink.settings import Settings
 from seamwork_audit_sink.store import Store
 from seamwork_audit_sink.topics import LEAD, topics_of
@@ -287,7 +288,8 @@ class Sink:
         """Run *work* on the one thread that may touch the database, and wait for its end whatever happens."""
         running = asyncio.get_running_loop().run_in_executor(self._thread, work)
         try:
-            return await asyncio.shield(running)
+            with using(self._settings.database):
+                return await asyncio.shield(running)
         except asyncio.CancelledError:
             await asyncio.wait({running})
             running.exception()  # seen here; who was cancelled has no use for it

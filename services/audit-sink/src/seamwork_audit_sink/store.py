@@ -18,6 +18,7 @@ from seamwork.bus.port import LogGapError, Partition
 from seamwork.errors import FencedError, MisconfiguredError, SeamworkError
 from seamwork.records.envelope import AnyEnvelope
 from seamwork.records.wire import RawRecord, Received
+from seamwork.runtime.database import make_private, opening
 from seamwork_audit_sink import schema
 from seamwork_audit_sink.counts import count
 from seamwork_audit_sink.merkle import Frontier, leaf_hash
@@ -33,6 +34,10 @@ _COUNT = (
 )
 
 
+_BUSY_MS = 10_000
+"""So long another may hold the file, who looks at it with tools of their own, before this one gives up."""
+
+
 class DuplicateRecordError(SeamworkError):
     """A record was to be taken in a second time; the reader or the database is not what it should be."""
 
@@ -45,27 +50,29 @@ class Store:
         path: The file; it and its folder are made for the owner's eyes only.
         platform: The platform's id; a database belongs to one platform.
         log_id: The id that a new database gets; an old one keeps its own.
+
+    Raises:
+        RetryableError: It cannot be opened just now.
+        MisconfiguredError: It cannot be opened, or is not what it should be.
     """
 
     def __init__(self, path: Path, platform: str, log_id: str) -> None:
-        _make_private(path)
+        _make_ours(path)
         self._path = path
         self._platform = platform
-        self._db = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
-        try:
-            self._configure()
-            self._create(log_id)
-            self.log_id = self._about("log")
-        except sqlite3.DatabaseError as error:
-            self._db.close()
-            raise MisconfiguredError(
-                f"{path} cannot be used as a database ({error}); restore it from a copy"
-            ) from error
-        except SeamworkError:
-            self._db.close()
-            raise
+        with opening(path, "restore it from a copy"):
+            self._db = sqlite3.connect(
+                path, isolation_level=None, check_same_thread=False, timeout=_BUSY_MS / 1000
+            )
+            try:
+                self._configure()
+                self._create(log_id)
+                self.log_id = self._about("log")
+                self._tree = self._stored_tree()
+            except BaseException:
+                self._db.close()
+                raise
         self._owner = ""
-        self._tree = self._stored_tree()
 
     def __enter__(self) -> Self:
         return self
@@ -220,7 +227,6 @@ class Store:
         return "" if row is None else str(row[0])
 
     def _configure(self) -> None:
-        self._db.execute("PRAGMA busy_timeout = 10000")
         self._db.execute(f"PRAGMA page_size = {schema.PAGE_BYTES}")  # before the file has its first page
         self._db.execute("PRAGMA journal_mode = WAL")
         # Journals are trimmed once they are here, so a commit must survive a power cut.
@@ -290,23 +296,13 @@ def _statements(script: str) -> Iterable[str]:
             statement = ""
 
 
-def _make_private(path: Path) -> None:
+def _make_ours(path: Path) -> None:
     """
-    Make the file, and its folder, if they are not there.
+    Make the file, and its folder, if they are not there; see `make_private`.
 
     Raises:
-        MisconfiguredError: They cannot be made, or others can read the file.
+        MisconfiguredError: Others can read the file.
     """
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        if not path.exists():
-            # SQLite gives the files beside it (-wal, -shm) the rights of this one.
-            os.close(os.open(path, os.O_CREAT | os.O_WRONLY, 0o600))
-        if os.name == "posix" and path.stat().st_mode & 0o077:
-            raise MisconfiguredError(
-                f"{path} holds every record and others can read it; run `chmod 600 {path}`"
-            )
-    except OSError as error:
-        raise MisconfiguredError(
-            f"the file that SEAMWORK_AUDIT_SINK_DATABASE names cannot be made ({error.strerror}): {path}"
-        ) from error
+    make_private(path, "SEAMWORK_AUDIT_SINK_DATABASE")
+    if os.name == "posix" and path.is_file() and path.stat().st_mode & 0o077:
+        raise MisconfiguredError(f"{path} holds every record and others can read it; run `chmod 600 {path}`")

@@ -10,6 +10,7 @@ import asyncio
 import sqlite3
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -20,6 +21,7 @@ import msgspec
 
 from seamwork.bus.port import Partition
 from seamwork.errors import MisconfiguredError
+from seamwork.runtime.database import make_private, opening, using
 from seamwork_notifier.state import Notified
 
 _SCHEMA = """
@@ -78,29 +80,29 @@ class Store:
         path: The file; it and its folder are made for the owner's eyes only.
         platform: The platform's id; a database belongs to one platform.
         now: When it is made, if it is not there (ms).
+
+    Raises:
+        RetryableError: It cannot be opened, or later read or written, just now.
+        MisconfiguredError: It cannot be opened, or belongs to another platform.
     """
 
     def __init__(self, path: Path, platform: str, now: int) -> None:
-        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        path.touch(mode=0o600)
-        try:
-            self._db = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=_LOCK_S)
+        make_private(path, "SEAMWORK_NOTIFIER_DATABASE")
+        self._path = path
+        with ExitStack() as opened, opening(path, "restore or remove it"):
+            self._db = opened.enter_context(_connected(path))
             self._db.execute("PRAGMA journal_mode = WAL")
             self._db.executescript(_SCHEMA)
             self._db.execute("INSERT OR IGNORE INTO about VALUES ('platform', ?)", (platform,))
             self._db.execute("INSERT OR IGNORE INTO about VALUES ('since', ?)", (str(now),))
-            self._reading = sqlite3.connect(
-                path, isolation_level=None, check_same_thread=False, timeout=_LOCK_S
-            )
+            self._reading = opened.enter_context(_connected(path))
             self._reading.execute("PRAGMA query_only = ON")
-        except sqlite3.DatabaseError as error:
-            raise MisconfiguredError(
-                f"{path} cannot be used as a database ({error}); restore or remove it"
-            ) from error
+            if self._about("platform") != platform:
+                raise MisconfiguredError(
+                    f"{path} holds the notifications of another platform; name another file"
+                )
+            self._opened = opened.pop_all()
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="notifier-store")
-        if self._about("platform") != platform:
-            self.close()
-            raise MisconfiguredError(f"{path} holds the notifications of another platform; name another file")
 
     def __enter__(self) -> Self:
         return self
@@ -113,8 +115,7 @@ class Store:
     def close(self) -> None:
         """Give the file back, behind what is being written."""
         self._thread.shutdown()
-        self._reading.close()
-        self._db.close()
+        self._opened.close()
 
     @cached_property
     def begun_at(self) -> int:
@@ -123,19 +124,17 @@ class Store:
 
     def positions(self) -> dict[Partition, int]:
         """Return how far each partition was read."""
-        rows = self._reading.execute('SELECT topic, "partition", next FROM positions')
+        rows = self._asked('SELECT topic, "partition", next FROM positions')
         return {Partition(topic, number): position for topic, number, position in rows}
 
     def was_told(self, name: str) -> bool:
         """Say whether what is told once under *name* was told."""
-        return self._reading.execute("SELECT 1 FROM told_once WHERE name = ?", (name,)).fetchone() is not None
+        return bool(self._asked("SELECT 1 FROM told_once WHERE name = ?", name))
 
     def burned(self, account: Account) -> int:
         """Return how much of an error budget is used up."""
-        row = self._reading.execute(
-            "SELECT count FROM burned WHERE contract = ? AND what = ? AND since = ?", account
-        ).fetchone()
-        return 0 if row is None else int(row[0])
+        rows = self._asked("SELECT count FROM burned WHERE contract = ? AND what = ? AND since = ?", *account)
+        return int(rows[0][0]) if rows else 0
 
     async def take(
         self,
@@ -176,16 +175,19 @@ class Store:
 
     def next_of(self, owner: str) -> Waiting | None:
         """Return what *owner* is to be told next, whether its time has come or not."""
-        row = self._reading.execute(
+        rows = self._asked(
             "SELECT body, since, tries, next_at FROM waiting WHERE owner = ? "
             "ORDER BY next_at, since, rowid LIMIT 1",
-            (owner,),
-        ).fetchone()
-        return None if row is None else Waiting(msgspec.json.decode(row[0], type=Notified), *row[1:])
+            owner,
+        )
+        if not rows:
+            return None
+        body, *when = rows[0]
+        return Waiting(msgspec.json.decode(body, type=Notified), *when)
 
     def owners(self) -> dict[str, int]:
         """Return who is to be told something, and of how much."""
-        return dict(self._reading.execute("SELECT owner, count(*) FROM waiting GROUP BY owner"))
+        return dict(self._asked("SELECT owner, count(*) FROM waiting GROUP BY owner"))
 
     async def again(self, identity: str, next_at: int, error: str) -> None:
         """Try it again at *next_at*."""
@@ -222,8 +224,17 @@ class Store:
                 for statement, rows in changes:
                     self._db.executemany(statement, rows)
 
-        await asyncio.get_running_loop().run_in_executor(self._thread, make)
+        with using(self._path):
+            await asyncio.get_running_loop().run_in_executor(self._thread, make)
+
+    def _asked(self, query: str, *given: str | int) -> list[Any]:
+        with using(self._path):
+            return self._reading.execute(query, given).fetchall()
 
     def _about(self, name: str) -> str:
-        (value,) = self._reading.execute("SELECT value FROM about WHERE name = ?", (name,)).fetchone()
+        ((value,),) = self._asked("SELECT value FROM about WHERE name = ?", name)
         return str(value)
+
+
+def _connected(path: Path) -> "closing[sqlite3.Connection]":
+    return closing(sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=_LOCK_S))

@@ -1,0 +1,57 @@
+"""What waits is kept in a file, and what ails the file is told as what it is."""
+
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from seamwork.bus.port import Partition
+from seamwork.errors import MisconfiguredError, RetryableError
+from seamwork_notifier.store import Store
+
+AT = Partition("decisions.v1", 0)
+
+
+async def test_a_database_that_another_holds_is_tried_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Somebody looks at it, or copies it: the next start may find it free, and so there must be one."""
+    path = tmp_path / "n.db"
+    monkeypatch.setattr("seamwork_notifier.store._LOCK_S", 0.05)
+    with Store(path, "p", 0) as store, closing(sqlite3.connect(path, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        with pytest.raises(RetryableError, match=r"n\.db cannot be used just now \(database is locked\)"):
+            await store.take((), {AT: 1}, 0)
+        with pytest.raises(RetryableError, match=r"n\.db cannot be opened just now \(database is locked\)"):
+            Store(path, "p", 0)
+        other.execute("ROLLBACK")
+        await store.take((), {AT: 2}, 0)
+
+        assert {AT: 2} == store.positions()
+
+
+def test_a_file_that_is_no_database_is_refused(tmp_path: Path) -> None:
+    """It is not overwritten."""
+    path = tmp_path / "n.db"
+    path.write_bytes(b"not a database" * 100)
+
+    with pytest.raises(MisconfiguredError, match=r"cannot be used as a database.*restore or remove it"):
+        Store(path, "p", 0)
+
+
+def test_a_folder_that_cannot_be_is_named_by_its_variable(tmp_path: Path) -> None:
+    """Starting again would not make it."""
+    (tmp_path / "file").touch()
+
+    with pytest.raises(MisconfiguredError, match="SEAMWORK_NOTIFIER_DATABASE names cannot be made"):
+        Store(tmp_path / "file" / "n.db", "p", 0)
+
+
+def test_the_database_of_another_platform_is_refused(tmp_path: Path) -> None:
+    """Two platforms would tell each other's owners."""
+    with Store(tmp_path / "n.db", "p", 0):
+        pass
+
+    with pytest.raises(MisconfiguredError, match="holds the notifications of another platform"):
+        Store(tmp_path / "n.db", "other", 0)
