@@ -36,7 +36,7 @@ OWNER = "seams"
 SECRET = "Ada Lovelace"
 
 
-def write(database: Path, records: Iterable[RawRecord]) -> None:
+def write(database: Path, records: Iterable[RawRecord], keep_value_bytes: int = 1_000) -> None:
     """Keep records, each partition's in the order given."""
     runs: dict[Partition, list[RawRecord]] = {}
     for raw in records:
@@ -44,7 +44,7 @@ def write(database: Path, records: Iterable[RawRecord]) -> None:
     with Store(database, PLATFORM, "log-1") as store:
         store.take_over("one")
         store.watch(dict.fromkeys(runs, 0), NOW)
-        store.append(list(runs.values()), 1_000)
+        store.append(list(runs.values()), keep_value_bytes)
 
 
 def raws(*given: tuple[str, dict[str, Any]]) -> list[RawRecord]:
@@ -234,6 +234,51 @@ def test_records_come_in_pages(pages: Pages) -> None:
     rest = asked(pages, "/v1/tasks/t-1/records", limit="5", after=str(first["next"]))
 
     assert (5, 2, None) == (len(first["records"]), len(rest["records"]), rest["next"])
+
+
+def test_a_page_of_large_records_ends_early(database: Path) -> None:
+    """However many are asked for: all of a task's bodies at once would be more than the sink may hold."""
+    body = {"name": "x" * 400_000}
+    crossings = (("handoff", {"at": f"0/{n}", "id": f"h-{n}", "payload": body}) for n in range(60))
+    write(database, raws(*crossings), keep_value_bytes=1 << 20)
+    catalog = Catalog.of([CONTRACT])
+    pages = Pages(Archive(database), lambda: catalog)
+    lengths, leaves = [], []
+    query = {"limit": "500"}
+    while True:
+        page = asked(pages, "/v1/tasks/t-1/records", **query)
+        lengths.append(len(page["records"]))
+        leaves += [one["leaf"] for one in page["records"]]
+        if page["next"] is None:
+            break
+        query["after"] = str(page["next"])
+
+    assert [21, 21, 18] == lengths  # 20 of them are 8,000,000 bytes and their envelopes, 8 MiB are 8,388,608
+    assert list(range(60)) == leaves
+
+
+def test_one_record_is_shown_however_large(database: Path) -> None:
+    """A page that held none would be the last that anybody reads."""
+    large = {"name": "x" * 9_000_000}
+    write(
+        database,
+        raws(("handoff", {"at": "0/0", "payload": large}), ("handoff", {"at": "0/1", "id": "h-2"})),
+        keep_value_bytes=1 << 24,
+    )
+    pages = Pages(Archive(database), lambda: None)
+    first = asked(pages, "/v1/tasks/t-1/records")
+    rest = asked(pages, "/v1/tasks/t-1/records", after=str(first["next"]))
+
+    assert [0] == [one["leaf"] for one in first["records"]]
+    assert [1] == [one["leaf"] for one in rest["records"]]
+    assert None is rest["next"]
+
+
+def test_no_record_at_all_can_be_asked_for(pages: Pages) -> None:
+    """It is a page like any other, and there is nothing behind it to go on from."""
+    assert {"task": "t-1", "records": [], "next": None} == asked(
+        pages, "/v1/tasks/t-1/records", limit="0", after="0"
+    )
 
 
 def test_a_summary_counts_what_everybody_did(pages: Pages) -> None:

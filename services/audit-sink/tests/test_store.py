@@ -43,7 +43,7 @@ def test_a_batch_is_there_with_its_position(database: Path) -> None:
 
     with opened(database) as store:
         assert {HANDOFFS: 3} == store.take_over("two")
-    rows = Archive(database).task_records("t-1", 10, -1)
+    rows, _ = Archive(database).task_records("t-1", 10, -1)
     assert records == [raw_of(row) for _, row in rows]
 
 

@@ -13,6 +13,8 @@ _LEAN = ", ".join("NULL" if name == "value" else f'"{name}"' for name in Row._fi
 _INBOX = ("work", "answer", "notice")
 _ROOTS = 256
 _PAGE = 1_000
+_PAGE_BYTES = 8 * 1024 * 1024
+"""Of whole records at once: the sink has a few hundred MiB to live in, and several may ask."""
 
 
 class Archive:
@@ -33,11 +35,24 @@ class Archive:
         with self._reading() as db:
             return [Row(*row) for row in db.execute(query, (task, *_INBOX))]
 
-    def task_records(self, task: str, limit: int, after: int) -> list[tuple[int, Row]]:
-        """Return records of a task, whole, with their place in the tree, from behind *after*."""
+    def task_records(self, task: str, limit: int, after: int) -> tuple[list[tuple[int, Row]], int | None]:
+        """
+        Return records of a task, whole, with their place in the tree, from behind *after*.
+
+        Returns:
+            So many as *limit* allows, or fewer where they are large; and behind which place there may be more.
+        """
         query = f"SELECT leaf, {_COLUMNS} FROM records WHERE task = ? AND leaf > ? ORDER BY leaf LIMIT ?"  # noqa: S608
+        found: list[tuple[int, Row]] = []
+        held = 0
         with self._reading() as db:
-            return [(leaf, Row(*row)) for leaf, *row in db.execute(query, (task, after, limit))]
+            for leaf, *columns in db.execute(query, (task, after, limit)):
+                row = Row(*columns)
+                found.append((leaf, row))
+                held += len(row.value or b"") + len(row.envelope or "") + len(row.headers)
+                if len(found) == limit or held >= _PAGE_BYTES:
+                    return found, leaf
+        return found, None
 
     def beginnings(self) -> Iterator[tuple[Row, Row | None]]:
         """Return each task's first handoff, the newest task first, and the record of its end if it has one."""

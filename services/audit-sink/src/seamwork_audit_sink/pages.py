@@ -15,7 +15,8 @@ Answer questions over HTTP, as JSON and read-only.
 | ``/v1/tree`` | ``{"log", "size", "root_sha256"}`` |
 
 The structs are those of ``seamwork.platform.views``, ``seamwork.seams.measured``
-and ``seamwork.seams.steps``. What is not found or asked for wrongly is answered with
+and ``seamwork.seams.steps``. A page of records ends where *limit* says, or after some 8 MiB of them; ``next`` says
+behind which one to go on, and is null behind the last. What is not found or asked for wrongly is answered with
 ``{"error": sentence}``.
 """
 
@@ -127,14 +128,15 @@ class Pages:
     def _records(self, task: str, query: Mapping[str, str]) -> Any:
         limit = _number(query, "limit", 100, _MOST_RECORDS)
         after = _number(query, "after", -1, 1 << 62)
-        rows = self._archive.task_records(task, limit, after)
+        rows, more = self._archive.task_records(task, limit, after)
         if not rows and after < 0:
             return None
         catalog = self._catalog()
         return {
             "task": task,
-            "records": [shown(leaf, row, catalog) for leaf, row in rows],
-            "next": rows[-1][0] if len(rows) == limit else None,
+            # One is written before the next is read: what is parsed of a body takes several times its room.
+            "records": [msgspec.Raw(msgspec.json.encode(shown(leaf, row, catalog))) for leaf, row in rows],
+            "next": more,
         }
 
 
