@@ -466,6 +466,58 @@ async def test_a_tree_head_is_signed_when_time_is_up_and_something_is_new(settin
     assert sum(map(len, world.written().values())) == last.size
 
 
+async def test_a_clock_that_is_set_back_stops_neither_looks_nor_heads(settings: Settings) -> None:
+    """The last ones were in what is now the future; a restart finds the same in the database."""
+    world = World()
+    world.fill(1)
+    async with running(world, settings) as process:
+        await process.caught_up()
+        world.clock.advance(settings.head_interval_ms)
+        await process.caught_up()
+        await process.caught_up()
+        world.clock.advance(-7_200_000)
+        looks = len(world.hindered)
+        world.fill(1)
+        await process.caught_up()
+        await process.caught_up()
+        world.clock.advance(6_000)
+        await process.caught_up()
+        await process.caught_up()
+        looked, signed = len(world.hindered) - looks, heads(world)[-1].size
+        await process.stop()
+    world.clock.advance(-7_200_000)
+    async with running(world, settings) as process:
+        world.fill(1)
+        await process.caught_up()
+        await process.caught_up()
+        world.clock.advance(settings.head_interval_ms)
+        await process.caught_up()
+        await process.caught_up()
+        every = sum(map(len, world.written().values()))
+
+        assert 2 == looked
+        assert signed == every * 2 // 3
+        assert every == heads(world)[-1].size
+
+
+async def test_a_topic_that_is_missing_is_looked_for_though_the_clock_is_set_back(settings: Settings) -> None:
+    """Its document was read before; two hours are too long for an inbox to be left out."""
+    world = World()
+    publisher = Publisher(world.log, PLATFORM, ROOT.public, key_of("publisher:test"), world.clock, ROOT)
+    await publisher.publish((document("Key", "test", purpose="publisher"),))
+    await publisher.publish((document("Agent", "parser"),))
+    async with running(world, settings) as process:
+        await process.caught_up()
+        world.clock.advance(-7_200_000)
+        world.broker.create_topic("inbox.parser.v1")
+        world.work.append("inbox.parser.v1")
+        world.fill(1)
+        await process.caught_up()
+        await process.caught_up()
+
+        assert world.written() == kept(settings.database)
+
+
 @pytest.mark.parametrize("fault", [Fault.LOST_WRITE, Fault.LOST_ACK])
 async def test_a_tree_head_that_nobody_confirms_is_published_again_and_stops_nothing(
     settings: Settings, fault: Fault

@@ -168,7 +168,7 @@ class Sink:
                     self._host.progressed(0)
                 if await self._discover():
                     ahead = {**self._positions, **ahead}
-                if self._host.clock.now_ms() - self._measured_at >= _LOOK_AGAIN_MS:
+                if self._is_up(self._measured_at, _LOOK_AGAIN_MS):
                     await self._measure()
                 await self._publish_head()
         finally:
@@ -212,7 +212,9 @@ class Sink:
         catalog, now = self._host.catalog.catalog, self._host.clock.now_ms()
         if self._looked is not None:
             revision, looked_at = self._looked
-            if revision == catalog.revision and (not self._missing or now - looked_at < _LOOK_AGAIN_MS):
+            if revision == catalog.revision and not (
+                self._missing and self._is_up(looked_at, _LOOK_AGAIN_MS)
+            ):
                 return False
         self._looked = (catalog.revision, now)
         names = topics_of(catalog)
@@ -265,7 +267,7 @@ class Sink:
             return
         tree, now = store.tree, host.clock.now_ms()
         size, signed_at = self._head
-        late = now - signed_at >= self._settings.head_interval_ms
+        late = self._is_up(signed_at, self._settings.head_interval_ms)
         if tree.size == size or not (at_once or late or tree.size - size >= self._settings.head_records):
             return
         head = TreeHead(log=store.log_id, size=tree.size, root_sha256=tree.root.hex(), signed_at=now)
@@ -283,6 +285,10 @@ class Sink:
         await self._on_thread(lambda: store.published(head.size, head.root_sha256, head.signed_at))
         self._head = (head.size, head.signed_at)
         host.metrics.count("seamwork_outputs", LEAD)
+
+    def _is_up(self, since: int, pause_ms: int) -> bool:
+        """Say whether a pause is over. Where the clock was set back to before it began, it is."""
+        return not 0 <= self._host.clock.now_ms() - since < pause_ms
 
     async def _on_thread(self, work: Callable[[], T]) -> T:
         """Run *work* on the one thread that may touch the database, and wait for its end whatever happens."""
