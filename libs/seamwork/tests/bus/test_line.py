@@ -1,7 +1,9 @@
 """What a line makes of the bytes that come, of silence, and of an end."""
 
 import asyncio
+import ssl
 import struct
+from asyncio.sslproto import SSLProtocol
 from collections.abc import Callable
 
 import pytest
@@ -10,19 +12,21 @@ from aiokafka.conn import AIOKafkaConnection
 from hypothesis import given
 from hypothesis import strategies as st
 
-from seamwork.bus.line import Line
+from seamwork.bus.line import Line, _unsent
 from seamwork.bus.requests import Request
 
 VERSIONS = {1: (0, 11)}
 
 
 class Wire(asyncio.Transport):
-    """A transport that keeps what is written."""
+    """A transport that keeps what is written; *unsent* of it is not on its way yet."""
 
     def __init__(self) -> None:
         super().__init__()
         self.written: list[bytes] = []
+        self.unsent = 0
         self.closed = False
+        self.aborted = False
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
         """Keep it."""
@@ -36,6 +40,29 @@ class Wire(asyncio.Transport):
         """Close it."""
         self.closed = True
 
+    def abort(self) -> None:
+        """Close it, whatever is unsent."""
+        self.closed = self.aborted = True
+
+    def get_write_buffer_size(self) -> int:
+        """Say how much is unsent."""
+        return self.unsent
+
+
+class Clock:
+    """A loop's time, which stands still until a test moves it on."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        loop = asyncio.get_running_loop()
+        self._now = loop.time()
+        monkeypatch.setattr(loop, "time", lambda: self._now)
+
+    async def advance(self, seconds: float) -> None:
+        """Let *seconds* pass, and whatever is due by then."""
+        self._now += seconds
+        for _ in range(3):
+            await asyncio.sleep(0)
+
 
 def connected() -> tuple[Line, Wire]:
     """Return a line on a wire."""
@@ -44,9 +71,9 @@ def connected() -> tuple[Line, Wire]:
     return line, wire
 
 
-def question(version: int = 11, within_s: float = 10.0) -> Request[bytes]:
+def question(version: int = 11, within_s: float = 10.0, body: bytes = b"ask") -> Request[bytes]:
     """Ask for something."""
-    return Request(1, version, b"ask", bytes, within_s)
+    return Request(1, version, body, bytes, within_s)
 
 
 def answer(number: int, body: bytes) -> bytes:
@@ -220,8 +247,70 @@ async def test_silence_breaks_the_line() -> None:
     waiting = [line.send(question(within_s=0.0)), line.send(question())]
     await asyncio.wait(waiting)
 
-    assert wire.closed
+    assert wire.aborted
     assert all(isinstance(one.exception(), kafka_errors.RequestTimedOutError) for one in waiting)
+
+
+async def test_an_answer_that_keeps_coming_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Sixteen mebibytes over a slow link take longer than a silence may; one in the middle breaks the line."""
+    clock, (line, wire) = Clock(monkeypatch), connected()
+    first = line.send(question())
+    whole = answer(1, bytes(4 * 1024 * 1024))
+    for at in range(0, len(whole), 1024 * 1024):
+        await clock.advance(9.0)
+        arrive(line, whole[at : at + 1024 * 1024])
+    second = line.send(question())
+    await clock.advance(9.0)
+    arrive(line, answer(2, b"two")[:9])
+    await clock.advance(9.0)
+    still_open = line.is_open
+    await clock.advance(2.0)
+
+    assert whole[8:] == first.result()
+    assert still_open
+    assert wire.aborted
+    assert isinstance(second.exception(), kafka_errors.RequestTimedOutError)
+
+
+async def test_a_request_that_keeps_going_out_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    """And then there may be as much silence as after any other, and no more."""
+    clock, (line, wire) = Clock(monkeypatch), connected()
+    waiting = line.send(question(within_s=5.0, body=bytes(3_000_000)))
+    opened = []
+    for wire.unsent in (2_000_000, 1_000_000, 0, 0):
+        await clock.advance(5.0)
+        opened.append(line.is_open)
+
+    assert [True, True, True, False] == opened
+    assert wire.aborted
+    assert isinstance(waiting.exception(), kafka_errors.RequestTimedOutError)
+
+
+async def test_a_request_that_gets_stuck_on_its_way_breaks_the_line_for_good(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """What is left of it is not sent any more: it would compete with its own repetition."""
+    clock, (line, wire) = Clock(monkeypatch), connected()
+    waiting = line.send(question(within_s=5.0, body=bytes(3_000_000)))
+    for wire.unsent in (2_000_000, 2_000_000):
+        await clock.advance(5.0)
+
+    assert wire.aborted
+    assert isinstance(waiting.exception(), kafka_errors.RequestTimedOutError)
+
+
+async def test_beneath_tls_it_is_seen_what_goes_out() -> None:
+    """There it lies in the transport below, of which the one above says nothing."""
+    line, wire = Line("me", VERSIONS), Wire()
+    loop = asyncio.get_running_loop()
+    tls = SSLProtocol(loop, line, ssl.create_default_context(), loop.create_future(), server_hostname="x")
+    tls.connection_made(wire)
+    above = tls._get_app_transport()  # type: ignore[attr-defined]  # typeshed does not know it
+    wire.unsent = 2_000_000
+    unsent = _unsent(above)
+    above.abort()
+
+    assert 2_000_000 == unsent
 
 
 def test_a_version_that_the_broker_does_not_speak_is_refused_by_name() -> None:

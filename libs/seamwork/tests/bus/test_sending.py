@@ -11,7 +11,14 @@ from aiokafka import errors as kafka_errors
 from seamwork.bus.appender import Appender
 from seamwork.bus.connection import Connection
 from seamwork.bus.cursor import KafkaReader, Page
-from seamwork.bus.port import Confirmed, NotAuthorisedError, Partition, Rejected, UnknownTopicError
+from seamwork.bus.port import (
+    Appended,
+    Confirmed,
+    NotAuthorisedError,
+    Partition,
+    Rejected,
+    UnknownTopicError,
+)
 from seamwork.bus.producing import Batch, Placed, Producer
 from seamwork.bus.publisher import Publisher
 from seamwork.bus.requests import AnyRequest, Request
@@ -315,3 +322,29 @@ async def test_what_travels_together_is_bounded_by_bytes_too() -> None:
     assert 60 == len(answers)
     assert max(together) <= 8 * 1024 * 1024
     assert 60_000_000 == sum(together)
+
+
+async def test_what_is_large_has_as_long_as_a_slow_link_takes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is on its way for longer than anything small is waited for, and given up would be sent once more."""
+    arrived = asyncio.Event()
+
+    class Far(Cluster):
+        async def ask(self, node: int, request: AnyRequest, lane: str) -> Any:
+            await arrived.wait()
+            return await super().ask(node, request, lane)
+
+    cluster, journal = Far(placed), Partition("journal.router.v1", 0)
+    cluster._leaders[journal.topic] = {0: 1}
+    cluster._place = lambda _: {INBOX: Placed(5, 1), journal: Placed(7, 1)}
+    large = [Outgoing(INBOX.topic, b"k", bytes(1_000_000), partition=0)] * 4
+    appending = asyncio.create_task(Appender(cluster).append(journal, bytes(4_000_000), None))
+    publishing = asyncio.ensure_future(Publisher(cluster).publish(large))
+    await asyncio.sleep(0)
+    now = asyncio.get_running_loop().time() + 30
+    monkeypatch.setattr(asyncio.get_running_loop(), "time", lambda: now)
+    for _ in range(10):
+        await asyncio.sleep(0)
+    arrived.set()
+
+    assert Appended(7, 1) == await appending
+    assert [Confirmed(5)] * 4 == list(await publishing)

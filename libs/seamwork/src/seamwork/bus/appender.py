@@ -12,11 +12,11 @@ from aiokafka import errors as kafka_errors
 from seamwork.bus.connection import Connection, not_authorised, unknown_topic
 from seamwork.bus.limits import limit_of, record_bytes
 from seamwork.bus.port import Appended, Partition
-from seamwork.bus.producing import Batch, Producer
+from seamwork.bus.producing import SLOWEST_BYTES_S, Batch, Producer
 from seamwork.errors import MisconfiguredError, OutcomeUnknownError, RetryableError, UnprocessableError
 
 _TIMEOUT_MS = 5_000
-# A batch's life, then one last request that was sent just before its end.
+# A batch's life, then one last request that was sent just before its end; what is large takes its time on top.
 _DEADLINE_S = 2 * _TIMEOUT_MS / 1000 + 1
 _ANY_SIZE = 2**31 - 1  # limits are the topics', checked before
 
@@ -42,7 +42,7 @@ class Appender:
         try:
             if number >= await self._partitions(topic):
                 raise unknown_topic(partition)
-            async with asyncio.timeout(_DEADLINE_S):
+            async with asyncio.timeout(_DEADLINE_S + size / SLOWEST_BYTES_S):
                 placed = await self._producer.post(partition, batch)
         except (kafka_errors.KafkaError, RetryableError, TimeoutError) as error:
             raise self._explained(error, partition) from error

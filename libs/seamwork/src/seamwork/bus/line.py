@@ -28,6 +28,8 @@ _NUMBERS = 2**31
 _SCRATCH_BYTES = 256 * 1024
 _MOST_BYTES = 128 * 1024 * 1024
 """Of one answer: some times what is ever asked for. Whoever announces more speaks another protocol."""
+_LARGE_BYTES = 1024 * 1024
+"""Of what was sent: so much goes out in a moment over a usual link, and in many seconds over a slow one."""
 _Waiting = tuple[int, AnyRequest, "asyncio.Future[Any]", float]
 
 
@@ -60,6 +62,8 @@ class Line(asyncio.BufferedProtocol):
         self._number = 0
         self._waiting: deque[_Waiting] = deque()
         self._watch: asyncio.TimerHandle | None = None
+        self._heard = 0.0
+        self._gone = (0, 0)
         self._head = b""
         self._arriving: memoryview | None = None
         self._arrived = 0
@@ -137,6 +141,7 @@ class Line(asyncio.BufferedProtocol):
 
     def buffer_updated(self, nbytes: int) -> None:
         """Put answers together, and give each to whoever waits for it."""
+        self._heard = self._loop.time()
         if self._arriving is None:
             self._take(_scratch.view[:nbytes])
             return
@@ -195,19 +200,43 @@ class Line(asyncio.BufferedProtocol):
             answer.set_exception(broken)
 
     def _look(self) -> None:
-        """See whether the oldest request has waited for too long: one timer for all of them."""
+        """See whether there was silence for too long for the oldest request: one timer for all of them."""
         self._watch = None
         if not self._waiting:
             return
-        due = self._waiting[0][3]
-        if due > self._loop.time():
+        number, request, _, due = self._waiting[0]
+        now = self._loop.time()
+        # A large answer over a slow link takes longer than a silence may: what counts is that it goes on coming.
+        due = max(due, self._heard + request.within_s)
+        if due <= now and self._goes_out(number):
+            due = now + request.within_s
+        if due > now:
             self._watch = self._loop.call_at(due, self._look)
         else:
-            self._break(kafka_errors.RequestTimedOutError())
+            self._break(kafka_errors.RequestTimedOutError(), at_once=True)
 
-    def _break(self, error: Exception) -> None:
+    def _goes_out(self, number: int) -> bool:
+        """
+        Whether more of what was sent has left than at the last look for request *number*, the oldest.
+
+        At the first look there is none to compare with: what still lies here, or is so large that it may have left
+        only just now, is given as much time again.
+        """
+        if self._transport is None:
+            return False
+        left = _unsent(self._transport)
+        gone = sum(len(request.body) for _, request, _, _ in self._waiting) - left
+        looked_for, before = self._gone
+        if looked_for != number:
+            before = 0 if left or gone >= _LARGE_BYTES else gone
+        self._gone = (number, gone)
+        return gone > before
+
+    def _break(self, error: Exception, *, at_once: bool = False) -> None:
         transport, self._transport = self._transport, None
-        if transport is not None:
+        if transport is not None and at_once:
+            transport.abort()  # what it has not sent would go on beside the next attempt at the same
+        elif transport is not None:
             transport.close()
         if self._watch is not None:
             self._watch.cancel()
@@ -216,3 +245,9 @@ class Line(asyncio.BufferedProtocol):
         for _, _, answer, _ in waiting:
             if not answer.done():
                 answer.set_exception(error)
+
+
+def _unsent(transport: asyncio.Transport) -> int:
+    """Return how many bytes the kernel has not taken; those of an encrypted line lie in the transport beneath."""
+    beneath = getattr(getattr(transport, "_ssl_protocol", None), "_transport", None)
+    return transport.get_write_buffer_size() + (0 if beneath is None else beneath.get_write_buffer_size())

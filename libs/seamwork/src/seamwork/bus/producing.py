@@ -25,6 +25,8 @@ from seamwork.bus.requests import Request
 from seamwork.records.wire import Header
 
 _API, _VERSION = 0, 7  # the last version before answers name single records, in fixed widths
+SLOWEST_BYTES_S = 128 * 1024
+"""What a link carries at least, a megabit a second: whoever bounds the sending of much by time allows for it."""
 _ALL_REPLICAS = -1
 _MAGIC = 2
 _BACKOFF_S = 0.1

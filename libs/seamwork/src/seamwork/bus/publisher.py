@@ -24,7 +24,7 @@ from seamwork.bus.port import (
     Rejected,
     UnknownTopicError,
 )
-from seamwork.bus.producing import Batch, Placed, Producer
+from seamwork.bus.producing import SLOWEST_BYTES_S, Batch, Placed, Producer
 from seamwork.errors import OutcomeUnknownError, RetryableError
 from seamwork.records.partition import partition_of
 from seamwork.records.wire import Outgoing
@@ -33,7 +33,7 @@ UNKNOWN_TOPIC = Rejected("unknown-topic")
 NOT_AUTHORISED = Rejected("not-authorised")
 TOO_LARGE = Rejected("too-large")
 
-_DEADLINE_S = 15.0
+_DEADLINE_S = 15.0  # for what is large, as long again as a slow link takes to carry it
 _AT_ONCE = 4
 """So many callers' batches travel each for itself; what comes on top waits for a place and travels together."""
 _TOGETHER = 500
@@ -176,9 +176,9 @@ class Publisher:
         state = _Round(batch, [None] * len(batch))
         try:
             await self._place(state)
-            async with asyncio.timeout(_DEADLINE_S):
+            async with asyncio.timeout(_DEADLINE_S) as deadline:
                 while state.open:
-                    await self._send_open(state)
+                    await self._send_open(state, deadline)
         except (TimeoutError, RetryableError, kafka_errors.KafkaError) as error:
             topics = {batch[index].topic for index in state.open}
             self._connection.forget(topics)
@@ -221,7 +221,7 @@ class Publisher:
             return NOT_AUTHORISED
         return UNKNOWN_TOPIC if leaders is None else len(leaders)
 
-    async def _send_open(self, state: _Round) -> None:
+    async def _send_open(self, state: _Round, deadline: asyncio.Timeout) -> None:
         lease = await self._leased()
         sent: list[_Parcel] = []
         failed = True
@@ -230,6 +230,10 @@ class Publisher:
                 for parcel in line:
                     parcel.answer = lease.producer.post(parcel.partition, parcel.records)
                     sent.append(parcel)
+            weight = sum(parcel.records.weight for parcel in sent)
+            if weight > _BATCH_BYTES:
+                allowed_s = _DEADLINE_S + weight / SLOWEST_BYTES_S
+                deadline.reschedule(asyncio.get_running_loop().time() + allowed_s)
             await asyncio.wait([parcel.answer for parcel in sent if parcel.answer is not None])
             settled = [self._settled(state, parcel) for parcel in sent]
             failed = not all(settled)

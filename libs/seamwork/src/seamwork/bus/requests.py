@@ -20,7 +20,8 @@ class Request(Generic[A]):
         version: Of the request and its answer; one in which numbers have a fixed width.
         body: Everything behind the header.
         read: Reads the answer, from behind its header.
-        within_s: For how long an answer may take before its line counts as broken.
+        within_s: For how long there may be silence, with nothing arriving and nothing going out, before its line
+            counts as broken.
     """
 
     __slots__ = ("api", "body", "read", "version", "within_s")
