@@ -348,3 +348,99 @@ async def test_what_is_large_has_as_long_as_a_slow_link_takes(monkeypatch: pytes
 
     assert Appended(7, 1) == await appending
     assert [Confirmed(5)] * 4 == list(await publishing)
+
+
+def unknown() -> Connection:
+    """Return a connection that knows two brokers, and nothing else."""
+    connection = Connection(KafkaAccess("127.0.0.1:1", "nobody", "nothing"), "p", "x")
+    connection._client.cluster.brokers = lambda: [SimpleNamespace(nodeId=1), SimpleNamespace(nodeId=2)]
+    return connection
+
+
+class Away(Cluster):
+    """A cluster that says nothing of who leads what until *found*."""
+
+    def __init__(self) -> None:
+        super().__init__(placed)
+        self._leaders = {}
+        self.found = asyncio.Event()
+        self.asked: list[list[str]] = []
+
+    async def anybody(self, request: Any) -> Any:
+        """Wait, and say it."""
+        self.asked.append(getattr(request, "_topics", []))
+        await self.found.wait()
+        return await super().anybody(request)
+
+
+async def test_beside_a_broker_that_is_silent_another_one_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    """And the next time that one first: what living brokers lead does not wait for one that is none."""
+    asked: list[int] = []
+
+    async def send(node: int, *_: Any, **__: Any) -> Any:
+        asked.append(node)
+        if node == 1:
+            await asyncio.Event().wait()
+        return "an answer"
+
+    monkeypatch.setattr("seamwork.bus.connection._SILENT_S", 0.0)
+    connection = unknown()
+    connection._client.send = send
+    connection._answered = 2  # so that it is not drawn first
+    async with asyncio.timeout(5):
+        answers = [await connection.anybody(None) for _ in range(3)]
+
+    assert ["an answer"] * 3 == answers
+    assert [1, 2, 2, 2] == asked
+
+
+async def test_a_broker_that_let_a_line_break_is_asked_last(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever lost the line asks at once who leads what it led."""
+    asked: list[int] = []
+
+    async def send(node: int, *_: Any, **__: Any) -> Any:
+        asked.append(node)
+
+    async def silent(_: AnyRequest) -> Any:
+        raise kafka_errors.RequestTimedOutError
+
+    connection = unknown()
+    connection._client.send = send
+    connection._lines[1, "append"] = SimpleNamespace(is_open=True, send=silent)  # type: ignore[assignment]
+    with pytest.raises(kafka_errors.RequestTimedOutError):
+        await connection.ask(1, Request(0, 0, b"", bytes), "append")
+    for _ in range(5):
+        await connection.anybody(None)
+
+    assert [2] * 5 == asked
+
+
+async def test_who_answered_last_is_not_asked_next() -> None:
+    """A broker that is cut off from the others says for ever what it said before."""
+    asked: list[int] = []
+
+    async def send(node: int, *_: Any, **__: Any) -> Any:
+        asked.append(node)
+
+    connection = unknown()
+    connection._client.send = send
+    for _ in range(4):
+        await connection.anybody(None)
+
+    assert asked in ([1, 2, 1, 2], [2, 1, 2, 1])
+
+
+async def test_finding_out_who_leads_is_within_the_deadline(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever appends or publishes hears in bounded time that it did not come to it."""
+    cluster = Away()
+    waiting = [
+        asyncio.ensure_future(Appender(cluster).append(INBOX, b"v", None)),
+        asyncio.ensure_future(Publisher(cluster).publish(BATCH)),
+    ]
+    await asyncio.sleep(0)
+    now = asyncio.get_running_loop().time() + 20
+    monkeypatch.setattr(asyncio.get_running_loop(), "time", lambda: now)
+    for _ in range(10):
+        await asyncio.sleep(0)
+
+    assert all(one.done() and isinstance(one.exception(), OutcomeUnknownError) for one in waiting)

@@ -40,9 +40,9 @@ class Appender:
         batch = Batch(_ANY_SIZE)
         batch.append(key, value)
         try:
-            if number >= await self._partitions(topic):
-                raise unknown_topic(partition)
             async with asyncio.timeout(_DEADLINE_S + size / SLOWEST_BYTES_S):
+                if number >= await self._partitions(topic):
+                    raise unknown_topic(partition)
                 placed = await self._producer.post(partition, batch)
         except (kafka_errors.KafkaError, RetryableError, TimeoutError) as error:
             raise self._explained(error, partition) from error

@@ -6,6 +6,7 @@ batch) and would create a topic by asking for it.
 """
 
 import asyncio
+import secrets
 import time
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
@@ -33,6 +34,8 @@ GOODBYE_S = 10.0  # for each of the last words to a broker that may be gone
 PATIENCE_S = 30.0  # a broker's restart takes less
 NEW_TOPIC_PATIENCE_S = 1.0  # a topic made just now reaches all brokers in less
 _MISSED_S = 10.0
+_SILENT_S = 2.0  # to answer what every broker can answer, before another one is asked beside it
+_SILENT_FOR_S = 10.0  # so long is a broker asked last: of what freezes for a moment the end is soon seen
 _BACKOFF_S = 0.1
 
 T = TypeVar("T")
@@ -80,6 +83,8 @@ class Connection:
         self._missed: dict[str, float] = {}
         self._asking = asyncio.Lock()
         self._asked_at = 0.0
+        self._silent: dict[int, float] = {}
+        self._answered: int | None = None
         self._client_id = client_id
         self._lines: dict[tuple[int, str], Line] = {}
         self._opening: dict[tuple[int, str], asyncio.Lock] = defaultdict(asyncio.Lock)
@@ -228,6 +233,9 @@ class Connection:
             line = await self._line(node, lane)
         try:
             return await line.send(request)
+        except kafka_errors.RequestTimedOutError:
+            self._silent[node] = time.monotonic()
+            raise
         except kafka_errors.IncompatibleBrokerVersion as error:
             raise MisconfiguredError(
                 f"Kafka at {self._access.bootstrap} is too old: {error}; Seamwork needs Kafka 2.3 or later"
@@ -343,19 +351,66 @@ class Connection:
                 self._moving.add(topic)
 
     async def anybody(self, request: Any) -> Any:
-        """Send a request that every broker can answer."""
+        """
+        Send a request that every broker can answer; while one is silent, the next is asked beside it.
+
+        Raises:
+            RetryableError: Nobody has answered.
+        """
         deadline = time.monotonic() + PATIENCE_S
-        while True:
-            node = self._client.get_random_node()
-            try:
-                if node is None:
-                    await self._client.bootstrap()
-                else:
-                    return await self.send(node, request, aside=True)
-            except kafka_errors.KafkaError as error:
-                if time.monotonic() > deadline:
-                    raise unreachable(self._access) from error
-            await asyncio.sleep(_BACKOFF_S)
+        asked: dict[asyncio.Task[Any], int] = {}
+        failed: kafka_errors.KafkaError | None = None
+        try:
+            while time.monotonic() <= deadline:
+                node = self._draw(asked.values())
+                if node is not None:
+                    task = asyncio.create_task(self.send(node, request, aside=True), name="anybody")
+                    task.add_done_callback(_take_notice)
+                    asked[task] = node
+                try:
+                    if not asked:
+                        await self._client.bootstrap()
+                    else:
+                        done, _ = await asyncio.wait(
+                            asked, timeout=_SILENT_S, return_when=asyncio.FIRST_COMPLETED
+                        )
+                        if done:
+                            task = done.pop()
+                            return self._answer_of(asked.pop(task), task)
+                        self._silent.update(dict.fromkeys(asked.values(), time.monotonic()))
+                        continue
+                except kafka_errors.KafkaError as error:
+                    failed = error
+                await asyncio.sleep(_BACKOFF_S)
+            raise unreachable(self._access) from failed
+        finally:
+            for task in asked:
+                task.cancel()
+
+    def _draw(self, asked: Collection[int]) -> int | None:
+        """
+        Choose whom to ask next, if there is anybody left.
+
+        Who was silent a moment ago comes last. And who answered last is passed over: a broker that is cut off from
+        the others says for ever what it said before.
+        """
+        now = time.monotonic()
+        left = [at.nodeId for at in self._client.cluster.brokers() if at.nodeId not in asked]
+        heard = [
+            node for node in left if now - self._silent.get(node, -_SILENT_FOR_S) >= _SILENT_FOR_S
+        ] or left
+        others = [node for node in heard if node != self._answered] or heard
+        return secrets.choice(others) if others else None
+
+    def _answer_of(self, node: int, task: asyncio.Task[Any]) -> Any:
+        try:
+            answer = task.result()
+        except kafka_errors.KafkaError:
+            self._silent[node] = time.monotonic()
+            raise
+        self._silent.pop(node, None)
+        self._answered = node
+        return answer
 
 
 def unreachable(access: KafkaAccess) -> RetryableError:
@@ -379,3 +434,8 @@ def not_authorised(topic: str, doing: str) -> NotAuthorisedError:
     return NotAuthorisedError(
         f"the principal may not {doing} topic {topic}; its rights follow from contracts/topics"
     )
+
+
+def _take_notice(task: asyncio.Task[Any]) -> None:
+    if not task.cancelled():
+        task.exception()  # whoever waited for it may have given up

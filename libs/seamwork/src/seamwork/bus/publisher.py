@@ -175,8 +175,8 @@ class Publisher:
     async def _publish(self, batch: Sequence[Outgoing]) -> Sequence[Confirmation]:
         state = _Round(batch, [None] * len(batch))
         try:
-            await self._place(state)
             async with asyncio.timeout(_DEADLINE_S) as deadline:
+                await self._place(state)
                 while state.open:
                     await self._send_open(state, deadline)
         except (TimeoutError, RetryableError, kafka_errors.KafkaError) as error:
