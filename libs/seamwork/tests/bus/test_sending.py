@@ -430,6 +430,52 @@ async def test_who_answered_last_is_not_asked_next() -> None:
     assert asked in ([1, 2, 1, 2], [2, 1, 2, 1])
 
 
+async def test_a_question_goes_on_when_nobody_has_the_patience_to_wait() -> None:
+    """Who asks again finds it further on: far away, a connection alone takes longer than a reader waits."""
+    cluster = Away()
+    for _ in range(3):
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0):
+                await cluster.led([DECISIONS])
+    cluster.found.set()
+    async with asyncio.timeout(5):
+        found = await cluster.led([DECISIONS])
+
+    assert {1: [DECISIONS]} == found
+    assert 1 == len(cluster.asked)
+
+
+async def test_a_connection_is_opened_to_its_end_whoever_waits_for_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """TCP, TLS and SASL are seven round trips; thrown away each time, they would never all be made."""
+    opened: list[str] = []
+    is_open = asyncio.Event()
+
+    async def answered(*_: Any, **__: Any) -> str:
+        return "an answer"
+
+    async def create_conn(host: str, *_: Any, **__: Any) -> Any:
+        opened.append(host)
+        await is_open.wait()
+        return SimpleNamespace(connected=lambda: True, send=answered, close=answered)
+
+    monkeypatch.setattr("aiokafka.client.create_conn", create_conn)
+    connection = unknown()
+    connection._client.cluster.broker_metadata = lambda _: SimpleNamespace(host="far", port=9)
+    for _ in range(3):
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.01):
+                await connection.send(1, None)
+    is_open.set()
+    async with asyncio.timeout(5):
+        found = await connection.send(1, None)
+    await connection.stop()
+
+    assert "an answer" == found
+    assert ["far"] == opened
+
+
 async def test_finding_out_who_leads_is_within_the_deadline(monkeypatch: pytest.MonkeyPatch) -> None:
     """Whoever appends or publishes hears in bounded time that it did not come to it."""
     cluster = Away()

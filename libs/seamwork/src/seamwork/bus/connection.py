@@ -42,11 +42,24 @@ T = TypeVar("T")
 
 
 class _Client(AIOKafkaClient):  # type: ignore[misc]  # aiokafka has no types
-    """A client that opens connections to several brokers at a time; aiokafka has one lock for all of them."""
+    """
+    A client that opens connections to several brokers at a time; aiokafka has one lock for all of them.
+
+    A connection on its way is the client's, and not of whoever asked for it first: far away TCP, TLS and SASL take
+    longer than some have patience for, and who asks again finds it further on, not at its beginning.
+    """
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
-        self._opening: dict[tuple[int, Any], asyncio.Lock] = defaultdict(asyncio.Lock)
+        self._opening: dict[tuple[int, Any], asyncio.Task[Any]] = {}
+
+    async def close(self) -> None:
+        """Close all connections, and begin no more."""
+        opening = [*self._opening.values()]
+        for one in opening:
+            one.cancel()
+        await asyncio.gather(*opening, return_exceptions=True)
+        await super().close()
 
     async def _get_conn(
         self, node_id: int, *, group: Any = ConnectionGroup.DEFAULT, no_hint: bool = False
@@ -54,11 +67,21 @@ class _Client(AIOKafkaClient):  # type: ignore[misc]  # aiokafka has no types
         known = self._conns.get((node_id, group))
         if known is not None and known.connected():
             return known
-        async with self._opening[node_id, group]:
+        opening = self._opening.get((node_id, group))
+        if opening is None:
+            opening = asyncio.create_task(self._open(node_id, group, no_hint=no_hint), name="open")
+            opening.add_done_callback(_take_notice)
+            self._opening[node_id, group] = opening
+        return await asyncio.shield(opening)
+
+    async def _open(self, node_id: int, group: Any, *, no_hint: bool) -> Any:
+        try:
             self._get_conn_lock_value = (
                 None  # makes it a new one: a broker that is gone would hold the old one for 10 s
             )
             return await super()._get_conn(node_id, group=group, no_hint=no_hint)
+        finally:
+            del self._opening[node_id, group]
 
 
 class Connection:
@@ -81,7 +104,8 @@ class Connection:
         self._denied: set[str] = set()
         self._moving: set[str] = set()
         self._missed: dict[str, float] = {}
-        self._asking = asyncio.Lock()
+        self._question: asyncio.Task[None] | None = None
+        self._named: set[str] = set()
         self._asked_at = 0.0
         self._silent: dict[int, float] = {}
         self._answered: int | None = None
@@ -104,6 +128,9 @@ class Connection:
 
     async def stop(self) -> None:
         """Close all connections."""
+        if self._question is not None:
+            self._question.cancel()
+            await asyncio.gather(self._question, return_exceptions=True)
         for line in self._lines.values():
             line.close()
         self._lines.clear()
@@ -324,18 +351,32 @@ class Connection:
                 self.forget(topics)
             await asyncio.sleep(_BACKOFF_S)
 
-    async def _ask(self, topics: set[str]) -> None:
-        async with self._asking:
-            missing = topics - self._leaders.keys()
-            if not missing:
+    async def _ask(self, topics: Collection[str]) -> None:
+        """
+        Ask who leads those of *topics* of which nothing is known: one question at a time, for all who wait.
+
+        It goes on when they do not: their deadlines are shorter than what it takes to find a broker that answers.
+        """
+        while missing := set(topics) - self._leaders.keys():
+            if self._question is None:
+                self._question = asyncio.create_task(self._put(missing), name="who-leads")
+                self._question.add_done_callback(_take_notice)
+                self._named = missing
+            named = self._named
+            await asyncio.shield(self._question)
+            if missing <= named:
                 return
+
+    async def _put(self, missing: set[str]) -> None:
+        try:
             # Never let the question create the topic, whatever the cluster's setting.
             names = sorted(self.wire(topic) for topic in missing | self._leaders.keys())
-            request = MetadataRequest(names, allow_auto_topic_creation=False)
-            answer = await self.anybody(request)
+            answer = await self.anybody(MetadataRequest(names, allow_auto_topic_creation=False))
             self._asked_at = time.monotonic()
             self._client.cluster.update_metadata(answer)
             self._take(answer.topics)
+        finally:
+            self._question = None
 
     def _take(self, answers: Iterable[Any]) -> None:
         self._leaders, self._denied, self._moving = {}, set(), set()

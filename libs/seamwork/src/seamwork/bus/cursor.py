@@ -21,7 +21,7 @@ _LANE = "fetch"
 _BACKOFF_S = 0.1
 _USUAL_RECORDS = 2000  # who takes no more at once bounds what it buffers by pages of a mebibyte
 _LARGE_PAGE_BYTES = 4 * 1024 * 1024
-_LEADERS_S = 2.0  # to ask who leads what; longer than a new topic is waited for
+_LEADERS_S = 2.0  # for who leads what, longer than a new topic is waited for; the question goes on after it
 
 
 @dataclass(slots=True)
