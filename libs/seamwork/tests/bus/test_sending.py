@@ -490,3 +490,17 @@ async def test_finding_out_who_leads_is_within_the_deadline(monkeypatch: pytest.
         await asyncio.sleep(0)
 
     assert all(one.done() and isinstance(one.exception(), OutcomeUnknownError) for one in waiting)
+
+
+async def test_who_leads_several_topics_is_one_question() -> None:
+    """Whoever reads sixty asked sixty times after each error, and each question named all before it."""
+    reading, writing = Away(), Away()
+    reading.found.set()
+    writing.found.set()
+    grouped = await reading.led([INBOX, DECISIONS])
+    await Publisher(writing).publish(BATCH)
+    wanted = [reading.wire(DECISIONS.topic), reading.wire(INBOX.topic)]
+
+    assert {1: [INBOX, DECISIONS]} == grouped
+    assert [wanted] == reading.asked
+    assert [wanted] == [names for names in writing.asked if names]

@@ -149,6 +149,16 @@ class Connection:
         for topic in topics:
             self._leaders.pop(topic, None)
 
+    async def learn(self, topics: Collection[str]) -> None:
+        """
+        Ask who leads *topics*, in one question for all of which nothing is known; `leaders` says what came of each.
+
+        Raises:
+            RetryableError: The cluster cannot be asked.
+        """
+        if len(topics) > 1:  # for one, `leaders` asks itself
+            await self._ask(topics)
+
     async def leaders(self, topic: str, *, patience_s: float = NEW_TOPIC_PATIENCE_S) -> dict[int, int] | None:
         """
         Return the broker that leads each partition of *topic*, or None where there is none after *patience_s*.
@@ -206,6 +216,7 @@ class Connection:
         Raises:
             UnknownTopicError: A topic or partition does not exist.
         """
+        await self.learn({partition.topic for partition in partitions})
         grouped: dict[int, list[Partition]] = defaultdict(list)
         for partition in partitions:
             leaders = await self.leaders(partition.topic)

@@ -197,9 +197,17 @@ class Publisher:
 
     async def _place(self, state: _Round) -> None:
         counts: dict[str, int | Rejected] = {}
+        unknown: list[str] = []
         for topic in {outgoing.topic for outgoing in state.batch}:
             known = self._connection.count_of(topic)
-            counts[topic] = await self._partitions(topic) if known is None else known
+            if known is None:
+                unknown.append(topic)
+            else:
+                counts[topic] = known
+        if unknown:
+            await self._connection.learn(unknown)
+            for topic in unknown:
+                counts[topic] = await self._partitions(topic)
         for index, outgoing in enumerate(state.batch):
             count = counts[outgoing.topic]
             if isinstance(count, Rejected):
