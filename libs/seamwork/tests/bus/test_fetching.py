@@ -67,9 +67,11 @@ def test_of_a_topic_with_large_records_more_is_asked_for_at_once() -> None:
     usual = most(single(wire, [(A, 0), (journal, 0)], 0))
     behind = most(Session(wire).request([(A, 0), (journal, 0)], 0, 2 * mebibyte))
     once = most(single(wire, [(A, 0), (journal, 0)], 0, 2 * mebibyte))
+    little = most(single(wire, [(A, 0), (journal, 0)], 0, 1))
 
     assert {"p.a.v1": mebibyte, "p.journal.router.v1": 4 * mebibyte} == usual
     assert {"p.a.v1": 2 * mebibyte, "p.journal.router.v1": 4 * mebibyte} == behind == once
+    assert {"p.a.v1": 1, "p.journal.router.v1": 1} == little, "who asks for little gets no page"
 
 
 def test_a_partition_with_an_error_is_named_again() -> None:

@@ -75,7 +75,8 @@ class Session:
         """
         Ask for *wanted*, in this order of preference where the broker does not know it yet.
 
-        *page_bytes* is how much of each partition to ask for; of one with large records it is several of them.
+        *page_bytes* is how much of each partition to ask for; of one with large records it is several of them. Less
+        than a page brings as little as the broker gives, which is one batch.
         """
         if self._id == _NO_SESSION:
             moved, gone = wanted, []
@@ -86,7 +87,11 @@ class Session:
                 list(asked.keys() - {at for at, _ in wanted}) if len(asked) + len(moved) > len(wanted) else []
             )
         self._asked = dict(wanted)
-        pages = [(at, position, max(page_bytes, limit_of(at.topic) // 2)) for at, position in moved]
+        whole = page_bytes >= PAGE_BYTES
+        pages = [
+            (at, position, max(page_bytes, limit_of(at.topic) // 2) if whole else page_bytes)
+            for at, position in moved
+        ]
         return Request(
             _API, _VERSION, self._body(pages, gone, max_wait_ms, (self._id, self._epoch)), FetchAnswer
         )
