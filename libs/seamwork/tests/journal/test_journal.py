@@ -128,6 +128,18 @@ async def test_whoever_takes_over_holds_a_few_commits_at_a_time_however_large_th
     assert max(log.brought) <= 8 * 1024 * 1024 + large
 
 
+async def test_whoever_takes_over_reads_small_commits_by_the_page(broker: SimBroker) -> None:
+    """Each request brings some mebibytes: sixty-four commits at a time, the same ones came again and again."""
+    first = await own(broker)
+    for number in range(1_000):
+        await count(first, f"t-{number}")
+    log = Weighing(broker)
+    second = await Journal.own(log, COUNTER, PLACE, Ownership("two", "test", broker.clock.now_ms))
+
+    assert 1_000 == len(second.state.tasks)
+    assert len(log.brought) <= 3
+
+
 async def test_a_second_owner_fences_the_first(broker: SimBroker) -> None:
     """The claim in the gap is found before anything is published."""
     first = await own(broker)
@@ -311,6 +323,31 @@ async def test_the_two_slots_of_an_epoch_survive_compaction(broker: SimBroker) -
     whole = await SnapshotStore(SimLog(broker), PLACE.snapshots).whole()
 
     assert [6, 5] == [snapshot.next_offset for snapshot, _ in whole]
+
+
+async def test_what_compaction_has_taken_away_is_not_looked_for(broker: SimBroker) -> None:
+    """A broker answers in a hole with the page behind it, each time."""
+    log = Weighing(broker)
+    for number in range(2_000):
+        await log.append(PLACE.snapshots, encode(snapshot_of(number)), b"0/0/%d" % (number % 2))
+    broker.compact(PLACE.snapshots)
+    store = SnapshotStore(log, PLACE.snapshots)
+    found = await store.manifests()
+
+    assert [1_999, 1_998] == [one.next_offset for one in found]
+    assert len(log.brought) <= 3
+
+
+async def test_snapshots_are_read_a_few_mebibytes_at_a_time(broker: SimBroker) -> None:
+    """However many pieces of four a state has."""
+    log, large = Weighing(broker), 2 * 1024 * 1024
+    for number in range(20):
+        await log.append(PLACE.snapshots, bytes(large), b"0/0/0/%d" % number)
+    store = SnapshotStore(log, PLACE.snapshots)
+    await store.manifests()
+
+    assert 20 * large == sum(log.brought)
+    assert max(log.brought) <= 8 * 1024 * 1024 + large
 
 
 async def test_an_older_epochs_snapshots_go_once_there_are_two_new_ones(broker: SimBroker) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 from seamwork.bus.port import Log, Partition
 from seamwork.decider import Decider
 from seamwork.errors import UnprocessableError
-from seamwork.journal.journal import WINDOW, WINDOW_BYTES
+from seamwork.journal.journal import WINDOW_BYTES
 from seamwork.journal.place import Place
 from seamwork.journal.records import Commit, Snapshot, decode
 from seamwork.journal.rule import ReaderRule
@@ -89,9 +89,8 @@ async def _prove(
     rule = ReaderRule(before.epoch, before.seq)
     at = before.next_offset
     while at < last.next_offset:
-        until = min(at + WINDOW, last.next_offset)
-        found = await log.read(place.journal, at, until, most_bytes=WINDOW_BYTES)
-        at = found[-1].offset + 1 if found else until
+        found = await log.read(place.journal, at, last.next_offset, most_bytes=WINDOW_BYTES)
+        at = found[-1].offset + 1 if found else last.next_offset
         for raw in found:
             record = decode(raw.value, f"{place} offset {raw.offset}")
             if rule.accepts(raw.offset, record) and isinstance(record, Commit):

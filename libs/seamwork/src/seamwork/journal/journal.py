@@ -33,8 +33,8 @@ E = TypeVar("E")
 
 MAX_SKEW_MS = 5_000  # more than a network's delay, less than the shortest deadline anyone writes
 MAX_COMMIT_BYTES = 7 * 1024 * 1024  # the topic takes 8 MiB; the rest is room for Kafka's own framing
-WINDOW = 64  # offsets read at a time while restoring
-WINDOW_BYTES = 8 * 1024 * 1024  # one commit as large as there are; 64 of them are more than a service has
+WINDOW_BYTES = 8 * 1024 * 1024  # read at a time: one commit as large as there are, or many small ones
+_TURN = 64  # records that are looked at in one turn of the loop
 _TRIES = 5  # the client itself has been patient before it says "unknown"
 _PAUSE_S = 0.1
 _CLAIMS = 3
@@ -332,9 +332,7 @@ class Journal(Generic[S, E]):
     async def _records(self, start: int, end: int) -> AsyncIterator[tuple[int, Claim | Commit]]:
         at = start
         while at < end:
-            records = await self._log.read(
-                self.place.journal, at, min(end, at + WINDOW), most_bytes=WINDOW_BYTES
-            )
+            records = await self._log.read(self.place.journal, at, end, most_bytes=WINDOW_BYTES)
             for raw in records:
                 if raw.offset != at:
                     raise LogGapError(
@@ -342,6 +340,8 @@ class Journal(Generic[S, E]):
                         "by a transaction; restore the journal"
                     )
                 at += 1
+                if at % _TURN == 0:
+                    await asyncio.sleep(0)  # whoever else lives in this process goes on, too
                 yield raw.offset, decode(raw.value, f"{self.place} offset {raw.offset}")
             if not records:
                 raise LogGapError(f"{self.place} has no record at {at}, though it ends at {end} or later")

@@ -21,8 +21,7 @@ from seamwork.journal.records import NOT_HERE, Snapshot, SnapshotChunk, decode_s
 from seamwork.records.wire import Outgoing
 
 CHUNK_BYTES = 3 * 1024 * 1024  # base64 makes four of it, half of the topic's 8 MiB
-_WINDOW = 16  # offsets read at a time
-_WINDOW_BYTES = 8 * 1024 * 1024
+_WINDOW_BYTES = 8 * 1024 * 1024  # read at a time
 _SLOTS = 2
 _PARTS = 2  # slashes in the key of a manifest; a piece has its number behind another
 
@@ -146,9 +145,10 @@ class SnapshotStore:
         if self._read_to is None:
             self._read_to = await self._start()
         while self._read_to < end:
-            window = min(end, self._read_to + _WINDOW)
             try:
-                found = await self._log.read(self._partition, self._read_to, window, most_bytes=_WINDOW_BYTES)
+                # By bytes, not by offsets: in a hole that compaction left, a broker answers with the page behind
+                # it, as often as it is asked.
+                found = await self._log.read(self._partition, self._read_to, end, most_bytes=_WINDOW_BYTES)
             except LogGapError:
                 # The janitor came by. What is gone stood before two newer snapshots; those may lie past the end.
                 start = await self._start()
@@ -165,7 +165,7 @@ class SnapshotStore:
                 else:
                     self._values[key] = raw.value
             short = sum(len(raw.value or b"") for raw in found) >= _WINDOW_BYTES
-            self._read_to = found[-1].offset + 1 if short else window
+            self._read_to = found[-1].offset + 1 if short else end
 
     async def _start(self) -> int:
         return (await self._log.start_offsets([self._partition]))[self._partition]
