@@ -504,3 +504,57 @@ async def test_who_leads_several_topics_is_one_question() -> None:
     assert {1: [INBOX, DECISIONS]} == grouped
     assert [wanted] == reading.asked
     assert [wanted] == [names for names in writing.asked if names]
+
+
+class Moving(Cluster):
+    """A cluster whose brokers name one leader after the other, each time they are asked; None is no answer."""
+
+    def __init__(self) -> None:
+        super().__init__(placed)
+        self._client.bootstrap = self._found
+        self.says: list[int | None] = []
+
+    async def _found(self) -> None:
+        """Be there."""
+
+    async def anybody(self, request: Any) -> Any:
+        """Say who leads the decisions."""
+        leader = self.says.pop(0)
+        if leader is None:
+            raise RetryableError("nobody answered")
+        answer = await super().anybody(request)
+        code, name, inner, _ = answer.topics[1]
+        return SimpleNamespace(topics=[answer.topics[0], (code, name, inner, [(0, 0, leader, [], [])])])
+
+
+@pytest.mark.parametrize(
+    ("says", "known"),
+    [
+        ([1], [1]),
+        ([2, 2], [2]),
+        ([2, 1, 2, 2], [1, 2]),
+        ([-1], [1]),
+        ([None], [1]),
+    ],
+    ids=["the-same", "another", "in-dispute-and-soon-again", "an-election", "no-answer"],
+)
+async def test_who_leads_is_asked_again_in_time_without_an_error(
+    monkeypatch: pytest.MonkeyPatch, says: list[int | None], known: list[int]
+) -> None:
+    """A broker cut off from the others, and not from us, would keep its readers; it would not take others in."""
+    loop, cluster = asyncio.get_running_loop(), Moving()
+    now = loop.time()
+    monkeypatch.setattr(loop, "time", lambda: now)
+    await cluster.start()
+    cluster.says = says
+    found = []
+    for passes in (290, 10, 10):
+        await asyncio.sleep(0)
+        now += passes
+        for _ in range(10):
+            await asyncio.sleep(0)
+        found += list(cluster.known_leaders([DECISIONS]) or ())
+    await cluster.stop()
+
+    assert [1, *known, known[-1]][:3] == found
+    assert [] == cluster.says

@@ -37,6 +37,8 @@ _MISSED_S = 10.0
 _SILENT_S = 2.0  # to answer what every broker can answer, before another one is asked beside it
 _SILENT_FOR_S = 10.0  # so long is a broker asked last: of what freezes for a moment the end is soon seen
 _BACKOFF_S = 0.1
+_LOOK_AGAIN_S = 300.0  # as Java's clients do it (metadata.max.age.ms)
+_IN_DISPUTE_S = 10.0  # longer than a cluster takes to agree on a new leader
 
 T = TypeVar("T")
 
@@ -109,6 +111,7 @@ class Connection:
         self._asked_at = 0.0
         self._silent: dict[int, float] = {}
         self._answered: int | None = None
+        self._keeping_up: asyncio.Task[None] | None = None
         self._client_id = client_id
         self._lines: dict[tuple[int, str], Line] = {}
         self._opening: dict[tuple[int, str], asyncio.Lock] = defaultdict(asyncio.Lock)
@@ -125,12 +128,14 @@ class Connection:
         except kafka_errors.KafkaError as error:
             await self._client.close()
             raise unreachable(self._access) from error
+        self._keeping_up = asyncio.create_task(self._keep_up(), name="keep-up")
 
     async def stop(self) -> None:
         """Close all connections."""
-        if self._question is not None:
-            self._question.cancel()
-            await asyncio.gather(self._question, return_exceptions=True)
+        under_way = [task for task in (self._question, self._keeping_up) if task is not None]
+        for task in under_way:
+            task.cancel()
+        await asyncio.gather(*under_way, return_exceptions=True)
         for line in self._lines.values():
             line.close()
         self._lines.clear()
@@ -380,14 +385,56 @@ class Connection:
 
     async def _put(self, missing: set[str]) -> None:
         try:
-            # Never let the question create the topic, whatever the cluster's setting.
-            names = sorted(self.wire(topic) for topic in missing | self._leaders.keys())
-            answer = await self.anybody(MetadataRequest(names, allow_auto_topic_creation=False))
+            answers = await self._say(missing | self._leaders.keys())
             self._asked_at = time.monotonic()
-            self._client.cluster.update_metadata(answer)
-            self._take(answer.topics)
+            self._take(answers)
         finally:
             self._question = None
+
+    async def _say(self, topics: Iterable[str]) -> Sequence[Any]:
+        # Never let the question create the topic, whatever the cluster's setting.
+        names = sorted(map(self.wire, topics))
+        answer = await self.anybody(MetadataRequest(names, allow_auto_topic_creation=False))
+        self._client.cluster.update_metadata(answer)
+        found: Sequence[Any] = answer.topics
+        return found
+
+    async def _keep_up(self) -> None:
+        """
+        Ask now and then who leads what is in use, though nothing is wrong.
+
+        A broker that is cut off from the others, and not from us, serves its readers without an error, and nothing
+        new comes.
+        """
+        pause_s = _LOOK_AGAIN_S
+        while True:
+            await asyncio.sleep(pause_s)
+            try:
+                settled = await self._look_again()
+            except RetryableError:
+                settled = True  # whoever needs an answer asks, and hears so
+            pause_s = _LOOK_AGAIN_S if settled else _IN_DISPUTE_S
+
+    async def _look_again(self) -> bool:
+        """
+        Go over to new leaders on whom two brokers agree; false where they do not.
+
+        One is not enough: the broker that is cut off believes in itself, and to whoever came back to it the log
+        would seem to have lost its end.
+        """
+        before = dict(self._leaders)
+        if not before:
+            return True
+        said = {self.logical(name): _leaders_of(led) for _, name, _, led in await self._say(before)}
+        moved = {topic for topic, leaders in before.items() if _has_moved(leaders, said.get(topic, {}))}
+        if not moved:
+            return True
+        also = {self.logical(name): _leaders_of(led) for _, name, _, led in await self._say(moved)}
+        agreed = {topic for topic in moved if also.get(topic) == said[topic]}
+        for topic in agreed:
+            if self._leaders.get(topic) is before[topic]:  # else it was asked for meanwhile
+                self._leaders[topic] = said[topic]
+        return agreed == moved
 
     def _take(self, answers: Iterable[Any]) -> None:
         self._leaders, self._denied, self._moving = {}, set(), set()
@@ -396,7 +443,7 @@ class Connection:
             error = kafka_errors.for_code(code)
             if error is kafka_errors.TopicAuthorizationFailedError:
                 self._denied.add(topic)
-            leaders: dict[int, int] = {number: max(leader, NOBODY) for _, number, leader, *_ in partitions}
+            leaders = _leaders_of(partitions)
             if leaders:
                 self._leaders[topic] = leaders
             elif error is kafka_errors.LeaderNotAvailableError:
@@ -486,6 +533,15 @@ def not_authorised(topic: str, doing: str) -> NotAuthorisedError:
     return NotAuthorisedError(
         f"the principal may not {doing} topic {topic}; its rights follow from contracts/topics"
     )
+
+
+def _leaders_of(partitions: Iterable[Any]) -> dict[int, int]:
+    return {number: max(leader, NOBODY) for _, number, leader, *_ in partitions}
+
+
+def _has_moved(before: dict[int, int], now: dict[int, int]) -> bool:
+    """Whether the same partitions are all led, and not all of them by the same brokers."""
+    return before.keys() == now.keys() and before != now and NOBODY not in now.values()
 
 
 def _take_notice(task: asyncio.Task[Any]) -> None:
