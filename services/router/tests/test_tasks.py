@@ -11,7 +11,7 @@ from seamwork.ids import dispatch_id, sha256_hex
 from seamwork.records.authority import Spent
 from seamwork.records.decision import Accepted, Dispatched, Refused, TaskEnded
 from seamwork.records.parties import AgentRef
-from seamwork.testing.builders import HOUR_MS, received
+from seamwork.testing.builders import HOUR_MS, NOW, received
 from seamwork.testing.documents import document
 from seamwork_router import events as ev
 from seamwork_router.checks import MAX_CROSSINGS, MAX_NOTES
@@ -440,6 +440,23 @@ def test_what_expires_too_late_is_forgotten_all_the_same(bench: Bench, taken: st
     left = bench.machine.sizes(bench.state)
 
     assert (1, {"over": 0, "strays": 0}) == (kept["over"], {name: left[name] for name in ("over", "strays")})
+
+
+@pytest.mark.parametrize("expires_at", [0, NOW // 1000, NOW - HORIZON_MS, NOW - HORIZON_MS - 1])
+def test_a_root_that_expired_long_ago_is_refused_like_any_other(bench: Bench, expires_at: int) -> None:
+    """A sender that writes seconds stops nobody: its id is forgotten before the last gate has said no."""
+    for _ in range(2):
+        crossing = bench.send("handoff", expires_at=expires_at)
+        bench.vote(crossing, "contract-validator", "DENY", rule="expired", sender_verified=True)
+        bench.pass_time(0)
+        bench.vote(crossing, "policy-engine")
+        bench.vote(crossing, "cost-cap")
+    bench.begin(task="t-2", id="h-2")
+
+    assert [("planner", "refused", "expired")] * 2 == bench.told
+    assert [
+        "refused: expired", "task-ended: task-failed", "refused: expired", "dispatched: admitted"
+    ] == bench.said  # fmt: skip
 
 
 def test_late_reports_are_bounded_too(bench: Bench) -> None:

@@ -455,12 +455,13 @@ def _wind_down(state: State, task: Task, event: ev.StopBegun | ev.StopEnded | ev
 
 
 def _never_began(state: State, event: ev.TaskNeverBegan) -> None:
-    """Keep the task's id like that of one that is over, with that of its root."""
-    root = state.strays.pop(event.root)
+    """Keep the task's id like that of one that is over, with that of its root, unless that is forgotten already."""
+    root = state.strays.pop(event.root, None)  # one that expired long ago went before the last gate had voted
     state.timers.disarm(stray_timer(event.root))
-    state.over[event.task] = Over(ids={event.root: root}, dispatches={}, drill=event.drill)
+    ids = {} if root is None else {event.root: root}
+    state.over[event.task] = Over(ids=ids, dispatches={}, drill=event.drill)
     pack(state.over, event.task)
-    _let_go_at(state, event.task, max(event.at + HORIZON_MS, root.until))
+    _let_go_at(state, event.task, max([event.at + HORIZON_MS, *(known.until for known in ids.values())]))
 
 
 def _let_go_at(state: State, task: str, until: int) -> None:
