@@ -19,6 +19,7 @@ from seamwork_router.ending import conclude, end_task, release, stop, stop_child
 from seamwork_router.memory import Errand, Task
 from seamwork_router.problem import Problem
 from seamwork_router.saying import closed, tell_waiting
+from seamwork_router.scene import last_of
 
 Step = Literal["correct", "retry", "fallback", "degrade", "escalate", "fail"]
 _WHY: dict[ev.Cause, Why] = {
@@ -126,9 +127,7 @@ def backoff_ms(handling: Handling, errand: Errand) -> int:
 
 def halt(context: Context, task: Task) -> Iterator[ev.Event]:
     """Stop a task in which more has failed than may, before it spreads further, and put it before its owners."""
-    root, limit = task.errands[task.root], task.initiator.limits.failures
-    while root.successor is not None:
-        root = task.errands[root.successor]
+    root, limit = last_of(task, task.errands[task.root]), task.initiator.limits.failures
     lost = ", ".join(_places(task))
     problem = Problem(
         "too-many-failures", f"{task.failures} handoffs of this task failed, {limit} may; among them {lost}"

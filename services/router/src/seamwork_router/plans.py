@@ -17,7 +17,7 @@ import msgspec
 
 from seamwork.records.crossing import Gap, Lack, Outcome, Subtask, step_name
 from seamwork_router.memory import Errand, Task
-from seamwork_router.scene import Scene, terminal
+from seamwork_router.scene import Scene, last_of, terminal
 
 MAX_GAPS = 32
 """So many labels at most travel with one answer; the first are kept, critical ones before others."""
@@ -175,7 +175,7 @@ def _gaps(task: Task, errand: Errand) -> list[Gap]:
     for crossing in errand.children:
         child = task.errands[crossing]
         answered = child.returned is not None and child.returned.outcome != "error"
-        if child.asked.mode != "transfer" and (answered or _last(task, child).degraded):
+        if child.asked.mode != "transfer" and (answered or last_of(task, child).degraded):
             found += _labels(task, child, critical=True)
     return found
 
@@ -191,7 +191,7 @@ def _labels(task: Task, child: Errand, *, critical: bool) -> list[Gap]:
     name = step_name(child.asked.step, child.asked.ordinal)
     below = () if child.returned is None else child.returned.gaps
     told = [Gap(step=f"{name}/{gap.step}", why=gap.why, critical=critical and gap.critical) for gap in below]
-    why = _end_of(task, child) or ("missing" if _last(task, child).degraded else None)
+    why = _end_of(task, child) or ("missing" if last_of(task, child).degraded else None)
     if why is None or (why == "partial" and any(gap.critical for gap in below)):
         return told
     return [Gap(step=name, why=why, critical=critical), *told]
@@ -213,7 +213,7 @@ def _end_of(task: Task, child: Errand) -> Lack | None:
     if child.returned is not None:
         outcome = child.returned.outcome
         return None if outcome == "success" else outcome
-    match _last(task, child).ended:
+    match last_of(task, child).ended:
         case ("refused" | "failed" | "expired" | "cancelled") as ended:
             return ended
         case _:
@@ -223,10 +223,3 @@ def _end_of(task: Task, child: Errand) -> Lack | None:
 def _never_made(errand: Errand, name: str) -> Literal["refused", "missing"]:
     """Say why a subtask never got its place: it was refused at its gates, or never handed on."""
     return "refused" if errand.plan is not None and name in errand.plan.turned_away else "missing"
-
-
-def _last(task: Task, child: Errand) -> Errand:
-    """Return who fills the place of *child* now, after however many transfers."""
-    while child.successor is not None:
-        child = task.errands[child.successor]
-    return child

@@ -15,6 +15,7 @@ __all__ = [
     "Waiting",
     "first_sender",
     "inbox_topic",
+    "last_of",
     "origin_of",
     "terminal",
     "waiting_for",
@@ -175,8 +176,13 @@ def waiting_for(task: Task, errand: Errand) -> Waiting | None:
     return None if dispatch is None else Waiting(dispatch.plan.receiver, dispatch.id)
 
 
-def terminal(task: Task, errand: Errand) -> bool:
-    """Say whether nothing more will become of *errand*, or of who took its place."""
+def last_of(task: Task, errand: Errand) -> Errand:
+    """Return who fills the place of *errand* now, after however many transfers."""
     while errand.successor is not None:
         errand = task.errands[errand.successor]
-    return errand.ended is not None
+    return errand
+
+
+def terminal(task: Task, errand: Errand) -> bool:
+    """Say whether nothing more will become of *errand*, or of who took its place."""
+    return last_of(task, errand).ended is not None
