@@ -276,6 +276,69 @@ def test_an_answer_that_comes_between_two_dispatches_waits_for_the_next(new_benc
     assert [("1.0.0", child.crossing)] == [(one.version, one.child) for one in bench.answers]
 
 
+@pytest.mark.parametrize("how", ["lost", "given-away", "denied", "stopped"])
+def test_whoever_asks_again_for_what_ended_between_two_dispatches_is_told(bench: Bench, how: str) -> None:
+    """Nobody was there to hear of it; without a word they would now wait for it until their deadline."""
+    root = bench.send("handoff", id="0", contract="transient")
+    bench.admit(root)
+    bench.now += 40_000
+    asked = bench.child(bench.works[0])
+    bench.vote(asked, "contract-validator")
+    if how in {"lost", "given-away"}:
+        bench.admit(asked)
+    if how == "given-away":
+        bench.delegate(bench.works[-1], "take-over", mode="transfer", target="backup")
+    bench.pass_time(20_000)
+    if how in {"denied", "stopped"}:
+        bench.vote(asked, "policy-engine", "DENY" if how == "denied" else "ALLOW", rule="not-today")
+        bench.vote(asked, "cost-cap")
+    told = len(bench.notices)
+    bench.pass_time(1_000)
+    bench.vote(root, "cost-cap", attempt=2)
+    second = bench.works[-1]
+    for _ in range(2):
+        bench.vote(bench.child(second), "contract-validator")
+    what, rule = ("refused", "refused") if how in {"denied", "stopped"} else ("failed", "timeout")
+
+    assert ("extractor", "0", 2) == (second.agent, second.crossing, second.attempt)
+    assert [("extractor", second.dispatch, asked.record.id, what, rule)] * 2 == [
+        (one.agent, one.dispatch, one.about, one.what, one.rule) for one in bench.notices[told:]
+    ]
+
+
+def test_a_fallback_to_another_version_of_the_agent_goes_on_with_what_it_has_asked_for(
+    new_bench: Bench,
+) -> None:
+    """It asks by the same ids, so what was stopped when the first version lost the work would be lost to it."""
+    accepts = [{"contract": name, "versions": "*"} for name in ("steady", "licence-facts")]
+    bench = new_bench([
+        document("Agent", "extractor", "1.0.1", accepts=accepts, authority={"depth": 4}),
+        document("Agent", "extractor", "1.1.0", accepts=accepts, authority={"depth": 4}),
+        document(
+            "Contract", "steady", limits={"timeSeconds": 60}, onError={"action": "fallback"},
+            fallbacks=[{"agent": "extractor", "versions": "<1.1.0"}],
+        ),
+    ])  # fmt: skip
+    root = bench.send("handoff", contract="steady")
+    bench.admit(root)
+    first = bench.works[-1]
+    child = bench.delegate(first)
+    bench.step(
+        Undeliverable(
+            epoch=1, seq=1, index=0, topic="inbox.extractor.v1", error="x", task=first.task,
+            crossing=first.crossing, dispatch=first.dispatch,
+        )
+    )  # fmt: skip
+    bench.pass_time(0)
+    bench.vote(root, "cost-cap", attempt=2)
+    second = bench.works[-1]
+    bench.vote(bench.child(second), "contract-validator")
+    bench.answer(child)
+
+    assert ("extractor", "1.0.1") == (second.agent, second.version)
+    assert [(second.dispatch, child.crossing)] == [(one.dispatch, one.child) for one in bench.answers]
+
+
 def test_every_accepted_answer_names_the_final_figure(bench: Bench) -> None:
     """cost-cap settles by it."""
     work = bench.begin()

@@ -76,7 +76,7 @@ def _pass_on(
     scene: Scene, task: Task, errand: Errand, dispatch: Dispatch, joined: Joined, step: Step | None
 ) -> Iterator[ev.Event]:
     if step in {"retry", "fallback"}:
-        yield from again(scene.context, task, errand, "error", step)
+        yield from again(scene.context, errand, "error", step)
         return
     if step == "escalate":
         said = Problem("error", "the result was an error")

@@ -24,13 +24,17 @@ from seamwork_router.judging import answered_by_people, judge, woken
 from seamwork_router.memory import APPROVAL, VALIDATOR, Errand, Known, Live, State, Task, aim_of
 from seamwork_router.problem import Problem
 from seamwork_router.refusing import refuse
-from seamwork_router.saying import refused
-from seamwork_router.scene import Place, Scene, waiting_for
+from seamwork_router.saying import What, notice, refused
+from seamwork_router.scene import Place, Scene, Waiting, last_of, waiting_for
 from seamwork_router.state import opened, settle
 from seamwork_router.tally import counted_as, counts, tally_of
 
 _JUDGES_OF_PLANS = frozenset({"validator", "policy"})
 _PLACED = frozenset({"handoff", "result", "plan"})
+_LOST: dict[ev.End | None, What] = {
+    "refused": "refused", "failed": "failed", "expired": "expired", "cancelled": "cancelled",
+}  # fmt: skip
+"""What is said of a handoff of which nothing comes back, by how it ended."""
 
 
 def seats_for(context: Context, facts: Facts) -> tuple[ev.Seat, ...]:
@@ -257,22 +261,24 @@ def _again(scene: Scene, known: Known) -> Iterator[ev.Event]:
         "repeat", f"the same content came at offset {known.offset} before; its outcome is sent again"
     )
     yield refused(scene, tally, again, facts.source)
-    yield from _outcome(scene.task, facts, known)
+    yield from _outcome(scene, known)
     yield ev.CrossingClosed(offset=facts.offset, refused=False, at=scene.now)
 
 
-def _outcome(task: Task | None, facts: Facts, known: Known) -> Iterator[ev.Event]:
+def _outcome(scene: Scene, known: Known) -> Iterator[ev.Event]:
     """
     Send what is recorded to who waits *now*: the sender may have got the work a second time since.
 
     That a place was given away is told to whoever gave it, and to nobody else: who waits goes on waiting.
     """
+    task, facts = scene.task, scene.facts
     changes: dict[str, str | None] = {}
     errand = None if task is None else task.errands.get(facts.id)
     if errand is not None and errand.facts.own_key != facts.own_key:
         errand = None  # another agent's: an id belongs to whoever signed it
     if facts.plan is not None and facts.source is not None:
         changes = {"version": facts.source.version, "dispatch": facts.dispatch}
+    waiting = None
     if task is not None and errand is not None and not _gave_away(known):
         waiting = waiting_for(task, errand)
         if waiting is not None:
@@ -291,6 +297,23 @@ def _outcome(task: Task | None, facts: Facts, known: Known) -> Iterator[ev.Event
             known=facts.own_key,
             trace_of=facts.position,
         )
+    elif task is not None and errand is not None and waiting is not None:
+        yield from _ended_unheard(scene, task, errand, waiting)
+
+
+def _ended_unheard(scene: Scene, task: Task, errand: Errand, waiting: Waiting) -> Iterator[ev.NoticeGiven]:
+    """Tell *waiting* that nothing comes back, where *errand* ended while nobody worked on what it was for."""
+    last = last_of(task, errand)
+    what = _LOST.get(last.ended)
+    if what is None:
+        return
+    why = None if last.dispatch is None else last.dispatch.why
+    rule = what if why in {None, "accepted"} else str(why)
+    said = Problem(rule, "it ended while nobody worked on what it was handed on for")
+    yield notice(
+        scene.context, waiting.ref, what, errand.facts, waiting.dispatch, said, remember=True,
+        attempt=last.attempt,
+    )  # fmt: skip
 
 
 def _gave_away(known: Known) -> bool:

@@ -93,7 +93,7 @@ def fail(
         barred = "all-but-fallbacks" if step == "fallback" else barred
         yield closed(context, task, errand, why, problem, final=False)
         yield from release(context, task, errand, why, problem, told=told, barred=barred)
-        yield from again(context, task, errand, cause, step)
+        yield from again(context, errand, cause, step)
         return
     if step == "escalate":
         first = handling_of(context, errand, cause).to
@@ -108,11 +108,15 @@ def fail(
     yield from conclude(context, task, errand, why, problem, told=told, degraded=step == "degrade")
 
 
-def again(context: Context, task: Task, errand: Errand, cause: ev.Cause, step: Step) -> Iterator[ev.Event]:
-    """Try a handoff again whose dispatch is closed: after a while, or at once with a fallback."""
+def again(context: Context, errand: Errand, cause: ev.Cause, step: Step) -> Iterator[ev.Event]:
+    """
+    Try a handoff again whose dispatch is closed: after a while, or at once with a fallback.
+
+    What is below goes on: another version of the same agent asks for it by the same ids. It is stopped when the
+    work goes to another agent.
+    """
     offset = errand.facts.offset
     if step == "fallback":
-        yield from stop_children(context, task, errand, "rerouted", "the handoff above goes to another agent")
         yield ev.Postponed(offset=offset, until=context.now, then="reroute")
         return
     wait = backoff_ms(handling_of(context, errand, cause), errand)
