@@ -60,6 +60,31 @@ def test_blame_tells_the_whole_in_a_few_lines() -> None:
     assert "1 further crossing ended badly; see the trace." == lines[-1]
 
 
+def test_a_further_try_that_was_refused_is_told_and_ends_nothing() -> None:
+    """The trace says why beside the votes on that attempt, and the handoff goes on to people."""
+    history: list[Kept] = [
+        handoff(id="h-0", at="0/0"),
+        received("dispatched", at="0/0", crossing="h-0", dispatch="w-1"),
+        received("closed", at="0/1", crossing="h-0", dispatch="w-1", why="timeout", final=False),
+        received("judge-again", at="0/2", crossing="h-0"),
+        received("verdict", gate="cost-cap", subject="0/0#2", crossing="h-0"),
+        received(
+            "closed",
+            at="0/3",
+            crossing="h-0",
+            subject="0/0#2",
+            why="refused",
+            final=False,
+            rule="breaker-open",
+        ),
+        received("escalated", at="0/4", crossing="h-0", subject="0/0#2", to="ada"),
+    ]
+    (root,) = trace("t-1", history).roots
+
+    assert "escalated to ada" == root.status
+    assert [("closed", "breaker-open")] == [(one.kind, one.rule) for one in root.attempts[-1].decisions]
+
+
 def test_a_terminal_takes_no_orders_from_an_intent() -> None:
     """Control characters are an agent's words like any others, and are not handed on."""
     text = render_trace(trace("t-1", [handoff(at="0/0", intent="\x1b[2Jall is well\r\n\u202e")]))

@@ -453,6 +453,88 @@ def test_an_error_is_retried_and_then_passed_on(bench: Bench) -> None:
     assert "task-ended: task-failed" == bench.said[-1]
 
 
+FRAGILE: dict[str, Any] = {
+    "limits": {"timeSeconds": 60}, "owners": {"escalation": ["ada"]}, "fallbacks": [{"agent": "backup"}],
+}  # fmt: skip
+
+
+def refused_again(new_bench: Any, otherwise: str, gate: str = "") -> Any:
+    """Play a handoff of which a first try timed out and a second one is refused, by *gate* or by a breaker."""
+    retry = {"action": "retry", "attempts": 2, "backoffSeconds": 1, "otherwise": otherwise}
+    accepts = [{"contract": "fragile", "versions": "*"}]
+    bench = new_bench([
+        document("Contract", "fragile", onTimeout=retry, **FRAGILE),
+        document("Agent", "frail", accepts=accepts, breaker={"failures": 1, "restSeconds": 600}),
+        document("Agent", "backup", "1.1.0", accepts=accepts),
+    ])  # fmt: skip
+    root = bench.send("handoff", contract="fragile", target="frail")
+    bench.vote(root, "contract-validator", candidates=["frail@1.0.0"])
+    bench.admit(root, gates=("policy-engine", "cost-cap"))
+    bench.pass_time(61_000)
+    bench.vote(root, "cost-cap", "DENY" if gate else "ALLOW", attempt=2, rule="over-budget")
+    bench.pass_time(0)
+    return bench
+
+
+@pytest.mark.parametrize("gate", ["", "cost-cap"])
+def test_a_second_try_that_is_refused_is_put_before_people(new_bench: Any, gate: str) -> None:
+    """The contract said whom to ask when it cannot be done; whoever waits goes on waiting."""
+    bench = refused_again(new_bench, "escalate", gate)
+    rule = "over-budget" if gate else "breaker-open"
+
+    assert ("desk", "h-1") == (bench.works[-1].agent, bench.works[-1].crossing)
+    assert [f"closed: {rule}", f"escalated: {rule}"] == bench.said[-2:]
+    assert [("frail", "expired", "timeout")] == bench.told
+    bench.admit(bench.resolve(bench.works[-1], "fail", task="t-1"))
+    assert "task-ended: task-failed" == bench.said[-1]
+
+
+def test_a_second_try_that_is_refused_goes_to_the_fallback_where_the_contract_says_so(new_bench: Any) -> None:
+    """Once: what is refused there too is put before people."""
+    bench = refused_again(new_bench, "fallback")
+    root = received("handoff", at="0/0")
+    for gate in ("contract-validator", "policy-engine", "cost-cap"):
+        bench.vote(root, gate, attempt=3, candidates=["backup@1.1.0"])
+
+    assert ["closed: breaker-open", "judge-again: reroute", "dispatched: admitted"] == bench.said[-3:]
+    assert "backup" == bench.works[-1].agent
+    other = refused_again(new_bench, "fallback")
+    for gate in ("contract-validator", "policy-engine", "cost-cap"):
+        other.vote(root, gate, "DENY" if gate == "cost-cap" else "ALLOW", attempt=3, rule="over-budget")
+    other.pass_time(0)
+    assert ("desk", "escalated: over-budget") == (other.works[-1].agent, other.said[-1])
+
+
+@pytest.mark.parametrize("otherwise", ["fail", "degrade"])
+def test_a_second_try_that_is_refused_ends_as_the_contract_says(new_bench: Any, otherwise: str) -> None:
+    """Nobody is asked where the contract asks nobody."""
+    bench = refused_again(new_bench, otherwise)
+
+    assert ["refused: breaker-open", "task-ended: task-failed"] == bench.said[-2:]
+    assert ({}, [("planner", "failed", "breaker-open")]) == (bench.state.tasks, bench.told[1:])
+
+
+@pytest.mark.parametrize("when", ["late", "nobody"])
+def test_a_second_try_that_is_refused_fails_where_nobody_can_be_asked(new_bench: Any, when: str) -> None:
+    """Its owner is told that nobody could be, and whoever waits that it failed."""
+    retry = {"action": "retry", "attempts": 2, "backoffSeconds": 1, "otherwise": "escalate"}
+    owners: dict[str, Any] = {} if when == "nobody" else {"owners": {"escalation": ["ada"]}}
+    bench = new_bench([
+        document("Contract", "fragile", limits={"timeSeconds": 60}, onTimeout=retry, **owners),
+        document("Agent", "frail", accepts=[{"contract": "fragile", "versions": "*"}]),
+    ])  # fmt: skip
+    root = bench.send("handoff", contract="fragile", target="frail", deadline_at=bench.now + 62_000)
+    bench.admit(root)
+    bench.pass_time(61_000)
+    bench.now += 1_000 if when == "late" else 0
+    bench.vote(root, "cost-cap", "DENY", attempt=2, rule="over-budget")
+
+    assert [
+        "refused: over-budget", "escalated: over-budget", "task-ended: task-failed"
+    ] == bench.said[-3:]  # fmt: skip
+    assert ("planner", "failed", "over-budget") == bench.told[-1]
+
+
 def test_what_was_spent_before_a_crash_is_not_taken_back(bench: Bench) -> None:
     """A function that runs again counts from nothing; the larger figure stands, and what is unknown stays so."""
     work = bench.begin()

@@ -362,7 +362,7 @@ class _Tracing:
     def _attempt(self, judged: Kept, subject: Subject) -> AttemptView:
         asked = self._history.asked.get(subject)
         since = judged.raw.appended_at if asked is None else asked.raw.appended_at
-        decisions = [one for one in self._by_subject.get(subject, ()) if isinstance(one.record, _JUDGING)]
+        decisions = [one for one in self._by_subject.get(subject, ()) if _judges(one.record)]
         shadows = {vote.gate for one in decisions for vote in one.record.votes if vote.mode == "shadow"}
         spared = {vote.gate: vote.spared for one in decisions for vote in one.record.votes}
         seen: set[str] = set()
@@ -456,6 +456,11 @@ def _verdict(
         warnings=tuple(f"{one.rule}: {one.reason}" for one in record.warnings),
         consulted=tuple(map(document_name, record.consulted)),
     )
+
+
+def _judges(decision: AnyDecision) -> bool:
+    """Say whether a decision was taken on votes: a further try that is refused closes nothing but itself."""
+    return isinstance(decision, _JUDGING) or (isinstance(decision, Closed) and decision.why == "refused")
 
 
 def _decision(received: Received[AnyDecision]) -> DecisionView:

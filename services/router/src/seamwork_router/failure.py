@@ -4,19 +4,22 @@ Follow a contract's word on what happens when a dispatch does not bring back wha
 Rule 1: the bound on retries counts dispatches, whatever they failed of.
 Rule 2: nothing is tried again after the handoff's deadline.
 Rule 3: what is used up goes to ``otherwise``, and what ``otherwise`` cannot do is escalated.
+Rule 4: a further try that is refused is used up, whatever number of them is left.
 """
 
 from collections.abc import Iterator
 from typing import Literal
 
 from seamwork.catalog import Context
+from seamwork.decider import TOO_MUCH
 from seamwork.documents.contract import Handling
 from seamwork.records.decision import Escalated, Why
 from seamwork.records.parties import AgentRef
 from seamwork_router import events as ev
 from seamwork_router.cases import announce, raised
-from seamwork_router.ending import conclude, end_task, release, stop, stop_children
-from seamwork_router.memory import Errand, Task
+from seamwork_router.ending import conclude, end_task, release, stop, stop_children, stopped
+from seamwork_router.limits import spread
+from seamwork_router.memory import Dispatch, Errand, Task
 from seamwork_router.problem import Problem
 from seamwork_router.saying import closed, tell_waiting
 from seamwork_router.scene import last_of
@@ -26,6 +29,10 @@ _WHY: dict[ev.Cause, Why] = {
     "timeout": "timeout", "error": "error", "violation": "violation", "mistaken": "violation", "revoked": "revoked",
     "undeliverable": "failed", "overrun": "overrun",
 }  # fmt: skip
+_CAUSES: dict[Why | None, ev.Cause] = {
+    "timeout": "timeout", "violation": "violation", "revoked": "revoked", "overrun": "overrun",
+}  # fmt: skip
+_TRIES = frozenset({"correct", "retry", "fallback"})
 _NAMED = 5
 _NOBODY_TO_ASK = Handling(action="fail", otherwise="fail")
 
@@ -121,6 +128,53 @@ def again(context: Context, errand: Errand, cause: ev.Cause, step: Step) -> Iter
         return
     wait = backoff_ms(handling_of(context, errand, cause), errand)
     yield ev.Postponed(offset=offset, until=context.now + wait, then="retry")
+
+
+def instead(
+    context: Context, task: Task, errand: Errand, then: ev.Then, problem: Problem
+) -> tuple[Step, tuple[ev.Event, ...]]:
+    """
+    Return what the contract says where a further try of a handoff was refused, and how the handoff goes on.
+
+    It does not where nobody could be asked, or nothing else is left. What is being stopped has failed, and so has
+    what people gave up, or would not fit into a commit.
+
+    Args:
+        context: The instant and the documents.
+        task: The task in hand.
+        errand: The handoff, which was dispatched before.
+        then: What it waited for last.
+        problem: Why the try was refused.
+    """
+    last = errand.dispatch
+    over = stopped(task, errand) or spread(task) or problem.rule == TOO_MUCH
+    if last is None or last.case is not None or over:
+        return "fail", ()
+    cause = _cause_of(last)
+    handling = handling_of(context, errand, cause)
+    step: Step = handling.otherwise if handling.action in _TRIES else handling.action
+    if step == "fallback":
+        # Once: whoever was asked for in place of a retry may be refused too.
+        rerouted = then != "retry" or errand.fallback_only
+        if not rerouted and _possible(context, task, errand, handling, step):
+            return step, tuple(again(context, errand, cause, step))
+        step = "escalate"
+    case = raised(context, task, errand, _WHY[cause], problem, handling.to) if step == "escalate" else None
+    if case is None:
+        return step, ()
+    stopping = stop_children(context, task, errand, "rerouted", "the handoff above was escalated")
+    return step, (*stopping, *announce(context, errand, case))
+
+
+def _cause_of(dispatch: Dispatch) -> ev.Cause:
+    """Return what a dispatch failed of; of an accepted error, too, it is an error."""
+    return _CAUSES.get(dispatch.why, "error")
+
+
+def nobody_asked(context: Context, task: Task, errand: Errand, problem: Problem) -> ev.Decided:
+    """Say to whom a handoff is put of which a further try was refused, where no case could be opened."""
+    last = errand.dispatch
+    return escalated(context, task, errand, "error" if last is None else _cause_of(last), problem)
 
 
 def backoff_ms(handling: Handling, errand: Errand) -> int:

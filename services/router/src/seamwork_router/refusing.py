@@ -1,7 +1,8 @@
 """
 Refuse a crossing: say why, tell the sender where a signature proves who that is, and go on with what it concerned.
 
-What nobody can be told of goes to the dead letters, with where it came from.
+What nobody can be told of goes to the dead letters, with where it came from. A further try of a handoff that was
+dispatched before goes on as its contract says of what that dispatch failed of, where anything is left to do.
 """
 
 from collections.abc import Iterator
@@ -10,10 +11,11 @@ from seamwork.records.decision import TaskEnded
 from seamwork.records.parties import AgentRef
 from seamwork_router import events as ev
 from seamwork_router.ending import Lost, lose
-from seamwork_router.failure import corrections_left, fail
+from seamwork_router.facts import Facts
+from seamwork_router.failure import Step, corrections_left, fail, instead, nobody_asked
 from seamwork_router.memory import Errand, Task
 from seamwork_router.problem import Problem
-from seamwork_router.saying import common, decided, drilled, notice, refused
+from seamwork_router.saying import common, decided, drilled, notice, refused, try_refused
 from seamwork_router.scene import Scene
 from seamwork_router.tally import Tally
 
@@ -36,6 +38,14 @@ def refuse(
         verified: Whether the sender is proved; by default what the tally says.
     """
     facts = scene.facts
+    task, errand = (scene.task, scene.errand) if scene.live.claimed else (None, None)
+    step: Step = "fail"
+    if task is not None and errand is not None and _tried_before(errand, facts):
+        step, events = instead(scene.context, task, errand, scene.live.then, problem)
+        if events:
+            yield try_refused(scene, tally, errand, problem)
+            yield from events
+            return
     proved = (tally is not None and tally.sender_verified) if verified is None else verified
     told = facts.source if proved else None
     yield refused(scene, tally, problem, told)
@@ -47,12 +57,12 @@ def refuse(
     holder = None if scene.named is None else scene.named.plan.receiver
     strange = facts.handoff is not None and (facts.source != holder or not scene.live.claimed)
     yield ev.CrossingClosed(offset=facts.offset, refused=True, at=scene.now, strange=strange)
-    if scene.task is not None and scene.errand is not None and scene.live.claimed:
-        if scene.errand.facts.offset == facts.offset:
-            yield from _handoff_lost(scene, scene.task, scene.errand, problem)
+    if task is not None and errand is not None:
+        if errand.facts.offset == facts.offset:
+            yield from _handoff_lost(scene, task, errand, problem, step)
             return
         if facts.result is not None and told is not None:
-            yield from _answer_refused(scene, scene.task, scene.errand, tally, problem, told)
+            yield from _answer_refused(scene, task, errand, tally, problem, told)
             return
     if told is not None:
         yield _tell(scene, told, tally, problem, 0)
@@ -61,13 +71,22 @@ def refuse(
             yield from _never_began(scene)
 
 
-def _handoff_lost(scene: Scene, task: Task, errand: Errand, problem: Problem) -> Iterator[ev.Event]:
+def _tried_before(errand: Errand, facts: Facts) -> bool:
+    """Say whether what is refused is a further try of *errand*, and not the first, nor an answer to it."""
+    return errand.facts.offset == facts.offset and bool(errand.dispatches)
+
+
+def _handoff_lost(
+    scene: Scene, task: Task, errand: Errand, problem: Problem, step: Step
+) -> Iterator[ev.Event]:
     begun = bool(errand.dispatches)
     if errand.asked.mode == "transfer" and errand.asked.parent is not None and not begun:
         yield from _transfer_refused(scene, task, errand, problem)
         return
+    if step == "escalate":
+        yield nobody_asked(scene.context, task, errand, problem)
     what: Lost = "failed" if begun else "refused"
-    yield from lose(scene.context, task, errand, what, problem, refused_now=1)
+    yield from lose(scene.context, task, errand, what, problem, degraded=step == "degrade", refused_now=1)
 
 
 def _transfer_refused(scene: Scene, task: Task, errand: Errand, problem: Problem) -> Iterator[ev.Event]:

@@ -102,6 +102,19 @@ def closed(
     return ev.Decided(decision=decision, partition=task.partition, trace_of=errand.facts.position)
 
 
+def try_refused(scene: Scene, tally: Tally | None, errand: Errand, problem: Problem) -> ev.Decided:
+    """Say that a further try of *errand*, whose crossing is at hand, does not hold; the handoff itself goes on."""
+    decision = Closed(
+        **common(scene, tally),
+        rule=problem.rule,
+        reason=problem.reason,
+        why="refused",
+        final=False,
+        contract=errand.asked.contract,
+    )
+    return decided(scene, decision)
+
+
 def task_ended(
     context: Context,
     task: Task,

@@ -195,7 +195,7 @@ class Closed(Decision, frozen=True, kw_only=True, tag="closed"):
     """
     A dispatch, or with *final* the whole handoff, is over without an accepted result.
 
-    *dispatch* is null where the handoff was never dispatched.
+    *dispatch* is null where the handoff was never dispatched, and where a further try of it was ``refused``.
     """
 
     dispatch: str | None = None
