@@ -261,7 +261,8 @@ def test_labels_of_long_steps_leave_every_record_readable(bench: Bench, letter: 
     )
 
 
-def test_a_plan_of_a_dispatch_that_was_lost_binds_nobody_any_more(bench: Bench) -> None:
+@pytest.mark.parametrize("now", [A, B], ids=["the-same", "another"])
+def test_a_plan_of_a_dispatch_that_was_lost_binds_nobody_any_more(bench: Bench, now: dict[str, str]) -> None:
     """It is refused at once, so that nobody is asked about it, and whoever has the work now plans and answers."""
     first = bench.begin(contract="transient@1.0.0")
     held = bench.plan(first, A)
@@ -279,11 +280,12 @@ def test_a_plan_of_a_dispatch_that_was_lost_binds_nobody_any_more(bench: Bench) 
     refused_by_then = bench.said.count("refused: stamp-closed")
     bench.vote(received("handoff", at="0/0"), "cost-cap", attempt=2)
     second = bench.works[-1]
-    bench.adopt(second, B)
-    bench.answer(bench.delegate(second, "b"))
+    bench.adopt(second, now)
+    adopted = bench.said[-1]
+    bench.answer(bench.delegate(second, now["step"]))
     bench.answer(second)
 
-    assert (1, "1.1.0") == (refused_by_then, second.version)
+    assert (1, "1.1.0", "noted: plan-adopted") == (refused_by_then, second.version, adopted)
     assert "complete" == last(bench, TaskEnded).outcome
 
 

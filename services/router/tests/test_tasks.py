@@ -306,6 +306,37 @@ def test_whoever_asks_again_for_what_ended_between_two_dispatches_is_told(bench:
     ]
 
 
+@pytest.mark.parametrize("late", ["closed", "ran-out", "expired"])
+def test_what_was_refused_for_its_stamp_alone_may_be_sent_under_the_next_one(bench: Bench, late: str) -> None:
+    """Nothing was wrong with the work; under the same stamp it stays refused, and other refusals stand."""
+    root = bench.send("handoff", contract="transient")
+    bench.admit(root)
+    first = bench.works[0]
+    wrong = bench.child(first, "wrong")
+    bench.vote(wrong, "contract-validator", "DENY", rule="schema", sender_verified=True)
+    bench.admit(wrong, gates=("policy-engine", "cost-cap"))
+    bench.pass_time(60_000)
+    asked = bench.child(first)
+    if late == "closed":
+        bench.vote(asked, "contract-validator")
+    else:
+        rule = "expired" if late == "expired" else "stamp-ran-out"
+        bench.vote(asked, "contract-validator", "DENY", rule=rule, sender_verified=True)
+        bench.admit(asked, gates=("policy-engine", "cost-cap"))
+    bench.vote(bench.child(first), "contract-validator")
+    again = bench.said[-1]
+    bench.pass_time(1_000)
+    bench.vote(root, "cost-cap", attempt=2)
+    second = bench.works[-1]
+    bench.vote(bench.child(second, "wrong"), "contract-validator")
+    still = bench.said[-1]
+    child = bench.delegate(second)
+    bench.answer(child)
+
+    assert ("refused: repeat", "refused: repeat", "reader") == (again, still, child.agent)
+    assert [(second.dispatch, child.crossing)] == [(one.dispatch, one.child) for one in bench.answers]
+
+
 def test_a_fallback_to_another_version_of_the_agent_goes_on_with_what_it_has_asked_for(
     new_bench: Bench,
 ) -> None:

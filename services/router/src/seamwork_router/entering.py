@@ -3,7 +3,8 @@ Count verdicts, and give a crossing its place once its sender is proved.
 
 Rule 1: the first verdict of a gate on a subject counts; a second, a late or a misplaced one is only recorded.
 Rule 2: an id is taken only when a required validator vouches for the sender, so nobody can use up another's id.
-Rule 3: the same content again is answered with what became of it the first time; other content is refused.
+Rule 3: the same content again is answered with what became of it the first time; other content is refused. What was
+refused for its stamp alone is new under the next one.
 Rule 4: of a task so many ids are remembered and no more. What comes on top is refused anew each time it comes.
 """
 
@@ -31,6 +32,8 @@ from seamwork_router.tally import counted_as, counts, tally_of
 
 _JUDGES_OF_PLANS = frozenset({"validator", "policy"})
 _PLACED = frozenset({"handoff", "result", "plan"})
+_LAPSED = frozenset({"stamp-closed", "stamp-ran-out", "stopping", "expired"})
+"""Refusals for how things stood with the dispatch, or when the record came; they say nothing of the work."""
 _LOST: dict[ev.End | None, What] = {
     "refused": "refused", "failed": "failed", "expired": "expired", "cancelled": "cancelled",
 }  # fmt: skip
@@ -165,7 +168,7 @@ def _enter(scene: Scene, verdict: Verdict) -> tuple[Scene, list[ev.Event], bool]
     facts = scene.facts
     denied = counted_as(verdict, VALIDATOR, scene.enforcement) == "DENY"
     misplaced = first_problem(PLACE, scene)
-    known = known_as(scene.state, facts)
+    known = _known(scene)
     if misplaced is not None and (known is not None or not denied):
         # A replay is no repeat: what came too late, or elsewhere, is not answered with an earlier outcome.
         why = Problem(verdict.rule, verdict.reason, verdict.gate) if denied else misplaced
@@ -248,6 +251,22 @@ def known_as(state: State, facts: Facts) -> Known | None:
     if facts.task in state.over:
         return state.over[facts.task].ids.get(facts.own_key)
     return state.strays.get(facts.own_key)
+
+
+def _known(scene: Scene) -> Known | None:
+    """
+    Return what the crossing's id means by now, or None where it means nothing yet.
+
+    What was refused because the dispatch it was sent under was lost, or it came too late for that, is not what the
+    next one's is: a content says neither when nor under which stamp it was sent.
+    """
+    known, task, named = known_as(scene.state, scene.facts), scene.task, scene.named
+    told = None if known is None or known.answer is not None else known.notice
+    if told is None or told.what != "refused" or told.rule not in _LAPSED:
+        return known
+    bound = task is not None and scene.facts.id in task.errands
+    anew = named is not None and named.is_open and named.id != told.dispatch
+    return None if anew and not bound else known
 
 
 def _again(scene: Scene, known: Known) -> Iterator[ev.Event]:
