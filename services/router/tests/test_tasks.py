@@ -9,7 +9,7 @@ from seamwork.catalog.entries import Activation
 from seamwork.decider import Undeliverable
 from seamwork.ids import dispatch_id, sha256_hex
 from seamwork.records.authority import Spent
-from seamwork.records.decision import Accepted, Dispatched, Refused, TaskEnded
+from seamwork.records.decision import Accepted, Dispatched, Overrun, Refused, TaskEnded
 from seamwork.records.parties import AgentRef
 from seamwork.testing.builders import HOUR_MS, NOW, received
 from seamwork.testing.documents import document
@@ -87,6 +87,34 @@ def test_what_was_spent_before_a_transfer_is_spent(bench: Bench) -> None:
     bench.answer(taken, spent=Spent(micro_usd=5))
 
     assert 12 == bench.decisions[-1].spent_micro_usd
+
+
+def test_a_transfer_takes_back_nothing_of_what_was_reported(bench: Bench) -> None:
+    """Whoever gives work away may have begun anew and count from nothing; the larger figure is what was spent."""
+    first = bench.begin()
+    report = bench.send(
+        "usage", id="u-1", source="extractor", dispatch=first.dispatch, stamp=bench.stamp(first),
+        spent=Spent(micro_usd=90),
+    )  # fmt: skip
+    bench.vote(report, "contract-validator")
+    taken = bench.delegate(first, "take-over", mode="transfer", spent=Spent(micro_usd=20))
+    bench.answer(taken, spent=Spent(micro_usd=5))
+
+    assert 95 == bench.decisions[-1].spent_micro_usd
+
+
+@pytest.mark.parametrize("reported", [0, 1])
+def test_a_transfer_above_the_ceiling_is_an_overrun(bench: Bench, reported: int) -> None:
+    """Of the dispatch that is given up, as with the final figure of an answer; the work goes on."""
+    first = bench.begin()
+    spent = Spent(micro_usd=first.ceiling_micro_usd + 1 - reported)
+    taken = bench.delegate(first, "take-over", mode="transfer", spent=spent)
+    over = [] if reported else [(first.dispatch, "h-1", spent)]
+
+    assert over == [
+        (one.dispatch, one.crossing, one.spent) for one in bench.decisions if isinstance(one, Overrun)
+    ]
+    assert ("reader", "closed: transferred") == (taken.agent, bench.said[-1])
 
 
 def test_a_final_figure_above_the_ceiling_is_an_overrun(bench: Bench) -> None:

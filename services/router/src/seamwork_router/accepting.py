@@ -2,11 +2,8 @@
 
 from collections.abc import Iterator
 
-import msgspec
-
-from seamwork.records.authority import Spent
 from seamwork.records.crossing import Outcome
-from seamwork.records.decision import Accepted, Noted, Overrun, TaskOutcome
+from seamwork.records.decision import Accepted, Noted, TaskOutcome
 from seamwork_router import events as ev
 from seamwork_router.cases import announce, raised, resolution
 from seamwork_router.checks import NOTE, first_problem, noted
@@ -20,6 +17,7 @@ from seamwork_router.problem import Problem
 from seamwork_router.refusing import refuse
 from seamwork_router.saying import answer, common, decided, kept, notice, refused
 from seamwork_router.scene import Scene, origin_of, waiting_for
+from seamwork_router.spending import grown, over_ceiling, overrun
 from seamwork_router.tally import Tally
 
 _TASK_OUTCOMES: dict[Outcome, TaskOutcome] = {"success": "complete", "partial": "partial", "error": "failed"}
@@ -68,7 +66,7 @@ def accept(scene: Scene, task: Task, errand: Errand, dispatch: Dispatch, tally: 
     )  # fmt: skip
     yield ev.CrossingClosed(offset=facts.offset, refused=False, at=scene.now)
     if over_ceiling(dispatch, spent):
-        yield _overrun(scene, dispatch, spent)
+        yield overrun(scene, dispatch, spent)
     yield from _pass_on(scene, task, errand, dispatch, joined, step)
 
 
@@ -175,7 +173,7 @@ def note(scene: Scene, tally: Tally) -> Iterator[ev.Event]:
     task, errand, dispatch = scene.task, scene.errand, scene.named
     if task is None or errand is None or dispatch is None or not over_ceiling(dispatch, spent):
         return
-    yield _overrun(scene, dispatch, spent)
+    yield overrun(scene, dispatch, spent)
     if dispatch.is_open:
         problem = Problem("overrun", "it spent more than its ceiling")
         yield from fail(scene.context, task, errand, "overrun", problem)
@@ -190,39 +188,3 @@ def _mistaken(scene: Scene, tally: Tally, problem: Problem) -> Iterator[ev.Event
 
 
 _CONFLICT = Problem("conflict", "the id was used before, for another content")
-
-
-def grown(before: Spent | None, said: Spent | None) -> Spent | None:
-    """
-    Return what a dispatch has spent after it said so again: each figure is cumulative, so none goes back.
-
-    A function that runs again after a crash counts from nothing; what it had reported before is spent all the same.
-    What it does not know, or does not say, stays unknown.
-    """
-    if before is None or said is None:
-        return said
-    most = {
-        name: max(old, new)
-        for name in Spent.__struct_fields__
-        if (old := getattr(before, name)) is not None and (new := getattr(said, name)) is not None
-    }
-    return msgspec.structs.replace(said, **most)
-
-
-def over_ceiling(dispatch: Dispatch, spent: Spent | None) -> bool:
-    """Say whether a dispatch spent more than its stamp allows."""
-    return spent is not None and (spent.micro_usd or 0) > dispatch.plan.ceiling_micro_usd
-
-
-def _overrun(scene: Scene, dispatch: Dispatch, spent: Spent | None) -> ev.Decided:
-    return decided(
-        scene,
-        Overrun(
-            **common(scene),
-            rule="overrun",
-            reason="usage exceeds the stamp's ceiling",
-            dispatch=dispatch.id,
-            ceiling_micro_usd=dispatch.plan.ceiling_micro_usd,
-            spent=spent or Spent(),
-        ),
-    )

@@ -16,6 +16,7 @@ from seamwork_router.pick import lineage_of
 from seamwork_router.problem import Problem
 from seamwork_router.saying import closed, common, decided, notice
 from seamwork_router.scene import Scene
+from seamwork_router.spending import grown, over_ceiling, overrun
 from seamwork_router.stamping import stamp
 from seamwork_router.tally import Tally
 
@@ -127,11 +128,14 @@ def take_over(scene: Scene, task: Task, errand: Errand) -> Iterator[ev.Event]:
     given_up = None if parent is None else parent.open_dispatch
     if parent is None or given_up is None or source is None:
         return
-    if scene.facts.spent is not None:
+    spent = grown(given_up.spent, scene.facts.spent)
+    if spent is not None:
         yield ev.NoteTaken(
             task=task.id, crossing=parent.facts.id, dispatch=given_up.id, id=errand.facts.id,
-            content=errand.facts.content, spent=scene.facts.spent,
+            content=errand.facts.content, spent=spent,
         )  # fmt: skip
+    if over_ceiling(given_up, spent):
+        yield overrun(scene, given_up, spent, parent)
     gone = resolution(scene.facts) or Problem("transferred", "another agent took over its place")
     yield closed(scene.context, task, parent, "transferred", gone, final=True)
     yield ev.DispatchClosed(
