@@ -68,8 +68,13 @@ class Journal:
 
     @property
     def mark(self) -> Mark:
-        """The mark of its last commit."""
+        """The mark of its last commit, or of its last claim where nothing was committed under that."""
         return (self.epoch or 0, self.seq)
+
+    @property
+    def decided(self) -> Mark:
+        """The mark of the last commit that counts, whatever claims came behind it."""
+        return next(reversed(self.commits), (0, 0))
 
 
 class Journals:

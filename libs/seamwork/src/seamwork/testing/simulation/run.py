@@ -324,7 +324,9 @@ class History:
                 continue
             for number, owned in tuple(machine.owned.items()):  # a rebalance may come while it is read
                 journal = self._checker.journals.all.get(Partition(machine.spec.journal, number))
-                if journal is None or (owned.journal.epoch, owned.journal.seq) != journal.mark:
+                # A claim that was on its way when a rebalance took it back may come last. Its state is that of
+                # whoever owns the partition, who is fenced by it at the next commit and not before.
+                if journal is None or (owned.journal.epoch, owned.journal.seq) < journal.decided:
                     continue
                 seen.add(machine.spec.journal)
                 live = state_digest(owned.journal.state)
