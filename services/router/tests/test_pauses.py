@@ -96,3 +96,58 @@ def test_a_pause_that_outlasts_the_deadline_is_a_refusal(bench: Bench) -> None:
     bench.pass_time(5_000)
 
     assert "refused: agent-paused" == bench.said[0]
+
+
+def activate(bench: Bench, *activations: Activation, of: tuple[str, str, str] = EXTRACTOR) -> None:
+    """Publish the activations of one version; each may begin later than it is heard of."""
+    revision = Revision(contracts=1, registry=bench.catalog.revision.registry + 1, policies=1)
+    bench.catalog = Catalog.of(bench.documents, {of: activations}, revision)
+    bench.step(CatalogChanged(revision=revision))
+
+
+def test_a_resume_that_the_brokers_clock_dates_ahead_of_ours_wakes_what_waits(bench: Bench) -> None:
+    """It is heard of before it holds: what waits goes on when it does, and not at its deadline."""
+    paused = Activation("active", "paused", 0)
+    activate(bench, paused)
+    bench.admit(bench.send("handoff"))
+    activate(bench, paused, Activation("active", None, bench.now + 50))
+    bench.pass_time(49)
+    before = len(bench.works)
+    bench.pass_time(1)
+
+    assert (0, ["extractor"]) == (before, [work.agent for work in bench.works])
+
+
+@pytest.mark.parametrize("begun", ["before", "between"])
+def test_a_revocation_takes_work_away_from_when_it_holds(bench: Bench, begun: str) -> None:
+    """Whatever begins to hold before it, and whether the work was begun before it was heard of or after."""
+    active = Activation("active", None, 0)
+    if begun == "before":
+        bench.begin()
+    activate(
+        bench,
+        active,
+        Activation("deprecated", None, bench.now + 50),
+        Activation("revoked", None, bench.now + 9_000),
+    )
+    bench.pass_time(1_000)
+    if begun == "between":
+        bench.begin()
+    bench.pass_time(7_999)
+    before = list(bench.told)
+    bench.pass_time(1)
+
+    assert ([], ("extractor", "cancelled", "revoked")) == (before, bench.told[0])
+    assert {} == bench.state.tasks
+
+
+def test_what_begins_to_hold_is_looked_at_alone(bench: Bench) -> None:
+    """A crossing that is decided at the same instant is not woken once more after its end."""
+    activate(bench, Activation("active", "paused", 0))
+    waiting = bench.send("handoff", deadline_at=bench.now + 50)
+    bench.admit(waiting)
+    activate(bench, Activation("active", "paused", 0), Activation("active", None, bench.now + 50))
+    bench.pass_time(60_000)
+
+    assert ({}, {}) == (bench.state.tasks, bench.state.live)
+    assert 1 == sum(one.startswith("task-ended") for one in bench.said)

@@ -160,7 +160,7 @@ def test_a_shadow_gate_replaces_nobody() -> None:
 
 
 def test_of_a_policys_versions_the_one_activated_last_is_in_force() -> None:
-    """Rolling back to the first version is an activation like any other."""
+    """Rolling back to the first version is an activation like any other, and each begins at its instant."""
 
     def budget(version: str, limit: int) -> AnyDocument:
         text = f"""
@@ -181,6 +181,7 @@ spec: {{scope: task, limitMicroUsd: {limit}}}
 
     found = [catalog.budget("audit", at) for at in (5, 15, 25, 35)]
     assert [None, 1, 2, 1] == [b.spec.limit_micro_usd if b else None for b in found]
+    assert [10, 20, 30, None] == [catalog.next_turn(at) for at in (9, 10, 29, 30)]
 
 
 @pytest.mark.parametrize(

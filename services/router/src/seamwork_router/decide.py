@@ -44,7 +44,7 @@ from seamwork_router.people import order
 from seamwork_router.problem import Problem
 from seamwork_router.scene import MOST_AIMED, MOST_TASKS, Place, Scene
 from seamwork_router.state import evolve, seen
-from seamwork_router.timers import live_timer, parts_of, work_timer
+from seamwork_router.timers import TURN_TIMER, live_timer, parts_of, work_timer
 
 HANDOFFS = "handoffs.v1"
 COMMANDS = "commands.v1"
@@ -184,9 +184,9 @@ def _on_too_much(place: Place, state: State, given: TooMuch, context: Context) -
         case Received(record=Command() as command):
             yield ev.CommandIgnored(command=command.id, task=command.task, rule=TOO_MUCH)
         case Tick():
-            first = next(iter(state.timers.ringing(context.now)), None)
-            if first is not None:
-                yield from give_up(place, state, first[1], context)
+            ringing = [timer for _, timer in state.timers.ringing(context.now)]
+            if ringing:
+                yield from give_up(place, state, _first_of(ringing), context)
         case Undeliverable() as lost:
             yield from _on_undeliverable(state, lost, context, give_up_errand)
         case _:
@@ -213,7 +213,13 @@ def _on_tick(place: Place, state: State, tick: Tick, context: Context) -> Iterat
     served: set[str] = set()
     rung = made = 0
     most = tick.most or MAX_RINGING
-    for _, timer in state.timers.ringing(context.now):
+    ringing = [timer for _, timer in state.timers.ringing(context.now)]
+    if TURN_TIMER in ringing:
+        # Alone: it wakes what there is, and some of that could end in the same tick.
+        yield ev.TimerPassed(timer=TURN_TIMER)
+        yield from _on_catalog(place, state, context)
+        return
+    for timer in ringing:
         task = _task_of(state, timer)
         if task in served:
             continue
@@ -224,6 +230,11 @@ def _on_tick(place: Place, state: State, tick: Tick, context: Context) -> Iterat
         events = list(_ring(place, state, timer, context)) or [ev.TimerPassed(timer=timer)]
         made += len(events)
         yield from events
+
+
+def _first_of(ringing: Sequence[str]) -> str:
+    """Return which of the timers that ring is served first."""
+    return TURN_TIMER if TURN_TIMER in ringing else ringing[0]
 
 
 def _task_of(state: State, timer: str) -> str:
@@ -275,7 +286,12 @@ def _overdue(context: Context, task: Task, errand: Errand) -> Iterator[ev.Event]
 
 
 def _on_catalog(place: Place, state: State, context: Context) -> Iterator[ev.Event]:
-    """Only wake what the new documents touch; the tick that follows decides, one thing of a task at a time."""
+    """
+    Only wake what the documents touch; the tick that follows decides, one thing of a task at a time.
+
+    An activation holds from when the broker's clock says, which may be ahead of ours, or from when its publisher
+    says: what begins to hold later is looked at then.
+    """
     timers: list[str] = []
     for live in sorted(state.live.values(), key=lambda one: one.facts.offset):
         offset = live.facts.offset
@@ -298,6 +314,9 @@ def _on_catalog(place: Place, state: State, context: Context) -> Iterator[ev.Eve
                 timers.append(work_timer(task.id, errand.facts.id))
     if timers:
         yield ev.Woken(timers=tuple(timers), at=context.now)
+    turn = context.catalog.next_turn(context.now)
+    if turn is not None:
+        yield ev.Woken(timers=(TURN_TIMER,), at=turn)
 
 
 def _on_undeliverable(

@@ -13,6 +13,8 @@ import msgspec
 
 from seamwork.decider import Entries
 
+TURN_TIMER = "turn|catalog"
+"""The timer by which it is looked at what a document touches that was heard of before it holds."""
 Entry = tuple[int, str]
 _WORTH_SWEEPING = 1024
 

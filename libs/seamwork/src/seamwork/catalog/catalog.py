@@ -479,6 +479,11 @@ class Catalog:
         self._known[key] = found
         return found
 
+    def next_turn(self, at: int) -> int | None:
+        """Return the instant after *at* (ms) at which an activation begins next, or None where none is to come."""
+        later = bisect_right(self._turns, at)
+        return self._turns[later] if later < len(self._turns) else None
+
     @cached_property
     def _turns(self) -> list[int]:
         """The instants at which an activation begins: between two of them nothing changes."""
