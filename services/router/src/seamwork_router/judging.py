@@ -22,6 +22,7 @@ from seamwork_router.checks import ENTRY, HANDOFF, PLACE, PLAN, RESULT, STILL_HE
 from seamwork_router.dispatching import dispatch
 from seamwork_router.drills import rehearse
 from seamwork_router.failure import fallbacks_left
+from seamwork_router.limits import halts_first
 from seamwork_router.memory import APPROVAL, Agreement, Live
 from seamwork_router.pick import PAUSED, plan_back, plan_handoff
 from seamwork_router.problem import Problem
@@ -148,6 +149,8 @@ def _go_on(scene: Scene, tally: Tally) -> Iterator[ev.Event]:
         yield from dispatch(scene, scene.task, scene.errand, tally, plan)
     elif scene.facts.plan is not None:
         yield from adopt(scene, scene.task, scene.errand, scene.facts.plan, tally)
+    elif scene.named is not None and halts_first(scene.task, scene.errand):
+        yield ev.Postponed(offset=scene.facts.offset, until=scene.now, then="dispatch")
     elif scene.named is not None:
         yield from accept(scene, scene.task, scene.errand, scene.named, tally)
 

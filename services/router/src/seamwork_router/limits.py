@@ -10,7 +10,7 @@ from seamwork.records.crossing import Outcome
 from seamwork.records.parties import AgentRef
 from seamwork_router.memory import Errand, Hop, Task
 from seamwork_router.problem import Problem
-from seamwork_router.scene import Scene, origin_of
+from seamwork_router.scene import Scene, last_of, origin_of
 
 _LOST = frozenset({"failed", "refused", "expired"})
 
@@ -100,6 +100,15 @@ def _unchanged(scene: Scene) -> int:
 def spread(task: Task) -> bool:
     """Say whether more of a task has failed than may."""
     return task.failures > task.initiator.limits.failures
+
+
+def halts_first(task: Task, errand: Errand) -> bool:
+    """
+    Say whether the task is about to be stopped, and *errand* fills its root's place.
+
+    Whoever answers for the whole may have made light of what failed, and be quicker than the tick that stops it.
+    """
+    return spread(task) and errand is last_of(task, task.errands[task.root])
 
 
 # ── Counting ─────────────────────────────────────────────────────────────────────────────
