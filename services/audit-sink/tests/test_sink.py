@@ -306,6 +306,24 @@ async def test_a_gap_in_the_log_stops_the_sink(settings: Settings) -> None:
     assert before[Partition("decisions.v1", 0)] == kept(settings.database)[Partition("decisions.v1", 0)]
 
 
+async def test_what_another_sink_has_kept_is_no_gap(settings: Settings) -> None:
+    """One that slept through its successor finds the log trimmed, and that it is not the owner any more."""
+    world = World()
+    world.fill(1)
+    async with running(world, settings) as process:
+        await process.caught_up()
+        with Store(settings.database, PLATFORM, "log-2") as other:
+            other.take_over("another")
+        for number in range(world.broker.count("decisions.v1") or 0):
+            at = Partition("decisions.v1", number)
+            world.broker.write(at, None, None)
+            _, end = world.broker.bounds(at)
+            await world.log.trim(at, end)
+            world.broker.write(at, None, None)
+        with pytest.raises(FencedError):
+            await process.task
+
+
 async def test_a_log_that_begins_late_needs_an_operators_word(settings: Settings) -> None:
     """A new database on an old platform misses what was trimmed: it says so, and keeps a note once it may go on."""
     world = World()

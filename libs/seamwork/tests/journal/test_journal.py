@@ -1,13 +1,13 @@
 """Claim, restore, commit, fence: each step of the protocol on the simulated log."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 import msgspec
 import pytest
 
-from seamwork.bus.port import LogGapError, Partition
+from seamwork.bus.port import Appended, LogGapError, Partition
 from seamwork.decider import Entries
 from seamwork.errors import FencedError, MisconfiguredError, OutcomeUnknownError, UnprocessableError
 from seamwork.journal import (
@@ -292,6 +292,74 @@ async def test_a_trimmed_journal_restores_from_its_snapshots(broker: SimBroker) 
     assert 4 == broker.bounds(PLACE.journal)[0]
     assert {f"t-{number}": 1 for number in range(4)} == heir.state.tasks
     assert 0 == heir.replayed
+
+
+class Meanwhile(SimLog):
+    """A log in which something happens right before the journal is read behind the own claim."""
+
+    def __init__(self, broker: SimBroker, happens: Callable[[], Awaitable[None]]) -> None:
+        super().__init__(broker)
+        self._happens: Callable[[], Awaitable[None]] | None = happens
+        self._claimed = False
+
+    async def append(self, topic: Partition, value: bytes, key: bytes | None = None) -> Appended:
+        """Append, and note that the claim is made."""
+        self._claimed = True
+        return await super().append(topic, value, key)
+
+    async def read(
+        self, partition: Partition, start: int, end: int, *, most_bytes: int | None = None
+    ) -> Sequence[RawRecord]:
+        """Let it happen once, and read."""
+        happens = self._happens
+        if self._claimed and happens is not None and partition == PLACE.journal:
+            self._happens = None
+            await happens()
+        return await super().read(partition, start, end, most_bytes=most_bytes)
+
+
+async def test_what_is_trimmed_while_it_is_restored_is_in_a_newer_snapshot(broker: SimBroker) -> None:
+    """The owner before wrote two more since they were looked for, and the janitor came by."""
+    first = await own(broker)
+    for number in range(3):
+        await count(first, f"t-{number}")
+        first.published = first.mark
+
+    async def tidied() -> None:
+        for _ in range(2):
+            await first.snapshot()
+        assert await trim(SimLog(broker), COUNTER, PLACE) is not None
+
+    log = Meanwhile(broker, tidied)
+    heir = await Journal.own(log, COUNTER, PLACE, Ownership("two", "test", broker.clock.now_ms))
+
+    assert broker.bounds(PLACE.journal)[0] > 0
+    assert {f"t-{number}": 1 for number in range(3)} == heir.state.tasks
+    await count(heir, "t-9")
+
+
+async def test_an_owner_whose_claim_is_trimmed_away_was_fenced(broker: SimBroker) -> None:
+    """By another, who has taken the state down since; nothing of the log is lost."""
+
+    async def succeeded() -> None:
+        other = await owned_with_snapshots(broker, 3)
+        assert other.epoch > 0
+        assert await trim(SimLog(broker), COUNTER, PLACE) is not None
+
+    log = Meanwhile(broker, succeeded)
+    with pytest.raises(FencedError, match="another owner claimed the partition"):
+        await Journal.own(log, COUNTER, PLACE, Ownership("two", "test", broker.clock.now_ms))
+
+
+async def test_an_owner_that_slept_through_another_one_was_fenced(broker: SimBroker) -> None:
+    """Its next commit meets neither the claim nor what came right behind it, for both are trimmed away."""
+    first = await own(broker)
+    await count(first)
+    await owned_with_snapshots(broker, 3)
+    assert await trim(SimLog(broker), COUNTER, PLACE) is not None
+
+    with pytest.raises(FencedError, match="another owner claimed the partition"):
+        await count(first)
 
 
 async def test_a_hole_before_the_snapshot_is_refused(broker: SimBroker) -> None:

@@ -145,6 +145,10 @@ class Sink:
             await self._measure()
             host.ready()
             await self._read_on(reader)
+        except LogGapError:
+            # Whoever has the database by now may well have kept what is gone here, before it was trimmed.
+            await self._on_thread(self._store.require_owner)
+            raise
         finally:
             await reader.stop()
 

@@ -104,6 +104,16 @@ class Store:
         rows = self._db.execute('SELECT topic, "partition", next FROM positions')
         return {Partition(topic, number): position for topic, number, position in rows}
 
+    def require_owner(self) -> None:
+        """
+        See that no other process took the database over.
+
+        Raises:
+            FencedError: One did.
+        """
+        if self._about("owner") != self._owner:
+            raise FencedError(f"another process took {self._path} over; this one writes nothing more")
+
     def watch(self, starts: Mapping[Partition, int], noted_at: int, *, accept_gaps: bool = False) -> None:
         """
         Begin partitions that were never read; one that begins past 0 leaves a gap on record.
@@ -113,7 +123,7 @@ class Store:
             FencedError: Another process writes by now; what is gone, it may well have kept.
         """
         with _Transaction(self._db):
-            self._require_owner()
+            self.require_owner()
             if not accept_gaps and (gaps := {at: start for at, start in starts.items() if start}):
                 at, start = min(gaps.items())
                 raise LogGapError(
@@ -161,7 +171,7 @@ class Store:
         size = self._tree.size
         tree = self._tree.extended(leaf_hash(entry_of(row)) for row in rows)
         with _Transaction(self._db):
-            self._require_owner()
+            self.require_owner()
             for run in runs:
                 self._move(run)
             try:
@@ -181,7 +191,7 @@ class Store:
     def published(self, size: int, root_sha256: str, signed_at: int) -> None:
         """Take down that a head of the tree was published."""
         with _Transaction(self._db):
-            self._require_owner()
+            self.require_owner()
             self._db.execute("INSERT OR IGNORE INTO heads VALUES (?, ?, ?)", (size, root_sha256, signed_at))
 
     def last_head(self) -> tuple[int, int]:
@@ -213,10 +223,6 @@ class Store:
         raise DuplicateRecordError(
             f"{at[0]}/{at[1]} comes from offset {first.offset} again, {position} was expected; nothing was taken in"
         )
-
-    def _require_owner(self) -> None:
-        if self._about("owner") != self._owner:
-            raise FencedError(f"another process took {self._path} over; this one writes nothing more")
 
     def _stored_tree(self) -> Frontier:
         size, peaks = self._db.execute("SELECT size, peaks FROM tree").fetchone()

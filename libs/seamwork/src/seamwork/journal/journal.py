@@ -104,13 +104,14 @@ class Journal(Generic[S, E]):
         Raises:
             MisconfiguredError: The clock is off, the journal was made again, or a newer release wrote it.
             LogGapError: The journal was trimmed past what its snapshots hold.
+            FencedError: Another owner has claimed the partition since, and the own claim is trimmed away.
             OutcomeUnknownError: No claim could be made for certain.
         """
         journal = cls(log, decider, place, ownership)
         journal._journal_id = await journal._identity(await journal._snapshots.manifests())
         await journal._claim()
         with uncollected():
-            await journal._restore()
+            await journal._restore_whole()
         set_aside(sum(decider.sizes(journal.state).values()))
         return journal
 
@@ -265,6 +266,37 @@ class Journal(Generic[S, E]):
                 "would fire at the wrong time. Set the clocks (NTP) and start again"
             )
 
+    async def _restore_whole(self) -> None:
+        """Restore, and begin anew where the janitor trimmed meanwhile what was still to be read."""
+        began_at = -1
+        while True:
+            try:
+                await self._restore()
+                return
+            except LogGapError as error:
+                start = await self._require_not_trimmed(self.epoch, error)
+                if start <= began_at:
+                    raise
+                began_at = start
+            self.state, self.positions = self._decider.initial(), {}
+            self.now, self.catalog, self.published = 0, Revision(), NEVER
+            self.pending.clear()
+            self.replayed = 0
+
+    async def _require_not_trimmed(self, own: int, error: LogGapError) -> int:
+        """
+        Return where the journal begins, if that is not behind the own record at *own*.
+
+        Only what another owner has snapshots of goes from behind it.
+        """
+        start = (await self._log.start_offsets([self.place.journal]))[self.place.journal]
+        if start > own:
+            raise FencedError(
+                f"{self.place}: the journal begins at {start}, behind the own record at {own}: another owner "
+                "claimed the partition and has taken its state down since"
+            ) from error
+        return start
+
     async def _restore(self) -> None:
         rule = ReaderRule()
         start = 0
@@ -323,11 +355,16 @@ class Journal(Generic[S, E]):
                 f"{self.place}: the append was answered with offset {offset}, after {self._previous}; the log was "
                 "truncated or the place is unknown. Nothing was published; start again to restore"
             )
-        async for found, record in self._records(expected, offset):
-            if isinstance(record, Claim):
-                raise FencedError(
-                    f"{self.place}: {record.owner} claimed the partition at offset {found}; nothing was published"
-                )
+        try:
+            async for found, record in self._records(expected, offset):
+                if isinstance(record, Claim):
+                    raise FencedError(
+                        f"{self.place}: {record.owner} claimed the partition at offset {found}; nothing was "
+                        "published"
+                    )
+        except LogGapError as error:
+            await self._require_not_trimmed(self._previous, error)
+            raise
 
     async def _records(self, start: int, end: int) -> AsyncIterator[tuple[int, Claim | Commit]]:
         at = start
