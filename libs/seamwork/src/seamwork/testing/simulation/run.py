@@ -19,7 +19,7 @@ from seamwork.journal import Place, trim
 from seamwork.platform.replay import Replay, Trusted
 from seamwork.records.parties import Revision, Subject
 from seamwork.records.verdict import Verdict
-from seamwork.records.wire import RawRecord, compose
+from seamwork.records.wire import SW_ENVELOPE, RawRecord, compose
 from seamwork.runtime import MachineSpec, Site
 from seamwork.runtime.owned import Owned
 from seamwork.testing.keys import key_of
@@ -236,12 +236,18 @@ class History:
             self._echo(one.ms)
 
     def _echo(self, number: int) -> None:
-        """Let the crossing with this *number*, of all that there are, come once more, by a patient client."""
+        """
+        Let the crossing with this *number*, of all that there are, come once more, by a patient client.
+
+        By every second number it is a transfer, where one was sent: our own agents send none twice, and others may.
+        """
         lying = [at for at in self._checker.records if at.topic == "handoffs.v1"]
         sent = [record for at in lying for record in self._checker.records[at]]
+        if number % 2:
+            sent = [record for record in sent if b'"mode":"transfer"' in _envelope_of(record)] or sent
         if not sent:
             return
-        record = sent[number % len(sent)]
+        record = sent[number // 2 % len(sent)]
         at = Partition(record.topic, record.partition)
         self._cluster.counts.duplicates += 1
         self._cluster.write(at, record.key, record.value, record.headers)
@@ -408,3 +414,7 @@ def _own_time(loop: SimLoop) -> Iterator[None]:
 
 
 __all__ = ["History", "Report", "replace", "simulate"]
+
+
+def _envelope_of(record: RawRecord) -> bytes:
+    return dict(record.headers).get(SW_ENVELOPE) or b""
