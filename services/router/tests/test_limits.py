@@ -7,6 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from seamwork.records.decision import Closed, Escalated, Refused, TaskEnded
+from seamwork.records.inbox import Work
 from seamwork.testing.documents import document
 from seamwork_router.scene import terminal
 
@@ -134,6 +135,18 @@ def test_a_task_that_fails_too_often_halts_and_escalates(new_bench: Bench) -> No
     assert ("planner", "failed", "too-many-failures") in bench.told
 
 
+def failed_too_often_beside_a_desk(new_bench: Bench) -> tuple[Bench, Work]:
+    """Begin work below which one more has failed than may, where people can be asked."""
+    owners = {"team": "seams", "contact": "seams@example.org", "escalation": ["lawyer"]}
+    desk = document("Agent", "desk", desk=True, team="seams")
+    contract = document("Contract", "licence-facts", "1.1.0", owners=owners)
+    bench = limited(new_bench, desk, contract, failures=1)
+    work = bench.begin(contract="licence-facts@1.1.0")
+    for step in ("a", "b"):
+        bench.answer(bench.delegate(work, step), "error")
+    return bench, work
+
+
 def test_an_answer_for_the_whole_does_not_come_before_the_halt(new_bench: Bench) -> None:
     """Whoever got so many errors may have caught them all and answered at once: what is too much stays so."""
     bench = limited(new_bench, failures=2)
@@ -153,13 +166,7 @@ def test_an_answer_for_the_whole_does_not_come_before_the_halt(new_bench: Bench)
 
 def test_an_answer_that_waited_for_the_halt_is_refused_where_people_are_asked(new_bench: Bench) -> None:
     """The dispatch that it was for is closed by then, and whoever resolves the case answers instead."""
-    owners = {"team": "seams", "contact": "seams@example.org", "escalation": ["lawyer"]}
-    desk = document("Agent", "desk", desk=True, team="seams")
-    contract = document("Contract", "licence-facts", "1.1.0", owners=owners)
-    bench = limited(new_bench, desk, contract, failures=1)
-    work = bench.begin(contract="licence-facts@1.1.0")
-    for step in ("a", "b"):
-        bench.answer(bench.delegate(work, step), "error")
+    bench, work = failed_too_often_beside_a_desk(new_bench)
     bench.answer(work)
     for _ in range(3):
         bench.pass_time(0)
@@ -175,13 +182,7 @@ def test_an_answer_that_waited_for_the_halt_is_refused_where_people_are_asked(ne
 
 def test_a_halted_task_is_put_before_people_where_there_is_a_desk(new_bench: Bench) -> None:
     """It does not end: what they put back may fail as often again."""
-    owners = {"team": "seams", "contact": "seams@example.org", "escalation": ["lawyer"]}
-    desk = document("Agent", "desk", desk=True, team="seams")
-    contract = document("Contract", "licence-facts", "1.1.0", owners=owners)
-    bench = limited(new_bench, desk, contract, failures=1)
-    work = bench.begin(contract="licence-facts@1.1.0")
-    for step in ("a", "b"):
-        bench.answer(bench.delegate(work, step), "error")
+    bench, work = failed_too_often_beside_a_desk(new_bench)
     bench.pass_time(0)
     case = bench.works[-1]
     bench.admit(bench.resolve(case))
