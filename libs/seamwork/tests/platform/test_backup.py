@@ -74,6 +74,11 @@ def test_what_a_killed_restore_left_goes_with_the_next(home: PlatformHome, tmp_p
     assert [str(filling)] == [found.what.split()[0] for found in unfinished_restore(premises)]
 
 
+def test_a_folder_that_cannot_be_opened_is_not_taken_for_a_leftover(tmp_path: Path) -> None:
+    """It may be another user's, or have become a platform between two looks."""
+    assert looked_at._hold(tmp_path / "gone") is None
+
+
 def test_a_platform_that_runs_is_not_copied(home: PlatformHome, tmp_path: Path) -> None:
     """Broker and record would be of different instants."""
     write_state(home.state_file, RunState(supervisor=os.getpid(), state="ready"))

@@ -161,7 +161,10 @@ def _hold(folder: Path) -> int | None:
     """Hold a folder until its descriptor is closed, however that happens; None where somebody else does."""
     if sys.platform == "win32":
         return None
-    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        descriptor = os.open(folder, os.O_RDONLY)
+    except OSError:
+        return None  # another user's, or it has become a platform just now
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
