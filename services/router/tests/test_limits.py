@@ -182,7 +182,7 @@ def test_an_answer_that_waited_for_the_halt_is_refused_where_people_are_asked(ne
 
 def test_a_halted_task_is_put_before_people_where_there_is_a_desk(new_bench: Bench) -> None:
     """It does not end: what they put back may fail as often again."""
-    bench, work = failed_too_often_beside_a_desk(new_bench)
+    bench, _ = failed_too_often_beside_a_desk(new_bench)
     bench.pass_time(0)
     case = bench.works[-1]
     bench.admit(bench.resolve(case))
