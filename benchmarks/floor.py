@@ -306,7 +306,7 @@ class Chain:
     The requests that wait for one another between `submit` and the receiving function, and nothing else.
 
     A crossing, a verdict and a dispatch go to whoever waits for them; before the verdict and before the dispatch a
-    commit is appended; the receiver says that it has begun before it does.
+    commit is appended.
     """
 
     def __init__(self, access: KafkaAccess) -> None:
@@ -345,9 +345,7 @@ class Chain:
             sent.append(asyncio.create_task(self._log.publish([out])))
             found = (await arrives)[at]
             self._ends[at] += len(found)
-        await self._log.publish([Outgoing(_HANDS[0], record.key, b"", partition=0)])
         took_ns = time.monotonic_ns() - began
-        self._ends[self._places[0]] += 1
         await asyncio.gather(*sent)
         return took_ns
 
@@ -464,8 +462,7 @@ calls beyond the above.
 ## From hand to hand, one in flight
 
 A crossing, a verdict and a dispatch, each to whoever waits for it at the broker; a commit before the verdict and
-one before the dispatch; the receiver's word that it begins. By the platform's own client, on a broker that does
-nothing else, with no code between them.
+one before the dispatch. By the platform's own client, on a broker that does nothing else, with no code between them.
 
 | | p50, median of rounds | rounds | ÷ raw aiokafka |
 |---|---:|---|---:|

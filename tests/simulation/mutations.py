@@ -10,6 +10,7 @@ from unittest.mock import patch
 import msgspec
 
 from seamwork.agent.desk import Desk
+from seamwork.agent.dispatch import Dispatch
 from seamwork.agent.planning import Planned
 from seamwork.agent.prefix import FinishedPrefix
 from seamwork.bus.port import Appended
@@ -587,6 +588,15 @@ def begun_unread() -> Patch:
     return patch.object(Desk, "known", known)
 
 
+def begun_unaccepted() -> Patch:
+    """Let an agent begin what may cause effects before the log has its word that it does."""
+
+    async def accept(_self: Any, _offer: Any) -> None:
+        return
+
+    return patch.object(Dispatch, "_accept", accept)
+
+
 def _without(kind: str, name: str) -> Patch:
     """Let one check of the router's on crossings of *kind* pass everything."""
     loose = [(known, check) for known, check in judging._CHECKS[kind] if known != name]
@@ -615,7 +625,7 @@ _DEFECTS = (
     deeper_than_allowed, approval_assumed, silence_is_consent, spared_along_every_flow, task_ends_twice,
     audit_leaves_out, audit_without_signatures, agent_commits_early, drill_taken_for_work, drill_not_told,
     breaker_set_in_vain, pause_ignored, taken_in_ignored, projection_not_cut, delivery_not_counted, consent_assumed,
-    trimmed_before_the_audit, trimmed_too_far, begun_unread, effect_not_held,
+    trimmed_before_the_audit, trimmed_too_far, begun_unread, begun_unaccepted, effect_not_held,
     precondition_ignored, word_to_the_wrong_one, answer_not_passed_on, refused_in_silence,
     handed_on_by_nobody, answered_over_children, throttle_taken_for_a_no, one_try_more, begun_after_the_deadline,
     settled_for_nothing, charged_to_nobody, budgets_of_agents_forgotten,

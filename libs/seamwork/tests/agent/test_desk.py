@@ -46,6 +46,7 @@ from seamwork.testing.scripted_router import INTENT, ScriptedRouter
 from seamwork.testing.simlog import Fault, SimBroker, SimLog
 
 CONTRACT = "licence-facts/1.0.0"
+PAYING = Authority(depth=3, effects=("pay",))
 FORGER = key_of("agent:forger")
 
 
@@ -125,12 +126,14 @@ async def stage() -> AsyncIterator[Stage]:
     await made.close()
 
 
-def extractor(version: str = "1.0.0") -> Agent:
-    """Return an agent that answers at once."""
+def extractor(version: str = "1.0.0", ran: list[str] | None = None) -> Agent:
+    """Return an agent that answers at once, and notes in *ran* what it began."""
     agent = Agent("extractor", version)
 
     @agent.accepts("licence-facts", "1.0.0")
     async def extract(parsed: Parsed) -> Facts:
+        if ran is not None:
+            ran.append(parsed.name)
         return Facts(f"licence of {parsed.name}")
 
     return agent
@@ -149,16 +152,15 @@ async def until(condition: Callable[[], bool]) -> None:
 
 
 async def test_work_is_accepted_run_and_answered(stage: Stage) -> None:
-    """The agent says that it took the work, runs the function, and answers under the stamp."""
+    """The agent runs the function and answers under the stamp; of quick work that is all it says."""
     await stage.start(extractor())
 
     work = await stage.router.dispatch(
         "extractor", {"name": "mortar"}, constraints=(Constraint(name="a", value="b"),)
     )
-    progress = await stage.router.next(Progress)
     result = await stage.router.next(Result)
 
-    assert progress.record.accepted_work
+    assert not [each for each in stage.router.seen if isinstance(each.record, Progress)]
     assert {"licence": "licence of mortar"} == body(result)
     assert "success" == result.record.outcome
     assert answer_id(work.dispatch, 0) == result.record.id
@@ -168,6 +170,97 @@ async def test_work_is_accepted_run_and_answered(stage: Stage) -> None:
     assert (INTENT, work.constraints) == (result.record.intent, result.record.constraints)
     assert result.record.stamp is not None
     assert "extractor" == json.loads(result.record.stamp.envelope)["agent"]
+
+
+async def test_work_that_grants_effects_is_accepted_before_it_begins(stage: Stage) -> None:
+    """Where the log does not have it yet, nothing has been done: what is undone when an agent dies can be told."""
+    agent, log, ran = Agent("extractor", "1.0.0"), Cut(stage.broker), list[str]()
+    stage.log = log
+
+    @agent.accepts("licence-facts", "1.0.0")
+    async def pay(parsed: Parsed) -> Facts:
+        ran.append(parsed.name)
+        return Facts("paid")
+
+    await stage.start(agent)
+    log.write_cut = True
+    work = await stage.router.dispatch("extractor", {"name": "mortar"}, authority=PAYING)
+    own = agent._desk
+    assert own is not None
+    await until(lambda: any(one.is_running for one in own._open.values()))
+    await asyncio.sleep(0.3)
+    before = list(ran)
+    log.write_cut = False
+    accepted = await stage.router.next(Progress)
+    await stage.router.next(Result)
+
+    assert [] == before
+    assert ["mortar"] == ran
+    assert (True, work.dispatch) == (accepted.record.accepted_work, accepted.record.dispatch)
+    assert accepted.record.took is not None
+
+
+async def test_work_that_takes_its_time_is_accepted_while_it_runs(stage: Stage) -> None:
+    """Whoever looks sees that somebody is at it; what the function was given is told before it is done."""
+    agent, go_on, begun = Agent("extractor", "1.0.0"), asyncio.Event(), list[str]()
+
+    @agent.accepts("licence-facts", "1.0.0")
+    async def extract(parsed: Parsed) -> Facts:
+        begun.append(parsed.name)
+        await go_on.wait()
+        return Facts(parsed.name)
+
+    await stage.start(agent)
+    await stage.router.dispatch("extractor", {"name": "mortar"})
+    accepted = await stage.router.next(Progress)
+    before = list(begun)
+    go_on.set()
+    await stage.router.next(Result)
+    notes = [each for each in stage.router.seen if isinstance(each.record, Progress)]
+
+    assert ["mortar"] == before
+    assert accepted.record.accepted_work
+    assert accepted.record.took is not None
+    assert [] == notes
+
+
+async def test_an_acceptance_on_its_way_arrives_before_the_answer(stage: Stage) -> None:
+    """The answer ends the dispatch: an acceptance behind it would be refused, and a warning of nothing."""
+    agent, log, go_on = Agent("extractor", "1.0.0"), SlowToAccept(stage.broker), asyncio.Event()
+    stage.log = log
+
+    @agent.accepts("licence-facts", "1.0.0")
+    async def extract(parsed: Parsed) -> Facts:
+        await go_on.wait()
+        return Facts(parsed.name)
+
+    await stage.start(agent)
+    await stage.router.dispatch("extractor", {"name": "mortar"})
+    await until(lambda: log.asked)
+    go_on.set()
+    await asyncio.sleep(0.1)
+    log.answer.set()
+    accepted, result = await stage.router.next(Progress), await stage.router.next(Result)
+
+    assert accepted.raw.offset < result.raw.offset
+
+
+async def test_nothing_is_accepted_once_the_work_is_handed_over(stage: Stage) -> None:
+    """A transfer ends the dispatch as soon as it is taken, however long its sender waits for word of that."""
+    agent = Agent("planner", "1.0.0")
+
+    @agent.accepts("licence-facts", "1.0.0")
+    async def pass_on(parsed: Parsed, task: Task) -> Any:
+        return await task.hand_off(contract=CONTRACT, payload={}, step="all", to="extractor")
+
+    await stage.start(agent)
+    await stage.router.dispatch("planner", {"name": "mortar"})
+    handoff = await stage.router.next(Handoff)
+    await asyncio.sleep(0.3)
+    await stage.router.read()
+    await stage.router.tell_sender("accepted", handoff)
+
+    assert not [each for each in stage.router.seen if isinstance(each.record, Progress)]
 
 
 async def test_a_plain_function_runs_beside_the_loop(stage: Stage) -> None:
@@ -610,7 +703,8 @@ async def test_only_finished_work_is_committed(stage: Stage) -> None:
 
 async def test_a_cancellation_in_the_log_removes_queued_work(stage: Stage) -> None:
     """The agent reads to the end before it runs: what was cancelled while it was away never starts."""
-    router, agent = stage.router, extractor()
+    router, ran = stage.router, list[str]()
+    agent = extractor(ran=ran)
     cancelled = await router.dispatch("extractor", {"name": "cancelled"})
     older = await router.dispatch("extractor", {"name": "older"})
     newer = await router.dispatch(
@@ -620,12 +714,11 @@ async def test_a_cancellation_in_the_log_removes_queued_work(stage: Stage) -> No
 
     await stage.start(agent)
     result = await router.next(Result)
-    await router.read()
+    await router.dispatch("extractor", {"name": "last"})
+    await router.next(Result)
 
     assert newer.dispatch == result.record.dispatch
-    assert {newer.dispatch} == {
-        each.record.dispatch for each in router.seen if isinstance(each.record, Progress)
-    }
+    assert ["newer", "last"] == ran
 
 
 async def test_word_of_an_earlier_dispatch_does_not_end_the_next(stage: Stage) -> None:
@@ -673,7 +766,7 @@ async def test_who_was_away_reads_what_came_before_it_begins(stage: Stage) -> No
         ran.append(parsed.name)
         return Facts(parsed.name)
 
-    work, outgoing = router.work("extractor", {"name": "done elsewhere"})
+    work, outgoing = router.work("extractor", {"name": "done elsewhere"}, authority=PAYING)
     stopped = False
 
     async def step(what: str) -> None:
@@ -748,7 +841,7 @@ async def test_a_record_whose_outcome_is_unknown_is_sent_again(stage: Stage) -> 
     for fault in (Fault.LOST_WRITE, Fault.LOST_ACK):
         stage.broker.inject(fault, "handoffs.v1")
 
-    await stage.router.dispatch("extractor", {"name": "mortar"})
+    await stage.router.dispatch("extractor", {"name": "mortar"}, authority=PAYING)
     accepted = [await stage.router.next(Progress) for _ in range(2)]
     await stage.router.next(Result)
 
@@ -1513,6 +1606,22 @@ async def _until_read(stage: Stage, count: int) -> None:
         await asyncio.sleep(0)
 
 
+class SlowToAccept(SimLog):
+    """A log that takes an acceptance only when it is told to."""
+
+    def __init__(self, broker: SimBroker) -> None:
+        super().__init__(broker)
+        self.asked = False
+        self.answer = asyncio.Event()
+
+    async def publish(self, batch: Sequence[Outgoing]) -> Sequence[Confirmation]:
+        """Publish, an acceptance later than all else."""
+        if any(("ce_type", b"dev.seamwork.progress.v1") in one.headers for one in batch):
+            self.asked = True
+            await self.answer.wait()
+        return await super().publish(batch)
+
+
 class CutReader:
     """A cursor that brings nothing and raises nothing while it is cut off, as Kafka's does for half a minute."""
 
@@ -1704,7 +1813,7 @@ async def test_who_was_cut_off_reads_what_came_before_it_begins(stage: Stage, *,
     assert own is not None
     await until(lambda: bool(own._lanes) and own._caught_up)
     log.write_cut = True  # it takes the work, and cannot say so
-    work = await stage.router.dispatch("extractor", {"name": "done elsewhere"})
+    work = await stage.router.dispatch("extractor", {"name": "done elsewhere"}, authority=PAYING)
     await until(lambda: bool(own._open))
     log.read_cut, log.end_cut = True, all_of_it
     await asyncio.sleep(1.5)

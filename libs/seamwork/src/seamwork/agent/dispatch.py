@@ -4,6 +4,8 @@ Follow one dispatch from its ``work`` record to the notice that ends it.
 Rule 1: nothing is sent but under this dispatch's stamp, with ids that come out the same when it runs again.
 Rule 2: an answer or a notice may come at any time, also before the function asks for it: it is kept.
 Rule 3: the dispatch is over only when the router says so, or when nothing that we could still send would count.
+Rule 4: work that grants effects is accepted in the log before its function begins; other work once it takes longer
+        than a moment, for the answer of what is quick says the same.
 """
 
 import asyncio
@@ -39,6 +41,8 @@ MOST_PLANS = 8
 MOST_ANSWERS = 16
 """More corrections than any contract allows; answers beyond are not recognised as our own."""
 
+_QUICK_S = 0.1
+"""What is answered within it needs no acceptance."""
 # The router speaks first, at the deadline. We give up only when its word is long overdue.
 _OVERDUE_MS = 60_000
 _LEAVE_S = 1.0  # for what a function has to tidy up when it is cancelled
@@ -136,6 +140,8 @@ class Dispatch:
         self._refusal: Refusal | None = None
         self._runner: asyncio.Task[None] | None = None
         self._task: GovernedTask | None = None
+        self._due: asyncio.TimerHandle | None = None
+        self._accepting: asyncio.Task[None] | None = None
         self._written: tuple[Outcome, bytes] | None = None
         self._answer_again = False
         self._reported = Spent()
@@ -319,7 +325,7 @@ class Dispatch:
 
         One that will not be cancelled is asked once more and then left to the end of the loop.
         """
-        tasks = [self._runner, *(child.sending for child in self._children.values())]
+        tasks = [self._runner, self._accepting, *(child.sending for child in self._children.values())]
         busy = {task for task in tasks if task is not None}
         for _ in range(2):
             if busy:
@@ -338,8 +344,9 @@ class Dispatch:
                 child.settled.set_result(self._too_late)
             if child.sending is not None:
                 child.sending.cancel()
-        if self._runner is not None:
-            self._runner.cancel()
+        for task in (self._runner, self._accepting):
+            if task is not None:
+                task.cancel()
 
     async def _run(self, seat: Seat, started: Started) -> None:
         try:
@@ -348,11 +355,7 @@ class Dispatch:
             self._task = task = GovernedTask(self, offer, seat, before=self._task)
             refusal = self._refusal
             if refusal is None:
-                await self._send(
-                    Pen(self._office.author, offer).progress(
-                        "accepted work", 0, self.now(), accepted_work=True
-                    )
-                )
+                await self._accept(offer)
             await self._office.known(self)
             returned = await self._outcome(offer, task, refusal, started)
             task.closed = True
@@ -364,6 +367,7 @@ class Dispatch:
                 # An answer of an earlier run, before a crash, was refused meanwhile: mend that one instead.
                 self._office.again(self)
             elif not isinstance(returned, Transferred):
+                await self._accept_no_more()
                 await self._answer(offer, task, returned)
         except asyncio.CancelledError:
             if not self.is_over:
@@ -373,6 +377,38 @@ class Dispatch:
             self._log.error("the work cannot be answered; it stays open until its deadline", error=str(error))
         except Exception as error:  # noqa: BLE001  # a bug of ours or a log that refuses us ends the agent
             self._office.broken(error)
+        finally:
+            if self._due is not None:
+                self._due.cancel()
+
+    async def _accept(self, offer: Offer) -> None:
+        """Say that the work begins: now and first if it may cause effects, else when it turns out to take its time."""
+        if offer.work.authority.effects:
+            await self._send_acceptance(offer)
+        else:
+            self._due = asyncio.get_running_loop().call_later(_QUICK_S, self._accept_now, offer)
+
+    def _accept_now(self, offer: Offer) -> None:
+        self._accepting = asyncio.create_task(self._send_acceptance(offer), name=f"accept-{self.work.dispatch}")
+        self._accepting.add_done_callback(self._on_accepted)
+
+    def _on_accepted(self, accepting: "asyncio.Task[None]") -> None:
+        error = None if accepting.cancelled() else accepting.exception()
+        if isinstance(error, UnwritableError):
+            self._log.warning("the acceptance cannot be written", error=str(error))
+        elif isinstance(error, Exception):
+            self._office.broken(error)
+
+    async def _accept_no_more(self) -> None:
+        """Send no acceptance from now on; one that is on its way arrives before what is said next."""
+        if self._due is not None:
+            self._due.cancel()
+        if self._accepting is not None:
+            await asyncio.wait([self._accepting])
+
+    async def _send_acceptance(self, offer: Offer) -> None:
+        pen = Pen(self._office.author, offer)
+        await self._send(pen.progress("accepted work", 0, self.now(), accepted_work=True))
 
     async def _outcome(
         self, offer: Offer, task: GovernedTask, refusal: Refusal | None, started: Started
@@ -501,6 +537,7 @@ class Dispatch:
             self._transfer = crossing
             try:
                 await seat.while_waiting(self._children_settled(but=crossing))
+                await self._accept_no_more()  # it closes the dispatch, and what is said of it later is refused
             except asyncio.CancelledError:
                 if child.sending is None:
                     child.meaning = None  # given up before it was sent: nobody must wait for it

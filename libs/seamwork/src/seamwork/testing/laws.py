@@ -24,10 +24,13 @@ from seamwork.authoring.standin import StandIn, stands_alone
 from seamwork.documents import Contract
 from seamwork.documents.contract import Example
 from seamwork.errors import MisconfiguredError
+from seamwork.records.authority import Authority
 from seamwork.testing.seam import Peer, Piece, Seam, by_version
 
 _CRASHES = 4
 """After that many handoffs an agent that does the same each time will go on to."""
+_WITH_EFFECTS = Authority(depth=3, effects=("a-law-is-tried",))
+"""Work that may cause effects is accepted before it begins, so every beginning is seen."""
 
 _Body = Callable[[Seam], Awaitable[None]]
 
@@ -120,7 +123,7 @@ def _title(contract: Contract) -> str:
 
 
 def _begin(stand_in: StandIn, seam: Seam) -> Piece:
-    return seam.draft(_title(stand_in.contract), stand_in.an_input().payload)
+    return seam.draft(_title(stand_in.contract), stand_in.an_input().payload, authority=_WITH_EFFECTS)
 
 
 async def _answers(stand_in: StandIn, example: Example, seam: Seam) -> None:

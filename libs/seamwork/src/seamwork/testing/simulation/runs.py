@@ -1,8 +1,11 @@
 """
-Hold agents to their promise that what is finished is not run again.
+Hold agents to their promises about when a function begins.
 
-Whoever was away for so long that another instance did the work must read so before it begins. What an agent has
-heard is trusted for half a session, and a word may be on its way for seconds: that much is granted, and no more.
+What is finished is not run again. Whoever was away for so long that another instance did the work must read so before
+it begins. What an agent has heard is trusted for half a session, and a word may be on its way for seconds: that much
+is granted, and no more.
+
+What grants effects is accepted in the log before it begins.
 """
 
 from collections.abc import Callable
@@ -26,6 +29,7 @@ class Runs:
         now_s: The simulated time.
         works: Which crossing each dispatch is of.
         sent: Which dispatches sent a result, or a handoff that passes their work on, by the crossing's id.
+        effective: Which dispatches grant effects and are not accepted.
         over: Since when the word that a dispatch is over has lain in its inbox.
         begun: How many functions began.
     """
@@ -34,6 +38,7 @@ class Runs:
     now_s: Callable[[], float]
     works: dict[str, str] = field(default_factory=dict)
     sent: dict[str, set[str]] = field(default_factory=dict)
+    effective: set[str] = field(default_factory=set)
     over: dict[str, float] = field(default_factory=dict)
     begun: int = 0
 
@@ -43,11 +48,15 @@ class Runs:
         kind, stamp = said.get("type"), said.get("stamp")
         if stamp and (kind == "result" or (kind == "handoff" and said.get("mode") == "transfer")):
             self.sent.setdefault(said["id"], set()).add(parsed(stamp["envelope"])["dispatch"])
+        if kind == "progress" and said.get("accepted_work"):
+            self.effective.discard(said["dispatch"])
 
     def delivered(self, raw: RawRecord) -> None:
         """Take a record of an inbox."""
         said = envelope_of(raw)
         if said.get("type") == "work":
+            if said["dispatch"] not in self.works and said["authority"].get("effects"):
+                self.effective.add(said["dispatch"])
             self.works[said["dispatch"]] = said["crossing"]
         if said.get("type") != "notice" or said["what"] == "refused":
             return
@@ -63,6 +72,8 @@ class Runs:
     def began(self, dispatch: str, instance: str) -> None:
         """Take note that a function begins."""
         self.begun += 1
+        if dispatch in self.effective:
+            self.complain("begun-unaccepted", f"{instance} began {dispatch}, which grants effects, unaccepted")
         over = self.over.get(dispatch)
         if over is not None and self.now_s() > over + GRANTED_S:
             late = f"{self.now_s() - over:.3f} s"
