@@ -462,7 +462,8 @@ calls beyond the above.
 ## From hand to hand, one in flight
 
 A crossing, a verdict and a dispatch, each to whoever waits for it at the broker; a commit before the verdict and
-one before the dispatch. By the platform's own client, on a broker that does nothing else, with no code between them.
+one before the dispatch. By the platform's own client, on a broker that does nothing else, with no code between
+them.
 
 | | p50, median of rounds | rounds | ÷ raw aiokafka |
 |---|---:|---|---:|

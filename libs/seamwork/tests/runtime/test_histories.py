@@ -8,6 +8,8 @@ The controls take one step of the protocol away and show that the checker notice
 import asyncio
 import random  # noqa: TID251  # seeds make histories, and each failing seed is a test of its own
 from collections.abc import Callable
+from itertools import pairwise
+from typing import Any
 
 import pytest
 
@@ -15,6 +17,7 @@ from seamwork.bus.port import Partition
 from seamwork.catalog import Catalog
 from seamwork.errors import FencedError, OutcomeUnknownError
 from seamwork.journal import Journal, Ownership, Place
+from seamwork.journal.records import Snapshot, decode_snapshot
 from seamwork.records.wire import compose
 from seamwork.runtime import MachineSpec
 from seamwork.runtime.cache import RecordCache
@@ -38,16 +41,25 @@ CATALOG = Catalog.of([])
 METRICS = Metrics(NAME)
 
 
+@pytest.fixture(autouse=True)
+def hurried(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Histories do not look at the clock: a snapshot is written without a pause."""
+    monkeypatch.setattr("seamwork.runtime.owned._SHARE_PAUSE_S", 0.0)
+
+
 class World:
     """One partition, its inputs, and everybody who thinks that it is theirs."""
 
-    def __init__(self, *, checks: bool = True, republishes: bool = True, snapshot_every: int = 3) -> None:
+    def __init__(
+        self, *, checks: bool = True, republishes: bool = True, snapshot_every: int = 3, **spec: Any
+    ) -> None:
         self.clock = SettableClock()
         self.broker = SimBroker(self.clock)
         for partition in (JOURNAL, SNAPSHOTS, VERDICTS, HANDOFFS):
             self.broker.create_topic(partition.topic)
         # Nothing but an output, a full batch or a tick ends the wait: histories do not look at the clock.
-        self.spec = MachineSpec(decider=COUNTER, max_batch=3, snapshot_every=snapshot_every, hold_s=3600.0)
+        given = {"snapshot_every": snapshot_every, "snapshot_tail": 0.0, **spec}
+        self.spec = MachineSpec(decider=COUNTER, max_batch=3, hold_s=3600.0, **given)
         self.checks = checks
         self.republishes = republishes
         self.written = 0
@@ -235,3 +247,72 @@ async def test_a_snapshot_and_the_tail_give_the_state_of_the_whole_journal() -> 
 
     assert replayed == second.journal.state
     assert second.journal.replayed < 5
+
+
+async def test_a_snapshot_waits_until_much_more_is_committed_than_it_holds() -> None:
+    """However large a state is, to write it down costs a part of what changed it; an heir knows how that stands."""
+    world = World(snapshot_every=1, snapshot_tail=2.0)
+    world.write(300)
+    first = await world.own("first")
+    await world.drain(first)
+    commits = world.broker.records(JOURNAL)
+    manifests = [decode_snapshot(raw.value or b"", "here") for raw in world.broker.records(SNAPSHOTS)]
+    taken = [(one.next_offset, len(one.state)) for one in manifests if isinstance(one, Snapshot)]
+    between = [
+        (sum(len(raw.value or b"") for raw in commits[start:end]), size)
+        for (start, size), (end, _) in pairwise(taken)
+    ]
+    second = await world.own("second")
+
+    assert len(between) > 3
+    assert all(committed >= 2 * size for committed, size in between)
+    assert (first.journal.snapshot_bytes, first.journal.tail_bytes) == (
+        second.journal.snapshot_bytes, second.journal.tail_bytes,
+    )  # fmt: skip
+
+
+async def test_whoever_takes_over_never_reads_more_than_a_bound(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A large state is written down more often than its size alone would have it."""
+    world = World(snapshot_every=1, snapshot_tail=1_000.0)
+    monkeypatch.setattr("seamwork.runtime.owned.MAX_TAIL_BYTES", 5_000)
+    world.write(300)
+    first = await world.own("first")
+    await world.drain(first)
+
+    assert len(world.broker.records(SNAPSHOTS)) > 3
+    assert first.journal.tail_bytes < 5_000
+
+
+async def test_work_goes_on_between_two_shares_of_a_snapshot(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One share at a time and then a pause, idle or not: other services live in the same process."""
+    monkeypatch.setattr("seamwork.runtime.owned._SHARE_PAUSE_S", 3600.0)
+    world = World(snapshot_every=1, snapshot_share=1)
+    owned = await world.own("first")
+    world.write(3)
+    await world.step(owned)
+    begun, seq, idle = owned.journal.writing, owned.journal.seq, await owned.step()
+    world.write(3)
+    worked = await world.step(owned)
+
+    assert (True, False, True) == (begun, idle, worked)
+    assert (seq + 1, True) == (owned.journal.seq, owned.journal.writing)
+    assert not world.broker.records(SNAPSHOTS)
+
+
+async def test_a_snapshot_becomes_whole_though_nothing_else_comes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The next share is what an idle partition wakes for."""
+    monkeypatch.setattr("seamwork.runtime.owned._SHARE_PAUSE_S", 0.005)
+    world = World(snapshot_every=1, snapshot_share=1)
+    owned = await world.own("first")
+    world.write(3)
+    await world.step(owned)
+    begun = owned.journal.writing
+    running = asyncio.create_task(owned.run())
+    async with asyncio.timeout(10):
+        while owned.journal.writing:  # noqa: ASYNC110  # nothing tells when it is whole
+            await asyncio.sleep(0.01)
+    owned.stop()
+    await running
+
+    assert begun
+    assert 1 == len(world.broker.records(SNAPSHOTS))

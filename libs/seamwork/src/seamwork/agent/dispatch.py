@@ -382,14 +382,16 @@ class Dispatch:
                 self._due.cancel()
 
     async def _accept(self, offer: Offer) -> None:
-        """Say that the work begins: now and first if it may cause effects, else when it turns out to take its time."""
+        """Say that the work begins: first, if it may cause effects, else when it turns out to take its time."""
         if offer.work.authority.effects:
             await self._send_acceptance(offer)
         else:
             self._due = asyncio.get_running_loop().call_later(_QUICK_S, self._accept_now, offer)
 
     def _accept_now(self, offer: Offer) -> None:
-        self._accepting = asyncio.create_task(self._send_acceptance(offer), name=f"accept-{self.work.dispatch}")
+        self._accepting = asyncio.create_task(
+            self._send_acceptance(offer), name=f"accept-{self.work.dispatch}"
+        )
         self._accepting.add_done_callback(self._on_accepted)
 
     def _on_accepted(self, accepting: "asyncio.Task[None]") -> None:
@@ -537,7 +539,8 @@ class Dispatch:
             self._transfer = crossing
             try:
                 await seat.while_waiting(self._children_settled(but=crossing))
-                await self._accept_no_more()  # it closes the dispatch, and what is said of it later is refused
+                # It closes the dispatch, and what is said of that later is refused.
+                await self._accept_no_more()
             except asyncio.CancelledError:
                 if child.sending is None:
                     child.meaning = None  # given up before it was sent: nobody must wait for it

@@ -27,6 +27,7 @@ from seamwork.journal.rule import ReaderRule
 from seamwork.journal.snapshots import SnapshotStore, Writing
 from seamwork.journal.versions import VersionedReader
 from seamwork.records.parties import Revision
+from seamwork.records.wire import RawRecord
 
 S = TypeVar("S")
 E = TypeVar("E")
@@ -66,6 +67,8 @@ class Journal(Generic[S, E]):
         catalog: The revision of the last commit.
         epoch, seq: The own claim's offset, and the own last commit's number.
         published: Every output up to this mark is confirmed.
+        snapshot_bytes: How large the state is that the newest snapshot holds, as JSON.
+        tail_bytes: How much was committed since that was begun: what whoever takes over reads behind it.
         pending: Commits whose outputs are not known to be; to be published before anything new is read.
     """
 
@@ -82,6 +85,8 @@ class Journal(Generic[S, E]):
         self.published: Mark = NEVER
         self.pending: deque[Commit] = deque()
         self.replayed = 0
+        self.snapshot_bytes = 0
+        self.tail_bytes = 0
         self._log = log
         self._decider = decider
         self._ownership = ownership
@@ -156,8 +161,10 @@ class Journal(Generic[S, E]):
             code_version=self._ownership.code_version,
             machine_version=self._decider.version,
         )
-        appended = await self._append_same(encode(commit))
+        written_down = encode(commit)
+        appended = await self._append_same(written_down)
         await self._check(appended.offset)
+        self.tail_bytes += len(written_down)
         self._previous = appended.offset
         self.seq, self.now, self.catalog, self.positions = commit.seq, now, catalog, positions
         return commit
@@ -181,6 +188,7 @@ class Journal(Generic[S, E]):
             sha256="",
         )
         self._writing = self._snapshots.begin(manifest, written(self.state))
+        self.tail_bytes = 0
 
     async def write_on(self, share: int | None = None) -> bool:
         """
@@ -199,7 +207,9 @@ class Journal(Generic[S, E]):
         except BaseException:
             give_up(self.state)
             raise
-        if not whole:
+        if whole:
+            self.snapshot_bytes = writing.size
+        else:
             self._writing = writing
         return whole
 
@@ -281,7 +291,7 @@ class Journal(Generic[S, E]):
             self.state, self.positions = self._decider.initial(), {}
             self.now, self.catalog, self.published = 0, Revision(), NEVER
             self.pending.clear()
-            self.replayed = 0
+            self.replayed = self.tail_bytes = self.snapshot_bytes = 0
 
     async def _require_not_trimmed(self, own: int, error: LogGapError) -> int:
         """
@@ -306,14 +316,17 @@ class Journal(Generic[S, E]):
             self.state = self._reader.state(snapshot, state)
             self.positions, self.now, self.catalog = snapshot.positions, snapshot.now, snapshot.catalog
             self.published = (snapshot.epoch, snapshot.seq)
+            self.snapshot_bytes = len(state)
             rule, start = ReaderRule(snapshot.epoch, snapshot.seq), snapshot.next_offset
-        async for offset, record in self._records(start, self.epoch + 1):
+        async for raw, record in self._records(start, self.epoch + 1):
+            offset = raw.offset
             if offset == 0 and isinstance(record, Claim):
                 self._journal_id = (
                     record.journal_id
                 )  # two may have found the journal empty: the first one names it
             if rule.accepts(offset, record) and isinstance(record, Commit):
                 self._apply(record)
+                self.tail_bytes += len(raw.value or b"")
         if rule.epoch != self.epoch:
             raise MisconfiguredError(
                 f"{self.place}: the own claim at {self.epoch} cannot be read back; the journal was changed from "
@@ -356,17 +369,17 @@ class Journal(Generic[S, E]):
                 "truncated or the place is unknown. Nothing was published; start again to restore"
             )
         try:
-            async for found, record in self._records(expected, offset):
+            async for raw, record in self._records(expected, offset):
                 if isinstance(record, Claim):
                     raise FencedError(
-                        f"{self.place}: {record.owner} claimed the partition at offset {found}; nothing was "
+                        f"{self.place}: {record.owner} claimed the partition at offset {raw.offset}; nothing was "
                         "published"
                     )
         except LogGapError as error:
             await self._require_not_trimmed(self._previous, error)
             raise
 
-    async def _records(self, start: int, end: int) -> AsyncIterator[tuple[int, Claim | Commit]]:
+    async def _records(self, start: int, end: int) -> AsyncIterator[tuple[RawRecord, Claim | Commit]]:
         at = start
         while at < end:
             records = await self._log.read(self.place.journal, at, end, most_bytes=WINDOW_BYTES)
@@ -379,6 +392,6 @@ class Journal(Generic[S, E]):
                 at += 1
                 if at % _TURN == 0:
                     await asyncio.sleep(0)  # whoever else lives in this process goes on, too
-                yield raw.offset, decode(raw.value, f"{self.place} offset {raw.offset}")
+                yield raw, decode(raw.value, f"{self.place} offset {raw.offset}")
             if not records:
                 raise LogGapError(f"{self.place} has no record at {at}, though it ends at {end} or later")

@@ -20,7 +20,8 @@ from seamwork.decider import read_all
 from seamwork.journal.records import NOT_HERE, Snapshot, SnapshotChunk, decode_snapshot, encode
 from seamwork.records.wire import Outgoing
 
-CHUNK_BYTES = 3 * 1024 * 1024  # base64 makes four of it, half of the topic's 8 MiB
+CHUNK_BYTES = 512 * 1024
+"""Of a piece, before base64: to digest, encode and send one takes milliseconds, in which nothing else is done."""
 _WINDOW_BYTES = 8 * 1024 * 1024  # read at a time
 _SLOTS = 2
 _PARTS = 2  # slashes in the key of a manifest; a piece has its number behind another
@@ -35,18 +36,25 @@ def state_sha256(state: object) -> str:
 
 
 class Writing:
-    """A snapshot on its way into the log. Made by ``SnapshotStore.begin``."""
+    """
+    A snapshot on its way into the log. Made by ``SnapshotStore.begin``.
+
+    Attributes:
+        size: How many bytes of the state are written by now, as they were before packing.
+    """
 
     def __init__(self, store: "SnapshotStore", manifest: Snapshot, key: str, state: Iterator[bytes]) -> None:
         self._store = store
         self._manifest = manifest
         self._key = key
         self._state = state
-        self._plain = bytearray()
-        self._packer: zlib._Compress | None = None
+        self._plain: list[bytes] | None = []
+        # Ids and digests apart, tasks say much the same.
+        self._packer = zlib.compressobj(1)
         self._packed = bytearray()
         self._sha256 = hashlib.sha256()
         self._pieces = 0
+        self.size = 0
 
     async def go_on(self, share: int | None = None) -> bool:
         """
@@ -61,21 +69,21 @@ class Writing:
             size += len(piece)
             if share is not None and size >= share:
                 self._take(b"".join(taken))
-                await self._flush(self._store.chunk_bytes)
+                if self._plain is None:
+                    await self._flush(self._store.chunk_bytes)
                 return False
         self._take(b"".join(taken))
         await self._end()
         return True
 
     def _take(self, text: bytes) -> None:
-        if self._packer is None:
-            self._plain += text
-            if len(self._plain) <= self._store.chunk_bytes:
-                return
-            # Too much for one record. Ids and digests apart, tasks say much the same.
-            self._packer, text = zlib.compressobj(1), bytes(self._plain)
-            self._plain.clear()
+        # Packed from the first share on: to pack at once what turns out to be too much would be a pause.
         self._packed += self._packer.compress(text)
+        self.size += len(text)
+        if self.size > self._store.chunk_bytes:
+            self._plain = None
+        elif self._plain is not None:
+            self._plain.append(text)
 
     async def _flush(self, at_least: int) -> None:
         while len(self._packed) >= max(1, at_least):
@@ -87,8 +95,8 @@ class Writing:
             self._pieces += 1
 
     async def _end(self) -> None:
-        if self._packer is None:
-            state = bytes(self._plain)
+        if self._plain is not None:
+            state = b"".join(self._plain)
             manifest = msgspec.structs.replace(
                 self._manifest, sha256=hashlib.sha256(state).hexdigest(), state=msgspec.Raw(state)
             )

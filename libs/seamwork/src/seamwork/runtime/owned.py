@@ -60,6 +60,10 @@ _PAUSE_S = 0.1
 _IDLE_S = 1.0
 _POSITIONS_ONLY_S = 1.0  # as lazily as a group's offsets: nothing is lost but reading again
 _STUCK_TIMER_S = 1.0
+_SHARE_PAUSE_S = 0.005
+"""Between two shares of a snapshot, which take a millisecond each: for all else that lives in this process."""
+MAX_TAIL_BYTES = 128 * 1024 * 1024
+"""Of commits behind a snapshot: to read them again takes two seconds."""
 _NEVER_MS = 2**53
 """When a timer rings at the latest: instants come out of records, where a whole number may have any length."""
 _INBOX = "inbox."
@@ -206,6 +210,7 @@ class Owned:
         self._wake = asyncio.Event()
         self._stopping = False
         self._since_snapshot = journal.replayed
+        self._share_at_s = 0.0
         self._logger = structlog.get_logger("machine").bind(
             machine=spec.decider.name, partition=journal.place.number
         )
@@ -333,7 +338,7 @@ class Owned:
             or self._health is not None
             or self._look_again
             or self._tick_ends is not None
-            or self.journal.writing
+            or self._share_is_due
             or self._around.catalog().revision != self.journal.catalog
         )
 
@@ -513,6 +518,8 @@ class Owned:
         most_s = _IDLE_S
         if self._open is not None:
             most_s = max(0.0, self._open.until(self.spec.hold_s) - _loop_s())
+        if self.journal.writing:
+            most_s = min(most_s, max(0.0, self._share_at_s - _loop_s()))
         due = self._due
         if due is None or self._tick_ends is not None:
             return most_s
@@ -704,15 +711,20 @@ class Owned:
 
     async def _snapshot(self) -> None:
         self._since_snapshot += 1
-        due = self._since_snapshot >= self.spec.snapshot_every and not self._undeliverable
-        if due and not self.journal.writing:
+        tail = min(self.spec.snapshot_tail * self.journal.snapshot_bytes, MAX_TAIL_BYTES)
+        due = self._since_snapshot >= self.spec.snapshot_every and self.journal.tail_bytes >= tail
+        if due and not self._undeliverable and not self.journal.writing:
             self._since_snapshot = 0
             self.journal.begin_snapshot()
         await self._write_on()
 
+    @property
+    def _share_is_due(self) -> bool:
+        return self.journal.writing and _loop_s() >= self._share_at_s
+
     async def _write_on(self) -> bool:
-        """Write a share of the snapshot that is under way; say whether there was one."""
-        if not self.journal.writing:
+        """Write a share of the snapshot that is under way, if it is time for one; say whether it was."""
+        if not self._share_is_due:
             return False
         started = time.perf_counter()
         try:
@@ -721,6 +733,7 @@ class Owned:
             self._logger.warning("snapshot-unknown", error=str(error))
             whole = False
         self._around.metrics.observe("seamwork_stage_seconds", time.perf_counter() - started, "snapshot")
+        self._share_at_s = _loop_s() + _SHARE_PAUSE_S
         await asyncio.sleep(0)  # whoever else lives in this process goes on, too
         if whole:
             self._around.metrics.count("seamwork_snapshots")

@@ -89,8 +89,11 @@ class MachineSpec:
         max_batch: Inputs in one commit at most.
         max_commit_bytes: Events and outputs in one commit at most; of an input of which more would follow the core
             gets ``TooMuch``.
-        snapshot_every: Commits between two snapshots.
-        snapshot_share: Bytes of a state that are written down between two batches, so that no snapshot is a pause.
+        snapshot_every: Commits between two snapshots at least.
+        snapshot_tail: As many times the size of a snapshot is committed before the next one: a state is written
+            down at a part of the cost of what changed it, however large it is. Never more than ``MAX_TAIL_BYTES``,
+            for whoever takes over reads all of it.
+        snapshot_share: Bytes of a state that are written down at a time, so that no snapshot is a pause.
         unhurried: Topics of which a moment's delay harms nobody, so that they are read in the background.
         hold_s: For how long events without outputs may wait for company before they are appended; 0 for not at
             all. Nobody has heard of them, and a crash only means that they are decided again.
@@ -106,7 +109,8 @@ class MachineSpec:
     max_batch: int = 500
     max_commit_bytes: int = MAX_COMMIT_BYTES - ROOM_BYTES
     snapshot_every: int = 1000
-    snapshot_share: int = 512 * 1024
+    snapshot_tail: float = 2.0
+    snapshot_share: int = 64 * 1024
     unhurried: tuple[str, ...] = ()
     hold_s: float = HOLD_S
     patient: frozenset[str] = frozenset()

@@ -63,8 +63,8 @@ class Piece:
     Attributes:
         work: Its stamp.
         record: The record in the inbox, as it was written.
-        taken: How often the agent said that it took it: before it began, where the stamp grants effects; else only if
-            it took longer than a moment.
+        taken: How often the agent said that it took it: before it began, where the stamp grants effects; else only
+            if it took longer than a moment.
         handed_on: What the agent handed to others, in its order; a repeat stands there again.
         answers: What the agent answered, in its order.
         held: While it is set, nobody answers what it hands on.

@@ -1,9 +1,9 @@
 """
 Hold agents to their promises about when a function begins.
 
-What is finished is not run again. Whoever was away for so long that another instance did the work must read so before
-it begins. What an agent has heard is trusted for half a session, and a word may be on its way for seconds: that much
-is granted, and no more.
+What is finished is not run again. Whoever was away for so long that another instance did the work must read so
+before it begins. What an agent has heard is trusted for half a session, and a word may be on its way for seconds:
+that much is granted, and no more.
 
 What grants effects is accepted in the log before it begins.
 """
@@ -73,7 +73,9 @@ class Runs:
         """Take note that a function begins."""
         self.begun += 1
         if dispatch in self.effective:
-            self.complain("begun-unaccepted", f"{instance} began {dispatch}, which grants effects, unaccepted")
+            self.complain(
+                "begun-unaccepted", f"{instance} began {dispatch}, which grants effects, unaccepted"
+            )
         over = self.over.get(dispatch)
         if over is not None and self.now_s() > over + GRANTED_S:
             late = f"{self.now_s() - over:.3f} s"

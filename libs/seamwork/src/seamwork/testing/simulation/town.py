@@ -43,7 +43,8 @@ from seamwork.testing.simulation.wire import Wire
 
 _PREFIX = "sim"
 _FIRST_PAUSE_S = 0.5
-_SHARED_EVERY, _SHARE = 8, 2_000
+_SHARED_EVERY, _SHARE, _AT_ONCE = 8, 2_000, 8_000_000
+_AMORTIZED_EVERY = 1000
 _SHARING = 4  # every fourth history is one of services that share what they read: the 3rd, the 7th, ...
 _INBOXES = ("operator", "desk", "planner", "worker", "helper", "rogue")
 
@@ -346,8 +347,14 @@ class Town:
 def _resized(part: MachineSpec, plan: Plan) -> MachineSpec:
     fields = {name: getattr(part, name) for name in part.__dataclass_fields__}
     # Some write a snapshot over many commits, some at once: the checker looks at what is of the last commit.
-    share = {"snapshot_share": _SHARE} if plan.snapshot_every == _SHARED_EVERY else {}
-    sizes = {"max_batch": plan.max_batch, "snapshot_every": plan.snapshot_every, **share}
+    share = _SHARE if plan.snapshot_every == _SHARED_EVERY else _AT_ONCE
+    sizes: dict[str, Any] = {
+        "max_batch": plan.max_batch,
+        "snapshot_every": plan.snapshot_every,
+        "snapshot_share": share,
+    }
+    if plan.snapshot_every != _AMORTIZED_EVERY:
+        sizes["snapshot_tail"] = 0.0  # as often as may be, whatever it costs
     if plan.max_commit_bytes:
         sizes["max_commit_bytes"] = plan.max_commit_bytes
     return MachineSpec(**{**fields, **sizes})
