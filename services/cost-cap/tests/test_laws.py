@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from seamwork.catalog import Catalog, Context
-from seamwork.decider import Input, Tick, WithCrossing
+from seamwork.decider import Input, Tick, WithCrossing, unpacked
 from seamwork.decider import written as state_written
 from seamwork.records.crossing import Handoff
 from seamwork.records.inbox import Work
@@ -265,7 +265,7 @@ def test_what_the_second_version_wrote_is_forgotten_as_it_would_have_been() -> N
     ended = (handoff(id="h-1", at="0/1", task="t-1", target="extractor"), decision("task-ended", task="t-1"))
     for one in (*ended, handoff(id="h-2", at="1/2", task="t-2", target="extractor")):
         ledger, _, _ = MACHINE.step(ledger, one, context())
-    written = msgspec.json.decode(b"".join(state_written(ledger)))
+    written = unpacked(msgspec.json.decode(b"".join(state_written(ledger))))
     ((over, names),) = written.pop("over").items()
     ((due, places),) = written["due"].items()
     assert (["t-1"], ["0/1", "1/2"]) == (names, places)

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from seamwork.decider import Entries, give_up, read_all, restored, written
+from seamwork.decider import Entries, give_up, read_all, restored, unpacked, written
 from seamwork.decider.entries import Packed
 
 
@@ -232,3 +232,78 @@ def test_what_is_packed_to_the_same_text_lies_there_once() -> None:
     assert first is second
     assert first is not other
     assert [One(0, []), One(0, []), One(1, [])] == [ones[name] for name in "abc"]
+
+
+ALIKE = list(range(100, 200))
+
+
+def much_packed() -> Whole:
+    """Return a state of which most is packed."""
+    state = Whole(ones={str(n): One(n, ALIKE) for n in range(10)}, others={"a": ["b"]})
+    for name in "012345678":
+        state.ones.pack(name)  # type: ignore[attr-defined]  # made large
+    return state
+
+
+def in_full(state: Whole) -> Any:
+    """Return a state as plain objects."""
+    read_all(state)
+    return msgspec.json.decode(msgspec.json.encode(state))
+
+
+def test_what_is_packed_is_written_down_and_restored_as_it_lies_there() -> None:
+    """Whoever takes over has no more in memory than whoever it takes over from, and reads no less."""
+    state = much_packed()
+    text = b"".join(written(state))
+    again = read_again(text)
+    before, after = packed(state.ones), packed(again.ones)
+
+    assert 9 == len(before)
+    assert before == after
+    assert 2 * len(text) < len(msgspec.json.encode([One(n, ALIKE) for n in range(10)]))
+    assert One(3, ALIKE) == again.ones["3"]
+    again.ones["3"].more.clear()
+    again.ones.pack("3")  # type: ignore[attr-defined]  # made large
+    assert One(3, []) == read_again(b"".join(written(again))).ones["3"]
+    again.ones["3"] = One(3, ALIKE)
+    assert state == again
+
+
+def test_what_is_packed_and_asked_for_meanwhile_is_written_as_it_was() -> None:
+    """It is of the instant at which the snapshot was begun, as all else."""
+    state = much_packed()
+    before = in_full(much_packed())
+    pieces = written(state)
+    state.ones["5"].n = 77
+    del state.ones["6"]
+    state.ones.pack("9")  # type: ignore[attr-defined]  # made large
+
+    assert before == unpacked(msgspec.json.decode(b"".join(pieces)))
+
+
+def test_a_state_with_packed_entries_is_there_in_plain_objects_too() -> None:
+    """What an older release packed is brought up to date like all else; parts of a state are written in full."""
+    state = much_packed()
+    plain = unpacked(msgspec.json.decode(b"".join(written(state))))
+
+    assert in_full(much_packed()) == plain
+    assert plain == unpacked(plain)
+
+
+def test_an_entry_of_any_name_is_restored() -> None:
+    """Also one of the name under which the pattern would lie."""
+    state = much_packed()
+    state.ones["\0"] = One(5)
+    again = read_again(b"".join(written(state)))
+
+    assert state == again
+    assert One(5) == again.ones["\0"]
+
+
+def test_only_objects_are_packed() -> None:
+    """A text that stands where an object should is how a packed one is known."""
+    texts = Entries({"a": "some text, " * 9}, str)
+    texts.pack("a")
+
+    assert not packed(texts)
+    assert {"a": "some text, " * 9} == texts.copy()

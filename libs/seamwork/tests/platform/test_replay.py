@@ -17,10 +17,16 @@ from seamwork.testing.counter import counter
 from seamwork.testing.keys import key_of
 from seamwork.testing.simlog import SimLog
 
-SPEC = MachineSpec(decider=counter("router"), max_batch=1, snapshot_every=3)
+SPEC = MachineSpec(decider=counter("router"), max_batch=1, snapshot_every=3, snapshot_tail=0.0)
 DOCUMENTS = ("contracts.v1", "registry.v1", "policies.v1", "verdicts.router.v1")
 TRUSTED = Trusted(platform=PLATFORM, root_public=key_of("root").public)
 JOURNAL = Partition("journal.router.v1", 0)
+
+
+@pytest.fixture(autouse=True)
+def hurried(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Snapshots are written without a pause, so that what lived left all that were due."""
+    monkeypatch.setattr("seamwork.runtime.owned._SHARE_PAUSE_S", 0.0)
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ Pure: no I/O, clock or randomness; time and documents come in the context.
 """
 
 from seamwork.decider.decider import Decider
-from seamwork.decider.entries import Entries, give_up, pack, read_all, restored, written
+from seamwork.decider.entries import Entries, give_up, pack, read_all, restored, unpacked, written
 from seamwork.decider.gates import asked_again, shortened, vote
 from seamwork.decider.inputs import (
     Alone,
@@ -49,6 +49,7 @@ __all__ = [
     "same",
     "set_aside",
     "shortened",
+    "unpacked",
     "vote",
     "written",
 ]

@@ -4,10 +4,12 @@ Keep the large parts of a state so that neither restoring nor writing them down 
 Rule 1: what came from a snapshot is read when it is first asked for: most of what lives waits for somebody.
 Rule 2: while a snapshot is being written, nothing is handed out before it is written down as it was: who gets an
         entry may change it, and the snapshot is of one instant.
-Rule 3: what is over and only remembered is packed: it takes the room of its text, until somebody asks for it.
+Rule 3: what is over and only remembered is packed: it takes the room of its text, until somebody asks for it. It is
+        written down as it lies there, and lies there again in whoever takes over.
 """
 
 import zlib
+from base64 import b64decode, b64encode
 from collections.abc import ItemsView, Iterator, Mapping, ValuesView
 from functools import lru_cache
 from typing import Any, TypeVar, overload
@@ -22,6 +24,11 @@ _MISSING: Any = object()
 _TEXT = msgspec.Raw(b"")
 _LEVEL = 6
 _WINDOW_BITS = -12  # raw deflate that looks back 4 KB: the pattern and an entry like it
+_PATTERN = "\0"
+"""
+Under this name lies, among entries that are written down, what the packed ones of them were packed by. They and it
+are strings there, and what is not packed is an object.
+"""
 _EFFORT = 5  # with the window, 32 KB to work in; zlib's default of 256 KB takes longer to lay out than to use
 
 
@@ -54,6 +61,8 @@ class Entries(dict[str, V]):
         self._left: dict[str, Any] | None = None
         self._pattern = b""
         self._last: Any = None
+        if _is_text(dict.get(self, _PATTERN)):
+            self._take_packed()
 
     # ── Packing ──────────────────────────────────────────────────────────────────────────
 
@@ -68,6 +77,8 @@ class Entries(dict[str, V]):
         if type(value) is Packed:
             return
         text = self._text(value)
+        if text[:1] != b"{":
+            return  # it would not be known for what it is, written down
         if not self._pattern:
             self._pattern = text
         packer = zlib.compressobj(
@@ -80,6 +91,17 @@ class Entries(dict[str, V]):
             self._last = packed  # what says the same as the one before, as "it is over" does, is that one
         super().__setitem__(name, self._last)
 
+    def _take_packed(self) -> None:
+        """Take entries that were written down packed as what they were."""
+        entries: dict[str, Any] = self
+        self._pattern = _unquoted(dict.pop(entries, _PATTERN))
+        for name, value in dict.items(entries):
+            if _is_text(value):
+                packed: Any = Packed(_unquoted(value))
+                if packed != self._last:
+                    self._last = packed
+                super().__setitem__(name, self._last)
+
     def _text(self, value: Any) -> bytes:
         """Return the JSON of an entry, read or not."""
         if type(value) is Packed:
@@ -88,20 +110,27 @@ class Entries(dict[str, V]):
 
     # ── Writing ──────────────────────────────────────────────────────────────────────────
 
-    def written(self) -> Iterator[bytes]:
+    def written(self, *, packed: bool = False) -> Iterator[bytes]:
         """
         Return, in pieces of any size, the JSON of what is here now, whatever happens before they are asked for.
 
-        One at a time: who asks anew has given up what was asked for before.
+        With *packed*, what is packed is written as such. One at a time: who asks anew has given up what was asked
+        for before.
         """
         left: dict[str, Any] = super().copy()  # of names and references, which is the fastest there is
         self._left = left
-        return self._pieces(left)
+        # Who has an entry of that name, which no id is, writes all of them in full.
+        return self._pieces(left, self._pattern if packed and _PATTERN not in left else b"")
 
-    def _pieces(self, left: dict[str, Any]) -> Iterator[bytes]:
+    def _pieces(self, left: dict[str, Any], pattern: bytes) -> Iterator[bytes]:
         mark = b"{"
+        if pattern and left:
+            yield b"".join((mark, _encoder.encode(_PATTERN), b":", _quoted(pattern)))
+            mark = b","
         for name in tuple(left):
-            yield b"".join((mark, _encoder.encode(name), b":", self._text(left.pop(name))))
+            value = left.pop(name)
+            text = _quoted(value) if pattern and type(value) is Packed else self._text(value)
+            yield b"".join((mark, _encoder.encode(name), b":", text))
             mark = b","
         if self._left is left:
             self._left = None
@@ -113,7 +142,7 @@ class Entries(dict[str, V]):
 
     def _keep(self, name: str) -> None:
         """Write an entry down as it is, before anybody can change it."""
-        if self._left is not None and type(self._left.get(name, _TEXT)) is not msgspec.Raw:
+        if self._left is not None and type(self._left.get(name, _TEXT)) not in _UNREAD:
             self._left[name] = msgspec.Raw(self._text(self._left[name]))
 
     # ── What a dict does ─────────────────────────────────────────────────────────────────
@@ -234,21 +263,59 @@ def pack(entries: dict[str, Any], name: str) -> None:
         entries.pack(name)
 
 
+def _quoted(data: bytes) -> bytes:
+    return b'"%b"' % b64encode(data)
+
+
+def _is_text(value: Any) -> bool:
+    return type(value) is msgspec.Raw and bytes(value)[:1] == b'"'
+
+
+def _unquoted(text: msgspec.Raw) -> bytes:
+    return b64decode(bytes(text)[1:-1])
+
+
+def unpacked(written_down: Any) -> Any:
+    """
+    Return a state that was written down, and decoded as plain objects, with its packed entries as such, too.
+
+    They are looked for where a state has them, and not in what they say.
+    """
+    if isinstance(written_down, dict):
+        for entries in written_down.values():
+            if isinstance(entries, dict) and isinstance(entries.get(_PATTERN), str):
+                _unpack(entries)
+    return written_down
+
+
+def _unpack(entries: dict[str, Any]) -> None:
+    pattern = b64decode(entries.pop(_PATTERN))
+    for name, value in entries.items():
+        if isinstance(value, str):
+            text = zlib.decompressobj(_WINDOW_BITS, pattern).decompress(b64decode(value))
+            entries[name] = msgspec.json.decode(text)
+
+
 def written(state: Any) -> Iterator[bytes]:
     """
     Return, in pieces of any size, the JSON of a state as it is now, whatever happens before they are asked for.
 
-    Only its entries are left for later; what is not among them is written now.
+    Only its entries are left for later; what is not among them is written now. Of the packed ones among its own,
+    not among those of its parts, it is base64 of what they are packed to (``restored``, ``unpacked``).
     """
-    if isinstance(state, Entries):
-        return state.written()
+    return _written(state, packed=True)
+
+
+def _written(state: Any, *, packed: bool) -> Iterator[bytes]:
     if not _has_entries(state):
         return iter((_encoder.encode(state),))
     parts = []
     names = state.__struct_encode_fields__
     for number, ((_, value), name) in enumerate(zip(_fields(state), names, strict=True)):
         parts.append(iter((b"," if number else b"{", _encoder.encode(name), b":")))
-        parts.append(written(value))
+        parts.append(
+            value.written(packed=packed) if isinstance(value, Entries) else _written(value, packed=False)
+        )
     return (piece for part in (*parts, iter((b"}",))) for piece in part)
 
 

@@ -141,7 +141,7 @@ class Snapshot(JournalRecord, frozen=True, kw_only=True, tag="snapshot"):
     machine_version: int
     sha256: str
     chunks: int = 0
-    packed: Literal["", "zlib"] = ""
+    packed: Literal["", "zlib", "shares"] = ""
     state: msgspec.Raw = NOT_HERE
 
 

@@ -13,7 +13,7 @@ from typing import Any, Generic, TypeVar
 
 import msgspec
 
-from seamwork.decider import Decider, Upcast, restored, same
+from seamwork.decider import Decider, Upcast, restored, same, unpacked
 from seamwork.errors import MisconfiguredError
 from seamwork.journal.records import Commit, Snapshot
 
@@ -58,7 +58,7 @@ class VersionedReader(Generic[S, E]):
         with self._known():
             if all(step is same for step in steps):
                 return restored(wanted, state, like)
-            plain: Plain = msgspec.json.decode(state)
+            plain: Plain = unpacked(msgspec.json.decode(state))
             for step in steps:
                 plain = step(plain)
             return msgspec.convert(plain, wanted)

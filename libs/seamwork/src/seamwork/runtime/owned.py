@@ -62,8 +62,8 @@ _POSITIONS_ONLY_S = 1.0  # as lazily as a group's offsets: nothing is lost but r
 _STUCK_TIMER_S = 1.0
 _SHARE_PAUSE_S = 0.005
 """Between two shares of a snapshot, which take a millisecond each: for all else that lives in this process."""
-MAX_TAIL_BYTES = 128 * 1024 * 1024
-"""Of commits behind a snapshot: to read them again takes two seconds."""
+MAX_TAIL_BYTES = 96 * 1024 * 1024
+"""Of commits behind a snapshot: to read them again takes one to three seconds."""
 _NEVER_MS = 2**53
 """When a timer rings at the latest: instants come out of records, where a whole number may have any length."""
 _INBOX = "inbox."

@@ -15,7 +15,7 @@ from typing import Any
 import msgspec
 
 from seamwork.bus.port import Partition
-from seamwork.decider import Decider, read_all
+from seamwork.decider import Decider, read_all, unpacked
 from seamwork.records.wire import Header, RawRecord
 from seamwork.testing.simulation.evidence import digest_of, header, parsed
 
@@ -219,7 +219,7 @@ class Journals:
         if (body["epoch"], body["seq"]) != journal.mark:
             return
         self.snapshots += 1
-        decoded = msgspec.convert(body["state"], journal.decider.state_type)
+        decoded = msgspec.convert(unpacked(body["state"]), journal.decider.state_type)
         if state_digest(decoded) != state_digest(journal.state):
             self._complain(
                 "I3", f"the snapshot of {journal.place} at {journal.mark} is not the journal's fold"
