@@ -3,6 +3,7 @@
 import pytest
 from msgspec.structs import replace
 
+from seamwork.ids import accompaniment_id
 from seamwork.platform.views import TaskLine, render_blame, render_tasks, render_trace
 from seamwork.testing.builders import handoff, malformed, received
 from seamwork_audit_sink.blame import blame
@@ -83,6 +84,24 @@ def test_a_further_try_that_was_refused_is_told_and_ends_nothing() -> None:
 
     assert "escalated to ada" == root.status
     assert [("closed", "breaker-open")] == [(one.kind, one.rule) for one in root.attempts[-1].decisions]
+
+
+def test_notes_are_those_of_the_function() -> None:
+    """That it was accepted is said of work that takes its time alone; counted, there would be one or two."""
+    history: list[Kept] = [
+        handoff(id="h-0", at="0/0"),
+        received("dispatched", at="0/0", crossing="h-0", dispatch="w-1"),
+        *(
+            received("noted", at=f"0/{2 + number}", what="progress", crossing=note, dispatch="w-1")
+            for number, note in enumerate(
+                accompaniment_id("w-1", "progress", ordinal) for ordinal in (0, 7, 9)
+            )
+        ),
+    ]
+    found = trace("t-1", history)
+
+    assert 2 == found.roots[0].dispatches[0].progress
+    assert "2 notes" in render_trace(found)
 
 
 def test_a_terminal_takes_no_orders_from_an_intent() -> None:

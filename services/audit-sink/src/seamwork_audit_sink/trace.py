@@ -11,6 +11,7 @@ from functools import cached_property
 import msgspec
 from msgspec.structs import replace
 
+from seamwork.ids import accompaniment_id
 from seamwork.platform.views import (
     AskedView,
     AttemptView,
@@ -242,6 +243,9 @@ class _Tracing:
 
     def _dispatch(self, at: int, record: Dispatched) -> DispatchView:
         status, outcome, ended_at, spent, notes = "open", None, None, None, 0
+        acceptance = accompaniment_id(
+            record.dispatch, "progress", 0
+        )  # the SDK's word, if the work took its time
         for one in self._by_dispatch.get(record.dispatch, ()):
             match one.record:
                 case Accepted() as accepted:
@@ -251,7 +255,7 @@ class _Tracing:
                     status, ended_at = closed.why, one.raw.appended_at
                 case Noted() as noted:
                     spent = _money(noted, spent)
-                    notes += noted.what == "progress"
+                    notes += noted.what == "progress" and noted.crossing != acceptance
                 case _:
                     pass
         results = [self._result(sent) for sent in self._answers.get(record.dispatch, ())]

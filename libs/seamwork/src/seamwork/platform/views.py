@@ -100,6 +100,7 @@ class DispatchView(View, frozen=True, kw_only=True):
     One time that the work was handed to somebody.
 
     *status* is ``open``, ``accepted``, or why it was closed; *latency_ms* runs from dispatch to its end.
+    *progress* counts the notes of its function, the acceptance not among them.
     *enforcement* other than ``enforce`` marks ungoverned work.
     """
 
