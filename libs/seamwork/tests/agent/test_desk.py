@@ -224,6 +224,29 @@ async def test_work_that_takes_its_time_is_accepted_while_it_runs(stage: Stage) 
     assert [] == notes
 
 
+async def test_what_is_over_is_not_accepted_though_its_function_goes_on(stage: Stage) -> None:
+    """It would be refused, and the agent warned of what nobody did wrong."""
+    agent, begun, left = Agent("extractor", "1.0.0"), asyncio.Event(), asyncio.Event()
+
+    @agent.accepts("licence-facts", "1.0.0")
+    async def extract(parsed: Parsed) -> Facts:
+        begun.set()
+        with contextlib.suppress(asyncio.CancelledError):
+            await asyncio.sleep(10)
+        await asyncio.sleep(0.3)
+        left.set()
+        return Facts(parsed.name)
+
+    await stage.start(agent)
+    work = await stage.router.dispatch("extractor", {"name": "mortar"})
+    await begun.wait()
+    await stage.router.tell("cancelled", work, work.crossing)
+    await left.wait()
+    await stage.router.read()
+
+    assert not [each for each in stage.router.seen if isinstance(each.record, Progress)]
+
+
 async def test_an_acceptance_on_its_way_arrives_before_the_answer(stage: Stage) -> None:
     """The answer ends the dispatch: an acceptance behind it would be refused, and a warning of nothing."""
     agent, log, go_on = Agent("extractor", "1.0.0"), SlowToAccept(stage.broker), asyncio.Event()

@@ -389,6 +389,8 @@ class Dispatch:
             self._due = asyncio.get_running_loop().call_later(_QUICK_S, self._accept_now, offer)
 
     def _accept_now(self, offer: Offer) -> None:
+        if self.is_over:
+            return  # its function would not be cancelled
         self._accepting = asyncio.create_task(
             self._send_acceptance(offer), name=f"accept-{self.work.dispatch}"
         )
