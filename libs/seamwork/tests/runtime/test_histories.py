@@ -271,9 +271,12 @@ async def test_a_snapshot_waits_until_much_more_is_committed_than_it_holds() -> 
     )  # fmt: skip
 
 
-async def test_whoever_takes_over_never_reads_more_than_a_bound(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A large state is written down more often than its size alone would have it."""
-    world = World(snapshot_every=1, snapshot_tail=1_000.0)
+@pytest.mark.parametrize("snapshot_every", [1, 1_000_000])
+async def test_whoever_takes_over_never_reads_more_than_a_bound(
+    monkeypatch: pytest.MonkeyPatch, snapshot_every: int
+) -> None:
+    """However large a state is, and however few the commits that have come to so much."""
+    world = World(snapshot_every=snapshot_every, snapshot_tail=1_000.0)
     monkeypatch.setattr("seamwork.runtime.owned.MAX_TAIL_BYTES", 5_000)
     world.write(300)
     first = await world.own("first")

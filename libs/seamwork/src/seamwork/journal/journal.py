@@ -68,7 +68,8 @@ class Journal(Generic[S, E]):
         epoch, seq: The own claim's offset, and the own last commit's number.
         published: Every output up to this mark is confirmed.
         snapshot_bytes: How large the state is that the newest snapshot holds, as JSON.
-        tail_bytes: How much was committed since that was begun: what whoever takes over reads behind it.
+        tail_bytes: How much was committed since one was begun, which is what lies behind the newest unless that one
+            was given up.
         pending: Commits whose outputs are not known to be; to be published before anything new is read.
     """
 

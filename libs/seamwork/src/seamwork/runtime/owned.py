@@ -711,8 +711,9 @@ class Owned:
 
     async def _snapshot(self) -> None:
         self._since_snapshot += 1
-        tail = min(self.spec.snapshot_tail * self.journal.snapshot_bytes, MAX_TAIL_BYTES)
-        due = self._since_snapshot >= self.spec.snapshot_every and self.journal.tail_bytes >= tail
+        tail, worth_it = self.journal.tail_bytes, self.spec.snapshot_tail * self.journal.snapshot_bytes
+        often = self._since_snapshot >= self.spec.snapshot_every
+        due = (often and tail >= worth_it) or tail >= MAX_TAIL_BYTES
         if due and not self._undeliverable and not self.journal.writing:
             self._since_snapshot = 0
             self.journal.begin_snapshot()

@@ -89,10 +89,10 @@ class MachineSpec:
         max_batch: Inputs in one commit at most.
         max_commit_bytes: Events and outputs in one commit at most; of an input of which more would follow the core
             gets ``TooMuch``.
-        snapshot_every: Commits between two snapshots at least.
+        snapshot_every: Commits between two snapshots at least, unless they come to ``MAX_TAIL_BYTES`` before.
         snapshot_tail: As many times the size of a snapshot is committed before the next one: a state is written
-            down at a part of the cost of what changed it, however large it is. Never more than ``MAX_TAIL_BYTES``,
-            for whoever takes over reads all of it.
+            down at a part of the cost of what changed it, however large it is. The same bound holds, for whoever
+            takes over reads all of it.
         snapshot_share: Bytes of a state that are written down at a time, so that no snapshot is a pause.
         unhurried: Topics of which a moment's delay harms nobody, so that they are read in the background.
         hold_s: For how long events without outputs may wait for company before they are appended; 0 for not at
