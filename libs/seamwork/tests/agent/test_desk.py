@@ -139,6 +139,19 @@ def extractor(version: str = "1.0.0", ran: list[str] | None = None) -> Agent:
     return agent
 
 
+def patient(begun: list[str], go_on: asyncio.Event) -> Agent:
+    """Return an agent that notes in *begun* what it began, and answers when it may go on."""
+    agent = Agent("extractor", "1.0.0")
+
+    @agent.accepts("licence-facts", "1.0.0")
+    async def extract(parsed: Parsed) -> Facts:
+        begun.append(parsed.name)
+        await go_on.wait()
+        return Facts(parsed.name)
+
+    return agent
+
+
 def body(received: Received[Any]) -> Any:
     """Read a payload."""
     return json.loads(received.payload)
@@ -202,13 +215,8 @@ async def test_work_that_grants_effects_is_accepted_before_it_begins(stage: Stag
 
 async def test_work_that_takes_its_time_is_accepted_while_it_runs(stage: Stage) -> None:
     """Whoever looks sees that somebody is at it; what the function was given is told before it is done."""
-    agent, go_on, begun = Agent("extractor", "1.0.0"), asyncio.Event(), list[str]()
-
-    @agent.accepts("licence-facts", "1.0.0")
-    async def extract(parsed: Parsed) -> Facts:
-        begun.append(parsed.name)
-        await go_on.wait()
-        return Facts(parsed.name)
+    begun, go_on = list[str](), asyncio.Event()
+    agent = patient(begun, go_on)
 
     await stage.start(agent)
     await stage.router.dispatch("extractor", {"name": "mortar"})
@@ -812,13 +820,8 @@ async def test_who_was_away_reads_what_came_before_it_begins(stage: Stage) -> No
 
 async def test_a_partition_that_comes_straight_back_keeps_its_work(stage: Stage) -> None:
     """A rebalance takes everything away for a moment; what runs is not run again."""
-    agent, begun, go_on = Agent("extractor", "1.0.0"), list[str](), asyncio.Event()
-
-    @agent.accepts("licence-facts", "1.0.0")
-    async def extract(parsed: Parsed) -> Facts:
-        begun.append(parsed.name)
-        await go_on.wait()
-        return Facts(parsed.name)
+    begun, go_on = list[str](), asyncio.Event()
+    agent = patient(begun, go_on)
 
     await stage.start(agent)
     await stage.router.dispatch("extractor", {"name": "mortar"})

@@ -243,9 +243,8 @@ class _Tracing:
 
     def _dispatch(self, at: int, record: Dispatched) -> DispatchView:
         status, outcome, ended_at, spent, notes = "open", None, None, None, 0
-        acceptance = accompaniment_id(
-            record.dispatch, "progress", 0
-        )  # the SDK's word, if the work took its time
+        # Not a note of the function's: the SDK sends it where the work takes its time.
+        acceptance = accompaniment_id(record.dispatch, "progress", 0)
         for one in self._by_dispatch.get(record.dispatch, ()):
             match one.record:
                 case Accepted() as accepted:

@@ -55,7 +55,7 @@ class Writing:
         self._manifest = manifest
         self._key = key
         self._state = state
-        self._plain: list[bytes] | None = []
+        self._plain: list[bytes] = []
         self._packed = bytearray()
         self._sha256 = hashlib.sha256()
         self._pieces = 0
@@ -74,21 +74,19 @@ class Writing:
             size += len(piece)
             if share is not None and size >= share:
                 self._take(b"".join(taken))
-                if self._plain is None:
-                    await self._flush(self._store.chunk_bytes)
+                await self._flush(self._store.chunk_bytes)
                 return False
         self._take(b"".join(taken))
         await self._end()
         return True
 
     def _take(self, text: bytes) -> None:
-        # Packed from the first share on: to pack at once what turns out to be too much would be a pause.
-        self._packed += _share(text)
         self.size += len(text)
+        self._plain.append(text)
         if self.size > self._store.chunk_bytes:
-            self._plain = None
-        elif self._plain is not None:
-            self._plain.append(text)
+            # Too much for one record: what has waited, a piece at most, is packed now, and each share as it comes.
+            self._packed += b"".join(map(_share, self._plain))
+            self._plain.clear()
 
     async def _flush(self, at_least: int) -> None:
         while len(self._packed) >= max(1, at_least):
@@ -100,7 +98,7 @@ class Writing:
             self._pieces += 1
 
     async def _end(self) -> None:
-        if self._plain is not None:
+        if self.size <= self._store.chunk_bytes:
             state = b"".join(self._plain)
             manifest = msgspec.structs.replace(
                 self._manifest, sha256=hashlib.sha256(state).hexdigest(), state=msgspec.Raw(state)
