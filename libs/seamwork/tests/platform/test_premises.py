@@ -175,8 +175,8 @@ def test_a_report_holds_no_secret(tmp_path: Path) -> None:
 
     assert ("logs/router.log",) == struck
     with tarfile.open(report) as tar:
-        tar.extractall(tmp_path / "out", filter="data")
-    kept = b"".join(path.read_bytes() for path in (tmp_path / "out").rglob("*") if path.is_file())
+        files = [tar.extractfile(member) for member in tar]
+        kept = b"".join(file.read() for file in files if file is not None)
     assert b"said [struck out] by mistake" in kept
     assert canary not in kept
 

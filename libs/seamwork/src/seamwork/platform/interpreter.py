@@ -1,11 +1,13 @@
 """
 Say how the Python that runs was built: one that was compiled by a profile of itself does the same in less time.
 
-Who compiled it on the spot (pyenv, a plain ``./configure``) mostly has one without.
+Who compiled it on the spot (pyenv, a plain ``./configure``) mostly has one without. As a script, by whatever Python
+and with nothing but its standard library, it exits with 1 where that has none: `make setup` asks all that it finds.
 """
 
 import platform
 import shlex
+import sys
 import sysconfig
 from collections.abc import Mapping
 from enum import StrEnum
@@ -48,3 +50,7 @@ def slower_than_need_be(told: Mapping[str, Any]) -> str | None:
         "an eighth more processor time than it need; install one that has it, as Linux distributions, container "
         "images and uv do, and make the environment again with it"
     )
+
+
+if __name__ == "__main__":
+    sys.exit(int(slower_than_need_be(sysconfig.get_config_vars()) is not None))
