@@ -1,7 +1,7 @@
 """
 An installation is founded at a given Kafka; its services start on what the Compose file tells them, and do work.
 
-This machine's commands speak to it as to a platform of its own.
+This machine's commands speak to it as to a platform of its own; a journal is trimmed by what its manifest says.
 """
 
 import asyncio
@@ -11,7 +11,7 @@ import re
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
@@ -27,8 +27,17 @@ from seamwork.broker.registrar import Registrar
 from seamwork.broker.secret import CredentialStore
 from seamwork.broker.topics import Sizing
 from seamwork.cli import seamwork
+from seamwork.clock import SystemClock
 from seamwork.documents import AnyDocument, canonical
+from seamwork.journal import Journal, Ownership, Place
+from seamwork.platform.audit import Audit
+from seamwork.platform.door import Door
+from seamwork.platform.home import PlatformHome
+from seamwork.platform.janitor import machine_spec
 from seamwork.platform.supervisor import free_ports, is_ready, service_modules
+from seamwork.records.parties import Revision
+from seamwork.runtime.exits import MISCONFIGURED
+from seamwork.runtime.spec import Site
 from seamwork.settings.kafka import KafkaAccess
 from seamwork.testing.documents import document
 from seamwork.testing.quick import quick_commands
@@ -39,6 +48,8 @@ WITHIN_S = 60.0
 PREFIX = "deployed"
 STARTED = ("contract-validator", "policy-engine", "cost-cap", "router", "audit-sink")
 """Whoever is on the path of work, and the record; the others are told in the same words."""
+IDLE = "approval-workflow"
+"""A machine that is not started, so that its journal can be written here."""
 
 _VARIABLE = re.compile(r"\$\{([A-Z_]+)(?::([-?+])([^}]*))?\}")
 
@@ -108,14 +119,16 @@ def environ_of(
 
 
 @contextmanager
-def started(folder: Path, known: Mapping[str, str]) -> Iterator[dict[str, int]]:
+def started(
+    folder: Path, known: Mapping[str, str], names: Sequence[str] = STARTED
+) -> Iterator[dict[str, int]]:
     """Start services without containers, on the variables and files that those would have; lend their ports."""
     composed = YAML(typ="safe", pure=True).load(
         (ROOT / "deploy" / "compose.yaml").read_text(encoding="utf-8")
     )
     modules = service_modules()
     with ExitStack() as running:
-        ports = dict(zip(STARTED, free_ports(len(STARTED)), strict=True))
+        ports = dict(zip(names, free_ports(len(names)), strict=True))
         for name, port in ports.items():
             environ = environ_of(composed["services"][name], composed["secrets"], known)
             log = running.enter_context((folder / f"{name}.log").open("wb"))
@@ -164,6 +177,55 @@ def written(folder: Path, *documents: AnyDocument) -> Path:
         said["spec"].pop("keys", None)
         (folder / f"{one.kind}-{one.name}.yaml").write_text(json.dumps(said), encoding="utf-8")
     return folder
+
+
+async def written_to(door: Door) -> Place:
+    """Write three snapshots of the idle machine, with a commit before each, and return where."""
+    spec = machine_spec(IDLE, Site(platform=door.identity.id, partitions=door.identity.partitions))
+    place = Place(spec.journal, spec.snapshots, 0)
+    async with door.log(IDLE) as log:
+        owner = Ownership("test", "test", SystemClock().now_ms)
+        journal: Journal[Any, Any] = await Journal.own(log, spec.decider, place, owner)
+        for _ in range(3):
+            await journal.commit(
+                now=journal.now + 1, catalog=Revision(), inputs=(), positions={}, events=(), outputs=()
+            )
+            journal.published = journal.mark
+            await journal.snapshot()
+    return place
+
+
+def trimming(door: Door, user: str, audit: str, folder: Path) -> tuple[int, dict[str, Any]]:
+    """Run what the idle machine's job runs, on the variables of its manifest; return status and last line."""
+    text = (ROOT / "deploy" / "kubernetes" / f"{IDLE}.yaml").read_text(encoding="utf-8")
+    objects = YAML(typ="safe", pure=True).load_all(text)
+    (job,) = [one for one in objects if one["kind"] == "CronJob"]
+    (container,) = job["spec"]["jobTemplate"]["spec"]["template"]["spec"]["containers"]
+    access = door.access(user)
+    password = folder / f"{user}.password"
+    password.touch(mode=0o600)
+    password.write_text(access.password, encoding="utf-8")
+    here = {
+        "KAFKA_BOOTSTRAP_SERVERS": access.bootstrap,
+        "SEAMWORK_AUDIT_URL": audit,
+        "SEAMWORK_INSTANCE": "tidy-1",
+        "SEAMWORK_KAFKA_CA_FILE": "",
+        "SEAMWORK_KAFKA_SASL_MECHANISM": access.mechanism,
+        "SEAMWORK_KAFKA_SASL_PASSWORD_FILE": str(password),
+        "SEAMWORK_KAFKA_SASL_USERNAME": access.username,
+        "SEAMWORK_KAFKA_SECURITY_PROTOCOL": access.protocol,
+        "SEAMWORK_PREFIX": door.identity.prefix,
+    }
+    assert {one["name"] for one in container["env"]} == set(here)
+    platform = {
+        "SEAMWORK_PLATFORM_ID": door.identity.id,
+        "SEAMWORK_ROOT_PUBLIC_KEY": door.identity.root_public,
+    }
+    done = subprocess.run(
+        [sys.executable, *container["command"][1:]],
+        env=here | platform, capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+    return done.returncode, json.loads((done.stdout + done.stderr).splitlines()[-1])
 
 
 async def test_services_start_on_what_the_compose_file_tells_them_and_this_machines_commands_reach_them(
@@ -236,6 +298,41 @@ async def test_services_start_on_what_the_compose_file_tells_them_and_this_machi
     assert "audit-away" not in [one["name"] for one in unasked["findings"]]
     assert "its services run elsewhere" in restored
     assert copied["admits_work"]
+
+
+async def test_a_journal_is_trimmed_by_what_its_manifest_says(
+    private: tuple[Path, dict[str, str]], tmp_path: Path
+) -> None:
+    """
+    As far as a real audit sink has it, and by the tools alone: a claim, and three commits with a snapshot each.
+
+    Whoever writes the journal may not trim it, and nobody does who cannot ask the record.
+    """
+    folder, known = private
+    door = Door.of(PlatformHome(Path(os.environ["SEAMWORK_HOME"]) / "prod"))
+    with started(folder, known, ("audit-sink",)) as ports:
+        audit = f"http://127.0.0.1:{ports['audit-sink']}"
+        place = await written_to(door)
+        async with door.log("tools") as log:
+            (end,) = (await log.end_offsets([place.journal])).values()
+            deadline = time.monotonic() + WITHIN_S
+            while Audit(audit).positions().get(str(place)) != end:
+                assert time.monotonic() < deadline
+                await asyncio.sleep(0.05)
+            writer, its_line = trimming(door, IDLE, audit, tmp_path)
+            alone, their_line = trimming(door, "tools", "http://127.0.0.1:1", tmp_path)
+            before = await log.start_offsets([place.journal])
+            done, last_line = trimming(door, "tools", audit, tmp_path)
+            again, nothing = trimming(door, "tools", audit, tmp_path)
+            starts = await log.start_offsets([place.journal])
+
+    assert (MISCONFIGURED, MISCONFIGURED, 0, 0) == (writer, alone, done, again)
+    assert place.journal.topic in its_line["error"]
+    assert "audit-sink does not answer" in their_line["error"]
+    assert {place.journal: 0} == before
+    assert 1 == last_line["trimmed"]
+    assert 0 == nothing["trimmed"]
+    assert {place.journal: 3} == starts
 
 
 def test_where_somebody_else_makes_users_and_inboxes_commands_want_them_to_be_there(

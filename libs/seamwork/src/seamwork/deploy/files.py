@@ -9,6 +9,7 @@ from ruamel.yaml import YAML
 from seamwork.broker.topics import TopicSpec
 from seamwork.deploy.compose import compose
 from seamwork.deploy.installation import Installation, installed
+from seamwork.deploy.jobs import tidying
 from seamwork.deploy.kubernetes import manifests, namespace
 from seamwork.deploy.strimzi import kafka_topics, kafka_users
 from seamwork.deploy.workload import workload
@@ -25,6 +26,8 @@ def files(specs: Sequence[TopicSpec], installation: Installation) -> dict[str, s
         "users": kafka_users(specs, installation),
         **{one.name: manifests(one, installation) for one in workloads},
     }
+    for number, one in enumerate(one for one in workloads if one.owns_partitions):
+        kubernetes[one.name] += tidying(one, installation, minute=number)
     kustomization = {
         "apiVersion": "kustomize.config.k8s.io/v1beta1",
         "kind": "Kustomization",

@@ -14,7 +14,8 @@ from seamwork.broker.principal import user_name
 from seamwork.broker.secret import Credential, write_private
 from seamwork.deploy.files import as_yaml
 from seamwork.deploy.installation import installed
-from seamwork.deploy.kubernetes import KEY_FILE, PLATFORM, Manifest
+from seamwork.deploy.kubernetes import KEY_FILE
+from seamwork.deploy.pods import PLATFORM, Manifest
 from seamwork.platform.home import Identity, PlatformHome
 from seamwork.platform.trust import service_kid
 

@@ -1,21 +1,23 @@
-"""Ask the audit sink: its read-only HTTP interface, on this machine."""
+"""Ask the audit sink: its read-only HTTP interface, on this machine or where ``SEAMWORK_AUDIT_URL`` says."""
 
 import json
 import os
 import urllib.error
 from http.client import HTTPException
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import quote, urlencode
 
 import msgspec
 
 from seamwork.errors import MisconfiguredError, UnprocessableError
 from seamwork.platform.asking import opened
-from seamwork.platform.door import Door
 from seamwork.platform.state import read_state
 from seamwork.platform.views import Blame, BreakerLine, Summary, TaskLine, Trace
 from seamwork.seams.measured import Measured
 from seamwork.seams.steps import FlowReport
+
+if TYPE_CHECKING:  # a door leads to the registrar, who is in no image
+    from seamwork.platform.door import Door
 
 T = TypeVar("T")
 _NOT_FOUND = 404
@@ -35,7 +37,7 @@ class Audit:
         self._address = address
 
     @classmethod
-    def of(cls, door: Door) -> "Audit":
+    def of(cls, door: "Door") -> "Audit":
         """
         Find the audit sink of a platform: where it runs on this machine, or where ``SEAMWORK_AUDIT_URL`` says.
 
@@ -43,12 +45,22 @@ class Audit:
             MisconfiguredError: The platform runs none here, or nobody says where else.
         """
         if door.founded is not None:
-            return cls(_given_url(door.home.name))
+            return cls.elsewhere(door.home.name)
         state = read_state(door.home.state_file)
         service = state.service("audit-sink") if state else None
         if service is None:
             raise MisconfiguredError(f"platform {door.home.name} runs no audit-sink; see `seamwork status`")
         return cls(f"http://127.0.0.1:{service.http_port}")
+
+    @classmethod
+    def elsewhere(cls, platform: str) -> "Audit":
+        """
+        Find the audit sink where ``SEAMWORK_AUDIT_URL`` says.
+
+        Raises:
+            MisconfiguredError: It says nothing, or no address.
+        """
+        return cls(_given_url(platform))
 
     def trace(self, task: str) -> Trace:
         """Return the tree of a task's crossings."""

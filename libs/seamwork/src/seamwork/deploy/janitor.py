@@ -1,0 +1,59 @@
+"""
+Trim a machine's journal from within its image: ``python -m seamwork.deploy.janitor router``.
+
+What `seamwork tidy` does on one machine, for a platform that runs past it: told by its environment as a service is,
+and as the principal ``tools``. Its last line and its exit code say why it ended, as a service's do.
+"""
+
+import asyncio
+import os
+import sys
+
+import structlog
+
+from seamwork.bus.kafka import KafkaLog
+from seamwork.errors import MisconfiguredError
+from seamwork.journal import Trimmed
+from seamwork.platform.audit import Audit
+from seamwork.platform.janitor import machine_spec, tidy
+from seamwork.runtime.exits import OK, exit_code
+from seamwork.runtime.logs import configure_logs
+from seamwork.runtime.spec import HANDOFFS, Site
+from seamwork.settings.common import CommonSettings
+
+
+def main(machine: str) -> int:
+    """Make one pass over the journal of *machine*, and return the exit code."""
+    name = f"tidy-{machine}"
+    configure_logs("info", service=name)
+    logger = structlog.get_logger("janitor")
+    try:
+        common = CommonSettings.from_environ(machine, os.environ)
+        configure_logs(common.log_level, service=name, instance=common.instance)
+        trimmed = asyncio.run(_trim(machine, common))
+    except Exception as error:
+        code, why = exit_code(error)
+        # What we know by name needs no trace; a bug does.
+        logger.error(  # noqa: TRY400
+            "ended", why=why, code=code, error=str(error), exc_info=error if why == "bug" else None
+        )
+        return code
+    logger.info("ended", why="done", code=OK, trimmed=len(trimmed))
+    return OK
+
+
+async def _trim(machine: str, common: CommonSettings) -> list[Trimmed]:
+    audit = Audit.elsewhere(common.platform)
+    async with KafkaLog(common.kafka, prefix=common.prefix, client_id=common.instance) as log:
+        partitions = await log.partitions_of(HANDOFFS)
+        if partitions is None:
+            raise MisconfiguredError(
+                f"{common.kafka.username} sees no topic {HANDOFFS} with the prefix {common.prefix}; is it the user "
+                "of the platform's tools?"
+            )
+        spec = machine_spec(machine, Site(platform=common.platform, partitions=partitions))
+        return await tidy(log, [spec], await asyncio.to_thread(audit.positions))
+
+
+if __name__ == "__main__":
+    sys.exit(main(*sys.argv[1:]))
