@@ -75,9 +75,9 @@ async def _at_rest() -> None:
     """
     Wait until this process does next to nothing.
 
-    A hundred thousand tasks leave the audit sink half a million records to keep and each machine a snapshot to write,
-    a little at a time. Whose turn comes meanwhile would pay for it, and it is the smallest that the others are
-    held against.
+    A hundred thousand tasks leave the audit sink half a million records to keep and each machine a snapshot to
+    write, a little at a time. Whose turn comes meanwhile would pay for it, and it is the smallest that the others
+    are held against.
     """
     async with asyncio.timeout(_REST_WITHIN_S):
         quiet = 0
