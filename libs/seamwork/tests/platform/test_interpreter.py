@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from seamwork.platform.interpreter import Build, build_of, interpreter, slower_than_need_be
+from seamwork.platform.interpreter import Build, build_of, interpreter, is_to_be_taken, slower_than_need_be
 
 PYENV = {
     "CONFIG_ARGS": "'--prefix=/home/ada/.pyenv/versions/3.11.7' '--enable-shared'",
@@ -57,3 +57,19 @@ def test_the_one_that_runs_can_be_told() -> None:
 
     assert version.startswith(sysconfig.get_python_version())
     assert build in set(Build)
+
+
+@pytest.mark.parametrize(
+    ("implementation", "told", "taken"),
+    [
+        pytest.param("cpython", {"CONFIG_ARGS": "'--prefix=/usr'"}, True, id="Debian's"),
+        pytest.param("cpython", PYENV, False, id="without a profile"),
+        pytest.param("cpython", {"CONFIG_ARGS": "", "Py_GIL_DISABLED": 1}, False, id="without its lock"),
+        pytest.param("pypy", {"CONFIG_ARGS": None}, False, id="another one"),
+    ],
+)
+def test_what_our_locks_have_no_wheels_for_is_not_taken(
+    implementation: str, told: dict[str, Any], *, taken: bool
+) -> None:
+    """Silence about its build is no reason to prefer it to a Python that works."""
+    assert taken is is_to_be_taken(implementation, told)

@@ -16,7 +16,7 @@ from seamwork.errors import MisconfiguredError
 from seamwork.journal import Trimmed
 from seamwork.platform.audit import Audit
 from seamwork.platform.janitor import machine_spec, tidy
-from seamwork.runtime.exits import OK, exit_code
+from seamwork.runtime.exits import ended
 from seamwork.runtime.logs import configure_logs
 from seamwork.runtime.spec import HANDOFFS, Site
 from seamwork.settings.common import CommonSettings
@@ -31,15 +31,9 @@ def main(machine: str) -> int:
         common = CommonSettings.from_environ(machine, os.environ)
         configure_logs(common.log_level, service=name, instance=common.instance)
         trimmed = asyncio.run(_trim(machine, common))
-    except Exception as error:
-        code, why = exit_code(error)
-        # What we know by name needs no trace; a bug does.
-        logger.error(  # noqa: TRY400
-            "ended", why=why, code=code, error=str(error), exc_info=error if why == "bug" else None
-        )
-        return code
-    logger.info("ended", why="done", code=OK, trimmed=len(trimmed))
-    return OK
+    except Exception as error:  # noqa: BLE001  # whatever it is becomes a code and a line
+        return ended(logger, error)
+    return ended(logger, None, trimmed=len(trimmed))
 
 
 async def _trim(machine: str, common: CommonSettings) -> list[Trimmed]:

@@ -2,7 +2,8 @@
 Say how the Python that runs was built: one that was compiled by a profile of itself does the same in less time.
 
 Who compiled it on the spot (pyenv, a plain ``./configure``) mostly has one without. As a script, by whatever Python
-and with nothing but its standard library, it exits with 1 where that has none: `make setup` asks all that it finds.
+and with nothing but its standard library, it says by its exit code whether to take that one: `make setup` asks all
+that it finds.
 """
 
 import platform
@@ -52,5 +53,12 @@ def slower_than_need_be(told: Mapping[str, Any]) -> str | None:
     )
 
 
+def is_to_be_taken(implementation: str, told: Mapping[str, Any]) -> bool:
+    """Say whether an interpreter is one of the quick ones that our locks have wheels for: CPython with its lock."""
+    return (
+        implementation == "cpython" and not told.get("Py_GIL_DISABLED") and build_of(told) is not Build.PLAIN
+    )
+
+
 if __name__ == "__main__":
-    sys.exit(int(slower_than_need_be(sysconfig.get_config_vars()) is not None))
+    sys.exit(0 if is_to_be_taken(sys.implementation.name, sysconfig.get_config_vars()) else 1)

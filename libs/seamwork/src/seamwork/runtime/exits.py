@@ -1,5 +1,9 @@
 """Give each way out a code and a sentence, so that a supervisor and a reader of logs know what to do."""
 
+from typing import Any
+
+import structlog
+
 from seamwork.bus.port import LogGapError
 from seamwork.errors import FencedError, MisconfiguredError, OutcomeUnknownError, RetryableError
 
@@ -29,3 +33,14 @@ def exit_code(error: BaseException | None) -> tuple[int, str]:
         if isinstance(error, kind):
             return code, name
     return BUG, "bug"
+
+
+def ended(logger: structlog.stdlib.BoundLogger, error: BaseException | None, **more: Any) -> int:
+    """Write the last line of a process's log, which says why it ends, and return the code."""
+    code, why = exit_code(error)
+    if error is None:
+        logger.info("ended", why=why, code=code, **more)
+    else:
+        # What we know by name needs no trace; a bug does.
+        logger.error("ended", why=why, code=code, error=str(error), exc_info=error if why == "bug" else None)
+    return code

@@ -17,7 +17,7 @@ from seamwork.bus.shelf import Shelf
 from seamwork.clock import SystemClock
 from seamwork.errors import MisconfiguredError
 from seamwork.runtime.bell import ring_later
-from seamwork.runtime.exits import MISCONFIGURED, exit_code
+from seamwork.runtime.exits import ended
 from seamwork.runtime.frame import Frame
 from seamwork.runtime.logs import configure_logs
 from seamwork.runtime.memory import settle_memory
@@ -37,10 +37,7 @@ def run(service: Service[Any], environ: Mapping[str, str] | None = None) -> NoRe
         settings = read_settings(service.settings, service.name, given)
     except MisconfiguredError as error:
         configure_logs("info", service=service.name)
-        structlog.get_logger("service").error(
-            "ended", why="misconfigured", code=MISCONFIGURED, error=str(error)
-        )
-        sys.exit(MISCONFIGURED)
+        sys.exit(ended(structlog.get_logger("service"), error))
     configure_logs(common.log_level, service=service.name, instance=common.instance)
     settle_memory()
     settle_threads()
@@ -89,13 +86,7 @@ async def serve(
             await log.stop()
         for task in beside:
             task.cancel()
-    code, why = exit_code(error)
-    if error is None:
-        logger.info("ended", why=why, code=code)
-    else:
-        # What we know by name needs no trace; a bug does.
-        logger.error("ended", why=why, code=code, error=str(error), exc_info=error if why == "bug" else None)
-    return code
+    return ended(logger, error)
 
 
 class _App(FastStream):

@@ -24,7 +24,7 @@ from seamwork.bus.shelf import Shelf
 from seamwork.errors import MisconfiguredError
 from seamwork.grants.keys import remember_signed
 from seamwork.records.wire import remember_readings
-from seamwork.runtime.exits import MISCONFIGURED, OK
+from seamwork.runtime.exits import OK, ended
 from seamwork.runtime.logs import configure_logs
 from seamwork.runtime.memory import settle_memory
 from seamwork.runtime.run import serve
@@ -53,10 +53,7 @@ def run_together(told: Told) -> NoReturn:
         parts = [_part(name, environ) for name, environ in told.items()]
     except MisconfiguredError as error:
         configure_logs("info", service="together")
-        structlog.get_logger("service").error(
-            "ended", why="misconfigured", code=MISCONFIGURED, error=str(error)
-        )
-        sys.exit(MISCONFIGURED)
+        sys.exit(ended(structlog.get_logger("service"), error))
     configure_logs(parts[0].common.log_level)
     settle_memory()
     settle_threads()
