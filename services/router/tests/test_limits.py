@@ -93,6 +93,21 @@ def test_the_same_question_without_an_answer_ends(new_bench: Bench) -> None:
     assert ["extractor", "reader", "reader", "reader"] == [one.agent for one in bench.works]
 
 
+def test_a_further_try_is_bounded_by_its_contract_alone(new_bench: Bench) -> None:
+    """It is the same payload on the same way each time, and that is what was agreed."""
+    edge = {"from": "extractor", "to": "reader", "contract": "transient", "atMost": 1}
+    bench = limited(new_bench, document("Flow", "line", edges=[edge]), fruitless=1)
+    work = bench.begin()
+    crossing = bench.child(work, "a", contract="transient@1.0.0")
+    bench.admit(crossing)
+    for attempt in (2, 3):
+        bench.answer(bench.works[-1], "error")
+        bench.pass_time(2_000)
+        bench.admit(crossing, attempt=attempt, gates=("cost-cap",))
+
+    assert ["extractor", "reader", "reader", "reader"] == [one.agent for one in bench.works]
+
+
 def test_a_whole_answer_is_progress(new_bench: Bench) -> None:
     """It sets the count back."""
     bench = limited(new_bench, fruitless=2)

@@ -196,6 +196,35 @@ def test_a_plan_that_comes_again_is_answered_again(bench: Bench) -> None:
     assert [("extractor", "accepted", "plan-adopted")] * 2 == bench.told
 
 
+def test_a_plan_that_comes_again_is_answered_where_its_sender_is_now(bench: Bench) -> None:
+    """Word of an earlier dispatch is none for whoever has got the work once more."""
+    root = bench.send("handoff", contract="transient@1.0.0")
+    bench.admit(root)
+    first = bench.works[-1]
+    bench.adopt(first, A)
+    bench.answer(first, "error")
+    bench.pass_time(2_000)
+    bench.admit(root, attempt=2, gates=("cost-cap",))
+    second = bench.works[-1]
+    bench.vote(bench.plan(second, A), "contract-validator")
+
+    assert [first.dispatch, second.dispatch] == [
+        one.dispatch for one in bench.notices if one.rule == "plan-adopted"
+    ]
+
+
+@pytest.mark.parametrize(("how", "outcome"), [("skip", "partial"), ("fail", "complete")])
+def test_what_people_skip_is_missing_from_the_whole(bench: Bench, how: str, outcome: str) -> None:
+    """Whoever waits gets an error either way and may make do without; what was skipped is labelled even so."""
+    work = bench.begin()
+    deny(bench, bench.result(bench.delegate(work, contract="guarded@1.0.0")), "schema")
+    bench.pass_time(0)
+    bench.admit(bench.resolve(bench.works[-1], how))
+    bench.answer(work)
+
+    assert outcome == last(bench, TaskEnded).outcome
+
+
 def test_another_agent_divides_the_work_for_itself(new_bench: Bench) -> None:
     """A fallback is not bound by the plan of whom it stands in for."""
     bench = new_bench()

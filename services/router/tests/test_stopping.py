@@ -115,6 +115,27 @@ def test_who_gets_the_work_next_is_not_stopped_with_what_its_predecessor_left(be
     assert [] == bench.state.tasks[work.task].stopping
 
 
+def test_beside_what_is_stopped_work_goes_on(bench: Any) -> None:
+    """Only what hangs below the handoff that was given up takes nothing new."""
+    work = bench.begin()
+    given_up = bench.delegate(work, "a")
+    beside = bench.delegate(work, "b", target="backup")
+    fan_out(bench, given_up, target="backup")
+    bench.step(
+        Undeliverable(
+            epoch=0, seq=1, index=0, topic="inbox.reader.v1", error="too-large", task=work.task,
+            crossing=given_up.crossing, dispatch=given_up.dispatch,
+        )
+    )  # fmt: skip
+    more = bench.delegate(beside, "more")
+
+    assert [given_up.crossing] == [one.crossing for one in bench.state.tasks[work.task].stopping]
+    assert ("reader", beside.crossing) == (
+        more.agent,
+        bench.state.tasks[work.task].errands[more.crossing].asked.parent,
+    )
+
+
 @pytest.mark.parametrize("open_work", [AT_ONCE, AT_ONCE + 1])
 def test_at_the_bound_it_is_one_decision_or_two(bench: Any, open_work: int) -> None:
     """Nothing changes for what fits."""
@@ -144,6 +165,17 @@ def test_long_ids_make_smaller_pieces(bench: Any, most: int) -> None:
     assert {one.crossing: 1 for one in (work, *below)} == dict(closed(bench))
     assert isinstance(bench.decisions[-1], TaskEnded)
     assert largest < A_PIECE
+
+
+def test_each_piece_is_one_handoff_at_least(bench: Any) -> None:
+    """Whatever a step is called, the order to stop comes to an end."""
+    work = bench.begin()
+    below = [bench.delegate(work, letter * 200_000) for letter in "abc"]
+    cancel(bench)
+    bench.pass_time(0)
+
+    assert {one.crossing: 1 for one in (work, *below)} == dict(closed(bench))
+    assert {} == bench.state.tasks
 
 
 def test_a_receiver_that_is_revoked_is_no_more_than_a_commit_either(bench: Any) -> None:

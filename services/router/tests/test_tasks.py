@@ -19,6 +19,8 @@ from seamwork_router.memory import HORIZON_MS, LOT_MS
 
 Bench = Any  # the class of conftest; importlib mode cannot import it
 
+GATES = ("contract-validator", "policy-engine", "cost-cap")
+
 
 def test_a_task_goes_down_and_comes_up_again(bench: Bench) -> None:
     """Root to extractor, child to reader, answer up, root's answer to the initiator, task complete."""
@@ -436,6 +438,51 @@ def test_gates_that_come_late_still_judge_what_waited(new_bench: Bench) -> None:
     assert "dispatched: admitted" == bench.said[-1]
 
 
+def test_a_contract_that_is_revoked_while_its_gates_judge_is_not_dispatched(bench: Bench) -> None:
+    """They looked at it while it was in force; what counts is the instant at which work would begin."""
+    crossing = bench.send("handoff")
+    bench.vote(crossing, "contract-validator")
+    bench.vote(crossing, "policy-engine")
+    bench.publish(revoke=("Contract", "licence-facts", "1.0.0"))
+    bench.vote(crossing, "cost-cap")
+
+    assert [] == bench.works
+    assert ("planner", "refused", "contract-not-in-force") == bench.told[0]
+    assert "the contract is revoked at dispatch" == bench.notices[0].reason
+
+
+def test_an_answer_stands_under_the_contract_that_was_asked_for(bench: Bench) -> None:
+    """Another one has other outputs, so the gates would hold the answer to something that nobody agreed to."""
+    work = bench.begin(contract="transient@1.0.0")
+    bench.admit(bench.result(work, contract="licence-facts@1.0.0"))
+    bench.answer(work, ordinal=1)
+
+    assert ["dispatched: admitted", "refused: contract-changed", "accepted: accepted"] == bench.said[:3]
+    assert 1 == len(bench.answers)
+
+
+def test_what_is_not_done_in_its_own_time_has_expired(bench: Bench) -> None:
+    """Whoever waits is told that it was too late, not that it failed; the task has time left."""
+    first = bench.begin()
+    bench.delegate(first, deadline_at=bench.now + 10_000)
+    bench.pass_time(10_000)
+
+    assert ("extractor", "expired", "timeout") in bench.told
+    assert first.task in bench.state.tasks
+
+
+def test_what_bounces_after_its_task_is_over_is_only_recorded(bench: Bench) -> None:
+    """Nobody waits for it any more, and the router must not stop over it."""
+    work = bench.begin()
+    bench.answer(work)
+    lost = Undeliverable(
+        epoch=0, seq=1, index=0, topic="inbox.extractor.v1", error="too-large", task=work.task,
+        crossing=work.crossing, dispatch=work.dispatch,
+    )  # fmt: skip
+
+    assert [ev.DeliveryFailed] == [type(one) for one in bench.step(lost)]
+
+
 def test_a_person_may_have_a_failed_handoff_taken_up_again(bench: Bench) -> None:
     """While whoever asked for it still works, every gate is asked once more."""
     first = bench.begin()
@@ -546,6 +593,16 @@ def test_a_second_try_that_is_refused_is_put_before_people(new_bench: Any, gate:
     assert [("frail", "expired", "timeout")] == bench.told
     bench.admit(bench.resolve(bench.works[-1], "fail", task="t-1"))
     assert "task-ended: task-failed" == bench.said[-1]
+
+
+@pytest.mark.parametrize("how", ["skip", "fail"])
+def test_what_a_person_answers_is_recorded_by_the_persons_name(new_bench: Any, how: str) -> None:
+    """The desk only carried it; whoever asks why the work was given up is told who said so."""
+    bench = refused_again(new_bench, "escalate", "cost-cap")
+    bench.admit(bench.resolve(bench.works[-1], how, task="t-1"))
+    accepted = next(one for one in bench.decisions if isinstance(one, Accepted))
+
+    assert ("case-resolved", f"ada ordered {how}") == (accepted.rule, accepted.reason)
 
 
 def test_a_second_try_that_is_refused_goes_to_the_fallback_where_the_contract_says_so(new_bench: Any) -> None:
@@ -758,12 +815,14 @@ def test_a_gate_on_trial_holds_nothing_up(new_bench: Any, when: str) -> None:
 AHEAD = {"revision": [10**9, 1, 1]}
 
 
-def test_documents_that_nobody_has_seen_hold_nothing_up_for_longer_than_the_gates_had(bench: Bench) -> None:
+@pytest.mark.parametrize("ahead", GATES)
+def test_documents_that_nobody_has_seen_hold_nothing_up_for_longer_than_the_gates_had(
+    bench: Bench, ahead: str
+) -> None:
     """A gate that names them is broken, or we are far behind: not admitted, with the gate's name."""
     crossing = bench.send("handoff")
-    bench.vote(crossing, "contract-validator", **AHEAD)
-    bench.vote(crossing, "policy-engine")
-    bench.vote(crossing, "cost-cap")
+    for gate in GATES:
+        bench.vote(crossing, gate, **(AHEAD if gate == ahead else {}))
     bench.publish()  # wakes it, and is not enough
     bench.pass_time(29_999)
     before = list(bench.said)
@@ -771,7 +830,7 @@ def test_documents_that_nobody_has_seen_hold_nothing_up_for_longer_than_the_gate
     (refused,) = (one for one in bench.decisions if isinstance(one, Refused))
 
     assert [] == before
-    assert ("revision-unseen", "contract-validator") == (refused.rule, refused.gate)
+    assert ("revision-unseen", ahead) == (refused.rule, refused.gate)
     assert {} == bench.state.live
 
 

@@ -79,3 +79,17 @@ def test_the_same_handoff_with_another_range_is_another_content(bench: Bench) ->
 
     assert "refused: conflict" == bench.said[-1]
     assert 2 == len({msgspec.json.encode(work) for work in bench.works})
+
+
+def test_a_validator_that_is_only_tried_settles_no_version(bench: Bench) -> None:
+    """It is listened to and decides nothing, whenever it speaks."""
+    bench.publish(
+        document("Contract", "licence-facts", "2.0.0"),
+        document("Gate", "second-validator", role="validator", requiredFor=[], deadlineSeconds=30),
+    )
+    sent = bench.send("handoff", contract="licence-facts@1.0.0", contract_versions=">=1")
+    for gate in ("contract-validator", "policy-engine", "second-validator", "cost-cap"):
+        bench.vote(sent, gate, contract=NEWER if gate == "second-validator" else "licence-facts@1.0.0")
+
+    assert ["dispatched: admitted"] == bench.said
+    assert "1.0.0" == bench.works[-1].contract.version
