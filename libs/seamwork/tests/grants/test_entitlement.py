@@ -39,6 +39,7 @@ def test_a_child_stands_under_its_senders_stamp() -> None:
         ({**CHILD, "task": "t-2"}, "stamp-of-another-task"),
         ({**CHILD, "parent": "h-9"}, "parent-not-the-stamps"),
         ({**CHILD, "stamp": None}, "stamp-missing"),
+        ({**CHILD, "stamp": {"agent": "parser", "platform": "elsewhere"}}, "stamp-of-another-platform"),
     ],
 )
 def test_anything_else_is_named(fields: dict[str, Any], rule: str) -> None:

@@ -3,11 +3,14 @@
 import base64
 from collections.abc import Iterator
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from seamwork.grants.keys import SigningKey, remember_signed, verifies
+from seamwork.grants.keys import SigningKey, record_verifies, remember_signed, verifies
+from seamwork.testing.builders import PLATFORM, handoff
+from seamwork.testing.keys import key_of
 
 SEEDS = st.binary(min_size=32, max_size=32)
 
@@ -55,3 +58,31 @@ def test_nothing_else_does(
     assert (changed == data) == verifies(key.public, changed, sig)
     assert (seed == other) == verifies(stranger.public, data, sig)
     assert not verifies(key.public, data, base64.b64encode(torn).decode())
+
+
+@pytest.mark.parametrize("sig", ["", "?", "\u00e4", "AAAA", "A" * 86, "A" * 88 + "===="])
+def test_what_is_no_signature_proves_nothing(sig: str) -> None:
+    """No base64, or of another length."""
+    assert not verifies(SigningKey("k", b"k" * 32).public, b"", sig)
+
+
+@pytest.mark.parametrize("public", ["", "?", "\u00e4", "AAAA", "A" * 86, "{public}!"])
+def test_with_what_is_no_key_nothing_verifies(public: str) -> None:
+    """Neither with one that is nearly one: what base64 would pass over stands in no key."""
+    key = SigningKey("k", b"k" * 32)
+
+    assert not verifies(public.replace("{public}", key.public), b"data", key.sign(b"data"))
+
+
+def test_a_record_verifies_by_the_key_that_it_names_alone() -> None:
+    """Unsigned, without a name, under a name that nobody has, and by another key: no."""
+    record = handoff()
+    public = key_of("agent:planner").public
+    known = {record.kid: public}
+
+    assert record_verifies(record, PLATFORM, known.get)
+    assert not record_verifies(record, "elsewhere", known.get)
+    assert not record_verifies(record, PLATFORM, dict[str, str]().get)
+    assert not record_verifies(record, PLATFORM, {record.kid: key_of("agent:parser").public}.get)
+    assert not record_verifies(msgspec.structs.replace(record, sig=None), PLATFORM, known.get)
+    assert not record_verifies(msgspec.structs.replace(record, kid=None), PLATFORM, known.get)

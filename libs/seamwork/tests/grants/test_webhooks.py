@@ -26,6 +26,14 @@ def test_what_was_signed_verifies(identity: str, body: bytes, off_s: int) -> Non
     assert not webhook_verifies([SECRET], identity, timestamp, signatures, body + b"x", now_s=NOW_S)
 
 
+@pytest.mark.parametrize("off_s", [-TOLERANCE_S - 1, TOLERANCE_S + 1])
+def test_what_was_signed_at_another_time_is_refused(off_s: int) -> None:
+    """Whoever recorded a notification cannot send it again tomorrow."""
+    _, timestamp, signatures = sign_webhook([SECRET], "id", NOW_S, b"body")
+
+    assert not webhook_verifies([SECRET], "id", timestamp, signatures, b"body", now_s=NOW_S + off_s)
+
+
 @given(st.text(), st.text() | st.text(alphabet="0123456789", max_size=9000), st.text(), st.binary())
 def test_whatever_a_stranger_sends_is_answered(identity: str, timestamp: str, sent: str, body: bytes) -> None:
     """Digits of other scripts, thousands of them, letters beyond ASCII: no."""
