@@ -283,6 +283,23 @@ def test_what_the_second_version_wrote_is_forgotten_as_it_would_have_been() -> N
     assert (0, 0, 0) == (len(restored.tasks), len(restored.judged), len(restored.reservations))
 
 
+def test_what_the_first_version_wrote_falls_due_by_the_names_of_today() -> None:
+    """There a word stood before each place and each reservation; nothing else has changed since."""
+    ledger, _, _ = MACHINE.step(
+        Ledger(), handoff(id="h-1", at="0/1", task="t-1", target="extractor"), context()
+    )
+    written = unpacked(msgspec.json.decode(b"".join(state_written(ledger))))
+    ((due, _),) = written["due"].items()
+    as_version_1 = {**written, "due": {due: ["judged 0/1", "reservation 0/1#1", "task t-9"]}}
+    del as_version_1["over"]
+
+    of_version_2 = MACHINE.upcasts[1].state(as_version_1)
+    assert {**as_version_1, "due": {due: ["0/1", "0/1#1", "task t-9"]}} == of_version_2
+    restored = msgspec.convert(MACHINE.upcasts[2].state(of_version_2), Ledger)
+    assert (ledger.reservations, ledger.tasks) == (restored.reservations, restored.tasks)
+    assert {due: ["t-9"]} == restored.over
+
+
 def test_what_is_reserved_for_a_first_attempt_falls_due_with_its_crossing_and_a_later_one_by_itself() -> None:
     """A string less for each handoff; a later attempt is remembered for longer."""
     crossing = handoff(id="h-1", at="0/1", task="t-1", target="extractor")
