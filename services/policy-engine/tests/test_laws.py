@@ -195,6 +195,22 @@ def test_of_a_task_that_is_over_nothing_waits_to_be_forgotten_but_its_crossings(
     assert [["0/7"]] == list(memory.due.values())
 
 
+def test_what_the_first_version_wrote_is_forgotten_too() -> None:
+    """There a word stood before each crossing that falls due, as one does before tasks."""
+    lot = str(NOW + HOUR_MS)
+    written = {
+        "tasks": {"t-1": {"risk": 3, "crossings": 1, "until": NOW}},
+        "seen": {"0/1": {"attempt": 1, "risk": 3, "throttled": {}}},
+        "due": {lot: ["task t-1", "seen 0/1"]},
+    }
+    of_version_2 = MACHINE.upcasts[1].state(written)
+    assert {**written, "due": {lot: ["task t-1", "0/1"]}} == of_version_2
+    memory = msgspec.convert(MACHINE.upcasts[2].state(of_version_2), Memory)
+    later = Context(now=NOW + HOUR_MS, catalog=catalog_of([], 0))
+
+    assert Memory() == MACHINE.step(memory, Tick(), later)[0]
+
+
 def test_what_the_second_version_wrote_is_forgotten_as_it_would_have_been() -> None:
     """There tasks fell due among the crossings; one that was over had left its name behind."""
     upcast = MACHINE.upcasts[2].state
