@@ -106,7 +106,7 @@ def test_what_is_no_work_record_is_unreadable(envelope: str) -> None:
     assert "stamp-unreadable" == rule(msgspec.structs.replace(stamped(WORK), envelope=envelope))
 
 
-def test_another_record_of_the_router_is_no_stamp() -> None:
+def test_a_stamp_of_another_platform_is_refused() -> None:
     """A platform id inside that differs from ours is refused even under a good signature."""
     assert "stamp-of-another-platform" == rule(stamped(msgspec.structs.replace(WORK, platform="p-2")))
 
@@ -147,6 +147,15 @@ def usage(**changes: object) -> Usage:
 def progress(**changes: object) -> Progress:
     """Give a sign of life for the dispatch."""
     return msgspec.convert({**BASE, "dispatch": "x-1", "ordinal": 0, "note": "on it", **changes}, Progress)
+
+
+@pytest.mark.parametrize("make", [result, handoff, usage, progress])
+def test_another_record_that_the_router_signed_is_no_stamp(make: Callable[..., AnyCrossing]) -> None:
+    """Nothing but a work record says who may act; a root goes without a stamp, and this is none."""
+    envelope = encode(make())
+    signature = ROUTER_KEY.sign(signed_bytes(PLATFORM, inbox_topic("extractor"), b"t-1", envelope))
+
+    assert "stamp-unreadable" == rule(CarriedStamp(envelope=envelope.decode(), kid="router-1", sig=signature))
 
 
 @pytest.mark.parametrize("make", [result, handoff, usage, progress])
