@@ -6,6 +6,7 @@ import pytest
 
 from seamwork.contracts.check import check_contract, errors
 from seamwork.contracts.compiled import ContractError, compile_contract
+from seamwork.contracts.vague import vague
 from seamwork.documents import Contract, canonical, from_canonical, parse_documents
 
 REFUND = (Path(__file__).parent / "refund-request.yaml").read_text(encoding="utf-8")
@@ -47,6 +48,8 @@ def test_the_topics_reader_finds_what_the_command_finds() -> None:
         ("timestamp(this.asked_at) >", "this.asked_at > this.ordered_at || now >", "rule-dates-as-text", "30:56"),
         ("timestamp(this.asked_at) >", "this.asked_at > 3 || now >", "rule-type", "30:56"),
         ("size(this.lines) <= 20", "size(this.lines) <= this.customer", "rule-type", "31:70"),
+        ("size(this.lines) <= 20", "(now > now ? this.lines[0] : this.lines[1]).note != ''", "rule-absent-field",
+         "31:96"),
         ("request.refund_minor", "request.refund_mino", "rule-unknown-field", "36:71"),
         ("this.refund_minor <=", "this.refund_minor <= <=", "rule-does-not-compile", "27:32"),
         ("size(this.lines) <= 20", "request.x == 1", "rule-does-not-compile", "31:60"),
@@ -112,6 +115,16 @@ def test_an_open_object_is_a_warning() -> None:
     )  # the contract's own words
 
     assert "open-object" in [problem.code for problem in problems if problem.severity == "warning"]
+
+
+def test_an_answer_with_anything_to_check_is_not_prose_only() -> None:
+    """One text that nobody can check makes a warning; beside a number it makes none."""
+    paid = "paid_minor: {type: integer, minimum: 0, maximum: 100000000}"
+    text = "paid_minor: {type: string, maxLength: 400}"
+    both = f"{paid}, note: {{type: string, maxLength: 400}}"
+
+    assert "prose-only-output" in [problem.code for problem in vague(contract((paid, text)))]
+    assert "prose-only-output" not in [problem.code for problem in vague(contract((paid, both)))]
 
 
 def test_an_example_that_fails_by_an_error_says_why() -> None:

@@ -105,6 +105,17 @@ def test_the_sarif_is_sarif() -> None:
     assert "a log takes anything" == run["results"][-1]["suppressions"][0]["justification"]
 
 
+def test_a_finding_without_a_page_is_reported_all_the_same() -> None:
+    """A document that cannot be read is told beside those that can; its code has no rule to point to."""
+    strange = Checked((Problem(Place("a.yaml", 1, 1), "$", "no-such-code", "no", "begin anew"),), ())
+    (result,) = as_sarif(strange, "0.1.0")["runs"][0]["results"]
+
+    assert "no-such-code" == result["ruleId"]
+    assert "ruleIndex" not in result
+    assert "    mend: begin anew" in as_text(strange, 1).splitlines()
+    assert "" == check_as_json(strange, 1)["findings"][0]["why"]
+
+
 def test_every_code_is_on_the_page() -> None:
     """A code that nobody explains is an insult."""
     written = page()

@@ -1,0 +1,43 @@
+"""What does not fit a schema is told in a sentence that names the keyword and never a value."""
+
+from typing import Any
+
+import pytest
+
+from seamwork.contracts.schema import Checker, schema_problems
+from seamwork.documents.problems import Place
+
+SECRET = "s3cr3t-value"
+
+
+@pytest.mark.parametrize(
+    ("schema", "value", "message"),
+    [
+        ({"required": ["a"]}, {}, "the field 'a' is missing"),
+        ({"type": "integer"}, SECRET, "must be of type integer"),
+        ({"format": "email"}, SECRET, "must have the format 'email'"),
+        (
+            {"anyOf": [{"type": "integer"}, {"const": ""}]},
+            SECRET,
+            "fits none of the forms that are allowed here",
+        ),
+        ({"maxLength": 3}, SECRET, "does not fulfil 'maxLength' (3)"),
+        ({"exclusiveMinimum": 0.5}, 0, "does not fulfil 'exclusiveMinimum' (0.5)"),
+        ({"pattern": "^[0-9]+$"}, SECRET, "does not fulfil 'pattern'"),
+        ({"enum": ["a", "b"]}, SECRET, "does not fulfil 'enum'"),
+        ({"not": {"type": "string"}}, SECRET, "does not fulfil 'not'"),
+        ({"uniqueItems": True}, [SECRET, SECRET], "does not fulfil 'uniqueItems'"),
+    ],
+)
+def test_what_does_not_fit_is_told_without_the_value(schema: Any, value: Any, message: str) -> None:
+    """The sender knows what to mend, and whoever reads the verdict learns nothing of the payload."""
+    assert [message] == [finding.message for finding in Checker(schema).findings(value)]
+
+
+def test_what_is_no_schema_is_told_without_what_stands_there() -> None:
+    """A slip of the pen may put there what belongs elsewhere."""
+    (problem,) = schema_problems({"maxLength": SECRET}, ("spec",), lambda *_: Place("a.yaml", 1, 1))
+
+    assert "schema-invalid" == problem.code
+    assert "$.spec.maxLength" == problem.path
+    assert SECRET not in problem.message
