@@ -22,7 +22,9 @@ sre: Any = import_module("re._constants")
 _DEEPEST = 6
 _LONGEST = 2000
 _MOST_ENTRIES = 100_000  # of the shortest a payload holds some more; a schema may ask for any number
+_MOST_TRIED = 50_000  # schemas and their fields, in a second; a type of ninety of its own kind has so many
 _FEW = 8
+_FARTHEST = 1e300  # bounds past it are left aside: whole numbers have no end, and floats have one
 _FORMATS = {
     "date-time": "2026-03-01T09:00:00Z",
     "date": "2026-03-01",
@@ -53,13 +55,14 @@ _ANYTHING: tuple[Any, ...] = ("a", 1, 0.5, True, None, [], {})
 
 def samples(schema: Any, count: int) -> list[Any]:
     """Return up to *count* documents that *schema* probably allows, the plainest first."""
-    return list(islice(_Maker(schema).values(schema, 0), count))
+    return list(_small(islice(_Maker(schema).values(schema, 0), count)))
 
 
 class _Maker:
     def __init__(self, root: Any) -> None:
         self._root = root
         self._made: dict[tuple[int, int], tuple[Any, list[Any]]] = {}
+        self._left = _MOST_TRIED
 
     def _of_field(self, schema: Any, depth: int) -> list[Any]:
         """Return what a field may be; a type with many fields of its own kind is made once on each level."""
@@ -78,6 +81,9 @@ class _Maker:
         yield from self._of(self._whole(schema), depth)
 
     def _of(self, schema: Schema, depth: int) -> Iterator[Any]:
+        self._left -= 1
+        if self._left < 0:
+            return
         if "const" in schema:
             yield schema["const"]
             return
@@ -123,6 +129,7 @@ class _Maker:
         declared = schema.get("properties") if isinstance(schema.get("properties"), dict) else {}
         assert isinstance(declared, dict)  # noqa: S101  # for the type checker
         needed = [name for name in schema.get("required", []) if isinstance(name, str)]
+        self._left -= len(declared)
         further = schema.get("additionalProperties", schema.get("unevaluatedProperties", {}))
         made = {name: self._of_field(s, depth + 1) for name, s in declared.items()}
         for name in needed:
@@ -195,6 +202,24 @@ class _Maker:
         for index, one in enumerate(first):
             for value in islice(self.values(one, depth + 1), _FEW):
                 yield [*head[:index], value, *head[index + 1 :]]
+
+
+def _small(values: Iterator[Any]) -> Iterator[Any]:
+    """Yield those of *values* for whose entries a payload has room, however often one of them stands in it."""
+    left = _MOST_ENTRIES * 20
+    for value in values:
+        size = 0
+        stack = [value]
+        while stack and size <= _MOST_ENTRIES:
+            current = stack.pop()
+            if isinstance(current, dict | list):
+                size += len(current)
+                stack.extend(current.values() if isinstance(current, dict) else current)
+        left -= size
+        if left < 0:
+            return
+        if size <= _MOST_ENTRIES:
+            yield value
 
 
 def _filled(entries: list[Any], size: int, *, unique: bool) -> list[Any] | None:
@@ -300,7 +325,7 @@ def _numbers(schema: Schema, *, whole: bool) -> Iterator[int | float]:
 
 
 def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
+    return isinstance(value, int | float) and not isinstance(value, bool) and -_FARTHEST < value < _FARTHEST
 
 
 def _matching(pattern: str) -> Iterator[str]:
@@ -327,8 +352,9 @@ def _written(tree: Any, more: int, choice: int) -> Iterator[str]:
         elif operation in {sre.MAX_REPEAT, sre.MIN_REPEAT, sre.POSSESSIVE_REPEAT}:
             low, high, below = argument
             wanted = int(high) if more == 3 else int(low) + more  # noqa: PLR2004  # the last try is the longest
-            for _ in range(min(wanted, int(high), _LONGEST)):
-                yield from _written(below, min(more, 1), choice)
+            # Written once and not as often as it stands there: of what is empty there may be a thousand million.
+            once = "".join(_written(below, min(more, 1), choice))
+            yield (once * min(wanted, int(high), _LONGEST))[: _LONGEST * 5]
         elif operation is sre.SUBPATTERN:
             yield from _written(argument[-1], more, choice)
         elif operation is sre.BRANCH:
