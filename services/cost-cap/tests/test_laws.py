@@ -312,6 +312,13 @@ def test_what_is_reserved_for_a_first_attempt_falls_due_with_its_crossing_and_a_
     assert {"0/1", "0/1#2"} == {token for tokens in ledger.due.values() for token in tokens}
     assert ["0/1#2"] == list(ledger.reservations)
 
+    ended = decision("closed", subject="0/1#2", task="t-1", crossing="h-1", dispatch=None, why="cancelled")
+    ledger, _, _ = MACHINE.step(ledger, ended, later)
+    while (at := timer(ledger)) is not None:
+        ledger, _, _ = MACHINE.step(ledger, Tick(), context(at))
+        assert at < NOW + 72 * HOUR_MS
+    assert ({}, {}, {}) == (ledger.reservations, ledger.places, ledger.judged)
+
 
 @settings(max_examples=200, deadline=None)
 @given(st.data())
