@@ -241,6 +241,9 @@ CARE, DESK = "{agent: care, versions: '>=1 <2'}", "{agent: desk}"
         (f"consumers: [{CARE}, {DESK}]", f"consumers: [{CARE}]", "major"),
         (f"consumers: [{CARE}]", "consumers: []", "minor"),
         ("preconditions: [{step: a}]", "preconditions: [{step: a, outcome: [partial, success]}]", "minor"),
+        (f"consumers: [{CARE}]\n  fallbacks: [{DESK}]", f"consumers: [{CARE}]", "major"),
+        (f"consumers: [{CARE}]\n  fallbacks: [{DESK}]", f"consumers: [{CARE}, {DESK}]", "patch"),
+        (f"fallbacks: [{DESK}]", "fallbacks: []", "patch"),  # without consumers it is meant for everybody
         ("preconditions: [{step: a, outcome: [partial, success]}]", "preconditions: [{step: a}]", "major"),
         ("preconditions: [{step: a}]", "preconditions: []", "minor"),
     ],

@@ -16,7 +16,15 @@ from seamwork.contracts.examples import judge_example
 from seamwork.contracts.retyped import looked_at, may_differ
 from seamwork.contracts.stripped import admitted, leave_the_same, strip_the_same
 from seamwork.documents.canonical import canonical_json
-from seamwork.documents.contract import Contract, Example, Party, Precondition, Promise, RuleSpec
+from seamwork.documents.contract import (
+    Contract,
+    ContractSpec,
+    Example,
+    Party,
+    Precondition,
+    Promise,
+    RuleSpec,
+)
 from seamwork.documents.versions import parse_range, parse_version
 from seamwork.rules.ruleset import CROSSING_VARIABLES, RESULT_VARIABLES
 from seamwork.rules.walk import Schema
@@ -271,9 +279,10 @@ def _terms(on: str, wrote: Contract, reads: Contract) -> Way:
             )
     if on != "input":
         return way  # who may take part, and what must come before, is asked of handoffs alone
-    for name in ("producers", "consumers"):
-        if _somebody_left(getattr(before, name), getattr(after, name)):
-            way = way.joined(Way("no", (f"a party is no longer among the {name}",)))
+    if _somebody_left(before.producers, after.producers):
+        way = way.joined(Way("no", ("a party is no longer among the producers",)))
+    if _somebody_left(_takers(before), _takers(after)):
+        way = way.joined(Way("no", ("a party is no longer among the consumers",)))
     if not all(any(_is_implied(one, known) for known in before.preconditions) for one in after.preconditions):
         way = way.joined(Way("no", ("a precondition is new or says something else",)))
     return way
@@ -283,6 +292,11 @@ def _somebody_left(before: Sequence[Party], after: Sequence[Party]) -> bool:
     """Say whether somebody was among the parties *before* and is not *after*; nobody named means everybody."""
     return bool(after) and (
         not before or not all(any(_is_still_there(one, now) for now in after) for one in before)
+def _takers(spec: ContractSpec) -> Sequence[Party]:
+    """Return who may take the work, as ``may_consume`` has it."""
+    return (*spec.consumers, *spec.fallbacks) if spec.consumers else ()
+
+
     )
 
 
