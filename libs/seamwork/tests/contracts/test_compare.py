@@ -1,5 +1,6 @@
 """Compatibility is never claimed where it is not there."""
 
+import itertools
 import json
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from seamwork.contracts.check import faults
-from seamwork.contracts.compare import NOTHING, covers
+from seamwork.contracts.compare import MAX_PARTS, NOTHING, covers
 from seamwork.contracts.compiled import compile_contract
 from seamwork.contracts.difference import Way, bumped, compare_contracts, compare_schemas
 from seamwork.contracts.samples import samples
@@ -240,10 +241,10 @@ CARE, DESK = "{agent: care, versions: '>=1 <2'}", "{agent: desk}"
         (f"producers: [{CARE}]", "producers: [{agent: care, versions: '>=1.1 <3'}]", "major"),
         (f"consumers: [{CARE}, {DESK}]", f"consumers: [{CARE}]", "major"),
         (f"consumers: [{CARE}]", "consumers: []", "minor"),
-        ("preconditions: [{step: a}]", "preconditions: [{step: a, outcome: [partial, success]}]", "minor"),
         (f"consumers: [{CARE}]\n  fallbacks: [{DESK}]", f"consumers: [{CARE}]", "major"),
         (f"consumers: [{CARE}]\n  fallbacks: [{DESK}]", f"consumers: [{CARE}, {DESK}]", "patch"),
         (f"fallbacks: [{DESK}]", "fallbacks: []", "patch"),  # without consumers it is meant for everybody
+        ("preconditions: [{step: a}]", "preconditions: [{step: a, outcome: [partial, success]}]", "minor"),
         ("preconditions: [{step: a, outcome: [partial, success]}]", "preconditions: [{step: a}]", "major"),
         ("preconditions: [{step: a}]", "preconditions: []", "minor"),
     ],
@@ -289,6 +290,7 @@ def test_true_is_not_one(old: Any, new: Any) -> None:
         pytest.param({"type": [{}]}, id="a-type-that-is-none"),
         pytest.param({"enum": 5}, id="an-enum-that-is-none"),
         pytest.param({"properties": {"a": 5}}, id="a-part-that-is-none"),
+        pytest.param({"properties": 5}, id="properties-that-are-none"),
         pytest.param({"$schema": 5}, id="a-dialect-that-is-none"),
         pytest.param({"minLength": "x", "type": "string"}, id="a-length-that-is-none"),
         pytest.param({"$ref": "#/$defs/nowhere"}, id="a-reference-to-nowhere"),
@@ -304,11 +306,23 @@ def test_nothing_raises_over_a_schema(schema: Any) -> None:
     assert covers(other, schema).answer in {"yes", "no", "unknown"}
     assert covers(schema, other).answer in {"yes", "no", "unknown"}
     assert "none" == compare_contracts(faulty, faulty).bump
-    assert "none" != compare_contracts(ruled("this.a * 2 > 1", other), ruled("this.a * 2 > 1", schema)).bump
+    for was, now in itertools.product(("refuse", "strip"), repeat=2):
+        before, after = ruled("this.a * 2 > 1", other, was), ruled("this.a * 2 > 1", schema, now)
+        assert "none" != compare_contracts(before, after).bump
+        assert "none" != compare_contracts(after, before).bump
     assert "none" not in {
         compare_contracts(contract(), faulty).bump,
         compare_contracts(faulty, contract()).bump,
     }
+
+
+@pytest.mark.parametrize(("fields", "answer"), [(9, "yes"), (MAX_PARTS, "unknown")])
+def test_a_schema_of_too_many_parts_is_not_decided(fields: int, answer: str) -> None:
+    """Where deciding would take too long nothing is claimed."""
+    one = {"type": "object", "properties": {f"field-{number}": WHOLE for number in range(fields)}}
+    other = {**one, "title": "the same"}
+
+    assert answer == covers(one, other).answer == covers(other, one).answer
 
 
 def test_an_example_with_a_large_number_is_judged() -> None:
@@ -328,11 +342,18 @@ CLOSED: dict[str, Any] = {
     "additionalProperties": False,
 }
 FORMS: dict[str, Any] = {"anyOf": [CLOSED, {"type": "null"}]}
+COUNTED: dict[str, Any] = {"type": "object", "properties": {"a": {}}, "minProperties": 2}
+DEMANDED = {
+    "type": "object",
+    "required": ["x"],
+    "patternProperties": {"x": {}},
+    "additionalProperties": False,
+}
 
 
-def with_field(described: Any) -> dict[str, Any]:
+def with_field(described: Any, schema: dict[str, Any] = CLOSED) -> dict[str, Any]:
     """Describe one more field."""
-    return CLOSED | {"properties": CLOSED["properties"] | {"x": described}}
+    return schema | {"properties": schema["properties"] | {"x": described}}
 
 
 @pytest.mark.parametrize(
@@ -350,6 +371,10 @@ def with_field(described: Any) -> dict[str, Any]:
         ("strip", FORMS, "strip", FORMS | {"title": "forms"}, True),
         ("strip", FORMS, "strip", {"anyOf": [*FORMS["anyOf"], {"type": "string"}]}, None),
         ("strip", FORMS, "strip", {"anyOf": [with_field({"type": "integer"}), {"type": "null"}]}, None),
+        ("strip", COUNTED, "strip", COUNTED, True),
+        ("refuse", COUNTED, "strip", COUNTED, None),
+        ("strip", DEMANDED, "strip", DEMANDED | {"properties": {"y": {}}}, True),
+        ("strip", with_field({}) | {"required": ["x"]}, "strip", CLOSED | {"required": ["x"]}, False),
     ],
 )
 def test_what_is_stripped_may_have_held_anything(
@@ -372,9 +397,9 @@ COUNTS, COMPARES = "this.a * 3 <= 30", "this.a <= 30 && this.b.all(b, b > 0)"
 WHOLE, ANY = {"type": "integer"}, {"type": "number"}
 
 
-def ruled(expression: str, schema: Any) -> Contract:
+def ruled(expression: str, schema: Any, undeclared: str = "refuse") -> Contract:
     """Make a contract of a schema, one rule and one good example."""
-    value = json.loads(canonical(contract_of(schema)))
+    value = json.loads(canonical(contract_of(schema, undeclared)))
     value["spec"]["input"]["rules"] = [{"name": "one", "expr": expression, "message": "no"}]
     value["spec"]["examples"] = [{"name": "good", "payload": {"a": 4, "b": [1, 2]}}]
     (made,) = parse_documents(json.dumps(value), "made.yaml")
@@ -414,8 +439,18 @@ def test_a_rule_may_say_something_else_of_other_numbers(
         assert backward is compile_contract(after).judge_input(payload, **FACTS).admitted
 
 
-LISTED = numbers(WHOLE, WHOLE) | {"additionalProperties": False}
-TWO = LISTED | {"properties": LISTED["properties"] | {"x": {}}}
+OPEN = numbers(WHOLE, WHOLE)
+LISTED = OPEN | {"additionalProperties": False}
+TWO = with_field({}, LISTED)
+NAMED = {"type": "object", "properties": {"c": {}}}
+
+
+def holding(of: Any) -> dict[str, Any]:
+    """Describe one more field, ``of``, in an open object."""
+    return OPEN | {"properties": OPEN["properties"] | {"of": of}, "$defs": {"named": NAMED}}
+
+
+NAMED_BY_PATTERN = holding({}) | {"patternProperties": {"^o": NAMED}}
 
 
 @pytest.mark.parametrize(
@@ -426,16 +461,94 @@ TWO = LISTED | {"properties": LISTED["properties"] | {"x": {}}}
         ("size(this) < 3", LISTED, TWO, None),
         ("size(this) < 3", LISTED, LISTED | {"title": "listed"}, True),
         ("!has(this.x) || size(this.x) >= 0", TWO, LISTED, None),
+        ("size(this.b) > 1", OPEN | {"patternProperties": {"b": NAMED}}, OPEN | {"title": "open"}, None),
     ],
 )
 def test_a_rule_may_see_what_was_stripped_before(
     expression: str, old: Any, new: Any, *, backward: bool | None
 ) -> None:
     """It was asked about what was left, and more may be left now."""
-    before, after = (
-        ruled(expression, schema).model_copy(update={"spec": spec})
-        for schema in (old, new)
-        for spec in [ruled(expression, schema).spec.model_copy(update={"undeclared": "strip"})]
-    )
+    before, after = ruled(expression, old, "strip"), ruled(expression, new, "strip")
 
     assert backward is compare_contracts(before, after).parts[0].backward.known
+
+
+@pytest.mark.parametrize("field", ["refund_minor", "paid_minor"])
+def test_a_rule_of_an_answer_counts_with_what_was_asked_as_well(field: str) -> None:
+    """It is enough that one of both payloads has its numbers typed otherwise."""
+    counts = ("this.paid_minor == request.refund_minor", "this.paid_minor * 2 == request.refund_minor * 2")
+    retyped = (f"{field}: {{type: integer", f"{field}: {{type: number")
+    answered = compare_contracts(contract(counts), contract(counts, retyped)).parts[1]
+
+    assert ("success", False) == (answered.on, answered.backward.known)
+    assert (
+        "the rule 'pays-what-was-asked' counts with numbers of another type",
+    ) == answered.backward.reasons
+
+
+TUPLE = numbers(WHOLE, WHOLE)
+TUPLE["properties"]["b"]["prefixItems"] = [WHOLE, WHOLE, ANY]
+TRIPLED = "this.n_a * 3 <= 30"
+EACH_TRIPLED = "this.all(k, k == 'b' || this[k] * 3 <= 30)"
+
+
+def patterned(others: Any, **patterns: Any) -> dict[str, Any]:
+    """Describe fields by how their names begin."""
+    by_name = {f"^{start}_": described for start, described in patterns.items()}
+    return {"type": "object", "patternProperties": by_name, "additionalProperties": others}
+
+
+@pytest.mark.parametrize(
+    ("expression", "old", "new", "backward"),
+    [
+        (TRIPLED, patterned(others=False, n=WHOLE, d=ANY), patterned(others=False, n=ANY, d=ANY), None),
+        (TRIPLED, patterned(others=ANY, n=WHOLE), patterned(others=ANY, n=ANY), None),
+        (TRIPLED, patterned(others=ANY, n=WHOLE), patterned(others=ANY), None),
+        (TRIPLED, patterned(others=False, n=WHOLE, d=ANY), patterned(others={}, n=WHOLE, d=ANY), True),
+        (TRIPLED, patterned(others=WHOLE), patterned(others=ANY), None),
+        (EACH_TRIPLED, LISTED, TWO, True),
+        (EACH_TRIPLED, LISTED, with_field(WHOLE, LISTED), True),
+        (EACH_TRIPLED, numbers(WHOLE, WHOLE), numbers(ANY, WHOLE), False),
+        ("this.b.all(b, b * 3 < 99)", OPEN, TUPLE, None),
+        ("!has(this.x) || this.x * 2.5 < 9.0", with_field(ANY, OPEN), OPEN, None),
+        ("!has(this.x) || this.x < 9", with_field(ANY, OPEN), OPEN, True),
+    ],
+)
+def test_a_field_without_a_name_of_its_own_has_a_type_as_well(
+    expression: str, old: Any, new: Any, *, backward: bool | None
+) -> None:
+    """By its pattern or as any other, and none where nothing describes it; a rule may look at all of them."""
+    way = compare_contracts(ruled(expression, old), ruled(expression, new)).parts[0].backward
+
+    assert backward is way.known
+
+
+@pytest.mark.parametrize(
+    ("expression", "schema", "sent", "backward"),
+    [
+        ("this.a > 30", OPEN, {"x": 1}, True),
+        ("size(this) > 2", OPEN, {"x": 1}, None),
+        ("has(this.x)", OPEN, {"x": 1}, None),
+        ("size(this.of) > 1", holding(NAMED), {"of": {"c": 1, "d": 2}}, None),
+        ("size(this.of) > 1", holding({"$ref": "#/$defs/named"}), {"of": {"c": 1, "d": 2}}, None),
+        ("size(this.of) > 1", holding({"patternProperties": {"^c": {}}}), {"of": {"c": 1, "d": 2}}, None),
+        ("size(this.of) > 1", NAMED_BY_PATTERN, {"of": {"c": 1, "d": 2}}, None),
+        ("size(this.of) > 1", holding({"type": "object"}), {"of": {"c": 1, "d": 2}}, True),
+        ("size(this.of) > 1", holding({"anyOf": [NAMED, {}]}), {"of": {"c": 1, "d": 2}}, None),
+        ("size(this) > 1", LISTED, {}, True),
+        ("size(this) > 2", OPEN | {"additionalProperties": True}, {"x": 1}, True),
+        ("size(this) > 2", OPEN | {"additionalProperties": WHOLE}, {"x": 1}, True),
+    ],
+)
+def test_a_rule_may_have_seen_what_is_stripped_from_now_on(
+    expression: str, schema: Any, sent: Any, *, backward: bool | None
+) -> None:
+    """What was let through with all its fields is refused for those that are cut out of it."""
+    rule = f"this.a <= 30 || {expression}"
+    before, after = ruled(rule, schema), ruled(rule, schema, "strip")
+    payload = orjson.dumps({"a": 40, "b": []} | sent)
+
+    assert backward is compare_contracts(before, after).parts[0].backward.known
+    assert [True, backward is True] == [
+        compile_contract(one).judge_input(payload, **FACTS).admitted for one in (before, after)
+    ]

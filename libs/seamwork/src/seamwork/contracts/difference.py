@@ -14,7 +14,7 @@ from seamwork.contracts.compare import NOTHING, Answer, Coverage, covers
 from seamwork.contracts.compiled import CompiledContract, ContractError, compile_contract, promises
 from seamwork.contracts.examples import judge_example
 from seamwork.contracts.retyped import looked_at, may_differ
-from seamwork.contracts.stripped import admitted, leave_the_same, strip_the_same
+from seamwork.contracts.stripped import admitted, leave_the_same, strip_the_same, strips_nothing
 from seamwork.documents.canonical import canonical_json
 from seamwork.documents.contract import (
     Contract,
@@ -225,8 +225,12 @@ def _sees_other_fields(rule: RuleSpec, on: str, wrote: Contract, reads: Contract
     if wrote.spec.undeclared == reads.spec.undeclared == "refuse":
         return False
     variables = CROSSING_VARIABLES if on == "input" else RESULT_VARIABLES
-    seen = {name: looked_at(rule.expr, variables, name) for name, _, _ in _payloads(on, wrote, reads)}
-    return not all(leave_the_same(old, new, seen[name]) for name, old, new in _payloads(on, wrote, reads))
+    for name, old, new in _payloads(on, wrote, reads):
+        seen = looked_at(rule.expr, variables, name)
+        whole = wrote.spec.undeclared == "strip" or strips_nothing(old, seen)
+        if not whole or not leave_the_same(old, new, seen):
+            return True
+    return False
 
 
 def _payloads(on: str, wrote: Contract, reads: Contract) -> list[tuple[str, Schema, Schema]]:
@@ -288,15 +292,15 @@ def _terms(on: str, wrote: Contract, reads: Contract) -> Way:
     return way
 
 
-def _somebody_left(before: Sequence[Party], after: Sequence[Party]) -> bool:
-    """Say whether somebody was among the parties *before* and is not *after*; nobody named means everybody."""
-    return bool(after) and (
-        not before or not all(any(_is_still_there(one, now) for now in after) for one in before)
 def _takers(spec: ContractSpec) -> Sequence[Party]:
     """Return who may take the work, as ``may_consume`` has it."""
     return (*spec.consumers, *spec.fallbacks) if spec.consumers else ()
 
 
+def _somebody_left(before: Sequence[Party], after: Sequence[Party]) -> bool:
+    """Say whether somebody was among the parties *before* and is not *after*; nobody named means everybody."""
+    return bool(after) and (
+        not before or not all(any(_is_still_there(one, now) for now in after) for one in before)
     )
 
 

@@ -12,11 +12,12 @@ from seamwork.contracts.numbers import type_of
 from seamwork.rules.cel import ExpressionError, environment
 from seamwork.rules.fields import fields_of
 from seamwork.rules.tree import Call, Constant, Ident, Node, Source, walk
-from seamwork.rules.walk import Schema, of_entry, of_property, together
+from seamwork.rules.walk import Schema, of_entry, of_property, together, types
 
 _MOST = 2000
 """Pairs of descriptions that are looked at; past them nothing is taken for the same."""
 _ANY_OTHER = "\0"
+_CLOSING = ("additionalProperties", "unevaluatedProperties", "items", "unevaluatedItems")
 _THE_SAME = frozenset({
     "_==_", "_!=_", "_<_", "_<=_", "_>_", "_>=_", "_&&_", "_||_", "!_", "_?_:_", "@in", "@not_strictly_false",
     "size", "matches", "contains", "startsWith", "endsWith", "sum",
@@ -98,24 +99,42 @@ def _alike(before: Schema, after: Schema, one: Sequence[Schema], other: Sequence
 def _below(
     roots: tuple[Schema, Schema], one: Sequence[Schema], other: Sequence[Schema]
 ) -> list[tuple[str | None, list[Schema], list[Schema]]]:
-    """Return what both describe one step further, with the field's name where it has one."""
+    """Return what is described one step further, with the field's name where it has one."""
     names = dict.fromkeys([*_named(one), *_named(other)])
     steps: list[tuple[str | None, list[Any], list[Any]]] = [
         (name, of_property(one, name), of_property(other, name)) for name in names
     ]
-    steps.append((None, _others(one), _others(other)))
+    was, now = _unnamed(one), _unnamed(other)
+    steps += [
+        (None, was.get(pattern, was[_ANY_OTHER]), now.get(pattern, now[_ANY_OTHER]))
+        for pattern in dict.fromkeys([*was, *now])
+    ]
     first = max(
         (len(s["prefixItems"]) for s in (*one, *other) if isinstance(s.get("prefixItems"), list)), default=0
     )
     steps += [(None, of_entry(one, index), of_entry(other, index)) for index in range(first + 1)]
     found = [(name, together(roots[0], a), together(roots[1], b)) for name, a, b in steps]
-    return [step for step in found if step[1] and step[2]]
+    free = _takes_more(one), _takes_more(other)
+    # What only one of them describes has another type to the other, if that lets it through.
+    return [step for step in found if (step[1] or step[2]) and (step[1] or free[0]) and (step[2] or free[1])]
+
+
+def _takes_more(schemas: Sequence[Schema]) -> bool:
+    """Say whether there may be fields, or entries, that *schemas* do not describe."""
+    named = [name for schema in schemas for name in types(schema)]
+    closed = any(schema.get(keyword) is False for schema in schemas for keyword in _CLOSING)
+    return not closed and (not named or "object" in named or "array" in named)
 
 
 def _named(schemas: Sequence[Schema]) -> list[str]:
     return [name for s in schemas if isinstance(s.get("properties"), dict) for name in s["properties"]]
 
 
-def _others(schemas: Sequence[Schema]) -> list[Any]:
-    patterns = [s["patternProperties"] for s in schemas if isinstance(s.get("patternProperties"), dict)]
-    return [*of_property(schemas, _ANY_OTHER), *(entry for one in patterns for entry in one.values())]
+def _unnamed(schemas: Sequence[Schema]) -> dict[str, list[Any]]:
+    """Return what describes fields without a name of their own: by each pattern, and all others."""
+    found: dict[str, list[Any]] = {_ANY_OTHER: of_property(schemas, _ANY_OTHER)}
+    for schema in schemas:
+        patterns = schema.get("patternProperties")
+        for pattern, entry in patterns.items() if isinstance(patterns, dict) else ():
+            found.setdefault(pattern, []).append(entry)
+    return found

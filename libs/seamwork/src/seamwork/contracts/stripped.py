@@ -6,10 +6,10 @@ declares: what was stripped before is held against a schema from then on.
 """
 
 from copy import deepcopy
-from typing import Literal
+from typing import Any, Literal
 
 from seamwork.documents.canonical import canonical_json
-from seamwork.rules.walk import LISTS, MAPS, SINGLES, Schema, subschemas
+from seamwork.rules.walk import LISTS, MAPS, SINGLES, Schema, of_property, subschemas
 
 _PLAIN = frozenset({
     "$schema", "$id", "$ref", "$comment", "$defs", "definitions", "title", "description", "default", "deprecated",
@@ -21,6 +21,8 @@ _PLAIN = frozenset({
 """Keywords that say the same of a value whether something is stripped from it or not, apart from closing it."""
 _NAMING = frozenset({*MAPS, *LISTS, *SINGLES, "$ref", "required", "dependentRequired"})
 """Keywords that speak of fields, or lead to those that do."""
+_BESIDE_A_NAME = ("$defs", "definitions", "patternProperties")
+"""Keywords that may say more of a field than stands by its name."""
 _BESIDE_A_REFERENCE = frozenset({"properties", "patternProperties", "additionalProperties"})
 
 
@@ -50,10 +52,32 @@ def leave_the_same(one: Schema, other: Schema, fields: frozenset[str] | None) ->
     if fields == frozenset() or strip_the_same(one, other):
         return True
     bare = _names_alone(one), _names_alone(other)
-    if fields is None or any(bare[0].get(k, {}) != bare[1].get(k, {}) for k in ("$defs", "definitions")):
+    if fields is None or any(bare[0].get(k, {}) != bare[1].get(k, {}) for k in _BESIDE_A_NAME):
         return False
-    first, second = (schema.get("properties", {}) for schema in bare)
+    first, second = map(_properties, bare)
     return all(name in first and first[name] == second.get(name) for name in fields)
+
+
+def strips_nothing(schema: Schema, fields: frozenset[str] | None) -> bool:
+    """Say whether *fields* (null: all) are delivered whole, whatever the schema admits."""
+    described = [[schema]] if fields is None else [of_property([schema], name) for name in fields]
+    if not all(described):
+        return False
+    parts = [part for some in described for each in some for _, part in subschemas(each)]
+    if any("$ref" in part for part in parts):
+        parts = [part for _, part in subschemas(schema)]
+    return all(
+        _is_plain(part) and ("additionalProperties" in part or not _names_some(part)) for part in parts
+    )
+
+
+def _names_some(schema: Schema) -> bool:
+    return "properties" in schema or "patternProperties" in schema
+
+
+def _properties(schema: Schema) -> dict[str, Any]:
+    named = schema.get("properties")
+    return named if isinstance(named, dict) else {}
 
 
 def _names_alone(schema: Schema) -> Schema:
@@ -76,6 +100,14 @@ def _opened(schema: Schema) -> Schema:
     """Return a plain schema that says nowhere that no further field may be there."""
     opened = deepcopy(schema)
     for _, part in list(subschemas(opened)):
-        if part.get("additionalProperties") is False:
+        if part.get("additionalProperties") is False and _describes_what_it_demands(part):
             del part["additionalProperties"]
     return opened
+
+
+def _describes_what_it_demands(schema: Schema) -> bool:
+    """Say so, because what is demanded is never stripped: where it is not described it is refused."""
+    wanted = schema.get("required", [])
+    return isinstance(wanted, list) and all(
+        isinstance(name, str) and of_property([schema], name) for name in wanted
+    )
