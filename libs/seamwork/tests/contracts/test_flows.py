@@ -9,6 +9,7 @@ import pytest
 from seamwork.contracts.compiled import compile_contract
 from seamwork.contracts.together import check_documents
 from seamwork.documents import AnyDocument, Contract, parse_documents
+from seamwork.testing.documents import document
 
 CLOSED: dict[str, Any] = {
     "type": "object", "properties": {"a": {"type": "integer"}}, "required": ["a"], "additionalProperties": False,
@@ -63,3 +64,31 @@ def test_what_the_target_strips_fits(undeclared: str, taken: Any, *, fits: bool)
 
     assert ("edge-does-not-fit" not in codes) is fits
     assert compile_contract(target).judge_input(sent, envelope={}, task={}, now_ms=0).admitted is fits
+
+
+@pytest.mark.parametrize(
+    ("edge", "told"),
+    [
+        ({"passesOn": [{"contract": "source"}]}, []),
+        ({"passesOn": [{"contract": "whole", "outcomes": ["partial"]}]}, []),
+        ({"passesOn": [{"contract": "sauce"}]}, ["there is no contract 'sauce'"]),
+        (
+            {"passesOn": [{"contract": "source", "versions": ">=2"}]},
+            ["there is no contract 'source' in this range"],
+        ),
+        (
+            {"passesOn": [{"contract": "source", "outcomes": ["partial"]}]},
+            ["source 1.0.0 has no outcome 'partial'"],
+        ),
+        ({"transfers": ["whole"]}, []),
+        ({"transfers": ["source"]}, ["source 1.0.0 has no outcome 'partial'"]),
+        ({"transfers": ["sauce"]}, ["there is no contract 'sauce'"]),
+    ],
+)
+def test_what_is_handed_on_is_there(edge: dict[str, Any], told: list[str]) -> None:
+    """The contract that it comes from, or is owed under, and each outcome that it may have."""
+    flow = document("Flow", "line", edges=[{"from": "one", "to": "two", "contract": "whole"} | edge])
+    whole, source = document("Contract", "whole"), document("Contract", "source", outputs={"partial": None})
+    problems = check_documents((flow, whole, source)).problems
+
+    assert told == [one.message for one in problems if one.path.startswith("$.spec.edges[0].")]

@@ -105,5 +105,7 @@ def test_each_pattern_gives_its_own_type() -> None:
         "additionalProperties": NUMBER,
     }
     value = {"id": 1, "n_a": 1, "i_a": 1.0, "i_b": 2, "t_a": 3, "other": 4}
+    alone = {"patternProperties": {"^n_": NUMBER, "^t_": {"type": "string"}}}
 
     assert b'{"id":1,"n_a":1.0,"i_a":1,"i_b":2,"t_a":3,"other":4.0}' == orjson.dumps(typed(schema, value))
+    assert b'{"n_a":1.0,"t_a":3,"other":4}' == orjson.dumps(typed(alone, {"n_a": 1, "t_a": 3, "other": 4}))
