@@ -165,3 +165,9 @@ def test_a_slot_that_is_never_closed_costs_no_time() -> None:
 
     assert () == tuple(slot for name, slot, _ in slots(contract.spec.summary) if name == "state")
     assert time.process_time() - begun < 2
+
+
+def test_many_forms_of_many_entries_are_looked_through_once() -> None:
+    """A hundred and ninety forms and half a million entries are no hundred million steps."""
+    forms = [{"const": f"x{number}"} for number in range(190)]
+    assert ["x1"] * 500_000 == Mask({"items": {"oneOf": forms}}).apply(["x1"] * 500_000)

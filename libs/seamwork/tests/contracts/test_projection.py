@@ -136,3 +136,31 @@ def test_a_stamp_names_only_so_much() -> None:
     assert not too_much(tuple(f"/{number}" for number in range(64)))
     assert too_much(tuple(f"/{number}" for number in range(65)))
     assert too_much(("/" + "x" * 5000,))
+
+
+FREE: dict[str, Any] = {
+    "type": "object",
+    "properties": {"u": {"type": "object", "properties": {"a": {}}}},
+    "additionalProperties": {"type": "array", "items": {"type": "object", "properties": {"b": {}}}},
+}
+FORMS: dict[str, Any] = {
+    "items": {"anyOf": [{"type": "object", "properties": {f"k{number}": {}}} for number in range(95)]}
+}
+LONG_NAME = "x" * 2_000_000
+
+
+def test_behind_a_long_name_no_more_is_named_than_can_be_cut_out() -> None:
+    """A pointer holds the names of all that it goes through: tens of thousands of these are gigabytes."""
+    assert too_much(undeclared(FREE, {LONG_NAME: [{"a": 1}] * 30_000}))
+
+
+def test_a_long_name_is_not_written_once_for_each_value_behind_it() -> None:
+    """What is cut out lies elsewhere."""
+    value = {"u": {"a": 1, "b": 2}, LONG_NAME: [{}] * 80_000}
+    assert {"u": {"a": 1}, LONG_NAME: [{}] * 80_000} == pruned(value, ["/u/b"])
+    assert {"u": {"a": 1}, LONG_NAME: [{}] * 80_000} == json.loads(cut(json.dumps(value).encode(), ["/u/b"]))
+
+
+def test_many_forms_of_many_entries_are_looked_through_once() -> None:
+    """Ninety-five forms, two fields and half a million entries are no hundred million steps."""
+    assert () == undeclared(FORMS, [{"k1": 1, "k2": 2}] * 500_000)

@@ -10,7 +10,7 @@ shown) is hidden as well as a good one.
 from collections.abc import Sequence
 from typing import Any
 
-from seamwork.rules.walk import Schema, is_index, of_entry, of_property, together, types
+from seamwork.rules.walk import Level, Schema, is_index, of_entry, of_property, together, types
 
 HIDDEN = "***"
 MARKS = ("x-sensitive", "confluent:tags")
@@ -20,6 +20,9 @@ _NAMES: tuple[tuple[type | tuple[type, ...], str], ...] = (
     (object, "null"),
 )  # fmt: skip
 """JSON's types; the first that fits counts, for Python's booleans are whole numbers, too."""
+
+_Seen = dict[int, tuple[bool, frozenset[str]]]
+"""Of each level that was met: whether a mark stands there, and the types that are named."""
 
 
 class Mask:
@@ -37,7 +40,7 @@ class Mask:
 
     def apply(self, value: Any) -> Any:
         """Return a copy of *value* with every marked or undeclared part replaced by ``***``."""
-        return self._masked(value, together(self._schema, [self._schema]), self._pointers)
+        return self._masked(value, Level(self._schema, [self._schema]), self._pointers, {})
 
     def hides(self, path: Sequence[str | int]) -> bool:
         """Say whether the value at *path* (names of fields, numbers of entries) is hidden as a whole, always."""
@@ -59,29 +62,34 @@ class Mask:
             schemas, pointers = together(self._schema, below), _step(pointers, str(part))
         return _marked(schemas, pointers)
 
-    def _masked(self, value: Any, schemas: list[Schema], pointers: tuple[tuple[str, ...], ...]) -> Any:
-        if _marked(schemas, pointers) or not _typed(value, schemas):
+    def _masked(self, value: Any, level: Level, pointers: tuple[tuple[str, ...], ...], seen: _Seen) -> Any:
+        told = seen.get(id(level))
+        if told is None:
+            told = seen[id(level)] = (_is_marked(level.schemas), _named(level.schemas))
+        marked, named = told
+        if marked or () in pointers or not _typed(value, named):
             return HIDDEN
         if isinstance(value, dict):
-            return {name: self._field(name, entry, schemas, pointers) for name, entry in value.items()}
+            return {
+                name: self._inside(entry, level, level.of_property(name), _step(pointers, name), seen)
+                for name, entry in value.items()
+            }
         if isinstance(value, list):
             return [
-                self._masked(
-                    entry, together(self._schema, of_entry(schemas, index)), _step(pointers, str(index))
-                )
-                if _declares(of_entry(schemas, index))
-                else HIDDEN
+                self._inside(entry, level, level.of_entry(index), _step(pointers, str(index)), seen)
                 for index, entry in enumerate(value)
             ]
         return value
 
-    def _field(
-        self, name: str, value: Any, schemas: list[Schema], pointers: tuple[tuple[str, ...], ...]
+    def _inside(  # what lies in a value, and what is known of it
+        self,
+        value: Any,
+        above: Level,
+        declared: Sequence[Any],
+        pointers: tuple[tuple[str, ...], ...],
+        seen: _Seen,
     ) -> Any:
-        declared = of_property(schemas, name)
-        if not _declares(declared):
-            return HIDDEN
-        return self._masked(value, together(self._schema, declared), _step(pointers, name))
+        return self._masked(value, above.below(declared), pointers, seen) if _declares(declared) else HIDDEN
 
 
 def _declares(schemas: Sequence[Any]) -> bool:
@@ -90,12 +98,20 @@ def _declares(schemas: Sequence[Any]) -> bool:
 
 
 def _marked(schemas: Sequence[Schema], pointers: Sequence[tuple[str, ...]]) -> bool:
-    return () in pointers or any(mark in schema for schema in schemas for mark in MARKS)
+    return () in pointers or _is_marked(schemas)
 
 
-def _typed(value: Any, schemas: Sequence[Schema]) -> bool:
-    """Say whether *value* is of a type that one of *schemas* names; whole numbers and others are one here."""
-    named = {_ONE_NUMBER.get(name, name) for schema in schemas for name in types(schema)}
+def _is_marked(schemas: Sequence[Schema]) -> bool:
+    return any(mark in schema for schema in schemas for mark in MARKS)
+
+
+def _named(schemas: Sequence[Schema]) -> frozenset[str]:
+    """Return the types that *schemas* name; whole numbers and others are one here."""
+    return frozenset(_ONE_NUMBER.get(name, name) for schema in schemas for name in types(schema))
+
+
+def _typed(value: Any, named: frozenset[str]) -> bool:
+    """Say whether *value* is of one of the types *named*, of any if none is."""
     return not named or next(name for kind, name in _NAMES if isinstance(value, kind)) in named
 
 

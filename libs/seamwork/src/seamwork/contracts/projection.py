@@ -17,7 +17,7 @@ import orjson
 from seamwork.contracts.findings import pointer
 from seamwork.ids import sha256_hex
 from seamwork.records.delivery import Delivered
-from seamwork.rules.walk import Schema, of_entry, of_property, together
+from seamwork.rules.walk import Level, Schema
 
 MAX_CUT = 64
 """So many fields at most are cut out of one payload: the stamp names them all."""
@@ -29,8 +29,20 @@ _NAMING = ("properties", "patternProperties", "additionalProperties", "unevaluat
 
 
 def undeclared(schema: Schema, value: Any) -> tuple[str, ...]:
-    """Return pointers to the fields of *value* that *schema* does not describe, in their order."""
-    return tuple(pointer(path) for path in _undeclared(schema, value, [schema], [schema], ()))
+    """
+    Return pointers to the fields of *value* that *schema* does not describe, in their order.
+
+    Of what is ``too_much`` only so many are returned that it shows: a field may lie behind a name of half a
+    megabyte, and a sender can leave a hundred thousand there.
+    """
+    found: list[str] = []
+    for path in _Undeclared().below(
+        value, Level(schema, [schema]), Level(schema, [schema], conditions=True), ()
+    ):
+        found.append(pointer(path))
+        if too_much(found):
+            break
+    return tuple(found)
 
 
 def too_much(projection: Sequence[str]) -> bool:
@@ -40,7 +52,7 @@ def too_much(projection: Sequence[str]) -> bool:
 
 def pruned(value: Any, projection: Sequence[str]) -> Any:
     """Return *value* without the fields of *projection*, which lie in objects."""
-    return _pruned(value, frozenset(projection), "")
+    return _pruned(value, _steps(projection))
 
 
 def cut(payload: bytes, projection: Sequence[str]) -> bytes:
@@ -54,7 +66,7 @@ def cut(payload: bytes, projection: Sequence[str]) -> bytes:
     if not projection:
         return payload
     tokens = [(match.group(), match.start(), match.end()) for match in _TOKEN.finditer(payload)]
-    written, _ = _Cutting(payload, tokens, frozenset(projection)).value(0, "")
+    written, _ = _Cutting(payload, tokens).value(0, _steps(projection))
     return written
 
 
@@ -69,34 +81,51 @@ def delivered(
     )  # fmt: skip
 
 
-def _undeclared(
-    root: Schema, value: Any, described: list[Any], asked: list[Any], path: tuple[str | int, ...]
-) -> Iterator[tuple[str | int, ...]]:
-    """
-    Yield the paths below *path* of fields that nothing speaks of.
+class _Undeclared:
+    """The fields of one payload that nothing speaks of."""
 
-    Args:
-        root: The whole schema.
-        value: What stands at *path*.
-        described: The schemas that say what it is.
-        asked: Those and the conditions that are about it.
-        path: Where it stands.
-    """
-    if not isinstance(value, dict | list):
-        return
-    describing, asking = together(root, described), together(root, asked, conditions=True)
-    if isinstance(value, list):
-        for index, entry in enumerate(value):
-            where = (*path, index)
-            yield from _undeclared(root, entry, of_entry(describing, index), of_entry(asking, index), where)
-        return
-    free, named = _free_form(describing), _asked_for(asking)
-    for name, entry in value.items():
-        spoken_of = of_property(asking, name)
-        if spoken_of:
-            yield from _undeclared(root, entry, of_property(describing, name), spoken_of, (*path, name))
-        elif not free and name not in named:
-            yield (*path, name)
+    def __init__(self) -> None:
+        self._free: dict[int, bool] = {}
+        self._named: dict[int, set[str]] = {}
+
+    def below(
+        self, value: Any, described: Level, asked: Level, path: tuple[str | int, ...]
+    ) -> Iterator[tuple[str | int, ...]]:
+        """
+        Yield the paths below *path* of fields that nothing speaks of.
+
+        Args:
+            value: What stands at *path*.
+            described: The schemas that say what it is.
+            asked: Those and the conditions that are about it.
+            path: Where it stands.
+        """
+        if isinstance(value, list):
+            for index, entry in enumerate(value):
+                if isinstance(entry, dict | list):
+                    inner, asking = (
+                        described.below(described.of_entry(index)),
+                        asked.below(asked.of_entry(index)),
+                    )
+                    yield from self.below(entry, inner, asking, (*path, index))
+        elif isinstance(value, dict):
+            for name, entry in value.items():
+                spoken_of = asked.of_property(name)
+                if not spoken_of:
+                    if not self._takes(name, described, asked):
+                        yield (*path, name)
+                elif isinstance(entry, dict | list):
+                    inner = described.below(described.of_property(name))
+                    yield from self.below(entry, inner, asked.below(spoken_of), (*path, name))
+
+    def _takes(self, name: str, described: Level, asked: Level) -> bool:
+        """Say whether an object may have the field *name* although no part of its schema says what it is."""
+        free, named = self._free.get(id(described)), self._named.get(id(asked))
+        if free is None:
+            free = self._free[id(described)] = _free_form(described.schemas)
+        if named is None:
+            named = self._named[id(asked)] = _asked_for(asked.schemas)
+        return free or name in named
 
 
 def _asked_for(schemas: list[Schema]) -> set[str]:
@@ -113,43 +142,61 @@ def _free_form(schemas: list[Schema]) -> bool:
     return not named or any(one.get(keyword) is True for one in schemas for keyword in _NAMING[2:])
 
 
-def _pruned(value: Any, gone: frozenset[str], at: str) -> Any:
+_Steps = dict[str, "_Steps | None"]
+"""Which way what is cut out lies, step by step; None where it is."""
+
+
+def _steps(projection: Sequence[str]) -> _Steps:
+    """Take pointers apart: to write one for each value and look it up takes for ever below a long name."""
+    first: _Steps = {}
+    for written in projection:
+        steps: _Steps | None = first
+        *above, last = (part.replace("~1", "/").replace("~0", "~") for part in written.split("/")[1:])
+        for part in above:
+            steps = None if steps is None else steps.setdefault(part, {})
+        if steps is not None:
+            steps[last] = None
+    return first
+
+
+def _pruned(value: Any, steps: _Steps) -> Any:
+    if not steps:
+        return value
     if isinstance(value, dict):
-        below = ((name, entry, at + pointer((name,))) for name, entry in value.items())
-        return {name: _pruned(entry, gone, where) for name, entry, where in below if where not in gone}
+        below = ((name, entry, steps.get(name, {})) for name, entry in value.items())
+        return {name: _pruned(entry, further) for name, entry, further in below if further is not None}
     if isinstance(value, list):
-        return [_pruned(entry, gone, f"{at}/{index}") for index, entry in enumerate(value)]
+        return [_pruned(entry, steps.get(str(index)) or {}) for index, entry in enumerate(value)]
     return value
 
 
 class _Cutting:
     """One payload on its way to what is left of it."""
 
-    def __init__(self, payload: bytes, tokens: list[tuple[bytes, int, int]], gone: frozenset[str]) -> None:
+    def __init__(self, payload: bytes, tokens: list[tuple[bytes, int, int]]) -> None:
         self._payload = payload
         self._tokens = tokens
-        self._gone = gone
 
-    def value(self, index: int, at: str) -> tuple[bytes, int]:
+    def value(self, index: int, steps: _Steps) -> tuple[bytes, int]:
         """Return what is left of the value that begins at token *index*, and the index behind it."""
         token, start, _ = self._tokens[index]
         if token == b"{":
-            return self._object(index, at)
+            return self._object(index, steps)
         if token == b"[":
-            return self._list(index, at)
+            return self._list(index, steps)
         return self._payload[start : self._tokens[index][2]], index + 1
 
-    def _object(self, index: int, at: str) -> tuple[bytes, int]:
+    def _object(self, index: int, steps: _Steps) -> tuple[bytes, int]:
         begin, index = self._tokens[index][1], index + 1
         kept: list[bytes] = []
         patches: list[tuple[int, int, bytes]] = []
         lost = False
         while self._tokens[index][0] != b"}":
             token, start, _ = self._tokens[index]
-            where = at + pointer((_text(token),))
-            body, behind = self.value(index + 2, where)
+            further = steps.get(_text(token), {}) if steps else steps
+            body, behind = self.value(index + 2, further or {})
             first, last = self._tokens[index + 2][1], self._tokens[behind - 1][2]
-            if where in self._gone:
+            if further is None:
                 lost = True
             else:
                 kept.append(self._payload[start:first] + body)
@@ -159,12 +206,12 @@ class _Cutting:
         whole = b"{" + b",".join(kept) + b"}" if lost else self._patched(begin, end, patches)
         return whole, index + 1
 
-    def _list(self, index: int, at: str) -> tuple[bytes, int]:
+    def _list(self, index: int, steps: _Steps) -> tuple[bytes, int]:
         begin, index = self._tokens[index][1], index + 1
         patches: list[tuple[int, int, bytes]] = []
         number = 0
         while self._tokens[index][0] != b"]":
-            body, behind = self.value(index, f"{at}/{number}")
+            body, behind = self.value(index, steps.get(str(number)) or {})
             patches.append((self._tokens[index][1], self._tokens[behind - 1][2], body))
             number += 1
             index = behind + (self._tokens[behind][0] == b",")

@@ -126,6 +126,81 @@ def of_entry(schemas: Sequence[Schema], index: int) -> list[Any]:
     return found
 
 
+class Level:
+    """
+    The schemas that speak of one value, and of what lies in it.
+
+    A payload holds thousands of values of which the same schemas speak: each set of schemas is looked through once.
+
+    Args:
+        root: The whole schema.
+        schemas: What is said of the value, references not yet followed.
+        conditions: As with ``together``.
+    """
+
+    __slots__ = (
+        "_conditions",
+        "_entries",
+        "_fields",
+        "_first",
+        "_known",
+        "_named",
+        "_patterned",
+        "_root",
+        "schemas",
+    )
+
+    def __init__(
+        self,
+        root: Any,
+        schemas: Sequence[Any],
+        *,
+        conditions: bool = False,
+        known: "dict[tuple[int, ...], Level] | None" = None,
+    ) -> None:
+        self._root, self._conditions = root, conditions
+        self._known = {} if known is None else known
+        self.schemas = together(root, schemas, conditions=conditions)
+        self._named = {name for one in self.schemas for name in _mapping(one, "properties")}
+        self._patterned = any(_mapping(one, "patternProperties") for one in self.schemas)
+        lists = [one["prefixItems"] for one in self.schemas if isinstance(one.get("prefixItems"), list)]
+        self._first = max(map(len, lists), default=0)
+        self._fields: dict[str | None, list[Any]] = {}
+        self._entries: dict[int, list[Any]] = {}
+
+    def of_property(self, name: str) -> list[Any]:
+        """Return what ``of_property`` does."""
+        if name not in self._named and self._patterned:
+            return of_property(self.schemas, name)  # as many names as a sender likes: nothing is kept
+        key = name if name in self._named else None
+        found = self._fields.get(key)
+        if found is None:
+            found = self._fields[key] = of_property(self.schemas, name)
+        return found
+
+    def of_entry(self, index: int) -> list[Any]:
+        """Return what ``of_entry`` does."""
+        key = min(index, self._first)
+        found = self._entries.get(key)
+        if found is None:
+            found = self._entries[key] = of_entry(self.schemas, key)
+        return found
+
+    def below(self, schemas: Sequence[Any]) -> "Level":
+        """Return the level of a value inside of this one, of which *schemas* speak."""
+        key = tuple(map(id, schemas))
+        found = self._known.get(key)
+        if found is None:
+            found = Level(self._root, schemas, conditions=self._conditions, known=self._known)
+            self._known[key] = found
+        return found
+
+
+def _mapping(schema: Schema, keyword: str) -> dict[str, Any]:
+    found = schema.get(keyword)
+    return found if isinstance(found, dict) else {}
+
+
 def types(schema: Schema) -> tuple[str, ...]:
     """Return the types that a schema names, none where it leaves them open."""
     written = schema.get("type")
