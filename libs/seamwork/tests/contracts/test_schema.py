@@ -41,3 +41,26 @@ def test_what_is_no_schema_is_told_without_what_stands_there() -> None:
     assert "schema-invalid" == problem.code
     assert "$.spec.maxLength" == problem.path
     assert SECRET not in problem.message
+
+
+@pytest.mark.parametrize(
+    "schema",
+    [
+        pytest.param({"items": {"oneOf": [{"const": number} for number in range(190)]}}, id="forms"),
+        pytest.param({"anyOf": [{"items": {"const": number}} for number in range(190)]}, id="forms of all"),
+        pytest.param({"items": {"required": [f"f{number}" for number in range(5000)]}}, id="what is missing"),
+        pytest.param({"items": {"allOf": [{"type": "integer"}] * 190}}, id="the same, often"),
+    ],
+)
+def test_of_a_payload_with_millions_of_faults_one_is_told(schema: dict[str, Any]) -> None:
+    """The engine would gather all of them, and for each form all that is against it: more than any memory holds."""
+    (finding,) = Checker(schema).findings([{}] * 250_000)
+    assert "schema" == finding.rule
+
+
+def test_what_is_told_of_a_large_payload_names_its_place() -> None:
+    """Nothing is gathered of the forms; which of the fields is wrong is told all the same."""
+    schema = {"properties": {"a": {"items": {"anyOf": [{"type": "integer"}, {"$ref": "#/$defs/b"}]}}}}
+    value = {"a": [*[1] * 99_999, "x"]}
+    (finding,) = Checker({**schema, "$defs": {"b": {"oneOf": [{"const": "b"}]}}}).findings(value)
+    assert ("/a/99999", "fits none of the forms that are allowed here") == (finding.pointer, finding.message)

@@ -5,6 +5,7 @@ Nothing is fetched, formats are checked, patterns run in linear time (look-aroun
 texts, which quote values, are not used: a finding is made from the schema's side of each error alone.
 """
 
+import json
 import re
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -13,7 +14,8 @@ from urllib.parse import unquote
 import jsonschema_rs
 
 from seamwork.contracts.findings import Finding, pointer
-from seamwork.contracts.tangle import tangled
+from seamwork.contracts.tangle import most_faults, tangled
+from seamwork.documents.canonical import canonical_json
 from seamwork.documents.problems import Place, Problem, did_you_mean, json_path
 from seamwork.rules.patterns import PATTERNS
 from seamwork.rules.walk import LISTS, MAPS, SINGLES, Schema, resolve, subschemas
@@ -22,6 +24,8 @@ DIALECT = "https://json-schema.org/draft/2020-12/schema"
 MAX_FINDINGS = 20
 """A sender mends a few at a time; a payload with 10,000 faults is told 20 of them."""
 _MAX_LOOKED_AT = 1000
+_MAX_FAULTS = 50_000
+"""The engine gathers all faults before it tells the first, and each takes 1.5 KB."""
 _LONGEST_PART, _MOST_PARTS = 80, 16
 """Of a pointer into a payload: characters of one key, and keys."""
 MASK = "***"
@@ -53,17 +57,12 @@ _NOT_LINEAR = re.compile(r"\(\?(?:[=!]|<[=!])|\\[1-9]|\\k<|\(\?P=")
 class Checker:
     """One compiled schema."""
 
-    __slots__ = ("_validator",)
+    __slots__ = ("_faults", "_schema", "_validator")
 
     def __init__(self, schema: Schema) -> None:
-        self._validator = jsonschema_rs.Draft202012Validator(
-            schema,
-            validate_formats=True,
-            ignore_unknown_formats=False,
-            offline=True,
-            mask=MASK,
-            pattern_options=PATTERNS,
-        )
+        self._schema = schema
+        self._faults: int | None = None
+        self._validator = _validator(schema)
 
     def fits(self, value: Any) -> bool:
         """Say whether nothing in *value* is against the schema."""
@@ -73,6 +72,8 @@ class Checker:
         """Return what in *value* does not fit, at most 20 findings."""
         if self._validator.is_valid(value):
             return ()
+        if self._has_too_many_faults(value):
+            return (self._first(value),)
         found: list[Finding] = []
         for error in self._validator.iter_errors(value):
             found += _findings(error)
@@ -80,6 +81,62 @@ class Checker:
                 break
         # The order of keywords is no content: sorted, a replay finds the same in the same order.
         return tuple(sorted(found, key=lambda finding: (finding.pointer, finding.message))[:MAX_FINDINGS])
+
+    def _has_too_many_faults(self, value: Any) -> bool:
+        """Say whether *value* may have more faults than there is memory for."""
+        if self._faults is None:
+            most = most_faults(self._schema)
+            self._faults = _MAX_FAULTS if most is None else most
+        return _is_larger(value, _MAX_FAULTS // max(1, self._faults))
+
+    def _first(self, value: Any) -> Finding:
+        """Return one thing in *value* that does not fit, without gathering others."""
+        try:
+            _validator(_without_reasons(self._schema)).validate(value)
+        except jsonschema_rs.ValidationError as error:
+            for finding in _findings(error):
+                return finding
+        except (jsonschema_rs.ReferencingError, ValueError):
+            pass  # a reference leads into a form that has moved
+        return Finding("schema", "does not fit, and has too many parts to say where")
+
+
+def _validator(schema: Schema) -> jsonschema_rs.Draft202012Validator:
+    return jsonschema_rs.Draft202012Validator(
+        schema,
+        validate_formats=True,
+        ignore_unknown_formats=False,
+        offline=True,
+        mask=MASK,
+        pattern_options=PATTERNS,
+    )
+
+
+def _is_larger(value: Any, most: int) -> bool:
+    """Say whether *value* consists of more than so many values."""
+    count, stack = 1, [value]
+    while stack and count <= most:
+        current = stack.pop()
+        below = (
+            current.values() if isinstance(current, dict) else current if isinstance(current, list) else ()
+        )
+        count += len(below)
+        stack.extend(below)
+    return count > most
+
+
+def _without_reasons(schema: Schema) -> Schema:
+    """
+    Return a schema that takes the same and does not say why none of several forms fits.
+
+    The engine gathers for each form all that is against it. Of a condition it only asks whether it holds.
+    """
+    copied: Schema = json.loads(canonical_json(schema))  # sorted: a replay finds the same first
+    for _, part in list(_parts(copied)):
+        for keyword in ("anyOf", "oneOf"):
+            if keyword in part:
+                part.setdefault("allOf", []).append({"if": {keyword: part.pop(keyword)}, "else": False})
+    return copied
 
 
 def schema_problems(schema: Schema, path: tuple[str | int, ...], place_of: PlaceOf) -> Iterator[Problem]:
@@ -249,6 +306,8 @@ def _findings(error: jsonschema_rs.ValidationError) -> list[Finding]:
         case kind.Format(format=name):
             return [Finding("schema", f"must have the format {name!r}", pointer(at))]
         case kind.AnyOf() | kind.OneOfNotValid():
+            return [Finding("schema", "fits none of the forms that are allowed here", pointer(at))]
+        case kind.FalseSchema() if error.schema_path[-1:] == ["else"]:
             return [Finding("schema", "fits none of the forms that are allowed here", pointer(at))]
         case other:
             return [Finding("schema", _sentence(other), pointer(at))]

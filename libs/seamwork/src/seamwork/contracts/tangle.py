@@ -20,23 +20,38 @@ _UNDECLARED = "\0"
 
 def tangled(root: Any) -> bool:
     """Say whether validating against *root* could multiply beyond what any contract needs."""
+    return most_faults(root) is None
+
+
+def most_faults(root: Any) -> int | None:
+    """Return how much there is at most to find fault with in one value; None where *root* is tangled."""
+    most = 0
     first = _expanded(root, [root])
     if first is None:
-        return True
+        return None
     waiting = [first]
     seen = {_key(first)}
     while waiting:
-        for below in _steps(waiting.pop()):
+        current = waiting.pop()
+        most = max(most, sum(map(_faults, current)))
+        for below in _steps(current):
             schemas = _expanded(root, below)
             if schemas is None:
-                return True
+                return None
             key = _key(schemas)
             if schemas and key not in seen:
                 seen.add(key)
                 waiting.append(schemas)
                 if len(seen) > MAX_STEPS:
-                    return True
-    return False
+                    return None
+    return most
+
+
+def _faults(schema: Schema) -> int:
+    """Return how much *schema* itself may say of one value: a keyword one thing, of missing fields each is one."""
+    required, dependent = schema.get("required"), schema.get("dependentRequired")
+    names = [required, *(dependent.values() if isinstance(dependent, dict) else ())]
+    return len(schema) + sum(len(one) for one in names if isinstance(one, list))
 
 
 def _expanded(root: Any, schemas: list[Any]) -> list[Schema] | None:
