@@ -18,6 +18,10 @@ SCHEMA: dict[str, Any] = {
         "few": {"type": "array", "maxItems": 9, "items": {"$ref": "#/$defs/three"}},
         "open": {"type": "array", "items": {"$ref": "#/$defs/three"}},
         "text": {"type": "string"},
+        "code": {"type": "string", "maxLength": 9},
+        "codes": {"type": "array", "maxItems": 1000, "items": {"type": "string"}},
+        "numbers": {"type": "array", "items": {"type": "integer"}},
+        "entries": {"type": "array", "maxItems": 9000, "items": {"type": "string"}},
     },
     "$defs": {"three": {"type": "array", "maxItems": 3}},
 }
@@ -41,6 +45,22 @@ SCHEMA: dict[str, Any] = {
         ("this.lines.all(l, l.tags.all(t, true))", [("rule-unbounded", 1, 20)]),
         ("this.lines.map(l, l.tags).all(t, t.all(u, true))", [("rule-unbounded", 1, 34)]),
         ("this.text.split(',').all(t, true)", [("rule-unbounded", 1, 16)]),
+        ("this.lines.all(l, l.q in this.numbers)", [("rule-too-long", 1, 15)]),
+        ("this.lines.all(l, [this.open].all(o, this.lines == o))", [("rule-too-long", 1, 15)]),
+        ("this.entries.all(l, !this.text.contains(l))", [("rule-too-long", 1, 17)]),
+        ("size(this.entries.map(l, this.text.lowerAscii())) > 1", [("rule-too-long", 1, 51)]),
+        ("this.entries.all(l, sum(this.numbers) > 1)", [("rule-too-long", 1, 17)]),
+        (
+            "this.entries.all(l, cel.bind(t, this.text + this.text, size(t) > 1))",
+            [("rule-too-long", 1, 17)],
+        ),
+        ("cel.bind(t, this.text + 'a', this.entries.all(l, size(t) > 1))", [("rule-too-long", 1, 9)]),
+        ("this.lines.all(l, l.tags[0] in this.codes && l.tags[0] == this.text)", []),
+        ("this.entries.all(l, size(l) > 1 && size(this.numbers) > 1 && l.contains(this.code))", []),
+        (
+            "this.lines.all(l, l.q in [1, 2] && this.lines.all(m, l.tags != m.tags))",
+            [("rule-too-long", 1, 15)],
+        ),
         ("this.lines.all(", []),  # reported where rules are compiled
     ],
 )

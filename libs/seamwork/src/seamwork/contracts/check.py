@@ -98,7 +98,8 @@ def _typed_rules(contract: Contract) -> Iterator[Problem]:
             Described(schemas, variables),
             environment(variables),
         )
-        absent, loops = Absent(described, env), Loops(described, env)
+        absent = Absent(described, env)
+        loops = Loops(described, env, contract.spec.limits.payload_bytes)
         for index, rule in enumerate(promise.rules):
             path: tuple[str | int, ...] = (*promise_path(on), "rules", index, "expr")
             place = contract.place(*path)

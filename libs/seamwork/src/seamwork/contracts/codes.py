@@ -162,9 +162,9 @@ CHAPTERS: dict[str, list[Code]] = {
             "rule-too-long",
             (
                 "In the worst case that the schema allows it takes more than 10,000 steps, and refuses "
-                "crossings that are right."
+                "crossings that are right, or reads so much again in each step that a gate stands still."
             ),
-            "Lower `maxItems`, or compare without nesting.",
+            "Lower `maxItems`, `maxLength` or `limits.payloadBytes`, or compare without nesting.",
         ),
     ),
     "What a contract says of itself": [

@@ -9,13 +9,15 @@ from collections.abc import Iterator
 from typing import Any
 
 from seamwork.contracts.described import Described, Known
+from seamwork.contracts.repeated import OUTSIDE, Repeated
+from seamwork.documents.contract import MAX_PAYLOAD_BYTES
 from seamwork.rules.cel import Environment, ExpressionError
 from seamwork.rules.tree import Call, Listing, Loop, Node, Source, below
 from seamwork.rules.walk import Schema
 
 MAX_STEPS = 10_000
-OUTSIDE = 1000
-"""Entries that a list of the envelope or of the task may have; records are bounded where they are read."""
+MAX_LOOKED_THROUGH = 200_000_000
+"""Characters that a rule looks through again in each round; so many take most of a second."""
 
 
 class Loops:
@@ -25,11 +27,16 @@ class Loops:
     Args:
         described: What the schemas say of the rules' variables.
         env: The environment that the rules are compiled in.
+        payload_bytes: What a payload has at most.
     """
 
-    def __init__(self, described: Described, env: Environment) -> None:
+    def __init__(
+        self, described: Described, env: Environment, payload_bytes: int = MAX_PAYLOAD_BYTES
+    ) -> None:
         self._described = described
         self._env = env
+        self._repeated = Repeated(described, payload_bytes)
+        self._rounds: dict[Node, int] = {}
 
     def faults(self, expression: str) -> Iterator[tuple[str, str, tuple[int, int]]]:
         """Yield code, message and line and column for each way in which *expression* may not come to its end."""
@@ -38,6 +45,7 @@ class Loops:
         except ExpressionError:
             return  # reported where rules are compiled
         endless: list[Node] = []
+        self._rounds = {}
         steps = self._steps(source.root, self._described.known, endless)
         for node in endless:
             message = "the rule goes through a list that may have any length"
@@ -45,6 +53,11 @@ class Loops:
         if not endless and steps > MAX_STEPS:
             message = f"the rule may take {steps} steps, and the engine stops at {MAX_STEPS}"
             yield "rule-too-long", message, source.line_column(source.root)
+        elif not endless:
+            looked = self._repeated.looked_through(source.root, self._described.known, self._rounds)
+            if looked > MAX_LOOKED_THROUGH:
+                message = "the rule may look through too much of its payloads again in each round of a loop"
+                yield "rule-too-long", message, source.line_column(source.root)
 
     def _steps(self, node: Node, known: Known, endless: list[Node]) -> int:
         if not isinstance(node, Loop):
@@ -54,6 +67,7 @@ class Loops:
         if rounds is None:
             endless.append(node.over)
             rounds = 1
+        self._rounds[node] = rounds
         inner = self._described.inside(node, known)
         each = 1 + self._steps(node.condition, inner, endless) + self._steps(node.step, inner, endless)
         return outside + rounds * each + self._steps(node.result, inner, endless)
