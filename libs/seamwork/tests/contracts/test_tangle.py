@@ -16,6 +16,22 @@ def _doubling(steps: int, *, inside: bool) -> dict[str, Any]:
     return {"$ref": "#/$defs/d0", "$defs": defs}
 
 
+def _asking(levels: int) -> dict[str, Any]:
+    """Make a schema that asks on many levels, of one value, what nothing described."""
+    schema: dict[str, Any] = {"properties": {"a": {}}}
+    for _ in range(levels):
+        schema = {"allOf": [schema], "unevaluatedProperties": False}
+    return schema
+
+
+def _asking_below(levels: int) -> dict[str, Any]:
+    """Make a schema that asks on many levels of a value, and offers forms on each."""
+    schema: dict[str, Any] = {"type": "object"}
+    for _ in range(levels):
+        schema = {"anyOf": [{"properties": {"a": schema}}], "unevaluatedProperties": False}
+    return schema
+
+
 _REFERRED = {"$ref": "#/$defs/d0"}
 _DEFS = _doubling(30, inside=False)["$defs"]
 
@@ -40,6 +56,13 @@ _DEFS = _doubling(30, inside=False)["$defs"]
             },
             id="two-that-need-each-other-twice",
         ),
+        pytest.param(_asking(20), id="what-nothing-described-asked-on-twenty-levels"),
+        pytest.param(_asking_below(15), id="what-nothing-described-asked-on-the-way-down"),
+        pytest.param({"items": {"enum": [{"a": index} for index in range(10_000)]}}, id="many-objects"),
+        pytest.param({"items": {"enum": [index + 0.5 for index in range(10_000)]}}, id="many-fractions"),
+        pytest.param(
+            {"anyOf": [{"const": index + 0.5} for index in range(190)]}, id="a-fraction-for-each-form"
+        ),
     ],
 )
 def test_what_multiplies_is_found(schema: dict[str, Any]) -> None:
@@ -54,6 +77,11 @@ def test_what_multiplies_is_found(schema: dict[str, Any]) -> None:
         pytest.param({"properties": {"left": {"$ref": "#"}, "right": {"$ref": "#"}}}, id="a-binary-tree"),
         pytest.param({"items": {"anyOf": [{"type": "string"}, {"$ref": "#"}]}}, id="nested-lists"),
         pytest.param({"oneOf": [{"const": index} for index in range(100)]}, id="a-hundred-forms"),
+        pytest.param(
+            {**_asking(3), "oneOf": [{"const": i} for i in range(70)]}, id="asking-what-no-form-has"
+        ),
+        pytest.param({"enum": [None, *(f"word {index}" for index in range(10_000))]}, id="many-words"),
+        pytest.param({"enum": ["a", None, 1, 2.5], "minimum": 0.5}, id="a-few-of-each"),
         pytest.param(
             {"properties": {f"p{index}": {"type": "number"} for index in range(1000)}}, id="many-fields"
         ),
