@@ -109,3 +109,14 @@ def test_each_pattern_gives_its_own_type() -> None:
 
     assert b'{"id":1,"n_a":1.0,"i_a":1,"i_b":2,"t_a":3,"other":4.0}' == orjson.dumps(typed(schema, value))
     assert b'{"n_a":1.0,"t_a":3,"other":4}' == orjson.dumps(typed(alone, {"n_a": 1, "t_a": 3, "other": 4}))
+
+
+def test_a_schema_may_go_down_a_thousand_levels() -> None:
+    """Whoever reads it may stand deep in calls of its own: where it ends there, others read it and go on."""
+    defs: dict[str, Any] = {
+        f"d{level}": {"properties": {"a": {"$ref": f"#/$defs/d{level + 1}"}, "n": NUMBER}}
+        for level in range(1500)
+    }
+    schema = {"$ref": "#/$defs/d0", "$defs": {**defs, "d1500": NUMBER}}
+    assert {"a": {"a": {"n": 1.0}}} == typed(schema, {"a": {"a": {"n": 1}}})
+    assert isinstance(typed(schema, {"a": {"a": {"n": 1}}})["a"]["a"]["n"], float)

@@ -77,18 +77,22 @@ class Numbers:
 
 def plan_numbers(schema: Any) -> Numbers | None:
     """Make the plan of *schema*, or None where there is nothing to do."""
-    plans: dict[tuple[int, ...], Numbers] = {}
-    plan = _plan(schema, [schema], plans)
-    useful = {id(entry) for entry in plans.values() if entry.to is not None}
-    grown = True
-    while (
-        grown
-    ):  # a plan is useful if one below it is; schemas may be recursive, so repeat until nothing changes
-        grown = False
-        for entry in plans.values():
-            if id(entry) not in useful and any(id(below) in useful for below in _below(entry)):
-                useful.add(id(entry))
-                grown = True
+    plans: _Plans = {}
+    waiting: _Waiting = []
+    plan = _plan(schema, [schema], plans, waiting)
+    while waiting:  # one by one, and not each within the one before: a schema may go down a thousand levels
+        _fill(schema, *waiting.pop(), plans, waiting)
+    above: dict[int, list[Numbers]] = {}
+    for entry in plans.values():
+        for below in _below(entry):
+            above.setdefault(id(below), []).append(entry)
+    useful: set[int] = set()
+    found = [entry for entry in plans.values() if entry.to is not None]
+    while found:  # a plan is useful if one below it is
+        entry = found.pop()
+        if id(entry) not in useful:
+            useful.add(id(entry))
+            found += above.get(id(entry), ())
     for entry in plans.values():
         _prune(entry, useful)
         entry.settle()
@@ -101,34 +105,42 @@ def type_of(same: Iterable[Schema]) -> type[int | float] | None:
     return float if "number" in named else int if "integer" in named else None
 
 
-def _plan(root: Any, schemas: list[Any], plans: dict[tuple[int, ...], Numbers]) -> Numbers:
+_Plans = dict[tuple[int, ...], Numbers]
+_Waiting = list[tuple[Numbers, list[Schema]]]
+"""Plans that are not filled in yet, and the schemas that they are made of."""
+
+
+def _plan(root: Any, schemas: list[Any], plans: _Plans, waiting: _Waiting) -> Numbers:
     same = together(root, schemas)
     key = tuple(sorted(id(schema) for schema in same))
     if key in plans:
         return plans[key]
     plan = plans[key] = Numbers()
-    if len(plans) > _MAX_PLANS:
-        return plan
+    if len(plans) <= _MAX_PLANS:
+        waiting.append((plan, same))
+    return plan
+
+
+def _fill(root: Any, plan: Numbers, same: list[Schema], plans: _Plans, waiting: _Waiting) -> None:
     plan.to = type_of(same)
     for name in _properties(same):
-        plan.properties[name] = _plan(root, of_property(same, name), plans)
+        plan.properties[name] = _plan(root, of_property(same, name), plans, waiting)
     others = [s[k] for s in same for k in ("additionalProperties", "unevaluatedProperties") if k in s]
     patterns = dict.fromkeys(pattern for s in same for pattern in _mapping(s, "patternProperties"))
     for pattern in patterns:
         entries_of = [
             s["patternProperties"][pattern] for s in same if pattern in _mapping(s, "patternProperties")
         ]
-        plan.patterns.append((pattern, _plan(root, entries_of, plans)))
+        plan.patterns.append((pattern, _plan(root, entries_of, plans, waiting)))
     if any(isinstance(entry, dict) for entry in others):
-        plan.others = _plan(root, others, plans)
+        plan.others = _plan(root, others, plans, waiting)
     length = max((len(s["prefixItems"]) for s in same if isinstance(s.get("prefixItems"), list)), default=0)
     for index in range(length):
         first = [s["prefixItems"][index : index + 1] for s in same if isinstance(s.get("prefixItems"), list)]
-        plan.first.append(_plan(root, [entry for group in first for entry in group], plans))
+        plan.first.append(_plan(root, [entry for group in first for entry in group], plans, waiting))
     entries = [s[k] for s in same for k in ("items", "unevaluatedItems") if isinstance(s.get(k), dict)]
     if entries:
-        plan.entries = _plan(root, entries, plans)
-    return plan
+        plan.entries = _plan(root, entries, plans, waiting)
 
 
 def _properties(schemas: list[Schema]) -> list[str]:
