@@ -82,6 +82,7 @@ def test_what_multiplies_is_found(schema: dict[str, Any]) -> None:
         ),
         pytest.param({"enum": [None, *(f"word {index}" for index in range(10_000))]}, id="many-words"),
         pytest.param({"enum": ["a", None, 1, 2.5], "minimum": 0.5}, id="a-few-of-each"),
+        pytest.param({"enum": [index / 2 for index in range(50)]}, id="fifty-rates"),
         pytest.param(
             {"properties": {f"p{index}": {"type": "number"} for index in range(1000)}}, id="many-fields"
         ),

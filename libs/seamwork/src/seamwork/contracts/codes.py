@@ -107,8 +107,11 @@ CHAPTERS: dict[str, list[Code]] = {
         ),
         (
             "schema-tangled",
-            "Its parts apply to one value over and over; checking could take for ever.",
-            "Refer to each part once.",
+            (
+                "Its parts apply to one value over and over, it lists more than fifty fractions or five hundred "
+                "objects, or asks for what nothing described where it asks already; checking could take for ever."
+            ),
+            "Refer to each part once, list texts or whole numbers, ask for what is left in one place.",
         ),
         (
             "schema-too-large",

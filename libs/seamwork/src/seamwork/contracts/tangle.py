@@ -14,8 +14,8 @@ MAX_AT_ONCE = 200
 """Schemas that may apply to one value; a union of a hundred forms is already hard to read."""
 MAX_STEPS = 2000
 """Different sets of schemas that may be met on the way through a value."""
-MAX_SLOW = 200
-"""What of them is slow to compare with one value: half a megabyte holds a hundred thousand values."""
+MAX_SLOW = 500
+"""What of them is slow to compare with one value: a payload holds a hundred thousand, which takes seconds then."""
 _FRACTION = 10
 """A fraction takes 1.4 microseconds to be compared, ten times as much as others."""
 _BOUNDS = ("multipleOf", "maximum", "exclusiveMaximum", "minimum", "exclusiveMinimum")
