@@ -6,6 +6,8 @@ from typing import Any
 from seamwork.rules.tree import Call, Ident, Listing, Loop, Node, Select
 from seamwork.rules.walk import Schema, of_entry, of_property, together
 
+OUTSIDE = 1000
+"""Entries that a list of the envelope or of the task may have; records are bounded where they are read."""
 FAR_IN = 10_000
 """An index past whatever ``prefixItems`` describe one by one."""
 
@@ -85,6 +87,20 @@ class Described:
             if isinstance(schema, dict):
                 found += together(self._root_of.get(id(schema), schema), [schema])
         return found
+
+
+def bound_of(schemas: list[Schema] | None, *keywords: str) -> int | None:
+    """Return how long what *schemas* describe (null: nothing of a payload) is at most, None where nothing says."""
+    if schemas is None:
+        return OUTSIDE
+    bounds = [s[k] for s in schemas for k in keywords if isinstance(s.get(k), int)]
+    closed = [
+        len(s["properties"])
+        for s in schemas
+        if isinstance(s.get("properties"), dict) and s.get("additionalProperties") is False
+    ]
+    # Of several forms each may have its own bound; the longest is the worst case.
+    return max([*bounds, *closed], default=None)
 
 
 def _added(loop: Loop) -> Node | None:

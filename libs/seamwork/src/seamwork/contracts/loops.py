@@ -8,12 +8,11 @@ so a rule that is right for every small payload would one day refuse a large one
 from collections.abc import Iterator
 from typing import Any
 
-from seamwork.contracts.described import Described, Known
-from seamwork.contracts.repeated import OUTSIDE, Repeated
+from seamwork.contracts.described import Described, Known, bound_of
+from seamwork.contracts.repeated import Repeated
 from seamwork.documents.contract import MAX_PAYLOAD_BYTES
 from seamwork.rules.cel import Environment, ExpressionError
 from seamwork.rules.tree import Call, Listing, Loop, Node, Source, below
-from seamwork.rules.walk import Schema
 
 MAX_STEPS = 10_000
 MAX_LOOKED_THROUGH = 200_000_000
@@ -84,25 +83,10 @@ class Loops:
             case Call(function="_+_", args=(first, second)):
                 return _both(int.__add__, self._length(first, known), self._length(second, known))
             case Call(function="split", target=Node() as target):
-                longest = _bounded(self._described.schemas(target, known), ("maxLength",))
+                longest = bound_of(self._described.schemas(target, known), "maxLength")
                 return None if longest is None else longest + 1
             case _:
-                schemas = self._described.schemas(node, known)
-                return OUTSIDE if schemas is None else _bounded(schemas, ("maxItems", "maxProperties"))
-
-
-def _bounded(schemas: list[Schema] | None, keywords: tuple[str, ...]) -> int | None:
-    if schemas is None:
-        return OUTSIDE
-    bounds = [s[k] for s in schemas for k in keywords if isinstance(s.get(k), int)]
-    closed = [
-        len(s["properties"])
-        for s in schemas
-        if isinstance(s.get("properties"), dict) and s.get("additionalProperties") is False
-    ]
-    found = [*bounds, *closed]
-    # Of several forms each may have its own bound; the longest is the worst case.
-    return max(found) if found else None
+                return bound_of(self._described.schemas(node, known), "maxItems", "maxProperties")
 
 
 def _both(join: Any, first: int | None, second: int | None) -> int | None:

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from seamwork.rules.patterns import matches
-from seamwork.rules.walk import Schema, of_property, together, types
+from seamwork.rules.walk import Schema, mapping, of_property, together, types
 
 _EXACT = 1 << 53
 """Beyond this a double loses units: such a number stays what it is, and a rule that cannot use it refuses."""
@@ -126,10 +126,10 @@ def _fill(root: Any, plan: Numbers, same: list[Schema], plans: _Plans, waiting: 
     for name in _properties(same):
         plan.properties[name] = _plan(root, of_property(same, name), plans, waiting)
     others = [s[k] for s in same for k in ("additionalProperties", "unevaluatedProperties") if k in s]
-    patterns = dict.fromkeys(pattern for s in same for pattern in _mapping(s, "patternProperties"))
+    patterns = dict.fromkeys(pattern for s in same for pattern in mapping(s, "patternProperties"))
     for pattern in patterns:
         entries_of = [
-            s["patternProperties"][pattern] for s in same if pattern in _mapping(s, "patternProperties")
+            s["patternProperties"][pattern] for s in same if pattern in mapping(s, "patternProperties")
         ]
         plan.patterns.append((pattern, _plan(root, entries_of, plans, waiting)))
     if any(isinstance(entry, dict) for entry in others):
@@ -144,12 +144,7 @@ def _fill(root: Any, plan: Numbers, same: list[Schema], plans: _Plans, waiting: 
 
 
 def _properties(schemas: list[Schema]) -> list[str]:
-    return list(dict.fromkeys(name for schema in schemas for name in _mapping(schema, "properties")))
-
-
-def _mapping(schema: Schema, keyword: str) -> dict[str, Any]:
-    found = schema.get(keyword)
-    return found if isinstance(found, dict) else {}
+    return list(dict.fromkeys(name for schema in schemas for name in mapping(schema, "properties")))
 
 
 def _below(plan: Numbers) -> list[Numbers]:

@@ -8,13 +8,11 @@ function makes a new text of it. What differs from round to round costs no more 
 
 from collections.abc import Mapping
 
-from seamwork.contracts.described import Described, Known
+from seamwork.contracts.described import OUTSIDE, Described, Known, bound_of
 from seamwork.documents.contract import MAX_PAYLOAD_BYTES
 from seamwork.rules.tree import Call, Constant, Ident, Loop, Node, Select, below
 from seamwork.rules.walk import Schema, types
 
-OUTSIDE = 1000
-"""Entries that a list of the envelope or of the task may have; records are bounded where they are read."""
 _OF_AN_ENTRY = 50
 """What an entry costs when a character costs one: 200 ns and 4 ns."""
 _SHORTEST_ENTRY = 2
@@ -110,15 +108,12 @@ class Repeated:
             return 0
         found = self._whole
         if named and named <= {"string", *_PLAIN}:
-            found = _bound(schemas, "maxLength", self._whole * _SHORTEST_ENTRY // _OF_AN_ENTRY)
+            longest = bound_of(schemas, "maxLength")
+            found = self._whole * _SHORTEST_ENTRY // _OF_AN_ENTRY if longest is None else longest
         elif named and call.function in ("@in", "sum") and named <= {"array", *_PLAIN}:
-            found = _bound(schemas, "maxItems", self._whole // _OF_AN_ENTRY) * _OF_AN_ENTRY
+            most = bound_of(schemas, "maxItems")
+            found = self._whole if most is None else most * _OF_AN_ENTRY
         return min(found, self._whole)
-
-
-def _bound(schemas: list[Schema], keyword: str, otherwise: int) -> int:
-    found = [schema[keyword] for schema in schemas if isinstance(schema.get(keyword), int)]
-    return max(found, default=otherwise)
 
 
 def _root(node: Node) -> str | None:

@@ -57,11 +57,12 @@ _NOT_LINEAR = re.compile(r"\(\?(?:[=!]|<[=!])|\\[1-9]|\\k<|\(\?P=")
 class Checker:
     """One compiled schema."""
 
-    __slots__ = ("_faults", "_schema", "_validator")
+    __slots__ = ("_brief", "_faults", "_schema", "_validator")
 
     def __init__(self, schema: Schema) -> None:
         self._schema = schema
         self._faults: int | None = None
+        self._brief: jsonschema_rs.Draft202012Validator | None = None
         self._validator = _validator(schema)
 
     def fits(self, value: Any) -> bool:
@@ -92,7 +93,9 @@ class Checker:
     def _first(self, value: Any) -> Finding:
         """Return one thing in *value* that does not fit, without gathering others."""
         try:
-            _validator(_without_reasons(self._schema)).validate(value)
+            if self._brief is None:
+                self._brief = _validator(_without_reasons(self._schema))
+            self._brief.validate(value)
         except jsonschema_rs.ValidationError as error:
             for finding in _findings(error):
                 return finding

@@ -6,10 +6,10 @@ declares: what was stripped before is held against a schema from then on.
 """
 
 from copy import deepcopy
-from typing import Any, Literal
+from typing import Literal
 
 from seamwork.documents.canonical import canonical_json
-from seamwork.rules.walk import LISTS, MAPS, SINGLES, Schema, of_property, subschemas
+from seamwork.rules.walk import LISTS, MAPS, SINGLES, Schema, mapping, of_property, subschemas
 
 _PLAIN = frozenset({
     "$schema", "$id", "$ref", "$comment", "$defs", "definitions", "title", "description", "default", "deprecated",
@@ -54,7 +54,7 @@ def leave_the_same(one: Schema, other: Schema, fields: frozenset[str] | None) ->
     bare = _names_alone(one), _names_alone(other)
     if fields is None or any(bare[0].get(k, {}) != bare[1].get(k, {}) for k in _BESIDE_A_NAME):
         return False
-    first, second = map(_properties, bare)
+    first, second = (mapping(schema, "properties") for schema in bare)
     return all(name in first and first[name] == second.get(name) for name in fields)
 
 
@@ -73,11 +73,6 @@ def strips_nothing(schema: Schema, fields: frozenset[str] | None) -> bool:
 
 def _names_some(schema: Schema) -> bool:
     return "properties" in schema or "patternProperties" in schema
-
-
-def _properties(schema: Schema) -> dict[str, Any]:
-    named = schema.get("properties")
-    return named if isinstance(named, dict) else {}
 
 
 def _names_alone(schema: Schema) -> Schema:

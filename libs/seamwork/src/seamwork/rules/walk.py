@@ -161,8 +161,8 @@ class Level:
         self._root, self._conditions = root, conditions
         self._known = {} if known is None else known
         self.schemas = together(root, schemas, conditions=conditions)
-        self._named = {name for one in self.schemas for name in _mapping(one, "properties")}
-        self._patterned = any(_mapping(one, "patternProperties") for one in self.schemas)
+        self._named = {name for one in self.schemas for name in mapping(one, "properties")}
+        self._patterned = any(mapping(one, "patternProperties") for one in self.schemas)
         lists = [one["prefixItems"] for one in self.schemas if isinstance(one.get("prefixItems"), list)]
         self._first = max(map(len, lists), default=0)
         self._fields: dict[str | None, list[Any]] = {}
@@ -196,7 +196,8 @@ class Level:
         return found
 
 
-def _mapping(schema: Schema, keyword: str) -> dict[str, Any]:
+def mapping(schema: Schema, keyword: str) -> dict[str, Any]:
+    """Return what *keyword* maps names to, nothing where it is absent or no object."""
     found = schema.get(keyword)
     return found if isinstance(found, dict) else {}
 
