@@ -18,14 +18,16 @@ from seamwork.catalog import Catalog, Context
 from seamwork.decider import Tick, read_all
 from seamwork.errors import OutcomeUnknownError
 from seamwork.grants import entitlement
-from seamwork.journal import Commit, Journal, Taken, janitor
+from seamwork.journal import Commit, Journal, janitor
 from seamwork.journal import rule as reader_rule
 from seamwork.journal.snapshots import SnapshotStore
 from seamwork.records import enforcement
 from seamwork.records.decision import TaskEnded
 from seamwork.runtime import outgoing
+from seamwork.runtime.batch import given_body
+from seamwork.runtime.delivery import Delivery
 from seamwork.runtime.gate import Gate
-from seamwork.runtime.owned import Given, Owned
+from seamwork.runtime.owned import Owned
 from seamwork.testing.simulation import run as simulated_run
 from seamwork.testing.simulation.mutations import Mutation
 from seamwork_audit_sink import rows as audit_rows
@@ -69,7 +71,7 @@ def publish_before_append() -> Patch:
             epoch=self.journal.epoch, seq=self.journal.seq + 1, now=0, catalog=self.journal.catalog, inputs=(),
             positions={}, outputs=tuple(batch.outputs),
         )  # fmt: skip
-        await self._publish(ahead, batch.records)
+        await self._delivery.publish(ahead, batch.records)
         return await commit_as_it_is(self, batch)
 
     return patch.object(Owned, "_commit", commit)
@@ -114,9 +116,9 @@ def nothing_republished() -> Patch:
     """Forget at a restart what was promised and not published: notices, verdicts, dispatches."""
 
     async def republish(self: Any) -> None:
-        self.journal.pending.clear()
+        self._journal.pending.clear()
 
-    return patch.object(Owned, "republish", republish)
+    return patch.object(Delivery, "republish", republish)
 
 
 def watermark_ahead() -> Patch:
@@ -132,13 +134,13 @@ def watermark_ahead() -> Patch:
 
 def retry_out_of_order() -> Patch:
     """Publish a batch backwards."""
-    confirmed_as_it_is = Owned._confirmed
+    confirmed_as_it_is = Delivery._confirmed
 
     async def confirmed(self: Any, batch: list[Any]) -> Any:
         found = await confirmed_as_it_is(self, batch[::-1])
         return [(len(batch) - 1 - index, error) for index, error in found]
 
-    return patch.object(Owned, "_confirmed", confirmed)
+    return patch.object(Delivery, "_confirmed", confirmed)
 
 
 def snapshot_without_a_field() -> Patch:
@@ -187,10 +189,9 @@ def deadlines_over_unread() -> Patch:
 
     def tick(self: Any, now: int) -> Any:
         due = self._decider.timer(self.journal.state)
-        if due is None or due > now or self._undeliverable:
+        if due is None or due > now or self._delivery.bounced:
             return None
-        body = Tick()
-        return Given(input=body, taken=Taken(body=body))
+        return given_body(Tick())
 
     return patch.object(Owned, "_tick", tick)
 

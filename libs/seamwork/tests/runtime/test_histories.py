@@ -23,7 +23,8 @@ from seamwork.runtime import MachineSpec
 from seamwork.runtime.cache import RecordCache
 from seamwork.runtime.metrics import Metrics
 from seamwork.runtime.outgoing import Composer
-from seamwork.runtime.owned import Owned, Surroundings
+from seamwork.runtime.owned import Owned
+from seamwork.runtime.surroundings import Surroundings
 from seamwork.testing.builders import PLATFORM, envelope
 from seamwork.testing.clock import SettableClock
 from seamwork.testing.counter import QUIET, WITH_TIMER, counter
@@ -202,7 +203,7 @@ async def play(seed: int, world: World) -> World:
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Resend at once: the simulated log has no reason to make anybody wait."""
     monkeypatch.setattr("seamwork.journal.journal._PAUSE_S", 0.0)
-    monkeypatch.setattr("seamwork.runtime.owned._PAUSE_S", 0.0)
+    monkeypatch.setattr("seamwork.runtime.delivery._PAUSE_S", 0.0)
 
 
 @pytest.mark.parametrize("block", range(8))

@@ -236,7 +236,7 @@ class Sink:
         starts = await log.start_offsets(fresh)
         accept = self._settings.accept_trimmed_start
         await self._on_thread(lambda: self._store.watch(starts, now, accept_gaps=accept))
-        if trimmed := {f"{at.topic}/{at.partition}": start for at, start in starts.items() if start}:
+        if trimmed := {at.name: start for at, start in starts.items() if start}:
             self._host.logger.error("gaps-accepted", gaps=trimmed)
         self._positions |= starts
         return True
@@ -247,7 +247,7 @@ class Sink:
         for at, position in self._positions.items():
             if ends[at] < position:
                 raise LogGapError(
-                    f"{at.topic}/{at.partition} ends at offset {ends[at]}, and {position} records of it were kept: "
+                    f"{at.name} ends at offset {ends[at]}, and {position} records of it were kept: "
                     "the topic was made anew or lost its end. Compare it with the database before starting again"
                 )
 

@@ -127,7 +127,7 @@ class Store:
             if not accept_gaps and (gaps := {at: start for at, start in starts.items() if start}):
                 at, start = min(gaps.items())
                 raise LogGapError(
-                    f"{at.topic}/{at.partition} begins at offset {start}, and nothing of it was ever kept: what "
+                    f"{at.name} begins at offset {start}, and nothing of it was ever kept: what "
                     "lies before is gone. Restore the database, or set "
                     "SEAMWORK_AUDIT_SINK_ACCEPT_TRIMMED_START=true to go on without it; the database notes the gap"
                 )

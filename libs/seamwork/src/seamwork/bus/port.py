@@ -20,6 +20,24 @@ class Partition(NamedTuple):
     topic: str
     partition: int
 
+    @property
+    def name(self) -> str:
+        """``topic/partition``: how journals and people name it."""
+        return f"{self.topic}/{self.partition}"
+
+    @classmethod
+    def named(cls, name: str) -> "Partition":
+        """
+        Return the partition with this name.
+
+        Raises:
+            SeamworkError: It names none.
+        """
+        topic, _, number = name.rpartition("/")
+        if not topic or not number.isdecimal():
+            raise SeamworkError(f"{name!r} names no partition; that would be topic/number")
+        return cls(topic, int(number))
+
 
 class LogGapError(SeamworkError):
     """

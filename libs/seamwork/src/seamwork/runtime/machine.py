@@ -25,10 +25,12 @@ from seamwork.journal import Journal, Ownership, Place
 from seamwork.records.parties import Revision
 from seamwork.records.wire import Signer
 from seamwork.runtime.cache import RecordCache
+from seamwork.runtime.intake import Feeds
 from seamwork.runtime.metrics import Metrics
 from seamwork.runtime.outgoing import Composer
-from seamwork.runtime.owned import Feeds, Owned, Surroundings
+from seamwork.runtime.owned import Owned
 from seamwork.runtime.spec import HANDOFFS, MachineSpec
+from seamwork.runtime.surroundings import Surroundings
 
 _FETCH_RECORDS = 2000
 _FETCH_WAIT_MS = 500  # a record ends it; a longer one costs an idle platform less

@@ -2,63 +2,46 @@
 Run one owned partition: gather inputs, decide, append, publish; one batch is one commit.
 
 Rule 1: a batch's time and catalog are fixed before the core sees the first of its inputs.
-Rule 2: nothing new is read before everything that the journal promised is published.
-Rule 3: what can never be published, or read, is the core's business (``Undeliverable``), unless the topic is one
-        that the platform itself needs; then we are set up wrongly, and stop.
-Rule 4: a batch from which nothing is to be published stays open for a moment, so that what comes next shares its
+Rule 2: nothing new is read before everything that the journal promised is published (``delivery``).
+Rule 3: a batch from which nothing is to be published stays open for a moment, so that what comes next shares its
         append. Nobody has heard of it: a crash means that its inputs are read and decided again.
-Rule 5: what one input leads to is in one commit. Where it does not fit, the core is told so in the input's place,
+Rule 4: what one input leads to is in one commit. Where it does not fit, the core is told so in the input's place,
         and the record is set aside; whether it fits does not depend on what else is in the batch.
 """
 
 import asyncio
-import itertools
 import time
-from collections import deque
-from collections.abc import Awaitable, Callable, Container, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import msgspec
 import structlog
 
-from seamwork.bus.port import Log, Partition, Rejected
+from seamwork.bus.port import Partition
 from seamwork.catalog import Catalog, Context
-from seamwork.clock import Clock
 from seamwork.decider import (
     CatalogChanged,
     HealthChanged,
     Input,
-    Output,
     Tick,
     TooMuch,
     Undeliverable,
-    WithCrossing,
     kind_of,
     set_aside,
 )
-from seamwork.errors import MisconfiguredError, OutcomeUnknownError, SeamworkError
-from seamwork.journal import Commit, Emitted, Journal, Taken
-from seamwork.journal.records import Mark
-from seamwork.records.base import Envelope, tag_of
-from seamwork.records.envelope import MAX_ENVELOPE_BYTES
-from seamwork.records.wire import Outgoing, RawRecord, Received, read
-from seamwork.runtime.cache import RecordCache
-from seamwork.runtime.metrics import Metrics
-from seamwork.runtime.outgoing import Composer, cause_trace
-from seamwork.runtime.spec import MachineSpec, crossing_of
+from seamwork.errors import OutcomeUnknownError
+from seamwork.journal import Commit, Journal, Taken
+from seamwork.records.wire import RawRecord
+from seamwork.runtime.batch import SOFT_BYTES, Batch, Given, Made, given_body
+from seamwork.runtime.delivery import Delivery
+from seamwork.runtime.intake import Feeds, Intake
+from seamwork.runtime.outgoing import cause_trace
+from seamwork.runtime.spec import MachineSpec
 from seamwork.runtime.stamps import Stamps
+from seamwork.runtime.surroundings import Surroundings
 from seamwork.runtime.telling import tell
 
-SOFT_BYTES = 2 * 1024 * 1024  # a batch ends with the input that passes this; the record takes 7 MiB
-_MOST_HELD_BYTES = 8 * 1024 * 1024
-"""Of payloads in one batch: of those that came and are to be decided, and of those that go out with it."""
-_MOST_BUFFERED_BYTES = 2 * 1024 * 1024
-"""Of payloads that wait in one partition's buffer; a fetch brings half of it."""
-_TRIES = 5
-_PAUSE_S = 0.1
 _IDLE_S = 1.0
-_POSITIONS_ONLY_S = 1.0  # as lazily as a group's offsets: nothing is lost but reading again
 _STUCK_TIMER_S = 1.0
 _SHARE_PAUSE_S = 0.005
 """Between two shares of a snapshot, which take a millisecond each: for all else that lives in this process."""
@@ -66,116 +49,6 @@ MAX_TAIL_BYTES = 96 * 1024 * 1024
 """Of commits behind a snapshot: to read them again takes one to three seconds."""
 _NEVER_MS = 2**53
 """When a timer rings at the latest: instants come out of records, where a whole number may have any length."""
-_INBOX = "inbox."
-_MAX_BOUNCES = 20  # each in answer to the one before
-_encoder = msgspec.json.Encoder()
-
-Feeds = Callable[[Catalog], Awaitable[Sequence[Partition]]]
-"""Says which partitions a catalog asks to be read; a topic that is not there yet is left out."""
-
-
-class _About(msgspec.Struct):
-    """What an output that cannot be published says of itself, whatever else it says."""
-
-    task: str | None = None
-    crossing: str | None = None
-    dispatch: str | None = None
-
-
-class Given(msgspec.Struct):
-    """One input on its way to the core; *source* is the buffer it lies in."""
-
-    input: Input
-    taken: Taken
-    source: Partition | None = None
-    appended_at: int | None = None
-
-
-class Made(msgspec.Struct):
-    """
-    What the core makes of one input: the events *found*, and all of it as it will be written.
-
-    *size* is about how long that is, *written* exactly.
-    """
-
-    found: tuple[Any, ...]
-    events: list[msgspec.Raw] = []
-    outputs: list[Emitted] = []
-    records: list[Envelope | None] = []
-    size: int = 0
-
-    def encode(self, event: Any) -> None:
-        """Write an event."""
-        encoded = _encoder.encode(event)
-        self.events.append(msgspec.Raw(encoded))
-        self.size += len(encoded)
-
-    def say(self, emitted: Emitted, output: Output) -> None:
-        """Add an output, made final."""
-        self.outputs.append(emitted)
-        self.records.append(getattr(output, "record", None))
-        self.size += len(emitted.envelope) + len(emitted.payload) + 300
-
-    @property
-    def written(self) -> int:
-        """How many bytes of a commit it takes."""
-        return _written(self.events, self.outputs)
-
-
-@dataclass(slots=True)
-class Batch:
-    """What will be one commit: inputs, in the order in which they were decided, and what they led to."""
-
-    context: Context
-    begun: float
-    positions: dict[Partition, int]
-    given: list[Given] = field(default_factory=list)
-    events: list[msgspec.Raw] = field(default_factory=list)
-    outputs: list[Emitted] = field(default_factory=list)
-    records: list[Envelope | None] = field(default_factory=list)
-    size: int = 0
-    held: int = 0
-    decide_s: float = 0.0
-    pressing: bool = False
-
-    def add(self, made: "Made", patient: Container[str]) -> None:
-        """Take in what one input led to; nobody waits for a record whose kind is *patient*."""
-        self.pressing = self.pressing or not all(
-            record is not None and tag_of(record) in patient for record in made.records
-        )
-        self.events += made.events
-        self.outputs += made.outputs
-        self.records += made.records
-        self.size += made.size
-
-    def may_wait(self, hold_s: float, max_inputs: int) -> bool:
-        """Whether nobody waits for what it publishes, and it is neither large nor of the platform's own."""
-        return (
-            hold_s > 0
-            and not self.pressing
-            and len(self.given) < max_inputs
-            and self.size <= SOFT_BYTES
-            and self.held <= _MOST_HELD_BYTES
-            and all(one.source is not None for one in self.given)
-        )
-
-    def until(self, hold_s: float) -> float:
-        """Return the instant (the event loop's) up to which it may wait for company."""
-        return self.begun + (hold_s if self.events else _POSITIONS_ONLY_S)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Surroundings:
-    """What all partitions of one machine share."""
-
-    log: Log
-    clock: Clock
-    platform: str
-    crossings: RecordCache
-    composer: Composer
-    catalog: Callable[[], Catalog]
-    metrics: Metrics
-    note_position: Callable[[Partition, int], None]
 
 
 class Owned:
@@ -193,16 +66,9 @@ class Owned:
         self._around = around
         self._decider = spec.decider
         self._stamps = Stamps(around.metrics, around.clock, around.crossings)
-        self._feeds = feeds
-        self._buffers: dict[Partition, deque[RawRecord]] = {}
-        self._buffered: dict[Partition, int] = {}
-        self._positions = {_partition(name): at for name, at in journal.positions.items()}
-        self._fetched: dict[Partition, int] = {}
+        self._intake = Intake(spec, around, feeds, journal.positions)
+        self._delivery = Delivery(journal, around, spec.decider.name)
         self._open: Batch | None = None
-        self._undeliverable: list[Undeliverable] = []
-        self._given_up: set[tuple[Mark, int]] = set()
-        self._unmarked = journal.published
-        self._bounces: dict[Mark, int] = {}
         self._health: HealthChanged | None = None
         self._look_again = False
         self._tick_ends: dict[Partition, int] | None = None
@@ -221,12 +87,12 @@ class Owned:
     @property
     def positions(self) -> dict[Partition, int]:
         """The next offsets, as of the last commit."""
-        return self._positions
+        return self._intake.positions
 
     @property
     def backlog(self) -> int:
         """How many records lie here undecided."""
-        return sum(map(len, tuple(self._buffers.values()))) + len(self._undeliverable)
+        return self._intake.backlog + len(self._delivery.bounced)
 
     @property
     def sizes(self) -> Mapping[str, int]:
@@ -236,7 +102,7 @@ class Owned:
     @property
     def at_work(self) -> bool:
         """Whether a step is under way, or must be: what comes meanwhile is for the next."""
-        return self.stepping or any(self._buffers.values())
+        return self.stepping or self._intake.waiting
 
     async def open_feeds(self) -> None:
         """
@@ -245,42 +111,20 @@ class Owned:
         While it runs nothing else calls it but a step: two at once would lose positions and read records twice.
         """
         self._look_again = False
-        wanted = [at for at in await self._feeds(self._around.catalog()) if at not in self._fetched]
-        unread = [at for at in wanted if at not in self._positions]
-        starts = await self._around.log.start_offsets(unread) if unread else {}
-        for at in wanted:
-            position = self._positions.setdefault(at, starts.get(at, 0))
-            self._fetched[at] = position
-            self._buffers[at] = deque()
-            self._buffered[at] = 0
-            if starts.get(at, 0):
-                self._logger.warning("reading-from-trimmed-start", topic=at.topic, position=position)
-        if wanted:
+        if await self._intake.open(self._around.catalog()):
             self._tick_ends = None  # they know nothing of what has joined
         self.hungry()
 
     def wants(self) -> Iterable[tuple[Partition, int]]:
         """Say what to fetch next: all but the partitions whose buffers are full."""
-        full = self.spec.max_batch
-        return (
-            (at, position)
-            for at, position in self._fetched.items()
-            if len(self._buffers[at]) < full and self._buffered[at] < _MOST_BUFFERED_BYTES
-        )
+        return self._intake.wants()
 
     def offer(self, at: Partition, records: Sequence[RawRecord]) -> None:
         """Take records that were fetched; those already here are passed over."""
-        expected = self._fetched[at]
-        fresh = [raw for raw in records if raw.offset >= expected]
-        if not fresh:
-            return
-        for raw in fresh:
-            self._around.crossings.put(raw)
-        self._stamps.taken(fresh)
-        self._buffers[at].extend(fresh)
-        self._buffered[at] += sum(len(raw.value or b"") for raw in fresh)
-        self._fetched[at] = fresh[-1].offset + 1
-        self._wake.set()
+        fresh = self._intake.offer(at, records)
+        if fresh:
+            self._stamps.taken(fresh)
+            self._wake.set()
 
     def health(self, changed: HealthChanged) -> None:
         """Let the core know at the next step; only the latest counts."""
@@ -307,14 +151,7 @@ class Owned:
 
     async def republish(self) -> None:
         """Publish what the journal promises and nobody confirmed, before anything new is read."""
-        # What bounced may be answered over several commits; what the core was told of as lost stays lost.
-        bodies = (taken.body for commit in self.journal.pending for taken in commit.inputs)
-        self._given_up = {
-            ((body.epoch, body.seq), body.index) for body in bodies if isinstance(body, Undeliverable)
-        }
-        while self.journal.pending:
-            commit = self.journal.pending.popleft()
-            await self._publish(commit, [None] * len(commit.outputs))
+        await self._delivery.republish()
 
     async def run(self) -> None:
         """Step until stopped; sleep until there is something to do."""
@@ -333,8 +170,8 @@ class Owned:
     def _has_more(self) -> bool:
         """Whether the next step has something to do already; what comes later wakes us."""
         return (
-            any(self._buffers.values())
-            or bool(self._undeliverable)
+            self._intake.waiting
+            or bool(self._delivery.bounced)
             or self._health is not None
             or self._look_again
             or self._tick_ends is not None
@@ -361,7 +198,7 @@ class Owned:
         # A commit takes the revision that it was decided at: what is new to the core it hears of before it rings.
         if tick is not None and catalog.revision == self.journal.catalog:
             return await self._ring(tick, Context(now, catalog))
-        batch = self._open or Batch(Context(now, catalog), _loop_s(), dict(self._positions))
+        batch = self._open or Batch(Context(now, catalog), _loop_s(), dict(self._intake.positions))
         given = await self._gather(batch)
         self.last_progress = time.monotonic()
         if not given:
@@ -395,13 +232,13 @@ class Owned:
         return (
             catalog.revision != batch.context.catalog.revision
             or _loop_s() >= batch.until(self.spec.hold_s)
-            or bool(self._undeliverable)
+            or bool(self._delivery.bounced)
             or self._health is not None
             or self._look_again
         )
 
     async def _ring(self, tick: Given, context: Context) -> bool:
-        batch = Batch(context, _loop_s(), dict(self._positions))
+        batch = Batch(context, _loop_s(), dict(self._intake.positions))
         self._decide(batch, [tick])
         self._tick_ends = None
         if not batch.events:
@@ -419,7 +256,7 @@ class Owned:
         commit = await self._commit(batch)
         committed = time.perf_counter()
         self._stamps.reached("journalled", concerned)
-        await self._publish(commit, batch.records)
+        await self._delivery.publish(commit, batch.records)
         self._stamps.reached("out", concerned)
         for record in batch.records:
             tell(self._logger, record)
@@ -436,57 +273,18 @@ class Owned:
         moved = begins and revision != self.journal.catalog
         if moved or (begins and self._look_again):
             await self.open_feeds()
-            batch.positions = dict(self._positions)
+            batch.positions = dict(self._intake.positions)
         if moved:
             changed = CatalogChanged(revision=revision)
             # Before all else: what the batch leaves for the next one finds a journal that knows of this revision.
-            given.append(Given(input=changed, taken=_taken_body(changed)))
-        given += [Given(input=one, taken=_taken_body(one)) for one in self._undeliverable]
+            given.append(given_body(changed))
+        given += map(given_body, self._delivery.bounced)
         if self._health is not None:
-            given.append(Given(input=self._health, taken=_taken_body(self._health)))
-        if self._undeliverable:
+            given.append(given_body(self._health))
+        if self._delivery.bounced:
             return given  # no records beside them: what bounces then is an answer to what bounced before
-        # The whole batch first: while a crossing is read again, more records come into the buffers.
-        read_now = [self._read(at, raw) for at, raw in self._records()]
-        return given + await self._bring(read_now)
-
-    def _records(self) -> Iterable[tuple[Partition, RawRecord]]:
-        # A share for each partition that has something, so that a busy topic starves no other; within a partition
-        # the log's order, across them that of the spec, and the commit says which it was.
-        ready = [(at, buffer) for at, buffer in self._buffers.items() if buffer]
         room = self.spec.max_batch - (0 if self._open is None else len(self._open.given))
-        for left, (at, buffer) in zip(range(len(ready), 0, -1), ready, strict=True):
-            share = min(len(buffer), max(1, room // left))
-            room -= share
-            for raw in itertools.islice(buffer, share):
-                yield at, raw
-
-    def _read(self, at: Partition, raw: RawRecord) -> Given:
-        received = read(raw, self._around.platform)
-        taken = Taken(topic=raw.topic, partition=raw.partition, offset=raw.offset, digest=received.digest)
-        return Given(received, taken, source=at, appended_at=raw.appended_at)
-
-    async def _bring(self, given: list[Given]) -> list[Given]:
-        """
-        Put beside each record the crossing that the core wants to see with it, if there is one.
-
-        Returns as many as may be held at once: crossings may be large, and what is left comes with the next batch.
-        """
-        needed = {
-            number: position
-            for number, one in enumerate(given)
-            if (position := crossing_of(self.spec.needs_crossing, one.input)) is not None
-        }
-        crossings, room = self._around.crossings.along(needed.values()), _MOST_HELD_BYTES
-        for number, position in needed.items():
-            if room <= 0:
-                return given[:number]
-            one, crossing = given[number], await crossings.next()
-            if crossing is not None and isinstance(one.input, Received):
-                one.input = WithCrossing(one.input, read(crossing, self._around.platform))
-                one.taken = msgspec.structs.replace(one.taken, crossing=position)
-                room -= len(crossing.value or b"")
-        return given
+        return given + await self._intake.gather(room)
 
     @property
     def _due(self) -> int | None:
@@ -500,19 +298,18 @@ class Owned:
         due = self._due
         if due is not None and due <= now and time.monotonic() >= self._tick_not_before:
             # Read after the timer fell due: no deadline fires over a record that lies unread.
-            self._tick_ends = await self._around.log.end_offsets(list(self._fetched))
+            self._tick_ends = await self._around.log.end_offsets(self._intake.partitions)
 
     def _tick(self, now: int) -> Given | None:
         ends = self._tick_ends
-        taken = self._positions if self._open is None else self._open.positions
-        if ends is None or self._undeliverable or any(taken.get(at, 0) < end for at, end in ends.items()):
+        taken = self._intake.positions if self._open is None else self._open.positions
+        if ends is None or self._delivery.bounced or any(taken.get(at, 0) < end for at, end in ends.items()):
             return None
         due = self._due
         if due is None or due > now:
             self._tick_ends = None  # what was read meanwhile settled it
             return None
-        tick = Tick(read_to={_name(at): end for at, end in ends.items()})
-        return Given(input=tick, taken=_taken_body(tick))
+        return given_body(Tick(read_to={at.name: end for at, end in ends.items()}))
 
     def _idle_s(self) -> float:
         most_s = _IDLE_S
@@ -567,13 +364,13 @@ class Owned:
 
     def _that_fits(self, state: Any, one: Given, made: Made, batch: Batch) -> Made:
         """Return *made* if the commit holds it, else what the core makes of less, or of being told of it."""
-        room = self.spec.max_commit_bytes - _written(batch.events, batch.outputs)
+        room = self.spec.max_commit_bytes - batch.written
         if made.written <= room:
             return made
         if isinstance(one.input, Tick) and one.input.most != 1:
-            one.input = msgspec.structs.replace(one.input, most=1)
-            one.taken = _taken_body(one.input)
-            return self._that_fits(state, one, self._made(state, one.input, batch.context), batch)
+            alone = msgspec.structs.replace(one.input, most=1)
+            one.input, one.taken = alone, Taken(body=alone)
+            return self._that_fits(state, one, self._made(state, alone, batch.context), batch)
         size = made.written
         told = TooMuch(one.input, size)  # type: ignore[arg-type]  # it is never told twice
         self._logger.error(
@@ -591,11 +388,7 @@ class Owned:
         batch.given.append(one)
         if one.source is not None:
             batch.positions[one.source] = one.taken.offset + 1
-            taken = len(self._buffers[one.source].popleft().value or b"")
-            self._buffered[one.source] -= taken
-            batch.held += taken
-            if isinstance(one.input, WithCrossing):
-                batch.held += len(one.input.crossing.raw.value or b"")
+            batch.held += self._intake.taken(one, one.source)
         elif isinstance(one.taken.body, HealthChanged) and one.taken.body is self._health:
             self._health = None
 
@@ -603,118 +396,28 @@ class Owned:
 
     async def _commit(self, batch: Batch) -> Commit:
         answered = [given for one in batch.given if (given := _undeliverable(one.input)) is not None]
-        if answered and len(answered) == len(self._undeliverable):
-            self.journal.published = self._unmarked  # these inputs stand in for what could not be published
+        self._delivery.answering(answered)
         commit = await self.journal.commit(
             now=batch.context.now,
             catalog=batch.context.catalog.revision,
             inputs=[one.taken for one in batch.given],
-            positions={_name(at): position for at, position in batch.positions.items()},
+            positions={at.name: position for at, position in batch.positions.items()},
             events=batch.events,
             outputs=batch.outputs,
         )
-        self._positions = batch.positions
-        for given in answered:
-            self._undeliverable.remove(given)
+        self._intake.positions = batch.positions
+        self._delivery.answered(answered)
         if self.spec.lead is not None:
             at = Partition(self.spec.lead, self.journal.place.number)
             self._around.note_position(at, batch.positions.get(at, 0))
         return commit
-
-    async def _publish(self, commit: Commit, records: Sequence[Envelope | None]) -> None:
-        if commit.outputs:
-            place = self.journal.place
-            stem = f"{place.journal_topic}/{place.number}/{commit.epoch}/{commit.seq}"
-            outputs = commit.outputs
-            crossings = self._around.crossings.along(
-                emitted.forward for emitted in outputs if emitted.forward is not None
-            )
-            batch: dict[int, Outgoing] = {}
-            held = 0
-            for index, (emitted, record) in enumerate(zip(outputs, records, strict=True)):
-                if emitted.forward is not None:
-                    await crossings.next()  # at hand now, or gone for good
-                if (commit.mark, index) in self._given_up:
-                    continue
-                if len(emitted.envelope) > MAX_ENVELOPE_BYTES:
-                    # Nobody could read it, we neither when it is published again.
-                    self._undeliverable.append(self._cannot(commit, index, "too-large"))
-                    continue
-                batch[index] = await self._around.composer.compose(emitted, f"{stem}/{index}", record)
-                held += len(batch[index].value or b"")
-                if held > _MOST_HELD_BYTES:
-                    await self._publish_some(commit, batch)
-                    batch, held = {}, 0
-            if batch:
-                await self._publish_some(commit, batch)
-            self._refuse_bouncing(commit)
-        self._unmarked = commit.mark
-        if not self._undeliverable:
-            self.journal.published = commit.mark
-
-    async def _publish_some(self, commit: Commit, batch: dict[int, Outgoing]) -> None:
-        """Publish some of a commit's outputs, by their numbers."""
-        numbers = list(batch)
-        rejected = await self._confirmed(list(batch.values()))
-        self._undeliverable += [self._cannot(commit, numbers[index], error) for index, error in rejected]
-
-    def _refuse_bouncing(self, commit: Commit) -> None:
-        answered = [taken.body for taken in commit.inputs if isinstance(taken.body, Undeliverable)]
-        before = max((self._bounces.get((one.epoch, one.seq), 0) for one in answered), default=-1)
-        known = self._bounces | {commit.mark: before + 1}
-        bounced = {(one.epoch, one.seq) for one in self._undeliverable}
-        self._bounces = {mark: known.get(mark, 0) for mark in bounced}
-        if self._bounces.get(commit.mark, 0) > _MAX_BOUNCES:
-            raise SeamworkError(
-                f"{self._decider.name} answers each undeliverable output with another one, the last to "
-                f"{self._undeliverable[-1].topic}; that is a bug of the machine"
-            )
-
-    async def _confirmed(self, batch: list[Outgoing]) -> list[tuple[int, str]]:
-        for tried in range(1, _TRIES + 1):
-            try:
-                answers = await self._around.log.publish(batch)
-                break
-            except OutcomeUnknownError:
-                if tried == _TRIES:
-                    raise
-                self._logger.warning("publish-unknown", tried=tried)
-                await asyncio.sleep(_PAUSE_S * tried)
-        confirmed = [
-            (out.topic,)
-            for out, answer in zip(batch, answers, strict=True)
-            if not isinstance(answer, Rejected)
-        ]
-        self._around.metrics.count_each("seamwork_outputs", confirmed)
-        return [(index, answer.error) for index, answer in enumerate(answers) if isinstance(answer, Rejected)]
-
-    def _cannot(self, commit: Commit, index: int, error: str) -> Undeliverable:
-        emitted = commit.outputs[index]
-        if error != "too-large" and not emitted.topic.startswith(_INBOX):
-            raise MisconfiguredError(
-                f"{self._decider.name} cannot write to {emitted.topic} ({error}); the platform's topics and rights "
-                "are incomplete: run `seamwork up`, or the registrar, again"
-            )
-        self._around.metrics.count("seamwork_undeliverable", error)
-        self._logger.error("undeliverable", topic=emitted.topic, error=error, seq=commit.seq, index=index)
-        about = msgspec.json.decode(emitted.envelope, type=_About) if emitted.envelope else _About()
-        return Undeliverable(
-            epoch=commit.epoch,
-            seq=commit.seq,
-            index=index,
-            topic=emitted.topic,
-            error=error,
-            task=about.task,
-            crossing=about.crossing,
-            dispatch=about.dispatch,
-        )
 
     async def _snapshot(self) -> None:
         self._since_snapshot += 1
         tail, worth_it = self.journal.tail_bytes, self.spec.snapshot_tail * self.journal.snapshot_bytes
         often = self._since_snapshot >= self.spec.snapshot_every
         due = (often and tail >= worth_it) or tail >= MAX_TAIL_BYTES
-        if due and not self._undeliverable and not self.journal.writing:
+        if due and not self._delivery.bounced and not self.journal.writing:
             self._since_snapshot = 0
             self.journal.begin_snapshot()
         await self._write_on()
@@ -767,27 +470,5 @@ def _undeliverable(given: Input | TooMuch) -> Undeliverable | None:
     return bounced if isinstance(bounced, Undeliverable) else None
 
 
-def _written(events: Sequence[msgspec.Raw], outputs: Sequence[Emitted]) -> int:
-    """Return how many bytes these take in a record, commas too."""
-    return sum(len(bytes(event)) + 1 for event in events) + sum(
-        len(_encoder.encode(one)) + 1 for one in outputs
-    )
-
-
 def _loop_s() -> float:
     return asyncio.get_running_loop().time()  # by which it sleeps, too
-
-
-def _taken_body(body: Tick | CatalogChanged | HealthChanged | Undeliverable) -> Taken:
-    return Taken(body=body)
-
-
-def _name(at: Partition) -> str:
-    return f"{at.topic}/{at.partition}"
-
-
-def _partition(name: str) -> Partition:
-    topic, _, number = name.rpartition("/")
-    if not topic or not number.isdigit():
-        raise SeamworkError(f"a journal names the position {name!r}, which is no topic and partition")
-    return Partition(topic, int(number))

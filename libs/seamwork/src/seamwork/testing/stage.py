@@ -349,7 +349,7 @@ class Stage:
         """
         began = time.monotonic()
         log = await self.log("audit-sink")
-        places = {name: _place(name) for name in await asyncio.to_thread(self.audit.positions)}
+        places = {name: Partition.named(name) for name in await asyncio.to_thread(self.audit.positions)}
         ends = await log.end_offsets(list(places.values()))
         while True:
             kept = await asyncio.to_thread(self.audit.positions)
@@ -443,11 +443,6 @@ async def staged(
         yield stage
     finally:
         await stage.close()
-
-
-def _place(name: str) -> Partition:
-    topic, _, number = name.rpartition("/")
-    return Partition(topic, int(number))
 
 
 def _without_keys(document: AnyDocument) -> bytes:

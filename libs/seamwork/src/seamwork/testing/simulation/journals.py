@@ -158,7 +158,7 @@ class Journals:
                 continue
             at = Partition(topic, taken.get("partition", 0))
             offset = taken.get("offset", 0)
-            name = f"{at.topic}/{at.partition}"
+            name = at.name
             if offset != expected.get(name, 0):
                 self._complain("I6", f"{_at(commit)} took {name} at {offset}, not at {expected.get(name, 0)}")
             expected[name] = offset + 1
@@ -260,7 +260,7 @@ class Journals:
         """Hold a machine's group offset against what its journal says (I8)."""
         if group in self._deciders:
             journal = self.journal(Partition(f"journal.{group}.v1", at.partition))
-            applied = journal.positions.get(f"{at.topic}/{at.partition}", 0)
+            applied = journal.positions.get(at.name, 0)
             if position > applied:
                 self._complain("I8", f"group {group} committed {position} of {at}, {applied} was applied")
 

@@ -315,8 +315,7 @@ class History:
         found = []
         for place, journal in self._checker.journals.all.items():
             for name, position in journal.positions.items():
-                topic, _, number = name.rpartition("/")
-                _, end = self._cluster.bounds(Partition(topic, int(number)))
+                _, end = self._cluster.bounds(Partition.named(name))
                 if end > position:
                     found.append(
                         f"{place.topic}/{place.partition} has not read {name} from {position} to {end}"
