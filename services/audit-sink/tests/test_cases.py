@@ -4,7 +4,7 @@ import hypothesis
 import pytest
 from hypothesis import strategies as st
 
-from seamwork.platform.views import blame_line, render_trace
+from seamwork.platform.wording import blame_line, render_trace
 from seamwork.testing.cases import Case, input_of, load_cases
 from seamwork_audit_sink.blame import blame
 from seamwork_audit_sink.history import Kept

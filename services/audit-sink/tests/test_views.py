@@ -4,7 +4,8 @@ import pytest
 from msgspec.structs import replace
 
 from seamwork.ids import accompaniment_id
-from seamwork.platform.views import TaskLine, render_blame, render_tasks, render_trace
+from seamwork.platform.views import TaskLine
+from seamwork.platform.wording import render_blame, render_tasks, render_trace
 from seamwork.testing.builders import handoff, malformed, received
 from seamwork_audit_sink.blame import blame
 from seamwork_audit_sink.history import Kept

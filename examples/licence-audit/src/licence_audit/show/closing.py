@@ -13,7 +13,8 @@ from licence_audit.report import side_by_side
 from licence_audit.show.acts import Act
 from licence_audit.show.checks import Check, Story, handoffs, names, unended
 from licence_audit.show.screen import Screen
-from seamwork.platform.views import Blame, Summary, Tally, blame_line
+from seamwork.platform.views import Blame, Summary, Tally
+from seamwork.platform.wording import blame_line
 from seamwork.seams.page import Page, as_html
 
 _WIDTH = 100

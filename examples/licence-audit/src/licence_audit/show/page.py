@@ -12,7 +12,8 @@ from licence_audit.show.acts import Act
 from licence_audit.show.checks import Check, Story, crossings_of
 from seamwork.contracts.shelf import Shelf
 from seamwork.documents import AnyDocument
-from seamwork.platform.views import AttemptView, Blame, CrossingView, blame_line, render_crossing
+from seamwork.platform.views import AttemptView, Blame, CrossingView
+from seamwork.platform.wording import blame_line, render_crossing
 from seamwork.records.wire import rfc3339
 from seamwork.seams.drawing import drawing
 from seamwork.seams.page import Block, Cell, Folded, Heading, Page, Points, Table, Tone, Verbatim, Words

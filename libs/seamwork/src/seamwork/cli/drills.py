@@ -16,7 +16,7 @@ from seamwork.platform.audit import Audit
 from seamwork.platform.door import Door
 from seamwork.platform.drilled import Reached, Report, Told, report_of
 from seamwork.platform.drills import Begun, Cause, begin, example_of, seams_to_try
-from seamwork.platform.views import duration
+from seamwork.platform.wording import duration
 from seamwork.records.wire import rfc3339
 
 _POLL_S = 0.25

@@ -26,7 +26,7 @@ from seamwork.ids import uuid7
 from seamwork.platform.audit import Audit
 from seamwork.platform.door import Door
 from seamwork.platform.people import ask
-from seamwork.platform.views import render_blame, render_tasks, render_trace
+from seamwork.platform.wording import render_blame, render_tasks, render_trace
 from seamwork.records.decision import AnyDecision, Dispatched, TaskEnded
 from seamwork.records.partition import partition_of
 from seamwork.records.people import ApprovalEnd, ApprovalRequest, Command

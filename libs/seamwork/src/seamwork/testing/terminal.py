@@ -7,7 +7,7 @@ import sys
 import time
 from pathlib import Path
 
-from seamwork.platform.views import render_trace
+from seamwork.platform.wording import render_trace
 from seamwork.testing.stage import WITHIN_S, Stage
 
 _BLOCKS = re.compile(r"^```sh\n(.*?)^```", re.MULTILINE | re.DOTALL)
