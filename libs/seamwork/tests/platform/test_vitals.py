@@ -14,8 +14,12 @@ from seamwork.testing.keys import key_of
 from seamwork.testing.simlog import SimBroker, SimLog
 
 SINK = key_of("service:audit-sink")
+ROUTER = key_of("service:router")
 CATALOG = Catalog.of(
-    [document("Key", "sink", kid=SINK.kid, public=SINK.public, purpose="service", holder="audit-sink")]
+    [
+        document("Key", "sink", kid=SINK.kid, public=SINK.public, purpose="service", holder="audit-sink"),
+        document("Key", "router", kid=ROUTER.kid, public=ROUTER.public, purpose="service", holder="router"),
+    ]
 )
 HEARTBEATS = Partition("heartbeats.v1", 0)
 
@@ -37,3 +41,21 @@ async def test_what_stands_against_new_tasks_is_shown_as_the_router_takes_it() -
     assert ("ready", ["disk-low"]) == await shown(state="ready", obstacles=found)
     assert ("starting", ["disk-low"]) == await shown(state="starting")
     assert ("ready", []) == await shown(state="ready")
+
+
+async def test_two_services_of_one_instances_name_are_both_shown() -> None:
+    """Those of one process may have it from one variable."""
+    broker = SimBroker()
+    broker.create_topic(HEARTBEATS.topic)
+    found = (Obstacle(rule="disk-low", reason="it has less than 512 MiB left"),)
+
+    for name, signer, obstacles in (("audit-sink", SINK, found), ("router", ROUTER, ())):
+        record = envelope(
+            "heartbeat", instance="pod-0", kind="service", name=name, state="ready", obstacles=obstacles
+        )
+        out = compose(PLATFORM, HEARTBEATS.topic, "pod-0", record, signer=signer)
+        broker.write(HEARTBEATS, out.key, out.value, out.headers)
+    beats = [beat for beat, _ in await _heartbeats(SimLog(broker), PLATFORM, CATALOG)]
+
+    assert ["audit-sink", "router"] == [beat.name for beat in beats]
+    assert ["disk-low"] == [one.rule for one in obstacles_of(beats)]

@@ -19,11 +19,13 @@ from seamwork.testing.keys import key_of
 from seamwork.testing.simlog import SimBroker, SimLog
 
 SINK = key_of("service:audit-sink")
+ROUTER = key_of("service:router")
 CATALOG = Catalog.of(
     [
         document("Agent", "extractor"),
         document("Agent", "parser"),
         document("Key", "sink", kid=SINK.kid, public=SINK.public, purpose="service", holder="audit-sink"),
+        document("Key", "router", kid=ROUTER.kid, public=ROUTER.public, purpose="service", holder="router"),
     ]
 )
 HEARTBEATS = Partition("heartbeats.v1", 0)
@@ -104,6 +106,15 @@ def test_only_an_agents_own_word_counts(bench: Bench, signer: str, fields: dict[
     assert [HealthChanged(instances=())] == bench.told
 
 
+@pytest.mark.parametrize("state", ["ready", "draining", "failed"])
+def test_what_another_says_under_an_instances_name_is_its_own(bench: Bench, state: str) -> None:
+    """An instance is called what its author likes: two of one name are no news of each other."""
+    bench.beat(instance="pod-0")
+    bench.beat("agent:parser", name="parser", instance="pod-0", state=state)
+
+    assert ("extractor", "1.0.0", 1) in bench.alive
+
+
 def close(bench: Bench, instance: str, *obstacles: str, state: str = "ready") -> None:
     """Let a sink beat that has found something."""
     found = tuple(Obstacle(rule=rule, reason=rule) for rule in obstacles)
@@ -115,6 +126,14 @@ def close(bench: Bench, instance: str, *obstacles: str, state: str = "ready") ->
         state=state,
         obstacles=found,
     )
+
+
+def test_a_service_of_the_same_process_takes_nothing_back(bench: Bench) -> None:
+    """Services that share a process, and so perhaps a name for it, find things each for itself."""
+    close(bench, "pod-0", "disk-low")
+    bench.beat("service:router", instance="pod-0", kind="service", name="router", state="ready")
+
+    assert ["disk-low"] == bench.obstacles
 
 
 def test_what_stands_against_new_tasks_is_told_until_it_is_gone(bench: Bench) -> None:

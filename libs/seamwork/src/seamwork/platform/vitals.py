@@ -167,14 +167,15 @@ async def _heartbeats(log: Log, platform: str, catalog: Catalog) -> list[tuple[H
     """Return the last heartbeat of each instance that its key proves, without those that others have replaced."""
     at = Partition(HEARTBEATS, 0)
     start, end = (await log.start_offsets([at]))[at], (await log.end_offsets([at]))[at]
-    last: dict[str, tuple[Heartbeat, int]] = {}
+    last: dict[tuple[str, str, str], tuple[Heartbeat, int]] = {}
     for raw in await log.read(at, max(start, end - _LOOK_BACK), end):
         beat = _proved(raw, platform, catalog)
         if beat is None:
             continue
-        if beat.kind == "service" and beat.instance in last:
-            beat = with_what_stands(beat, last[beat.instance][0])  # as the router takes it
-        last[beat.instance] = (beat, raw.appended_at)
+        who = (beat.kind, beat.name, beat.instance)
+        if beat.kind == "service" and who in last:
+            beat = with_what_stands(beat, last[who][0])  # as the router takes it
+        last[who] = (beat, raw.appended_at)
     return sorted(_latest(last.values()), key=lambda one: (one[0].kind, one[0].name, one[0].instance))
 
 

@@ -60,8 +60,9 @@ class AgentsHealth:
         self._catalog = catalog
         self._clock = clock
         self._changed = changed
-        self._beats: dict[str, tuple[Heartbeat, int]] = {}
-        self._services: dict[str, tuple[Heartbeat, int]] = {}
+        # By name and instance: what an instance is called its author chooses, so another's may be called the same.
+        self._beats: dict[tuple[str, str], tuple[Heartbeat, int]] = {}
+        self._services: dict[tuple[str, str], tuple[Heartbeat, int]] = {}
         self._watched_at: int | None = None
         self._told: HealthChanged | None = None
 
@@ -104,26 +105,25 @@ class AgentsHealth:
         beat = received.record
         if not self._is_own(received, f"{beat.kind}:{beat.name}"):
             return
+        who = (beat.name, beat.instance)
         if beat.kind == "service":
-            before = self._services.get(beat.instance)
+            before = self._services.get(who)
             known = beat if before is None else with_what_stands(beat, before[0])
-            self._services[beat.instance] = (known, raw.appended_at)
+            self._services[who] = (known, raw.appended_at)
             if beat.name == _WATCH and beat.state == "ready":
                 self._watched_at = raw.appended_at
         elif beat.state in ("draining", "failed"):
-            self._beats.pop(beat.instance, None)
+            self._beats.pop(who, None)
         else:
-            self._beats[beat.instance] = (beat, raw.appended_at)
+            self._beats[who] = (beat, raw.appended_at)
 
     def tell(self) -> None:
         """Count who is alive by now, and tell if that is news."""
         now = self._clock.now_ms()
-        self._beats = {
-            instance: (beat, at) for instance, (beat, at) in self._beats.items() if lives(beat, at, now)
-        }
+        self._beats = {who: (beat, at) for who, (beat, at) in self._beats.items() if lives(beat, at, now)}
         self._services = {
-            instance: (beat, at)
-            for instance, (beat, at) in self._services.items()
+            who: (beat, at)
+            for who, (beat, at) in self._services.items()
             if _works(beat, at, now) or (beat.obstacles and not self._is_relieved(beat, now))
         }
         if self._watched_at is None:
