@@ -276,7 +276,7 @@ async def test_a_header_name_that_is_not_utf8_is_set_aside(cast: Cast) -> None:
     door = cast.stage.door
     connection = Connection(door.access(cast.forger.principal), door.identity.prefix, "hostile")
     await connection.start()
-    ((node, _),) = (await connection.by_leader([place])).items()
+    ((node, _),) = (await connection.leaders.by_leader([place])).items()
     answer = await connection.send(
         node,
         ProduceRequest(

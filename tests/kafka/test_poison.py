@@ -42,7 +42,7 @@ async def poison(platform: KafkaPlatform) -> None:
     struct.pack_into(">I", data, _CRC_AT, calc_crc32c(bytes(data[_ATTRIBUTES_AT:])))
     connection = Connection(platform.access("tester"), platform.prefix, "hostile")
     await connection.start()
-    ((node, _),) = (await connection.by_leader([PLACE])).items()
+    ((node, _),) = (await connection.leaders.by_leader([PLACE])).items()
     answer = await connection.send(
         node,
         ProduceRequest(

@@ -46,7 +46,7 @@ class Cluster(Connection):
 
     def __init__(self, place: Callable[[Sequence[Partition]], Outcomes], **codes: int) -> None:
         super().__init__(KafkaAccess("127.0.0.1:1", "nobody", "nothing"), "p", "x")
-        self._leaders = {INBOX.topic: {0: 1}, DECISIONS.topic: {0: 1}}
+        self.leaders._known = {INBOX.topic: {0: 1}, DECISIONS.topic: {0: 1}}
         self._place = place
         self.codes = codes
         self.away = False
@@ -125,7 +125,7 @@ async def test_a_cluster_that_cannot_be_asked_leaves_the_outcome_unknown(
     cluster = Cluster(inbox_refuses(kafka_errors.NotLeaderForPartitionError()))
     cluster.away = True
     if not known:
-        cluster.forget([INBOX.topic, DECISIONS.topic])
+        cluster.leaders.forget([INBOX.topic, DECISIONS.topic])
 
     with pytest.raises(OutcomeUnknownError, match="again"):
         await Publisher(cluster).publish(BATCH)
@@ -137,7 +137,7 @@ async def test_what_nobody_else_could_take_together_travels_in_several_requests(
     """A broker breaks the connection at a request of more than 100 MiB; one journal's record may have 8."""
     cluster = Cluster(placed)
     journals = [Partition("journal.router.v1", number) for number in range(14)]
-    cluster._leaders["journal.router.v1"] = dict.fromkeys(range(14), 1)
+    cluster.leaders._known["journal.router.v1"] = dict.fromkeys(range(14), 1)
     cluster._place = lambda _: {at: Placed(1, 1) for at in journals}
     producer = Producer(cluster, "append", idempotent=False, timeout_ms=5000)
     answers = []
@@ -200,7 +200,7 @@ class Electing(Cluster):
 def electing() -> Electing:
     """Return it, with nothing known yet."""
     cluster = Electing(placed)
-    cluster._leaders = {}
+    cluster.leaders._known = {}
     return cluster
 
 
@@ -209,13 +209,13 @@ async def test_an_election_in_one_partition_holds_up_no_other_of_its_topic() -> 
     cluster, second = electing(), Partition(DECISIONS.topic, 1)
     async with asyncio.timeout(2):
         answers = await Publisher(cluster).publish(BATCH)
-    grouped = await cluster.led([DECISIONS, second])
+    grouped = await cluster.leaders.led([DECISIONS, second])
     with pytest.raises(kafka_errors.LeaderNotAvailableError):
-        await cluster.by_leader([DECISIONS, second])
-    count = len(await cluster.leaders(DECISIONS.topic) or ())
+        await cluster.leaders.by_leader([DECISIONS, second])
+    count = len(await cluster.leaders.of(DECISIONS.topic) or ())
     cluster.elected = True
     async with asyncio.timeout(2):
-        found = await cluster.patiently(lambda: cluster.by_leader([second]), {DECISIONS.topic})
+        found = await cluster.patiently(lambda: cluster.leaders.by_leader([second]), {DECISIONS.topic})
 
     assert [Confirmed(5), Confirmed(6)] == list(answers)
     assert {1: [DECISIONS], -1: [second]} == grouped
@@ -334,7 +334,7 @@ async def test_what_is_large_has_as_long_as_a_slow_link_takes(monkeypatch: pytes
             return await super().ask(node, request, lane)
 
     cluster, journal = Far(placed), Partition("journal.router.v1", 0)
-    cluster._leaders[journal.topic] = {0: 1}
+    cluster.leaders._known[journal.topic] = {0: 1}
     cluster._place = lambda _: {INBOX: Placed(5, 1), journal: Placed(7, 1)}
     large = [Outgoing(INBOX.topic, b"k", bytes(1_000_000), partition=0)] * 4
     appending = asyncio.create_task(Appender(cluster).append(journal, bytes(4_000_000), None))
@@ -362,7 +362,7 @@ class Away(Cluster):
 
     def __init__(self) -> None:
         super().__init__(placed)
-        self._leaders = {}
+        self.leaders._known = {}
         self.found = asyncio.Event()
         self.asked: list[list[str]] = []
 
@@ -436,10 +436,10 @@ async def test_a_question_goes_on_when_nobody_has_the_patience_to_wait() -> None
     for _ in range(3):
         with pytest.raises(TimeoutError):
             async with asyncio.timeout(0):
-                await cluster.led([DECISIONS])
+                await cluster.leaders.led([DECISIONS])
     cluster.found.set()
     async with asyncio.timeout(5):
-        found = await cluster.led([DECISIONS])
+        found = await cluster.leaders.led([DECISIONS])
 
     assert {1: [DECISIONS]} == found
     assert 1 == len(cluster.asked)
@@ -497,7 +497,7 @@ async def test_who_leads_several_topics_is_one_question() -> None:
     reading, writing = Away(), Away()
     reading.found.set()
     writing.found.set()
-    grouped = await reading.led([INBOX, DECISIONS])
+    grouped = await reading.leaders.led([INBOX, DECISIONS])
     await Publisher(writing).publish(BATCH)
     wanted = [reading.wire(DECISIONS.topic), reading.wire(INBOX.topic)]
 
@@ -553,7 +553,7 @@ async def test_who_leads_is_asked_again_in_time_without_an_error(
         now += passes
         for _ in range(10):
             await asyncio.sleep(0)
-        found += list(cluster.known_leaders([DECISIONS]) or ())
+        found += list(cluster.leaders.known([DECISIONS]) or ())
     await cluster.stop()
 
     assert [1, *known, known[-1]][:3] == found

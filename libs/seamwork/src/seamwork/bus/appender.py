@@ -9,7 +9,8 @@ import asyncio
 
 from aiokafka import errors as kafka_errors
 
-from seamwork.bus.connection import Connection, not_authorised, unknown_topic
+from seamwork.bus.connection import Connection
+from seamwork.bus.leaders import not_authorised, unknown_topic
 from seamwork.bus.limits import limit_of, record_bytes
 from seamwork.bus.port import Appended, Partition
 from seamwork.bus.producing import SLOWEST_BYTES_S, Batch, Producer
@@ -57,10 +58,10 @@ class Appender:
         await self._producer.stop()
 
     async def _partitions(self, topic: str) -> int:
-        known = self._connection.count_of(topic)
+        known = self._connection.leaders.count_of(topic)
         if known is not None:
             return known
-        leaders = await self._connection.patiently(lambda: self._connection.leaders(topic), {topic})
+        leaders = await self._connection.patiently(lambda: self._connection.leaders.of(topic), {topic})
         return 0 if leaders is None else len(leaders)
 
     def _explained(self, error: Exception, partition: Partition) -> Exception:
@@ -73,7 +74,7 @@ class Appender:
                     "the topic's max.message.bytes is not what the file says"
                 )
             case _:
-                self._connection.forget([partition.topic])
+                self._connection.leaders.forget([partition.topic])
                 return OutcomeUnknownError(
                     f"an append to topic {partition.topic}, partition {partition.partition} was not answered "
                     f"({type(error).__name__}); append the same bytes again, or stop"

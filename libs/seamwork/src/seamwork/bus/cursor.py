@@ -9,8 +9,9 @@ import structlog
 from aiokafka import errors as kafka_errors
 
 from seamwork.bus.batches import unpack
-from seamwork.bus.connection import EARLIEST, LATEST, NOBODY, PATIENCE_S, Connection
+from seamwork.bus.connection import EARLIEST, LATEST, PATIENCE_S, Connection
 from seamwork.bus.fetching import PAGE_BYTES, FetchAnswer, Session, SessionLostError, single
+from seamwork.bus.leaders import NOBODY
 from seamwork.bus.limits import is_compacted
 from seamwork.bus.port import LogGapError, Partition
 from seamwork.errors import RetryableError
@@ -79,7 +80,7 @@ async def fetch_pages(
         else:
             pages[partition] = _page(partition, position, (start, end), records)
     if moved:
-        connection.forget(moved)
+        connection.leaders.forget(moved)
         await asyncio.sleep(_BACKOFF_S)  # an election takes its time
     return pages
 
@@ -198,10 +199,10 @@ class KafkaReader:
 
     async def _fill(self, positions: Mapping[Partition, int], wait_ms: int, page_bytes: int) -> None:
         try:
-            leaders: Mapping[int, Sequence[Partition]] | None = self._connection.known_leaders(positions)
+            leaders: Mapping[int, Sequence[Partition]] | None = self._connection.leaders.known(positions)
             if leaders is None:
                 async with asyncio.timeout(max(_LEADERS_S, wait_ms / 1000)):
-                    leaders = await self._connection.led(positions.keys())
+                    leaders = await self._connection.leaders.led(positions.keys())
             self._ask_leaders(self._with_leader(leaders), positions, (wait_ms, page_bytes))
         except (kafka_errors.KafkaError, TimeoutError) as error:
             self._note_failure(error)
@@ -220,7 +221,7 @@ class KafkaReader:
                 self._failing_since = None
                 self._take(task.result())
         if isinstance(failed, kafka_errors.KafkaError):
-            self._connection.forget({partition.topic for partition in positions})
+            self._connection.leaders.forget({partition.topic for partition in positions})
             self._note_failure(failed)
             await asyncio.sleep(min(_BACKOFF_S, wait_ms / 1000))
         elif failed is not None:
@@ -313,7 +314,7 @@ async def read_range(
     position = start
 
     async def ask() -> Page | None:
-        (node,) = await connection.by_leader([partition])
+        (node,) = await connection.leaders.by_leader([partition])
         # However little is asked for, the batch at the position comes whole; a page brings what lies behind it too.
         page_bytes = 1 if end - position == 1 else PAGE_BYTES
         pages = await fetch_pages(

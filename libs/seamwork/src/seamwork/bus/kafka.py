@@ -11,8 +11,9 @@ from aiokafka.protocol.commit import OffsetFetchRequest
 from aiokafka.protocol.coordination import FindCoordinatorRequest
 
 from seamwork.bus.appender import Appender
-from seamwork.bus.connection import EARLIEST, GOODBYE_S, LATEST, Connection, unknown_topic
+from seamwork.bus.connection import EARLIEST, GOODBYE_S, LATEST, Connection
 from seamwork.bus.cursor import KafkaReader, read_range
+from seamwork.bus.leaders import unknown_topic
 from seamwork.bus.membership import KafkaMembership
 from seamwork.bus.port import Appended, Assigned, Confirmation, NotAuthorisedError, Partition, Revoked
 from seamwork.bus.publisher import Publisher
@@ -131,7 +132,7 @@ class KafkaLog:
     async def partitions_of(self, topic: str) -> int | None:
         """Return how many partitions *topic* has, or None where there is no such topic."""
         leaders = await self._connection.patiently(
-            lambda: self._connection.leaders(topic, patience_s=0), {topic}
+            lambda: self._connection.leaders.of(topic, patience_s=0), {topic}
         )
         return None if leaders is None else len(leaders)
 

@@ -20,6 +20,7 @@ from aiokafka.protocol.transaction import InitProducerIdRequest
 from aiokafka.record.default_records import DefaultRecordBatchBuilder
 
 from seamwork.bus.connection import Connection
+from seamwork.bus.leaders import take_notice
 from seamwork.bus.port import Partition
 from seamwork.bus.requests import Request
 from seamwork.records.wire import Header
@@ -150,7 +151,7 @@ class Producer:
         """Send *batch* behind what was posted for *partition* before; the answer says where it landed."""
         loop = asyncio.get_running_loop()
         answer: asyncio.Future[Placed] = loop.create_future()
-        answer.add_done_callback(_take_notice)
+        answer.add_done_callback(take_notice)
         if self._closed:
             answer.set_exception(kafka_errors.ProducerClosed())
             return answer
@@ -193,7 +194,7 @@ class Producer:
         if not ready:
             self._waiting.clear()
             return
-        leaders = self._connection.known_leaders(ready)
+        leaders = self._connection.leaders.known(ready)
         if leaders is None:
             for partition in ready:
                 self._begin([self._queues[partition][0]], None)
@@ -242,7 +243,7 @@ class Producer:
     async def _asked(self, batches: Sequence[_Posted], node: int | None) -> "_Outcomes":
         try:
             if node is None:
-                (node,) = await self._connection.by_leader([posted.partition for posted in batches])
+                (node,) = await self._connection.leaders.by_leader([posted.partition for posted in batches])
             request = Request(_API, _VERSION, self._body(batches), self._read, self._timeout_ms / 1000)
             return await self._connection.ask(node, request, self._lane)
         except kafka_errors.KafkaError as error:
@@ -257,7 +258,7 @@ class Producer:
             return False
         expired = not self._idempotent and time.monotonic() - posted.since > self._timeout_ms / 1000
         if outcome.retriable and not expired:
-            self._connection.forget([posted.partition.topic])
+            self._connection.leaders.forget([posted.partition.topic])
             return True
         self._refuse(posted, outcome)
         return False
@@ -321,8 +322,3 @@ def _together(batches: Iterable[_Posted]) -> list[_Posted]:
 
 
 _Outcomes = Mapping[Partition, Placed | kafka_errors.KafkaError]
-
-
-def _take_notice(answer: "asyncio.Future[Placed]") -> None:
-    if not answer.cancelled():
-        answer.exception()  # whoever posted it may have given up

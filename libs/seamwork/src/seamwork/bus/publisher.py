@@ -181,7 +181,7 @@ class Publisher:
                     await self._send_open(state, deadline)
         except (TimeoutError, RetryableError, kafka_errors.KafkaError) as error:
             topics = {batch[index].topic for index in state.open}
-            self._connection.forget(topics)
+            self._connection.leaders.forget(topics)
             raise OutcomeUnknownError(
                 f"{len(state.open)} of {len(batch)} outputs for {', '.join(sorted(topics))} were not confirmed "
                 f"({type(error).__name__}); publish the same batch again"
@@ -199,13 +199,13 @@ class Publisher:
         counts: dict[str, int | Rejected] = {}
         unknown: list[str] = []
         for topic in {outgoing.topic for outgoing in state.batch}:
-            known = self._connection.count_of(topic)
+            known = self._connection.leaders.count_of(topic)
             if known is None:
                 unknown.append(topic)
             else:
                 counts[topic] = known
         if unknown:
-            await self._connection.learn(unknown)
+            await self._connection.leaders.learn(unknown)
             for topic in unknown:
                 counts[topic] = await self._partitions(topic)
         for index, outgoing in enumerate(state.batch):
@@ -224,7 +224,7 @@ class Publisher:
 
     async def _partitions(self, topic: str) -> int | Rejected:
         try:
-            leaders = await self._connection.patiently(lambda: self._connection.leaders(topic), {topic})
+            leaders = await self._connection.patiently(lambda: self._connection.leaders.of(topic), {topic})
         except NotAuthorisedError:
             return NOT_AUTHORISED
         return UNKNOWN_TOPIC if leaders is None else len(leaders)
