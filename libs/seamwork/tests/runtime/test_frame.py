@@ -18,7 +18,7 @@ from seamwork.errors import (
     RetryableError,
     SeamworkError,
 )
-from seamwork.records.platform import Heartbeat
+from seamwork.records.platform import Heartbeat, Obstacle
 from seamwork.records.wire import Received, read
 from seamwork.runtime import Host, LoopSpec, Response, Service, ServiceSettings, exit_code
 from seamwork.runtime.frame import Frame
@@ -36,6 +36,17 @@ async def until_stopped(host: Host) -> None:
     host.ready()
     await host.stopping.wait()
     host.progressed(0)
+
+
+FULL = Obstacle(rule="disk-low", reason="it has less than 512 MiB left")
+
+
+async def until_the_disk_is_full(host: Host) -> None:
+    """Find all well, and then an obstacle."""
+    host.ready()
+    host.hinders(())
+    host.hinders((FULL,))
+    await host.stopping.wait()
 
 
 async def at_once(host: Host) -> None:
@@ -115,6 +126,15 @@ async def test_a_loop_has_pages_and_a_pulse(tmp_path: Path) -> None:
 
     assert ("audit-sink", "1.2.3", "i-1") == (first.name, first.version, first.instance)
     assert "draining" == last.state
+
+
+async def test_what_a_part_has_found_goes_out_with_the_pulse(tmp_path: Path) -> None:
+    """The last word, too: who drains has not mended what stands against new tasks."""
+    async with framed(tmp_path, until_the_disk_is_full) as (_, broker):
+        while not beats(broker):  # noqa: ASYNC110  # the test's own deadline holds
+            await asyncio.sleep(0)
+
+    assert (FULL,) == beats(broker)[-1].obstacles
 
 
 async def test_a_loop_that_ends_by_itself_ends_the_service(tmp_path: Path) -> None:

@@ -71,10 +71,18 @@ class World:
             number = self.written
             fields = {"step": WITH_TIMER, "deadline_at": self.clock.now_ms() + 500} if number % 4 == 3 else {}
             fields |= {"step": QUIET} if number % 4 == 2 else {}
-            record = envelope("handoff", id=f"h-{number}", task=f"t-{number % 5}", **fields)
-            out = compose(PLATFORM, HANDOFFS.topic, f"t-{number % 5}", record)
-            self.broker.write(HANDOFFS, out.key, out.value, out.headers)
-            self.written += 1
+            self._write(**fields)
+
+    def say(self, step: str) -> None:
+        """Let an agent write one handoff."""
+        self._write(step=step)
+
+    def _write(self, **fields: Any) -> None:
+        number = self.written
+        record = envelope("handoff", id=f"h-{number}", task=f"t-{number % 5}", **fields)
+        out = compose(PLATFORM, HANDOFFS.topic, f"t-{number % 5}", record)
+        self.broker.write(HANDOFFS, out.key, out.value, out.headers)
+        self.written += 1
 
     async def own(self, owner: str) -> Owned:
         """Take the partition over."""
@@ -320,3 +328,32 @@ async def test_a_snapshot_becomes_whole_though_nothing_else_comes(monkeypatch: p
 
     assert begun
     assert 1 == len(world.broker.records(SNAPSHOTS))
+
+
+async def test_a_batch_that_waits_for_company_keeps_its_instant() -> None:
+    """What was decided first is decided again at the commit's instant, by whoever replays it."""
+    world = World()
+    owned = await world.own("first")
+    world.write(3)
+    await world.drain(owned)
+    before, begun = owned.journal.seq, world.clock.now_ms()
+    world.say(QUIET)
+    await world.step(owned)
+    world.clock.advance(1_000)
+    world.say("loud")
+    await world.step(owned)
+
+    assert before + 1 == owned.journal.seq
+    assert begun == owned.journal.now
+
+
+async def test_snapshots_are_as_many_commits_apart_as_was_said() -> None:
+    """However small the state is beside what is committed."""
+    world = World(snapshot_every=4)
+    owned = await world.own("first")
+    for _ in range(12):
+        world.say("loud")
+        await world.drain(owned)
+
+    assert 12 == owned.journal.seq
+    assert 3 == len(world.broker.records(SNAPSHOTS))
