@@ -6,6 +6,7 @@ import pytest
 
 from seamwork.contracts.schema import Checker, schema_problems
 from seamwork.documents.problems import Place
+from seamwork.rules.walk import resolve
 
 SECRET = "s3cr3t-value"
 
@@ -64,3 +65,47 @@ def test_what_is_told_of_a_large_payload_names_its_place() -> None:
     value = {"a": [*[1] * 99_999, "x"]}
     (finding,) = Checker({**schema, "$defs": {"b": {"oneOf": [{"const": "b"}]}}}).findings(value)
     assert ("/a/99999", "fits none of the forms that are allowed here") == (finding.pointer, finding.message)
+
+
+@pytest.mark.parametrize(
+    ("last", "code"), [({"type": "string"}, "schema-tangled"), ({}, "endless-reference")]
+)
+def test_a_chain_of_references_is_followed_once(
+    monkeypatch: pytest.MonkeyPatch, last: dict[str, Any], code: str
+) -> None:
+    """Not from each of its links anew: every reader of the topic checks what was published."""
+    followed = []
+
+    def counted(root: Any, ref: str) -> Any:
+        followed.append(ref)
+        return resolve(root, ref)
+
+    links = 500
+    chain = {f"d{number}": {"$ref": f"#/$defs/d{number + 1}"} for number in range(links)}
+    chain[f"d{links}"] = last or {"$ref": "#/$defs/d0"}
+    monkeypatch.setattr("seamwork.contracts.schema.resolve", counted)
+    problems = list(schema_problems({"$defs": chain, "$ref": "#/$defs/d0"}, (), place))
+
+    assert {code} == {problem.code for problem in problems}
+    assert len(followed) < 10 * links
+
+
+def test_references_that_only_lead_to_a_circle_are_not_part_of_it() -> None:
+    """What is told is what must be mended."""
+    schema = {
+        "$defs": {
+            "a": {"$ref": "#/$defs/b"},
+            "b": {"allOf": [{"$ref": "#/$defs/a"}]},
+            "c": {"$ref": "#/$defs/a"},
+        },
+        "properties": {"x": {"$ref": "#/$defs/c"}},
+    }
+    problems = list(schema_problems(schema, (), place))
+
+    assert ["endless-reference"] * 2 == [problem.code for problem in problems]
+    assert {"$['$defs'].a['$ref']", "$['$defs'].b.allOf[0]['$ref']"} == {problem.path for problem in problems}
+
+
+def place(*_: Any) -> Place:
+    """Return some place."""
+    return Place("a.yaml", 1, 1)

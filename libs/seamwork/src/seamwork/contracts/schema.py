@@ -7,7 +7,8 @@ texts, which quote values, are not used: a finding is made from the schema's sid
 
 import json
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from graphlib import CycleError, TopologicalSorter
 from typing import Any
 from urllib.parse import unquote
 
@@ -206,7 +207,9 @@ def _structure(schema: Schema, path: tuple[str | int, ...], place_of: PlaceOf) -
         where = (*path, *at)
         return Problem(place_of(*where), json_path(where), code, message, mend)
 
-    for at, part in _parts(schema):
+    parts = list(_parts(schema))
+    endless = _endless(schema, (part for _, part in parts))
+    for at, part in parts:
         for keyword in part:
             if keyword not in KEYWORDS and not keyword.startswith("x-"):
                 mend = did_you_mean(keyword, KEYWORDS) or "marks of your own begin with x-"
@@ -227,7 +230,7 @@ def _structure(schema: Schema, path: tuple[str | int, ...], place_of: PlaceOf) -
                 yield problem(
                     (*at, "$ref"), "broken-reference", "the reference leads nowhere", "define it in $defs"
                 )
-            elif _endless(schema, part):
+            elif id(part) in endless:
                 message = "the reference leads back to itself without taking a step into the value"
                 yield problem((*at, "$ref"), "endless-reference", message)
 
@@ -248,18 +251,14 @@ def _parts(schema: Schema) -> Iterator[tuple[tuple[str | int, ...], Schema]]:
                 waiting.append((tuple(unquote(ref[2:]).split("/")), resolve(schema, ref)))
 
 
-def _endless(root: Schema, start: Schema) -> bool:
-    """Say whether validating *start* would come back to *start* on the same value."""
-    stack = _on_same_value(root, start)
-    seen: set[int] = set()
-    while stack:
-        schema = stack.pop()
-        if schema is start:
-            return True
-        if id(schema) not in seen:
-            seen.add(id(schema))
-            stack += _on_same_value(root, schema)
-    return False
+def _endless(root: Schema, parts: Iterable[Schema]) -> frozenset[int]:
+    """Return which of *parts*, by their ``id``, come back to themselves on the same value; one circle at a time."""
+    below = {id(part): [id(one) for one in _on_same_value(root, part)] for part in parts}
+    try:
+        TopologicalSorter(below).prepare()
+    except CycleError as error:
+        return frozenset(error.args[1])
+    return frozenset()
 
 
 def _on_same_value(root: Schema, schema: Schema) -> list[Schema]:
