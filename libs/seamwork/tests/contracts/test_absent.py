@@ -85,3 +85,17 @@ def test_the_finding_stands_at_the_field() -> None:
     assert [("rule-absent-field", (2, 5))] == [
         (code, place) for code, _, place in absent.faults("this.sure > 1 &&\nthis.opt > 1")
     ]
+
+
+def test_conditions_of_conditions_are_followed_once() -> None:
+    """Each level doubled what was asked of the one below; 28 of them, which compile, took hours."""
+    expression = "has(this.opt)"
+    for number in range(28):
+        expression = f"({expression} ? this.sure > {number} : this.sure == {number})"
+    absent = Absent(Described({"this": SCHEMA}, ("this",)), environment(("this",)))
+
+    assert [] == list(absent.faults(expression))
+    assert ["this.opt"] == [
+        message.split(" ")[0]
+        for _, message, _ in absent.faults(expression.replace("has(this.opt)", "this.opt > 1"))
+    ]

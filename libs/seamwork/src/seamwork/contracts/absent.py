@@ -22,6 +22,9 @@ _MAY_DEMAND = frozenset({"minProperties", "not", "const", "enum", "dependentRequ
 
 Named = Mapping[str, str]
 """What the variables of ``cel.bind`` stand for."""
+Shown = tuple[frozenset[str], frozenset[str]]
+"""Paths that are there when a condition came out true, and when it came out false."""
+_NONE: frozenset[str] = frozenset()
 
 
 class Absent:
@@ -56,13 +59,15 @@ class Absent:
         """Yield every part that reads a field which may be absent, while the paths in *there* are not."""
         match node:
             case Call(function="_&&_" | "_||_" as function, args=(first, second)):
-                otherwise = function == "_&&_"
-                yield from self._taken(first, known, there | _shown(second, named, when=otherwise), named)
-                yield from self._taken(second, known, there | _shown(first, named, when=otherwise), named)
+                # Where the other side settles the matter, an error on this one is none.
+                when = 0 if function == "_&&_" else 1
+                yield from self._taken(first, known, there | _shown(second, named)[when], named)
+                yield from self._taken(second, known, there | _shown(first, named)[when], named)
             case Call(function="_?_:_", args=(condition, first, second)):
                 yield from self._taken(condition, known, there, named)
-                yield from self._taken(first, known, there | _shown(condition, named, when=True), named)
-                yield from self._taken(second, known, there | _shown(condition, named, when=False), named)
+                true, false = _shown(condition, named)
+                yield from self._taken(first, known, there | true, named)
+                yield from self._taken(second, known, there | false, named)
             case Loop():
                 yield from self._taken(node.over, known, there, named)
                 yield from self._taken(node.begin, known, there, named)
@@ -110,25 +115,30 @@ def _read(node: Node) -> tuple[Node, str] | None:
             return None
 
 
-def _shown(node: Node, named: Named, *, when: bool) -> frozenset[str]:
-    """Return the paths that are there when the condition *node* came out as *when* says."""
+def _shown(node: Node, named: Named) -> Shown:
+    """Return the paths that are there when the condition *node* came out true, and those when it came out false."""
     match node:
         case Select(test=True):
             path = _path(node, named)
-            return frozenset({path}) if when and path is not None else frozenset()
+            return (_NONE if path is None else frozenset({path})), _NONE
         case Call(function="@in", args=(Constant(text=str(field)), operand)):
             above = _path(operand, named)
-            return frozenset({f"{above}.{field}"}) if when and above is not None else frozenset()
+            return (_NONE if above is None else frozenset({f"{above}.{field}"})), _NONE
         case Call(function="!_", args=(negated,)):
-            return _shown(negated, named, when=not when)
-        case Call(function="_&&_" | "_||_" as function, args=(first, second)):
-            one, other = _shown(first, named, when=when), _shown(second, named, when=when)
-            return one | other if when is (function == "_&&_") else one & other
+            true, false = _shown(negated, named)
+            return false, true
+        case Call(function="_&&_", args=(first, second)):
+            one, other = _shown(first, named), _shown(second, named)
+            return one[0] | other[0], one[1] & other[1]
+        case Call(function="_||_", args=(first, second)):
+            one, other = _shown(first, named), _shown(second, named)
+            return one[0] & other[0], one[1] | other[1]
         case Call(function="_?_:_", args=(condition, first, second)):
-            one = _shown(condition, named, when=True) | _shown(first, named, when=when)
-            return one & (_shown(condition, named, when=False) | _shown(second, named, when=when))
+            asked, one, other = (_shown(part, named) for part in (condition, first, second))
+            true, false = ((asked[0] | one[when]) & (asked[1] | other[when]) for when in (0, 1))
+            return true, false
         case _:
-            return frozenset()
+            return _NONE, _NONE
 
 
 def _path(node: Node, named: Named) -> str | None:
