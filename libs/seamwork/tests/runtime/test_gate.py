@@ -266,3 +266,16 @@ async def test_a_verdict_with_too_much_to_say_says_less_and_is_heard(bench: Benc
     assert ("ALLOW", "received", ()) == (found.record.outcome, found.record.rule, found.record.warnings)
     assert "40 warnings" in found.record.reason
     assert len(found.record.reason) < 5_000
+
+
+async def test_a_gate_that_stood_by_takes_over_what_others_leave(bench: Bench) -> None:
+    """Two partitions, three instances: the last has nothing until the others go."""
+    first, second, third = (bench.gate() for _ in range(3))
+    async with first.running(), second.running():
+        await third.start()
+        await bench.until(lambda: third.ready and not third.partitions)
+    await bench.until(lambda: (0, 1) == third.partitions)
+    bench.write(envelope("handoff"), partition=0)
+    bench.write(envelope("handoff"), partition=1)
+    await bench.until(lambda: bool(bench.verdicts(0) and bench.verdicts(1)))
+    await third.stop()
