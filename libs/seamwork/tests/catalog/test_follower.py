@@ -1,7 +1,7 @@
 """A catalog that is kept fed, on the simulated log."""
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import pytest
 from msgspec import structs
@@ -15,11 +15,11 @@ from seamwork.grants.keys import SigningKey
 from seamwork.ids import sha256_hex
 from seamwork.records.parties import ContractRef, Revision
 from seamwork.records.platform import ActivationRecord, DocumentRecord
-from seamwork.records.wire import compose
+from seamwork.records.wire import RawRecord, compose
 from seamwork.testing.clock import SettableClock
 from seamwork.testing.documents import document
 from seamwork.testing.keys import key_of
-from seamwork.testing.simlog import SimBroker, SimLog
+from seamwork.testing.simlog import SimBroker, SimLog, SimReader
 
 NOW = 1 << 50
 
@@ -162,3 +162,97 @@ async def test_a_publisher_that_begins_while_a_follower_starts_is_believed(broke
     await follower.stop()
 
     assert (0, Revision(registry=1, policies=1)) == (follower.rejected, follower.catalog.revision)
+
+
+def revoke(broker: SimBroker, name: str) -> None:
+    """Append the revocation of a publisher's key."""
+    write(
+        broker,
+        ActivationRecord(
+            id="r", kind="Key", name=name, version="1.0.0", status="revoked", published_at=1, publisher="p"
+        ),
+        b"",
+        key_of("root"),
+    )
+
+
+def with_second_publisher(broker: SimBroker) -> Callable[[], None]:
+    """Publish a key, and return what revokes it and then publishes with it all the same."""
+    publish(broker, document("Key", "second", purpose="publisher"), key_of("root"))
+
+    def both() -> None:
+        revoke(broker, "second")
+        publish(broker, document("Budget", "nightly"), key_of("publisher:second"))
+
+    return both
+
+
+async def test_a_publisher_that_is_revoked_while_a_follower_starts_is_believed_no_more(
+    broker: SimBroker,
+) -> None:
+    """Or this service alone would go by what everybody else has set aside."""
+    follower = CatalogFollower(Busy(broker, with_second_publisher(broker)), "p-1", key_of("root").public)
+    await follower.start()
+    await follower.stop()
+
+    assert (1, Revision(registry=2, policies=1)) == (follower.rejected, follower.catalog.revision)
+
+
+class RegistryLast(SimReader):
+    """A cursor that brings what lies in the registry only where there is nothing else."""
+
+    async def fetch(
+        self, positions: Mapping[Partition, int], *, max_records: int, max_wait_ms: int
+    ) -> dict[Partition, Sequence[RawRecord]]:
+        """Leave the registry out."""
+        found = await super().fetch(positions, max_records=max_records, max_wait_ms=max_wait_ms)
+        return {at: records for at, records in found.items() if at.topic != "registry.v1"} or found
+
+
+class Spread(SimLog):
+    """A log whose registry has another leader than the other topics, which answers later than theirs."""
+
+    async def reader(self) -> SimReader:
+        """Open a cursor."""
+        return RegistryLast(self.broker)
+
+
+async def test_what_a_fetch_brings_is_judged_by_all_that_lay_in_the_registry_before(
+    broker: SimBroker,
+) -> None:
+    """Partitions answer one after the other; who starts later reads all of the registry first."""
+    both = with_second_publisher(broker)
+    follower = CatalogFollower(Spread(broker), "p-1", key_of("root").public)
+    await follower.start()
+    both()
+    async with asyncio.timeout(5):
+        await follower.catch_up(Revision(policies=1))
+    await follower.stop()
+
+    assert 1 == follower.rejected
+
+
+class Marked(SimLog):
+    """A log whose document topics end with the marker of a transaction: an offset at which no record lies."""
+
+    async def end_offsets(self, partitions: Sequence[Partition]) -> dict[Partition, int]:
+        """Count the marker."""
+        return {at: end + 1 for at, end in (await super().end_offsets(partitions)).items()}
+
+    async def read(
+        self, partition: Partition, start: int, end: int, *, most_bytes: int | None = None
+    ) -> Sequence[RawRecord]:
+        """Bring the records, and nothing for the marker."""
+        await asyncio.sleep(0)  # who asks for ever asks a network
+        return await super().read(partition, start, end, most_bytes=most_bytes)
+
+
+async def test_a_follower_starts_behind_whoever_publishes_in_transactions(broker: SimBroker) -> None:
+    """A publisher may be written in any language, and with any client."""
+    publish(broker, document("Budget", "nightly"), key_of("root"))
+    follower = CatalogFollower(Marked(broker), "p-1", key_of("root").public)
+    async with asyncio.timeout(5):
+        await follower.start()
+    await follower.stop()
+
+    assert Revision(policies=1) == follower.catalog.revision

@@ -103,11 +103,6 @@ class CatalogBuilder:
                 self._view = Catalog(self.revision, MappingProxyType(entries), self._compiled, self._platform)
             return self._view
 
-    def lacks_key(self, raw: RawRecord) -> bool:
-        """Say whether a record is signed with a key that is not known yet, which the registry may still bring."""
-        received = read(raw, self._platform)
-        return isinstance(received, Received) and received.kid not in {None, ROOT_KID, *self._publishers}
-
     def apply(self, raw: RawRecord, *, examine: bool = False) -> Rejection | None:
         """
         Fold one record in; return why it does not count, or None if it does (or repeats what is known).

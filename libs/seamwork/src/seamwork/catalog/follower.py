@@ -1,8 +1,9 @@
 """
 Keep a catalog fed: read the three document topics from their start and go on reading.
 
-The registry is read first, so that publishers' keys are known before what they signed. Services and agents hold one
-follower each and ask it for the current view; nothing on the path of work waits for it.
+The registry is read first, and again to its end before anything else is folded in, so that a record is judged by
+all that was said before it, and readers that came at different times agree. Services and agents hold one follower
+each and ask it for the current view; nothing on the path of work waits for it.
 """
 
 import asyncio
@@ -122,24 +123,32 @@ class CatalogFollower:
             registry = found.pop(Partition(_REGISTRY, 0), ())
             for raw in registry:
                 await self._apply_live(raw)
+            if any(found.values()):
+                await self._read_registry()
             for records in found.values():
                 for raw in records:
-                    # What somebody signed for, and who takes a contract, is asked as of when it was activated.
-                    if self._builder.lacks_key(raw) or (raw.topic == _CONTRACTS and not raw.value):
-                        await self._read_registry()
                     await self._apply_live(raw)
             if registry or any(found.values()):
                 self._changed.set()
 
     async def _read_to(self, topic: str, end: int) -> None:
-        while (start := self._builder.positions[topic]) < end:
-            for raw in await self._log.read(Partition(topic, 0), start, min(end, start + _BATCH)):
-                # A key may have been published, and used, while one topic after the other was asked for its end.
-                if topic != _REGISTRY and self._builder.lacks_key(raw):
-                    await self._read_registry()
+        at = self._builder.positions[topic]
+        while at < end:
+            upto = min(end, at + _BATCH)
+            found = await self._log.read(Partition(topic, 0), at, upto)
+            if found and topic != _REGISTRY:
+                await self._read_registry()
+            for raw in found:
                 self._apply(raw)
+            at = upto  # no record lies at the marker of a transaction
 
     async def _read_registry(self) -> None:
+        """
+        Read the registry to its end, because of what has come from another topic.
+
+        Topics are asked, and answer, one after the other. What was said in the registry before a record was
+        appended may come later: whose key it was and that it is revoked, who takes a contract, who agreed.
+        """
         end = await self._log.end_offsets([Partition(_REGISTRY, 0)])
         await self._read_to(_REGISTRY, end[Partition(_REGISTRY, 0)])
 
