@@ -1,8 +1,15 @@
 """A breaking version that is activated past the publisher's check holds when its consumers agree, not before."""
 
-import pytest
+from dataclasses import replace
+from typing import Any, Literal
 
-from seamwork.catalog import Catalog, CatalogBuilder
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from seamwork.catalog import Catalog, CatalogBuilder, consenting, soundness
+from seamwork.catalog.consenting import HeldBack
+from seamwork.catalog.entries import IN_FORCE, Activation, Entry
 from seamwork.documents import TOPICS, AnyDocument, Contract, canonical, record_key
 from seamwork.documents.canonical import digest
 from seamwork.grants.keys import SigningKey
@@ -165,3 +172,73 @@ def test_a_contract_may_have_more_versions_than_python_makes_calls() -> None:
 
     assert ("active", None) == (topics.status(at, "1.399.0"), topics.status(at))
     assert "active" == topics.status(at + 30 * DAY)
+
+
+def entry(number: int, *told: Activation) -> Entry:
+    """Make the entry of a version."""
+    made = contract(f"1.{number}.0")
+    return Entry(made, digest(made), told)
+
+
+STATUSES: st.SearchStrategy[Literal["draft", "active", "deprecated", "retired"]] = st.sampled_from(
+    ("draft", "active", "deprecated", "retired")
+)
+TOLD = st.lists(st.builds(Activation, STATUSES, st.none(), st.integers(0, 4), st.integers(0, 6)), max_size=3)
+VERSIONS = [entry(number) for number in range(4)]
+
+
+@given(st.lists(TOLD, max_size=4), st.integers(0, 5), st.integers(0, 7), st.data())
+def test_the_version_before_is_the_highest_that_was_in_force_by_what_was_said_until_then(
+    told: list[list[Activation]], at: int, before: int, data: st.DataObject
+) -> None:
+    """As if each were asked, from the highest down."""
+    known = HeldBack()
+    entries = [replace(VERSIONS[number], activations=tuple(one)) for number, one in enumerate(told)]
+    for number, one in enumerate(entries):
+        known.put(number, one)
+    below = data.draw(st.integers(0, len(entries)))
+    wanted = None
+    for one in entries[:below]:
+        said = replace(one, activations=tuple(a for a in one.activations if a.order < before))
+        wanted = one if said.status(at) in IN_FORCE else wanted
+
+    assert wanted is known.in_force(below, at, before)
+
+
+class Watched(Activation):
+    """An activation that counts how often somebody asks what it says."""
+
+    asked = 0
+
+    def __getattribute__(self, name: str) -> object:
+        if name == "order":
+            Watched.asked += 1
+        return super().__getattribute__(name)
+
+
+def test_versions_that_are_published_together_are_not_held_against_each_other() -> None:
+    """A history of thousands may come at once, highest first or lowest first, and each asks for the one before."""
+    known = HeldBack()
+    Watched.asked = 0
+    for number in range(300):
+        known.put(number, replace(VERSIONS[0], activations=(Watched("active", None, 1000 + number),)))
+        known.in_force(number, 999, 1 << 20)
+
+    assert 0 == Watched.asked
+
+
+class Emptied(dict[Any, Any]):
+    """Answers that are kept until somebody makes room, which another thread does at once."""
+
+    def __setitem__(self, key: object, value: object) -> None:
+        super().__setitem__(key, value)
+        self.clear()
+
+
+def test_an_answer_is_given_whoever_makes_room_meanwhile(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Documents are checked and compared on a thread beside the loop, which does so too."""
+    monkeypatch.setattr(consenting, "_breaking", Emptied())
+    monkeypatch.setattr(soundness, "_told", Emptied())
+
+    assert consenting.breaks(entry(1), Entry(BREAKING, digest(BREAKING)))
+    assert None is soundness.first_fault(BREAKING, digest(BREAKING))

@@ -5,14 +5,14 @@ Contracts and agents live side by side in several versions. Of policies, budgets
 version of a name is in force: the one that was activated last.
 """
 
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
 from types import MappingProxyType
 from typing import Literal, Protocol, TypeVar, cast
 
-from seamwork.catalog.consenting import held_back
+from seamwork.catalog.consenting import HeldBack, held_back
 from seamwork.catalog.entries import (
     Activation,
     AgentEntry,
@@ -89,6 +89,7 @@ class Catalog:
         self._known: dict[tuple[object, ...], object] = {}
         self._platform = platform
         self._held_back: dict[tuple[str, str], Entry] = {}
+        self._lines: dict[str, HeldBack] = {}
 
     @classmethod
     def of(
@@ -152,7 +153,11 @@ class Catalog:
 
     def contract_versions(self, name: str) -> tuple[str, ...]:
         """Return all versions of a contract that are known, lowest first."""
-        return tuple(sorted(self._entries.get(("Contract", name), {}), key=parse_version))
+        return self.once(
+            ("versions", name),
+            _WHENEVER,
+            lambda: tuple(sorted(self._entries.get(("Contract", name), {}), key=parse_version)),
+        )
 
     def compiled(self, what: str, document: AnyDocument, make: Callable[[], T]) -> T:
         """Return what *make* makes of *document*, made once for each digest. *what* tells several makers apart."""
@@ -509,11 +514,13 @@ class Catalog:
 
     def _hold_back(self, name: str, version: str) -> Entry:
         """Hold back a version of a contract, those below it first: each asks for the one before, and so on down."""
-        known, ordered = self._entries["Contract", name], self.contract_versions(name)
-        at = ordered.index(version)
-        for number, one in enumerate(ordered[: at + 1]):
-            if (name, one) not in self._held_back:
-                self._held_back[name, one] = held_back(self, known[one], ordered[:number], self._platform)
+        versions, ordered = self._entries["Contract", name], self.contract_versions(name)
+        known = self._lines.setdefault(name, HeldBack())
+        at = bisect_left(ordered, parse_version(version), key=parse_version)
+        for number in range(len(known), at + 1):
+            entry = held_back(self, versions[ordered[number]], number, known, self._platform)
+            self._held_back[name, ordered[number]] = entry
+            known.put(number, entry)
         return self._held_back[name, version]
 
     def _named(self, kind: str) -> list[tuple[str, Mapping[str, Entry]]]:

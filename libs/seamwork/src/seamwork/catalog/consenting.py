@@ -12,7 +12,6 @@ Rule 6: readers go by the instants at which records were appended and by nothing
 activation that came too early holds from when the last word, or the end of the lead time, made it right.
 """
 
-from collections.abc import Sequence
 from dataclasses import replace
 from typing import Protocol
 
@@ -61,14 +60,16 @@ class Documents(Protocol):
 def breaks(old: Entry, new: Entry) -> bool:
     """Say whether *new* may stop those who work with *old*; compared once for their bytes."""
     key = (old.digest, new.digest)
-    if key not in _breaking:
+    known = _breaking.get(key)
+    if known is None:
         before, after = old.document, new.document
         if not isinstance(before, Contract) or not isinstance(after, Contract):
             raise TypeError(new.document.kind)
+        known = compare_contracts(before, after).bump == "major"
         if len(_breaking) >= _MOST_COMPARED:
             _breaking.clear()
-        _breaking[key] = compare_contracts(before, after).bump == "major"
-    return _breaking[key]
+        _breaking[key] = known
+    return known  # and not what stands there: another thread may have made room meanwhile
 
 
 def consuming_teams(
@@ -126,30 +127,66 @@ def covered(platform: str, *said: str) -> bytes:
     return length_prefixed(_TYPE, platform.encode(), *(one.encode() for one in said))
 
 
-def held_back(view: Documents, entry: Entry, below: Sequence[str], platform: str) -> Entry:
+class HeldBack:
+    """
+    The versions of one contract as they were held back, by their numbers from the lowest up.
+
+    Threads may put the same ones here at the same time: what they put is the same.
+    """
+
+    def __init__(self) -> None:
+        self._entries: dict[int, Entry] = {}
+        self._earliest: dict[int, int] = {}
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    def put(self, number: int, entry: Entry) -> None:
+        """Take down a version; all below it stand here already."""
+        begins = [one.from_at for one in entry.activations if one.status in IN_FORCE]
+        # By then something has put it in force, or one below it.
+        self._earliest[number] = min((*begins, self._earliest.get(number - 1, NEVER)))
+        self._entries[number] = entry
+
+    def in_force(self, below: int, at: int, before: int) -> Entry | None:
+        """
+        Return the highest version in force, of those that lie below another, or None.
+
+        Args:
+            below: The other's number.
+            at: The instant (ms).
+            before: Of their activations those count whose order is smaller.
+        """
+        for number in range(below - 1, -1, -1):
+            if self._earliest[number] > at:
+                return None  # a contract may have thousands of versions, each of which asks
+            for one in reversed(self._entries[number].activations):
+                if one.order < before and one.from_at <= at:
+                    if one.status in IN_FORCE:
+                        return self._entries[number]
+                    break
+        return None
+
+
+def held_back(view: Documents, entry: Entry, number: int, known: HeldBack, platform: str) -> Entry:
     """
     Return a contract's *entry* with its activations holding from when they may.
 
     Args:
         view: The documents.
         entry: One version.
-        below: The versions of the same contract below it, lowest first; *view* gives them held back themselves.
+        number: Its number among the contract's versions.
+        known: Those below it.
         platform: The platform's id.
     """
     first = next((one for one in entry.activations if one.status in IN_FORCE), None)
     if first is None:
         return entry
     at = first.appended_at
-    for version in reversed(below):
-        old = view.entry("Contract", entry.document.name, version)
-        if old is None:
-            continue
-        earlier = replace(old, activations=tuple(one for one in old.activations if one.order < first.order))
-        if earlier.in_force(at - JOINED_TOGETHER_MS):
-            begins = _begins(view, earlier, entry, at, platform)
-            break
-    else:
+    old = known.in_force(number, at - JOINED_TOGETHER_MS, first.order)
+    if old is None:
         return entry
+    begins = _begins(view, old, entry, at, platform)
     if begins <= at:
         return entry
     later = (

@@ -23,12 +23,15 @@ def first_fault(contract: Contract, sha256: str) -> Problem | None:
         contract: The contract.
         sha256: The digest of its bytes, under which the answer is remembered.
     """
-    if sha256 not in _told:
-        if len(_told) >= _KEPT:
-            _told.clear()
-        found = faults(contract)
-        _told[sha256] = found[0] if found else None
-    return _told[sha256]
+    try:
+        return _told[sha256]
+    except KeyError:
+        pass
+    found = next(iter(faults(contract)), None)
+    if len(_told) >= _KEPT:
+        _told.clear()
+    _told[sha256] = found
+    return found  # and not what stands there: another thread may have made room meanwhile
 
 
 def examine(body: bytes) -> None:
