@@ -1,14 +1,18 @@
 """The catalog answers who may get a handoff and what is in force."""
 
+import sys
 from typing import Any
 
 import pytest
+from msgspec import structs
 
 from seamwork.catalog import Catalog
-from seamwork.catalog.entries import Activation
-from seamwork.documents import AnyDocument, parse_documents
+from seamwork.catalog.entries import Activation, Mode
+from seamwork.documents import AnyDocument, Contract, parse_documents
+from seamwork.documents.canonical import digest
 from seamwork.records.crossing import Handoff
-from seamwork.records.parties import AgentRef, ContractRef, Target
+from seamwork.records.parties import AgentRef, ContractRef, DocumentRef, Target
+from seamwork.testing.documents import document
 
 PUBLIC = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="
 
@@ -56,9 +60,9 @@ def of(*texts: str, **statuses: str) -> Catalog:
     """Make a catalog; *statuses* maps ``name_version`` to another status than active."""
     documents: list[AnyDocument] = [d for text in texts for d in parse_documents(text, "test")]
     told: dict[tuple[str, str, str], tuple[Activation, ...]] = {}
-    for document in documents:
-        status: Any = statuses.get(f"{document.name}_{document.version.replace('.', '')}", "active")
-        told[document.kind, document.name, document.version] = (Activation(status, "enforce", 0),)
+    for one in documents:
+        status: Any = statuses.get(f"{one.name}_{one.version.replace('.', '')}", "active")
+        told[one.kind, one.name, one.version] = (Activation(status, "enforce", 0),)
     return Catalog.of(documents, told)
 
 
@@ -208,3 +212,174 @@ def test_no_promotion_leaves_a_role_without_a_gate(replaces: dict[str, str], sta
         told["Gate", name, "1.0.0"] = (Activation("active", "enforce", 0, order),)
 
     assert standing == "".join(one.name for one in Catalog.of(documents, told).gates(1))
+
+
+@pytest.mark.parametrize("long", ["agent", "versions", "capability", "name", "version"])
+def test_nothing_is_kept_of_a_question_that_fits_nothing(long: str) -> None:
+    """Answers are kept with what was asked, and a sender may write sixty kilobytes where a name belongs."""
+    more = "fallbacks: [{agent: spare}]"
+    catalog = of(contract(more=more), agent("parser", "1.0.0"), agent("spare", "1.0.0", offers="x"))
+    spare = () if long in {"name", "version"} else (ref("spare", "1.0.0"),)
+    text = "1" * 50_000
+    target = {"capability": "parse"} if long == "capability" else {"agent": "parser"}
+    asked = handoff(**{**target, **({long: text} if long in {"agent", "versions", "capability"} else {})})
+    if long in {"name", "version"}:
+        about = {"name": "parse-metadata", "version": "1.0.0", long: text}
+        asked = structs.replace(asked, contract=ContractRef(**about))
+        del about
+    before = sys.getrefcount(text)
+    found = (catalog.candidates(asked, 1), catalog.primary(asked, 1), catalog.fallbacks(asked.contract, 1))
+    whole = catalog.contract(asked.contract)
+
+    assert (spare, (), spare) == found
+    assert (whole is None) == (long in {"name", "version"})
+    assert before == sys.getrefcount(text)
+
+
+def test_a_fallback_need_not_be_a_consumer_too() -> None:
+    """Who is listed for when others fail may take the contract, in the versions that are listed."""
+    more = "consumers: [{agent: parser}], fallbacks: [{agent: spare, versions: '>=2'}]"
+    more = more.replace(", fallbacks", "\n  fallbacks")
+    catalog = of(
+        contract(more=more), agent("parser", "1.0.0"), agent("spare", "1.0.0"), agent("spare", "2.0.0"),
+        agent("other", "1.0.0"),
+    )  # fmt: skip
+
+    assert (ref("spare", "2.0.0"),) == catalog.fallbacks(
+        ContractRef(name="parse-metadata", version="1.0.0"), 1
+    )
+    assert (ref("spare", "2.0.0"),) == catalog.primary(handoff(agent="spare"), 1)
+    assert () == catalog.primary(handoff(agent="other"), 1)
+
+
+PEOPLE = (
+    document("Person", "ada", roles=["lawyer"]),
+    document("Person", "bea", roles=["lawyer", "owner"]),
+    document("Person", "cyd", roles=["owner"]),
+    document("Team", "legal", members=["cyd", "gone", "nobody", "ada"]),
+    document("Person", "gone", roles=["owner"]),
+)
+
+
+def with_people(*more: AnyDocument) -> Catalog:
+    """Make a catalog of people of whom one has left."""
+    return Catalog.of(
+        (*PEOPLE, *more),
+        {("Person", "gone", "1.0.0"): (Activation("active", None, 0), Activation("retired", None, 5))},
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "people"),
+    [
+        ("ada", ("ada",)),
+        ("legal", ("cyd", "ada")),
+        ("lawyer", ("ada", "bea")),
+        ("owner", ("bea", "cyd")),
+        ("gone", ()),
+        ("unknown", ()),
+    ],
+)
+def test_a_name_means_a_person_a_team_or_all_with_that_role(name: str, people: tuple[str, ...]) -> None:
+    """As far as they are in force: who has left is not asked."""
+    assert people == with_people().asked_as(name, 5)
+
+
+def test_a_person_is_meant_before_a_team_and_a_team_before_a_role() -> None:
+    """Whatever else bears the name."""
+    alone = with_people(document("Team", "ada", members=["bea"]), document("Team", "lawyer", members=["cyd"]))
+
+    assert [("ada",), ("cyd",)] == [alone.asked_as(name, 5) for name in ("ada", "lawyer")]
+
+
+def test_the_people_of_a_chain_stand_in_its_order_and_once() -> None:
+    """Whoever is meant twice is asked where they are meant first."""
+    owners = {"team": "legal", "contact": "x", "escalation": ["bea", "lawyer", "legal"]}
+    written = document("Contract", "parse-metadata", owners=owners)
+    assert isinstance(written, Contract)
+
+    assert ("bea", "ada", "cyd") == with_people().owners_people(written, 5)
+
+
+def test_those_with_a_role_are_named_with_what_says_so() -> None:
+    """By name, each with the digest of the document in force."""
+    found = [(one.document.name, one.digest) for one in with_people().persons_with("owner", 5)]
+
+    assert [("bea", digest(PEOPLE[1])), ("cyd", digest(PEOPLE[2]))] == found
+
+
+def test_a_team_has_its_own_desk_or_else_the_first_one() -> None:
+    """Work that nobody can do ends up with people, and an agent that is no desk has none."""
+    desks = (
+        document("Agent", "clerk", team="legal"),
+        document("Agent", "desk-a", desk=True, team="others"),
+        document("Agent", "desk-b", desk=True, team="legal"),
+    )
+
+    assert [ref("desk-b", "1.0.0"), ref("desk-a", "1.0.0")] == [
+        Catalog.of(desks).desk(team, 1) for team in ("legal", "unknown")
+    ]
+    assert None is Catalog.of(desks[:1]).desk("legal", 1)
+
+
+def test_a_document_is_named_with_its_digest_where_it_is_known() -> None:
+    """So that whoever reads a verdict can prove which bytes were consulted."""
+    known, unknown = PEOPLE[0], document("Person", "new")
+
+    assert DocumentRef(
+        kind="Person", name="ada", version="1.0.0", digest=digest(known)
+    ) == with_people().reference(known)
+    assert DocumentRef(kind="Person", name="new", version="1.0.0") == with_people().reference(unknown)
+
+
+def test_the_successor_is_the_one_that_the_last_deprecation_named() -> None:
+    """Of those that have begun; what is said of a version afterwards takes it from nobody."""
+    told = (
+        Activation("active", None, 0),
+        Activation("deprecated", None, 5, ends_at=50, successor="2.0.0"),
+        Activation("deprecated", None, 7, ends_at=50, successor="3.0.0"),
+        Activation("retired", None, 8),
+    )
+    first = ContractRef(name="parse-metadata", version="1.0.0")
+    catalog = Catalog.of(parse_documents(contract(), "test"), {("Contract", "parse-metadata", "1.0.0"): told})
+
+    assert [None, "2.0.0", "3.0.0", "3.0.0"] == [catalog.successor(first, at) for at in (4, 5, 7, 8)]
+    assert None is catalog.successor(ContractRef(name="parse-metadata", version="9.0.0"), 8)
+
+
+def test_the_last_version_of_a_person_is_asked_for_without_an_instant() -> None:
+    """Whatever instant it holds from; one that was taken back, or never put in force, is none."""
+    versions = [document("Person", "ada", f"{number}.0.0", roles=[f"r-{number}"]) for number in (1, 2, 3, 4)]
+    catalog = Catalog.of(
+        versions,
+        {
+            ("Person", "ada", "1.0.0"): (Activation("active", None, 0, 0),),
+            ("Person", "ada", "2.0.0"): (Activation("active", None, 90, 1),),
+            ("Person", "ada", "3.0.0"): (Activation("active", None, 0, 2), Activation("retired", None, 0, 3)),
+            ("Person", "ada", "4.0.0"): (),
+        },
+    )
+    found = [catalog.person("ada", at) for at in (None, 5)]
+
+    assert ["2.0.0", "1.0.0"] == [one.version for one in found if one is not None]
+
+
+def test_what_is_made_of_a_document_is_made_once_for_its_bytes() -> None:
+    """For each that asks under a name of its own."""
+    (written,) = parse_documents(contract(), "test")
+    catalog, made = of(contract()), iter(("for a", "for b", "too much"))
+    found = [catalog.compiled(what, written, lambda: next(made)) for what in ("a", "a", "b")]
+
+    assert ["for a", "for a", "for b"] == found
+
+
+def test_a_breaker_is_as_a_person_has_set_it_last() -> None:
+    """Until that activation is followed by another one."""
+    modes: tuple[Mode | None, ...] = (None, "breaker-open", "breaker-closed", "paused")
+    told = [Activation("active", mode, at) for at, mode in enumerate(modes)]
+    catalog = Catalog.of(parse_documents(agent("parser", "1.0.0"), "t"), {("Agent", "parser", "1.0.0"): told})
+
+    assert [None, "open", "closed", None] == [
+        catalog.agent_breaker(ref("parser", "1.0.0"), at) for at in range(4)
+    ]
+    assert None is catalog.agent_breaker(ref("parser", "9.0.0"), 1)

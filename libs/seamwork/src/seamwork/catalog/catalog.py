@@ -8,7 +8,7 @@ version of a name is in force: the one that was activated last.
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
-from functools import cached_property
+from functools import cached_property, lru_cache
 from types import MappingProxyType
 from typing import Literal, Protocol, TypeVar, cast
 
@@ -29,7 +29,7 @@ from seamwork.catalog.soundness import first_fault
 from seamwork.documents.agent import Agent
 from seamwork.documents.budget import Budget
 from seamwork.documents.canonical import digest
-from seamwork.documents.contract import Contract
+from seamwork.documents.contract import Contract, Party
 from seamwork.documents.flow import Edge, Flow
 from seamwork.documents.gate import Gate
 from seamwork.documents.key import Key
@@ -43,6 +43,7 @@ from seamwork.records.parties import AgentRef, ContractRef, DocumentRef, Revisio
 
 MAX_CANDIDATES = 32
 _WHENEVER = 0  # for what no instant changes
+_MOST_CHARACTERS = 100  # of a name, a version or a range of versions
 _MOST_KNOWN = 10_000  # answers kept; what is asked is what agents write, so there is an end to it
 
 Name = tuple[str, str]
@@ -121,6 +122,8 @@ class Catalog:
 
         One that should never have been published (``contract_fault``) is as good as none.
         """
+        if ref.version not in self._entries.get(("Contract", ref.name), ()):
+            return None
         return self.once(("contract", ref), _WHENEVER, lambda: self._sound(ref))
 
     def _sound(self, ref: ContractRef) -> Contract | None:
@@ -153,11 +156,10 @@ class Catalog:
 
     def contract_versions(self, name: str) -> tuple[str, ...]:
         """Return all versions of a contract that are known, lowest first."""
-        return self.once(
-            ("versions", name),
-            _WHENEVER,
-            lambda: tuple(sorted(self._entries.get(("Contract", name), {}), key=parse_version)),
-        )
+        versions = self._entries.get(("Contract", name))
+        if versions is None:
+            return ()
+        return self.once(("versions", name), _WHENEVER, lambda: tuple(sorted(versions, key=parse_version)))
 
     def compiled(self, what: str, document: AnyDocument, make: Callable[[], T]) -> T:
         """Return what *make* makes of *document*, made once for each digest. *what* tells several makers apart."""
@@ -275,6 +277,8 @@ class Catalog:
         capability; in the order of names.
         """
         target, contract = handoff.target, handoff.contract
+        if _fits_nothing(target, contract):
+            return ()
         return self.once(("primary", target, contract), at, lambda: self._primary(target, contract, at))
 
     def _primary(self, target: Target, contract: ContractRef, at: int) -> tuple[AgentRef, ...]:
@@ -284,7 +288,7 @@ class Catalog:
             names: tuple[str, ...] = (target.agent,)
         else:
             names = self._offering.get(target.capability or "", ())
-        picked = (self._best(name, target.versions, contract, at, target.capability) for name in names)
+        picked = (self._highest(name, target.versions, contract, at, target.capability) for name in names)
         return tuple(ref for ref in picked if ref is not None)
 
     def fallbacks(self, contract: ContractRef, at: int) -> tuple[AgentRef, ...]:
@@ -292,11 +296,17 @@ class Catalog:
         document = self.contract(contract)
         if document is None:
             return ()
-        picked = (self._best(party.agent, party.versions, contract, at) for party in document.spec.fallbacks)
+        parties = document.spec.fallbacks
+        return self.once(("fallbacks", contract), at, lambda: self._fallbacks(parties, contract, at))
+
+    def _fallbacks(self, parties: Sequence[Party], contract: ContractRef, at: int) -> tuple[AgentRef, ...]:
+        picked = (self._highest(party.agent, party.versions, contract, at, None) for party in parties)
         return tuple(ref for ref in picked if ref is not None)
 
     def candidates(self, handoff: Aimed, at: int) -> tuple[AgentRef, ...]:
         """Return everybody who may get the handoff: whom it is meant for, then the fallbacks; at most 32."""
+        if _fits_nothing(handoff.target, handoff.contract):
+            return self._candidates(handoff, at)
         return self.once(
             ("candidates", handoff.target, handoff.contract), at, lambda: self._candidates(handoff, at)
         )
@@ -404,6 +414,17 @@ class Catalog:
         found = [self._current("Flow", name, at) for name, _ in self._named("Flow")]
         return tuple(cast("Flow", entry.document) for entry in found if entry is not None)
 
+    def edges(self, source: str, contract: str, at: int) -> Sequence[tuple[Flow, Edge]]:
+        """Return the edges in force from *source* under a contract of this name, with their flows."""
+        return self.once(("edges",), at, lambda: self._edges(at)).get((source, contract), ())
+
+    def _edges(self, at: int) -> Mapping[tuple[str, str], Sequence[tuple[Flow, Edge]]]:
+        found: dict[tuple[str, str], list[tuple[Flow, Edge]]] = {}
+        for flow in self.flows(at):
+            for edge in flow.spec.edges:
+                found.setdefault((edge.source, edge.contract), []).append((flow, edge))
+        return found
+
     def has_lenient_flows(self, at: int) -> bool:
         """Say whether any flow in force at *at* is not enforced; where none is, no seam need be asked for."""
         return self.once(
@@ -431,10 +452,8 @@ class Catalog:
         offers = agent.spec.offers if agent is not None else ()
         return [
             (flow, edge)
-            for flow in self.flows(at)
-            for edge in flow.spec.edges
-            if (edge.source, edge.contract) == (source, contract.name)
-            and lies_in(contract.version, edge.versions)
+            for flow, edge in self.edges(source, contract.name, at)
+            if lies_in(contract.version, edge.versions)
             and (edge.to == receiver.agent or edge.capability in offers)
         ]
 
@@ -602,38 +621,41 @@ class Catalog:
                 best = (rank, entry)
         return best[1] if best else None
 
-    def _best(
-        self, name: str, versions: str | None, contract: ContractRef, at: int, capability: str | None = None
-    ) -> AgentRef | None:
-        """Return the highest version of an agent that may take *contract*, and offers *capability*, or None."""
-        return self.once(
-            ("best", name, versions, contract, capability),
-            at,
-            lambda: self._highest(name, versions, contract, at, capability),
-        )
-
     def _highest(
         self, name: str, versions: str | None, contract: ContractRef, at: int, capability: str | None
     ) -> AgentRef | None:
+        """Return the highest version of an agent that may take *contract*, and offers *capability*, or None."""
         document = self.contract(contract)
         fitting: list[str] = []
         for version, entry in self._entries.get(("Agent", name), {}).items():
             agent = cast("Agent", entry.document)
             taken = agent.accepted_range(contract.name)
-            if taken is None or not entry.in_force(at) or not lies_in(contract.version, taken):
+            if taken is None or not entry.in_force(at) or not _lies_in(contract.version, taken):
                 continue
-            if versions is not None and not lies_in(version, versions):
+            if versions is not None and not _lies_in(version, versions):
                 continue
             if capability is not None and capability not in agent.spec.offers:
                 continue
             if document is not None and document.spec.consumers:
                 parties = (*document.spec.consumers, *document.spec.fallbacks)
-                if not any(p.agent == name and lies_in(version, p.versions) for p in parties):
+                if not any(p.agent == name and _lies_in(version, p.versions) for p in parties):
                     continue
             fitting.append(version)
         if not fitting:
             return None
         return AgentRef(agent=name, version=max(fitting, key=parse_version))
+
+
+def _fits_nothing(target: Target, contract: ContractRef) -> bool:
+    """Say whether nobody can be meant: an answer is kept with its question, which an agent may make very long."""
+    asked = (target.agent, target.versions, target.capability, contract.name, contract.version)
+    return any(one is not None and len(one) > _MOST_CHARACTERS for one in asked)
+
+
+@lru_cache(maxsize=4096)
+def _lies_in(version: str, wanted: str) -> bool:
+    """Say whether a version lies in a range; thousands of agents that offer the same are asked the same."""
+    return lies_in(version, wanted)
 
 
 def _replaced(promoted: Iterable[tuple[int, str, str]]) -> Mapping[str, str]:

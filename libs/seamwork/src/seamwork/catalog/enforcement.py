@@ -39,12 +39,11 @@ def standing_of_handoff(catalog: Catalog, handoff: Aimed, sender: AgentRef, at: 
     """
     if not catalog.has_lenient_flows(at):
         return ENFORCED
-    receivers, contract = catalog.candidates(handoff, at), handoff.contract.name
-    found = [
-        flow
-        for flow in catalog.flows(at)
-        if any(_leads(catalog, edge, sender.agent, receivers, contract) for edge in flow.spec.edges)
-    ]
+    drawn = catalog.edges(sender.agent, handoff.contract.name, at)
+    if not drawn:
+        return ENFORCED  # before anybody is looked for who may get it
+    receivers = catalog.candidates(handoff, at)
+    found = {flow.name: flow for flow, edge in drawn if _leads(catalog, edge, receivers)}.values()
     return Standing(strictest(*(flow.spec.mode for flow in found)), tuple(map(catalog.reference, found)))
 
 
@@ -57,9 +56,7 @@ def standing_of_plan(catalog: Catalog, source: AgentRef, subtasks: Sequence[Aime
     return Standing(strictest(*(way.mode for way in ways)), tuple(flows))
 
 
-def _leads(catalog: Catalog, edge: Edge, source: str, receivers: Sequence[AgentRef], contract: str) -> bool:
-    if (edge.source, edge.contract) != (source, contract):
-        return False
+def _leads(catalog: Catalog, edge: Edge, receivers: Sequence[AgentRef]) -> bool:
     return any(edge.to == ref.agent or _offers(catalog, ref, edge.capability) for ref in receivers)
 
 
