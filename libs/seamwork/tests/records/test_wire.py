@@ -1,7 +1,9 @@
 """What is on the wire is what the contracts folder says, byte for byte."""
 
 import json
+from base64 import b64decode
 from collections.abc import Callable
+from itertools import product
 from typing import Any
 
 import jsonschema_rs
@@ -11,10 +13,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from seamwork import ids
-from seamwork.grants.keys import verifies
-from seamwork.records.authority import Spent
+from seamwork.grants.keys import SigningKey, verifies
+from seamwork.records.authority import Constraint, Spent
 from seamwork.records.base import MOST
-from seamwork.records.crossing import AnyCrossing, Handoff, Progress, content_digest
+from seamwork.records.crossing import AnyCrossing, Drill, Handoff, Progress, Result, content_digest, step_name
+from seamwork.records.enforcement import Enforcement, most_lenient, spares, strictest
 from seamwork.records.envelope import (
     MAX_DEPTH,
     AnyEnvelope,
@@ -33,6 +36,7 @@ from seamwork.records.wire import (
     RawRecord,
     Received,
     cloud_event_difference,
+    compose,
     read,
     record_digest,
     rfc3339,
@@ -58,6 +62,31 @@ def test_a_vector_reads_and_writes_byte_for_byte(vector: dict[str, Any]) -> None
     assert vector["fields"] == json.loads(encode(received.record))
     assert received.envelope == encode(received.record)
     assert vector["digest"] == received.digest
+
+
+@pytest.mark.parametrize("traceparent", [None, "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"])
+@pytest.mark.parametrize("vector", VECTORS["records"], ids=lambda v: v["name"])
+def test_a_vector_is_put_together_byte_for_byte(vector: dict[str, Any], traceparent: str | None) -> None:
+    """Its headers come out as they stand there, in that order, signed where they are; and a trace besides."""
+    raw = record_of(vector)
+    key = VECTORS["keys"].get(vector["signer"])
+    beside = [(name, value) for name, value in raw.headers if name.startswith("sw_crossing")]
+    traced = [] if traceparent is None else [("traceparent", traceparent.encode())]
+    out = compose(
+        vector["platform"], vector["topic"], vector["key"], msgspec.convert(vector["fields"], AnyEnvelope),
+        payload=raw.value, signer=key and SigningKey(vector["signer"], b64decode(key["seed"])),
+        traceparent=traceparent, extra=beside,
+    )  # fmt: skip
+
+    assert [*(one for one in raw.headers if one not in beside), *traced, *beside] == list(out.headers)
+    assert (raw.key, raw.value) == (out.key, out.value)
+    read_again = read(RawRecord(out.topic, 1, 42, 1, out.key, out.value, out.headers), vector["platform"])
+    assert isinstance(read_again, Received)
+    assert (vector["digest"], vector["signer"], traceparent) == (
+        read_again.digest,
+        read_again.kid,
+        read_again.traceparent,
+    )
 
 
 @pytest.mark.parametrize("vector", VECTORS["records"], ids=lambda v: v["name"])
@@ -191,6 +220,7 @@ def test_an_envelope_is_ascii_and_survives_the_trip(intent: str, at: int) -> Non
             b'{"type":"tree-head","log":"l","log":"m","size":1,"root_sha256":"","signed_at":0}',
             "envelope-duplicate-key",
         ),
+        (b'{"type":"usage","id":1,"id":1}', "envelope-duplicate-key"),
         (
             b'{"type":"tree-head","log":"\xc3\xa9","size":1,"root_sha256":"","signed_at":0}',
             "envelope-not-ascii",
@@ -247,6 +277,18 @@ def test_a_number_out_of_bounds_is_no_envelope(path: tuple[str, ...], number: in
     assert not jsonschema_rs.validator_for(schema, offline=True).is_valid(fields)
 
 
+@pytest.mark.parametrize("number", [-1, MOST + 1, 10**19])
+@pytest.mark.parametrize("before", [[], [3]], ids=["the first", "another"])
+def test_a_number_of_a_list_has_the_same_bounds(before: list[int], number: int) -> None:
+    """It stands behind no name."""
+    answer = read(changed("a heartbeat", "partitions", to=[*before, number]), "p")
+
+    assert isinstance(answer, Malformed)
+    assert "envelope-malformed" == answer.rule
+    assert "partitions" in answer.reason
+    assert isinstance(read(changed("a heartbeat", "partitions", to=[*before, MOST]), "p"), Received)
+
+
 @pytest.mark.parametrize("number", [0, 1, MOST])
 def test_every_number_within_bounds_is_read(number: int) -> None:
     """The bound itself too."""
@@ -270,7 +312,9 @@ def called_from(depth: int, function: Callable[[], Any]) -> Any:
 
 
 @pytest.mark.parametrize("calls", [0, 400])
-@pytest.mark.parametrize("levels", [1, 60, 120, 130, 500, *range(940, 1010, 2), 3000])
+@pytest.mark.parametrize(
+    "levels", [1, 60, 120, MAX_DEPTH - 3, MAX_DEPTH - 2, 130, 500, *range(940, 1010, 2), 3000]
+)
 def test_how_deep_an_envelope_may_be_hangs_on_nobody_who_reads_it(levels: int, calls: int) -> None:
     """Deeper than any payload is refused by name; between what can be read and what can be written was a crash."""
     outputs = [{"tool": "[{[{", "call": "c", "value": 0}]
@@ -327,6 +371,9 @@ def test_a_changed_cloud_event_attribute_is_named() -> None:
         assert name == cloud_event_difference(received)  # type: ignore[arg-type]  # a handoff, as the vector says
 
 
+ANY = AgentRef(agent="any", version="1.0.0")
+
+
 def test_content_is_what_is_meant_and_not_when_or_under_what_it_was_sent() -> None:
     """Stamp, version and times do not count; payload, target, contract and constraints do."""
     fields = VECTORS["records"][2]["fields"]
@@ -339,12 +386,58 @@ def test_content_is_what_is_meant_and_not_when_or_under_what_it_was_sent() -> No
     other: list[dict[str, Any]] = [
         {"payload_sha256": "00"}, {"intent_sha256": "00"}, {"step": "x"}, {"ordinal": 9}, {"constraints": ()},
         {"ceiling_micro_usd": 7}, {"mode": "transfer"}, {"source": AgentRef(agent="eve", version="1.0.0")},
+        {"contract_versions": ">=1 <2"}, {"contract_versions": ">=1 <3"},
+        {"drill": Drill(in_place_of=ANY)}, {"drill": Drill(in_place_of=ANY, cause="error")},
     ]  # fmt: skip
 
     for change in same:
         assert content_digest(handoff) == content_digest(msgspec.structs.replace(handoff, **change))
-    for change in other:
-        assert content_digest(handoff) != content_digest(msgspec.structs.replace(handoff, **change))
+    digests = {content_digest(msgspec.structs.replace(handoff, **change)) for change in ({}, *other)}
+    assert len(other) + 1 == len(digests)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"constraints": (Constraint(name="region", value="us"),)},
+        {"outcome": "error"},
+        {"dispatch": "x"},
+        {"parent": "x"},
+    ],
+    ids=str,
+)
+def test_what_a_result_means_is_its_answer_and_what_it_binds(change: dict[str, Any]) -> None:
+    """One that says so otherwise under the same id is no repeat of it."""
+    result = msgspec.convert(VECTORS["records"][3]["fields"], Result)
+
+    assert content_digest(result) != content_digest(msgspec.structs.replace(result, **change))
+
+
+@pytest.mark.parametrize(("ordinal", "name"), [(0, "parse"), (1, "parse#1"), (12, "parse#12")])
+def test_a_piece_of_a_step_is_named_by_the_step_and_which_it_is(ordinal: int, name: str) -> None:
+    """The first as the step itself: most steps have one."""
+    assert name == step_name("parse", ordinal)
+
+
+MODES: tuple[Enforcement, ...] = ("enforce", "shadow", "observe")
+
+
+@pytest.mark.parametrize("modes", [some for n in range(4) for some in product(MODES, repeat=n)], ids=str)
+def test_enforced_is_the_strictest_and_observed_the_most_lenient(modes: tuple[Enforcement, ...]) -> None:
+    """And nothing at all is enforced."""
+    ranks = sorted(map(MODES.index, modes)) or [0]
+
+    assert (MODES[ranks[0]], MODES[ranks[-1]]) == (strictest(*modes), most_lenient(*modes))
+
+
+@pytest.mark.parametrize(
+    ("mode", "spared"), [("enforce", ()), ("shadow", ("shadow",)), ("observe", ("shadow", "observe"))]
+)
+def test_a_flow_spares_what_is_asked_of_it_or_of_a_stricter_one(
+    mode: Enforcement, spared: tuple[Enforcement, ...]
+) -> None:
+    """What nobody would spare, and all where refusals count, stays refused."""
+    assert spared == tuple(wanted for wanted in MODES if spares(mode, wanted))
 
 
 def test_content_tells_kinds_apart() -> None:

@@ -56,7 +56,7 @@ How deep Python itself reads hangs on who calls, and writing ends before reading
 
 _ASTRAL = 0x10000  # from here on JSON escapes a character as two surrogates
 _NOT_ASCII = re.compile(r"[^\x00-\x7f]")
-_OUTSIZE = re.compile(rb":\s*(?:-|[0-9]{16})")
+_OUTSIZE = re.compile(rb"[:\[,]\s*(?:-|[0-9]{16})")
 """
 What every number of a field looks like that is out of bounds, and texts hardly ever: ``MOST`` has 16 digits. No
 list of numbers is anything but said (a heartbeat's partitions); to look behind commas takes five times as long.
