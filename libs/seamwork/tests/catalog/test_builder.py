@@ -160,6 +160,9 @@ def test_of_two_contents_of_one_version_the_first_wins(topics: Topics) -> None:
     assert known is not None
     assert "licences" == known.spec.team
     assert 1 == topics.builder.rejected
+    assert [("registry.v1", 3, "version-conflict")] == [
+        (one.topic, one.offset, one.rule) for one in topics.builder.rejections
+    ]
 
 
 def test_the_last_activation_wins_and_rolling_back_is_another_one(topics: Topics) -> None:
@@ -221,6 +224,22 @@ def test_nobody_takes_over_anothers_key_id(topics: Topics) -> None:
     entry = topics.builder.view().key("publisher-1")
     assert entry is not None
     assert "publisher:publisher" == entry.holder
+
+
+def test_nobody_holds_anothers_key_by_listing_it_too(topics: Topics) -> None:
+    """It has all of it, even the public half, and is none of those with whom the key is revoked."""
+    topics.publish(agent())
+    topics.activate("Agent", "parser", "1.0.0", at=1000)
+    topics.publish(agent().replace("name: parser", "name: aardvark"))
+    topics.activate("Agent", "aardvark", "1.0.0", at=1000)
+    topics.activate("Agent", "parser", "1.0.0", "revoked", at=2000)
+    view = topics.builder.view()
+
+    assert [STRANGER.public, None, None] == [
+        view.public_of("parser-1", f"agent:{name}", at)
+        for name, at in (("parser", 1999), ("parser", 2000), ("aardvark", 1999))
+    ]
+    assert ("parser-1", ("1.0.0",)) in [(one.kid, one.versions) for one in view.all_keys()]
 
 
 PERSON = """
@@ -428,7 +447,7 @@ def test_a_contract_that_its_publisher_never_checked_is_never_handed_out(
     """The topic's readers run the publisher's check; the version is taken all the same, and the others go on."""
     text = CONTRACT.replace("VERSION", "1.0.0")
     assert old in text
-    topics.publish(text.replace(old, new))
+    assert topics.publish(text.replace(old, new)) is None
     topics.publish(CONTRACT.replace("VERSION", "1.1.0"))
     ref = ContractRef(name="greeting", version="1.0.0")
     catalog = topics.builder.view()

@@ -383,3 +383,15 @@ def test_a_breaker_is_as_a_person_has_set_it_last() -> None:
         catalog.agent_breaker(ref("parser", "1.0.0"), at) for at in range(4)
     ]
     assert None is catalog.agent_breaker(ref("parser", "9.0.0"), 1)
+
+
+def test_names_and_versions_are_told_in_order() -> None:
+    """Names of whatever was ever published, by the alphabet; versions as numbers, not as text."""
+    catalog = of(
+        contract("1.10.0"), contract("1.9.0"), agent("zeta", "1.0.0"), agent("alpha", "1.0.0"), gate("b"),
+        gate("a"), alpha_100="retired",
+    )  # fmt: skip
+
+    assert ("1.9.0", "1.10.0") == catalog.contract_versions("parse-metadata")
+    assert () == catalog.contract_versions("other")
+    assert (("alpha", "zeta"), ("a", "b")) == (catalog.agent_names(), catalog.gate_names())

@@ -54,13 +54,17 @@ class Topics:
     def publish(self, at: int, *documents: AnyDocument) -> "Topics":
         """Publish and activate."""
         for one in documents:
-            body = canonical(one)
-            record = DocumentRecord(
-                kind=one.kind, name=one.name, version=one.version, payload_sha256=sha256_hex(body),
-                published_at=at, publisher="publisher",
-            )  # fmt: skip
-            self._append(TOPICS[one.kind], record_key(one), record, body, at)
-            self.activate(at, one)
+            self.put(at, one).activate(at, one)
+        return self
+
+    def put(self, at: int, one: AnyDocument) -> "Topics":
+        """Publish, and no more."""
+        body = canonical(one)
+        record = DocumentRecord(
+            kind=one.kind, name=one.name, version=one.version, payload_sha256=sha256_hex(body),
+            published_at=at, publisher="publisher",
+        )  # fmt: skip
+        self._append(TOPICS[one.kind], record_key(one), record, body, at)
         return self
 
     def activate(self, at: int, one: AnyDocument, status: str = "active") -> "Topics":
@@ -172,6 +176,61 @@ def test_a_contract_may_have_more_versions_than_python_makes_calls() -> None:
 
     assert ("active", None) == (topics.status(at, "1.399.0"), topics.status(at))
     assert "active" == topics.status(at + 30 * DAY)
+
+
+@pytest.mark.parametrize(
+    "word",
+    [
+        consent(PLATFORM, BREAKING, digest(BREAKING), "reports", "rolf", key_of("person:rolf")),
+        consent(PLATFORM, BREAKING, digest(BREAKING), "nobodies", "rosa", key_of("person:rosa")),
+        consent(PLATFORM, BREAKING, digest(BREAKING), "reports", "rosa", key_of("person:rolf")),
+        consent(PLATFORM, BREAKING, digest(OLD), "reports", "rosa", key_of("person:rosa")),
+        consent("p-2", BREAKING, digest(BREAKING), "reports", "rosa", key_of("person:rosa")),
+    ],
+    ids=["no member", "another team", "another's key", "other bytes", "another platform"],
+)
+def test_a_word_that_is_not_its_teams_lets_nothing_hold(word: AnyDocument) -> None:
+    """A publisher may publish anything as a consent; readers verify who gave it, and to what."""
+    topics = (
+        begun()
+        .publish(MINUTE, document("Person", "rolf"))
+        .publish(NEW_AT, BREAKING)
+        .publish(NEW_AT + 1, word)
+    )
+
+    assert None is topics.status(NEW_AT + DAY)
+
+
+def test_a_word_counts_once_it_is_in_force() -> None:
+    """One that is a draft, or was never activated, was not given; one that was revoked afterwards was."""
+    topics = begun().publish(NEW_AT, BREAKING).put(NEW_AT + 1, WORD)
+    before = topics.status(NEW_AT + DAY)
+    topics.activate(NEW_AT + 2, WORD, "draft")
+    draft = topics.status(NEW_AT + DAY)
+    topics.activate(NEW_AT + MINUTE, WORD)
+
+    given = [topics.status(at) for at in (NEW_AT + MINUTE - 1, NEW_AT + MINUTE)]
+    topics.activate(NEW_AT + DAY, WORD, "revoked")
+
+    assert [None, None, None, "active"] == [before, draft, *given]
+    assert "active" == topics.status(NEW_AT + 2 * DAY)
+
+
+def test_an_agent_without_a_team_is_not_waited_for() -> None:
+    """There is nobody who could sign for it."""
+    toy = document("Agent", "toy", accepts=[{"contract": "facts", "versions": ">=1 <3"}])
+    topics = Topics().publish(0, toy, *PEOPLE).publish(OLD_AT, OLD).publish(NEW_AT, BREAKING)
+
+    assert "active" == topics.status(NEW_AT)
+
+
+def test_nothing_waits_that_there_is_not() -> None:
+    """Whatever an agent calls a version."""
+    view = begun().publish(NEW_AT, BREAKING).view
+
+    assert not view.contract_waits(ContractRef(name="facts", version="latest"), NEW_AT)
+    assert not view.contract_waits(ContractRef(name="other", version="1.0.0"), NEW_AT)
+    assert not view.contract_waits(ContractRef(name="facts", version="1.0.0"), NEW_AT)
 
 
 def entry(number: int, *told: Activation) -> Entry:

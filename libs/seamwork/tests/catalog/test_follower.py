@@ -256,3 +256,18 @@ async def test_a_follower_starts_behind_whoever_publishes_in_transactions(broker
     await follower.stop()
 
     assert Revision(policies=1) == follower.catalog.revision
+
+
+async def test_what_is_published_while_a_follower_runs_is_checked_at_once(broker: SimBroker) -> None:
+    """Who watches its alarms hears of it before the first crossing is refused; who starts later checks on need."""
+    rules = [{"name": "broken", "expr": "has(this.", "message": "no"}]
+    running, later = follower_on(broker), follower_on(broker)
+    await running.start()
+    publish(broker, document("Contract", "facts", input={"schema": {}, "rules": rules}), key_of("root"))
+    async with asyncio.timeout(5):
+        await running.catch_up(Revision(contracts=1))
+    await later.start()
+    await running.stop()
+    await later.stop()
+
+    assert (1, 0) == (running.rejected, later.rejected)

@@ -15,7 +15,7 @@ activation that came too early holds from when the last word, or the end of the 
 from dataclasses import replace
 from typing import Protocol
 
-from seamwork.catalog.entries import IN_FORCE, AgentEntry, Entry
+from seamwork.catalog.entries import IN_FORCE, Activation, AgentEntry, Entry
 from seamwork.contracts.acceptance import may_consume
 from seamwork.contracts.difference import compare_contracts
 from seamwork.documents.consent import Consent, ConsentSpec
@@ -112,9 +112,10 @@ def consents(
     found = []
     for entry in view.entries("Consent"):
         document = entry.document
-        if not isinstance(document, Consent) or not entry.activations:
+        given = _first_in_force(entry)
+        if not isinstance(document, Consent) or given is None:
             continue
-        since = max(entry.appended_at, entry.activations[0].from_at)
+        since = max(entry.appended_at, given.from_at)
         spec, judged_at = document.spec, since if at is None else at
         about = (spec.contract, spec.version, spec.sha256) == (new.name, new.version, sha256)
         if about and entry.in_force(judged_at) and _signed(view, spec, platform, judged_at):
@@ -179,7 +180,7 @@ def held_back(view: Documents, entry: Entry, number: int, known: HeldBack, platf
         known: Those below it.
         platform: The platform's id.
     """
-    first = next((one for one in entry.activations if one.status in IN_FORCE), None)
+    first = _first_in_force(entry)
     if first is None:
         return entry
     at = first.appended_at
@@ -194,6 +195,10 @@ def held_back(view: Documents, entry: Entry, number: int, known: HeldBack, platf
         for one in entry.activations
     )
     return replace(entry, activations=tuple(later))
+
+
+def _first_in_force(entry: Entry) -> Activation | None:
+    return next((one for one in entry.activations if one.status in IN_FORCE), None)
 
 
 def _begins(view: Documents, old: Entry, new: Entry, at: int, platform: str) -> int:
