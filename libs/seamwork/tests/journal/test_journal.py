@@ -25,6 +25,7 @@ from seamwork.journal import (
     trim,
 )
 from seamwork.journal.records import NOT_HERE, Snapshot, SnapshotChunk
+from seamwork.journal.snapshots import state_sha256
 from seamwork.records.parties import Revision, Subject
 from seamwork.records.wire import Outgoing, RawRecord
 from seamwork.testing.clock import SettableClock
@@ -98,6 +99,19 @@ async def test_an_owner_restores_what_was_committed(broker: SimBroker) -> None:
     assert {"handoffs.v1/0": 2} == second.positions
     assert [(0, 2)] == [commit.mark for commit in second.pending]
     assert first.now == second.now
+
+
+async def test_every_output_that_nobody_confirmed_is_to_be_published_again(broker: SimBroker) -> None:
+    """In the order of their commits: what lies behind the mark is not known to be anywhere."""
+    first = await own(broker)
+    for number in range(5):
+        await count(first, f"t-{number}", (OUTPUT,))
+        if number == 1:
+            first.published = first.mark
+    heir = await own(broker, "two")
+
+    assert [(0, 3), (0, 4), (0, 5)] == [commit.mark for commit in heir.pending]
+    assert (0, 2) == heir.published
 
 
 class Weighing(SimLog):
@@ -198,6 +212,23 @@ async def test_a_clock_that_is_off_refuses_ownership() -> None:
         await Journal.own(SimLog(broker), COUNTER, PLACE, Ownership("one", "test", wrong.now_ms))
 
 
+@pytest.mark.parametrize("ahead", [True, False], ids=["the machine", "the broker"])
+@pytest.mark.parametrize(("skew_ms", "refused"), [(5_000, False), (5_001, True)])
+async def test_clocks_may_be_five_seconds_apart(skew_ms: int, refused: bool, ahead: bool) -> None:  # noqa: FBT001  # cases
+    """Whichever is ahead."""
+    machine, theirs = SettableClock(), SettableClock()
+    (machine if ahead else theirs).advance(skew_ms)
+    broker = SimBroker(theirs)
+    for topic in (PLACE.journal_topic, PLACE.snapshots_topic):
+        broker.create_topic(topic)
+    try:
+        await Journal.own(SimLog(broker), COUNTER, PLACE, Ownership("one", "test", machine.now_ms))
+    except MisconfiguredError:
+        assert refused
+    else:
+        assert not refused
+
+
 async def test_a_journal_made_anew_is_refused(broker: SimBroker) -> None:
     """Its snapshots speak of another one."""
     journal = await own(broker)
@@ -261,6 +292,19 @@ async def test_a_newer_record_version_is_refused(broker: SimBroker) -> None:
         await own(broker)
 
 
+async def test_a_newer_record_version_is_refused_though_all_of_it_can_be_read(broker: SimBroker) -> None:
+    """What its fields mean may have changed; the same goes for a snapshot."""
+    journal = await own(broker)
+    await count(journal)
+    (claim, _) = records(broker)
+    broker.write(PLACE.snapshots, b"0/0/0", encode(msgspec.structs.replace(snapshot_of(1), v=2)))
+
+    with pytest.raises(MisconfiguredError, match=r"snapshots\.counter\.v1/0 key 0/0/0 has record version 2"):
+        await own(broker, "two")
+    with pytest.raises(MisconfiguredError, match="here has record version 2"):
+        decode(encode(msgspec.structs.replace(claim, v=2)), "here")
+
+
 async def test_garbage_in_a_journal_stops_the_reader(broker: SimBroker) -> None:
     """Nothing may be skipped."""
     broker.write(PLACE.journal, None, b"garbage")
@@ -292,17 +336,30 @@ async def test_a_trimmed_journal_restores_from_its_snapshots(broker: SimBroker) 
     assert start is not None
     assert 4 == start.journal_from
     assert 4 == broker.bounds(PLACE.journal)[0]
+    assert start.snapshots_from == broker.bounds(PLACE.snapshots)[0] > 0
     assert {f"t-{number}": 1 for number in range(4)} == heir.state.tasks
     assert 0 == heir.replayed
 
 
 class Meanwhile(SimLog):
-    """A log in which something happens right before the journal is read behind the own claim."""
+    """
+    A log in which something happens right before the journal is read behind the own claim, or so many times.
 
-    def __init__(self, broker: SimBroker, happens: Callable[[], Awaitable[None]]) -> None:
+    With *claimed* what is read before the own claim counts too.
+    """
+
+    def __init__(
+        self,
+        broker: SimBroker,
+        happens: Callable[[], Awaitable[None]],
+        *,
+        claimed: bool = False,
+        reads: int = 1,
+    ) -> None:
         super().__init__(broker)
         self._happens: Callable[[], Awaitable[None]] | None = happens
-        self._claimed = False
+        self._claimed = claimed
+        self._reads = reads
 
     async def append(self, topic: Partition, value: bytes, key: bytes | None = None) -> Appended:
         """Append, and note that the claim is made."""
@@ -315,8 +372,10 @@ class Meanwhile(SimLog):
         """Let it happen once, and read."""
         happens = self._happens
         if self._claimed and happens is not None and partition == PLACE.journal:
-            self._happens = None
-            await happens()
+            self._reads -= 1
+            if not self._reads:
+                self._happens = None
+                await happens()
         return await super().read(partition, start, end, most_bytes=most_bytes)
 
 
@@ -338,6 +397,68 @@ async def test_what_is_trimmed_while_it_is_restored_is_in_a_newer_snapshot(broke
     assert broker.bounds(PLACE.journal)[0] > 0
     assert {f"t-{number}": 1 for number in range(3)} == heir.state.tasks
     await count(heir, "t-9")
+
+
+async def test_what_is_trimmed_while_an_owner_looks_whose_journal_it_is_stops_nobody(
+    broker: SimBroker,
+) -> None:
+    """Its first record was there a moment ago."""
+    first = await own(broker)
+    for number in range(3):
+        await count(first, f"t-{number}")
+        first.published = first.mark
+
+    async def tidied() -> None:
+        for _ in range(2):
+            await first.snapshot()
+        assert await trim(SimLog(broker), COUNTER, PLACE) is not None
+
+    log = Meanwhile(broker, tidied, claimed=True)
+    heir = await Journal.own(log, COUNTER, PLACE, Ownership("two", "test", broker.clock.now_ms))
+    (claim,) = [record for record in records(broker) if isinstance(record, Claim)]
+    snapshots = await SnapshotStore(SimLog(broker), PLACE.snapshots).manifests()
+
+    assert broker.bounds(PLACE.journal)[0] > 0
+    assert {f"t-{number}": 1 for number in range(3)} == heir.state.tasks
+    assert {claim.journal_id} == {one.journal_id for one in snapshots}
+
+
+async def test_who_begins_to_restore_anew_begins_from_nothing(
+    broker: SimBroker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What was read until the janitor came by is in the newer snapshot: it counts once, and is published."""
+    monkeypatch.setattr("seamwork.journal.journal.WINDOW_BYTES", 1)
+    first = await own(broker)
+    for number in range(4):
+        await count(first, f"t-{number}", (OUTPUT,))
+
+    async def tidied() -> None:
+        first.published = first.mark
+        for _ in range(2):
+            await first.snapshot()
+        assert await trim(SimLog(broker), COUNTER, PLACE) is not None
+
+    log = Meanwhile(broker, tidied, reads=4)
+    heir = await Journal.own(log, COUNTER, PLACE, Ownership("two", "test", broker.clock.now_ms))
+
+    assert {f"t-{number}": 1 for number in range(4)} == heir.state.tasks
+    assert (0, 0, 0) == (len(heir.pending), heir.replayed, heir.tail_bytes)
+
+
+async def test_an_heir_knows_what_lies_behind_its_snapshot_as_the_owner_before_it_did(
+    broker: SimBroker,
+) -> None:
+    """By that the next snapshot is begun: else it takes as much again, in every life, until one is."""
+    first = await own(broker)
+    await count(first, "t-1")
+    first.published = first.mark
+    await first.snapshot()
+    for number in range(3):
+        await count(first, f"t-{number}")
+    heir = await own(broker, "two")
+
+    assert first.tail_bytes == heir.tail_bytes > 0
+    assert first.snapshot_bytes == heir.snapshot_bytes == len(msgspec.json.encode(Counts(tasks={"t-1": 1})))
 
 
 async def test_an_owner_whose_claim_is_trimmed_away_was_fenced(broker: SimBroker) -> None:
@@ -373,6 +494,15 @@ async def test_a_hole_before_the_snapshot_is_refused(broker: SimBroker) -> None:
 
     with pytest.raises(LogGapError):
         await own(broker, "two")
+
+
+def test_states_are_compared_whatever_way_they_came_about() -> None:
+    """A dict keeps the order in which it was filled, a snapshot that of its writer."""
+    there, back = Counts(tasks={"a": 1, "b": 2}), Counts(tasks={"b": 2, "a": 1})
+
+    assert state_sha256(there) == state_sha256(back)
+    assert state_sha256({"some": {"x", "y", "z"}}) == state_sha256({"some": {"z", "y", "x"}})
+    assert state_sha256(there) != state_sha256(Counts(tasks={"a": 2, "b": 1}))
 
 
 async def test_the_janitor_trims_nothing_that_does_not_replay(broker: SimBroker) -> None:

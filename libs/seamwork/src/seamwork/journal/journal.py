@@ -236,7 +236,13 @@ class Journal(Generic[S, E]):
             )
         first = None
         if start < end:
-            found = await self._log.read(partition, start, start + 1)
+            try:
+                found = await self._log.read(partition, start, start + 1)
+            except LogGapError:
+                # The janitor came by, so there are newer snapshots than those; they say whose journal it is.
+                if (await self._log.start_offsets([partition]))[partition] <= start:
+                    raise
+                return await self._identity(await self._snapshots.manifests())
             first = decode(found[0].value, f"{self.place} offset {start}") if found else None
         if isinstance(first, Claim) and start == 0:
             if newest is not None and newest.journal_id != first.journal_id:
