@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from seamwork.decider import Entries, give_up, read_all, restored, unpacked, written
 from seamwork.decider.entries import Packed
+from seamwork.decider.entries import pack as pack_entry
 
 
 class One(msgspec.Struct):
@@ -307,3 +308,76 @@ def test_only_objects_are_packed() -> None:
 
     assert not packed(texts)
     assert {"a": "some text, " * 9} == texts.copy()
+
+
+def same_as_a_dict(entries: Any, plain: Any, name: str) -> None:
+    """Do to both what a dict can do, and hold what comes back together."""
+    assert entries.get(name) == plain.get(name)
+    assert entries.get(name, One(9)) == plain.get(name, One(9))
+    assert entries.pop(name, None) == plain.pop(name, None)
+    assert (name in entries) == (name in plain)
+    assert entries.setdefault(name, One(4)) == plain.setdefault(name, One(4))
+    entries |= {name: One(5), "z": One(6)}
+    plain |= {name: One(5), "z": One(6)}
+    assert isinstance(entries, Entries)
+    assert entries.popitem() == plain.popitem()
+    assert list(entries.items()) == list(plain.items())
+    assert list(entries.values()) == list(plain.values())
+    assert (entries == plain, entries != plain) == (True, False)
+
+
+@given(STATES, NAMES, st.booleans(), st.booleans())
+def test_entries_do_what_a_dict_does(state: Whole, name: str, late: bool, writing: bool) -> None:  # noqa: FBT001  # drawn
+    """Read or unread, packed or not, and while they are written down."""
+    plain = dict(msgspec.json.decode(msgspec.json.encode(state), type=Whole).ones.items())
+    at_first = msgspec.to_builtins(plain)
+    again = read_again(b"".join(written(state))) if late else state
+    for one in tuple(plain)[::2]:
+        pack_entry(again.ones, one)
+    pieces = written(again) if writing else None
+    same_as_a_dict(again.ones, plain, name)
+
+    assert again.ones == plain
+    if pieces is not None:
+        assert at_first == unpacked(msgspec.json.decode(b"".join(pieces)))["first"]
+    with pytest.raises(KeyError):
+        again.ones.pop("none of them")
+    with pytest.raises(KeyError):
+        del again.ones["none of them"]
+
+
+def test_what_is_no_entries_is_packed_by_nobody() -> None:
+    """A machine packs what is over in whatever dict its state has."""
+    small, large = {"a": One(1)}, Entries({"a": One(1), "b": One(2)}, One)
+    pack_entry(small, "a")
+    pack_entry(large, "a")
+
+    assert {"a": One(1)} == small
+    assert [Packed, One] == [type(value) for value in dict.values(large)]
+
+
+class Part(msgspec.Struct):
+    """A part of a state, with large entries."""
+
+    ones: dict[str, One] = {}
+
+    def __post_init__(self) -> None:
+        """Make them large."""
+        self.ones = Entries(self.ones, One)
+
+
+class Outer(msgspec.Struct):
+    """A state whose only entries lie in a part of it."""
+
+    part: Part = msgspec.field(default_factory=Part)
+
+
+def test_entries_of_a_part_are_written_in_full_and_as_they_were() -> None:
+    """Though the state itself has none: what is packed there is no text of a part's."""
+    state = Outer(Part({"a": One(1), "b": One(2)}))
+    pack_entry(state.part.ones, "b")
+    pieces = written(state)
+    state.part.ones["a"].n = 3
+
+    assert b'{"part":{"ones":{"a":{"n":1,"more":[]},"b":{"n":2,"more":[]}}}}' == b"".join(pieces)
+    assert b'{"part":{"ones":{"a":{"n":3,"more":[]},"b":{"n":2,"more":[]}}}}' == b"".join(written(state))
