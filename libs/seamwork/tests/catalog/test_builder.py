@@ -5,13 +5,14 @@ import threading
 from collections.abc import Callable
 
 import pytest
+from msgspec import structs
 
 from seamwork.catalog import CatalogBuilder
 from seamwork.documents import TOPICS, Budget, Document, canonical, parse_documents, record_key
 from seamwork.grants.keys import SigningKey
 from seamwork.ids import sha256_hex
 from seamwork.records.parties import AgentRef, ContractRef, Revision
-from seamwork.records.platform import ActivationRecord, DocumentRecord
+from seamwork.records.platform import ActivationRecord, DocumentRecord, TreeHead
 from seamwork.records.wire import RawRecord, compose
 
 PLATFORM = "p-1"
@@ -92,7 +93,7 @@ class Topics:
         self,
         topic: str,
         key: str,
-        record: DocumentRecord | ActivationRecord,
+        record: DocumentRecord | ActivationRecord | TreeHead,
         body: bytes,
         signer: SigningKey,
         at: int,
@@ -148,6 +149,86 @@ def test_a_changed_body_does_not_count(topics: Topics) -> None:
     assert "payload-digest" == topics.publish(
         agent(), change=lambda body: body.replace(b"licences", b"Licences")
     )
+
+
+GREETING = DocumentRecord(
+    kind="Contract",
+    name="greeting",
+    version="1.0.0",
+    payload_sha256="",
+    published_at=1,
+    publisher="publisher",
+)
+WHOLE = canonical(only(KEY))
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"null",
+        b"[]",
+        b"{}",
+        b"\xff\xfe",
+        b"{" * 50_000,
+        b'{"kind":' * 20_000,
+        b"1e999",
+        b"-" + b"9" * 5_000,
+        b'{"kind":"Contract","kind":"Contract"}',
+        b'{"apiVersion":"seamwork.dev/v1","kind":"Song","metadata":{},"spec":{}}',
+        b'{"apiVersion":"seamwork.dev/v1","kind":["Key"],"metadata":7,"spec":null}',
+        WHOLE[:-1],
+        WHOLE + b" ",
+        b"\xef\xbb\xbf" + WHOLE,
+        WHOLE.replace(b"1.0.0", b"latest"),
+        WHOLE.replace(b'"publisher"', b'"\\ud800"'),
+    ],
+    ids=lambda body: repr(body[:24]),
+)
+@pytest.mark.parametrize("signer", [ROOT, PUBLISHER])
+def test_what_is_no_document_is_set_aside_whoever_signed_it(
+    topics: Topics, body: bytes, signer: SigningKey
+) -> None:
+    """A program of anybody's may hold a publisher's key; what it writes takes no reader down."""
+    record = structs.replace(GREETING, payload_sha256=sha256_hex(body))
+
+    assert topics._append("contracts.v1", "Contract/greeting/1.0.0", record, body, signer, 1000) is not None
+    assert None is topics.publish(CONTRACT.replace("VERSION", "1.0.0"))
+
+
+def test_a_document_counts_under_its_name_and_in_its_topic_alone(topics: Topics) -> None:
+    """Or it would be another one to whoever looks for it by its key; and what is no document is none."""
+    body = canonical(only(agent()))
+    record = DocumentRecord(
+        kind="Agent", name="parser", version="1.0.0", payload_sha256=sha256_hex(body), published_at=1,
+        publisher="publisher",
+    )  # fmt: skip
+    head = TreeHead(log="l", size=1, root_sha256="0", signed_at=1)
+
+    assert ["misnamed"] * 3 + ["wrong-topic"] == [
+        topics._append(topic, "Agent/parser/1.0.0", structs.replace(record, **other), body, PUBLISHER, 1000)
+        for topic, other in (
+            ("registry.v1", {"kind": "Person"}),
+            ("registry.v1", {"name": "reader"}),
+            ("registry.v1", {"version": "1.0.1"}),
+            ("policies.v1", {}),
+        )
+    ]
+    assert "wrong-type" == topics._append("registry.v1", "l", head, b"", PUBLISHER, 1000)
+    assert None is topics.builder.view().agent(PARSER)
+
+
+def test_an_activation_counts_in_its_documents_topic_alone(topics: Topics) -> None:
+    """Of another topic nobody can say whether it came before."""
+    topics.publish(agent())
+    record = ActivationRecord(
+        id="a", kind="Agent", name="parser", version="1.0.0", published_at=1, publisher="publisher"
+    )
+
+    assert "unknown-document" == topics._append(
+        "policies.v1", "Agent/parser/1.0.0", record, b"", PUBLISHER, 1000
+    )
+    assert None is topics.builder.view().agent_status(PARSER, 5000)
 
 
 def test_of_two_contents_of_one_version_the_first_wins(topics: Topics) -> None:
@@ -240,6 +321,23 @@ def test_nobody_holds_anothers_key_by_listing_it_too(topics: Topics) -> None:
         for name, at in (("parser", 1999), ("parser", 2000), ("aardvark", 1999))
     ]
     assert ("parser-1", ("1.0.0",)) in [(one.kid, one.versions) for one in view.all_keys()]
+
+
+def test_the_root_may_give_an_id_another_key(topics: Topics) -> None:
+    """What was revoked of the one says nothing of the other, and the one before signs no more."""
+    first = second_key()
+    topics.publish(first, ROOT)
+    topics.activate("Key", "second", "1.0.0", "revoked", at=2000)
+    other = SigningKey("publisher-2", b"o" * 32)
+    topics.publish(
+        first.replace("version: 1.0.0", "version: 2.0.0").replace(STRANGER.public, other.public),
+        ROOT,
+        at=3000,
+    )
+
+    assert other.public == topics.builder.view().public_of("publisher-2", "publisher:publisher", 20_000)
+    assert "not-signed-by-a-publisher" == topics.publish(agent("1.0.0"), STRANGER, at=20_000)
+    assert None is topics.publish(agent("1.0.0"), other, at=20_000)
 
 
 PERSON = """

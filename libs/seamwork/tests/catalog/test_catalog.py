@@ -395,3 +395,22 @@ def test_names_and_versions_are_told_in_order() -> None:
     assert ("1.9.0", "1.10.0") == catalog.contract_versions("parse-metadata")
     assert () == catalog.contract_versions("other")
     assert (("alpha", "zeta"), ("a", "b")) == (catalog.agent_names(), catalog.gate_names())
+
+
+@pytest.mark.parametrize(("orders", "standing"), [((1, 2), "b"), ((2, 1), "a")])
+def test_of_two_gates_that_replace_each_other_the_one_activated_last_stands(
+    orders: tuple[int, int], standing: str
+) -> None:
+    """Whatever they are called; one that is retired neither stands nor replaces."""
+    texts = (gate("a", ", replaces: b"), gate("b", ", replaces: a"), gate("c", ", replaces: a"))
+    documents = [one for text in texts for one in parse_documents(text, "test")]
+    catalog = Catalog.of(
+        documents,
+        {
+            ("Gate", "a", "1.0.0"): (Activation("active", "enforce", 0, orders[0]),),
+            ("Gate", "b", "1.0.0"): (Activation("active", "enforce", 0, orders[1]),),
+            ("Gate", "c", "1.0.0"): (Activation("retired", None, 0, 3),),
+        },
+    )
+
+    assert [standing] == [one.name for one in catalog.gates(1)]
