@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from seamwork.catalog import Catalog, CatalogBuilder, consenting, soundness
-from seamwork.catalog.consenting import HeldBack
+from seamwork.catalog.consenting import HeldBack, consents
 from seamwork.catalog.entries import IN_FORCE, Activation, Entry
 from seamwork.documents import TOPICS, AnyDocument, Contract, canonical, record_key
 from seamwork.documents.canonical import digest
@@ -214,6 +214,16 @@ def test_a_word_counts_once_it_is_in_force() -> None:
 
     assert [None, None, None, "active"] == [before, draft, *given]
     assert "active" == topics.status(NEW_AT + 2 * DAY)
+
+
+def test_who_publishes_goes_by_the_words_in_force_and_who_reads_by_those_that_were_given() -> None:
+    """One that was taken back lets nobody activate any more, and undoes nothing."""
+    topics = begun().publish(NEW_AT, WORD).activate(NEW_AT + MINUTE, WORD, "revoked")
+
+    def told(at: int | None) -> list[int]:
+        return [since for _, since in consents(topics.view, BREAKING, digest(BREAKING), PLATFORM, at)]
+
+    assert [[], [NEW_AT], [], [NEW_AT]] == [told(at) for at in (NEW_AT - 1, NEW_AT, NEW_AT + MINUTE, None)]
 
 
 def test_an_agent_without_a_team_is_not_waited_for() -> None:
