@@ -7,7 +7,7 @@ import pytest
 from msgspec import structs
 
 from seamwork.catalog import Catalog
-from seamwork.catalog.entries import Activation, Mode
+from seamwork.catalog.entries import Activation, Entry, KeyEntry, Mode, Status
 from seamwork.documents import AnyDocument, Contract, parse_documents
 from seamwork.documents.canonical import digest
 from seamwork.records.crossing import Handoff
@@ -414,3 +414,47 @@ def test_of_two_gates_that_replace_each_other_the_one_activated_last_stands(
     )
 
     assert [standing] == [one.name for one in catalog.gates(1)]
+
+
+@pytest.mark.parametrize(
+    ("told", "revoked"),
+    [
+        ((), False),
+        ((None,), False),
+        (("active",), False),
+        (("revoked",), True),
+        (("revoked", None, "draft"), True),
+        ((None, "draft"), False),
+        (("revoked", "retired"), False),
+        (("deprecated", "revoked"), False),
+    ],
+    ids=str,
+)
+def test_a_key_is_revoked_with_what_lists_it_unless_something_else_stands_for_it(
+    told: tuple[Status | None, ...],
+    revoked: bool,  # noqa: FBT001  # a case
+) -> None:
+    """What was in force and is retired stands for it, too; what nobody put in force does not."""
+    (one,) = parse_documents(agent("parser", "1.0.0"), "test")
+    listed = tuple(
+        Entry(one, "", () if status is None else (Activation(status, None, 5),)) for status in told
+    )
+    key = KeyEntry(kid="k", public=PUBLIC, holder="agent:parser", listed=listed)
+
+    assert (False, revoked) == (key.revoked(4), key.revoked(5))
+
+
+def test_of_a_key_that_thousands_of_versions_list_one_is_asked() -> None:
+    """Every record that it signed asks for it."""
+    asked = []
+
+    class Asked(Entry):
+        def status(self, at: int) -> Status | None:
+            asked.append(at)
+            return "active"
+
+    (one,) = parse_documents(agent("parser", "1.0.0"), "test")
+    listed = tuple(Asked(one, "") for _ in range(1000))
+
+    assert KeyEntry(kid="k", public=PUBLIC, holder="agent:parser", listed=listed).valid_at(7)
+    assert [7] == asked

@@ -129,10 +129,13 @@ class CatalogBuilder:
         record = received.record if isinstance(received, Received) else None
         if not isinstance(record, ActivationRecord) or record.status not in IN_FORCE:
             return
+        versions = self._entries.get((record.kind, record.name), {})
+        if record.kind != "Contract" or record.version not in versions or len(versions) == 1:
+            return  # whoever folds the record in says what is wrong; what it calls a version may be any text
         view = self.view()
         new = view.entry("Contract", record.name, record.version)
-        if record.kind != "Contract" or new is None:
-            return  # whoever folds the record in says so; what it calls a version may be any text
+        if new is None:
+            return
         for version in reversed(view.contract_versions(record.name)):
             old = view.entry("Contract", record.name, version)
             lower = parse_version(version) < parse_version(record.version)

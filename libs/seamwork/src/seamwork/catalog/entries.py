@@ -140,8 +140,13 @@ class KeyEntry:
 
         One that was published and never put in force stands for nothing, or a draft would give a key back.
         """
-        told = [entry.status(at) for entry in self.listed]
-        return "revoked" in told and all(one == "revoked" or one in NOT_YET for one in told)
+        revoked = False
+        for entry in self.listed:  # each record asks, and an agent's every version may list its key
+            told = entry.status(at)
+            if told != "revoked" and told not in NOT_YET:
+                return False
+            revoked = revoked or told == "revoked"
+        return revoked
 
     def valid_at(self, at: int) -> bool:
         """Say whether what was appended at *at* may be signed with this key."""
