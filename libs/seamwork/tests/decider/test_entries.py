@@ -282,6 +282,20 @@ def test_what_is_packed_and_asked_for_meanwhile_is_written_as_it_was() -> None:
     assert before == unpacked(msgspec.json.decode(b"".join(pieces)))
 
 
+def test_a_state_that_is_replaced_has_the_entries_of_the_one_before() -> None:
+    """Packed ones as they were packed; what is being written down stays of its instant, whichever is changed."""
+    state = much_packed()
+    pieces = written(state)
+    other = msgspec.structs.replace(state, count=5)
+    other.ones["5"].n = 77
+    other.ones["9"].n = 78
+    state.ones["6"].n = 79
+
+    assert [One(3, ALIKE), One(77, ALIKE), One(78, ALIKE)] == [other.ones[name] for name in "359"]
+    assert in_full(much_packed()) == unpacked(msgspec.json.decode(b"".join(pieces)))
+    assert other == read_again(b"".join(written(other)))
+
+
 def test_a_state_with_packed_entries_is_there_in_plain_objects_too() -> None:
     """What an older release packed is brought up to date like all else; parts of a state are written in full."""
     state = much_packed()

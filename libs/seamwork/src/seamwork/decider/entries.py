@@ -45,7 +45,8 @@ class Entries(dict[str, V]):
     """
     A dict of a state, by name; its values may be changed in place, as any value of a state.
 
-    A state makes its large dicts to these in ``__post_init__``; their fields stay annotated as dicts.
+    A state makes its large dicts to these in ``__post_init__``; their fields stay annotated as dicts. Whoever wants
+    a plain dict of them asks for a ``copy``: ``dict(…)`` and ``**`` take what lies there, read or not.
 
     Args:
         entries: What it begins with; values that are ``msgspec.Raw`` are read when they are asked for.
@@ -61,6 +62,9 @@ class Entries(dict[str, V]):
         self._left: dict[str, Any] | None = None
         self._pattern = b""
         self._last: Any = None
+        if isinstance(entries, Entries):
+            # A state was replaced: what is packed is packed by that, and what is being written down is of both.
+            self._pattern, self._left = entries._pattern, entries._left  # noqa: SLF001  # of its own kind
         if _is_text(dict.get(self, _PATTERN)):
             self._take_packed()
 
