@@ -81,13 +81,15 @@ class Topics:
         *,
         at: int = 1000,
         from_at: int | None = None,
+        signer: SigningKey | None = None,
     ) -> str | None:
-        """Append an activation."""
+        """Append an activation, signed by the root where it is of a key, unless *signer* did."""
         record = ActivationRecord(
             id="a", kind=kind, name=name, version=version, status=status, from_at=from_at, published_at=at,  # type: ignore[arg-type]  # any text
             publisher="publisher",
         )  # fmt: skip
-        return self._append(TOPICS[kind], f"{kind}/{name}/{version}", record, b"", PUBLISHER, at)
+        signer = signer or (ROOT if kind == "Key" else PUBLISHER)
+        return self._append(TOPICS[kind], f"{kind}/{name}/{version}", record, b"", signer, at)
 
     def _append(
         self,
@@ -475,6 +477,19 @@ def test_no_version_gives_a_revoked_publisher_its_key_back_by_being_published(to
 
     assert ("not-signed-by-a-publisher", None) == (draft, draft_key)
     assert topics.publish(agent("1.0.0"), STRANGER, at=40_000) is None
+    assert STRANGER.public == topics.builder.view().public_of("publisher-2", "publisher:publisher", 40_000)
+
+
+@pytest.mark.parametrize("status", ["active", "deprecated", "draft", "retired"])
+def test_a_publisher_gives_no_revoked_key_back(topics: Topics, status: str) -> None:
+    """Not even that of a service: with both, whoever stole them could sign stamps. To revoke one needs no root."""
+    topics.publish(second_key(), ROOT)
+    revoked = topics.activate("Key", "second", "1.0.0", "revoked", at=2000, signer=PUBLISHER)
+    again = topics.activate("Key", "second", "1.0.0", status, at=3000, signer=PUBLISHER)
+    given = topics.builder.view().public_of("publisher-2", "publisher:publisher", 20_000)
+    by_root = topics.activate("Key", "second", "1.0.0", at=30_000, signer=ROOT)
+
+    assert (None, "not-signed-by-root", None, None) == (revoked, again, given, by_root)
     assert STRANGER.public == topics.builder.view().public_of("publisher-2", "publisher:publisher", 40_000)
 
 

@@ -289,6 +289,25 @@ def test_a_number_of_a_list_has_the_same_bounds(before: list[int], number: int) 
     assert isinstance(read(changed("a heartbeat", "partitions", to=[*before, MOST]), "p"), Received)
 
 
+def test_heartbeats_alone_have_lists_of_numbers() -> None:
+    """Whoever adds one elsewhere is told here that its bounds are looked for behind names alone."""
+
+    def has_list(schema: Any) -> bool:
+        if isinstance(schema, list):
+            return any(map(has_list, schema))
+        if not isinstance(schema, dict):
+            return False
+        inner = [schema.get("items"), *schema.get("prefixItems", [])]
+        of_numbers = schema.get("type") == "array" and '"integer"' in json.dumps(
+            [one for one in inner if isinstance(one, dict) and "properties" not in one]
+        )
+        return of_numbers or any(map(has_list, schema.values()))
+
+    found = {name for name, text in schemas().items() if has_list(json.loads(text))}
+
+    assert {"heartbeat.schema.json"} == found
+
+
 @pytest.mark.parametrize("number", [0, 1, MOST])
 def test_every_number_within_bounds_is_read(number: int) -> None:
     """The bound itself too."""

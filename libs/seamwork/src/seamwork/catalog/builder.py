@@ -4,7 +4,8 @@ Fold the records of the document topics into a catalog.
 Rule 1: a record counts only if a publisher's key, or the pinned root, signed it and was valid when it was appended:
 published by then, and not revoked. What is said of a key later changes nothing, so who reads one topic after the
 other comes to what those found who followed them.
-Rule 2: keys of publishers and services count only if the root signed them.
+Rule 2: keys of publishers and services count only if the root signed them, and the root alone puts one in force; that
+one is revoked any publisher may say. Else whoever got hold of two keys could give one of them back.
 Rule 3: of two records of one version the first wins; another with other bytes is set aside with an alarm.
 Rule 4: an activation of what is not known is set aside; the last of those that hold wins.
 Rule 5: a contract that its publisher's check refuses is known and never handed out (``Catalog.contract_fault``).
@@ -165,7 +166,7 @@ class CatalogBuilder:
             case DocumentRecord():
                 return self._document(raw, record, by_root=received.kid == ROOT_KID)
             case ActivationRecord():
-                return self._activation(raw, record)
+                return self._activation(raw, record, by_root=received.kid == ROOT_KID)
             case _:
                 return Rejection(
                     raw.topic, raw.offset, "wrong-type", "the record is no document or activation"
@@ -205,7 +206,7 @@ class CatalogBuilder:
         self._note_publishers(document)
         return None
 
-    def _activation(self, raw: RawRecord, record: ActivationRecord) -> Rejection | None:
+    def _activation(self, raw: RawRecord, record: ActivationRecord, *, by_root: bool) -> Rejection | None:
         versions = self._entries.get((record.kind, record.name), {})
         entry = versions.get(record.version)
         if entry is None or TOPICS.get(record.kind) != raw.topic:
@@ -218,6 +219,9 @@ class CatalogBuilder:
         )
         if problem is not None:
             return Rejection(raw.topic, raw.offset, "activation-refused", problem)
+        if record.kind == "Key" and record.status != "revoked" and not by_root:
+            reason = "a publisher may revoke a Key; all else counts only if the root signed it"
+            return Rejection(raw.topic, raw.offset, "not-signed-by-root", reason)
         from_at = raw.appended_at if record.from_at is None else record.from_at
         activation = Activation(
             record.status,

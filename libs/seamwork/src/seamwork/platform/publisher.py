@@ -272,7 +272,14 @@ class Publisher:
             publisher=_PUBLISHER,
             reason=reason,
         )
-        signer = self._root if kind == "Key" and self._root is not None else self._key
+        signer = self._key
+        if kind == "Key" and self._root is not None:
+            signer = self._root
+        elif kind == "Key" and status != "revoked":
+            raise MisconfiguredError(
+                f"Key/{name}/{version}: only the root says of a key that it is {status}, and its private key is "
+                "not here; `revoked` needs no root"
+            )
         return self._compose(kind, f"{kind}/{name}/{version}", record, b"", signer)
 
     def _compose(self, kind: str, key: str, record: Envelope, body: bytes, signer: SigningKey) -> Outgoing:
