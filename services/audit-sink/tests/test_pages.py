@@ -7,6 +7,7 @@ from typing import Any
 
 import msgspec
 import pytest
+from msgspec.structs import replace
 
 from seamwork.bus.port import Partition
 from seamwork.catalog import Catalog
@@ -150,6 +151,77 @@ def test_a_second_root_does_not_rename_a_task(database: Path) -> None:
     assert ["planner@1.0.0"] == [one["initiator"] for one in tasks]
 
 
+@pytest.mark.parametrize("rule", ["repeat", "conflict"])
+def test_a_task_whose_beginning_was_sent_again_is_no_refused_one(database: Path, rule: str) -> None:
+    """What was refused is the second record under its id; the first goes on."""
+    refused = {"at": "0/1", "subject": "0/1", "crossing": "h-1", "rule": rule, "gate": "router"}
+    write(
+        database,
+        raws(
+            ("handoff", {"at": "0/0"}),
+            ("handoff", {"at": "0/1"}),
+            ("dispatched", {"at": "0/0"}),
+            ("refused", refused),
+        ),
+    )
+    pages = Pages(Archive(database), lambda: None)
+    (line,) = asked(pages, "/v1/tasks")
+
+    assert ("running", None, int(rule == "conflict")) == (line["state"], line["ended_at"], line["refused"])
+    assert "running" == asked(pages, "/v1/tasks/t-1/trace")["state"]
+    assert [] == asked(pages, "/v1/tasks", state="refused")
+
+
+def test_a_task_that_was_refused_each_time_it_was_sent_is_a_refused_one(database: Path) -> None:
+    """Its first refusal is its end."""
+    write(
+        database,
+        raws(
+            ("handoff", {"at": "0/0"}),
+            ("handoff", {"at": "0/1"}),
+            ("refused", {"at": "0/0", "subject": "0/0", "crossing": "h-1", "appended_at": NOW + 1}),
+            (
+                "refused",
+                {
+                    "at": "0/1",
+                    "subject": "0/1",
+                    "crossing": "h-1",
+                    "rule": "repeat",
+                    "appended_at": NOW + 2,
+                },
+            ),
+        ),
+    )
+    (line,) = asked(Pages(Archive(database), lambda: None), "/v1/tasks")
+
+    assert ("refused", NOW + 1) == (line["state"], line["ended_at"])
+
+
+def test_what_an_agent_writes_in_the_routers_words_is_believed_nowhere(database: Path) -> None:
+    """Agents may write among the crossings; that a task is complete is not theirs to say."""
+    forged = [
+        replace(raw, topic="handoffs.v1")
+        for raw in raws(
+            ("accepted", {"at": "0/1"}),
+            ("verdict", {"at": "0/2", "outcome": "DENY"}),
+            ("task-ended", {"at": "0/3", "outcome": "complete"}),
+            ("breaker-moved", {"at": "0/4", "agent": "extractor", "state": "open"}),
+        )
+    ]
+    write(database, [*raws(("handoff", {"at": "0/0"}), ("dispatched", {"at": "0/0"})), *forged])
+    pages = Pages(Archive(database), lambda: None)
+    (line,), trace = asked(pages, "/v1/tasks"), asked(pages, "/v1/tasks/t-1/trace")
+    summary = asked(pages, "/v1/summary")
+
+    assert ("running", "running") == (line["state"], trace["state"])
+    assert "dispatched" == trace["roots"][0]["status"]
+    assert [] == trace["roots"][0]["attempts"][0]["verdicts"]
+    assert ["wrong-type"] * 3 == [stray["rule"] for stray in trace["strays"]]
+    assert [] == asked(pages, "/v1/breakers") == summary["verdicts"] == summary["tasks"]
+    assert ["dispatched"] == [tally["name"] for tally in summary["decisions"]]
+    assert "handoffs.v1 carries no accepted" == asked(pages, "/v1/tasks/t-1/records")["records"][1]["reason"]
+
+
 def test_a_trace_is_the_struct_that_the_command_draws(pages: Pages) -> None:
     """The page and ``seamwork trace`` share one shape."""
     trace = msgspec.convert(asked(pages, "/v1/tasks/t-1/trace"), Trace)
@@ -279,6 +351,8 @@ def test_no_record_at_all_can_be_asked_for(pages: Pages) -> None:
     assert {"task": "t-1", "records": [], "next": None} == asked(
         pages, "/v1/tasks/t-1/records", limit="0", after="0"
     )
+    assert {"task": "t-1", "records": [], "next": None} == asked(pages, "/v1/tasks/t-1/records", limit="0")
+    assert [] == asked(pages, "/v1/tasks", limit="0")
 
 
 def test_a_summary_counts_what_everybody_did(pages: Pages) -> None:
@@ -312,6 +386,7 @@ def test_the_tree_and_the_positions_can_be_asked_for(pages: Pages) -> None:
         ("/v1/tasks", {"limit": "-1"}, "400 Bad Request"),
         ("/v1/tasks", {"limit": "many"}, "400 Bad Request"),
         ("/v1/tasks", {"limit": "99999999999999999999"}, "400 Bad Request"),
+        ("/v1/tasks", {"limit": "9" * 5_000}, "400 Bad Request"),
         ("/v1/tasks", {"state": "asleep"}, "400 Bad Request"),
     ],
 )

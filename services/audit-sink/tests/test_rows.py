@@ -7,9 +7,11 @@ import pytest
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from seamwork.records.wire import RawRecord, Received, read
+from seamwork.broker.topics import load_topic_specs
+from seamwork.records.wire import Malformed, RawRecord, Received, read
 from seamwork.testing.builders import DEFAULTS, PLATFORM, received
 from seamwork_audit_sink.rows import MALFORMED, entry_of, raw_of, record_of, row_of
+from seamwork_audit_sink.topics import READS, RECORDS, family_of
 
 headers = st.lists(
     st.tuples(
@@ -28,6 +30,32 @@ def test_every_kind_of_record_comes_back_as_it_was(tag: str) -> None:
     assert raw == raw_of(row)
     assert found == record_of(row) == read(raw, PLATFORM)
     assert tag == row.type
+
+
+def test_what_lies_where_is_what_the_topic_files_say() -> None:
+    """Of every topic that holds envelopes and is kept."""
+    written = {
+        family_of(spec.name): set(spec.records)
+        for spec in load_topic_specs()
+        if spec.name in READS and spec.name != "journal.{machine}.v1"
+    }
+
+    assert written == {
+        family: {str(kind.__struct_config__.tag) for kind in kinds} for family, kinds in RECORDS.items()
+    }
+
+
+@pytest.mark.parametrize("topic", ["handoffs.v1", "verdicts.own-gate.v1", "inbox.planner.v1"])
+@pytest.mark.parametrize("tag", ["task-ended", "verdict", "command", "document"])
+def test_a_record_out_of_place_is_kept_and_not_believed(tag: str, topic: str) -> None:
+    """Who may write a topic is what its records are believed for; a gate speaks for nobody but itself."""
+    raw = replace(received(tag).raw, topic=topic)
+    row, found = row_of(raw, PLATFORM, 99)
+
+    assert isinstance(found, Malformed)
+    assert found == record_of(row)
+    assert raw == raw_of(row)
+    assert (MALFORMED, "wrong-type", 0, None) == (row.type, row.rule, row.root, row.crossing)
 
 
 @hypothesis.given(

@@ -41,6 +41,7 @@ def test_what_followed_a_failure_is_kept_and_a_repeat_counts_once() -> None:
         received("handoff", at="0/0"),
         received("handoff", at="0/1"),
         received("dispatched", at="0/0"),
+        received("refused", at="0/0", crossing="h-1", subject="0/1", kind="handoff", rule="repeat"),
         received("closed", at="0/1", **closed),
         received("judge-again", at="0/2", why="retry"),
         received("escalated", at="0/3", why="timeout", to="head"),
@@ -49,6 +50,7 @@ def test_what_followed_a_failure_is_kept_and_a_repeat_counts_once() -> None:
     (seam,) = measures(reading(*records))
 
     assert (1, 1, 1) == (seam.handoffs, seam.late, seam.escalated)
+    assert (0, (), 0) == (seam.refused, seam.rules, seam.refused_at or 0)
     assert ("head",) == seam.escalated_to
     assert (
         Followed(why="timeout", what="escalate", times=1),

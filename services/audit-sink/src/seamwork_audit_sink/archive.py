@@ -77,15 +77,11 @@ class Archive:
                 return
             before = found[-1][0]
 
-    def was_refused(self, task: str, crossing: str) -> Row | None:
-        """Return the decision that refused a crossing of a task, or None."""
-        query = (
-            f"SELECT {_LEAN} FROM records WHERE task = ? AND type = 'refused' AND crossing = ? "  # noqa: S608  # names
-            "ORDER BY leaf LIMIT 1"
-        )
+    def begun(self, task: str) -> list[Row]:
+        """Return the handoffs that began a task, and every refusal in it, without bodies."""
+        query = f"SELECT {_LEAN} FROM records WHERE task = ? AND (root = 1 OR type = 'refused') ORDER BY leaf"  # noqa: S608
         with self._reading() as db:
-            row = db.execute(query, (task, crossing)).fetchone()
-            return None if row is None else Row(*row)
+            return [Row(*row) for row in db.execute(query, (task,))]
 
     def last_of(self, task: str) -> tuple[str, int] | None:
         """Return what was recorded of a task last, its type and its instant, or None."""

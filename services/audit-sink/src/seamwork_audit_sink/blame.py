@@ -17,7 +17,7 @@ from seamwork.platform.views import Blame, CrossingView, Trace, TroubleView
 _ASIDE = frozenset({"progress", "usage", "unreadable record"})
 """Records that bring no work: that one was refused explains nothing unless nothing else does."""
 _END = "task"
-_STILL_GOOD = frozenset({"answer-pending", "conflict", "open-children", "repeat"})
+_STILL_GOOD = frozenset({"answer-pending", "conflict", "open-children"})
 """Rules of refusals after which the sender goes on as before: nothing is wrong with the work itself."""
 _OUT_OF_TIME = frozenset({"timeout", "expired"})
 

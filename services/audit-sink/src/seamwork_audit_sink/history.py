@@ -7,7 +7,7 @@ from functools import cached_property
 from typing import cast
 
 from seamwork.records.crossing import Handoff, Plan, Progress, Result, Usage
-from seamwork.records.decision import AnyDecision, JudgeAgain, TaskEnded
+from seamwork.records.decision import AnyDecision, JudgeAgain, Refused, TaskEnded
 from seamwork.records.envelope import AnyEnvelope
 from seamwork.records.parties import Position, Subject
 from seamwork.records.people import Command
@@ -16,6 +16,8 @@ from seamwork.records.wire import Malformed, Received
 from seamwork_audit_sink.order import in_order
 
 HANDOFFS = "handoffs.v1"
+REPEAT = "repeat"
+"""The router's rule where the same content came before: its outcome is sent again."""
 
 Kept = Received[AnyEnvelope] | Malformed
 """A record as it reads."""
@@ -65,6 +67,33 @@ class History:
             if one.record.crossing is not None:
                 found[one.record.crossing].append(one)
         return found
+
+    @cached_property
+    def refusals(self) -> list[Received[Refused]]:
+        """What was refused; a repeat, whose sender got the recorded outcome again, is none."""
+        return [one for one in self._refused if one.record.rule != REPEAT]
+
+    @cached_property
+    def refusal(self) -> Received[Refused] | None:
+        """
+        The decision that refused the task as a whole.
+
+        There is none as long as one record of its root was not refused: whoever sends that again, in doubt or with
+        another content, is refused the second time, and the task goes on.
+        """
+        places = {one.record.subject.position for one in self._refused if one.record.subject is not None}
+        alone = {one.record.crossing for one in self._refused if one.record.subject is None}
+        roots = [sent for sent in self.handoffs.values() if sent[0].record.stamp is None]
+        ids = {sent[0].record.id for sent in roots}
+        if not self.handoffs:  # none could be read: a refusal of what there is refuses the whole
+            return next(iter(self._refused), None)
+        if any(one.position not in places for sent in roots for one in sent if one.record.id not in alone):
+            return None
+        return next((one for one in self._refused if one.record.crossing in ids), None)
+
+    @cached_property
+    def _refused(self) -> list[Received[Refused]]:
+        return [cast("Received[Refused]", one) for one in self.decisions if isinstance(one.record, Refused)]
 
     @cached_property
     def end(self) -> Received[TaskEnded] | None:

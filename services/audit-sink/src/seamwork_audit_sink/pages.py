@@ -36,6 +36,7 @@ from seamwork_audit_sink.tasks import STATES
 PREFIX = "/v1"
 _MOST_TASKS = 1_000
 _MOST_RECORDS = 500
+_MOST_DIGITS = 32
 _TASK_PARTS = 3  # tasks, the id, the page
 
 
@@ -129,7 +130,7 @@ class Pages:
         limit = _number(query, "limit", 100, _MOST_RECORDS)
         after = _number(query, "after", -1, 1 << 62)
         rows, more = self._archive.task_records(task, limit, after)
-        if not rows and after < 0:
+        if not rows and after < 0 and limit:
             return None
         catalog = self._catalog()
         return {
@@ -170,7 +171,9 @@ def _number(query: Mapping[str, str], name: str, default: int, most: int) -> int
     text = query.get(name)
     if text is None:
         return default
-    if not (text.isascii() and text.isdecimal()) or not 0 <= int(text) <= most:
+    # Python refuses to read some thousands of digits, with an error of its own.
+    short = text.isascii() and text.isdecimal() and len(text) <= _MOST_DIGITS
+    if not short or int(text) > most:
         raise _AskedError("400 Bad Request", f"{name} is a whole number from 0 to {most}")
     return int(text)
 

@@ -17,6 +17,7 @@ from seamwork.seams.measured import Measured
 from seamwork.seams.steps import FlowReport, Refusal
 from seamwork_audit_sink.archive import Archive
 from seamwork_audit_sink.blame import blame
+from seamwork_audit_sink.history import history_of
 from seamwork_audit_sink.rows import record_of
 from seamwork_audit_sink.seams import measures
 from seamwork_audit_sink.shown import shown_payload
@@ -67,26 +68,23 @@ class Queries:
         seen: set[str] = set()
         lines: list[TaskLine] = []
         for begun, ended in islice(self._archive.beginnings(), LOOKED_AT):
-            refused = (
-                None
-                if ended is not None
-                else self._archive.was_refused(begun.task or "", begun.crossing or "")
-            )
-            line = task_line(
-                record_of(begun),
-                None if ended is None else record_of(ended),
-                None if refused is None else record_of(refused),
-            )
-            if line is None or line.task in seen:
+            if len(lines) >= limit:
+                break
+            task = begun.task or ""
+            if task in seen:
                 continue
-            seen.add(line.task)
+            seen.add(task)
+            refused = None
+            if ended is None:
+                refused = history_of(task, map(record_of, self._archive.begun(task))).refusal
+            line = task_line(record_of(begun), None if ended is None else record_of(ended), refused)
+            if line is None:
+                continue
             if not _begun_as(line, wanted):
                 continue
             line = self._with_last(line)
             if self._fits(line, wanted, catalog):
                 lines.append(line)
-            if len(lines) == limit:
-                break
         return tuple(lines)
 
     def _with_last(self, line: TaskLine) -> TaskLine:

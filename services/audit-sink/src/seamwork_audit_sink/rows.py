@@ -1,8 +1,11 @@
 """
 Turn records into rows and back; pure.
 
-A row holds a record whole: whatever was in the log can be made again from it, as long as its body was kept. The
-envelope of a readable record stands in a column of its own and not in ``headers``.
+A row holds a record whole: whatever was in the log can be made again from it, as long as its body was kept. An
+envelope that can be read stands in a column of its own and not in ``headers``.
+
+What a record is believed to be hangs on where it lies, for that says who may have written it: a decision that an
+agent put among the crossings is kept, and is none.
 """
 
 from functools import lru_cache
@@ -15,6 +18,7 @@ from seamwork.records.base import Envelope, tag_of
 from seamwork.records.crossing import AnyCrossing, Handoff
 from seamwork.records.envelope import AnyEnvelope, decode
 from seamwork.records.inbox import Answer, Notice
+from seamwork.records.verdict import Verdict
 from seamwork.records.wire import (
     SW_ENVELOPE,
     SW_KID,
@@ -25,6 +29,7 @@ from seamwork.records.wire import (
     Received,
     read,
 )
+from seamwork_audit_sink.topics import RECORDS, family_of
 
 JOURNAL = "journal."
 MALFORMED = "malformed"
@@ -54,7 +59,8 @@ class Row(NamedTuple):
     """
     One record as it is kept; the order is that of the table's columns.
 
-    *type* is the envelope's tag, for a journal ``claim`` or ``commit``, or ``malformed`` with *rule* and *reason*.
+    *type* is the envelope's tag, for a journal ``claim`` or ``commit``, or ``malformed`` with *rule* and *reason*:
+    it cannot be read, or has no place in its topic.
     *task* is the envelope's; where that has none, the key of a topic that is keyed by tasks. *crossing* is the
     crossing spoken of; *root* is 1 for a handoff without a stamp. *headers_sha256* covers the envelope too. *value*
     is null for a tombstone and for a body that was too large to keep; *value_bytes* is null for a tombstone alone.
@@ -92,6 +98,7 @@ def row_of(
     if isinstance(found, Received):
         envelope = found.envelope
         encoded = _headers.encode([_WITHOUT if one[0] == SW_ENVELOPE else one for one in headers])
+        found = _in_place(found)
     else:
         envelope = None
         encoded = _headers.encode(headers)
@@ -124,7 +131,7 @@ def raw_of(row: Row) -> RawRecord:
 def record_of(row: Row) -> Received[AnyEnvelope] | Malformed:
     """Return the record of a row as it read when it was taken in; a journal's row has no such thing."""
     raw = raw_of(row)
-    if row.envelope is None:
+    if row.envelope is None or row.type == MALFORMED:
         return Malformed(raw=raw, digest=row.digest or "", rule=row.rule or "", reason=row.reason or "")
     data = row.envelope.encode("ascii")
     headers = dict(raw.headers)
@@ -163,6 +170,19 @@ def entry_of(row: Row) -> bytes:
         row.headers_sha256.encode(),
         b"-" if row.key is None else b"k" + row.key,
     )
+
+
+def _in_place(found: Received[AnyEnvelope]) -> Received[AnyEnvelope] | Malformed:
+    """Return a record as it may be believed: as what it says it is only where such records lie."""
+    record, topic = found.record, found.raw.topic
+    carried = RECORDS.get(family_of(topic))
+    if carried is not None and type(record) not in carried:
+        reason = f"{topic} carries no {tag_of(record)}"
+    elif isinstance(record, Verdict) and topic != f"verdicts.{record.gate}.v1":
+        reason = f"{topic} carries no verdict of {record.gate}"
+    else:
+        return found
+    return Malformed(raw=found.raw, digest=found.digest, rule="wrong-type", reason=reason)
 
 
 def _facts(found: Received[AnyEnvelope] | Malformed) -> Facts:

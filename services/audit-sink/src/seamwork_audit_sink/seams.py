@@ -20,6 +20,7 @@ from seamwork.records.decision import (
 from seamwork.records.envelope import AnyEnvelope
 from seamwork.records.wire import Malformed, Received
 from seamwork.seams.measured import Followed, SeamMeasure
+from seamwork_audit_sink.history import REPEAT
 
 Reading = Callable[[Sequence[str]], Iterable[Received[AnyEnvelope] | Malformed]]
 """Reads the records of some types in the order of taking in, each time anew; all at once they fill the memory."""
@@ -160,6 +161,8 @@ class _Measuring:
                 self._dispatched[record.dispatch] = (at, crossing)
                 self._receiver[crossing] = record.receiver.agent
                 seam.counts["reentries"] += self._stands_above(crossing, record.receiver.agent)
+            case Refused(rule=rule) if rule == REPEAT:
+                pass  # its sender got the recorded outcome again
             case Refused():
                 seam.counts["refused" if record.kind == "handoff" else "answers_refused"] += 1
                 seam.rules[record.rule] += 1

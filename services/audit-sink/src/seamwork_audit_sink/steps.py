@@ -19,6 +19,7 @@ from seamwork.records.parties import Position
 from seamwork.records.verdict import Verdict
 from seamwork.records.wire import Received
 from seamwork.seams.steps import FlowReport, Instance, Refusal, Step
+from seamwork_audit_sink.history import REPEAT
 from seamwork_audit_sink.names import agent_name, contract_name, target_name
 from seamwork_audit_sink.rows import lean
 from seamwork_audit_sink.seams import Reading
@@ -180,7 +181,7 @@ class _Reporting:
         sent = None if at is None else self._sent.get(at)
         if at is None or sent is None or not isinstance(sent.record, _Crossing):
             return
-        if isinstance(decision, Refused) and decision.rule == "repeat":
+        if isinstance(decision, Refused) and decision.rule == REPEAT:
             return
         found = [
             (vote.gate, vote.rule, vote.reason, vote.spared is None)

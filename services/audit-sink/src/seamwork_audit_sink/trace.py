@@ -68,11 +68,7 @@ def state_of(history: History) -> str:
     """Say where a task stands."""
     if history.end is not None:
         return history.end.record.outcome
-    roots = [sent[0].record.id for sent in history.handoffs.values() if sent[0].record.stamp is None]
-    refused = {one.record.crossing for one in history.decisions if isinstance(one.record, Refused)}
-    # Where no handoff could be read, a refusal of what there is refuses the whole.
-    begun = bool(roots) or not history.handoffs
-    return "refused" if begun and refused and refused.issuperset(roots) else "running"
+    return "running" if history.refusal is None else "refused"
 
 
 class _Tracing:
@@ -108,7 +104,6 @@ class _Tracing:
             if one.record.id not in self._drawn:
                 roots.append(self._crossing(one))  # noqa: PERF401  # each drawing draws others
         ended = history.end
-        refused = {one.record.crossing for one in history.decisions if isinstance(one.record, Refused)}
         return Trace(
             task=history.task,
             state=state_of(history),
@@ -117,7 +112,7 @@ class _Tracing:
             begun_at=None if begun is None else begun.raw.appended_at,
             ended_at=None if ended is None else ended.raw.appended_at,
             crossings=len(history.handoffs) + len(history.results),
-            refused=len(refused),
+            refused=len({one.record.crossing or one.record.subject for one in history.refusals}),
             retries=sum(
                 isinstance(one.record, JudgeAgain) and one.record.why in _TRIED_AGAIN
                 for one in history.decisions
@@ -411,15 +406,7 @@ class _Tracing:
             is_stray = (isinstance(record, Result | Plan) and record.id not in self._drawn) or (
                 isinstance(record, Progress | Usage) and refused
             )
-            if not isinstance(record, AnyCrossing):
-                yield StrayView(
-                    kind=str(record.__struct_config__.tag),
-                    position=place(kept.raw),
-                    at=kept.raw.appended_at,
-                    rule="no-crossing",
-                    attempts=self._attempts([kept]),
-                )
-            elif is_stray:
+            if isinstance(record, AnyCrossing) and is_stray:
                 yield StrayView(
                     kind=str(record.__struct_config__.tag),
                     position=place(kept.raw),

@@ -16,7 +16,7 @@ from seamwork.records.decision import (
 )
 from seamwork.records.verdict import Verdict
 from seamwork.records.wire import Malformed, Received
-from seamwork_audit_sink.history import History
+from seamwork_audit_sink.history import REPEAT, History
 from seamwork_audit_sink.names import agent_name, contract_name, document_name, place, target_name
 
 ROUTER = "router"
@@ -43,7 +43,7 @@ class _Troubles:
     def found(self) -> Iterator[TroubleView]:
         for one in self._history.decisions:
             match one.record:
-                case Refused():
+                case Refused(rule=rule) if rule != REPEAT:
                     yield self._refused(one, one.record)
                 case Accepted() as accepted if accepted.outcome != "success":
                     yield self._unsuccessful(one, accepted)
