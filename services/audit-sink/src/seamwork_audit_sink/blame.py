@@ -42,7 +42,7 @@ def blame(trace: Trace) -> Blame:
     # A task that ended badly although everything in it was put right: what happened is all there is to say.
     only_its_end = trace.state != "running" and all(t.record_kind == _END for t in unmended)
     candidates = list(trace.troubles) if only_its_end else unmended
-    found = _waited_for(_pick(trace.state, candidates), candidates, carried)
+    found = _waited_for(_pick(trace.state, candidates, carried), candidates, carried)
     touched = {t.crossing for t in candidates if t.crossing is not None}
     return Blame(
         task=trace.task,
@@ -55,14 +55,16 @@ def blame(trace: Trace) -> Blame:
     )
 
 
-def _pick(state: str, troubles: Sequence[TroubleView]) -> TroubleView | None:
+def _pick(
+    state: str, troubles: Sequence[TroubleView], carried: Mapping[str, CrossingView]
+) -> TroubleView | None:
     """Return the first of the best sort there is."""
     if state == "cancelled":
         ordered = next((t for t in troubles if t.what == "cancelled" and t.record_kind == _END), None)
         overrun = next((t for t in troubles if t.what == "overrun"), None)
         if ordered is not None and overrun is None:
             return ordered
-    return min(troubles, key=_rank, default=None)
+    return min(troubles, key=lambda trouble: _rank(trouble, carried), default=None)
 
 
 def _waited_for(
@@ -82,13 +84,20 @@ def _waited_for(
     return found
 
 
-def _rank(trouble: TroubleView) -> int:
+def _rank(trouble: TroubleView, carried: Mapping[str, CrossingView]) -> int:
     """Sort troubles; ``min`` keeps the first of equals, and so the order of the log."""
     if trouble.record_kind == _END:
         return 3
     if trouble.what == "refused" and (trouble.record_kind in _ASIDE or trouble.rule in _STILL_GOOD):
         return 2
+    if trouble.record_kind == "handoff" and _is_beside(trouble, carried.get(trouble.crossing or "")):
+        return 2
     return 0 if trouble.proven else 1
+
+
+def _is_beside(trouble: TroubleView, crossing: CrossingView | None) -> bool:
+    """Say whether what was refused is another record than the one that its id is known by."""
+    return trouble.what == "refused" and crossing is not None and trouble.position != crossing.position
 
 
 def _not_mended(crossings: Iterable[CrossingView]) -> set[str]:

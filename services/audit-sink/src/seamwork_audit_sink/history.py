@@ -4,10 +4,19 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import cast
+from typing import Any, cast
 
 from seamwork.records.crossing import Handoff, Plan, Progress, Result, Usage
-from seamwork.records.decision import AnyDecision, JudgeAgain, Refused, TaskEnded
+from seamwork.records.decision import (
+    Accepted,
+    AnyDecision,
+    Dispatched,
+    Held,
+    JudgeAgain,
+    Noted,
+    Refused,
+    TaskEnded,
+)
 from seamwork.records.envelope import AnyEnvelope
 from seamwork.records.parties import Position, Subject
 from seamwork.records.people import Command
@@ -19,6 +28,8 @@ HANDOFFS = "handoffs.v1"
 REPEAT = "repeat"
 """The router's rule where the same content came before: its outcome is sent again."""
 
+_WENT_ON = (Dispatched, Held, Accepted, Noted)
+
 Kept = Received[AnyEnvelope] | Malformed
 """A record as it reads."""
 
@@ -28,8 +39,9 @@ class History:
     """
     The records of one task, in the order of the log.
 
-    *sent* are those of ``handoffs`` by position; *handoffs*, *results* and *plans* by id, the first of each
-    first.
+    *sent* are those of ``handoffs`` by position; *handoffs*, *results* and *plans* by id, the one that the id is known
+    by first: where one of them went on, that one, else the first. Ids can be guessed, and whoever is quicker than the
+    sender is refused.
     """
 
     task: str
@@ -40,6 +52,17 @@ class History:
     verdicts: dict[Subject, list[Received[Verdict]]] = field(default_factory=lambda: defaultdict(list))
     decisions: list[Received[AnyDecision]] = field(default_factory=list)
     commands: list[Received[Command]] = field(default_factory=list)
+
+    def put_first_what_went_on(self) -> None:
+        """Sort the records of each id; all are there."""
+        went_on = {
+            one.record.subject.position
+            for one in self.decisions
+            if isinstance(one.record, _WENT_ON) and one.record.subject is not None
+        }
+        kinds: tuple[dict[str, list[Any]], ...] = (self.handoffs, self.results, self.plans)
+        for sent in (sent for kind in kinds for sent in kind.values() if len(sent) > 1):
+            sent.sort(key=lambda one: one.position not in went_on)
 
     @cached_property
     def subjects(self) -> dict[Position, list[Subject]]:
@@ -127,6 +150,7 @@ def history_of(task: str, records: Iterable[Kept]) -> History:
                 history.decisions.append(cast("Received[AnyDecision]", kept))
             case _:
                 pass  # inbox copies, questions and answers to people: the decisions tell what came of them
+    history.put_first_what_went_on()
     return history
 
 
