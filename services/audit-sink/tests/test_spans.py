@@ -9,7 +9,7 @@ from seamwork.agent.trace import child_of
 from seamwork.ids import span_id
 from seamwork.records.envelope import AnyEnvelope
 from seamwork.records.wire import Received
-from seamwork.testing.builders import NOW
+from seamwork.testing.builders import NOW, carried
 from seamwork.testing.story import ROOT_TRACE, STORY, WORK, said
 from seamwork_audit_sink.spans import Span, Spans
 
@@ -117,6 +117,69 @@ def test_a_refused_crossing_says_by_which_rule() -> None:
 
     assert {"undeclared-field"} == {span.error for span in spans.values()}
     assert 3 == len(spans)
+
+
+@pytest.mark.parametrize("rule", ["repeat", "conflict"])
+def test_a_crossing_that_was_sent_again_goes_on(rule: str) -> None:
+    """What was refused is the second record under its id."""
+    again = [
+        said("handoff", 20, at="0/5"),
+        said("refused", 25, subject="0/5", at="0/15", gate="router", rule=rule, crossing="h-1"),
+    ]
+    spans = told([*STORY[:8], *again, *STORY[8:]])
+
+    assert (None, 0, 60) == (
+        spans[span_id("h-1")].error, spans[span_id("h-1")].begun - NOW, spans[span_id("h-1")].ended - NOW,
+    )  # fmt: skip
+    assert spans.keys() > told(STORY).keys()
+
+
+def test_an_answer_that_says_error_makes_errors_of_the_work_and_of_what_waited_for_it() -> None:
+    """The handoff as soon as nobody tries again: when the error is passed on."""
+    story = [
+        *STORY[:8],
+        said("result", 50, at="0/2", stamp=carried(), outcome="error"),
+        said("accepted", 60, subject="0/2", at="0/12", outcome="error"),
+        said("answer", 62, at="0/0", topic="inbox.planner.v1", outcome="error"),
+        said("task-ended", 63, at="0/13", outcome="failed"),
+    ]
+    spans = told(story)
+
+    assert ("error", 50) == (spans[span_id("w-1")].error, spans[span_id("w-1")].ended - NOW)
+    assert ("error", 62) == (spans[span_id("h-1")].error, spans[span_id("h-1")].ended - NOW)
+
+
+def test_a_handoff_to_a_capability_is_named_after_whoever_got_it() -> None:
+    """And as long as nobody did, after what was asked for."""
+    asked = said("handoff", 0, target={"capability": "licences"})
+    got = told([asked, *STORY[1:]])[span_id("h-1")]
+    left = told([asked, said("task-ended", 9, outcome="failed")])[span_id("h-1")]
+
+    assert ("invoke_agent extractor", "extractor", "1.0.0") == (
+        got.name, got.attributes["gen_ai.agent.name"], got.attributes["gen_ai.agent.version"],
+    )  # fmt: skip
+    assert ("invoke_agent licences", "licences") == (left.name, left.attributes["gen_ai.agent.name"])
+    assert "gen_ai.agent.version" not in left.attributes
+
+
+def test_every_span_of_a_drill_says_so_and_no_other_does() -> None:
+    """Whoever looks at traces is not to take it for work."""
+    drill = said("handoff", 0, drill={"in_place_of": "planner"})
+    other = said("handoff", 0, trace=None, task="t-2", id="h-2")
+    spans = Spans("seamwork")
+    found = [span for one in [drill, other, *STORY[1:]] for span in spans.take(one)]
+    found += spans.take(said("task-ended", 70, task="t-2"))
+
+    assert [True] * (len(found) - 1) + [None] == [span.attributes.get("seamwork.drill") for span in found]
+
+
+def test_a_refusal_that_was_spared_is_no_error() -> None:
+    """It counts in no other mode; the span says in which it was spared."""
+    verdict = said("verdict", 3, outcome="DENY", rule="schema", spared={"mode": "shadow"})
+    spans = told([STORY[0], verdict, *STORY[2:]])
+    (span,) = (one for one in spans.values() if one.attributes.get("seamwork.policy.decision") == "DENY")
+
+    assert (None, "shadow") == (span.error, span.attributes["seamwork.spared"])
 
 
 def test_a_dispatch_that_ends_without_an_answer_ends_its_span() -> None:

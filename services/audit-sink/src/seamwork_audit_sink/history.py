@@ -39,8 +39,8 @@ class History:
     """
     The records of one task, in the order of the log.
 
-    *sent* are those of ``handoffs`` by position; *handoffs*, *results* and *plans* by id, the one that the id is known
-    by first: where one of them went on, that one, else the first. Ids can be guessed, and whoever is quicker than the
+    *sent* are those of ``handoffs`` by position. *handoffs*, *results* and *plans* are by id, first the one that it
+    is known by: which of them went on, else which came first. Ids can be guessed, and whoever is quicker than the
     sender is refused.
     """
 

@@ -33,6 +33,7 @@ from seamwork.records.decision import (
 )
 from seamwork.records.envelope import AnyEnvelope
 from seamwork.records.inbox import Answer, Work
+from seamwork.records.parties import Position
 from seamwork.records.verdict import Verdict
 from seamwork.records.wire import Received
 from seamwork_audit_sink.rows import lean
@@ -92,6 +93,7 @@ class _Crossing:
     task: str
     trace: str
     record: Handoff | Result
+    place: Position
     parent: str | None
     begun: int
     attributes: dict[str, Value]
@@ -241,6 +243,7 @@ class Spans:
             task=record.task,
             trace=trace,
             record=record,
+            place=found.position,
             parent=_working_on(record),
             begun=at,
             attributes=self._crossing_attributes(found, record),
@@ -414,6 +417,8 @@ class Spans:
                 crossing.receiver = (decision.receiver.agent, decision.receiver.version)
                 self._open_dispatch(crossing, decision, at)
                 return [span for early in self._early.pop(decision.dispatch, ()) for span in self.take(early)]
+            case Refused(subject=subject) if subject is not None and subject.position != crossing.place:
+                return []  # another record under its id, which goes on as before
             case Refused():
                 return [self._end_crossing(crossing, at, error=decision.rule, said=decision.reason)]
             case Accepted():
