@@ -139,6 +139,19 @@ async def test_what_waits_survives_a_restart(post: Post) -> None:
     assert {notified(1).id, notified(2).id} == set(post.got)
 
 
+async def test_a_clock_that_is_set_back_holds_nothing_up(post: Post) -> None:
+    """What failed when it was hours later is not tried only then."""
+    with post.receiving():
+        async with post.running() as (store, couriers):
+            later = SystemClock().now_ms() + 10 * 3_600_000
+            await store.take([notified(1)], {}, later)
+            await store.again(notified(1).id, later + post.settings.longest_retry_ms, "it answered 503")
+            couriers.wake("team:seams")
+            await post.until(lambda: not store.owners())
+
+    assert [notified(1).id] == post.got
+
+
 async def test_a_dead_webhook_holds_up_its_own_alone(post: Post) -> None:
     """Others hear at once."""
     post.webhooks["team:dead"] = Webhook(url=NOTHING_LISTENS, secret="seams")

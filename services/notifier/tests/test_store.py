@@ -8,9 +8,39 @@ import pytest
 
 from seamwork.bus.port import Partition
 from seamwork.errors import MisconfiguredError, RetryableError
-from seamwork_notifier.store import Store
+from seamwork_notifier.state import Notified
+from seamwork_notifier.store import Store, Waiting
 
 AT = Partition("decisions.v1", 0)
+
+
+def notified(number: int) -> Notified:
+    """Return a notification."""
+    return Notified(
+        id=f"n-{number}",
+        owner="team:seams",
+        kind="refused",
+        at=1_000,
+        topic=AT.topic,
+        partition=0,
+        offset=number,
+    )
+
+
+async def test_what_is_tried_again_waits_behind_what_is_due(tmp_path: Path) -> None:
+    """Each try is counted, and puts it off; what is put off for all of an owner is put off no further back."""
+    one, two = notified(1), notified(2)
+    with Store(tmp_path / "n.db", "p", 0) as store:
+        await store.take([one, two], {AT: 2}, 1_000)
+        await store.again(one.id, 5_000, "it answered 503")
+        await store.again(one.id, 7_000, "it answered 503")
+        assert Waiting(two, 1_000, 0, 1_000) == store.next_of("team:seams")
+
+        await store.put_off("team:seams", 6_000)
+        assert Waiting(two, 1_000, 0, 6_000) == store.next_of("team:seams")
+        await store.done(two.id, "delivered", 6_500)
+        assert Waiting(one, 1_000, 2, 7_000) == store.next_of("team:seams")
+        assert {"team:seams": 1} == store.owners()
 
 
 async def test_a_database_that_another_holds_is_tried_again(

@@ -112,7 +112,7 @@ class Couriers:
         while True:
             bell.clear()
             waiting = self._store.next_of(owner)
-            wait_s = _LOOK_AGAIN_S if waiting is None else (waiting.next_at - self._now_ms()) / 1000
+            wait_s = _LOOK_AGAIN_S if waiting is None else self._left_ms(waiting) / 1000
             if waiting is not None and wait_s <= 0:
                 await self._try(owner, waiting)
                 continue
@@ -149,6 +149,11 @@ class Couriers:
         else:
             self._counted(owner, "delivered")
             await self._store.done(notified.id, "delivered", self._now_ms())
+
+    def _left_ms(self, waiting: Waiting) -> int:
+        """Say how long until the next try; where the clock was set back to long before, it is due."""
+        left = waiting.next_at - self._now_ms()
+        return left if left <= 2 * self._settings.longest_retry_ms else 0
 
     def _wait_ms(self, waiting: Waiting) -> int:
         doubled = self._settings.first_retry_ms << min(waiting.tries, _DOUBLINGS)

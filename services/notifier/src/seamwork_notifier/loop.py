@@ -13,7 +13,9 @@ from seamwork.bus.port import Partition
 from seamwork.catalog import Context
 from seamwork.documents.webhook import Webhook
 from seamwork.errors import MisconfiguredError
-from seamwork.records.wire import Received, read
+from seamwork.records.envelope import AnyEnvelope
+from seamwork.records.platform import DeadLetter
+from seamwork.records.wire import RawRecord, Received, read
 from seamwork.runtime import Host
 from seamwork_notifier.budgets import burn_of, pages
 from seamwork_notifier.courier import Couriers
@@ -22,7 +24,8 @@ from seamwork_notifier.settings import Settings
 from seamwork_notifier.state import Nothing, Notified
 from seamwork_notifier.store import Account, Store
 
-READS = ("decisions.v1", "dead-letters.v1")
+DEAD_LETTERS = "dead-letters.v1"
+READS = ("decisions.v1", DEAD_LETTERS)
 _BATCH = 500
 _WAIT_MS = 250
 _NOTE_S = 1.0
@@ -89,7 +92,7 @@ class Loop:
             while True:
                 found = await reader.fetch(positions, max_records=_BATCH, max_wait_ms=_WAIT_MS)
                 records = [raw for batch in found.values() for raw in batch]
-                readable = [read(raw, host.platform) for raw in records]
+                readable = list(filter(None, map(self._readable, records)))
                 burned: dict[Account, int] = {}
                 told = []
                 once: set[str] = set()
@@ -116,18 +119,26 @@ class Loop:
         finally:
             await reader.stop()  # what was not kept led to nothing, and is read again
 
-    def _judge(self, received: object, store: Store) -> Sequence[Notified]:
+    def _readable(self, raw: RawRecord) -> Received[AnyEnvelope] | None:
+        """Return a record that the router wrote, or that was set aside; each lies in the topic of its own."""
+        received = read(raw, self._host.platform)
         if not isinstance(received, Received):
-            return ()  # a decision that cannot be read stops machines; nobody is told by us
-        if received.raw.appended_at < store.begun_at - self._settings.oldest_s * 1000:
+            return None  # a decision that cannot be read stops machines; nobody is told by us
+        return received if isinstance(received.record, DeadLetter) is (raw.topic == DEAD_LETTERS) else None
+
+    def _is_too_old(self, received: Received[AnyEnvelope], store: Store) -> bool:
+        return received.raw.appended_at < store.begun_at - self._settings.oldest_s * 1000
+
+    def _judge(self, received: Received[AnyEnvelope], store: Store) -> Sequence[Notified]:
+        if self._is_too_old(received, store):
             return ()
         context = Context(now=self._host.clock.now_ms(), catalog=self._host.catalog.catalog)
         return self._decide(_NOTHING, received, context)
 
-    def _burn(self, received: object, store: Store, burned: dict[Account, int]) -> Iterator[Notified]:
+    def _burn(
+        self, received: Received[AnyEnvelope], store: Store, burned: dict[Account, int]
+    ) -> Iterator[Notified]:
         """Take what a decision costs from its seam's error budget; page the owner where it is used up."""
-        if not isinstance(received, Received):
-            return
         catalog = self._host.catalog.catalog
         burn = burn_of(received.record, catalog, received.raw.appended_at)
         if burn is None:
@@ -138,7 +149,7 @@ class Loop:
         self._host.metrics.set(
             "seamwork_error_budget_left", burn.allowed - used, burn.contract.name, burn.what
         )
-        if used > burn.allowed:
+        if used > burn.allowed and not self._is_too_old(received, store):
             yield from pages(received, burn, catalog)
 
     async def _positions(self, store: Store) -> dict[Partition, int]:
