@@ -123,6 +123,10 @@ def test_a_list_can_be_short_and_of_one_state(pages: Pages) -> None:
         ({"quiet_since": "1"}, []),
         ({"since": str(NOW + 3_600_000)}, []),
         ({"since": "1", "refused": "1"}, ["t-3"]),
+        ({"since": str(NOW)}, ["t-3", "t-2", "t-1"]),
+        ({"since": str(NOW + 1)}, []),
+        ({"quiet_since": str(NOW)}, []),
+        ({"quiet_since": str(NOW + 1)}, ["t-2"]),
         ({"owner": "nobody"}, []),
         ({"owner": OWNER}, ["t-3", "t-1"]),
     ],
@@ -253,6 +257,42 @@ def test_the_payload_of_a_contract_that_nobody_knows_is_hidden_whole(pages: Page
     (record,) = asked(pages, "/v1/tasks/t-2/records")["records"]
 
     assert "***" == record["payload"]
+
+
+def test_a_body_that_was_too_large_to_keep_is_hidden_like_any_other(database: Path) -> None:
+    """Its digest and size are there; what it said is not."""
+    payload = {"name": "left-pad" * 200}
+    write(database, raws(("handoff", {"at": "0/0", "payload": payload})))
+    catalog = Catalog.of([CONTRACT])
+    (record,) = asked(Pages(Archive(database), lambda: catalog), "/v1/tasks/t-1/records")["records"]
+
+    assert "***" == record["payload"]
+    assert record["payload_bytes"] > 1_600
+
+
+def test_what_a_flow_refused_is_shown_as_far_as_people_may_see_it(database: Path) -> None:
+    """The latest crossings of each rule, their payloads masked by the contract."""
+    payload = {"name": "left-pad", "person": SECRET}
+    votes = [
+        {"gate": "contract-validator", "gate_version": "1.0.0", "outcome": "DENY", "rule": "rule:plausible"}
+    ]
+    flow = document("Flow", "line", edges=[{"from": "planner", "to": "extractor"}])
+    write(
+        database,
+        raws(
+            ("handoff", {"at": "0/0", "payload": payload}),
+            (
+                "refused",
+                {"at": "0/0", "gate": "contract-validator", "votes": votes, "consulted": ["Flow/line@1.0.0"]},
+            ),
+        ),
+    )
+    catalog = Catalog.of([CONTRACT, flow])
+    report = asked(Pages(Archive(database), lambda: catalog), "/v1/flows/line")
+    (refusal,) = report["steps"][0]["refusals"]
+
+    assert "rule:plausible" == refusal["rule"]
+    assert [{"name": "left-pad", "person": "***"}] == [one["payload"] for one in refusal["examples"]]
 
 
 @pytest.mark.parametrize("page", ["/v1/tasks", "/v1/summary", "/v1/tasks/t-1/trace", "/v1/tasks/t-1/records"])
@@ -388,6 +428,7 @@ def test_the_tree_and_the_positions_can_be_asked_for(pages: Pages) -> None:
         ("/v1/tasks", {"limit": "99999999999999999999"}, "400 Bad Request"),
         ("/v1/tasks", {"limit": "9" * 5_000}, "400 Bad Request"),
         ("/v1/tasks", {"state": "asleep"}, "400 Bad Request"),
+        ("/v1/tasks", {"refused": "2"}, "400 Bad Request"),
     ],
 )
 def test_a_wrong_question_is_told_what_is_wrong(
@@ -429,7 +470,14 @@ def test_the_breakers_that_are_not_closed_are_shown_as_they_were_left(database: 
             *(
                 (
                     "breaker-moved",
-                    {"at": at, "agent": who, "state": state, "partition": int(at[0])},
+                    {
+                        "at": at,
+                        "agent": who,
+                        "state": state,
+                        "partition": int(at[0]),
+                        "failures": 5,
+                        "open_until": NOW + 9,
+                    },
                 )
                 for who, state, at in moves
             )
@@ -440,3 +488,4 @@ def test_the_breakers_that_are_not_closed_are_shown_as_they_were_left(database: 
     assert [("extractor", "half-open", 0), ("reader", "open", 1)] == [
         (one["agent"], one["state"], one["partition"]) for one in shown
     ]
+    assert (5, NOW + 9) == (shown[0]["failures"], shown[0]["open_until"])

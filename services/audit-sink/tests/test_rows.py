@@ -102,6 +102,21 @@ def test_the_tree_notices_every_change_of_a_record(change: str, value: Any) -> N
     assert entry_of(row_of(raw, PLATFORM, 99)[0]) != entry_of(row_of(changed, PLATFORM, 99)[0])
 
 
+@pytest.mark.parametrize(
+    ("tag", "crossing"),
+    [
+        ("handoff", "h-1"), ("result", "r-1"), ("plan", "pl-1"), ("progress", "p-1"), ("work", "h-1"),
+        ("answer", "h-1"), ("notice", "h-1"), ("verdict", "h-1"), ("accepted", "r-1"), ("task-ended", None),
+        ("reply", None), ("document", None),
+    ],
+)  # fmt: skip
+def test_a_row_names_the_crossing_that_its_record_speaks_of(tag: str, crossing: str | None) -> None:
+    """In whichever field it says so; an answer speaks of the handoff that it answers."""
+    row, _ = row_of(received(tag).raw, PLATFORM, 99)
+
+    assert crossing == row.crossing
+
+
 def test_a_record_without_a_task_is_found_by_its_key() -> None:
     """What cannot be read still belongs to the task in whose name it was sent."""
     row, _ = row_of(RawRecord("handoffs.v1", 0, 0, 1, b"t-1", b"{"), PLATFORM, 99)

@@ -56,3 +56,84 @@ def test_what_followed_a_failure_is_kept_and_a_repeat_counts_once() -> None:
         Followed(why="timeout", what="escalate", times=1),
         Followed(why="timeout", what="retry", times=1),
     ) == seam.followed
+
+
+def test_latencies_are_told_by_nearest_rank() -> None:
+    """Of twenty the nineteenth is not exceeded by 95 in a hundred, the tenth by half, the last by 99."""
+    records = [
+        one
+        for number in range(20)
+        for one in (
+            received("handoff", at=f"0/{number}", id=f"h-{number}"),
+            received(
+                "dispatched", at=f"0/{2 * number}", crossing=f"h-{number}", dispatch=f"w-{number}",
+                appended_at=NOW + number,
+            ),
+            received(
+                "accepted", at=f"0/{2 * number + 1}", answers=f"h-{number}", dispatch=f"w-{number}",
+                appended_at=NOW + number + 10 * (number + 1),
+            ),
+        )
+    ]  # fmt: skip
+
+    (seam,) = measures(reading(*records))
+
+    assert (100, 190, 200) == (seam.p50_ms, seam.p95_ms, seam.p99_ms)
+    assert 20 == seam.most_per_task
+
+
+def test_an_answer_counts_at_the_seam_of_its_handoff() -> None:
+    """Under its own outcome where it was accepted; where it was refused, by the dispatch that it was for."""
+    records = [
+        received("handoff", at="0/0"),
+        received("handoff", at="0/1", id="r-1", source="reader"),
+        received("dispatched", at="0/0"),
+        received("refused", at="0/1", crossing="r-0", kind="result", dispatch="w-1", rule="schema"),
+        received("refused", at="0/2", crossing="r-0", kind="result", dispatch="w-9", rule="schema"),
+        received("accepted", at="0/3", outcome="partial", spent={"micro_usd": 5}, appended_at=NOW + 4),
+        received("overrun", at="0/4"),
+        received("held", at="0/5", appended_at=NOW + 2),
+    ]
+
+    seam, other = measures(reading(*records))
+
+    assert (1, 0, 1, 0) == (seam.answers_refused, seam.refused, seam.partial, seam.success)
+    assert (1, 1, NOW + 2, NOW + 4) == (seam.overrun, seam.held, seam.asked_at, seam.spent_at)
+    assert (None, (("schema", 1),), NOW + 4) == (seam.proven_at, seam.rules, seam.last_at)
+    assert ("reader", 1, 0) == (other.source, other.handoffs, other.partial)
+
+
+def test_what_a_drill_did_is_told_at_the_seam_that_it_tries_and_as_nothing_else() -> None:
+    """When somebody was asked last, and whether they answered; nobody's work crossed there."""
+    drill: dict[str, Any] = {"drill": True, "dispatch": None}
+    records = [
+        received("handoff", at="0/0", source="operator", drill={"in_place_of": "planner"}),
+        received("escalated", at="0/1", why="violation", case="c-1", drill=True, appended_at=NOW + 1),
+        received("closed", at="0/2", rule="case-resolved", appended_at=NOW + 2, **drill),
+        received("closed", at="0/3", rule="case-expired", appended_at=NOW + 3, **drill),
+    ]
+
+    (seam,) = measures(reading(*records))
+
+    assert ("planner", 1, 0, 0) == (seam.source, seam.drills, seam.handoffs, seam.escalated)
+    assert (NOW + 1, NOW + 2, NOW + 3) == (
+        seam.drilled_at,
+        seam.drill_answered_at,
+        seam.drill_unanswered_at,
+    )
+
+
+def test_whoever_gets_work_again_that_came_from_it_reenters() -> None:
+    """However far above; a ring of parents, which a forger may draw, ends."""
+    records = [
+        received("handoff", at="0/0", parent="h-3"),
+        received("handoff", at="0/1", id="h-2", parent="h-1"),
+        received("handoff", at="0/2", id="h-3", parent="h-2"),
+        received("dispatched", at="0/0", receiver="extractor"),
+        received("dispatched", at="0/1", crossing="h-2", dispatch="w-2", receiver="reader"),
+        received("dispatched", at="0/2", crossing="h-3", dispatch="w-3", receiver="extractor"),
+    ]
+
+    (seam,) = measures(reading(*records))
+
+    assert (3, 1, ("extractor@1.0.0", "reader@1.0.0")) == (seam.dispatched, seam.reentries, seam.receivers)

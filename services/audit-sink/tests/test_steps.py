@@ -83,6 +83,35 @@ def test_an_answer_belongs_to_the_flow_of_its_handoff() -> None:
     assert ("result", "extractor@1.0.0", "planner@1.0.0") == (line.kind, line.agent, line.to)
 
 
+def test_a_plan_belongs_to_the_flow_that_was_consulted_for_it() -> None:
+    """It is held against the flow itself; whoever its subtasks are for is no single agent."""
+    found = steps(
+        received("handoff", at="0/0"),
+        received("dispatched", at="0/0", consulted=ALONG_ENFORCED, votes=[]),
+        received("plan", at="0/1"),
+        received(
+            "refused", at="0/1", crossing="pl-1", subject="0/1", kind="plan", gate="policy-engine", rule="off-line",
+            consulted=ALONG_SHADOW, votes=[vote("off-line", gate="policy-engine")],
+        ),
+    )  # fmt: skip
+
+    (line,) = found["1.0.0"].refusals
+    assert ("plan", "extractor@1.0.0", "whoever its subtasks are for") == (line.kind, line.agent, line.to)
+    assert (1, 2) == (found["1.0.0"].judged, found["2.0.0"].judged)
+
+
+def test_what_was_said_of_a_crossing_that_is_not_on_record_counts_nowhere() -> None:
+    """It lies before what is looked at, or nobody could read it."""
+    warned = {"rule": "small/big", "reason": "too big", "would": "deny"}
+    found = steps(
+        received("verdict", at="0/0", gate="policy-engine", warnings=[warned]),
+        received("dispatched", at="0/0", consulted=ALONG_ENFORCED, votes=[vote("schema", spared="shadow")]),
+        received("refused", at="0/1", subject=None, crossing="h-9", consulted=ALONG_ENFORCED),
+    )
+
+    assert (0, ()) == (found["2.0.0"].judged, found["2.0.0"].refusals)
+
+
 def test_a_crossing_counts_once_and_a_policy_in_shadow_is_told_too() -> None:
     """However often it was judged; what the policy would demand stands in its place."""
     warned = {"rule": "small/big", "reason": "too big", "would": "require-approval"}

@@ -175,3 +175,25 @@ def test_an_answer_to_nothing_known_stands_beside_the_tree() -> None:
 
     assert "result of extractor@1.0.0 at handoffs.v1 0/0" in text
     assert "unreadable at handoffs.v1 0/1: no-envelope" in text
+
+
+def test_blame_says_where_to_look() -> None:
+    """An answer that says error lies among the crossings; an order among the commands."""
+    begun = [handoff(id="h-1", at="0/0"), received("dispatched", at="0/0")]
+    error: list[Kept] = [
+        *begun,
+        received("result", at="0/1", outcome="error", stamp={}),
+        received("accepted", at="0/1", outcome="error"),
+    ]
+    cancelled: list[Kept] = [
+        *begun,
+        received("command", at="0/7"),
+        received("closed", at="0/1", why="cancelled", reason="ada cancelled the task", final=True),
+    ]
+    where = [
+        found.trouble.position
+        for records in (error, cancelled)
+        if (found := blame(trace("t-1", records))).trouble is not None
+    ]
+
+    assert ["handoffs.v1 0/1", "commands.v1 0/7"] == where
