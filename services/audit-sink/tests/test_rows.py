@@ -56,6 +56,8 @@ def test_a_record_out_of_place_is_kept_and_not_believed(tag: str, topic: str) ->
     assert found == record_of(row)
     assert raw == raw_of(row)
     assert (MALFORMED, "wrong-type", 0, None) == (row.type, row.rule, row.root, row.crossing)
+    assert row.reason is not None
+    assert row.reason.startswith(f"{topic} carries no {tag}")
 
 
 @hypothesis.given(

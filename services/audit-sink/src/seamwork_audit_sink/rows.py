@@ -177,12 +177,14 @@ def _in_place(found: Received[AnyEnvelope]) -> Received[AnyEnvelope] | Malformed
     record, topic = found.record, found.raw.topic
     carried = RECORDS.get(family_of(topic))
     if carried is not None and type(record) not in carried:
-        reason = f"{topic} carries no {tag_of(record)}"
+        what = tag_of(record)
     elif isinstance(record, Verdict) and topic != f"verdicts.{record.gate}.v1":
-        reason = f"{topic} carries no verdict of {record.gate}"
+        what = f"verdict of {record.gate}"
     else:
         return found
-    return Malformed(raw=found.raw, digest=found.digest, rule="wrong-type", reason=reason)
+    return Malformed(
+        raw=found.raw, digest=found.digest, rule="wrong-type", reason=f"{topic} carries no {what}"
+    )
 
 
 def _facts(found: Received[AnyEnvelope] | Malformed) -> Facts:
