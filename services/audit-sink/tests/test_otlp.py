@@ -2,17 +2,20 @@
 
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
+import structlog
+from opentelemetry.sdk.trace import ReadableSpan
+from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
 
 from seamwork.errors import MisconfiguredError
 from seamwork.runtime.metrics import Metrics
 from seamwork.testing.collector import TestCollector
 from seamwork.testing.story import STORY
-from seamwork_audit_sink.otlp import Collector, read_headers
+from seamwork_audit_sink.otlp import Collector, _Counting, read_headers
 from seamwork_audit_sink.spans import Spans
 
 ABOUT = {"service.namespace": "seamwork"}
@@ -43,6 +46,23 @@ def test_what_a_collector_cannot_take_is_counted_and_not_waited_for() -> None:
             collector.stop()
 
         assert (len(spans), 0, len(spans)) == tuple(fate(metrics, what) for what in ("made", "sent", "lost"))
+
+
+def test_that_a_collector_is_gone_is_said_once_and_that_it_is_back_too() -> None:
+    """Whoever reads the log learns both, and nothing of each of thousands of batches between."""
+    answers = [True, False, False, True, True, False]
+
+    class Answering(SpanExporter):
+        def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
+            assert [] == list(spans)
+            return SpanExportResult.SUCCESS if answers.pop(0) else SpanExportResult.FAILURE
+
+    with structlog.testing.capture_logs() as logs:
+        counting = _Counting(Answering(), Metrics("audit-sink"))
+        while answers:
+            counting.export(())
+
+    assert ["collector-gone", "collector-back", "collector-gone"] == [one["event"] for one in logs]
 
 
 def test_a_collector_that_never_answers_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
