@@ -1,6 +1,8 @@
 """List what went wrong in a task, in the order of the log; pure."""
 
+from collections import defaultdict
 from collections.abc import Iterator
+from functools import cached_property
 
 from seamwork.platform.views import TroubleView
 from seamwork.records.crossing import AnyCrossing, Handoff, Result
@@ -14,6 +16,7 @@ from seamwork.records.decision import (
     Refused,
     TaskEnded,
 )
+from seamwork.records.people import Command
 from seamwork.records.verdict import Verdict
 from seamwork.records.wire import Malformed, Received
 from seamwork_audit_sink.history import REPEAT, History
@@ -69,19 +72,30 @@ class _Troubles:
 
         Anybody among the people may write commands; only what the router names was one that counted.
         """
-        for one in self._history.commands:
+        given = self._orders.get(closed.record.reason.partition(" ")[0], [])
+        # The router follows an order within moments; what the same person was said to order before came to nothing.
+        before = [one for one in given if one.raw.appended_at <= closed.raw.appended_at]
+        for one in before[-1:] or given[:1]:
             command = one.record
-            if command.action == "cancel" and closed.record.reason.startswith(f"{command.person} "):
-                return TroubleView(
-                    what="cancelled",
-                    at=one.raw.appended_at,
-                    crossing=command.crossing,
-                    record_kind="task",
-                    gate=f"person:{command.person}",
-                    reason=command.reason,
-                    position=place(one.raw),
-                )
+            return TroubleView(
+                what="cancelled",
+                at=one.raw.appended_at,
+                crossing=command.crossing,
+                record_kind="task",
+                gate=f"person:{command.person}",
+                reason=command.reason,
+                position=place(one.raw),
+            )
         return None
+
+    @cached_property
+    def _orders(self) -> dict[str, list[Received[Command]]]:
+        """What was ordered to be cancelled, by the person who is said to have ordered it."""
+        found: dict[str, list[Received[Command]]] = defaultdict(list)
+        for one in self._history.commands:
+            if one.record.action == "cancel":
+                found[one.record.person].append(one)
+        return found
 
     def _refused(self, one: Received[AnyDecision], refused: Refused) -> TroubleView:
         subject = refused.subject
