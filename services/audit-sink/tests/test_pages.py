@@ -411,6 +411,30 @@ def test_a_summary_counts_what_everybody_did(pages: Pages) -> None:
     }
 
 
+def test_names_that_are_made_up_fill_no_page(database: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever may write can say to be anybody, in as many letters as an envelope holds, and counts are for ever."""
+    monkeypatch.setattr("seamwork_audit_sink.archive._AGENTS", 3)
+    made_up = [
+        (
+            "handoff",
+            {"at": f"0/{n}", "id": f"h-{n}", "task": f"t-{n}", "source": name},
+        )
+        for n, name in enumerate(
+            [*("N" * 50_000 + str(n) for n in range(20)), *(f"anybody-{n}" for n in range(9))]
+        )
+    ]
+    real = [("handoff", {"at": f"0/{29 + n}", "id": f"h-{29 + n}"}) for n in range(2)]
+    write(database, raws(*made_up, *real))
+    pages = Pages(Archive(database), lambda: None)
+    summary = asked(pages, "/v1/summary")
+
+    assert [("?", 20), ("anybody-0", 1), ("planner", 2)] == [
+        (one["name"], one["records"]) for one in summary["agents"]
+    ]
+    assert 10 == len(asked(pages, "/v1/seams")["seams"])
+    assert 50_000 > len(pages(Request("/v1/seams")).body) + len(pages(Request("/v1/summary")).body)
+
+
 def test_the_tree_and_the_positions_can_be_asked_for(pages: Pages) -> None:
     """Whoever trims a topic asks how far it was kept."""
     assert 11 == asked(pages, "/v1/tree")["size"]

@@ -13,6 +13,7 @@ _LEAN = ", ".join("NULL" if name == "value" else f'"{name}"' for name in Row._fi
 _INBOX = ("work", "answer", "notice")
 _ROOTS = 256
 _PAGE = 1_000
+_AGENTS = 1_000
 _PAGE_BYTES = 8 * 1024 * 1024
 """Of whole records at once: the sink has a few hundred MiB to live in, and several may ask."""
 
@@ -144,11 +145,18 @@ class Archive:
             return None if row is None else Row(*row)
 
     def counts(self) -> list[tuple[str, str, str, int]]:
-        """Return what was counted: what, by which name, divided by which detail, how many."""
+        """
+        Return what was counted: what, by which name, divided by which detail, how many.
+
+        Of agents those with the most: whoever may write can make names up.
+        """
+        query = (
+            "SELECT what, name, detail, records FROM counts WHERE what <> 'agent' UNION ALL "
+            "SELECT * FROM (SELECT what, name, detail, records FROM counts WHERE what = 'agent' "
+            "ORDER BY records DESC, name LIMIT ?) ORDER BY what, name, detail"
+        )
         with self._reading() as db:
-            return db.execute(
-                "SELECT what, name, detail, records FROM counts ORDER BY what, name, detail"
-            ).fetchall()
+            return db.execute(query, (_AGENTS,)).fetchall()
 
     def rows(self, *, bodies: bool = False) -> Iterator[Row]:
         """Return every row in the order of the tree, without bodies unless asked for."""

@@ -1,9 +1,11 @@
 """Count records as they are taken in, so that a summary need not read them again; pure."""
 
+import re
 from collections import Counter
 from collections.abc import Callable, Iterable
 from typing import Any, get_args
 
+from seamwork.documents.shape import NAME_PATTERN
 from seamwork.records.base import Envelope, tag_of
 from seamwork.records.crossing import AnyCrossing
 from seamwork.records.decision import AnyDecision, Dispatched, Refused, TaskEnded
@@ -13,11 +15,22 @@ from seamwork_audit_sink.rows import JOURNAL
 Counted = tuple[str, str, str]
 """What is counted, by which name, divided by which detail."""
 
+_NAME = re.compile(NAME_PATTERN)
 _DECISIONS = frozenset(str(kind.__struct_config__.tag) for kind in get_args(AnyDecision))
 
 
+NO_NAME = "?"
+"""Under it is counted what says to be of somebody whom no document can name; each would be a count for ever."""
+
+
+def is_name(text: str) -> bool:
+    """Say whether a document can have this name; a record that nobody has judged may say anything."""
+    return _NAME.fullmatch(text) is not None
+
+
 def _by_agent(record: Any) -> Counted:
-    return "agent", record.source.agent, tag_of(record)
+    name = record.source.agent
+    return "agent", name if is_name(name) else NO_NAME, tag_of(record)
 
 
 _SAID: dict[type[Envelope], Callable[[Any], Counted]] = {

@@ -20,6 +20,7 @@ from seamwork.records.decision import (
 from seamwork.records.envelope import AnyEnvelope
 from seamwork.records.wire import Malformed, Received
 from seamwork.seams.measured import Followed, SeamMeasure
+from seamwork_audit_sink.counts import is_name
 from seamwork_audit_sink.history import REPEAT
 
 Reading = Callable[[Sequence[str]], Iterable[Received[AnyEnvelope] | Malformed]]
@@ -72,7 +73,7 @@ class _Measuring:
     def __init__(self) -> None:
         self._seams: dict[_Key, _Seam] = {}
         self._of: dict[str, _Seam] = {}
-        self._handoffs: dict[str, Handoff] = {}
+        self._parents: dict[str, str | None] = {}
         self._dispatched: dict[str, tuple[int, str]] = {}
         self._receiver: dict[str, str] = {}
         self._failed: dict[str, str] = {}
@@ -95,8 +96,10 @@ class _Measuring:
         )
 
     def _handed(self, handoff: Handoff, at: int) -> None:
-        if handoff.id in self._handoffs:
+        if handoff.id in self._parents:
             return  # a repeat counts once
+        if not is_name(handoff.source.agent) or not is_name(handoff.contract.name):
+            return  # it is refused: there is no such seam, and each would be one of its own
         if handoff.drill is not None:
             self._drilled(handoff, handoff.drill, at)
             return
@@ -112,7 +115,7 @@ class _Measuring:
         seam.root = seam.root or handoff.stamp is None
         seam.first_at, seam.last_at = min(seam.first_at, at), max(seam.last_at, at)
         seam.tasks[handoff.task] += 1
-        self._handoffs[handoff.id] = handoff
+        self._parents[handoff.id] = handoff.parent
         self._of[handoff.id] = seam
 
     def _drilled(self, handoff: Handoff, drill: Drill, at: int) -> None:
@@ -126,7 +129,7 @@ class _Measuring:
         )
         seam = self._seams.setdefault(key, _Seam(first_at=at, last_at=at))
         seam.counts["drills"] += 1
-        self._handoffs[handoff.id] = handoff
+        self._parents[handoff.id] = handoff.parent
         self._of[handoff.id] = seam
 
     def _decided_in_drill(self, record: AnyDecision, at: int) -> None:
@@ -211,13 +214,12 @@ class _Measuring:
 
     def _stands_above(self, crossing: str, receiver: str) -> bool:
         seen = {crossing}
-        above = self._handoffs[crossing].parent
+        above = self._parents[crossing]
         while above is not None and above not in seen:
             seen.add(above)
             if self._receiver.get(above) == receiver:
                 return True
-            handoff = self._handoffs.get(above)
-            above = handoff.parent if handoff is not None else None
+            above = self._parents.get(above)
         return False
 
     def _measure(self, key: _Key, seam: _Seam) -> SeamMeasure:
