@@ -139,6 +139,23 @@ async def test_what_waits_survives_a_restart(post: Post) -> None:
     assert {notified(1).id, notified(2).id} == set(post.got)
 
 
+async def test_a_dead_webhook_is_left_alone_until_its_next_try(post: Post) -> None:
+    """However often its courier is woken, and whatever others get meanwhile."""
+    patient = msgspec.structs.replace(post.settings, first_retry_ms=3_600_000, longest_retry_ms=3_600_000)
+    post.settings = patient
+    post.webhooks["team:dead"] = Webhook(url=NOTHING_LISTENS, secret="seams")
+    with post.receiving():
+        async with post.running() as (store, couriers):
+            await take(store, couriers, notified(1, "team:dead"))
+            await post.until(lambda: len(post.outcomes) == 1)
+            for number in range(TURNS):
+                couriers.wake("team:dead")
+                await take(store, couriers, notified(2 + number))
+            await post.until(lambda: len(post.got) == TURNS)
+
+    assert 1 == post.outcomes.count(("team:dead", "failed"))
+
+
 async def test_a_clock_that_is_set_back_holds_nothing_up(post: Post) -> None:
     """What failed when it was hours later is not tried only then."""
     with post.receiving():
