@@ -126,7 +126,10 @@ async def test_what_kafka_holds_is_in_the_database_once(platform: KafkaPlatform,
     database = tmp_path / "audit" / "audit.db"
     settings = Settings(database=database, batch_records=100, head_interval_ms=100)
     platform.join(agent("planner"))
-    decided = envelope("refused", crossing="h-1", task="t-1", rule="over-budget", told="planner")
+    # Of no record by its place, which only the broker knows: what was refused is the crossing.
+    decided = envelope(
+        "refused", crossing="h-1", task="t-1", subject=None, rule="over-budget", told="planner"
+    )
     await write(platform, "agent-planner", *some(0, 300))
     await write(platform, "router", compose(PLATFORM, "decisions.v1", "t-1", decided, partition=0))
     async with log_of(platform, "cost-cap") as log:
