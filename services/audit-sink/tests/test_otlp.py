@@ -48,6 +48,15 @@ def test_what_a_collector_cannot_take_is_counted_and_not_waited_for() -> None:
         assert (len(spans), 0, len(spans)) == tuple(fate(metrics, what) for what in ("made", "sent", "lost"))
 
 
+def test_a_collector_gets_what_happened_in_the_middle_of_a_span(collector: TestCollector) -> None:
+    """An agent's signs of life, in the span of its work."""
+    way = Collector(collector.endpoint, {}, ABOUT, Metrics("audit-sink"))
+    way.send(_all_spans())
+    way.stop()
+
+    assert ["seamwork.progress"] == [event for span in collector.spans for event in span.events]
+
+
 def test_that_a_collector_is_gone_is_said_once_and_that_it_is_back_too() -> None:
     """Whoever reads the log learns both, and nothing of each of thousands of batches between."""
     answers = [True, False, False, True, True, False]

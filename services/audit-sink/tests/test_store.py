@@ -284,3 +284,24 @@ def test_what_is_measured_is_read_in_pages_by_type(database: Path) -> None:
     assert list(range(100, 2_400)) == [row.offset for row in archive.between(100, 2_400, ["plan", "handoff"])]
     assert list(range(2_000)) == [row.offset for row in archive.between(0, 2_000, ["handoff"])]
     assert [] == list(archive.between(0, 2_500, ["plan"]))
+
+
+def test_the_last_head_that_was_published_is_known_after_a_restart(database: Path) -> None:
+    """Else each start would sign again what was signed; one that is said twice stands as it was said first."""
+    with opened(database) as store:
+        assert (0, 0) == store.last_head()
+        store.published(3, "a", 10)
+        store.published(7, "b", 20)
+        store.published(7, "b", 30)
+
+    with opened(database, "two") as store:
+        assert (7, 20) == store.last_head()
+
+
+def test_only_who_writes_says_what_was_published(database: Path) -> None:
+    """Another has taken the database over, and signs by itself."""
+    with opened(database) as old, opened(database, "two") as new:
+        with pytest.raises(FencedError):
+            old.published(3, "a", 10)
+
+        assert (0, 0) == new.last_head()
