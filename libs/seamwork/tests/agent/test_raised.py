@@ -47,3 +47,29 @@ def test_what_is_no_json_is_one_text() -> None:
 def test_short_values_stand_in_any_text_by_chance() -> None:
     """To strike out every 'a' would leave nothing to read."""
     assert "ValueError: a line" in told(ValueError("a line"), [b'{"a": "a", "n": 1}'])
+
+
+def test_what_cannot_be_parsed_for_its_depth_is_one_text() -> None:
+    """Reading it must not raise another error in the place of the one that is told."""
+    assert "ValueError: broken" in told(ValueError("broken"), [b"[" * 100_000 + b"]" * 100_000])
+
+
+def test_where_there_is_too_much_to_look_through_the_places_stand_alone() -> None:
+    """A megabyte of values in a text of a megabyte would keep the agent from saying that it lives."""
+    payload = [f"value-{number:06}" for number in range(40_000)]
+    try:
+        raise ValueError(payload) from KeyError(payload[0])
+    except ValueError as error:
+        text = told(error, [json.dumps(payload).encode()])
+
+    assert "ValueError: ***" in text
+    assert "KeyError: ***" in text
+    assert "test_raised.py" in text
+    assert "value-" not in text
+
+
+def test_what_no_log_could_write_is_written_as_an_escape() -> None:
+    """The name of a file that is no UTF-8 comes as halves of surrogate pairs."""
+    text = told(ValueError(b"caf\xe9".decode(errors="surrogateescape")))
+
+    assert text.encode().endswith(rb"caf\udce9")

@@ -13,22 +13,44 @@ from typing import Any
 
 HIDDEN = "***"
 _GIVES_AWAY = 4  # characters: shorter values stand in any text by chance
+# Characters times values. A megabyte that quotes a payload of 70,000 values takes 48 s, and the agent is silent
+# meanwhile; so much takes 0.2 s.
+_MOST_SEARCHED = 1_000_000_000
 
 
 def told(error: BaseException, payloads: Iterable[bytes] = ()) -> str:
-    """Write the traceback of *error*, with every value of *payloads* struck out; no frame shows its variables."""
+    """
+    Write the traceback of *error*, with every value of *payloads* struck out; no frame shows its variables.
+
+    Where there is too much to look through, the places and the kinds of error stand alone.
+    """
     text = "".join(traceback.format_exception(error)).rstrip("\n")
-    values = {form for payload in payloads for value in _values(payload) for form in _forms(value)}
+    values: set[str] = set()
+    for payload in payloads:
+        values.update(form for value in _values(payload) for form in _forms(value))
+        if len(text) * len(values) > _MOST_SEARCHED:
+            return "".join(_without_words(error)).rstrip("\n")
     for value in sorted(values, key=len, reverse=True):
         text = text.replace(value, HIDDEN)
-    return text
+    # Half of a surrogate pair, as in the name of a file that is no UTF-8: no log could write it.
+    return text.encode(errors="backslashreplace").decode()
+
+
+def _without_words(error: BaseException | None) -> Iterator[str]:
+    """Yield where *error*, and what it came of, were raised; their texts are left out."""
+    seen = set[int]()
+    while error is not None and id(error) not in seen:
+        seen.add(id(error))
+        yield from traceback.format_tb(error.__traceback__)
+        yield f"{type(error).__name__}: {HIDDEN}\n"
+        error = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
 
 
 def _values(payload: bytes) -> Iterator[str]:
     """Yield the texts and the numbers of a payload; what is no JSON is one text."""
     try:
         waiting: list[Any] = [json.loads(payload)]
-    except ValueError:
+    except (ValueError, RecursionError):
         waiting = [payload.decode(errors="replace")]
     while waiting:
         match waiting.pop():
