@@ -768,6 +768,24 @@ async def test_word_of_an_earlier_dispatch_does_not_end_the_next(stage: Stage) -
     assert newer.dispatch == result.record.dispatch
 
 
+async def test_an_earlier_dispatch_that_comes_late_does_not_end_the_next(stage: Stage) -> None:
+    """A router that was taken over from may still write what it had in hand; under that stamp nothing counts."""
+    router, begun, go_on = stage.router, list[str](), asyncio.Event()
+    older, late = router.work("extractor", {"name": "older"})
+    await stage.start(patient(begun, go_on))
+    newer = await router.dispatch(
+        "extractor", {"name": "newer"}, task=older.task, crossing=older.crossing, attempt=2
+    )
+    await until(lambda: "newer" in begun)
+    await router.write(late)
+    await _until_read(stage, 2)
+    go_on.set()
+    result = await router.next(Result)
+
+    assert newer.dispatch == result.record.dispatch
+    assert ["newer"] == begun
+
+
 async def test_nothing_runs_before_the_inbox_is_read_to_its_end(stage: Stage) -> None:
     """The cancellation may lie many reads behind the work that it removes."""
     router, agent = stage.router, extractor()

@@ -306,7 +306,10 @@ class Desk:
         counted(*self._labels, what).inc()
 
     def _is_known(self, offer: Offer) -> bool:
-        return offer.work.dispatch in self._open or offer.work.dispatch in self._over
+        newest = self._crossings.get(offer.work.crossing)
+        # A router that was taken over from may still write what it had in hand, behind what came after it.
+        overtaken = newest is not None and offer.work.attempt < newest.work.attempt
+        return overtaken or offer.work.dispatch in self._open or offer.work.dispatch in self._over
 
     def _open_dispatch(self, lane: Lane, offset: int, offer: Offer) -> None:
         older = self._crossings.get(offer.work.crossing)
