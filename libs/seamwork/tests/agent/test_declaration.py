@@ -120,6 +120,8 @@ def wired() -> Direct:
 
     @desk.accepts("work", "1.0.0")
     async def hand_on(count: Count, task: Task) -> Transferred:
+        if count.n < 0:
+            return Transferred()
         return await task.hand_off(to="worker", contract="work/1.0.0", payload=count, step="on")
 
     return Direct(planner, worker, desk)
@@ -143,6 +145,12 @@ async def test_an_error_fails_the_direct_call_too() -> None:
     """As it does over the platform."""
     with pytest.raises(Failed, match=r"\(negative\): n is less than 0"):
         await wired().call("worker", "work/1.0.0", Count(n=-1))
+
+
+async def test_a_place_that_nobody_took_is_an_error_of_the_direct_call_too() -> None:
+    """As it is over the platform."""
+    with pytest.raises(Failed, match="NothingTransferred"):
+        await wired().call("desk", "work/1.0.0", Count(n=-1))
 
 
 async def test_the_plain_form_does_not_wait_for_itself() -> None:

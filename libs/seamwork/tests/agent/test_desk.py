@@ -1395,6 +1395,21 @@ async def test_a_transfer_ends_the_own_work(stage: Stage) -> None:
     assert [] == [each for each in stage.router.seen if isinstance(each.record, Result)]
 
 
+async def test_a_place_that_nobody_took_is_not_given_away(stage: Stage) -> None:
+    """Nobody else would answer, and whoever waits would hear of it at the deadline."""
+    agent = Agent("extractor", "1.0.0")
+
+    @agent.accepts("licence-facts", "1.0.0")
+    async def extract(parsed: Parsed) -> Any:
+        return Transferred()
+
+    await stage.start(agent)
+    await stage.router.dispatch("extractor", {"name": "mortar"})
+    result = await stage.router.next(Result)
+
+    assert ("error", "NothingTransferred") == (result.record.outcome, body(result)["error"]["type"])
+
+
 async def test_other_versions_work_is_passed_over(stage: Stage) -> None:
     """Each version reads the whole inbox and runs what is its own."""
     await stage.start(extractor("1.0.0"))

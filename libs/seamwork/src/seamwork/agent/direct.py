@@ -14,7 +14,16 @@ from seamwork.agent import payload as payloads
 from seamwork.agent.agent import Agent
 from seamwork.agent.errors import TaskError
 from seamwork.agent.handler import Handler
-from seamwork.agent.outcome import Erroneous, Labelled, Lost, Partial, Returned, Settlement, Transferred
+from seamwork.agent.outcome import (
+    NOTHING_TRANSFERRED,
+    Erroneous,
+    Labelled,
+    Lost,
+    Partial,
+    Returned,
+    Settlement,
+    Transferred,
+)
 from seamwork.agent.pen import Order
 from seamwork.agent.task import Facts, Task, failed
 from seamwork.clock import Clock, SystemClock
@@ -124,6 +133,8 @@ class Direct:
         match returned:
             case Transferred() if task.transferred is not None:
                 return task.transferred
+            case Transferred():
+                return Returned("error", payloads.encode(NOTHING_TRANSFERRED.payload()))
             case Partial(value):
                 return Returned("partial", payloads.encode(value))
             case Erroneous():

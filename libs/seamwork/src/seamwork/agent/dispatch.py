@@ -21,7 +21,15 @@ from seamwork.agent.errors import Cancelled, Expired, Failed, HandoffError, Payl
 from seamwork.agent.governed import GovernedTask, written
 from seamwork.agent.handler import Handler, Started
 from seamwork.agent.inbox import Answered, Offer
-from seamwork.agent.outcome import Erroneous, Lost, Refusal, Returned, Settlement, Transferred
+from seamwork.agent.outcome import (
+    NOTHING_TRANSFERRED,
+    Erroneous,
+    Lost,
+    Refusal,
+    Returned,
+    Settlement,
+    Transferred,
+)
 from seamwork.agent.pen import Author, Order, Pen, UnwritableError
 from seamwork.agent.post import TooLargeError
 from seamwork.agent.raised import told
@@ -366,7 +374,7 @@ class Dispatch:
             if self._refusal != refusal:
                 # An answer of an earlier run, before a crash, was refused meanwhile: mend that one instead.
                 self._office.again(self)
-            elif not isinstance(returned, Transferred):
+            else:
                 await self._accept_no_more()
                 await self._answer(offer, task, returned)
         except asyncio.CancelledError:
@@ -426,7 +434,10 @@ class Dispatch:
             )
         try:
             payload = payloads.decode(offer.payload, handler.payload_type)
-            return await handler.run(payload, task, refusal, started)
+            returned = await handler.run(payload, task, refusal, started)
+            if isinstance(returned, Transferred) and not self.is_over:
+                return NOTHING_TRANSFERRED
+            return returned
         except TaskError as error:
             return Erroneous(error.kind, error.message)
         except (PayloadError, HandoffError, MisconfiguredError) as error:

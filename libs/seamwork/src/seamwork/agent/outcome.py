@@ -38,6 +38,12 @@ class Transferred:
     """Returned by a function that handed its place on: the receiver answers instead."""
 
 
+NOTHING_TRANSFERRED = Erroneous(
+    "NothingTransferred", "the function says that it handed its place on, and nobody has taken it"
+)
+"""What a function has done that returns ``Transferred`` without a hand-off; the work is still its own."""
+
+
 @dataclass(frozen=True, slots=True)
 class Labelled(Generic[T_co]):
     """What a handoff brought back, with its label; *gaps* are what is missing below it, by their path."""
