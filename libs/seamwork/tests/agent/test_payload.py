@@ -1,3 +1,4 @@
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -60,6 +61,18 @@ def test_a_misfit_is_named_by_field_and_never_by_value(wanted: Any, payload: byt
         decode(payload, wanted)
     except PayloadError as error:
         assert SECRET not in str(error).replace(f"{SECRET}: ", "")  # noqa: PT017  # most payloads do not fit, some do
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf, {"score": [-math.inf]}], ids=["nan", "inf", "within"])
+def test_a_number_that_json_does_not_have_is_refused(value: object) -> None:
+    """Written as other languages' libraries read it, it would be refused far from who made it."""
+    with pytest.raises(PayloadError, match="cannot be written as JSON"):
+        encode(value)
+
+
+def test_a_text_may_say_infinity() -> None:
+    """Only the numbers are meant."""
+    assert b'["-Infinity","NaN"]' == encode(["-Infinity", "NaN"])
 
 
 def test_a_value_that_is_no_json_is_refused_without_being_quoted() -> None:

@@ -5,6 +5,7 @@ Turn payloads into the types that an agent's function is annotated with, and bac
 ``TypedDict``, unions, …) through pydantic's ``TypeAdapter``.
 """
 
+import json
 from functools import lru_cache
 from typing import Any
 
@@ -15,6 +16,8 @@ from pydantic_core import PydanticSerializationError, to_json
 from seamwork.agent.errors import PayloadError
 
 _MOST_PROBLEMS = 5
+_NOT_FINITE = (b"NaN", b"Infinity")
+"""What pydantic writes where a float is none of JSON's; no gate reads it."""
 
 
 def decode(payload: bytes, wanted: Any) -> Any:
@@ -54,10 +57,17 @@ def encode(value: object) -> bytes:
     try:
         if isinstance(value, msgspec.Struct):
             return msgspec.json.encode(value)
-        return to_json(value, by_alias=True, fallback=msgspec.to_builtins)
+        written = to_json(value, by_alias=True, fallback=msgspec.to_builtins)
+        if any(name in written for name in _NOT_FINITE):
+            json.loads(written, parse_constant=_refuse)  # unless it is a text that holds the word
     except (PydanticSerializationError, msgspec.EncodeError, TypeError, ValueError, RecursionError):
         # What the encoders say quotes the value.
         raise PayloadError(f"a {_name(type(value))} cannot be written as JSON by its type") from None
+    return written
+
+
+def _refuse(constant: str) -> None:
+    raise ValueError(constant)
 
 
 def readable(wanted: Any) -> bool:
