@@ -497,10 +497,21 @@ async def test_what_no_record_can_say_was_spent_is_the_authors_mistake(
         ({"ceiling_micro_usd": -1}, "ceiling_micro_usd"),
         ({"constraints": {"eu-only": True}}, "constraints"),
         ({"step": 3}, "step"),
+        ({"timeout_s": "5"}, "timeout_s"),
+        ({"timeout_s": float("inf")}, "timeout_s"),
         ({"fallback_owner": object()}, "unsupported"),
         ({"tool_outputs": (ToolOutput(tool="t", call="c", value="x" * 70_000),)}, "65536"),
     ],
-    ids=["a-float", "negative", "a-bool", "no-text", "an-object", "too-large"],
+    ids=[
+        "a-float",
+        "negative",
+        "a-bool",
+        "no-text",
+        "seconds-as-text",
+        "without-end",
+        "an-object",
+        "too-large",
+    ],
 )
 async def test_a_handoff_that_nobody_could_read_is_the_authors_mistake(
     stage: Stage, part: dict[str, Any], field: str

@@ -2,16 +2,19 @@
 
 import asyncio
 import json
+import math
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pytest
 
 from seamwork.agent import AgentSettings, submit, wait
+from seamwork.bus.port import Partition, Reader
 from seamwork.clock import SystemClock
-from seamwork.errors import MisconfiguredError
+from seamwork.errors import MisconfiguredError, RetryableError
 from seamwork.records.crossing import Handoff
 from seamwork.records.inbox import Notice
-from seamwork.records.wire import Outgoing, signed_bytes
+from seamwork.records.wire import Outgoing, RawRecord, signed_bytes
 from seamwork.settings.kafka import KafkaAccess
 from seamwork.testing.builders import PLATFORM
 from seamwork.testing.keys import key_of
@@ -71,6 +74,58 @@ async def test_word_that_cannot_be_read_is_not_waited_past(log: SimLog) -> None:
 
     with pytest.raises(MisconfiguredError, match="newer"):
         await asyncio.wait_for(wait(log, SETTINGS, submitted), 10)
+
+
+class Away(SimLog):
+    """A log whose first cursor finds nobody, a few times."""
+
+    times = 2
+
+    async def reader(self) -> Reader:  # type: ignore[override]  # a cursor, as the port asks
+        """Open one that has a bad start."""
+        return AwayReader(await super().reader(), self)
+
+
+class AwayReader:
+    """A cursor that cannot read while its log is away."""
+
+    def __init__(self, reader: Reader, log: Away) -> None:
+        self._reader = reader
+        self._log = log
+
+    async def fetch(
+        self, positions: Mapping[Partition, int], *, max_records: int, max_wait_ms: int
+    ) -> dict[Partition, Sequence[RawRecord]]:
+        """Fetch, or say that nobody answers."""
+        if self._log.times:
+            self._log.times -= 1
+            raise RetryableError("nobody answers")
+        return await self._reader.fetch(positions, max_records=max_records, max_wait_ms=max_wait_ms)
+
+    async def stop(self) -> None:
+        """Stop."""
+        await self._reader.stop()
+
+
+async def test_who_waits_waits_for_the_log_too(log: SimLog) -> None:
+    """The task goes on when the broker is back, and so does whoever wants to know what became of it."""
+    router, away = ScriptedRouter(log), Away(log.broker)
+    submitted = await submit(log, SETTINGS, **ROOT)
+    root = await router.next(Handoff)
+    await router.answer(root, {"licence": "MIT"}, dispatch=None)
+
+    answer = await asyncio.wait_for(wait(away, SETTINGS, submitted), 10)
+
+    assert (0, {"licence": "MIT"}) == (away.times, answer.value)
+
+
+@pytest.mark.parametrize(
+    "timeout_s", ["5", math.inf, math.nan], ids=["a-text", "without-end", "not-a-number"]
+)
+async def test_a_timeout_that_is_no_number_of_seconds_is_refused(log: SimLog, timeout_s: Any) -> None:
+    """A text taken a thousand times would be a number of seconds that nobody meant."""
+    with pytest.raises(MisconfiguredError, match="timeout_s takes a number of seconds"):
+        await submit(log, SETTINGS, **ROOT, timeout_s=timeout_s)
 
 
 def _of_a_new_kind(told: Outgoing) -> Outgoing:

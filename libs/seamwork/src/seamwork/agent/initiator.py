@@ -11,6 +11,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeVar, overload
 
+import structlog
+
 from seamwork.agent import payload as payloads
 from seamwork.agent.dispatch import LOST
 from seamwork.agent.handing import Constraints
@@ -18,12 +20,12 @@ from seamwork.agent.inbox import Answered, Told, Unreadable, examine
 from seamwork.agent.keyring import KeyRing, PinnedKeys
 from seamwork.agent.outcome import Labelled, Lost, Returned, Settlement
 from seamwork.agent.pen import Author, Order, root
-from seamwork.agent.post import post
+from seamwork.agent.post import patience_s, post
 from seamwork.agent.settings import AgentSettings
-from seamwork.agent.task import constraints_of, failed
+from seamwork.agent.task import constraints_of, failed, milliseconds
 from seamwork.bus.port import Log, Partition
 from seamwork.clock import Clock, SystemClock
-from seamwork.errors import MisconfiguredError
+from seamwork.errors import MisconfiguredError, RetryableError
 from seamwork.grants.stamps import inbox_topic
 from seamwork.ids import uuid7
 from seamwork.records.authority import Authority
@@ -108,7 +110,7 @@ async def submit(  # noqa: PLR0913  # a handoff has that many parts
         constraints=constraints_of(constraints),
         authority=authority,
         ceiling_micro_usd=ceiling_micro_usd,
-        deadline_at=now + int(timeout_s * 1000),
+        deadline_at=now + milliseconds(timeout_s),
     )
     author = Author(AgentRef(agent=settings.name, version=version), settings.platform, settings.key)
     if since is None:
@@ -153,7 +155,8 @@ async def wait(
     """
     Wait for what became of a task; bound it with ``asyncio.timeout``, the task goes on regardless.
 
-    It reads the initiator's inbox without a group, so several may wait at once.
+    It reads the initiator's inbox without a group, so several may wait at once. While the log is away it waits for
+    that, too.
 
     Raises:
         Refused: The root handoff was not admitted.
@@ -168,11 +171,20 @@ async def wait(
     starts = await log.start_offsets(places)
     positions = {place: max(submitted.since.get(place, 0), starts[place]) for place in places}
     reader = await log.reader()
+    failures = 0
     try:
         while True:
-            for place, records in (
-                await reader.fetch(positions, max_records=_BATCH, max_wait_ms=_WAIT_MS)
-            ).items():
+            try:
+                fetched = await reader.fetch(positions, max_records=_BATCH, max_wait_ms=_WAIT_MS)
+                failures = 0
+            except RetryableError as error:
+                structlog.get_logger("agent").warning(
+                    "the inbox cannot be read; trying again", error=str(error)
+                )
+                await asyncio.sleep(patience_s(failures))
+                failures += 1
+                continue
+            for place, records in fetched.items():
                 for raw in records:
                     positions[place] = raw.offset + 1
                     settled = _settled(raw, settings.platform, me, keys, submitted)

@@ -357,7 +357,7 @@ class Task(ABC):
         timeout_s = how.get("timeout_s")
         deadline_at = self._facts.deadline_at
         if timeout_s is not None:
-            deadline_at = min(deadline_at, self._now() + int(timeout_s * 1000))
+            deadline_at = min(deadline_at, self._now() + milliseconds(timeout_s))
         return Order(
             target=Target(
                 agent=how.get("to"), versions=how.get("versions"), capability=how.get("capability")
@@ -388,6 +388,21 @@ class Task(ABC):
             return asyncio.run_coroutine_threadsafe(coroutine, self._loop).result()
         except (asyncio.CancelledError, TimeoutError):
             raise Cancelled(step, "agent-stopping", "the agent is being stopped") from None
+
+
+def milliseconds(timeout_s: float) -> int:
+    """
+    Return so many seconds as milliseconds.
+
+    Raises:
+        MisconfiguredError: It is no number of seconds; a text, or one without an end.
+    """
+    try:
+        return int(operator.mul(timeout_s, 1000.0))
+    except (TypeError, ValueError, OverflowError):
+        raise MisconfiguredError(
+            "timeout_s takes a number of seconds; leave it out where nothing but the task's deadline bounds it"
+        ) from None
 
 
 def constraints_of(given: Constraints) -> tuple[Constraint, ...]:
