@@ -7,6 +7,7 @@ from seamwork.agent.settings import AgentSettings, render
 from seamwork.errors import MisconfiguredError
 
 SEED = base64.b64encode(bytes(range(32))).decode()
+PUBLIC = base64.b64encode(bytes(range(32, 64))).decode()
 
 
 def write(folder: Path, name: str = "parser", **changes: str) -> Path:
@@ -17,7 +18,7 @@ def write(folder: Path, name: str = "parser", **changes: str) -> Path:
         "bootstrap": "127.0.0.1:9092", "username": f"seamwork-agent-{name}", "password": 'pass"word\\',
         "protocol": "SASL_PLAINTEXT", "mechanism": "SCRAM-SHA-512", **changes,
     }  # fmt: skip
-    text = render(**given, router_keys={"router-1": "cHVibGlj"})
+    text = render(**given, router_keys={"router-1": PUBLIC})
     for path, content in ((folder / f"{name}.key", SEED), (folder / f"{name}.toml", text)):
         path.touch(mode=0o600)
         path.write_text(content)
@@ -30,7 +31,7 @@ def test_what_is_rendered_is_read(tmp_path: Path) -> None:
 
     assert ("parser", "p-1", "seamwork") == (settings.name, settings.platform, settings.prefix)
     assert ("seamwork-agent-parser", 'pass"word\\') == (settings.kafka.username, settings.kafka.password)
-    assert ("parser-1", {"router-1": "cHVibGlj"}) == (settings.key.kid, settings.router_keys)
+    assert ("parser-1", {"router-1": PUBLIC}) == (settings.key.kid, settings.router_keys)
     assert "pass" not in repr(settings)
 
 
@@ -69,13 +70,13 @@ def test_settings_come_from_variables_too(tmp_path: Path) -> None:
     key.write_text(SEED + "\n")
     environ = {
         "SEAMWORK_AGENT_KEY_FILE": str(key), "SEAMWORK_AGENT_KID": "parser-1",
-        "SEAMWORK_AGENT_ROUTER_KEYS": "router-1=cHVi==,router-2=bGlj", "SEAMWORK_PLATFORM_ID": "p-1",
+        "SEAMWORK_AGENT_ROUTER_KEYS": f"router-1={PUBLIC}, router-2 = {SEED},", "SEAMWORK_PLATFORM_ID": "p-1",
         "KAFKA_BOOTSTRAP_SERVERS": "kafka:9092", "SEAMWORK_KAFKA_SECURITY_PROTOCOL": "PLAINTEXT",
     }  # fmt: skip
 
     settings = AgentSettings.load("parser", environ)
 
-    assert {"router-1": "cHVi==", "router-2": "bGlj"} == settings.router_keys
+    assert {"router-1": PUBLIC, "router-2": SEED} == settings.router_keys
     assert ("parser", "kafka:9092") == (settings.name, settings.kafka.bootstrap)
 
 
@@ -85,8 +86,9 @@ def test_settings_come_from_variables_too(tmp_path: Path) -> None:
         ({"SEAMWORK_AGENT_CONCURENCY": "3"}, "did you mean SEAMWORK_AGENT_CONCURRENCY"),
         ({"SEAMWORK_AGENT_CONCURRENCY": "many"}, "SEAMWORK_AGENT_CONCURRENCY is not a number"),
         ({"SEAMWORK_AGENT_CONCURRENCY": "0"}, "concurrency must be at least 1"),
+        ({"SEAMWORK_AGENT_GRACE_S": "nan"}, "grace_s must be at least 0"),
     ],
-    ids=["misspelt", "no-number", "too-few"],
+    ids=["misspelt", "no-number", "too-few", "not-a-number"],
 )
 def test_a_variable_that_means_nothing_is_refused(
     tmp_path: Path, environ: dict[str, str], words: str
@@ -125,8 +127,25 @@ def test_a_secret_that_others_can_read_is_refused(tmp_path: Path, name: str) -> 
         ("platform = ", "plattform = ", "unknown setting agent.plattform"),
         ('bootstrap = "127.0.0.1:9092"', "", "bootstrap is missing"),
         ("[agent]", "[agent", "is not TOML"),
+        ("[agent]", '[agent]\nconcurrency = "16"', "concurrency must be a whole number"),
+        ("[agent]", "[agent]\nheartbeat_ms = true", "heartbeat_ms must be a whole number"),
+        ("[agent]", '[agent]\ngrace_s = "20"', "grace_s must be a number"),
+        ('prefix = "seamwork"', "prefix = 5", "prefix is missing or is not a text"),
+        (PUBLIC, PUBLIC[:-4], "the router's key 'router-1' is no public key"),
+        (PUBLIC, "none!", "the router's key 'router-1' is no public key"),
     ],
-    ids=["no-router-keys", "misspelt", "no-bootstrap", "no-toml"],
+    ids=[
+        "no-router-keys",
+        "misspelt",
+        "no-bootstrap",
+        "no-toml",
+        "a-number-as-text",
+        "a-boolean",
+        "seconds-as-text",
+        "a-prefix-that-is-none",
+        "a-short-key",
+        "no-base64",
+    ],
 )
 def test_a_file_that_says_too_little_or_too_much_is_refused(
     tmp_path: Path, before: str, after: str, words: str
@@ -139,10 +158,20 @@ def test_a_file_that_says_too_little_or_too_much_is_refused(
         AgentSettings.from_file(file)
 
 
-def test_a_key_that_is_none_is_refused(tmp_path: Path) -> None:
+def test_a_file_that_is_no_text_is_refused(tmp_path: Path) -> None:
+    """An editor that writes Latin-1 is named by what it left behind."""
+    file = write(tmp_path)
+    file.write_bytes(b"# K\xfcche\n" + file.read_bytes())
+
+    with pytest.raises(MisconfiguredError, match=r"parser.toml is not text in UTF-8"):
+        AgentSettings.from_file(file)
+
+
+@pytest.mark.parametrize("content", [b"not a key", bytes(range(224, 256))], ids=["no-base64", "its-bytes"])
+def test_a_key_that_is_none_is_refused(tmp_path: Path, content: bytes) -> None:
     """Its content is not shown."""
     file = write(tmp_path)
-    (tmp_path / "parser.key").write_text("not a key")
+    (tmp_path / "parser.key").write_bytes(content)
 
     with pytest.raises(MisconfiguredError, match=r"parser.key is not a private key \(32 bytes as base64\)"):
         AgentSettings.from_file(file)

@@ -23,6 +23,8 @@ from seamwork.settings.unknown import refuse_unknown
 
 SETTINGS_FILE = "SEAMWORK_AGENT_SETTINGS"
 
+_PUBLIC_KEY_BYTES = 32
+_PRIVATE_KEY = "a private key (32 bytes as base64)"
 _KAFKA_TABLE = re.compile(r"(?m)^[ \t]*\[kafka\].*\n")
 
 _TUNING = {
@@ -68,8 +70,20 @@ class AgentSettings:
                 f"agent {self.name}: no router_keys; without one of the router's public keys nothing in the inbox "
                 "can be believed. `seamwork agents add` writes them"
             )
-        for name, least in (("concurrency", 1), ("heartbeat_ms", 100), ("grace_s", 0)):
-            if getattr(self, name) < least:
+        for kid, public in self.router_keys.items():
+            if not _is_public_key(public):
+                raise MisconfiguredError(
+                    f"agent {self.name}: the router's key {kid!r} is no public key (32 bytes as base64): "
+                    "nothing in the inbox would be believed"
+                )
+        for name, kind, least in (
+            ("concurrency", int, 1), ("heartbeat_ms", int, 100), ("grace_s", int | float, 0),
+        ):  # fmt: skip
+            value = getattr(self, name)
+            if not isinstance(value, kind) or isinstance(value, bool):
+                whole = "whole " if kind is int else ""
+                raise MisconfiguredError(f"agent {self.name}: {name} must be a {whole}number")
+            if not value >= least:  # which NaN is not either
                 raise MisconfiguredError(f"agent {self.name}: {name} must be at least {least}")
 
     @classmethod
@@ -131,7 +145,8 @@ class AgentSettings:
                 ca_file=base / str(kafka["ca_file"]) if "ca_file" in kafka else None,
             ),
             router_keys={kid: str(public) for kid, public in router_keys.items()},
-            **{name: agent[name] for name in ("prefix", *_TUNING.values()) if name in agent},
+            prefix=_text(agent, "prefix", path) if "prefix" in agent else "seamwork",
+            **{name: agent[name] for name in _TUNING.values() if name in agent},
         )
 
     @classmethod
@@ -142,7 +157,8 @@ class AgentSettings:
         for key in ("SEAMWORK_PLATFORM_ID", "SEAMWORK_AGENT_KID", "SEAMWORK_AGENT_ROUTER_KEYS"):
             if not given.get(key):
                 raise MisconfiguredError(f"{key} is not set; it is needed beside SEAMWORK_AGENT_KEY_FILE")
-        pairs = [pair.partition("=") for pair in given["SEAMWORK_AGENT_ROUTER_KEYS"].split(",")]
+        listed = given["SEAMWORK_AGENT_ROUTER_KEYS"].split(",")
+        pairs = [pair.partition("=") for pair in listed if pair.strip()]
         return cls(
             name=given.get("SEAMWORK_AGENT_NAME", name),
             platform=given["SEAMWORK_PLATFORM_ID"],
@@ -218,13 +234,20 @@ def read_key(kid: str, path: Path) -> SigningKey:
         MisconfiguredError: It is not there, others can read it, or it is not a key.
     """
     try:
-        seed = base64.b64decode(_private(path).strip(), validate=True)
+        seed = base64.b64decode(_private(path, _PRIVATE_KEY).strip(), validate=True)
     except (ValueError, binascii.Error):
-        raise MisconfiguredError(f"{path} is not a private key (32 bytes as base64)") from None
+        raise MisconfiguredError(f"{path} is not {_PRIVATE_KEY}") from None
     return SigningKey(kid, seed)
 
 
-def _private(path: Path) -> str:
+def _is_public_key(text: str) -> bool:
+    try:
+        return len(base64.b64decode(text, validate=True)) == _PUBLIC_KEY_BYTES
+    except (ValueError, binascii.Error):
+        return False
+
+
+def _private(path: Path, what: str = "text in UTF-8") -> str:
     try:
         if others_can_read(path):
             raise MisconfiguredError(f"{path} holds a secret and others can read it; run `chmod 600 {path}`")
@@ -233,6 +256,8 @@ def _private(path: Path) -> str:
         raise MisconfiguredError(
             f"{path} cannot be read ({error.strerror}); `seamwork agents add` writes an agent's files"
         ) from error
+    except UnicodeDecodeError:
+        raise MisconfiguredError(f"{path} is not {what}") from None
 
 
 def _toml(path: Path) -> dict[str, Any]:
