@@ -72,6 +72,15 @@ def test_what_aliases_make_of_a_text_is_bounded(text: str, problem: str) -> None
     assert f"{found.code} {found.place.line}:{found.place.column}".startswith(problem)
 
 
+@pytest.mark.parametrize("text", ["? " * 10_000, "{" * 10_000], ids=["in-a-block", "in-a-flow"])
+def test_keys_within_keys_are_refused_at_the_first(text: str) -> None:
+    """They lie at one path, however deep they go."""
+    with pytest.raises(DocumentError) as refused:
+        parse_documents(text, "f.yaml")
+
+    assert ["key"] == [problem.code for problem in refused.value.problems]
+
+
 def test_what_is_read_as_yaml_is_read_as_json() -> None:
     """At the edge of all bounds, too."""
     (document,) = parse_documents(_contract("[" * 10 + "*deep " + "]" * 10, DEEP), "f.yaml")

@@ -58,7 +58,10 @@ def read_yaml(text: str, source: str) -> tuple[Tree, ...]:
         mark = error.problem_mark or error.context_mark
         place = Place(source) if mark is None else Place(source, mark.line + 1, mark.column + 1)
         raise _error(place, (), "not-yaml", f"this is not YAML: {error.problem or error.context}") from error
-    except (YAMLError, UnicodeEncodeError, ValueError) as error:
+    except AssertionError as error:  # the library's word on any other version
+        message = "this is not YAML 1.2, and says so"
+        raise _error(Place(source), (), "not-yaml", message, "leave the line %YAML out") from error
+    except (YAMLError, UnicodeEncodeError, ValueError, OverflowError) as error:
         message = "this is not YAML: a character stands in it that YAML does not allow"
         raise _error(Place(source), (), "not-yaml", message) from error
 
@@ -157,6 +160,9 @@ class _Reader:
         keys: dict[str, Place] = {}
         size, written = 1, 2
         while type(event := next(self._events)).__name__ != "MappingEndEvent":
+            # Refused before they are read: keys within keys go deeper and deeper, and have no path to count it by.
+            if type(event).__name__ not in {"ScalarEvent", "AliasEvent"}:
+                raise _no_key(self._place(event.start_mark), path)
             key = self._tree(event, path)
             if key.value == _MERGE and getattr(event, "style", None) in (None, ""):
                 message = "nothing is merged here: to YAML 1.2 '<<' is a name like any other"
@@ -164,7 +170,7 @@ class _Reader:
                     key.at, path, "merge-key", message, "write the fields out; quote it if it is a name"
                 )
             if not isinstance(key.value, str):
-                raise _error(key.at, path, "key", "a key is a text", "put it in quotation marks")
+                raise _no_key(key.at, path)
             if key.value in keys:
                 message = f"the key {key.value!r} stands twice, first in line {keys[key.value].line}"
                 raise _error(key.at, path, "duplicate-key", message, "keep one of them")
@@ -177,7 +183,7 @@ class _Reader:
 
     def _scalar(self, event: Any, place: Place, path: tuple[str | int, ...]) -> Tree:
         if event.style in ("|", ">"):
-            place = self._block(place, folded=event.style == ">")
+            place = self._block(place, event.end_mark.line, folded=event.style == ">")
         elif event.style in ("'", '"'):
             place = Place(place.source, place.line, place.column + 1)
         value: Json = event.value
@@ -207,19 +213,21 @@ class _Reader:
             raise _error(place, path, "number", "JSON has no infinite number and no NaN")
         return text
 
-    def _block(self, place: Place, *, folded: bool) -> Place:
+    def _block(self, place: Place, end: int, *, folded: bool) -> Place:
         """Find where the lines of a block text begin: below the ``|``, indented as its first full line."""
-        for line in self._lines[place.line :]:
+        for number in range(place.line, min(end, len(self._lines))):
+            line = self._lines[number]
             if line.strip():
                 first = _indent(line)
-                lengths = self._lengths(place.line, first) if folded else ()
+                lengths = self._lengths(place.line, end, first) if folded else ()
                 return Place(place.source, place.line + 1, first, first, lengths)
         return place
 
-    def _lengths(self, begin: int, first: int) -> tuple[int, ...]:
-        """Return how long the lines of a text are that begins in line *begin* (from 0) and column *first*."""
+    def _lengths(self, begin: int, end: int, first: int) -> tuple[int, ...]:
+        """Return how long the lines are of a text from line *begin* to *end* (from 0) and from column *first*."""
         found: list[int] = []
-        for line in self._lines[begin:]:
+        for number in range(begin, min(end, len(self._lines))):
+            line = self._lines[number]
             if line.strip() and _indent(line) < first:
                 break
             found.append(max(0, len(line) - first + 1))
@@ -247,6 +255,10 @@ def _levels(children: dict[str | int, Tree]) -> int:
 
 def _indent(line: str) -> int:
     return len(line) - len(line.lstrip()) + 1
+
+
+def _no_key(place: Place, path: tuple[str | int, ...]) -> DocumentError:
+    return _error(place, path, "key", "a key is a text", "put it in quotation marks")
 
 
 def _error(
