@@ -1,5 +1,6 @@
 """Every mistake in a document is told with its code and its place."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -79,6 +80,27 @@ def test_keys_within_keys_are_refused_at_the_first(text: str) -> None:
         parse_documents(text, "f.yaml")
 
     assert ["key"] == [problem.code for problem in refused.value.problems]
+
+
+def test_many_blocks_are_each_looked_at_once() -> None:
+    """Tens of thousands of them are no thousand million lines."""
+    (tree,) = read_yaml("- >\n" * 40_000, "f.yaml")
+
+    assert [""] * 40_000 == tree.value
+    assert "f.yaml:40000:3" == str(tree.place((39_999,)))
+
+
+def test_many_faults_are_each_looked_at_once() -> None:
+    """Every service reads what was published: two faults in each of tens of thousands of keys stop none of them."""
+    document = {
+        "apiVersion": "seamwork.dev/v1", "kind": "Agent", "metadata": {"name": "a", "version": "1.0.0"},
+        "spec": {"keys": [{}] * 24_000},
+    }  # fmt: skip
+
+    with pytest.raises(DocumentError) as refused:
+        from_canonical(json.dumps(document, separators=(",", ":"), sort_keys=True).encode())
+
+    assert 48_000 == len(refused.value.problems)
 
 
 def test_what_is_read_as_yaml_is_read_as_json() -> None:

@@ -131,10 +131,9 @@ def _problems(
     """Yield what pydantic found, but not what is told already or only follows from something inside."""
     details = error.errors(include_url=False, include_input=False)
     paths = {problem.path for problem in told}
+    above = {detail["loc"][:length] for detail in details for length in range(len(detail["loc"]))}
     for detail in details:
-        loc = detail["loc"]
-        inside = any(other["loc"][: len(loc)] == loc and len(other["loc"]) > len(loc) for other in details)
-        if detail["type"] == "too_short" and inside:
+        if detail["type"] == "too_short" and detail["loc"] in above:
             continue  # entries that could not be read are missing from their list
         problem = _problem(model, tree, detail)
         if problem.path not in paths:
