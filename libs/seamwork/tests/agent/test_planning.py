@@ -19,13 +19,15 @@ class Asked:
     def __init__(self, **ends: Any) -> None:
         self.ends = ends
         self.given: dict[str, Any] = {}
+        self.said: dict[str, dict[str, Any]] = {}
         self.open = 0
         self.most = 0
 
     async def ask(self, *, payload: object, step: str, **how: Any) -> Labelled[Any]:
         """Answer in a later turn of the loop, so that others are asked meanwhile."""
-        assert {"contract", "returns", "to", "versions", "capability", "ordinal"} == how.keys()
+        assert {"contract", "returns", "to", "versions", "capability", "ordinal"} <= how.keys()
         self.given[step] = payload
+        self.said[step] = how
         self.open += 1
         self.most = max(self.most, self.open)
         for _ in range(3):
@@ -90,6 +92,28 @@ async def test_so_many_are_open_at_a_time() -> None:
     await run(task, {"a": 1, "b": 2}, at_once=1)
 
     assert 1 == task.most
+
+
+async def test_each_part_is_handed_on_as_is_said_of_it() -> None:
+    """Whom it goes to stands in the plan, whatever is said besides."""
+    task = Asked()
+    await run(task, {"a": 1, "b": 2}, returns={"a": int}, how={"a": {"ceiling_micro_usd": 7, "to": "z"}})
+
+    assert (7, "x", int) == tuple(task.said["a"][name] for name in ("ceiling_micro_usd", "to", "returns"))
+    assert ("y", None) == (task.said["b"]["to"], task.said["b"]["returns"])
+    assert "ceiling_micro_usd" not in task.said["b"]
+
+
+@pytest.mark.parametrize(
+    "said", [{}, {"returns": {"d": int}}, {"how": {"d": {}}}], ids=["payload", "type", "how"]
+)
+async def test_what_is_said_of_no_part_is_the_authors_mistake(said: dict[str, Any]) -> None:
+    """A part that is not critical would be left out for a slip of the pen."""
+    task, part = Asked(), subtask("c", contract=WORK, to="z", critical=False)
+    with pytest.raises(MisconfiguredError, match="the plan has no part 'd'; it has a, b, c"):
+        await run(task, {"a": 1, "b": 2, **({} if said else {"d": 3})}, part, **said)
+
+    assert {} == task.given
 
 
 async def test_a_critical_part_needs_a_payload() -> None:

@@ -147,8 +147,10 @@ class Planned:
             at_once: How many parts may be open at a time, where the contract's ``fanOut`` bounds it.
 
         Raises:
-            MisconfiguredError: A critical part has no payload.
+            MisconfiguredError: A critical part has no payload, or something is given for a part that there is not.
         """
+        for name in (*payloads, *(returns or {}), *(how or {})):
+            self._part(name)
         without = [part.name for part in self.parts if part.critical and part.name not in payloads]
         if without:
             raise MisconfiguredError(f"the critical parts {', '.join(without)} of the plan have no payload")
