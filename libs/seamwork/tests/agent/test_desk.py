@@ -903,6 +903,44 @@ async def test_a_record_whose_outcome_is_unknown_is_sent_again(stage: Stage) -> 
     assert accepted[0].record == accepted[1].record
 
 
+async def test_a_result_that_is_no_json_becomes_an_error(stage: Stage) -> None:
+    """Somebody waits for it, whatever the function returned."""
+    agent = Agent("extractor", "1.0.0")
+
+    @agent.accepts("licence-facts", "1.0.0")
+    async def extract(parsed: Parsed) -> Any:
+        return Partial(object()) if parsed.name == "half" else {"licence": object()}
+
+    await stage.start(agent)
+    await stage.router.dispatch("extractor", {"name": "whole"})
+    whole = await stage.router.next(Result)
+    await stage.router.dispatch("extractor", {"name": "half"})
+    half = await stage.router.next(Result)
+
+    assert [("error", "PayloadError")] * 2 == [
+        (one.record.outcome, body(one)["error"]["type"]) for one in (whole, half)
+    ]
+
+
+async def test_a_plain_function_that_returns_a_coroutine_is_awaited(stage: Stage) -> None:
+    """So do decorators that know nothing of coroutines."""
+    agent = Agent("extractor", "1.0.0")
+
+    async def extract(parsed: Parsed) -> Facts:
+        await asyncio.sleep(0)
+        return Facts(parsed.name)
+
+    @agent.accepts("licence-facts", "1.0.0")
+    def decorated(parsed: Parsed) -> Any:
+        return extract(parsed)
+
+    await stage.start(agent)
+    await stage.router.dispatch("extractor", {"name": "mortar"})
+    result = await stage.router.next(Result)
+
+    assert {"licence": "mortar"} == body(result)
+
+
 async def test_a_result_that_is_too_large_becomes_an_error(stage: Stage) -> None:
     """The one who waits is told, instead of nobody."""
     agent = Agent("extractor", "1.0.0")
@@ -1344,6 +1382,34 @@ async def test_a_refusal_that_came_while_the_agent_was_away_is_mended_at_the_sta
     assert answer_id(work.dispatch, 1) == second.record.id
 
 
+async def test_a_refusal_that_comes_while_the_function_runs_again_is_mended_after_it(stage: Stage) -> None:
+    """What it returns would be another answer than the one that was judged; the contract wants that one mended."""
+    agent, runs, go_on = Agent("extractor", "1.0.0"), list[str](), asyncio.Event()
+
+    @agent.accepts("licence-facts", "1.0.0")
+    async def extract(parsed: Parsed) -> Facts:
+        runs.append("function")
+        await go_on.wait()
+        return Facts("again")
+
+    @extract.on_refused
+    async def mend(parsed: Parsed, refusal: Refusal) -> Facts:
+        runs.append(refusal.rule)
+        return Facts("mended")
+
+    await stage.start(agent)
+    work = await stage.router.dispatch("extractor", {"name": "mortar"})
+    await until(lambda: bool(runs))
+    earlier = answer_id(work.dispatch, 0)
+    await stage.router.tell("refused", work, earlier, rule="every-licence", corrections_left=1)
+    await _until_read(stage, 2)
+    go_on.set()
+    result = await stage.router.next(Result)
+
+    assert ["function", "every-licence"] == runs
+    assert (answer_id(work.dispatch, 1), {"licence": "mended"}) == (result.record.id, body(result))
+
+
 @pytest.mark.parametrize("hook", [False, True], ids=["without a hook", "with one"])
 async def test_a_function_that_will_not_be_cancelled_does_not_run_again_when_it_is_over(
     stage: Stage, *, hook: bool
@@ -1419,6 +1485,55 @@ async def test_a_place_that_nobody_took_is_not_given_away(stage: Stage) -> None:
     result = await stage.router.next(Result)
 
     assert ("error", "NothingTransferred") == (result.record.outcome, body(result)["error"]["type"])
+
+
+async def test_a_plain_function_gives_its_place_away_too(stage: Stage) -> None:
+    """To whom it says, and what it says."""
+    agent = Agent("planner", "1.0.0")
+
+    @agent.accepts("licence-facts", "1.0.0")
+    def pass_on(parsed: Parsed, task: Task) -> Any:
+        return task.hand_off_sync(
+            contract=CONTRACT, payload={"name": parsed.name}, step="all", to="extractor", ceiling_micro_usd=7
+        )
+
+    await stage.start(agent)
+    await stage.router.dispatch("planner", {"name": "mortar"})
+    handoff = await stage.router.next(Handoff)
+    await stage.router.tell_sender("accepted", handoff)
+    await _until_committed(stage, agent, 2)
+
+    assert ("transfer", "extractor", 7) == (
+        handoff.record.mode, handoff.record.target.agent, handoff.record.ceiling_micro_usd,
+    )  # fmt: skip
+
+
+async def test_what_a_function_leaves_behind_hands_nothing_on_after_it(stage: Stage) -> None:
+    """Its answer is on its way by then, and whoever does not wait for a handoff is told so."""
+    agent, told, go_on = Agent("planner", "1.0.0"), list[str](), asyncio.Event()
+    behind = list[asyncio.Task[None]]()
+
+    async def later(task: Task) -> None:
+        await go_on.wait()
+        try:
+            await task.delegate(contract=CONTRACT, payload={}, step="late", to="extractor")
+        except Cancelled as cancelled:
+            told.append(cancelled.rule)
+
+    @agent.accepts("licence-facts", "1.0.0")
+    async def divide(parsed: Parsed, task: Task) -> str:
+        behind.append(asyncio.create_task(later(task)))
+        return parsed.name
+
+    await stage.start(agent)
+    await stage.router.dispatch("planner", {"name": "mortar"})
+    await stage.router.next(Result)
+    go_on.set()
+    await asyncio.wait_for(behind[0], 10)
+    await stage.router.read()
+
+    assert ["function-returned"] == told
+    assert [] == [each for each in stage.router.seen if isinstance(each.record, Handoff)]
 
 
 async def test_other_versions_work_is_passed_over(stage: Stage) -> None:
@@ -1830,6 +1945,49 @@ async def test_work_that_was_put_down_is_read_again_when_the_log_is_back(
     result = await stage.router.next(Result)
 
     assert {"licence": "licence of x"} == body(result)
+
+
+async def test_no_more_payloads_are_held_than_there_is_room_for(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of the two that there was room for one runs; what is over the bound is read again when its turn comes."""
+    payload = json.dumps({"name": "x" * 100})
+    monkeypatch.setattr(desk, "_HELD_BYTES", 2 * len(payload))
+    begun, go_on = list[str](), asyncio.Event()
+    agent = patient(begun, go_on)
+    for _ in range(5):
+        await stage.router.dispatch("extractor", payload.encode())
+    await stage.start(agent, concurrency=1)
+    await _until_read(stage, 5)
+    own = agent._desk
+    assert own is not None
+    held = sorted(bool(one.held_bytes) for one in own._queue.values())
+    go_on.set()
+    for _ in range(5):
+        await stage.router.next(Result)
+    await until(lambda: not own._running)
+
+    assert [False, False, False, True] == held
+    assert 0 == own._held_bytes
+
+
+async def test_what_is_over_is_remembered_before_what_was_over_long_ago(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A router that died writes again what it wrote last."""
+    monkeypatch.setattr(desk, "_REMEMBERED", 2)
+    router, ran = stage.router, list[str]()
+    await stage.start(extractor(ran=ran))
+    for name in ("first", "second", "third"):
+        work, outgoing = router.work("extractor", {"name": name})
+        await router.write(outgoing)
+        result = await router.next(Result)
+        await router.tell("accepted", work, result.record.id)
+    await router.write(outgoing)
+    await router.dispatch("extractor", {"name": "last"})
+    await router.next(Result)
+
+    assert ["first", "second", "third", "last"] == ran
 
 
 async def test_a_partition_lost_while_its_records_are_taken_is_taken_no_further(stage: Stage) -> None:

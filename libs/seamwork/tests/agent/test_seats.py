@@ -77,3 +77,24 @@ async def test_who_has_left_takes_no_seat_again() -> None:
     await behind
 
     assert Seat(room.seats).take_at_once()
+
+
+async def test_who_is_about_to_sit_down_takes_one_seat() -> None:
+    """Another part of it that comes back meanwhile, from a wait of its own, needs none besides."""
+    room = Room()
+    one = room.seated()
+    first, second = (asyncio.get_running_loop().create_future() for _ in range(2))
+    waiting = [asyncio.create_task(one.while_waiting(first))]
+    await asyncio.sleep(0)
+    two = room.seated()
+    first.set_result(None)
+    await asyncio.sleep(0)
+    waiting.append(asyncio.create_task(one.while_waiting(second)))
+    await asyncio.sleep(0)
+    second.set_result(None)
+    await asyncio.sleep(0)
+    two.leave()
+    await asyncio.wait_for(asyncio.gather(*waiting), 10)
+    one.leave()
+
+    assert Seat(room.seats).take_at_once()
