@@ -5,11 +5,14 @@ from typing import Any
 import msgspec
 import pytest
 
+from seamwork.records.envelope import AnyEnvelope
+from seamwork.records.parties import Position
 from seamwork.records.verdict import Verdict
-from seamwork.testing.builders import PLATFORM
+from seamwork.records.wire import Received
+from seamwork.testing.builders import PLATFORM, received
 from seamwork.testing.cases import Case, load_cases
 from seamwork.testing.shorthand import spelled_out
-from seamwork_contract_validator.decide import validator, verdicts
+from seamwork_contract_validator.decide import needs_crossing, validator, verdicts
 from seamwork_contract_validator.judged import Platform
 
 
@@ -33,3 +36,33 @@ def test_every_verdict_goes_to_its_subjects_partition() -> None:
     (publish,) = validator(PLATFORM, 1, "1.0.0")(case.when, case.context())
 
     assert ("verdicts.contract-validator.v1", 0) == (publish.topic, publish.partition)  # type: ignore[union-attr]  # a publish
+
+
+@pytest.mark.parametrize(
+    ("record", "needed"),
+    [
+        (
+            received("result", at="0/8", stamp={"agent": "extractor", "position": "0/3"}),
+            Position(partition=0, offset=3),
+        ),
+        (received("result", at="0/8", stamp=None), None),
+        (
+            received("judge-again", subject="0/5", gates=["contract-validator"]),
+            Position(partition=0, offset=5),
+        ),
+        (received("judge-again", subject="0/5", gates=["cost-cap"]), None),
+        (received("handoff", at="0/5"), None),
+    ],
+    ids=[
+        "what-an-answer-answers",
+        "an-answer-without-a-stamp",
+        "what-is-judged-again",
+        "by-others",
+        "a-handoff",
+    ],
+)
+def test_what_must_be_at_hand_is_named_by_its_position(
+    record: Received[AnyEnvelope], needed: Position | None
+) -> None:
+    """Without it an answer would be refused, whatever it says."""
+    assert needed == needs_crossing(record)
