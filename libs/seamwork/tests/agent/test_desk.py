@@ -1340,9 +1340,10 @@ async def test_nothing_spent_and_nobody_knows_are_two_things(stage: Stage) -> No
 
     @agent.accepts("licence-facts", "1.0.0")
     async def extract(parsed: Parsed, task: Task) -> Facts:
-        task.spend(micro_usd=0)
-        if parsed.name == "unknown":
+        task.spend(micro_usd=0, requests=1)
+        if parsed.name != "free":
             task.spent_unknown()
+        if parsed.name == "unknown":
             task.spend(micro_usd=5, requests=1)
         return Facts(parsed.name)
 
@@ -1351,9 +1352,12 @@ async def test_nothing_spent_and_nobody_knows_are_two_things(stage: Stage) -> No
     free = await stage.router.next(Result)
     await stage.router.dispatch("extractor", {"name": "unknown"})
     unknown = await stage.router.next(Result)
+    await stage.router.dispatch("extractor", {"name": "unknown at last"})
+    last = await stage.router.next(Result)
 
-    assert Spent(micro_usd=0) == free.record.spent
-    assert Spent(requests=1) == unknown.record.spent
+    assert Spent(micro_usd=0, requests=1) == free.record.spent
+    assert Spent(requests=2) == unknown.record.spent
+    assert Spent(requests=1) == last.record.spent
 
 
 async def test_a_refusal_that_came_while_the_agent_was_away_is_mended_at_the_start(stage: Stage) -> None:
