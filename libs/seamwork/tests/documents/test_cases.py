@@ -51,15 +51,16 @@ LONG = "- {name: long, payload: &long " + "x" * 300_000 + "}"
     ("text", "problem"),
     [
         pytest.param(_contract("[" * 40 + "*deep " + "]" * 40, DEEP), "too-deep 12:68", id="deep-by-an-alias"),
-        pytest.param(_contract("[*long , *long , *long , *long ]", LONG), "too-large", id="long-by-aliases"),
-        pytest.param(_contract("[{*long : 1}, {*long : 2}, {*long : 3}]", LONG), "too-large", id="long-keys"),
+        pytest.param(_contract("[*long , *long , *long , *long ]", LONG), "too-large 11:29", id="long-by-aliases"),
+        pytest.param(_contract("[{*long : 1}, {*long : 2}, {*long : 3}]", LONG), "too-large 12:7", id="long-keys"),
         pytest.param(
             "kind: Contract\nx0: &x0 [1]\n"
             + "".join(f"x{n}: &x{n} {'[' * 50}*x{n - 1} {']' * 50}\n" for n in range(1, 60)),
             "too-deep", id="deep-without-end",
         ),
         pytest.param(
-            "kind: Contract\na: &a " + "x" * 500_000 + "\nb: [" + "*a , " * 3000 + "]\n", "too-large", id="1.5-gb",
+            "kind: Contract\na: &a " + "x" * 500_000 + "\nb: [" + "*a , " * 3000 + "]\n",
+            "too-large 2:4", id="1.5-gb",
         ),
         pytest.param(_contract("'" + "\t" * 600_000 + "'"), "too-large", id="long-once-it-is-json"),
     ],
