@@ -206,6 +206,46 @@ def test_a_point_is_proven_only_by_what_happened_lately() -> None:
     assert "too long ago" in proven[4].seams[0].says
 
 
+@pytest.mark.parametrize(
+    ("answered", "unanswered", "state", "says"),
+    [
+        (None, NOW - 2, "declared", "nobody answered the drill of"),
+        (NOW - 2, NOW - 1, "declared", "nobody answered the drill of"),
+        (NOW - 1, NOW - 2, "proven", "by a drill"),
+        (NOW - 1, None, "proven", "by a drill"),
+    ],
+    ids=["never", "the-last-one-not", "the-last-one", "always"],
+)
+def test_a_drill_proves_that_people_answer_if_they_answered_the_last_one(
+    answered: int | None, unanswered: int | None, state: str, says: str
+) -> None:
+    """One that nobody answered stands against them until another one is answered."""
+    drilled = [
+        SeamMeasure(
+            source=seam.edge.source, to=seam.edge.to, capability=seam.edge.capability, contract=seam.edge.contract,
+            version="1.0.0", drills=1, drill_answered_at=answered, drill_unanswered_at=unanswered,
+        )
+        for seam in example_seen().seams
+    ]  # fmt: skip
+
+    points = seven_points(seen(*documents_of_the_example(), asked=measured(*drilled)), 30)
+    point = next(one for one in points if one.name == "answered for")
+
+    assert state == point.state
+    assert says in point.seams[0].says
+
+
+def test_what_never_crossed_is_an_open_point_once_somebody_looked() -> None:
+    """Where nothing was measured nobody knows."""
+    documents = (document("Contract", "c"), document("Agent", "b"), flow_of(("a", "b")))
+    looked = (None, measured(), measured(measure("a", "b")))
+
+    assert [False, True, False] == [
+        "never-crossed" in {point.code for point in review(seen(*documents, asked=one)).open}
+        for one in looked
+    ]
+
+
 def test_what_is_not_enforced_is_open_and_not_ready() -> None:
     """A flow in shadow, and a policy in shadow along it, are points of the review; nothing guards such a seam."""
     loose = document("Flow", "f", mode="shadow", edges=[{"from": "a", "to": "b", "contract": "c"}])
@@ -280,6 +320,22 @@ def test_the_audit_puts_the_riskiest_seam_first_and_says_what_is_lacking() -> No
     assert sorted(example, key=lambda one: -one.points) == list(example)
 
 
+def test_the_audit_says_what_a_seam_lacks_and_what_raises_its_risk() -> None:
+    """What came late and was refused often is named with its number."""
+    nobody = document("Contract", "c", owners={"team": "t", "contact": "t@example.org"})
+    documents = (nobody, document("Agent", "b"), flow_of(("a", "b")))
+    poor = measure("a", "b", handoffs=20, dispatched=18, refused=2, late=3)
+
+    (audited,) = audit_seams(seen(*documents, asked=measured(poor)))
+    (unmeasured,) = audit_seams(seen(*documents, asked=measured()))
+
+    assert ("nobody to escalate to",) == next(one.lacks for one in audited.checks if one.question == "owned")
+    assert {"2 refusals in 20 handoffs", "3 answers came late"} <= set(audited.because)
+    assert "nothing was ever measured" in next(
+        one.lacks for one in unmeasured.checks if one.question == "instrumented"
+    )
+
+
 @pytest.mark.parametrize(
     ("name", "version", "touched"),
     [
@@ -307,7 +363,8 @@ def test_an_impact_names_what_counts_on_a_person() -> None:
         "roles": ["lawyer"], "count": 2}}]  # fmt: skip
     shelf = Shelf([
         document("Person", "ada", roles=["lawyer"]), document("Person", "grace", roles=["lawyer"]),
-        document("Team", "legal", members=["ada"]), document("Policy", "wary", rules=asking),
+        document("Team", "legal", members=["ada"]), document("Team", "others", members=["grace"]),
+        document("Policy", "wary", rules=asking),
         document("Contract", "named", owners={"team": "t", "contact": "c", "escalation": ["lawyer"]}),
         document("Contract", "first", onError={"action": "escalate", "to": "ada"}),
         document("Contract", "other", owners={"team": "lawyer", "contact": "c"}),
