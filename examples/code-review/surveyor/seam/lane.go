@@ -70,9 +70,13 @@ func (l *Lane) work(offset int64, job *wire.Job, now int64) {
 		return
 	}
 	for _, other := range l.open {
-		if other.Work.Crossing == job.Work.Crossing {
-			l.Finish(other, "a newer attempt took its place")
+		if other.Work.Crossing != job.Work.Crossing {
+			continue
 		}
+		if job.Work.Attempt < other.Work.Attempt { // written late, by a router that was taken over from
+			return
+		}
+		l.Finish(other, "a newer attempt took its place")
 	}
 	open := &Open{
 		Job: job, Offset: offset, outcomes: map[string]Outcome{},

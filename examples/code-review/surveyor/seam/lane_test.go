@@ -10,6 +10,12 @@ func job(dispatch, crossing string) *wire.Job {
 	return &wire.Job{Work: wire.Work{Dispatch: dispatch, Crossing: crossing, NotAfter: 100}}
 }
 
+func attempt(dispatch, crossing string, number int) *wire.Job {
+	made := job(dispatch, crossing)
+	made.Work.Attempt = number
+	return made
+}
+
 func notice(dispatch, about, what string, left int) *wire.Notice {
 	return &wire.Notice{Dispatch: dispatch, About: about, What: what, CorrectionsLeft: left}
 }
@@ -61,6 +67,7 @@ func TestEachOrderStartsWhatIsLeft(t *testing.T) {
 		"work":                              {[]any{job("d", "c")}, "d", 0},
 		"the same dispatch twice":           {[]any{job("d", "c"), job("d", "c")}, "d", 0},
 		"a newer attempt replaces":          {[]any{job("d", "c"), job("e", "c")}, "e", 1},
+		"an older attempt that comes late":  {[]any{attempt("e", "c", 2), attempt("d", "c", 1)}, "e", 0},
 		"cancelled":                         {[]any{job("d", "c"), notice("d", "c", "cancelled", 0)}, "", 2},
 		"expired":                           {[]any{job("d", "c"), notice("d", "c", "expired", 0)}, "", 2},
 		"cancelled and delivered again":     {[]any{job("d", "c"), notice("d", "c", "cancelled", 0), job("d", "c")}, "", 3},

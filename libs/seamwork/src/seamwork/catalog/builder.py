@@ -4,8 +4,8 @@ Fold the records of the document topics into a catalog.
 Rule 1: a record counts only if a publisher's key, or the pinned root, signed it and was valid when it was appended:
 published by then, and not revoked. What is said of a key later changes nothing, so who reads one topic after the
 other comes to what those found who followed them.
-Rule 2: keys of publishers and services count only if the root signed them, and the root alone puts one in force; that
-one is revoked any publisher may say. Else whoever got hold of two keys could give one of them back.
+Rule 2: keys of publishers and services count only if the root signed them, and it alone puts one in force; that one
+is revoked any publisher may say. Else whoever got hold of two keys could give one of them back.
 Rule 3: of two records of one version the first wins; another with other bytes is set aside with an alarm.
 Rule 4: an activation of what is not known is set aside; the last of those that hold wins.
 Rule 5: a contract that its publisher's check refuses is known and never handed out (``Catalog.contract_fault``).
