@@ -84,7 +84,7 @@ async def test_when_nothing_comes_it_waits_at_the_log() -> None:
 
 
 @pytest.mark.parametrize(
-    ("records", "waits"), [(2, "no"), (159, "no"), (160, "yes")], ids=["few", "hardly-many", "many"]
+    ("records", "waits"), [(2, "no"), (95, "no"), (96, "yes")], ids=["few", "hardly-many", "many"]
 )
 async def test_more_of_them_gather_where_many_come(records: int, waits: str) -> None:
     """Whoever asks what became of one task is not made to wait for the sake of thousands."""

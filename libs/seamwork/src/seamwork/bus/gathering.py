@@ -16,7 +16,7 @@ from seamwork.records.wire import RawRecord
 EVERY_S = 0.05
 """Nobody's patience, and a twentieth of what a second's records would cost one by one."""
 _EMPTY_HANDED = 20
-_MANY = 160
+_MANY = 96
 """
 Records found at once, from which on it is worth letting more of them gather. Below, to work off what has gathered
 disturbs whoever shares the process for longer than it saves: the slowest of those that run one at a time.
