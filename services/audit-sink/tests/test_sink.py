@@ -32,6 +32,7 @@ from seamwork.testing.clock import SettableClock
 from seamwork.testing.collector import TestCollector
 from seamwork.testing.documents import document
 from seamwork.testing.keys import key_of
+from seamwork.testing.loops import caught_up
 from seamwork.testing.simlog import Fault, SimBroker, SimCrash, SimLog
 from seamwork.testing.story import ROOT_TRACE, STORY
 from seamwork_audit_sink.archive import Archive
@@ -137,13 +138,7 @@ class Running:
 
     async def caught_up(self) -> None:
         """Wait until it has kept all there is; an error of the loop is raised here."""
-        self._idle.clear()
-        waiting = asyncio.create_task(self._idle.wait())
-        async with asyncio.timeout(WITHIN_S):
-            await asyncio.wait({waiting, self.task}, return_when=asyncio.FIRST_COMPLETED)
-        waiting.cancel()
-        if self.task.done():
-            self.task.result()
+        await caught_up(self.task, self._idle, WITHIN_S)
 
     async def stop(self) -> None:
         """Stop it as the runtime does."""

@@ -23,6 +23,7 @@ from seamwork.testing.builders import HOUR_MS, PLATFORM, received
 from seamwork.testing.clock import SettableClock
 from seamwork.testing.documents import document
 from seamwork.testing.keys import key_of
+from seamwork.testing.loops import caught_up
 from seamwork.testing.simlog import SimBroker, SimLog
 from seamwork_notifier.loop import READS, Loop
 from seamwork_notifier.settings import Settings
@@ -107,13 +108,7 @@ class Running:
 
     async def caught_up(self) -> None:
         """Wait until it has read all there is; an error of the loop is raised here."""
-        self._idle.clear()
-        waiting = asyncio.create_task(self._idle.wait())
-        async with asyncio.timeout(WITHIN_S):
-            await asyncio.wait({waiting, self.task}, return_when=asyncio.FIRST_COMPLETED)
-        waiting.cancel()
-        if self.task.done():
-            self.task.result()
+        await caught_up(self.task, self._idle, WITHIN_S)
 
 
 @pytest.fixture

@@ -49,7 +49,7 @@ def broker() -> SimBroker:
 @pytest.fixture(autouse=True)
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Resend at once."""
-    monkeypatch.setattr("seamwork.journal.journal._PAUSE_S", 0.0)
+    monkeypatch.setattr("seamwork.bus.again._PAUSE_S", 0.0)
 
 
 async def own(broker: SimBroker, owner: str = "one") -> Journal[Counts, AnyEvent]:
@@ -379,8 +379,8 @@ class Meanwhile(SimLog):
         return await super().read(partition, start, end, most_bytes=most_bytes)
 
 
-async def test_what_is_trimmed_while_it_is_restored_is_in_a_newer_snapshot(broker: SimBroker) -> None:
-    """The owner before wrote two more since they were looked for, and the janitor came by."""
+async def grown(broker: SimBroker) -> Callable[[], Awaitable[None]]:
+    """Let a journal have three commits, and return what snapshots and trims it."""
     first = await own(broker)
     for number in range(3):
         await count(first, f"t-{number}")
@@ -391,6 +391,12 @@ async def test_what_is_trimmed_while_it_is_restored_is_in_a_newer_snapshot(broke
             await first.snapshot()
         assert await trim(SimLog(broker), COUNTER, PLACE) is not None
 
+    return tidied
+
+
+async def test_what_is_trimmed_while_it_is_restored_is_in_a_newer_snapshot(broker: SimBroker) -> None:
+    """The owner before wrote two more since they were looked for, and the janitor came by."""
+    tidied = await grown(broker)
     log = Meanwhile(broker, tidied)
     heir = await Journal.own(log, COUNTER, PLACE, Ownership("two", "test", broker.clock.now_ms))
 
@@ -403,16 +409,7 @@ async def test_what_is_trimmed_while_an_owner_looks_whose_journal_it_is_stops_no
     broker: SimBroker,
 ) -> None:
     """Its first record was there a moment ago."""
-    first = await own(broker)
-    for number in range(3):
-        await count(first, f"t-{number}")
-        first.published = first.mark
-
-    async def tidied() -> None:
-        for _ in range(2):
-            await first.snapshot()
-        assert await trim(SimLog(broker), COUNTER, PLACE) is not None
-
+    tidied = await grown(broker)
     log = Meanwhile(broker, tidied, claimed=True)
     heir = await Journal.own(log, COUNTER, PLACE, Ownership("two", "test", broker.clock.now_ms))
     (claim,) = [record for record in records(broker) if isinstance(record, Claim)]

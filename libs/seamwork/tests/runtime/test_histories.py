@@ -210,8 +210,7 @@ async def play(seed: int, world: World) -> World:
 @pytest.fixture(autouse=True)
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Resend at once: the simulated log has no reason to make anybody wait."""
-    monkeypatch.setattr("seamwork.journal.journal._PAUSE_S", 0.0)
-    monkeypatch.setattr("seamwork.runtime.delivery._PAUSE_S", 0.0)
+    monkeypatch.setattr("seamwork.bus.again._PAUSE_S", 0.0)
 
 
 @pytest.mark.parametrize("block", range(8))

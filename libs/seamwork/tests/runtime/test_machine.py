@@ -786,7 +786,7 @@ async def test_a_partition_that_ended_with_an_error_is_not_taken_up_again(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Its state is ahead of its journal: a rebalance that hands it straight back must not lose the difference."""
-    monkeypatch.setattr("seamwork.journal.journal._PAUSE_S", 0.0)
+    monkeypatch.setattr("seamwork.bus.again._PAUSE_S", 0.0)
     decider = counter("router")
     machine = bench.machine(MachineSpec(decider=decider))
     appending, answer = asyncio.Event(), asyncio.Event()

@@ -17,6 +17,7 @@ from typing import Any, Generic, TypeVar
 import msgspec
 import structlog
 
+from seamwork.bus.again import again_until_known
 from seamwork.bus.port import Appended, Log, LogGapError
 from seamwork.decider import Decider, give_up, written
 from seamwork.errors import FencedError, MisconfiguredError, OutcomeUnknownError
@@ -36,8 +37,6 @@ MAX_SKEW_MS = 5_000  # more than a network's delay, less than the shortest deadl
 MAX_COMMIT_BYTES = 7 * 1024 * 1024  # the topic takes 8 MiB; the rest is room for Kafka's own framing
 WINDOW_BYTES = 8 * 1024 * 1024  # read at a time: one commit as large as there are, or many small ones
 _TURN = 64  # records that are looked at in one turn of the loop
-_TRIES = 5  # the client itself has been patient before it says "unknown"
-_PAUSE_S = 0.1
 _CLAIMS = 3
 
 
@@ -356,15 +355,9 @@ class Journal(Generic[S, E]):
                 f"{self.place}: a commit of {len(value)} bytes does not fit into a record; one input led to more "
                 "events and outputs than the machine may make of it"
             )
-        for tried in range(1, _TRIES + 1):
-            try:
-                return await self._log.append(self.place.journal, value)
-            except OutcomeUnknownError:
-                if tried == _TRIES:
-                    raise
-                self._logger.warning("append-unknown", tried=tried)
-                await asyncio.sleep(_PAUSE_S * tried)
-        raise AssertionError  # the last try returned or raised
+        return await again_until_known(
+            lambda: self._log.append(self.place.journal, value), "append-unknown", self._logger
+        )
 
     async def _check(self, offset: int) -> None:
         expected = self._previous + 1

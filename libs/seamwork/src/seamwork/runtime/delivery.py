@@ -6,16 +6,16 @@ Rule 2: what can never be published is the core's business (``Undeliverable``), 
         platform itself needs; then we are set up wrongly, and stop.
 """
 
-import asyncio
 from collections.abc import Sequence
 from typing import Any
 
 import msgspec
 import structlog
 
+from seamwork.bus.again import again_until_known
 from seamwork.bus.port import Rejected
 from seamwork.decider import Undeliverable
-from seamwork.errors import MisconfiguredError, OutcomeUnknownError, SeamworkError
+from seamwork.errors import MisconfiguredError, SeamworkError
 from seamwork.journal import Commit, Journal
 from seamwork.journal.records import Mark
 from seamwork.records.base import Envelope
@@ -24,8 +24,6 @@ from seamwork.records.wire import Outgoing
 from seamwork.runtime.batch import MOST_HELD_BYTES
 from seamwork.runtime.surroundings import Surroundings
 
-_TRIES = 5
-_PAUSE_S = 0.1
 _INBOX = "inbox."
 _MAX_BOUNCES = 20  # each in answer to the one before
 
@@ -146,15 +144,8 @@ class Delivery:
             )
 
     async def _confirmed(self, batch: list[Outgoing]) -> list[tuple[int, str]]:
-        for tried in range(1, _TRIES + 1):
-            try:
-                answers = await self._around.log.publish(batch)
-                break
-            except OutcomeUnknownError:
-                if tried == _TRIES:
-                    raise
-                self._logger.warning("publish-unknown", tried=tried)
-                await asyncio.sleep(_PAUSE_S * tried)
+        log = self._around.log
+        answers = await again_until_known(lambda: log.publish(batch), "publish-unknown", self._logger)
         confirmed = [
             (out.topic,)
             for out, answer in zip(batch, answers, strict=True)

@@ -12,12 +12,13 @@ from contextlib import asynccontextmanager
 
 import structlog
 
+from seamwork.bus.again import again_until_known
 from seamwork.bus.gathering import Gathering
 from seamwork.bus.port import Log, Membership, Partition, Reader, Rejected
 from seamwork.catalog import Context
 from seamwork.clock import Clock
 from seamwork.decider import Input, WithCrossing, kind_of
-from seamwork.errors import MisconfiguredError, OutcomeUnknownError
+from seamwork.errors import MisconfiguredError
 from seamwork.records.base import Envelope
 from seamwork.records.envelope import AnyEnvelope
 from seamwork.records.wire import Malformed, Outgoing, RawRecord, Received, read
@@ -30,8 +31,6 @@ from seamwork.runtime.stamps import Stamps
 from seamwork.runtime.telling import tell
 
 _FETCH_WAIT_MS = 500  # a record ends it; a longer one costs an idle platform less
-_TRIES = 5
-_PAUSE_S = 0.1
 _MOST_BEHIND = 64  # more than the places that one piece of work may be taken over from
 
 
@@ -195,15 +194,7 @@ class Gate:
         return tuple(found)
 
     async def _publish(self, batch: list[Outgoing]) -> None:
-        for tried in range(1, _TRIES + 1):
-            try:
-                answers = await self.log.publish(batch)
-                break
-            except OutcomeUnknownError:
-                if tried == _TRIES:
-                    raise
-                self._logger.warning("publish-unknown", tried=tried)
-                await asyncio.sleep(_PAUSE_S * tried)
+        answers = await again_until_known(lambda: self.log.publish(batch), "publish-unknown", self._logger)
         for out, answer in zip(batch, answers, strict=True):
             if isinstance(answer, Rejected):
                 raise MisconfiguredError(
