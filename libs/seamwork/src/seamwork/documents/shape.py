@@ -6,6 +6,7 @@ Written in camelCase, read strictly: no unknown field, no text where a number be
 
 import base64
 import binascii
+import re
 from datetime import datetime
 from typing import Annotated, ClassVar, Final, Literal, Self
 
@@ -23,6 +24,8 @@ DAY_SECONDS = 24 * 60 * 60
 """Nothing on the way may take longer: a crossing expires after 24 hours at most."""
 
 _PUBLIC_KEY_BYTES = 32
+# Python reads more of ISO 8601 than this (weeks, no seconds, a comma), and readers in other languages do not.
+_RFC3339 = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,9})?(Z|[+-]\d\d:\d\d)", re.ASCII)
 
 
 class Shape(BaseModel):
@@ -80,11 +83,15 @@ def _sorted_set(values: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def instant_ms(text: str) -> int:
-    """Return an RFC 3339 instant as milliseconds since 1970 (UTC); one without an offset is refused."""
-    instant = datetime.fromisoformat(text)
-    if instant.tzinfo is None or "T" not in text:
-        raise ValueError("an instant needs its offset from UTC")
-    return round(instant.timestamp() * 1000)
+    """
+    Return an RFC 3339 instant, in capitals, as milliseconds since 1970 (UTC).
+
+    Raises:
+        ValueError: It is written in another way, or there is no such day or hour.
+    """
+    if _RFC3339.fullmatch(text) is None:
+        raise ValueError("an instant has a date, a time with seconds, and its offset from UTC")
+    return round(datetime.fromisoformat(text).timestamp() * 1000)
 
 
 Name = Annotated[str, Field(pattern=NAME_PATTERN)]
