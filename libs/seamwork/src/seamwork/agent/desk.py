@@ -14,6 +14,7 @@ import secrets
 import time
 from collections import OrderedDict
 from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
 
 import structlog
 
@@ -23,9 +24,10 @@ from seamwork.agent.keyring import KeyRing
 from seamwork.agent.lane import Lane
 from seamwork.agent.meters import DISPATCHES, SUSPECTS, counted, stage
 from seamwork.agent.pen import Author
-from seamwork.agent.post import patience_s, post
+from seamwork.agent.post import post
 from seamwork.agent.raised import told
 from seamwork.agent.seats import Seat, Seats
+from seamwork.bus.again import again_until_back
 from seamwork.bus.port import Log, Membership, Partition, Reader, Rejected
 from seamwork.clock import Clock
 from seamwork.errors import MisconfiguredError, OutcomeUnknownError, RetryableError, SeamworkError
@@ -205,7 +207,6 @@ class Desk:
         reader = self._reader
         if reader is None:
             raise MisconfiguredError("the agent was not started")
-        failures = 0
         while True:
             asked = {
                 Partition(self._topic, lane.partition): lane
@@ -217,16 +218,11 @@ class Desk:
                 await self._assigned.wait()
                 continue
             positions = {place: lane.prefix.position for place, lane in asked.items()}
-            try:
-                asked_at = time.monotonic()
-                await self._look_again(asked)
-                fetched = await reader.fetch(positions, max_records=_BATCH, max_wait_ms=_WAIT_MS)
-                failures = 0
-            except RetryableError as error:
-                self._logger.warning("the inbox cannot be read; trying again", error=str(error))
-                await asyncio.sleep(patience_s(failures))
-                failures += 1
-                continue
+            asked_at, fetched = await again_until_back(
+                partial(self._fetch, reader, asked, positions),
+                "the inbox cannot be read; trying again",
+                self._logger,
+            )
             for place, records in fetched.items():
                 lane = asked[place]
                 if self._lanes.get(place.partition) is lane and lane.prefix.position == positions[place]:
@@ -236,6 +232,14 @@ class Desk:
             self._pump()
             self._heard.set()  # wakes those who wait now
             self._heard.clear()
+
+    async def _fetch(
+        self, reader: Reader, asked: Mapping[Partition, Lane], positions: Mapping[Partition, int]
+    ) -> tuple[float, Mapping[Partition, Sequence[RawRecord]]]:
+        """Return what has come, and when it was asked for (monotonic, seconds)."""
+        asked_at = time.monotonic()
+        await self._look_again(asked)
+        return asked_at, await reader.fetch(positions, max_records=_BATCH, max_wait_ms=_WAIT_MS)
 
     async def _look_again(self, asked: Mapping[Partition, Lane]) -> None:
         """
@@ -408,16 +412,12 @@ class Desk:
         return found
 
     async def _read_again(self, place: Partition, offset: int) -> Sequence[RawRecord]:
-        failures = 0
-        while True:
-            try:
-                return await self._log.read(place, offset, offset + 1)
-            except RetryableError as error:
-                self._logger.warning(
-                    "queued work cannot be read; trying again", partition=place.partition, error=str(error)
-                )
-                await asyncio.sleep(patience_s(failures))
-                failures += 1
+        return await again_until_back(
+            lambda: self._log.read(place, offset, offset + 1),
+            "queued work cannot be read; trying again",
+            self._logger,
+            partition=place.partition,
+        )
 
     def again(self, dispatch: Dispatch) -> None:
         """Queue the dispatch once more."""

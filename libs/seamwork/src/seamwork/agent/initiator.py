@@ -20,12 +20,13 @@ from seamwork.agent.inbox import Answered, Told, Unreadable, examine
 from seamwork.agent.keyring import KeyRing, PinnedKeys
 from seamwork.agent.outcome import Labelled, Lost, Returned, Settlement
 from seamwork.agent.pen import Author, Order, root
-from seamwork.agent.post import patience_s, post
+from seamwork.agent.post import post
 from seamwork.agent.settings import AgentSettings
 from seamwork.agent.task import constraints_of, failed, milliseconds
+from seamwork.bus.again import again_until_back
 from seamwork.bus.port import Log, Partition
 from seamwork.clock import Clock, SystemClock
-from seamwork.errors import MisconfiguredError, RetryableError
+from seamwork.errors import MisconfiguredError
 from seamwork.grants.stamps import inbox_topic
 from seamwork.ids import uuid7
 from seamwork.records.authority import Authority
@@ -171,19 +172,13 @@ async def wait(
     starts = await log.start_offsets(places)
     positions = {place: max(submitted.since.get(place, 0), starts[place]) for place in places}
     reader = await log.reader()
-    failures = 0
     try:
         while True:
-            try:
-                fetched = await reader.fetch(positions, max_records=_BATCH, max_wait_ms=_WAIT_MS)
-                failures = 0
-            except RetryableError as error:
-                structlog.get_logger("agent").warning(
-                    "the inbox cannot be read; trying again", error=str(error)
-                )
-                await asyncio.sleep(patience_s(failures))
-                failures += 1
-                continue
+            fetched = await again_until_back(
+                lambda: reader.fetch(positions, max_records=_BATCH, max_wait_ms=_WAIT_MS),
+                "the inbox cannot be read; trying again",
+                structlog.get_logger("agent"),
+            )
             for place, records in fetched.items():
                 for raw in records:
                     positions[place] = raw.offset + 1

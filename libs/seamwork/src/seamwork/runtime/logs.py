@@ -7,7 +7,6 @@ Events are names in kebab-case; their fields are ids, counts, names and reasons,
 import logging
 import sys
 
-import stamina
 import structlog
 
 _LEVELS = {"debug": 10, "info": 20, "warning": 30, "error": 40}
@@ -28,7 +27,6 @@ def configure_logs(level: str, **bound: str) -> None:
         logger_factory=structlog.WriteLoggerFactory(sys.stdout),
         cache_logger_on_first_use=True,
     )
-    stamina.instrumentation.set_on_retry_hooks([])  # who tries again says so, by what it tried
     handler = logging.StreamHandler(sys.stdout)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
