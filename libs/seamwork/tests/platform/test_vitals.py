@@ -2,6 +2,8 @@
 
 from typing import Any
 
+import pytest
+
 from seamwork.bus.port import Partition
 from seamwork.catalog import Catalog
 from seamwork.platform.vitals import _heartbeats
@@ -58,4 +60,25 @@ async def test_two_services_of_one_instances_name_are_both_shown() -> None:
     beats = [beat for beat, _ in await _heartbeats(SimLog(broker), PLATFORM, CATALOG)]
 
     assert ["audit-sink", "router"] == [beat.name for beat in beats]
+    assert ["disk-low"] == [one.rule for one in obstacles_of(beats)]
+
+
+async def test_what_a_dead_watch_had_found_is_shown_for_as_long_as_it_stands(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The router refuses tasks for it, however much the others have said since."""
+    monkeypatch.setattr("seamwork.runtime.agents_health.LOOK_BACK", 10)
+    monkeypatch.setattr("seamwork.platform.vitals.LOOK_BACK", 10)
+    broker = SimBroker()
+    broker.create_topic(HEARTBEATS.topic)
+    found = (Obstacle(rule="disk-low", reason="it has less than 512 MiB left"),)
+
+    for name, signer, obstacles in (("audit-sink", SINK, found), *25 * (("router", ROUTER, ()),)):
+        record = envelope(
+            "heartbeat", instance=name, kind="service", name=name, state="ready", obstacles=obstacles
+        )
+        out = compose(PLATFORM, HEARTBEATS.topic, name, record, signer=signer)
+        broker.write(HEARTBEATS, out.key, out.value, out.headers)
+    beats = [beat for beat, _ in await _heartbeats(SimLog(broker), PLATFORM, CATALOG)]
+
     assert ["disk-low"] == [one.rule for one in obstacles_of(beats)]

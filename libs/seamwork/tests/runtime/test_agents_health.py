@@ -1,6 +1,7 @@
 """Which agents live, by their own signed word; news only."""
 
 import asyncio
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -216,6 +217,66 @@ def test_a_watch_that_never_gets_going_is_a_silent_one(bench: Bench) -> None:
     bench.health.tell()
 
     assert ["audit-silent"] == bench.obstacles
+
+
+@pytest.fixture
+def others_beat_on(monkeypatch: pytest.MonkeyPatch) -> Callable[[Bench], None]:
+    """Let the others write more heartbeats than are looked through at first."""
+    monkeypatch.setattr("seamwork.runtime.agents_health.LOOK_BACK", 10)
+
+    def beat(bench: Bench) -> None:
+        for _ in range(35):
+            bench.beat(instance="a", detail="has heard nothing of the audit-sink")
+
+    return beat
+
+
+async def heard_anew(bench: Bench) -> list[str]:
+    """Return what a router that starts now is told first to stand against new tasks."""
+    told: asyncio.Future[HealthChanged] = asyncio.get_running_loop().create_future()
+    health = AgentsHealth(SimLog(bench.broker), PLATFORM, lambda: CATALOG, bench.clock, told.set_result)
+    running = asyncio.create_task(health.run())
+    try:
+        return [one.rule for one in (await asyncio.wait_for(told, 10)).obstacles]
+    finally:
+        running.cancel()
+
+
+@pytest.mark.parametrize("state", ["ready", "starting", "draining"])
+async def test_what_a_dead_watch_had_found_outlives_a_router(
+    bench: Bench, others_beat_on: Callable[[Bench], None], state: str
+) -> None:
+    """However much the others have said since, and however often it was started again in vain."""
+    close(bench, "one", "disk-low")
+    close(bench, "one", *(["disk-low"] if state == "ready" else []), state=state)
+    others_beat_on(bench)
+    close(bench, "one", state="starting")
+    others_beat_on(bench)
+
+    assert ["disk-low"] == await heard_anew(bench)
+
+
+async def test_a_watch_that_found_nothing_and_died_is_silent_from_then_on(
+    bench: Bench, others_beat_on: Callable[[Bench], None]
+) -> None:
+    """Not only from the router's start on, which may be every day."""
+    close(bench, "one")
+    bench.clock.advance(86_410_000)
+    others_beat_on(bench)
+
+    assert ["audit-silent"] == await heard_anew(bench)
+
+
+async def test_a_watch_that_works_is_believed_when_it_finds_nothing_more(
+    bench: Bench, others_beat_on: Callable[[Bench], None]
+) -> None:
+    """What it had found before lies further back."""
+    close(bench, "one", "disk-low")
+    others_beat_on(bench)
+    close(bench, "one")
+    others_beat_on(bench)
+
+    assert [] == await heard_anew(bench)
 
 
 class SilentLog(SimLog):

@@ -21,7 +21,6 @@ from seamwork.catalog import Catalog
 from seamwork.catalog.follower import CatalogFollower
 from seamwork.clock import SystemClock
 from seamwork.errors import SeamworkError
-from seamwork.grants.keys import record_verifies
 from seamwork.platform.asking import opened
 from seamwork.platform.audit import Audit
 from seamwork.platform.door import Door
@@ -32,13 +31,18 @@ from seamwork.platform.state import RunState, ServiceState, read_state
 from seamwork.platform.views import BreakerLine, View
 from seamwork.records.parties import AgentRef
 from seamwork.records.platform import Heartbeat, Obstacle
-from seamwork.records.wire import RawRecord, Received, read
-from seamwork.runtime.agents_health import lives, obstacles_of, with_what_stands
-from seamwork.runtime.heartbeat import HEARTBEATS
+from seamwork.runtime.agents_health import (
+    HEARTBEATS_AT,
+    LOOK_BACK,
+    lives,
+    obstacles_of,
+    proved,
+    with_what_stands,
+    words_of_the_watch,
+)
 
 ASK_WITHIN_S = 10.0
 _PAGE_WITHIN_S = 2
-_LOOK_BACK = 2_000
 _CATCH_UP_S = 2.0
 
 
@@ -165,18 +169,31 @@ async def _at_the_log(vitals: Vitals) -> None:
 
 async def _heartbeats(log: Log, platform: str, catalog: Catalog) -> list[tuple[Heartbeat, int]]:
     """Return the last heartbeat of each instance that its key proves, without those that others have replaced."""
-    at = Partition(HEARTBEATS, 0)
+    at = HEARTBEATS_AT
     start, end = (await log.start_offsets([at]))[at], (await log.end_offsets([at]))[at]
+    beats = await _of_the_watch(log, platform, catalog, (start, end))
+    for raw in await log.read(at, max(start, end - LOOK_BACK), end):
+        beat = proved(raw, platform, catalog)
+        if beat is not None:
+            beats.append((beat, raw.appended_at))
     last: dict[tuple[str, str, str], tuple[Heartbeat, int]] = {}
-    for raw in await log.read(at, max(start, end - _LOOK_BACK), end):
-        beat = _proved(raw, platform, catalog)
-        if beat is None:
-            continue
+    for beat, appended_at in beats:
         who = (beat.kind, beat.name, beat.instance)
+        stands = beat
         if beat.kind == "service" and who in last:
-            beat = with_what_stands(beat, last[who][0])  # as the router takes it
-        last[who] = (beat, raw.appended_at)
+            stands = with_what_stands(beat, last[who][0])  # as the router takes it
+        last[who] = (stands, appended_at)
     return sorted(_latest(last.values()), key=lambda one: (one[0].kind, one[0].name, one[0].instance))
+
+
+async def _of_the_watch(
+    log: Log, platform: str, catalog: Catalog, bounds: tuple[int, int]
+) -> list[tuple[Heartbeat, int]]:
+    reader = await log.reader()
+    try:
+        return await words_of_the_watch(reader, lambda raw: proved(raw, platform, catalog), *bounds)
+    finally:
+        await reader.stop()
 
 
 def _latest(beats: Iterable[tuple[Heartbeat, int]]) -> list[tuple[Heartbeat, int]]:
@@ -187,16 +204,6 @@ def _latest(beats: Iterable[tuple[Heartbeat, int]]) -> list[tuple[Heartbeat, int
         who = (beat.kind, beat.name, beat.version)
         newest[who] = max(newest.get(who, 0), at)
     return [(beat, at) for beat, at in kept if lives(beat, at, newest[beat.kind, beat.name, beat.version])]
-
-
-def _proved(raw: RawRecord, platform: str, catalog: Catalog) -> Heartbeat | None:
-    received = read(raw, platform)
-    if not isinstance(received, Received) or not isinstance(received.record, Heartbeat):
-        return None
-    beat = received.record
-    holder = f"{beat.kind}:{beat.name}"
-    proved = record_verifies(received, platform, lambda kid: catalog.public_of(kid, holder, raw.appended_at))
-    return beat if proved else None
 
 
 def _beat(beat: Heartbeat, at: int, now: int) -> Beat:

@@ -11,7 +11,6 @@ import asyncio
 from collections.abc import Callable, Iterable
 
 import msgspec
-import structlog
 
 from seamwork.bus.port import Log, Partition, Reader
 from seamwork.catalog import Catalog
@@ -19,20 +18,21 @@ from seamwork.clock import Clock
 from seamwork.decider import HealthChanged, InstanceHealth
 from seamwork.errors import RetryableError
 from seamwork.grants.keys import record_verifies
-from seamwork.records.envelope import AnyEnvelope
 from seamwork.records.platform import Heartbeat, Obstacle
-from seamwork.records.wire import RawRecord, Received, read
+from seamwork.records.wire import SW_ENVELOPE, RawRecord, Received, read
 from seamwork.runtime.heartbeat import HEARTBEATS
 
+HEARTBEATS_AT = Partition(HEARTBEATS, 0)
 _WATCH = "audit-sink"
 _WATCH_SILENT_MS = 86_400_000  # a small part of the 30 days that topics keep, a long time to mend a service
 _UNWATCHED = Obstacle(
     rule="audit-silent", reason="the audit sink has said nothing for a day; retention could overtake it"
 )
+_WATCH_BYTES = _WATCH.encode()
 _MISSED = 3  # one lost beat is the network's, three are the agent's
-_LOOK_BACK = 2_000
+LOOK_BACK = 2_000
+"""Records: at the least some seconds of all instances that there are."""
 _WAIT_MS = 1_000
-_LOGGER = structlog.get_logger("health")
 
 
 class AgentsHealth:
@@ -68,14 +68,16 @@ class AgentsHealth:
 
     async def run(self) -> None:
         """Follow until cancelled."""
-        at = Partition(HEARTBEATS, 0)
+        at = HEARTBEATS_AT
         start = (await self._log.start_offsets([at]))[at]
         end = (await self._log.end_offsets([at]))[at]
-        position = max(start, end - _LOOK_BACK)
+        position = max(start, end - LOOK_BACK)
         reader: Reader = await self._log.reader()
         try:
+            for beat, appended_at in await words_of_the_watch(reader, self._proved, start, end):
+                self._note(beat, appended_at)
             while True:
-                found = await reader.fetch({at: position}, max_records=_LOOK_BACK, max_wait_ms=_WAIT_MS)
+                found = await reader.fetch({at: position}, max_records=LOOK_BACK, max_wait_ms=_WAIT_MS)
                 for raw in found.get(at, ()):
                     position = raw.offset + 1
                     self.take(raw)
@@ -99,23 +101,22 @@ class AgentsHealth:
 
     def take(self, raw: RawRecord) -> None:
         """Take one heartbeat; what is not its sender's own counts for nothing."""
-        received = read(raw, self._platform)
-        if not isinstance(received, Received) or not isinstance(received.record, Heartbeat):
-            return
-        beat = received.record
-        if not self._is_own(received, f"{beat.kind}:{beat.name}"):
-            return
+        beat = self._proved(raw)
+        if beat is not None:
+            self._note(beat, raw.appended_at)
+
+    def _note(self, beat: Heartbeat, appended_at: int) -> None:
         who = (beat.name, beat.instance)
         if beat.kind == "service":
             before = self._services.get(who)
             known = beat if before is None else with_what_stands(beat, before[0])
-            self._services[who] = (known, raw.appended_at)
-            if beat.name == _WATCH and beat.state == "ready":
-                self._watched_at = raw.appended_at
+            self._services[who] = (known, appended_at)
+            if _has_looked(beat):
+                self._watched_at = appended_at
         elif beat.state in ("draining", "failed"):
             self._beats.pop(who, None)
         else:
-            self._beats[who] = (beat, raw.appended_at)
+            self._beats[who] = (beat, appended_at)
 
     def tell(self) -> None:
         """Count who is alive by now, and tell if that is news."""
@@ -147,9 +148,47 @@ class AgentsHealth:
     def _is_relieved(self, idle: Heartbeat, now: int) -> bool:
         return any(beat.name == idle.name and _works(beat, at, now) for beat, at in self._services.values())
 
-    def _is_own(self, received: Received[AnyEnvelope], holder: str) -> bool:
-        catalog, at = self._catalog(), received.raw.appended_at
-        return record_verifies(received, self._platform, lambda kid: catalog.public_of(kid, holder, at))
+    def _proved(self, raw: RawRecord) -> Heartbeat | None:
+        return proved(raw, self._platform, self._catalog())
+
+
+def proved(raw: RawRecord, platform: str, catalog: Catalog) -> Heartbeat | None:
+    """Return the heartbeat that *raw* is, if it is its sender's own."""
+    received = read(raw, platform)
+    if not isinstance(received, Received) or not isinstance(received.record, Heartbeat):
+        return None
+    beat = received.record
+    holder = f"{beat.kind}:{beat.name}"
+    own = record_verifies(received, platform, lambda kid: catalog.public_of(kid, holder, raw.appended_at))
+    return beat if own else None
+
+
+async def words_of_the_watch(
+    reader: Reader, proved: Callable[[RawRecord], Heartbeat | None], start: int, before: int
+) -> list[tuple[Heartbeat, int]]:
+    """
+    Return what the watch has said before the offset *before*, and when, from its last look on or from earlier.
+
+    Where it works, one stretch is read. Where it is dead, what it had found lies as far back as the others have
+    gone on beating since; the topic keeps that for a day.
+    """
+    said: list[tuple[Heartbeat, int]] = []
+    while start < before and not any(_has_looked(beat) for beat, _ in said):
+        behind, before = before, max(start, before - LOOK_BACK)
+        stretch: list[tuple[Heartbeat, int]] = []
+        position = before
+        while position < behind:
+            found = await reader.fetch(
+                {HEARTBEATS_AT: position}, max_records=behind - position, max_wait_ms=_WAIT_MS
+            )
+            for raw in found.get(HEARTBEATS_AT, ()):
+                position = raw.offset + 1
+                # Nearly all of them are others', and to prove each would take a minute.
+                beat = proved(raw) if _may_be_the_watch(raw) else None
+                if beat is not None and beat.kind == "service" and beat.name == _WATCH:
+                    stretch.append((beat, raw.appended_at))
+        said = stretch + said
+    return said
 
 
 def with_what_stands(beat: Heartbeat, before: Heartbeat) -> Heartbeat:
@@ -173,6 +212,14 @@ def obstacles_of(beats: Iterable[Heartbeat]) -> tuple[Obstacle, ...]:
 def lives(beat: Heartbeat, at: int, now: int) -> bool:
     """Say whether an instance that beat at *at* has missed no more than the network may lose."""
     return now - at <= _MISSED * max(beat.every_ms, 1_000)
+
+
+def _has_looked(beat: Heartbeat) -> bool:
+    return beat.kind == "service" and beat.name == _WATCH and beat.state == "ready"
+
+
+def _may_be_the_watch(raw: RawRecord) -> bool:
+    return any(name == SW_ENVELOPE and _WATCH_BYTES in (content or b"") for name, content in raw.headers)
 
 
 def _works(beat: Heartbeat, at: int, now: int) -> bool:
