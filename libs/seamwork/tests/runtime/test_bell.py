@@ -1,6 +1,8 @@
 """A service that was told to stop and hangs leaves by a name, too."""
 
 import asyncio
+import contextlib
+import os
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -32,6 +34,33 @@ def test_what_hangs_while_it_stops_leaves_by_a_name() -> None:
 
     assert 71 == left.returncode
     assert "stop-timeout" in left.stdout + left.stderr
+
+
+def test_a_log_that_nobody_reads_does_not_hold_up_the_bell() -> None:
+    """A pipe that is full hangs whoever writes to it, and it may be why stopping does not end."""
+    read, write = os.pipe()
+    os.set_blocking(write, False)
+    with contextlib.suppress(BlockingIOError):
+        while True:
+            os.write(write, bytes(4096))
+    os.set_blocking(write, True)
+
+    left = subprocess.run([sys.executable, "-c", _HANGS], stdout=write, stderr=write, check=False, timeout=20)
+
+    os.close(write)
+    os.close(read)
+    assert 71 == left.returncode
+
+
+def test_a_log_whose_reader_is_gone_does_not_silence_the_bell() -> None:
+    """The supervisor that had it may have been killed."""
+    read, write = os.pipe()
+    os.close(read)
+
+    left = subprocess.run([sys.executable, "-c", _HANGS], stdout=write, stderr=write, check=False, timeout=20)
+
+    os.close(write)
+    assert 71 == left.returncode
 
 
 async def _idle(host: Host) -> None:

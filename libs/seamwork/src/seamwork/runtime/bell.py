@@ -15,6 +15,8 @@ from seamwork.runtime.exits import STOP_TIMEOUT
 LAST_BELL_S = 25.0
 """Less than the 30 s after which a supervisor kills, so that the log says who ended it."""
 
+_LAST_WORD_S = 1.0
+
 
 def ring_later(after_s: float = LAST_BELL_S) -> None:
     """End this process after *after_s* seconds unless it has ended by itself."""
@@ -24,6 +26,10 @@ def ring_later(after_s: float = LAST_BELL_S) -> None:
 
 
 def _ring() -> None:
+    # The log may be what hangs: a pipe that is full, and a reader that stands.
+    leaving = threading.Timer(_LAST_WORD_S, os._exit, (STOP_TIMEOUT,))
+    leaving.daemon = True
+    leaving.start()
     logger = structlog.get_logger("service")
     logger.error("ended", why="stop-timeout", code=STOP_TIMEOUT, error="stopping took too long; left hard")
     os._exit(STOP_TIMEOUT)
