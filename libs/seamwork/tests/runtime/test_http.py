@@ -1,5 +1,7 @@
 """Pages on a thread of their own: the longest prefix answers, nothing but GET, no error's text."""
 
+import socket
+import struct
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
@@ -80,6 +82,23 @@ def test_a_broken_page_tells_the_log_and_not_the_asker(server: HttpServer) -> No
     """An error's text may hold what nobody should see."""
     assert (500, b"internal error\n") == ask(server, "/broken")
     assert ["/broken"] == FAILED
+
+
+@pytest.mark.parametrize("who", ["goes away", "says nothing"])
+def test_who_connects_and_asks_nothing_is_no_line_of_the_log(
+    server: HttpServer, who: str, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Browsers connect ahead, and whoever looks whether a port is open hangs up."""
+    monkeypatch.setattr("seamwork.runtime.http._Handler.timeout", 0.05)
+    with socket.create_connection(("127.0.0.1", server.port)) as asker:
+        asker.sendall(b"GET /tas")
+        if who == "goes away":
+            asker.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))  # a reset
+        else:
+            assert b"" == asker.recv(1)  # hung up on
+
+    assert 200 == ask(server, "/tasks")[0]
+    assert ("", "") == capfd.readouterr()
 
 
 def test_every_metric_is_made_and_named_once() -> None:
