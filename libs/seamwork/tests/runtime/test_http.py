@@ -8,6 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from seamwork.errors import MisconfiguredError, RetryableError
 from seamwork.runtime import Request, Response
 from seamwork.runtime.http import HttpServer
 from seamwork.runtime.metrics import METRICS, Metrics
@@ -71,6 +72,20 @@ def test_pages_are_served_by_ipv6_too(host: str, asked: str) -> None:
             assert b"one" == answer.read()
     finally:
         made.stop()
+
+
+def test_a_port_that_another_program_has_is_named() -> None:
+    """It may be free again soon: that is no bug, and no setting that is wrong for ever."""
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+        with pytest.raises(RetryableError, match=f"port {port} of 127.0.0.1 is another program's"):
+            HttpServer("127.0.0.1", port, {})
+
+
+def test_an_address_that_is_not_the_machines_is_named() -> None:
+    """To start again changes nothing."""
+    with pytest.raises(MisconfiguredError, match=r"port 0 of 192.0.2.1 .*SEAMWORK_HTTP_HOST"):
+        HttpServer("192.0.2.1", 0, {})  # kept for documentation
 
 
 def test_nothing_changes_by_asking(server: HttpServer) -> None:

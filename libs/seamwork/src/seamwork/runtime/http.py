@@ -4,6 +4,7 @@ Answer health, metrics and read-only pages on threads of their own, so that a bu
 Nothing here changes anything: only ``GET`` is served, on the loopback interface unless told otherwise.
 """
 
+import errno
 import socket
 import socketserver
 import sys
@@ -16,6 +17,8 @@ from wsgiref.simple_server import WSGIRequestHandler, WSGIServer
 from wsgiref.types import StartResponse, WSGIEnvironment
 
 from prometheus_client import CollectorRegistry, generate_latest
+
+from seamwork.errors import MisconfiguredError, RetryableError, SeamworkError
 
 _METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
@@ -52,6 +55,10 @@ class HttpServer:
         port: The port; 0 lets the system choose.
         routes: Pages by path prefix; the longest that fits answers.
         failed: Told of an error in a page; the asker gets a 500 without its text.
+
+    Raises:
+        RetryableError: Another program has the port.
+        MisconfiguredError: This machine has no such address, or this user may not have the port.
     """
 
     def __init__(
@@ -63,7 +70,10 @@ class HttpServer:
     ) -> None:
         self._routes = sorted(routes.items(), key=lambda one: -len(one[0]))
         self._failed = failed
-        self._server = _Server((host, port), _Handler)
+        try:
+            self._server = _Server((host, port), _Handler)
+        except OSError as error:
+            raise _not_listening(host, port, error) from error
         self._server.set_app(self._app)
         self._thread = threading.Thread(
             target=self._server.serve_forever, args=(0.1,), name="http", daemon=True
@@ -103,6 +113,18 @@ class HttpServer:
                     self._failed(path, error)
                     return Response(b"internal error\n", "500 Internal Server Error", "text/plain")
         return NOT_FOUND
+
+
+def _not_listening(host: str, port: int, error: OSError) -> SeamworkError:
+    if error.errno == errno.EADDRINUSE:
+        return RetryableError(
+            f"port {port} of {host} is another program's, so no pages can be served there; end that one, or set "
+            "SEAMWORK_HTTP_PORT to a port that is free (0 takes any)"
+        )
+    return MisconfiguredError(
+        f"no pages can be served on port {port} of {host} ({error.strerror}); set SEAMWORK_HTTP_HOST to an address "
+        "of this machine, and SEAMWORK_HTTP_PORT to a port that this user may take (0 takes any)"
+    )
 
 
 def metrics_page(registry: CollectorRegistry) -> Route:
