@@ -303,16 +303,23 @@ async def test_a_broker_that_does_not_answer_holds_up_no_connection_to_another(
     await connection.stop()
 
 
-async def test_what_travels_together_is_bounded_by_bytes_too() -> None:
+@pytest.mark.parametrize(
+    "large",
+    [
+        Outgoing(INBOX.topic, b"k", bytes(1_000_000), partition=0),
+        Outgoing(INBOX.topic, b"k", None, (("sw_envelope", bytes(1_000_000)),), partition=0),
+    ],
+    ids=["payloads", "envelopes"],
+)
+async def test_what_travels_together_is_bounded_by_bytes_too(large: Outgoing) -> None:
     """Or five hundred callers with a mebibyte each share one deadline, and miss it, all of them, every time."""
     cluster = Cluster(placed)
     publisher = Publisher(cluster)
-    large = Outgoing(INBOX.topic, b"k", bytes(1_000_000), partition=0)
     together: list[int] = []
     publish = publisher._publish
 
     async def weigh(batch: Sequence[Outgoing]) -> Any:
-        together.append(sum(len(one.value or b"") for one in batch))
+        together.append(1_000_000 * len(batch))
         return await publish(batch)
 
     publisher._publish = weigh  # type: ignore[method-assign]  # as it is, and noted

@@ -72,8 +72,8 @@ class _Waiting:
 
     @property
     def weight(self) -> int:
-        """How many bytes of payload it carries."""
-        return sum(len(outgoing.value or b"") for outgoing in self.batch)
+        """How many bytes it takes at most; in a decision, say, all of them are headers."""
+        return sum(record_bytes(one.key, one.value, one.headers) for one in self.batch)
 
     def tell(self, answers: Sequence[Confirmation]) -> None:
         """Answer the caller."""
