@@ -35,7 +35,7 @@ from seamwork.records.envelope import AnyEnvelope
 from seamwork.records.inbox import Work
 from seamwork.records.parties import Position, Revision
 from seamwork.records.platform import DeadLetter
-from seamwork.records.wire import Malformed, RawRecord, Received, compose, read
+from seamwork.records.wire import Header, Malformed, RawRecord, Received, compose, read
 from seamwork.runtime import Machine, MachineSpec
 from seamwork.runtime.machine import Identity
 from seamwork.testing.builders import PLATFORM, envelope
@@ -521,15 +521,20 @@ async def test_large_crossings_are_held_a_few_at_a_time(bench: Bench) -> None:
     assert max(len(commit.inputs) for commit in bench.commits()) <= HELD
 
 
-async def test_a_buffer_is_full_when_its_payloads_are_large(bench: Bench) -> None:
-    """Not only after five hundred records: a flood of large ones waits in the log."""
+@pytest.mark.parametrize(
+    ("value", "headers"), [(LARGE, ()), (b"{}", (("x-notes", LARGE),))], ids=["payloads", "headers"]
+)
+async def test_a_buffer_is_full_when_its_records_are_large(
+    bench: Bench, value: bytes, headers: tuple[Header, ...]
+) -> None:
+    """Not only after five hundred of them: a flood waits in the log, whichever part its sender made large."""
     place = Partition(HANDOFFS, 0)
     async with bench.running(MachineSpec(decider=witness())) as machine:
         (owned,) = machine.owned.values()
         owned.stop()
         wanted = []
         for _ in range(5):
-            owned.offer(place, [bench.write(envelope("handoff"), payload=LARGE)])
+            owned.offer(place, [bench.broker.write(place, b"t-1", value, headers)])
             wanted.append(place in dict(owned.wants()))
 
     assert [True, True, False, False, False] == wanted

@@ -22,7 +22,7 @@ from seamwork.runtime.spec import MachineSpec, crossing_of
 from seamwork.runtime.surroundings import Surroundings
 
 _MOST_BUFFERED_BYTES = 2 * 1024 * 1024
-"""Of payloads that wait in one partition's buffer; a fetch brings half of it."""
+"""Of records that wait in one partition's buffer; a fetch brings half of it."""
 
 Feeds = Callable[[Catalog], Awaitable[Sequence[Partition]]]
 """Says which partitions a catalog asks to be read; a topic that is not there yet is left out."""
@@ -100,7 +100,7 @@ class Intake:
             for raw in fresh:
                 self._around.crossings.put(raw)
             self._buffers[at].extend(fresh)
-            self._buffered[at] += sum(len(raw.value or b"") for raw in fresh)
+            self._buffered[at] += sum([raw.weight for raw in fresh])
             self._fetched[at] = fresh[-1].offset + 1
         return fresh
 
@@ -116,10 +116,10 @@ class Intake:
 
     def taken(self, one: Given, at: Partition) -> int:
         """Let the first record of *at* go, which *one* was made of; return how many bytes a batch holds of it."""
-        size = len(self._buffers[at].popleft().value or b"")
+        size = self._buffers[at].popleft().weight
         self._buffered[at] -= size
         if isinstance(one.input, WithCrossing):
-            size += len(one.input.crossing.raw.value or b"")
+            size += one.input.crossing.raw.weight
         return size
 
     def _next(self, most: int) -> Iterable[tuple[Partition, RawRecord]]:
@@ -156,5 +156,5 @@ class Intake:
             if crossing is not None and isinstance(one.input, Received):
                 one.input = WithCrossing(one.input, read(crossing, self._around.platform))
                 one.taken = msgspec.structs.replace(one.taken, crossing=position)
-                room -= len(crossing.value or b"")
+                room -= crossing.weight
         return given
