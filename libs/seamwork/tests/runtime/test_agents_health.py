@@ -24,6 +24,7 @@ ROUTER = key_of("service:router")
 CATALOG = Catalog.of(
     [
         document("Agent", "extractor"),
+        document("Agent", "extractor", "2.0.0"),
         document("Agent", "parser"),
         document("Key", "sink", kid=SINK.kid, public=SINK.public, purpose="service", holder="audit-sink"),
         document("Key", "router", kid=ROUTER.kid, public=ROUTER.public, purpose="service", holder="router"),
@@ -77,6 +78,23 @@ def test_instances_are_counted_by_version_and_told_on_change(bench: Bench) -> No
 
     assert 3 == len(bench.told)
     assert [("extractor", "1.0.0", 2), ("extractor", "2.0.0", 1)] == bench.alive
+
+
+def test_a_version_that_nobody_published_is_no_news(bench: Bench) -> None:
+    """News goes into the router's journal, a record of which has an end; what a version is called has none."""
+    for number in range(3):
+        bench.beat(instance=f"i-{number}", version=f"9.9.{number}" + 60_000 * "x")
+
+    assert [HealthChanged(instances=())] == bench.told
+
+
+def test_an_agent_has_as_many_instances_as_anybody_runs(bench: Bench) -> None:
+    """Who makes up a name for each beat takes no more memory than that, and harms nobody else."""
+    for number in range(600):
+        bench.beat(instance=f"i-{number}", every_ms=10**12)
+    bench.beat("agent:parser", name="parser", instance="a")
+
+    assert [("extractor", "1.0.0", 500), ("parser", "1.0.0", 1)] == bench.alive
 
 
 def test_an_instance_that_goes_silent_or_says_so_is_gone(bench: Bench) -> None:

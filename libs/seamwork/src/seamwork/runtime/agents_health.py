@@ -8,7 +8,9 @@ kept but what its journal took.
 """
 
 import asyncio
+from collections import Counter
 from collections.abc import Callable, Iterable
+from typing import NamedTuple
 
 import msgspec
 
@@ -18,6 +20,7 @@ from seamwork.clock import Clock
 from seamwork.decider import HealthChanged, InstanceHealth
 from seamwork.errors import RetryableError
 from seamwork.grants.keys import record_verifies
+from seamwork.records.parties import AgentRef
 from seamwork.records.platform import Heartbeat, Obstacle
 from seamwork.records.wire import SW_ENVELOPE, RawRecord, Received, read
 from seamwork.runtime.heartbeat import HEARTBEATS
@@ -29,15 +32,22 @@ _UNWATCHED = Obstacle(
     rule="audit-silent", reason="the audit sink has said nothing for a day; retention could overtake it"
 )
 _WATCH_BYTES = _WATCH.encode()
+_MOST_INSTANCES = 500
+"""Of one agent, more than anybody runs; an author may make up as many as there is time to write."""
 _MISSED = 3  # one lost beat is the network's, three are the agent's
 LOOK_BACK = 2_000
 """Records: at the least some seconds of all instances that there are."""
 _WAIT_MS = 1_000
 
 
+class _Life(NamedTuple):
+    version: str
+    until: int
+
+
 class AgentsHealth:
     """
-    The liveness of agents.
+    The liveness of agents. Only versions that are documents count: what is told goes into a journal.
 
     Args:
         log: Where heartbeats are read.
@@ -61,7 +71,7 @@ class AgentsHealth:
         self._clock = clock
         self._changed = changed
         # By name and instance: what an instance is called its author chooses, so another's may be called the same.
-        self._beats: dict[tuple[str, str], tuple[Heartbeat, int]] = {}
+        self._agents: dict[str, dict[str, _Life]] = {}
         self._services: dict[tuple[str, str], tuple[Heartbeat, int]] = {}
         self._watched_at: int | None = None
         self._told: HealthChanged | None = None
@@ -106,22 +116,31 @@ class AgentsHealth:
             self._note(beat, raw.appended_at)
 
     def _note(self, beat: Heartbeat, appended_at: int) -> None:
-        who = (beat.name, beat.instance)
         if beat.kind == "service":
+            who = (beat.name, beat.instance)
             before = self._services.get(who)
             known = beat if before is None else with_what_stands(beat, before[0])
             self._services[who] = (known, appended_at)
             if _has_looked(beat):
                 self._watched_at = appended_at
-        elif beat.state in ("draining", "failed"):
-            self._beats.pop(who, None)
-        else:
-            self._beats[who] = (beat, appended_at)
+        elif self._catalog().agent(AgentRef(agent=beat.name, version=beat.version)) is not None:
+            self._note_agent(beat, appended_at)
+
+    def _note_agent(self, beat: Heartbeat, appended_at: int) -> None:
+        instances = self._agents.setdefault(beat.name, {})
+        if beat.state in ("draining", "failed"):
+            instances.pop(beat.instance, None)
+        elif beat.instance in instances or len(instances) < _MOST_INSTANCES:
+            instances[beat.instance] = _Life(beat.version, _lives_until(beat, appended_at))
 
     def tell(self) -> None:
         """Count who is alive by now, and tell if that is news."""
         now = self._clock.now_ms()
-        self._beats = {who: (beat, at) for who, (beat, at) in self._beats.items() if lives(beat, at, now)}
+        self._agents = {
+            agent: living
+            for agent, instances in self._agents.items()
+            if (living := {name: one for name, one in instances.items() if now <= one.until})
+        }
         self._services = {
             who: (beat, at)
             for who, (beat, at) in self._services.items()
@@ -130,10 +149,9 @@ class AgentsHealth:
         if self._watched_at is None:
             self._watched_at = now
         unwatched = (_UNWATCHED,) if now - self._watched_at > _WATCH_SILENT_MS else ()
-        alive: dict[tuple[str, str], int] = {}
-        for beat, _ in self._beats.values():
-            version = (beat.name, beat.version)
-            alive[version] = alive.get(version, 0) + 1
+        alive = Counter(
+            (agent, one.version) for agent, instances in self._agents.items() for one in instances.values()
+        )
         health = HealthChanged(
             instances=tuple(
                 InstanceHealth(agent=agent, version=version, alive=count)
@@ -211,7 +229,11 @@ def obstacles_of(beats: Iterable[Heartbeat]) -> tuple[Obstacle, ...]:
 
 def lives(beat: Heartbeat, at: int, now: int) -> bool:
     """Say whether an instance that beat at *at* has missed no more than the network may lose."""
-    return now - at <= _MISSED * max(beat.every_ms, 1_000)
+    return now <= _lives_until(beat, at)
+
+
+def _lives_until(beat: Heartbeat, at: int) -> int:
+    return at + _MISSED * max(beat.every_ms, 1_000)
 
 
 def _has_looked(beat: Heartbeat) -> bool:
