@@ -297,6 +297,25 @@ async def test_a_watch_that_works_is_believed_when_it_finds_nothing_more(
     assert [] == await heard_anew(bench)
 
 
+async def test_who_shares_the_process_goes_on_while_many_are_heard(bench: Bench) -> None:
+    """To prove two thousand heartbeats takes a fifth of a second, at every start."""
+    for _ in range(640):
+        bench.beat(instance="a")
+    turns = 0
+
+    async def live_beside() -> None:
+        nonlocal turns
+        while True:
+            turns += 1
+            await asyncio.sleep(0)
+
+    beside = asyncio.create_task(live_beside())
+    await heard_anew(bench)
+    beside.cancel()
+
+    assert turns > 640 / 64
+
+
 class SilentLog(SimLog):
     """A log whose broker stops answering, as one does for half a minute before anybody calls it away."""
 

@@ -37,6 +37,7 @@ _MOST_INSTANCES = 500
 _MISSED = 3  # one lost beat is the network's, three are the agent's
 LOOK_BACK = 2_000
 """Records: at the least some seconds of all instances that there are."""
+_TURN = 64  # heartbeats that are proved in one turn of the loop
 _WAIT_MS = 1_000
 
 
@@ -91,6 +92,8 @@ class AgentsHealth:
                 for raw in found.get(at, ()):
                     position = raw.offset + 1
                     self.take(raw)
+                    if position % _TURN == 0:
+                        await asyncio.sleep(0)  # whoever else lives in this process goes on, too
                 if position >= end and (found.get(at) or await self._is_end(at, position)):
                     self.tell()
         finally:
@@ -205,6 +208,8 @@ async def words_of_the_watch(
                 beat = proved(raw) if _may_be_the_watch(raw) else None
                 if beat is not None and beat.kind == "service" and beat.name == _WATCH:
                     stretch.append((beat, raw.appended_at))
+                    if len(stretch) % _TURN == 0:
+                        await asyncio.sleep(0)
         said = stretch + said
     return said
 
