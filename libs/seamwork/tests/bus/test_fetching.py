@@ -1,13 +1,17 @@
 """What is asked within a session: only what moved, and everything again when the broker has forgotten."""
 
 import struct
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from aiokafka import errors as kafka_errors
 from aiokafka.protocol.fetch import FetchRequest_v11
+from aiokafka.record.default_records import DefaultRecordBatchBuilder
 
+from seamwork.bus.cursor import fetch_pages
 from seamwork.bus.fetching import FetchAnswer, Session, SessionLostError, single
-from seamwork.bus.port import Partition
+from seamwork.bus.port import LogGapError, Partition
 from seamwork.bus.requests import Request
 
 A, B = Partition("a.v1", 0), Partition("a.v1", 3)
@@ -123,3 +127,34 @@ def test_an_answer_is_read_partition_by_partition() -> None:
     found = list(answer(0, 7, ("p.a.v1", 3, 0, b"records"), ("p.c.v1", 1, 6, None)))
 
     assert [("p.a.v1", 3, 0, 9, 2, b"records"), ("p.c.v1", 1, 6, 9, 2, b"")] == found
+
+
+def stored(base: int) -> bytes:
+    """Write one record as a broker stores it, at offset *base*."""
+    builder = DefaultRecordBatchBuilder(2, 0, 0, -1, -1, -1, 1000)
+    builder.append(0, 1_000, b"k", b"v", [])
+    return struct.pack(">q", base) + bytes(builder.build())[8:]
+
+
+def holding(topic: str, *bases: int) -> Any:
+    """Make a connection to a broker that has records at these offsets, and from 2 on nothing but them."""
+    found = answer(0, 0, (f"p.{topic}", 0, 0, b"".join(map(stored, bases))))
+
+    async def ask(*_: Any) -> FetchAnswer:
+        return found
+
+    return SimpleNamespace(ask=ask, wire=wire, logical=lambda name: name.removeprefix("p."))
+
+
+async def test_a_hole_in_the_middle_is_a_gap_and_never_skipped() -> None:
+    """Whoever made it: what is not there was never judged, nor recorded."""
+    with pytest.raises(LogGapError, match="nothing from 4 to 5"):
+        await fetch_pages(holding("a.v1", 2, 3, 6), 1, [(A, 2)], max_wait_ms=0)
+
+
+async def test_compaction_makes_holes() -> None:
+    """Those of snapshots are no gap."""
+    place = Partition("snapshots.router.v1", 0)
+    pages = await fetch_pages(holding(place.topic, 3, 6), 1, [(place, 2)], max_wait_ms=0)
+
+    assert [3, 6] == [raw.offset for raw in pages[place].records]

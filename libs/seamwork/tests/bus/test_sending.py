@@ -331,6 +331,47 @@ async def test_what_travels_together_is_bounded_by_bytes_too(large: Outgoing) ->
     assert 60_000_000 == sum(together)
 
 
+async def test_who_shares_a_batch_that_is_lost_hears_of_it_too() -> None:
+    """Nobody waits for an answer that will not come, and who comes later finds a place."""
+    cluster = Cluster(placed)
+    publisher = Publisher(cluster)
+    one = BATCH[:1]
+    for _ in range(5):
+        cluster.away = True
+        cluster.leaders.forget([INBOX.topic])
+        async with asyncio.timeout(5):
+            lost = await asyncio.gather(*(publisher.publish(one) for _ in range(20)), return_exceptions=True)
+        cluster.away = False
+        async with asyncio.timeout(5):
+            found = await asyncio.gather(*(publisher.publish(one) for _ in range(20)))
+
+        assert 20 * [OutcomeUnknownError] == [type(each) for each in lost]
+        assert 20 * [[Confirmed]] == [[type(answer) for answer in each] for each in found]
+
+
+async def test_a_broker_that_fails_now_and_then_is_no_silent_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Patience ends where nothing came for so long, not so long after the first failure."""
+    fails = True
+
+    async def pages(_: Connection, __: int, wanted: Any, **___: Any) -> dict[Partition, Page]:
+        if fails:
+            raise kafka_errors.KafkaConnectionError("the broker closed the connection")
+        return {at: Page(position, [], position, position) for at, position in wanted}
+
+    monkeypatch.setattr("seamwork.bus.cursor.fetch_pages", pages)
+    reader, now = KafkaReader(Cluster(placed)), 0.0
+    monkeypatch.setattr("seamwork.bus.cursor.time", SimpleNamespace(monotonic=lambda: now))
+    for _ in range(4):
+        for failing in (True, False, False):
+            fails, now = failing, now + 20
+            assert {} == await reader.fetch({INBOX: 0}, max_records=5, max_wait_ms=0)
+    fails = True
+    await reader.fetch({INBOX: 0}, max_records=5, max_wait_ms=0)
+    now += 31
+    with pytest.raises(RetryableError, match="30 s"):
+        await reader.fetch({INBOX: 0}, max_records=5, max_wait_ms=0)
+
+
 async def test_what_is_large_has_as_long_as_a_slow_link_takes(monkeypatch: pytest.MonkeyPatch) -> None:
     """It is on its way for longer than anything small is waited for, and given up would be sent once more."""
     arrived = asyncio.Event()

@@ -272,6 +272,17 @@ async def test_nothing_is_trimmed_that_the_audit_has_not_got(broker: SimBroker) 
     assert 2 == done.journal_from == broker.bounds(PLACE.journal)[0]
 
 
+async def test_where_nothing_is_to_go_nothing_is_proved_and_told(broker: SimBroker) -> None:
+    """A janitor comes by every ten minutes, and to prove takes reading and folding."""
+    await owned_with_snapshots(broker, 4)
+    first = await trim(SimLog(broker), COUNTER, PLACE)
+    again = await trim(SimLog(broker), COUNTER, PLACE)
+
+    assert first is not None
+    assert first.journal_from + first.snapshots_from == first.gone
+    assert again is None
+
+
 async def test_a_newer_machines_commit_is_refused(broker: SimBroker) -> None:
     """An old release must not fold what it does not know."""
     journal = await own(broker)

@@ -229,6 +229,7 @@ def test_a_watch_that_never_gets_going_is_a_silent_one(bench: Bench) -> None:
     """It says that it starts and that it ends, six times an hour for 26 hours, and keeps nothing."""
     close(bench, "one")
     for _ in range(26 * 6):
+        bench.beat("service:router", instance="one", kind="service", name="router", state="ready")
         close(bench, "one", state="starting")
         close(bench, "one", state="draining")
         bench.clock.advance(600_000)
