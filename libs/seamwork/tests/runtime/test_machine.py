@@ -787,6 +787,30 @@ async def test_a_partition_handed_straight_back_keeps_its_state_and_epoch(bench:
     assert [(0, 1), (0, 2)] == [commit.mark for commit in bench.commits()]
 
 
+async def test_what_was_measured_of_a_partition_goes_with_it() -> None:
+    """Else its backlog of long ago is an alert for ever, and what is remembered counts twice."""
+    bench, spec = Bench(partitions=2), MachineSpec(decider=counter("router"))
+
+    def shown(machine: Machine) -> list[str]:
+        return [
+            sample.labels["partition"]
+            for family in machine._metrics.collect()
+            for sample in family.samples
+            if sample.name in ("seamwork_lag_records", "seamwork_remembered")
+        ]
+
+    async with bench.running(spec) as first:
+        for number in (0, 1):
+            bench.write(envelope("handoff"), partition=number)
+        await bench.until(lambda: 1 == len(bench.inputs(0)) == len(bench.inputs(1)))
+        before = set(shown(first))
+        async with bench.machine(spec, "two").running() as second:
+            await bench.until(lambda: 1 == len(second.owned) == len(first.owned))
+
+            assert {"0", "1"} == before
+            assert not {str(number) for number in second.owned} & set(shown(first))
+
+
 async def test_a_partition_that_ended_with_an_error_is_not_taken_up_again(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:

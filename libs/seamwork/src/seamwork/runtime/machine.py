@@ -251,6 +251,9 @@ class Machine:
             # What an error ended has decided on more than its journal holds.
             if owned is not None and not task.cancelled() and task.exception() is None:
                 self._parked[number] = owned
+            # Whoever has it now says how it stands; what was said here would stand beside it for ever.
+            self._metrics.forget("seamwork_lag_records", str(number))
+            self._metrics.forget("seamwork_remembered", str(number))
         self._metrics.set("seamwork_owned_partitions", len(self._owned))
 
     async def _live(self, number: int, parked: Owned | None) -> None:

@@ -182,6 +182,13 @@ class Metrics:
                 _named(at, "gauge")
             self._values[at] = value
 
+    def forget(self, name: str, *labels: str) -> None:
+        """Show no more what a gauge said under labels that begin with these."""
+        begin = (name, *labels)
+        with self._lock:
+            for at in [at for at in self._values if at[: len(begin)] == begin]:
+                del self._values[at]
+
     def observe(self, name: str, value: float, *labels: str) -> None:
         """Take down one observation of a histogram."""
         self.observe_all(name, (value,), *labels)
