@@ -6,9 +6,12 @@ from typing import Any
 
 import pytest
 from aiokafka import TopicPartition
+from aiokafka import errors as kafka_errors
 
 from seamwork.bus import membership as module
 from seamwork.bus.membership import KafkaMembership
+from seamwork.bus.port import NotAuthorisedError, Partition
+from seamwork.errors import RetryableError
 from seamwork.settings.kafka import KafkaAccess
 
 ZERO, ONE = TopicPartition("p.works", 0), TopicPartition("p.works", 1)
@@ -21,6 +24,8 @@ class _Consumer:
 
     def __init__(self, **_: Any) -> None:
         self.listener: Any = None
+        self.failures: list[kafka_errors.KafkaError] = []
+        self.committed: dict[TopicPartition, int] = {}
 
     async def start(self) -> None:
         """Do nothing."""
@@ -31,8 +36,11 @@ class _Consumer:
     async def getmany(self, timeout_ms: int) -> dict[TopicPartition, list[Any]]:  # noqa: ARG002
         return {}
 
-    async def commit(self, _positions: Any) -> None:
-        """Do nothing."""
+    async def commit(self, positions: dict[TopicPartition, int]) -> None:
+        """Keep it, or fail as the test says."""
+        if self.failures:
+            raise self.failures.pop(0)
+        self.committed |= positions
 
     def pause(self, *_partitions: TopicPartition) -> None:
         """Do nothing."""
@@ -64,6 +72,15 @@ class _Place:
         self.told.append(("revoked", numbers))
         await asyncio.sleep(0.02)
         self.told.append(("gone", numbers))
+
+    async def owning(self, *partitions: TopicPartition) -> _Consumer:
+        """Join, and own these."""
+        await self.membership.start()
+        await self.membership.on_partitions_assigned(partitions)
+        await asyncio.sleep(0)
+        consumer = self.membership._consumer
+        assert isinstance(consumer, _Consumer)
+        return consumer
 
 
 BOTH_WAYS = [(what, frozenset({0})) for what in ("assigned", "revoked", "gone")]
@@ -127,3 +144,69 @@ async def test_a_rebalance_survives_that_taking_over_is_given_up(monkeypatch: py
     await rebalance
 
     assert BOTH_WAYS[1:] == place.told
+
+
+@pytest.mark.parametrize(
+    "failure",
+    [
+        kafka_errors.CoordinatorNotAvailableError(),
+        kafka_errors.RequestTimedOutError(),
+        kafka_errors.CommitFailedError(),
+        kafka_errors.IllegalStateError(),
+    ],
+    ids=lambda failure: type(failure).__name__,
+)
+async def test_a_commit_that_fails_costs_nobody_the_place(
+    monkeypatch: pytest.MonkeyPatch, failure: kafka_errors.KafkaError
+) -> None:
+    """A broker that restarts, or a rebalance in between: positions are the journal's, and the next commit comes."""
+    monkeypatch.setattr(module, "_COMMIT_EVERY_S", 0.01)
+    place = _Place(monkeypatch)
+    consumer = await place.owning(ZERO, ONE)
+    consumer.failures = [failure, failure]
+    place.membership.note_position(Partition("works", 0), 3)
+    place.membership.note_position(Partition("others", 0), 9)
+    async with asyncio.timeout(5):
+        while consumer.failures or not consumer.committed:
+            await asyncio.sleep(0.01)
+            place.membership.note_position(Partition("works", 1), 4)
+    with pytest.raises(TimeoutError):
+        await asyncio.wait_for(place.membership.wait(), 0.02)
+    kept = dict(consumer.committed)
+    await place.membership.stop()
+
+    assert 4 == kept[ONE]
+    assert not failure.retriable or 3 == kept[ZERO]
+    assert {ZERO, ONE} >= kept.keys()
+
+
+@pytest.mark.parametrize(
+    ("failure", "said"),
+    [
+        (kafka_errors.UnsupportedVersionError(), RetryableError),
+        (kafka_errors.GroupAuthorizationFailedError("g"), NotAuthorisedError),
+    ],
+)
+async def test_a_place_that_is_lost_is_told_to_whoever_waits(
+    monkeypatch: pytest.MonkeyPatch, failure: kafka_errors.KafkaError, said: type[Exception]
+) -> None:
+    """The client would go on as if nothing had happened."""
+    monkeypatch.setattr(module, "_COMMIT_EVERY_S", 0.01)
+    place = _Place(monkeypatch)
+    consumer = await place.owning(ZERO)
+    consumer.failures = [failure]
+    place.membership.note_position(Partition("works", 0), 3)
+    with pytest.raises(said, match="group g"):
+        await asyncio.wait_for(place.membership.wait(), 5)
+    await place.membership.stop()
+
+
+async def test_who_waits_for_a_place_is_told_when_it_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without an error."""
+    place = _Place(monkeypatch)
+    await place.owning(ZERO)
+    waiting = asyncio.create_task(place.membership.wait())
+    await asyncio.sleep(0)
+    await place.membership.stop()
+
+    await asyncio.wait_for(waiting, 5)
