@@ -24,7 +24,7 @@ class _Consumer:
 
     def __init__(self, **_: Any) -> None:
         self.listener: Any = None
-        self.failures: list[kafka_errors.KafkaError] = []
+        self.failures: list[Exception] = []
         self.committed: dict[TopicPartition, int] = {}
 
     async def start(self) -> None:
@@ -184,13 +184,14 @@ async def test_a_commit_that_fails_costs_nobody_the_place(
     ("failure", "said"),
     [
         (kafka_errors.UnsupportedVersionError(), RetryableError),
+        (UnicodeDecodeError("utf-8", b"\xff", 0, 1, "invalid start byte"), RetryableError),
         (kafka_errors.GroupAuthorizationFailedError("g"), NotAuthorisedError),
     ],
 )
 async def test_a_place_that_is_lost_is_told_to_whoever_waits(
-    monkeypatch: pytest.MonkeyPatch, failure: kafka_errors.KafkaError, said: type[Exception]
+    monkeypatch: pytest.MonkeyPatch, failure: Exception, said: type[Exception]
 ) -> None:
-    """The client would go on as if nothing had happened."""
+    """The client would go on as if nothing had happened, also after an error that is none of Kafka's."""
     monkeypatch.setattr(module, "_COMMIT_EVERY_S", 0.01)
     place = _Place(monkeypatch)
     consumer = await place.owning(ZERO)

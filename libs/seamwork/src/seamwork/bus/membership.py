@@ -167,8 +167,8 @@ class KafkaMembership(ConsumerRebalanceListener):  # type: ignore[misc]  # untyp
                 )
             except (kafka_errors.IllegalStateError, kafka_errors.CommitFailedError):
                 self._logger.debug("commit-lost")  # a rebalance came between; the new owner commits
-            except kafka_errors.KafkaError as error:
-                if not error.retriable:
+            except Exception as error:  # noqa: BLE001  # a bug of the client's as well: nobody else would hear of it
+                if not getattr(error, "retriable", False):
                     self._poison(
                         RetryableError(f"the place in group {self._group} is lost ({type(error).__name__})")
                     )
