@@ -15,7 +15,15 @@ from seamwork.broker.principal import Principal
 from seamwork.bus.connection import Connection
 from seamwork.bus.kafka import KafkaLog
 from seamwork.bus.port import Partition
+from seamwork.catalog import Context
+from seamwork.catalog.follower import CatalogFollower
+from seamwork.clock import SystemClock
+from seamwork.decider import Input
 from seamwork.records.wire import Malformed, Outgoing, read
+from seamwork.runtime import Gate, GateSpec
+from seamwork.runtime.machine import Identity
+from seamwork.testing.builders import PLATFORM
+from seamwork.testing.keys import key_of
 from seamwork.testing.log_conformance import WORK, fetch, outgoing
 from seamwork.testing.testbed import KafkaPlatform
 
@@ -110,6 +118,45 @@ async def test_aiokafkas_own_consumer_would_stop_there(platform: KafkaPlatform) 
 
     assert raised >= 1
     assert [] == seen
+
+
+async def test_the_markers_of_transactions_stop_no_gate(log: KafkaLog, platform: KafkaPlatform) -> None:
+    """They take offsets and are no records; only who rules the broker may write any, and may not know it."""
+    producer = Producer({**platform.admin.confluent(), "transactional.id": "migration"})
+    seen: list[int] = []
+    come = asyncio.Event()
+
+    def judge(given: Input, _context: Context) -> tuple[()]:
+        assert isinstance(given, Malformed)
+        seen.append(given.raw.offset)
+        come.set()
+        return ()
+
+    def write() -> None:
+        producer.begin_transaction()
+        producer.produce(platform.topic(WORK), b"in a transaction", b"key", 0)
+        producer.commit_transaction(20)
+
+    await asyncio.to_thread(producer.init_transactions, 20)
+    async with KafkaLog(platform.admin, platform.prefix, client_id="gate") as ruler:
+        follower = CatalogFollower(ruler, PLATFORM, key_of("root").public)
+        await follower.start()
+        gate = Gate(
+            GateSpec(name="contract-validator", decide=judge),
+            log=ruler,
+            follower=follower,
+            identity=Identity(platform=PLATFORM, instance="one"),
+            clock=SystemClock(),
+        )
+        async with gate.running():
+            for _ in range(3):
+                come.clear()
+                await asyncio.to_thread(write)
+                await asyncio.wait_for(come.wait(), 20)
+        await follower.stop()
+
+    assert [0, 2, 4] == seen
+    assert [0, 2, 4] == [raw.offset for raw in await log.read(PLACE, 0, 10)]
 
 
 @pytest.mark.parametrize("codec", ["gzip", "snappy", "lz4", "zstd"])

@@ -264,18 +264,20 @@ class _Subscription:
                 self._some.clear()
                 await self._some.wait()
             self.asked_at = time.monotonic()
+            asked = dict(self.positions)
             found = await self._reader.fetch(
-                dict(self.positions), max_records=self._gate.spec.max_batch, max_wait_ms=_FETCH_WAIT_MS
+                asked, max_records=self._gate.spec.max_batch, max_wait_ms=_FETCH_WAIT_MS
             )
             self.asked_at = None
             async with self._lock:
                 if self._stopping:
                     return
-                # What was revoked or moved while we waited is somebody else's, or will come again.
+                # What was revoked or moved while we waited is somebody else's, or will come again. The first record
+                # may lie behind what was asked for: a transaction's marker is none.
                 mine = {
                     at: records
                     for at, records in found.items()
-                    if records and self.positions.get(at) == records[0].offset
+                    if records and self.positions.get(at) == asked[at]
                 }
                 batch = [raw for at in sorted(mine) for raw in mine[at]]
                 if batch:
