@@ -73,8 +73,7 @@ class KafkaLog:
         """Flush and close everything; readers and memberships are stopped by whoever opened them."""
         try:
             async with asyncio.timeout(GOODBYE_S):
-                await self._appender.stop()
-                await self._publisher.stop()
+                await asyncio.gather(self._appender.stop(), self._publisher.stop())
         except TimeoutError:
             structlog.get_logger("log").warning("closed-unanswered")  # whoever sent it has no answer either
         finally:

@@ -126,8 +126,11 @@ class Publisher:
         self._connection = connection
         self._lease: _Lease | None = None
         self._starting = asyncio.Lock()
-        self._closing: set[asyncio.Task[None]] = set()
+        self._sending: set[asyncio.Task[None]] = set()
+        self._closed = False
         self._travelling = 0
+        self._idle = asyncio.Event()
+        self._idle.set()
         self._waiting: deque[_Waiting] = deque()
 
     async def publish(self, batch: Sequence[Outgoing]) -> Sequence[Confirmation]:
@@ -137,6 +140,7 @@ class Publisher:
             self._waiting.append(waiting)
             return await waiting.answer
         self._travelling += 1
+        self._idle.clear()
         try:
             return await self._publish(batch)
         finally:
@@ -145,15 +149,20 @@ class Publisher:
     def _arrived(self) -> None:
         """Give the place that became free to those who wait, if anybody does."""
         if not self._waiting:
-            self._travelling -= 1
+            self._leave()
             return
         task = asyncio.create_task(self._publish_together(), name="publish-together")
-        self._closing.add(task)
-        task.add_done_callback(self._closing.discard)
+        self._sending.add(task)
+        task.add_done_callback(self._sending.discard)
+
+    def _leave(self) -> None:
+        self._travelling -= 1
+        if not self._travelling:
+            self._idle.set()
 
     async def _publish_together(self) -> None:
         if not self._waiting:
-            self._travelling -= 1  # whoever got a place a moment before took them all along
+            self._leave()  # whoever got a place a moment before took them all along
             return
         together = [self._waiting.popleft()]
         count, weight = len(together[0].batch), together[0].weight
@@ -176,6 +185,8 @@ class Publisher:
         state = _Round(batch, [None] * len(batch))
         try:
             async with asyncio.timeout(_DEADLINE_S) as deadline:
+                if self._closed:
+                    raise kafka_errors.ProducerClosed
                 await self._place(state)
                 while state.open:
                     await self._send_open(state, deadline)
@@ -189,11 +200,14 @@ class Publisher:
         return [answer for answer in state.answers if answer is not None]
 
     async def stop(self) -> None:
-        """Wait for what is on its way."""
-        if self._lease is not None:
-            await self._lease.producer.stop()
-            self._lease = None
-        await asyncio.gather(*self._closing)
+        """Wait for what is on its way or waits for a place; when that is given up, nothing is sent any more."""
+        try:
+            await self._idle.wait()
+        finally:
+            self._closed = True
+            if self._lease is not None:
+                self._lease.producer.abort()
+                self._lease = None
 
     async def _place(self, state: _Round) -> None:
         counts: dict[str, int | Rejected] = {}
