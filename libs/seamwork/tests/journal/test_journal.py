@@ -1,5 +1,6 @@
 """Claim, restore, commit, fence: each step of the protocol on the simulated log."""
 
+import asyncio
 import hashlib
 import zlib
 from base64 import b64encode
@@ -350,6 +351,22 @@ async def test_a_trimmed_journal_restores_from_its_snapshots(broker: SimBroker) 
     assert start.snapshots_from == broker.bounds(PLACE.snapshots)[0] > 0
     assert {f"t-{number}": 1 for number in range(4)} == heir.state.tasks
     assert 0 == heir.replayed
+
+
+class Truncated(SimLog):
+    """A log that lost its end: what was appended a moment ago is not there to be read."""
+
+    async def read(self, *_: Any, **__: Any) -> list[RawRecord]:
+        """Find nothing."""
+        await asyncio.sleep(0)
+        return []
+
+
+async def test_an_own_claim_that_is_gone_is_a_gap_and_not_waited_for(broker: SimBroker) -> None:
+    """A leader that was not in sync may have taken over: whoever read on would read for ever."""
+    async with asyncio.timeout(5):
+        with pytest.raises(LogGapError, match="no record at 0, though it ends at 1"):
+            await Journal.own(Truncated(broker), COUNTER, PLACE, Ownership("one", "t", broker.clock.now_ms))
 
 
 class Meanwhile(SimLog):
