@@ -317,6 +317,26 @@ async def test_who_shares_the_process_goes_on_while_many_are_heard(bench: Bench)
     assert turns > 640 / 64
 
 
+async def test_who_comes_and_goes_without_end_is_news_now_and_then(bench: Bench) -> None:
+    """Each news is a commit of every router, with all who live; how it stands in the end is told."""
+    told: list[HealthChanged] = []
+    log = SimLog(bench.broker)
+    health = AgentsHealth(log, PLATFORM, lambda: CATALOG, bench.clock, told.append)
+    running = asyncio.create_task(health.run())
+    for number in range(101):
+        record = envelope("heartbeat", instance="a", state="draining" if number % 2 else "ready")
+        await log.publish(
+            [compose(PLATFORM, HEARTBEATS.topic, "a", record, signer=key_of("agent:extractor"))]
+        )
+        await asyncio.sleep(0.001)
+    async with asyncio.timeout(10):
+        while not told or not told[-1].instances:  # noqa: ASYNC110  # told by a callback, again and again
+            await asyncio.sleep(0.01)
+    running.cancel()
+
+    assert len(told) < 10
+
+
 class SilentLog(SimLog):
     """A log whose broker stops answering, as one does for half a minute before anybody calls it away."""
 

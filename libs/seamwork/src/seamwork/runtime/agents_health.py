@@ -37,6 +37,8 @@ _MOST_INSTANCES = 500
 _MISSED = 3  # one lost beat is the network's, three are the agent's
 LOOK_BACK = 2_000
 """Records: at the least some seconds of all instances that there are."""
+_NEWS_S = 0.5
+"""Between news: each is a commit of every router, with all who live, and who comes and goes its author chooses."""
 _TURN = 64  # heartbeats that are proved in one turn of the loop
 _WAIT_MS = 1_000
 
@@ -79,7 +81,7 @@ class AgentsHealth:
 
     async def run(self) -> None:
         """Follow until cancelled."""
-        at = HEARTBEATS_AT
+        loop, news_at, at = asyncio.get_running_loop(), 0.0, HEARTBEATS_AT
         start = (await self._log.start_offsets([at]))[at]
         end = (await self._log.end_offsets([at]))[at]
         position = max(start, end - LOOK_BACK)
@@ -94,8 +96,11 @@ class AgentsHealth:
                     self.take(raw)
                     if position % _TURN == 0:
                         await asyncio.sleep(0)  # whoever else lives in this process goes on, too
-                if position >= end and (found.get(at) or await self._is_end(at, position)):
-                    self.tell()
+                # What was passed over is told a moment later: nothing comes for a second at most.
+                if position < end or loop.time() < news_at:
+                    continue
+                if (found.get(at) or await self._is_end(at, position)) and self.tell():
+                    news_at = loop.time() + _NEWS_S
         finally:
             await reader.stop()
 
@@ -136,8 +141,8 @@ class AgentsHealth:
         elif beat.instance in instances or len(instances) < _MOST_INSTANCES:
             instances[beat.instance] = _Life(beat.version, _lives_until(beat, appended_at))
 
-    def tell(self) -> None:
-        """Count who is alive by now, and tell if that is news."""
+    def tell(self) -> bool:
+        """Count who is alive by now, and tell if that is news; say whether it is."""
         now = self._clock.now_ms()
         self._agents = {
             agent: living
@@ -162,9 +167,11 @@ class AgentsHealth:
             ),
             obstacles=(*obstacles_of(beat for beat, _ in self._services.values()), *unwatched),
         )
-        if health != self._told:
-            self._told = health
-            self._changed(health)
+        if health == self._told:
+            return False
+        self._told = health
+        self._changed(health)
+        return True
 
     def _is_relieved(self, idle: Heartbeat, now: int) -> bool:
         return any(beat.name == idle.name and _works(beat, at, now) for beat, at in self._services.values())
