@@ -42,15 +42,25 @@ def missing(catalog: Catalog, names: tuple[str, ...], at: int) -> str | None:
 
 def lines_of_task(catalog: Catalog, whose: Initiative, task: str, at: int) -> tuple[Line, ...]:
     """Return the budgets above every dispatch of a task: those that its initiator names, and its team's."""
-    names = (*whose.budgets, *_held(catalog).get(("team", whose.team or ""), ()))
+    names = (*whose.budgets, *_names(catalog, "team", whose.team or "", at))
     found = [_line(catalog, name, task, at) for name in dict.fromkeys(names)]
     return tuple(line for line in found if line is not None)
 
 
 def lines_of_agent(catalog: Catalog, agent: str, at: int) -> tuple[Line, ...]:
     """Return the budgets for all work of one agent."""
-    found = [_line(catalog, name, "", at) for name in _held(catalog).get(("agent", agent), ())]
+    found = [_line(catalog, name, "", at) for name in _names(catalog, "agent", agent, at)]
     return tuple(line for line in found if line is not None)
+
+
+def _names(catalog: Catalog, scope: str, holder: str, at: int) -> tuple[str, ...]:
+    """Return the names of the budgets that are a holder's at *at*; another version may be somebody else's."""
+    found = [(name, catalog.budget(name, at)) for name in _held(catalog).get((scope, holder), ())]
+    return tuple(
+        name
+        for name, budget in found
+        if budget is not None and (budget.spec.scope, budget.spec.holder) == (scope, holder)
+    )
 
 
 def _line(catalog: Catalog, name: str, task: str, at: int) -> Line | None:
@@ -63,7 +73,7 @@ def _line(catalog: Catalog, name: str, task: str, at: int) -> Line | None:
 
 @lru_cache(maxsize=4)
 def _held(catalog: Catalog) -> dict[tuple[str, str], tuple[str, ...]]:
-    """Return the names of budgets by scope and holder; a catalog never changes."""
+    """Return the names of budgets by scope and holder, of whichever version; a catalog never changes."""
     found: dict[tuple[str, str], set[str]] = {}
     for entry in catalog.entries("Budget"):
         budget = entry.document
