@@ -1,5 +1,7 @@
 """The record tells one trace a task: a span for each crossing and for each stage that it went through."""
 
+import tracemalloc
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -277,3 +279,33 @@ def test_the_end_of_a_task_ends_what_is_its_own() -> None:
     assert [span_id("w-t-2"), span_id("h-t-2")] == [span.id for span in ended]
     assert {"t-1", "t-3"} == set(spans._crossings._by_task) == set(spans._dispatches._by_task)
     assert [] == spans.take(said("task-ended", 9, task="t-2", outcome="failed"))
+
+
+def test_what_is_over_is_remembered_without_what_it_said() -> None:
+    """Tens of thousands are, for what is read late of them: with their envelopes they would fill the memory."""
+    spans = Spans("seamwork")
+    tracemalloc.start()
+    try:
+        for number in range(200):
+            about = {"task": f"t-{number}", "crossing": f"h-{number}"}
+            spans.take(said("handoff", 0, id=f"h-{number}", task=f"t-{number}", intent=str(number) * 10_000))
+            assert spans.take(said("refused", 1, subject="0/0", **about))
+        held, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+
+    assert 0 == spans.open
+    assert held < 200 * 5_000
+
+
+def test_what_is_said_of_a_plan_waits_for_nothing() -> None:
+    """A plan has no span of its own, so nothing that gates and router say of one is kept for it."""
+    spans = Spans("seamwork")
+    for number in range(10):
+        about = {"crossing": f"pl-{number}", "subject": f"0/{number}"}
+        spans.take(said("verdict", 0, **about))
+        spans.take(said("plan", 1, id=f"pl-{number}", at=f"0/{number}", stamp=carried()))
+        spans.take(said("verdict", 2, gate="policy-engine", **about))
+        spans.take(said("noted", 3, what="plan", **about))
+
+    assert {} == spans._early

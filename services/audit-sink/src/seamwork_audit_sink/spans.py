@@ -20,7 +20,7 @@ import msgspec
 
 from seamwork.ids import span_id, trace_id
 from seamwork.records.authority import Spent
-from seamwork.records.crossing import Handoff, Progress, Result, Usage
+from seamwork.records.crossing import Handoff, Plan, Progress, Result, Usage
 from seamwork.records.decision import (
     Accepted,
     AnyDecision,
@@ -87,12 +87,17 @@ class Span:
 
 @dataclass(slots=True)
 class _Crossing:
-    """A crossing that is under way: what its span will say, and since when its next stage runs."""
+    """
+    A crossing that is under way: what its span will say, and since when its next stage runs.
+
+    *source* sent it; *meant* is whom a handoff names, null for a result.
+    """
 
     id: str
     task: str
     trace: str
-    record: Handoff | Result
+    source: tuple[str, str]
+    meant: tuple[str, str] | None
     place: Position
     parent: str | None
     begun: int
@@ -210,7 +215,7 @@ class Spans:
         match record:
             case Handoff() | Result():
                 return self._begin(found, record)
-            case Progress() | Usage():
+            case Progress() | Usage() | Plan():
                 self._note(record, found.raw.appended_at)
                 return []
             case Verdict() if record.crossing is not None:
@@ -242,7 +247,8 @@ class Spans:
             id=record.id,
             task=record.task,
             trace=trace,
-            record=record,
+            source=(record.source.agent, record.source.version),
+            meant=_meant(record),
             place=found.position,
             parent=_working_on(record),
             begun=at,
@@ -272,23 +278,21 @@ class Spans:
     def _end_crossing(
         self, crossing: _Crossing, at: int, *, error: str | None = None, said: str = ""
     ) -> Span:
-        record = crossing.record
         self._crossings.pop(crossing.id)
         _put(self._past, crossing.id, crossing, self._most)
         self._end(crossing.id, at)
-        if isinstance(record, Handoff):
-            receiver = crossing.receiver or (
-                record.target.agent or record.target.capability or "",
-                record.target.versions or "",
-            )
+        # What is said late needs none of it, and there are many of which something may be said late.
+        attributes, crossing.attributes = crossing.attributes, {}
+        if crossing.meant is not None:
+            receiver = crossing.receiver or crossing.meant
             name, kind = f"invoke_agent {receiver[0]}", "client"
-            crossing.attributes |= {"gen_ai.agent.name": receiver[0], "seamwork.handoff.target": receiver[0]}
+            attributes |= {"gen_ai.agent.name": receiver[0], "seamwork.handoff.target": receiver[0]}
             if crossing.receiver is not None:
-                crossing.attributes["gen_ai.agent.version"] = receiver[1]
+                attributes["gen_ai.agent.version"] = receiver[1]
         else:
             name, kind = f"send {self._wire('handoffs.v1')}", "producer"
         return Span(
-            service=(record.source.agent, record.source.version),
+            service=crossing.source,
             name=name,
             kind=kind,  # type: ignore[arg-type]  # one of the two words above
             trace=crossing.trace,
@@ -296,7 +300,7 @@ class Spans:
             parent=crossing.parent,
             begun=crossing.begun,
             ended=at,
-            attributes=crossing.attributes,
+            attributes=attributes,
             error=error,
             said=said,
         )
@@ -311,7 +315,7 @@ class Spans:
     def _about(self, name: str, found: Received[AnyEnvelope]) -> list[Span]:
         crossing = self._crossings.get(name) or self._past.get(name)
         if crossing is None:
-            # What is said of progress or usage is no stage of a crossing.
+            # What is said of progress, usage or a plan is no stage of a crossing.
             if name not in self._ended and name not in self._notes:
                 self._wait(name, found)
             return []
@@ -521,7 +525,7 @@ class Spans:
             )
         ]
 
-    def _note(self, record: Progress | Usage, at: int) -> None:
+    def _note(self, record: Progress | Usage | Plan, at: int) -> None:
         dispatch = self._dispatches.get(record.dispatch)
         again = record.id in self._notes
         _put(self._notes, record.id, None, self._most)
@@ -532,7 +536,7 @@ class Spans:
             spent = _spent(record.spent)
             dispatch.attributes |= spent
             dispatch.events.append(Event(name="seamwork.usage", at=at, attributes=spent))
-        else:
+        elif isinstance(record, Progress):
             dispatch.events.append(Event(name="seamwork.progress", at=at))
 
     def _answer(self, found: Received[AnyEnvelope], answer: Answer) -> list[Span]:
@@ -608,6 +612,14 @@ class Spans:
 
 
 _FINE = frozenset({"accepted", "transferred"})
+
+
+def _meant(record: Handoff | Result) -> tuple[str, str] | None:
+    """Return whom a handoff names, an agent or a capability, and in which versions."""
+    if isinstance(record, Result):
+        return None
+    target = record.target
+    return target.agent or target.capability or "", target.versions or ""
 
 
 def _working_on(record: Handoff | Result) -> str | None:
