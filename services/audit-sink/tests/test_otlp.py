@@ -3,6 +3,7 @@
 import threading
 import time
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -92,6 +93,42 @@ def test_a_collector_that_never_answers_is_left(monkeypatch: pytest.MonkeyPatch)
         release.set()
 
     assert 20 > took_s
+
+
+def test_what_finds_no_room_is_counted_and_no_span_is_made_of_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """While a collector hangs, an operator sees that more is lost than what it was sent."""
+    monkeypatch.setattr("seamwork_audit_sink.otlp._QUEUE", 600)
+    release, metrics = threading.Event(), Metrics("audit-sink")
+
+    def hang() -> int:
+        release.wait(20)
+        return 200
+
+    with TestCollector(hang) as slow:
+        collector = Collector(slow.endpoint, {}, ABOUT, metrics)
+        for number in range(2_000):
+            collector.send([replace(_all_spans()[0], id=f"{number + 1:016x}")])
+        lost = fate(metrics, "lost")
+        release.set()
+        collector.stop()
+
+    assert 2_000 - 600 - 512 <= lost
+    assert fate(metrics, "made") == 2_000 == fate(metrics, "sent") + fate(metrics, "lost")
+
+
+@pytest.mark.parametrize(
+    "line", ["authorization: Bearer \N{EURO SIGN}canary", "x team: canary", "x\N{DOT ABOVE}: canary"]
+)
+def test_a_header_that_http_cannot_carry_is_refused_at_the_start(tmp_path: Path, line: str) -> None:
+    """Else every batch fails, and the log says that the collector is gone."""
+    file = tmp_path / "headers"
+    file.write_text(f"\nx-team: seams\n{line}\n", encoding="utf-8")
+    file.chmod(0o600)
+
+    with pytest.raises(MisconfiguredError, match="entry 2") as error:
+        read_headers(file)
+
+    assert "canary" not in str(error.value)
 
 
 def test_what_is_sent_along_comes_from_a_private_file(tmp_path: Path, collector: TestCollector) -> None:

@@ -6,6 +6,7 @@ the queue full, or the collector gone, is dropped and counted. The record keeps 
 """
 
 import logging
+import re
 import threading
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -41,6 +42,9 @@ _TIMEOUT_S = 5.0
 _LAST_WORDS_S = 3.0
 _MOST_SERVICES = 512
 _NS = 1_000_000
+_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_VALUE = re.compile(r"[\t\x20-\x7e\xa0-\xff]+")
+"""What HTTP can carry as a header's name (RFC 9110, section 5.6.2) and, as Python writes it, as its value."""
 _KINDS = {
     "internal": SpanKind.INTERNAL,
     "client": SpanKind.CLIENT,
@@ -82,15 +86,22 @@ class Collector:
         )
         self._ids = _Given()
         self._tracers: dict[tuple[str, str], Tracer] = {}
+        self._put_in = 0
 
     def send(self, spans: Iterable[Span]) -> None:
         """Put spans into the queue; never waits, never fails."""
-        made = 0
+        made = lost = 0
         for span in spans:
-            self._put(span)
             made += 1
-        if made:
-            self._metrics.count("seamwork_spans", "made", by=made)
+            # The SDK would drop what is too much without a count, the oldest of it.
+            if self._put_in - self._exporter.taken_out < _QUEUE:
+                self._put(span)
+                self._put_in += 1
+            else:
+                lost += 1
+        for fate, number in (("made", made), ("lost", lost)):
+            if number:
+                self._metrics.count("seamwork_spans", fate, by=number)
 
     def stop(self) -> None:
         """Send what is in the queue, for a few seconds at most."""
@@ -156,10 +167,12 @@ def read_headers(path: Path | None) -> dict[str, str]:
     headers = {}
     lines = secret_text(path, "SEAMWORK_AUDIT_SINK_OTLP_HEADERS_FILE").splitlines()
     for number, line in enumerate(filter(None, map(str.strip, lines)), 1):
-        name, colon, value = line.partition(":")
-        if not colon or not name.strip() or not value.strip():
-            raise MisconfiguredError(f"{path}: entry {number} is no header; write `name: value`")
-        headers[name.strip().lower()] = value.strip()
+        name, value = (part.strip() for part in line.partition(":")[::2])
+        if not _NAME.fullmatch(name) or not _VALUE.fullmatch(value):
+            raise MisconfiguredError(
+                f"{path}: entry {number} is no header that HTTP can carry; write `name: value`"
+            )
+        headers[name.lower()] = value
     return headers
 
 
@@ -177,15 +190,21 @@ class _Given(IdGenerator):
 
 
 class _Counting(SpanExporter):
-    """Counts what was sent and what was not, and says when either begins."""
+    """
+    Counts what was sent and what was not, and says when either begins.
+
+    *taken_out* is how many spans left the queue so far; the SDK's thread alone counts them.
+    """
 
     def __init__(self, exporter: SpanExporter, metrics: Metrics) -> None:
         self._exporter = exporter
         self._metrics = metrics
         self._failing = False
+        self.taken_out = 0
         self._logger = structlog.get_logger("otlp")
 
     def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
+        self.taken_out += len(spans)
         result = self._exporter.export(spans)
         good = result is SpanExportResult.SUCCESS
         self._metrics.count("seamwork_spans", "sent" if good else "lost", by=len(spans))
