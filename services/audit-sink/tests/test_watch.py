@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from seamwork.bus.port import Partition
+from seamwork.errors import MisconfiguredError
 from seamwork.testing.clock import SettableClock
 from seamwork.testing.simlog import SimBroker, SimLog
 from seamwork_audit_sink.settings import Settings
@@ -71,3 +72,15 @@ async def test_at_the_first_look_all_that_waits_may_be_old() -> None:
     bench.clock.advance(61_000)
 
     assert ["audit-behind"] == await bench.rules({AT: 0})
+
+
+@pytest.mark.parametrize("name", ["gone", "file/below"])
+async def test_a_folder_that_cannot_be_watched_is_an_operators_slip(tmp_path: Path, name: str) -> None:
+    """It ends in a sentence that names the setting, and nobody starts it again and again."""
+    (tmp_path / "file").touch()
+    settings = Settings(database=tmp_path / "audit.db", broker_data=tmp_path / name)
+    clock = SettableClock()
+    watch = Watch(settings, SimLog(SimBroker(clock)), clock)
+
+    with pytest.raises(MisconfiguredError, match="SEAMWORK_AUDIT_SINK_BROKER_DATA"):
+        await watch.look({})

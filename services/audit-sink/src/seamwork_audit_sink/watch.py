@@ -11,6 +11,7 @@ from pathlib import Path
 
 from seamwork.bus.port import Log, Partition
 from seamwork.clock import Clock
+from seamwork.errors import MisconfiguredError
 from seamwork.records.platform import Obstacle
 from seamwork_audit_sink.settings import Settings
 
@@ -50,6 +51,9 @@ class Watch:
 
         Args:
             waiting: The partitions that are ahead of what was kept, with the offset that is next.
+
+        Raises:
+            MisconfiguredError: A folder that is to be watched is none, or not for this user.
         """
         # What waited at the last look already may be old, and so may all at the first; the rest came since.
         still = waiting.keys() if self._waiting is None else self._waiting & waiting.keys()
@@ -61,11 +65,17 @@ class Watch:
         if self._settings.broker_data is not None:
             watched["the broker keeps its data"] = self._settings.broker_data
         least = self._settings.least_free_mb
-        return [
-            Obstacle(rule="disk-low", reason=f"the disk on which {what} has less than {least} MiB left")
-            for what, folder in watched.items()
-            if self._free(folder) < least * _MIB
-        ]
+        try:
+            return [
+                Obstacle(rule="disk-low", reason=f"the disk on which {what} has less than {least} MiB left")
+                for what, folder in watched.items()
+                if self._free(folder) < least * _MIB
+            ]
+        except (FileNotFoundError, NotADirectoryError, PermissionError) as error:
+            raise MisconfiguredError(
+                f"the room on the disk of {error.filename} cannot be watched ({error.strerror}); let "
+                "SEAMWORK_AUDIT_SINK_BROKER_DATA name a folder that is there, or leave it out"
+            ) from error
 
     async def _lag(self, waiting: Mapping[Partition, int]) -> list[Obstacle]:
         most_s = self._settings.most_behind_s
