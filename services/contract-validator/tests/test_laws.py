@@ -1,5 +1,6 @@
 """What holds of this gate whatever it is given."""
 
+import tracemalloc
 from typing import cast
 
 import msgspec
@@ -8,15 +9,15 @@ from hypothesis import strategies as st
 
 from seamwork.catalog import Catalog, Context
 from seamwork.ids import sha256_hex
-from seamwork.records.crossing import Drill, Handoff
+from seamwork.records.crossing import CarriedStamp, Drill, Handoff
 from seamwork.records.inbox import Work
 from seamwork.records.parties import AgentRef, ContractRef, Subject
 from seamwork.records.wire import RawRecord, read
 from seamwork.testing.anything import VERSIONS, spoiled, stamps
-from seamwork.testing.builders import NOW, PLATFORM, as_received, envelope, handoff
+from seamwork.testing.builders import NOW, PLATFORM, as_received, carried, envelope, handoff, result
 from seamwork.testing.cases import load_cases
 from seamwork.testing.documents import document
-from seamwork_contract_validator.decide import verdicts
+from seamwork_contract_validator.decide import needs_crossing, verdicts
 from seamwork_contract_validator.judged import Platform
 
 PLACE = Platform(PLATFORM, 1)
@@ -103,3 +104,21 @@ def test_whatever_a_signed_crossing_says_gets_one_verdict(data: st.DataObject) -
 def test_without_documents_nothing_is_admitted() -> None:
     """An empty catalog admits nobody: it fails closed."""
     assert "DENY" == outcome(GOOD.raw, Catalog.of([]))
+
+
+def test_large_stamps_leave_nothing_behind() -> None:
+    """Whoever signs for an agent can carry any number of them, as large as an envelope, forged or none at all."""
+    tracemalloc.start()
+    try:
+        for number in range(100):
+            forged = f"{number:>40000}"
+            for kid in (carried().kid, "k-1"):
+                stamp = CarriedStamp(envelope=forged, kid=kid, sig="c2ln")
+                assert "DENY" == outcome(handoff(at="0/5", stamp=stamp).raw)
+                assert needs_crossing(result(stamp=stamp)) is None
+            del stamp, forged
+        held, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+
+    assert held < 1_000_000

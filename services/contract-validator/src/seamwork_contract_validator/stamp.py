@@ -3,7 +3,7 @@
 from functools import lru_cache
 
 from seamwork.catalog import Context
-from seamwork.grants.stamps import StampProblem, misfit, verify_stamp
+from seamwork.grants.stamps import StampProblem, is_small, misfit, verify_stamp
 from seamwork.ids import accompaniment_id, answer_id, child_id, plan_id
 from seamwork.records.crossing import AnyCrossing, CarriedStamp, Handoff, Plan, Progress, Result, Usage
 from seamwork.records.envelope import AnyEnvelope, EnvelopeError, decode
@@ -37,9 +37,13 @@ def stamp_of(
     return work
 
 
-@lru_cache(maxsize=4096)
 def carried_position(stamp: CarriedStamp) -> Position | None:
     """Read where the request lies from a stamp that nobody has verified yet."""
+    return _position(stamp) if is_small(stamp) else _position.__wrapped__(stamp)
+
+
+@lru_cache(maxsize=4096)
+def _position(stamp: CarriedStamp) -> Position | None:
     try:
         work = decode(stamp.envelope.encode("ascii"))
     except (EnvelopeError, UnicodeEncodeError):

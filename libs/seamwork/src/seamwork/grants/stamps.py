@@ -19,6 +19,8 @@ from seamwork.records.parties import AgentRef
 from seamwork.records.wire import signed_bytes
 
 ROUTER = "service:router"
+_SMALL_BYTES = 8 * 1024
+"""Stamps have 1 to 3 KiB. Thousands are remembered, and whoever carries one can make it as large as an envelope."""
 
 
 class KnownKey(Protocol):
@@ -75,7 +77,14 @@ def verify_stamp(
         return StampProblem(
             "stamp-key-not-valid", f"the router's key {stamp.kid} was not valid at append time"
         )
+    if not is_small(stamp):
+        return _issued.__wrapped__(stamp, platform, key.public)
     return _issued(stamp, platform, key.public)
+
+
+def is_small(stamp: CarriedStamp) -> bool:
+    """Say whether a stamp may be remembered; larger ones are read anew each time."""
+    return len(stamp.envelope) + len(stamp.kid) + len(stamp.sig) <= _SMALL_BYTES
 
 
 @lru_cache(maxsize=2048)  # whatever accompanies a piece of work carries the same stamp, and its result does
