@@ -58,6 +58,39 @@ def test_what_followed_a_failure_is_kept_and_a_repeat_counts_once() -> None:
     ) == seam.followed
 
 
+def test_only_what_was_dispatched_is_late() -> None:
+    """A case that nobody resolved, and work that ran out of time while it waited, were at no receiver."""
+    records = [
+        received("handoff", at="0/0"),
+        received("handoff", at="0/1", id="h-2"),
+        received("dispatched", at="0/0"),
+        received("closed", at="0/1", why="timeout", dispatch="w-1", final=False),
+        received("escalated", at="0/2", why="timeout", to="head", case="c-1"),
+        received("closed", at="0/3", why="expired", dispatch="c-1", rule="case-expired"),
+        received("closed", at="0/4", crossing="h-2", subject="0/1", why="expired"),
+    ]
+
+    (seam,) = measures(reading(*records))
+
+    assert 1 == seam.late
+
+
+def test_what_accompanies_work_is_neither_handoff_nor_answer() -> None:
+    """Progress that is refused, a plan too, is no answer that broke the contract."""
+    records = [
+        received("handoff", at="0/0"),
+        received("dispatched", at="0/0"),
+        *(
+            received("refused", at=f"0/{n}", crossing=f"x-{n}", subject=f"0/{n}", dispatch="w-1", kind=kind)
+            for n, kind in enumerate(("progress", "usage", "plan", "unreadable"), 1)
+        ),
+    ]
+
+    (seam,) = measures(reading(*records))
+
+    assert (0, 0, (), None) == (seam.refused, seam.answers_refused, seam.rules, seam.refused_at)
+
+
 def test_latencies_are_told_by_nearest_rank() -> None:
     """Of twenty the nineteenth is not exceeded by 95 in a hundred, the tenth by half, the last by 99."""
     records = [

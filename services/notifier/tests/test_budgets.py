@@ -32,15 +32,18 @@ ACCOUNT = ("facts", "refusals", 0)
         ("refused", {"contract": FACTS, "rule": "repeat"}, None),
         ("refused", {"contract": "calm@1.0.0"}, None),
         ("refused", {}, None),
-        ("closed", {"contract": FACTS, "why": "timeout"}, "late"),
-        ("closed", {"contract": FACTS, "why": "cancelled"}, None),
+        ("closed", {"contract": FACTS, "why": "timeout", "dispatch": "w-1"}, "late"),
+        ("closed", {"contract": FACTS, "why": "expired", "dispatch": "w-1"}, "late"),
+        ("closed", {"contract": FACTS, "why": "expired", "dispatch": None}, None),
+        ("closed", {"contract": FACTS, "why": "expired", "dispatch": "c-1", "rule": "case-expired"}, None),
+        ("closed", {"contract": FACTS, "why": "cancelled", "dispatch": "w-1"}, None),
         ("dispatched", {"contract": FACTS}, None),
     ],
 )
 def test_refusals_and_late_answers_burn_the_budget_of_their_seam(
-    tag: str, fields: dict[str, str], what: str | None
+    tag: str, fields: dict[str, str | None], what: str | None
 ) -> None:
-    """A repeat costs nothing, and neither does a seam without a budget."""
+    """A repeat costs nothing, neither does a seam without a budget, and what was never asked is no late answer."""
     burn = burn_of(envelope(tag, **fields), CATALOG, NOW)
 
     assert what == (burn.what if burn else None)

@@ -166,8 +166,8 @@ class _Measuring:
                 seam.counts["reentries"] += self._stands_above(crossing, record.receiver.agent)
             case Refused(rule=rule) if rule == REPEAT:
                 pass  # its sender got the recorded outcome again
-            case Refused():
-                seam.counts["refused" if record.kind == "handoff" else "answers_refused"] += 1
+            case Refused(kind="handoff" | "result" as kind):
+                seam.counts["refused" if kind == "handoff" else "answers_refused"] += 1
                 seam.rules[record.rule] += 1
                 seam.last("refused_at", at)
             case Held():
@@ -198,7 +198,7 @@ class _Measuring:
             case JudgeAgain(why="retry" | "reroute" as what):
                 self._followed(seam, self._failed.get(crossing, ""), what, at)
             case Closed():
-                if record.why in {"timeout", "expired"} and record.dispatch is not None:
+                if record.why in {"timeout", "expired"} and record.dispatch in self._dispatched:
                     seam.counts["late"] += 1
                 if record.why in _FAILURES:
                     self._failed[crossing] = record.why

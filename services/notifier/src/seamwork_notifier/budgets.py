@@ -15,7 +15,7 @@ from seamwork.records.decision import Closed, Refused
 from seamwork.records.envelope import AnyEnvelope
 from seamwork.records.parties import ContractRef
 from seamwork.records.wire import Received
-from seamwork_notifier.decide import REPEAT
+from seamwork_notifier.decide import EXPIRED, REPEAT
 from seamwork_notifier.state import Notified
 
 What = Literal["refusals", "late"]
@@ -44,7 +44,9 @@ def burn_of(record: AnyEnvelope, catalog: Catalog, at: int) -> Burn | None:
             return None
         case Refused(contract=ContractRef() as ref) if record.rule != REPEAT:
             what: What = "refusals"
-        case Closed(contract=ContractRef() as ref) if record.why in _LATE:
+        case Closed(contract=ContractRef() as ref, dispatch=str()) if record.why in _LATE:
+            if record.rule == EXPIRED:
+                return None  # a case, which lay with people
             what = "late"
         case _:
             return None
