@@ -5,27 +5,28 @@ from functools import cache
 from typing import Any
 
 import msgspec
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from seamwork.catalog import Catalog, Context
 from seamwork.catalog.entries import Activation
-from seamwork.decider import Input, Tick, WithCrossing
+from seamwork.decider import Input, Publish, Tick, WithCrossing
 from seamwork.grants.action import action_sha256
 from seamwork.grants.keys import verifies
 from seamwork.ids import request_id
 from seamwork.records.authority import Authority
-from seamwork.records.envelope import decode
+from seamwork.records.envelope import decode, encode
 from seamwork.records.parties import AgentRef
 from seamwork.records.people import Reply
 from seamwork.records.verdict import Approvers, Verdict
-from seamwork.records.wire import Received, signed_bytes
+from seamwork.records.wire import Received, read, signed_bytes
 from seamwork.testing.builders import HOUR_MS, NOW, PLATFORM, decision, handoff, reply
 from seamwork.testing.documents import document
 from seamwork.testing.keys import key_of
 from seamwork_approval_workflow.machine import machine
-from seamwork_approval_workflow.state import Answered, Desk, Event, ReplyIgnored, timer
+from seamwork_approval_workflow.state import Answered, Desk, Event, NotAsked, ReplyIgnored, timer
 
 MACHINE = machine(PLATFORM)
 PEOPLE = {"ada": ["lawyer"], "bob": ["lawyer", "finance"], "cyd": ["finance"], "eve": ["gardener"]}
@@ -242,3 +243,17 @@ def test_an_approval_whose_key_was_revoked_since_is_left_out() -> None:
     )
 
     assert ["answered"] == [event.__struct_config__.tag for event in events]
+
+
+@pytest.mark.parametrize(("length", "rules"), [(1_000, []), (65_000, ["request-too-large"])])
+def test_what_fits_into_no_record_is_denied_and_not_left_to_expire(length: int, rules: list[str]) -> None:
+    """A crossing may be as large as an envelope, and its question says more than it does: nobody could read it."""
+    crossing = handoff(id="h-0", at="0/0", payload={}, intent="x" * length)
+    held = WithCrossing(decision=hold(0, 1, 0, 0).decision, crossing=crossing)
+
+    desk, events, outputs = MACHINE.step(Desk(), held, context())
+
+    assert isinstance(read(crossing.raw, PLATFORM), Received)
+    assert all(decode(encode(out.record)) for out in outputs if isinstance(out, Publish))
+    assert rules == [event.verdict.rule for event in events if isinstance(event, NotAsked)]
+    assert len(desk.waiting) == 1 - len(rules)

@@ -6,7 +6,8 @@ is another request, and the old one is withdrawn.
 Rule 2: an answer counts by the person's own signature alone, and travels with the verdict.
 Rule 3: one rejection is a no. Running out of time is not a rejection, and says so.
 Rule 4: asked again for the same action and the same approvers, people need not answer again.
-Rule 5: what cannot be asked (the record or its contract is not there, nobody is named) is a no.
+Rule 5: what cannot be asked (the record or its contract is not there, nobody is named, no record has room for the
+question) is a no.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -22,7 +23,7 @@ from seamwork.grants.stamps import StampProblem
 from seamwork.ids import request_id
 from seamwork.records.crossing import Handoff, Plan, Result
 from seamwork.records.decision import Accepted, Closed, Dispatched, Held, Refused, TaskEnded
-from seamwork.records.envelope import AnyEnvelope
+from seamwork.records.envelope import MAX_ENVELOPE_BYTES, AnyEnvelope, encode
 from seamwork.records.parties import DocumentRef, Position, Subject
 from seamwork.records.people import ApprovalEnd, ApprovalRequest
 from seamwork.records.verdict import SignedRecord, Verdict
@@ -196,7 +197,7 @@ def _question(
         root = context.catalog.agent(asking_for.source) if stamp is None else None
         envelope = {**envelope_facts(asking_for, held.authority), "receiver": held.receiver.agent}
         readable = compiled.summary(crossing.payload, envelope, task_facts(asking_for, stamp, root))
-    return ApprovalRequest(
+    request = ApprovalRequest(
         id=request_id(subject.partition, subject.offset, held.action_sha256),
         task=asking_for.task,
         crossing=asking_for.id,
@@ -216,6 +217,14 @@ def _question(
         on_reject=readable.on_reject,
         asked_at=context.now,
         expires_at=min(held.expires_at, context.now + asking.wait_ms),
+    )
+    size = len(encode(request))
+    if size <= MAX_ENVELOPE_BYTES:
+        return request
+    return Unaskable(
+        "request-too-large",
+        f"what people would read takes {size} bytes, {MAX_ENVELOPE_BYTES} fit into a record: the intent, "
+        "with what the contract's summary shows, is too long",
     )
 
 
