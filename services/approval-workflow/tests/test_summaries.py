@@ -1,9 +1,13 @@
 """What people read of a payload is plain and short, whatever an agent put into it."""
 
+from typing import cast
+
 import pytest
 
-from seamwork.testing.builders import decision, result
+from seamwork.records.crossing import Plan
+from seamwork.testing.builders import decision, envelope, result
 from seamwork_approval_workflow.answers import answer_summary
+from seamwork_approval_workflow.plans import plan_summary
 
 
 def proposed(payload: object) -> str:
@@ -25,3 +29,13 @@ def test_a_long_answer_is_cut_and_says_so() -> None:
     assert whole.endswith('x"')
     assert cut.endswith("x…")
     assert len(whole) + 1 == len(cut)
+
+
+def test_a_plan_commands_nobodys_terminal_either() -> None:
+    """Its author names the subtasks; a name may be anything, and as long."""
+    named = {"step": f"\x1b[2Jread{'x' * 1_000}", "contract": "licence-facts@1.0.0", "target": "reader"}
+    said = plan_summary(cast("Plan", envelope("plan", subtasks=[named]))).proposed
+
+    assert "\x1b" not in said
+    assert "�[2Jread" in said
+    assert len(said) < 500

@@ -414,3 +414,21 @@ def test_what_a_library_of_ours_warns_of_is_no_part_of_the_answer() -> None:
 
     assert {"gone": 7} == json.loads(found.stdout)
     assert "no-leader" in found.stderr
+
+
+@pytest.mark.parametrize("flags", [[], ["--json"]])
+@pytest.mark.parametrize("char", ["\x1b", "\x07", "\r", "\x9b", "\u202e", "\u2066"])
+def test_no_answer_commands_a_terminal(char: str, flags: list[str]) -> None:
+    """Intents and steps stand in what people read before they agree to something."""
+    said = f"two\n\tlines{char}[2J é\N{NO-BREAK SPACE}\u200d"
+
+    @click.command
+    @json_option
+    def told() -> None:
+        answer(said, lambda: said)
+
+    output = CliRunner().invoke(told, flags, color=True).output
+
+    assert char not in output
+    assert output.endswith("[2J é\N{NO-BREAK SPACE}\u200d" + ('"\n' if flags else "\n"))
+    assert said == json.loads(output) if flags else output.startswith("two\n\tlines")

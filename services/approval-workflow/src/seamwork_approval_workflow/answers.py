@@ -3,7 +3,7 @@
 import json
 from typing import Any
 
-from seamwork.contracts.summary import Readable
+from seamwork.contracts.summary import Readable, plain
 from seamwork.records.crossing import Result
 from seamwork.records.decision import Held
 
@@ -19,10 +19,7 @@ def answer_summary(result: Result, held: Held, masked: Any) -> Readable:
         held: Why it is held, and for whom it is.
         masked: Its payload, with what the contract marks hidden.
     """
-    text = json.dumps(masked, ensure_ascii=False)
-    # A payload is not to write over a person's terminal: control characters become visible.
-    plain = "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in text)
-    shown = plain if len(plain) <= _MOST_SHOWN else plain[:_MOST_SHOWN] + "…"
+    shown = plain(json.dumps(masked, ensure_ascii=False), _MOST_SHOWN)
     under = f"{result.contract.name} {result.contract.version}"
     return Readable(
         state=f"{result.source.agent} has answered under {under} with {result.outcome}: {held.reason}",

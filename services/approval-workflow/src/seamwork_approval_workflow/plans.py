@@ -1,9 +1,10 @@
 """Say in words what a plan proposes, to a person who is asked whether it may go on."""
 
-from seamwork.contracts.summary import Readable
+from seamwork.contracts.summary import Readable, plain
 from seamwork.records.crossing import Plan, Subtask
 
 _SHOWN = 20
+_MOST_OF_ONE = 300
 
 
 def plan_summary(plan: Plan) -> Readable:
@@ -30,6 +31,5 @@ def _line(subtask: Subtask) -> str:
     whom = subtask.target.agent or f"whoever offers {subtask.target.capability}"
     after = f", after {' and '.join(subtask.after)}" if subtask.after else ""
     left_out = "" if subtask.critical else ", may be left out"
-    return (
-        f"{subtask.name} to {whom} under {subtask.contract.name} {subtask.contract.version}{after}{left_out}"
-    )
+    under = f"{subtask.contract.name} {subtask.contract.version}"
+    return plain(f"{subtask.name} to {whom} under {under}{after}{left_out}", _MOST_OF_ONE)

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 import sys
 from collections.abc import Callable, Coroutine, Sequence
 from functools import wraps
@@ -21,6 +22,8 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 _AS_JSON = "seamwork.as_json"
+_OBEYED = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]")
+"""What a terminal obeys and does not show: control characters, and what turns the direction of a line around."""
 
 
 def platform_option(command: Callable[P, T]) -> Callable[P, T]:
@@ -61,11 +64,16 @@ def as_json() -> bool:
 
 
 def answer(value: Any, text: Callable[[], str]) -> None:
-    """Print *value* as JSON if that was asked for, else what *text* makes of it."""
+    """
+    Print *value* as JSON if that was asked for, else what *text* makes of it.
+
+    What agents and people wrote may stand in either. None of it may write over what else is there to be read.
+    """
     if as_json():
-        click.echo(json.dumps(msgspec.to_builtins(value), indent=2, ensure_ascii=False))
+        said = json.dumps(msgspec.to_builtins(value), indent=2, ensure_ascii=False)
+        click.echo(_OBEYED.sub(lambda found: f"\\u{ord(found[0]):04x}", said))
     else:
-        click.echo(text().rstrip("\n"))
+        click.echo(_OBEYED.sub("\N{REPLACEMENT CHARACTER}", text().rstrip("\n")))
 
 
 def tell(line: str) -> None:

@@ -86,6 +86,14 @@ def _shown(roots: Mapping[str, Any], path: tuple[str, ...] | None) -> str:
         else:
             return _ABSENT
     text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
-    # A payload is not to write over a person's terminal: control characters become visible.
-    plain = "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)
-    return plain if len(plain) <= _MAX_SHOWN else plain[:_MAX_SHOWN] + "…"
+    return plain(text, _MAX_SHOWN)
+
+
+def plain(text: str, most: int) -> str:
+    """
+    Return at most so many characters of *text*, in one line.
+
+    What an agent says is not to write over a person's terminal: control characters become visible.
+    """
+    seen = "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)
+    return seen if len(seen) <= most else seen[:most] + "…"
