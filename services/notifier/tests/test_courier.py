@@ -14,6 +14,7 @@ from typing import Any
 import msgspec
 import pytest
 import standardwebhooks
+from msgspec.structs import replace
 
 from seamwork.bus.port import Partition
 from seamwork.clock import SystemClock
@@ -353,6 +354,31 @@ async def test_without_a_secret_all_of_an_owners_waits_together(post: Post) -> N
     assert {("team:seams", "failed")} == tried
     assert post.outcomes.count(("team:seams", "failed")) < MANY
     assert {notified(number).id for number in range(MANY)} == set(post.got)
+
+
+async def test_without_a_secret_nothing_else_of_the_owners_is_tried_meanwhile(post: Post) -> None:
+    """What cannot be signed for one cannot be for the next either."""
+    post.secret_file.unlink()
+    post.settings = replace(post.settings, first_retry_ms=60_000, longest_retry_ms=60_000)
+    with post.receiving():
+        async with post.running() as (store, couriers):
+            await take(store, couriers, *map(notified, range(3)))
+            await post.until(lambda: bool(post.outcomes) and not is_due(store, "team:seams"))
+
+    assert [("team:seams", "failed")] == post.outcomes
+
+
+async def test_one_notification_that_is_not_taken_holds_up_no_other(post: Post) -> None:
+    """A webhook may dislike one of them for good; the others are sent all the same."""
+    post.settings = replace(post.settings, first_retry_ms=60_000, longest_retry_ms=60_000)
+    post.failures = 1
+    with post.receiving():
+        async with post.running() as (store, couriers):
+            await take(store, couriers, *map(notified, range(3)))
+            await post.until(lambda: store.owners() == {"team:seams": 1})
+
+    assert [notified(1).id, notified(2).id] == post.got
+    assert ["failed", "delivered", "delivered"] == [outcome for _, outcome in post.outcomes]
 
 
 async def test_what_no_webhook_is_there_for_is_given_up_and_leaves_others_their_turn(post: Post) -> None:

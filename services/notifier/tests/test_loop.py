@@ -52,6 +52,7 @@ class World:
         self.broker = SimBroker(self.clock)
         self.log = SimLog(self.broker)
         self.settings = Settings(database=folder / "notifier.db")
+        self.metrics = Metrics("notifier")
         for topic in ("contracts.v1", "policies.v1", "registry.v1", *READS):
             self.broker.create_topic(topic)
 
@@ -69,6 +70,15 @@ class World:
     def refuse(self, contract: str = "facts") -> None:
         """Let the router refuse a handoff."""
         self.write(received("refused", contract=contract, rule="schema", source="planner").raw)
+
+    def counted(self, name: str, *labels: str) -> float | None:
+        """Return the value of a metric, by the labels that its series has."""
+        names = {
+            "seamwork_notifications_total": ("kind", "owner", "drill"),
+            "seamwork_notifications_pending": ("owner",),
+        }
+        series = dict(zip(names[name], labels, strict=True))
+        return self.metrics.registry.get_sample_value(name, {"service": "notifier", **series})
 
     def waiting(self) -> list[tuple[str, str, int]]:
         """Return who is still to be told what of which record."""
@@ -88,7 +98,7 @@ class World:
             name="notifier", version="1.0.0", instance="one", platform=PLATFORM, log=self.log, catalog=follower,
             clock=self.clock, settings=common, signing_key=None, stopping=asyncio.Event(),
             progressed=lambda count: idle.clear() if count else idle.set(), ready=lambda: None,
-            hinders=lambda _: None, metrics=Metrics("notifier"), logger=structlog.get_logger("notifier"),
+            hinders=lambda _: None, metrics=self.metrics, logger=structlog.get_logger("notifier"),
         )  # fmt: skip
         running = Running(asyncio.create_task(Loop(self.settings, host).run()), idle)
         try:
@@ -132,12 +142,29 @@ async def test_each_decision_is_told_once_however_often_it_is_started(world: Wor
 
 
 async def test_nothing_waits_for_a_team_without_a_webhook(world: World) -> None:
-    """It is told in the log, and there is nobody else to tell."""
+    """It is told in the log and in a metric, and there is nobody else to tell."""
     world.refuse("unwatched")
-    async with world.running() as running:
-        await running.caught_up()
+    with structlog.testing.capture_logs() as logs:
+        async with world.running() as running:
+            await running.caught_up()
 
     assert [] == world.waiting()
+    assert [("refused", "schema", "h-1")] == [
+        (line["event"], line["rule"], line["crossing"]) for line in logs if line.get("owner") == "team:quiet"
+    ]
+    assert 1 == world.counted("seamwork_notifications_total", "refused", "team:quiet", "no")
+
+
+async def test_what_waits_is_a_metric_and_a_drill_says_that_it_is_one(world: World) -> None:
+    """Whoever looks at the numbers tells what is stuck from what is only tried out."""
+    world.write(received("held", contract="facts", drill=True).raw)
+    with structlog.testing.capture_logs() as logs:
+        async with world.running() as running:
+            await running.caught_up()
+
+    assert [True] == [line["drill"] for line in logs if line.get("owner") == "team:seams" and "drill" in line]
+    assert 1 == world.counted("seamwork_notifications_total", "held", "team:seams", "yes")
+    assert 1 == world.counted("seamwork_notifications_pending", "team:seams")
 
 
 async def test_a_budget_that_is_used_up_is_counted_through_a_restart_and_paged_once(world: World) -> None:
@@ -187,9 +214,13 @@ async def test_what_was_trimmed_is_passed_over_and_the_rest_is_told(world: World
     for _ in range(3):
         world.refuse()
     world.broker.cut(DECISIONS, 2)
-    async with world.running() as running:
-        await running.caught_up()
+    with structlog.testing.capture_logs() as logs:
+        async with world.running() as running:
+            await running.caught_up()
 
+    assert [("decisions.v1", 0, 1)] == [
+        (line["topic"], line["partition"], line["missed"]) for line in logs if line["log_level"] == "error"
+    ]
     assert [0, 2, 3] == [offset for _, kind, offset in world.waiting() if kind == "refused"]
 
 
