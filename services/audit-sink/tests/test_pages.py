@@ -1,6 +1,7 @@
 """The pages answer what people ask, and show of a payload only what its contract lets them see."""
 
 import threading
+import tracemalloc
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -367,6 +368,28 @@ def test_a_page_of_large_records_ends_early(database: Path) -> None:
 
     assert [21, 21, 18] == lengths  # 20 of them are 8,000,000 bytes and their envelopes, 8 MiB are 8,388,608
     assert list(range(60)) == leaves
+
+
+@pytest.mark.parametrize("page", ["/v1/tasks", "/v1/tasks/t-1/trace", "/v1/tasks/t-1/blame", "/v1/seams"])
+def test_what_is_told_of_many_records_holds_little_of_each(database: Path, page: str) -> None:
+    """A task may have ten thousand crossings, and whoever writes one may give it headers as large as a record."""
+    records, size = 400, 20_000
+    crossings = (("handoff", {"at": f"0/{n}", "id": f"h-{n}"}) for n in range(records))
+    write(
+        database,
+        [replace(raw, headers=(*raw.headers, ("note", bytes(size)))) for raw in raws(*crossings)],
+    )
+    pages = Pages(Archive(database), lambda: None)
+
+    tracemalloc.start()
+    try:
+        answer = pages(Request(page, {}))
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+
+    assert answer.status.startswith("200")
+    assert peak < records * size / 2
 
 
 def test_one_record_is_shown_however_large(database: Path) -> None:

@@ -10,6 +10,8 @@ from seamwork_audit_sink.rows import Row
 
 _COLUMNS = ", ".join(f'"{name}"' for name in Row._fields)
 _LEAN = ", ".join("NULL" if name == "value" else f'"{name}"' for name in Row._fields)
+_SAID = ", ".join({"value": "NULL", "headers": "x'90'"}.get(name, f'"{name}"') for name in Row._fields)
+"""Columns of what a record says: no body, and of the headers, an empty list here, its envelope alone."""
 _INBOX = ("work", "answer", "notice")
 _ROOTS = 256
 _PAGE = 1_000
@@ -30,11 +32,13 @@ class Archive:
         """Whether there is a database yet."""
         return self._path.exists()
 
-    def task_rows(self, task: str) -> list[Row]:
-        """Return what happened to a task: all of its records but what lies in inboxes, without bodies."""
-        query = f"SELECT {_LEAN} FROM records WHERE task = ? AND type NOT IN (?, ?, ?) ORDER BY leaf"  # noqa: S608  # names
-        with self._reading() as db:
-            return [Row(*row) for row in db.execute(query, (task, *_INBOX))]
+    def task_rows(self, task: str) -> Iterator[Row]:
+        """Yield what happened to a task: what all of its records say but those that lie in inboxes."""
+        query = (
+            f"SELECT leaf, {_SAID} FROM records WHERE task = ? AND type NOT IN (?, ?, ?) AND leaf > ? "  # noqa: S608
+            "ORDER BY leaf LIMIT ?"
+        )
+        return self._paged(query, (task, *_INBOX))
 
     def task_records(self, task: str, limit: int, after: int) -> tuple[list[tuple[int, Row]], int | None]:
         """
@@ -56,14 +60,14 @@ class Archive:
         return found, None
 
     def beginnings(self) -> Iterator[tuple[Row, Row | None]]:
-        """Return each task's first handoff, the newest task first, and the record of its end if it has one."""
+        """Yield what each task's first handoff says, the newest task first, and its end if it has one."""
         roots = (
-            f"SELECT leaf, {_LEAN} FROM records AS begun WHERE root = 1 AND leaf < ? AND NOT EXISTS ("  # noqa: S608
+            f"SELECT leaf, {_SAID} FROM records AS begun WHERE root = 1 AND leaf < ? AND NOT EXISTS ("  # noqa: S608
             "SELECT 1 FROM records AS first WHERE first.root = 1 AND first.task = begun.task "
             "AND first.leaf < begun.leaf"
             ") ORDER BY leaf DESC LIMIT ?"
         )
-        ending = f"SELECT {_LEAN} FROM records WHERE task = ? AND type = 'task-ended' ORDER BY leaf LIMIT 1"  # noqa: S608
+        ending = f"SELECT {_SAID} FROM records WHERE task = ? AND type = 'task-ended' ORDER BY leaf LIMIT 1"  # noqa: S608
         before = 1 << 62
         while True:
             page: list[tuple[Row, Row | None]] = []
@@ -79,8 +83,8 @@ class Archive:
             before = found[-1][0]
 
     def begun(self, task: str) -> list[Row]:
-        """Return the handoffs that began a task, and every refusal in it, without bodies."""
-        query = f"SELECT {_LEAN} FROM records WHERE task = ? AND (root = 1 OR type = 'refused') ORDER BY leaf"  # noqa: S608
+        """Return what the handoffs that began a task say, and every refusal in it."""
+        query = f"SELECT {_SAID} FROM records WHERE task = ? AND (root = 1 OR type = 'refused') ORDER BY leaf"  # noqa: S608
         with self._reading() as db:
             return [Row(*row) for row in db.execute(query, (task,))]
 
@@ -102,14 +106,14 @@ class Archive:
             return int(found)
 
     def handed(self, task: str) -> list[Row]:
-        """Return the handoffs of a task, without bodies."""
-        query = f"SELECT {_LEAN} FROM records WHERE task = ? AND type = 'handoff' ORDER BY leaf"  # noqa: S608
+        """Return what the handoffs of a task say."""
+        query = f"SELECT {_SAID} FROM records WHERE task = ? AND type = 'handoff' ORDER BY leaf"  # noqa: S608
         with self._reading() as db:
             return [Row(*row) for row in db.execute(query, (task,))]
 
     def breaker_moves(self, limit: int) -> list[Row]:
-        """Return the last moves of breakers, the newest first."""
-        query = f"SELECT {_LEAN} FROM records WHERE type = 'breaker-moved' ORDER BY leaf DESC LIMIT ?"  # noqa: S608
+        """Return what the last moves of breakers say, the newest first."""
+        query = f"SELECT {_SAID} FROM records WHERE type = 'breaker-moved' ORDER BY leaf DESC LIMIT ?"  # noqa: S608
         with self._reading() as db:
             return [Row(*row) for row in db.execute(query, (limit,))]
 
@@ -121,21 +125,28 @@ class Archive:
             return int(size)
 
     def between(self, begin: int, end: int, types: Sequence[str]) -> Iterator[Row]:
-        """Return the records of *types* from one place in the tree to before another, without bodies."""
+        """Yield what the records of *types* say, from one place in the tree to before another."""
         marks = ", ".join("?" * len(types))
         query = (
-            f"SELECT leaf, {_LEAN} FROM records WHERE leaf >= ? AND leaf < ? AND type IN ({marks}) "  # noqa: S608
+            f"SELECT leaf, {_SAID} FROM records WHERE leaf < ? AND type IN ({marks}) AND leaf > ? "  # noqa: S608
             "ORDER BY leaf LIMIT ?"
         )
-        # In pages: whoever measures takes seconds, and so long a reading would hold up the writer's checkpoints.
+        return self._paged(query, (end, *types), begin - 1)
+
+    def _paged(self, query: str, given: Sequence[str | int], after: int = -1) -> Iterator[Row]:
+        """
+        Yield what *query* finds behind the leaf *after*, page by page.
+
+        Whoever goes over it may take seconds, and so long a reading would hold up the writer's checkpoints.
+        """
         while True:
             with self._reading() as db:
-                found = db.execute(query, (begin, end, *types, _PAGE)).fetchall()
+                found = db.execute(query, (*given, after, _PAGE)).fetchall()
             for _, *columns in found:
                 yield Row(*columns)
             if len(found) < _PAGE:
                 return
-            begin = found[-1][0] + 1
+            after = found[-1][0]
 
     def crossing(self, partition: int, offset: int) -> Row | None:
         """Return what lies at a place of ``handoffs``, whole, or None where nothing was taken in from there."""

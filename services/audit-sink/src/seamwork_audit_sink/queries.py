@@ -18,7 +18,7 @@ from seamwork.seams.steps import FlowReport, Refusal
 from seamwork_audit_sink.archive import Archive
 from seamwork_audit_sink.blame import blame
 from seamwork_audit_sink.history import history_of
-from seamwork_audit_sink.rows import record_of
+from seamwork_audit_sink.rows import lean, record_of
 from seamwork_audit_sink.seams import measures
 from seamwork_audit_sink.shown import shown_payload
 from seamwork_audit_sink.steps import flow_report
@@ -119,8 +119,12 @@ class Queries:
 
     def trace(self, task: str) -> Trace | None:
         """Return the trace of a task, or None where nothing of it was ever recorded."""
-        rows = self._archive.task_rows(task)
-        return trace(task, map(record_of, rows)) if rows else None
+        # A task may have a hundred thousand records: each is let go of but for what was read from it.
+        records = [
+            lean(found) if isinstance(found, Received) else found
+            for found in map(record_of, self._archive.task_rows(task))
+        ]
+        return trace(task, records) if records else None
 
     def blame(self, task: str) -> Blame | None:
         """Return what explains the outcome of a task, or None where nothing of it was ever recorded."""
