@@ -91,6 +91,31 @@ def test_what_accompanies_work_is_neither_handoff_nor_answer() -> None:
     assert (0, 0, (), None) == (seam.refused, seam.answers_refused, seam.rules, seam.refused_at)
 
 
+def test_work_counts_at_its_own_seam_though_another_took_its_id_first() -> None:
+    """Ids can be guessed; what was refused for that proves nothing at the seam that it claimed."""
+    records = [
+        received("handoff", at="0/0", source="mallory", target="mole", parent="h-0"),
+        received("handoff", at="0/1"),
+        received("handoff", at="0/2"),
+        received("refused", at="0/0", subject="0/0", kind="handoff", rule="not-the-source"),
+        received("dispatched", at="0/1", subject="0/1"),
+        received("refused", at="0/2", subject="0/2", kind="handoff", rule="repeat"),
+        received("accepted", at="0/3", subject="0/4", answers="h-1"),
+    ]
+
+    forged, real = measures(reading(*records))
+
+    assert ("mallory", "planner") == (forged.source, real.source)
+    assert (1, 1, 0, 0, None) == (
+        forged.handoffs,
+        forged.refused,
+        forged.dispatched,
+        forged.success,
+        forged.proven_at,
+    )
+    assert (1, 0, 1, 1) == (real.handoffs, real.refused, real.dispatched, real.success)
+
+
 def test_latencies_are_told_by_nearest_rank() -> None:
     """Of twenty the nineteenth is not exceeded by 95 in a hundred, the tenth by half, the last by 99."""
     records = [

@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
-from seamwork.records.crossing import Drill, Handoff
+from seamwork.records.crossing import Handoff
 from seamwork.records.decision import (
     Accepted,
     AnyDecision,
@@ -18,6 +18,7 @@ from seamwork.records.decision import (
     TaskEnded,
 )
 from seamwork.records.envelope import AnyEnvelope
+from seamwork.records.parties import Position
 from seamwork.records.wire import Malformed, Received
 from seamwork.seams.measured import Followed, SeamMeasure
 from seamwork_audit_sink.counts import is_name
@@ -72,8 +73,10 @@ class _Measuring:
 
     def __init__(self) -> None:
         self._seams: dict[_Key, _Seam] = {}
+        self._at: dict[tuple[str, Position], tuple[_Seam, str | None]] = {}
         self._of: dict[str, _Seam] = {}
         self._parents: dict[str, str | None] = {}
+        self._counted: set[tuple[str, _Key]] = set()
         self._dispatched: dict[str, tuple[int, str]] = {}
         self._receiver: dict[str, str] = {}
         self._failed: dict[str, str] = {}
@@ -83,7 +86,7 @@ class _Measuring:
         # Decisions may be taken in before the handoff that they are about: one topic is not ahead of the other.
         for one in records(("handoff",)):
             if isinstance(one, Received) and isinstance(one.record, Handoff):
-                self._handed(one.record, one.raw.appended_at)
+                self._handed(one.record, one.position, one.raw.appended_at)
         for one in records(_DECIDED):
             if not isinstance(one, Received):
                 continue
@@ -95,42 +98,31 @@ class _Measuring:
             self._measure(key, seam) for key, seam in sorted(self._seams.items(), key=lambda s: str(s[0]))
         )
 
-    def _handed(self, handoff: Handoff, at: int) -> None:
-        if handoff.id in self._parents:
-            return  # a repeat counts once
+    def _handed(self, handoff: Handoff, position: Position, at: int) -> None:
         if not is_name(handoff.source.agent) or not is_name(handoff.contract.name):
             return  # it is refused: there is no such seam, and each would be one of its own
-        if handoff.drill is not None:
-            self._drilled(handoff, handoff.drill, at)
-            return
+        drill = handoff.drill
         key = (
-            handoff.source.agent,
-            handoff.target.agent,
-            handoff.target.capability,
-            handoff.contract.name,
-            handoff.contract.version,
-        )
-        seam = self._seams.setdefault(key, _Seam(first_at=at))
-        seam.counts["handoffs"] += 1
-        seam.root = seam.root or handoff.stamp is None
-        seam.first_at, seam.last_at = min(seam.first_at, at), max(seam.last_at, at)
-        seam.tasks[handoff.task] += 1
-        self._parents[handoff.id] = handoff.parent
-        self._of[handoff.id] = seam
-
-    def _drilled(self, handoff: Handoff, drill: Drill, at: int) -> None:
-        """Count a drill at the seam that it tries, as nothing but a drill: nobody's work crossed there."""
-        key = (
-            drill.in_place_of.agent,
+            handoff.source.agent if drill is None else drill.in_place_of.agent,
             handoff.target.agent,
             handoff.target.capability,
             handoff.contract.name,
             handoff.contract.version,
         )
         seam = self._seams.setdefault(key, _Seam(first_at=at, last_at=at))
-        seam.counts["drills"] += 1
-        self._parents[handoff.id] = handoff.parent
-        self._of[handoff.id] = seam
+        self._at[handoff.id, position] = seam, handoff.parent
+        self._of.setdefault(handoff.id, seam)
+        self._parents.setdefault(handoff.id, handoff.parent)
+        if (handoff.id, key) in self._counted:
+            return  # a repeat counts once
+        self._counted.add((handoff.id, key))
+        if drill is not None:
+            seam.counts["drills"] += 1  # and as nothing else: nobody's work crossed there
+            return
+        seam.counts["handoffs"] += 1
+        seam.root = seam.root or handoff.stamp is None
+        seam.first_at, seam.last_at = min(seam.first_at, at), max(seam.last_at, at)
+        seam.tasks[handoff.task] += 1
 
     def _decided_in_drill(self, record: AnyDecision, at: int) -> None:
         seam = self._of.get((record.answers if isinstance(record, Accepted) else record.crossing) or "")
@@ -150,11 +142,7 @@ class _Measuring:
         if record.drill:
             self._decided_in_drill(record, at)
             return
-        crossing = record.answers if isinstance(record, Accepted) else record.crossing
-        seam = self._of.get(crossing or "")
-        if seam is None and isinstance(record, Refused) and record.dispatch in self._dispatched:
-            crossing = self._dispatched[record.dispatch][1]
-            seam = self._of.get(crossing)
+        crossing, seam = self._seam_of(record)
         if seam is None or crossing is None:
             return
         match record:
@@ -184,6 +172,20 @@ class _Measuring:
                     seam.last("spent_at", at)
             case _:
                 self._went_wrong(record, seam, crossing, at)
+
+    def _seam_of(self, record: AnyDecision) -> tuple[str | None, _Seam | None]:
+        """Return the handoff that a decision is about, by its id, and its seam."""
+        crossing = record.answers if isinstance(record, Accepted) else record.crossing
+        if crossing is not None and record.subject is not None:
+            sent = self._at.get((crossing, record.subject.position))
+            if sent is not None:
+                if isinstance(record, Dispatched | Held):
+                    # Ids can be guessed, and whoever is quicker than the sender is refused: what goes on counts.
+                    self._of[crossing], self._parents[crossing] = sent
+                return crossing, sent[0]
+        if crossing not in self._of and isinstance(record, Refused) and record.dispatch in self._dispatched:
+            crossing = self._dispatched[record.dispatch][1]
+        return crossing, self._of.get(crossing or "")
 
     def _went_wrong(self, record: AnyDecision, seam: _Seam, crossing: str, at: int) -> None:
         match record:
