@@ -11,6 +11,7 @@ import pytest
 import structlog
 
 from seamwork.bus.port import Partition
+from seamwork.catalog.builder import DOCUMENT_TOPICS
 from seamwork.catalog.follower import CatalogFollower
 from seamwork.errors import MisconfiguredError
 from seamwork.platform.publisher import Publisher
@@ -139,6 +140,21 @@ async def test_each_decision_is_told_once_however_often_it_is_started(world: Wor
             await running.caught_up()
 
     assert [("team:seams", "refused", 0), ("team:platform", "dead-letter", 0)] == world.waiting()
+
+
+async def test_the_owner_of_a_contract_that_has_just_been_published_is_told(world: World) -> None:
+    """The router knew it as it decided; documents and decisions are read one beside the other."""
+    late = document("Contract", "late", owners={"team": "seams", "escalation": []})
+    async with world.running() as running:
+        await running.caught_up()
+        publisher = Publisher(world.log, PLATFORM, ROOT.public, key_of("publisher:test"), world.clock, ROOT)
+        await publisher.publish((late,))
+        ends = await world.log.end_offsets([Partition(topic, 0) for topic in DOCUMENT_TOPICS])
+        revision = [ends[Partition(topic, 0)] for topic in DOCUMENT_TOPICS]
+        world.write(received("refused", contract="late", source="planner", revision=revision).raw)
+        await running.caught_up()
+
+    assert [("team:seams", "refused", 0)] == world.waiting()
 
 
 async def test_nothing_waits_for_a_team_without_a_webhook(world: World) -> None:

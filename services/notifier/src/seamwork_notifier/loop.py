@@ -13,6 +13,7 @@ from seamwork.bus.port import Partition
 from seamwork.catalog import Context
 from seamwork.documents.webhook import Webhook
 from seamwork.errors import MisconfiguredError
+from seamwork.records.decision import AnyDecision
 from seamwork.records.envelope import AnyEnvelope
 from seamwork.records.platform import DeadLetter
 from seamwork.records.wire import RawRecord, Received, read
@@ -93,6 +94,10 @@ class Loop:
                 found = await reader.fetch(positions, max_records=_BATCH, max_wait_ms=_WAIT_MS)
                 records = [raw for batch in found.values() for raw in batch]
                 readable = list(filter(None, map(self._readable, records)))
+                for received in readable:
+                    # What the router knew as it decided: without the contract somebody else would be told.
+                    if isinstance(received.record, AnyDecision):
+                        await host.catalog.catch_up(received.record.revision)
                 burned: dict[Account, int] = {}
                 told = []
                 once: set[str] = set()
