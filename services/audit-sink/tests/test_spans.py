@@ -79,6 +79,14 @@ def test_a_span_says_what_it_is_in_the_words_of_the_conventions() -> None:
     assert "audit the licences" not in str(spans)
 
 
+def test_no_span_ends_before_it_begins() -> None:
+    """Two brokers' clocks stand differently, so a decision may seem older than what it decides."""
+    begun = {record.raw.topic: NOW + 30 * number for number, record in enumerate(reversed(STORY))}
+    story = [replace(one, raw=replace(one.raw, appended_at=begun[one.raw.topic])) for one in STORY]
+
+    assert [] == [span for span in told(story).values() if span.begun > span.ended]
+
+
 def test_told_twice_it_is_the_same_trace() -> None:
     """Who replays the record invents no span."""
     assert told(STORY) == told(STORY)

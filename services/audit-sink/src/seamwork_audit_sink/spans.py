@@ -298,7 +298,7 @@ class Spans:
             trace=crossing.trace,
             id=span_id(crossing.id),
             parent=crossing.parent,
-            begun=crossing.begun,
+            begun=min(crossing.begun, at),
             ended=at,
             attributes=attributes,
             error=error,
