@@ -593,6 +593,29 @@ async def test_work_that_leaves_no_room_for_an_answer_ends_nobody(stage: Stage) 
     assert {"licence": "licence of mortar"} == body(result)
 
 
+async def test_spending_that_no_record_can_tell_of_ends_nobody(stage: Stage) -> None:
+    """An intent that leaves no room for a report of usage is no reason to stop work that lies beside it."""
+    agent = Agent("extractor", "1.0.0")
+    spent, swept = asyncio.Event(), asyncio.Event()
+
+    @agent.accepts("licence-facts", "1.0.0")
+    async def extract(parsed: Parsed, task: Task) -> Facts:
+        task.spend(requests=1)
+        spent.set()
+        await swept.wait()
+        return Facts(parsed.name)
+
+    await stage.start(agent, heartbeat_ms=100)
+    await stage.router.dispatch("extractor", {"name": "wordy"}, intent="x" * 64_400)
+    await spent.wait()
+    await stage.router.dispatch("extractor", {"name": "mortar"})
+    await stage.router.next(Usage)
+    swept.set()
+    result = await stage.router.next(Result)
+
+    assert {"licence": "mortar"} == body(result)
+
+
 async def test_what_the_router_did_not_sign_is_never_run(stage: Stage) -> None:
     """Unsigned, forged, meant for others or changed: passed over, and what lies behind is done."""
     router = stage.router

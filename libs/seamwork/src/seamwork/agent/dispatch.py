@@ -525,7 +525,13 @@ class Dispatch:
         due = self._reported_at + (now - self.work.issued_at) // 50 <= now
         if self.is_running and due and task.spent != self._reported:
             self._reported, self._reported_at = task.spent, now
-            await self._send(Pen(self._office.author, offer).usage(task.spent, self._next_ordinal(), now))
+            try:
+                outgoing = Pen(self._office.author, offer).usage(task.spent, self._next_ordinal(), now)
+            except UnwritableError as error:
+                # Its intent and its stamp leave no room for it, and no other agent could write it either.
+                self._log.warning("what was spent cannot be reported", error=str(error))
+            else:
+                await self._send(outgoing)
 
     # ── What the function's task does ────────────────────────────────────────────────────
 
