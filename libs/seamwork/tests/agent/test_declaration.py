@@ -67,6 +67,34 @@ def test_a_function_that_could_not_be_called_is_refused_at_once(
         Agent("a", "1.0.0").accepts("c", "1.0.0")(function)
 
 
+class Counter:
+    """An object that is called as a function is."""
+
+    async def __call__(self, payload: Count, task: Task) -> Count:
+        """Count on."""
+        return await counts(payload, task)
+
+
+async def counts(payload: Count, task: Task, by: int = 1) -> Count:
+    """Count on by so many."""
+    return Count(n=payload.n + by + len(task.intent))
+
+
+@pytest.mark.parametrize(
+    "function",
+    [functools.partial(counts, by=1), Counter(), Counter().__call__],
+    ids=["partial", "object", "method"],
+)
+async def test_whatever_is_called_as_a_function_is_one(function: Callable[..., Any]) -> None:
+    """What it takes is read from where its author wrote it down."""
+    agent = Agent("counter", "1.0.0")
+    agent.accepts("count", "1.0.0")(function)
+
+    answer = await Direct(agent).call("counter", "count/1.0.0", Count(n=1), returns=Count)
+
+    assert Count(n=2) == answer.value
+
+
 def test_two_functions_for_one_contract_are_refused() -> None:
     """There would be no telling which one runs."""
     agent = Agent("a", "1.0.0")

@@ -1,6 +1,7 @@
 """Hold one function of an agent: what it accepts, how it is called, what corrects its answers."""
 
 import asyncio
+import functools
 import inspect
 import typing
 from collections.abc import Callable
@@ -85,7 +86,7 @@ def _signature(function: Callable[..., Any], *, most: int) -> tuple[Any, int]:
     if not needed or len(needed) > most:
         raise MisconfiguredError(f"{name} must take the payload and at most {most} arguments, in this order")
     try:
-        hints = typing.get_type_hints(function, include_extras=True)
+        hints = typing.get_type_hints(_written(function), include_extras=True)
     except NameError as error:
         raise MisconfiguredError(
             f"an annotation of {name} is not known where it is defined ({error.name}); define it in the module"
@@ -99,3 +100,11 @@ def _signature(function: Callable[..., Any], *, most: int) -> tuple[Any, int]:
     # A parameter with a default is the author's own, unless it asks for the task.
     asks = len(needed) < len(parameters) and hints.get(parameters[len(needed)].name) is Task
     return wanted, min(len(needed) + asks, most)
+
+
+def _written(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Return what the author wrote down with annotations: of a partial its function, of an object its call."""
+    while isinstance(function, functools.partial):
+        function = function.func
+    is_written = inspect.isroutine(function) or inspect.isclass(function)
+    return function if is_written else type(function).__call__
