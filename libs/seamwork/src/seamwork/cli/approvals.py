@@ -7,12 +7,13 @@ import click
 import msgspec
 
 from seamwork.bus.port import Partition
-from seamwork.cli.terminal import answer, door_of, json_option, platform_option, running_loop, table
+from seamwork.cli.terminal import answer, door_of, json_option, platform_option, running_loop, screen, table
 from seamwork.clock import SystemClock
 from seamwork.errors import UnprocessableError
 from seamwork.ids import uuid7
 from seamwork.platform.door import Door
 from seamwork.platform.people import ask
+from seamwork.platform.wording import plain
 from seamwork.records.people import ApprovalEnd, ApprovalRequest, Reply
 from seamwork.records.wire import Received, read, rfc3339
 
@@ -137,7 +138,7 @@ def text_of(request: ApprovalRequest, end: ApprovalEnd | None) -> str:
         f"asked of  {_roles(request)}",
         f"until     {rfc3339(request.expires_at)}" + (f"   ({end.how})" if end else ""),
         f"task      {request.task}",
-        f"intent    {request.intent}",
+        f"intent    {plain(request.intent)}",
         f"seam      {seam} under {request.contract.name} {request.contract.version}",
         "",
         f"State:     {request.state}",
@@ -146,7 +147,7 @@ def text_of(request: ApprovalRequest, end: ApprovalEnd | None) -> str:
         f"If yes:    {request.on_approve}",
         f"If no:     {request.on_reject}",
     ]
-    return "\n".join(lines)
+    return screen(lines)
 
 
 async def _reply(

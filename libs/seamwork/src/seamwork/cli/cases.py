@@ -1,6 +1,5 @@
 """``seamwork cases``: work that could not be done as agreed, put before people, and what they make of it."""
 
-import json
 import sys
 from collections.abc import Callable
 from typing import BinaryIO
@@ -10,8 +9,18 @@ import msgspec
 
 from seamwork.cli import NO
 from seamwork.cli.payloads import patched, payload_of
-from seamwork.cli.terminal import answer, door_of, json_option, platform_option, running_loop, table
+from seamwork.cli.terminal import (
+    answer,
+    door_of,
+    json_option,
+    platform_option,
+    readable,
+    running_loop,
+    screen,
+    table,
+)
 from seamwork.platform.cases import Case, Work, cases_of, decided_on, one_of, resolve, work_of
+from seamwork.platform.wording import plain
 from seamwork.records.crossing import Outcome
 from seamwork.records.decision import Closed, Dispatched, Held, Refused
 from seamwork.records.parties import Target
@@ -133,7 +142,7 @@ async def resolve_case(  # noqa: PLR0913, PLR0917  # a resolution has that many 
         case Refused():
             value |= {"gate": decision.gate, "rule": decision.rule, "reason": decision.reason}
             said = f"refused by {decision.gate} ({decision.rule}): {decision.reason}; the case stays open"
-            answer(value, lambda: said)
+            answer(value, lambda: plain(said))
             sys.exit(NO)
         case Dispatched():
             went = f"{decision.receiver.agent}@{decision.receiver.version}"
@@ -163,21 +172,21 @@ def text_of(case: Case, work: Work) -> str:
         f"next at   {rfc3339(case.answer_by)}",
         f"until     {rfc3339(case.expires_at)}",
         f"task      {case.task}",
-        f"intent    {work.intent}",
-        f"seam      {work.sender} → {target} under {work.contract}, step {work.step}",
-        f"why       {case.why}: {case.rule}: {case.reason}",
+        f"intent    {plain(work.intent)}",
+        f"seam      {work.sender} → {target} under {work.contract}, step {plain(work.step)}",
+        f"why       {case.why}: {case.rule}: {plain(case.reason)}",
         "",
         f"State:     {work.summary}",
         f"Proposed:  {work.proposed}",
         "",
         "Tried:",
         *(f"  {each.receiver.agent}@{each.receiver.version}: {each.why}" for each in case.tried),
-        *(f"  an order, refused by {each.gate} ({each.rule}): {each.reason}" for each in case.refused),
+        *(f"  an order, refused by {each.gate} ({each.rule}): {plain(each.reason)}" for each in case.refused),
         "",
         "Payload (masked):",
-        json.dumps(work.payload, indent=2, ensure_ascii=False),
+        readable(work.payload),
     ]
-    return "\n".join(lines)
+    return screen(lines)
 
 
 def drill_mark(case: Case) -> str:

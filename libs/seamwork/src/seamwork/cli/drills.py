@@ -9,14 +9,23 @@ import click
 
 from seamwork.cli import NO
 from seamwork.cli.payloads import payload_of
-from seamwork.cli.terminal import answer, door_of, json_option, platform_option, running_loop, table, tell
+from seamwork.cli.terminal import (
+    answer,
+    door_of,
+    json_option,
+    platform_option,
+    running_loop,
+    screen,
+    table,
+    tell,
+)
 from seamwork.clock import SystemClock
 from seamwork.errors import UnprocessableError
 from seamwork.platform.audit import Audit
 from seamwork.platform.door import Door
 from seamwork.platform.drilled import Reached, Report, Told, report_of
 from seamwork.platform.drills import Begun, Cause, begin, example_of, seams_to_try
-from seamwork.platform.wording import duration
+from seamwork.platform.wording import duration, plain
 from seamwork.records.wire import rfc3339
 
 _POLL_S = 0.25
@@ -144,7 +153,7 @@ def text_of(report: Report) -> str:
         )
     took = "" if report.ended_after_ms is None else f"after {duration(report.ended_after_ms)}"
     said = ", ".join(part for part in (took, report.said) if part)
-    return "\n".join([*lines, f"{report.state:<9} {said}".rstrip()])
+    return screen(map(plain, [*lines, f"{report.state:<9} {said}".rstrip()]))
 
 
 def _reached(one: Reached) -> str:

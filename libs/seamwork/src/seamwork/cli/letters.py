@@ -1,14 +1,16 @@
 """``seamwork dead-letters``: records that nobody could be told of, with where they came from and why."""
 
+from shlex import quote
 from typing import Any
 
 import click
 import msgspec
 
-from seamwork.cli.terminal import answer, door_of, json_option, platform_option, running_loop, table
+from seamwork.cli.terminal import answer, door_of, json_option, platform_option, running_loop, screen, table
 from seamwork.platform.letters import Letter, letter_of, letters_of
 from seamwork.platform.letters import discard as throw_away
 from seamwork.platform.letters import requeue as put_back
+from seamwork.platform.wording import plain
 from seamwork.records.wire import rfc3339
 
 
@@ -52,17 +54,7 @@ async def show(letter: str, platform: str) -> None:
       seamwork dead-letters show 3/17
     """
     found = letter_of(await letters_of(door_of(platform)), letter)
-    record, size = found.record, len(found.raw.value or b"")
-    lines = [
-        f"letter    {found.id}   {_stands(found)}",
-        f"lay in    {_place(found)}, appended {rfc3339(record.appended_at)}",
-        f"why       {record.gate}: {record.rule}: {record.reason}",
-        f"digest    {record.digest}",
-        f"key       {'none' if record.key is None else record.key}",
-        f"headers   {', '.join(header.name for header in record.headers) or 'none'}",
-        f"body      {'none' if record.tombstone else f'{size} bytes'}",
-    ]
-    answer(_public(found), lambda: "\n".join(lines))
+    answer(_public(found), lambda: text_of(found))
 
 
 @dead_letters.command("requeue")
@@ -85,7 +77,7 @@ async def requeue(letter: str, person: str | None, reason: str, platform: str) -
     key = found.record.key
     answer(
         {"letter": found.id, "task": key, "by": who},
-        lambda: f"put back; follow it with: seamwork watch {key}",
+        lambda: plain(f"put back; follow it with: seamwork watch {quote(key or '')}"),
     )
 
 
@@ -107,6 +99,21 @@ async def discard(letter: str, reason: str, person: str | None, platform: str) -
     found = letter_of(await letters_of(door), letter)
     who = await throw_away(door, found, person, reason)
     answer({"letter": found.id, "by": who, "reason": reason}, lambda: f"{who} discarded {found.id}: {reason}")
+
+
+def text_of(letter: Letter) -> str:
+    """Write a letter as a person reads it; key, headers and reason are whoever's who wrote the record."""
+    record, size = letter.record, len(letter.raw.value or b"")
+    lines = [
+        f"letter    {letter.id}   {_stands(letter)}",
+        f"lay in    {_place(letter)}, appended {rfc3339(record.appended_at)}",
+        f"why       {record.gate}: {record.rule}: {record.reason}",
+        f"digest    {record.digest}",
+        f"key       {'none' if record.key is None else record.key}",
+        f"headers   {', '.join(header.name for header in record.headers) or 'none'}",
+        f"body      {'none' if record.tombstone else f'{size} bytes'}",
+    ]
+    return screen(map(plain, lines))
 
 
 def _stands(letter: Letter) -> str:

@@ -10,6 +10,7 @@ from seamwork.cli.terminal import answer, home_of, json_option, platform_option,
 from seamwork.platform.findings import Finding, judge
 from seamwork.platform.state import RunState
 from seamwork.platform.vitals import Vitals, look
+from seamwork.platform.wording import plain
 
 
 @click.command()
@@ -92,8 +93,8 @@ def _screen(platform: str, vitals: Vitals, found: tuple[Finding, ...]) -> Iterat
 def findings_text(found: tuple[Finding, ...]) -> Iterator[str]:
     """Yield two lines for each finding: what, and how it is mended."""
     for finding in found:
-        yield f"  {'closed' if finding.closes else 'note'}  {finding.name}: {finding.what}"
-        yield f"          {finding.mend}"
+        yield plain(f"  {'closed' if finding.closes else 'note'}  {finding.name}: {finding.what}")
+        yield plain(f"          {finding.mend}")
 
 
 def where(state: RunState | None) -> str:

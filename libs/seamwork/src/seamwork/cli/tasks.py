@@ -26,7 +26,7 @@ from seamwork.ids import uuid7
 from seamwork.platform.audit import Audit
 from seamwork.platform.door import Door
 from seamwork.platform.people import ask
-from seamwork.platform.wording import render_blame, render_tasks, render_trace
+from seamwork.platform.wording import plain, render_blame, render_tasks, render_trace
 from seamwork.records.decision import AnyDecision, Dispatched, TaskEnded
 from seamwork.records.partition import partition_of
 from seamwork.records.people import ApprovalEnd, ApprovalRequest, Command
@@ -125,7 +125,9 @@ async def submit(  # noqa: PLR0913, PLR0917  # a task has that many parts
         except HandoffError as error:
             said = str(error)
             value = {"task": submitted.task, "outcome": type(error).__name__.lower(), "reason": said}
-            answer(value, lambda: f"task {submitted.task}: {said}\nwhy: seamwork blame {submitted.task}")
+            answer(
+                value, lambda: f"task {submitted.task}: {plain(said)}\nwhy: seamwork blame {submitted.task}"
+            )
             sys.exit(NO)
         except TimeoutError as error:
             raise MisconfiguredError(
@@ -182,7 +184,7 @@ async def watch(task: str, platform: str) -> None:
             if as_json():
                 click.echo(json.dumps({"type": record.__struct_config__.tag, **msgspec.to_builtins(record)}))
             else:
-                click.echo(line_of(received))
+                click.echo(plain(line_of(received)))
             if isinstance(record, TaskEnded):
                 return
 

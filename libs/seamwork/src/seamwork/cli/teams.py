@@ -22,6 +22,7 @@ from seamwork.clock import SystemClock
 from seamwork.errors import MisconfiguredError
 from seamwork.platform.receiver import Receiver
 from seamwork.platform.teams import add_team
+from seamwork.platform.wording import plain
 
 
 @click.group()
@@ -111,7 +112,7 @@ def listen(secret: str, port: int, count: int | None, seconds: int | None, platf
     got: list[str] = []
 
     def take(identity: str, said: dict[str, Any]) -> None:
-        click.echo(json.dumps({"id": identity, **said}) if as_json_here else line_of(said))
+        click.echo(json.dumps({"id": identity, **said}) if as_json_here else plain(line_of(said)))
         got.append(identity)
 
     as_json_here = as_json()  # notifications come on other threads, which have no command

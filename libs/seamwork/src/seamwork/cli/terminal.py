@@ -4,7 +4,7 @@ import asyncio
 import json
 import re
 import sys
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Sequence
 from functools import wraps
 from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
@@ -17,6 +17,7 @@ from seamwork.broker.principal import checked_prefix
 from seamwork.errors import MisconfiguredError, UnprocessableError
 from seamwork.platform.door import Door
 from seamwork.platform.home import DEFAULT_NAME, PlatformHome
+from seamwork.platform.wording import plain
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -128,8 +129,23 @@ def table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     """
     if not rows:
         return "none"
-    plain = [["".join(c if c.isprintable() else " " for c in cell) for cell in row] for row in (heads, *rows)]
-    widths = [max(len(row[i]) for row in plain) for i in range(len(heads))]
+    cells = [[plain(cell) for cell in row] for row in (heads, *rows)]
+    widths = [max(len(row[i]) for row in cells) for i in range(len(heads))]
     return "\n".join(
-        "  ".join(c.ljust(w) for c, w in zip(row, widths, strict=True)).rstrip() for row in plain
+        "  ".join(c.ljust(w) for c, w in zip(row, widths, strict=True)).rstrip() for row in cells
     )
+
+
+def screen(lines: Iterable[str]) -> str:
+    """
+    Set lines below each other; nothing in them is obeyed by a terminal.
+
+    Where one holds what was written elsewhere, ``plain`` has to see that this makes no lines of its own.
+    """
+    return "\n".join(plain(line) for text in lines for line in text.split("\n"))
+
+
+def readable(value: Any) -> str:
+    """Write JSON for a person: what a terminal would obey stays escaped, and the rest can be read."""
+    text = json.dumps(value, indent=2, ensure_ascii=False)
+    return "".join(c if c.isprintable() or c == "\n" else json.dumps(c)[1:-1] for c in text)

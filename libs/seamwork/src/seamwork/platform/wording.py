@@ -44,7 +44,7 @@ def render_blame(blame: Blame, width: int = WIDTH) -> str:
 
 def blame_line(blame: Blame) -> str:
     """Say the same in one line."""
-    return _line(_blame_line(blame))
+    return plain(_blame_line(blame))
 
 
 def _blame_line(blame: Blame) -> str:
@@ -71,10 +71,10 @@ def render_tasks(tasks: Sequence[TaskLine], width: int = WIDTH) -> str:
     head = ("TASK", "STATE", "BEGUN", "TOOK", "CROSSINGS", "REFUSED", "SPENT", "INTENT")
     rows = [
         (
-            _line(task.task),
-            _line(task.state + _DRILL[task.drill] + ("" if task.last is None else f": {task.last}")),
+            plain(task.task),
+            plain(task.state + _DRILL[task.drill] + ("" if task.last is None else f": {task.last}")),
             _clock(task.begun_at), _span(task.begun_at, task.ended_at),
-            _number(task.crossings), _number(task.refused), _money(task.spent_micro_usd), _line(task.intent),
+            _number(task.crossings), _number(task.refused), _money(task.spent_micro_usd), plain(task.intent),
         )
         for task in tasks
     ]  # fmt: skip
@@ -97,9 +97,9 @@ def ungoverned_words(dispatches: int, would_refuse: int) -> str:
 
 
 def _trace_lines(trace: Trace, width: int) -> Iterator[str]:
-    yield _line(f"task {trace.task}: {trace.state}{_DRILL[trace.drill]}")
+    yield plain(f"task {trace.task}: {trace.state}{_DRILL[trace.drill]}")
     if trace.intent is not None:
-        yield from _wrapped(f"“{_line(trace.intent)}”, by {trace.initiator}", width, "  ")
+        yield from _wrapped(f"“{plain(trace.intent)}”, by {trace.initiator}", width, "  ")
     facts = [
         _counted(trace.crossings, "crossing", "crossings"),
         f"{trace.refused} refused",
@@ -234,7 +234,7 @@ def _blame_lines(blame: Blame, width: int) -> Iterator[str]:
     if trouble is None:
         yield blame_line(blame) + "."
         return
-    yield _line(f"Task {blame.task} is {blame.state}{_DRILL[blame.drill]}.")
+    yield plain(f"Task {blame.task} is {blame.state}{_DRILL[blame.drill]}.")
     yield from _wrapped(f"First to go wrong: {_what(trouble)}{_seam(trouble)}", width, "")
     step = f", step {trouble.step}" if trouble.step else ""
     known = {
@@ -311,7 +311,7 @@ def _wrapped(text: str, width: int, first: str, rest: str | None = None) -> list
     rest = first if rest is None else rest
     room = max(width, len(rest) + _LEAST_TEXT)
     return textwrap.wrap(
-        _line(text),
+        plain(text),
         room,
         initial_indent=first,
         subsequent_indent=rest,
@@ -332,8 +332,8 @@ def _repeats(count: int) -> str:
     return f" (sent {count + 1} times)" if count else ""
 
 
-def _line(text: str) -> str:
-    """Return *text* without line breaks and control characters, which a terminal would obey."""
+def plain(text: str) -> str:
+    """Return *text* as one line that a terminal shows and does not obey: other characters become spaces."""
     return "".join(c if c.isprintable() else " " for c in text)
 
 

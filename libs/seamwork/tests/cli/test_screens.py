@@ -1,0 +1,93 @@
+"""What an agent wrote is shown to people as it is, and a terminal does not obey it."""
+
+import json
+from collections.abc import Callable
+
+import pytest
+
+from seamwork.cli import approvals, cases, letters
+from seamwork.cli.status import findings_text
+from seamwork.cli.terminal import readable
+from seamwork.platform.cases import Case, Work
+from seamwork.platform.findings import Finding
+from seamwork.platform.letters import Letter
+from seamwork.records.authority import Authority
+from seamwork.records.parties import AgentRef, ContractRef, Position, Subject, Target
+from seamwork.records.people import ApprovalRequest
+from seamwork.records.platform import DeadLetter, RawHeader
+from seamwork.records.verdict import Approvers
+from seamwork.records.wire import RawRecord
+
+COMMANDS = "pay \x1b[2Jtwice\x9b1A\x07\u202e\nProposed:  nothing"
+"""Clears a terminal, goes back a line, rings, turns the writing round, and begins a line as ours begin."""
+AGENT = AgentRef(agent="payer", version="1.0.0")
+CONTRACT = ContractRef(name="pay", version="1.0.0")
+
+
+def request() -> str:
+    """Return the screen of a request whose task's initiator means no good."""
+    return approvals.text_of(
+        ApprovalRequest(
+            id="r-1", task="t-1", crossing="c-1", action_sha256="0" * 64, source=AGENT, receiver=AGENT,
+            contract=CONTRACT, approvers=(Approvers(roles=("legal",)),),
+            subject=Subject(partition=0, offset=1, digest="0" * 64, attempt=1),
+            authority=Authority(), intent=COMMANDS, state="Due.\nIn a week.", proposed="Pay 5.", asked="Pay?",
+            on_approve="It is paid.", on_reject="It is not.", asked_at=0, expires_at=1,
+        ),
+        None,
+    )  # fmt: skip
+
+
+def case() -> str:
+    """Return the screen of a case about such work."""
+    return cases.text_of(
+        Case(
+            id="d-1", task="t-1", crossing="c-1", state="open", owner="ada", asked=("ada",), chain=("ada",),
+            desk=AGENT, why="error", rule="outcome-error", reason=COMMANDS, tried=(), opened_at=0,
+            answer_by=1, expires_at=1,
+        ),
+        Work(
+            sender="planner", contract="pay@1.0.0", step=COMMANDS, intent=COMMANDS, target=Target(agent="payer"),
+            summary="Due.\nIn a week.", proposed="Pay 5.", payload={"note": COMMANDS},
+        ),
+    )  # fmt: skip
+
+
+def letter() -> str:
+    """Return the screen of a record that anybody may have written."""
+    record = DeadLetter(
+        topic="handoffs.v1", position=Position(partition=0, offset=7), appended_at=0, digest="0" * 64,
+        headers=(RawHeader(name=COMMANDS),), key=COMMANDS, gate="router", rule="unreadable", reason=COMMANDS,
+        set_aside_at=0,
+    )  # fmt: skip
+    raw = RawRecord("dead-letters.v1", 0, 1, 0, b"t-1", b"", ())
+    return letters.text_of(Letter("0/1", record, raw))
+
+
+def finding() -> str:
+    """Return what is said of an instance that calls itself so."""
+    return "\n".join(findings_text((Finding(name="clock-skew", closes=False, what=COMMANDS, mend="set it"),)))
+
+
+@pytest.mark.parametrize("screen", [request, case, letter, finding], ids=lambda each: each.__name__)
+def test_no_screen_commands_a_terminal(screen: Callable[[], str]) -> None:
+    """Nor does what was written elsewhere make lines that look like ours."""
+    lines = screen().split("\n")
+
+    assert [] == [line for line in lines if not line.isprintable()]
+    assert [] == [line for line in lines if line.startswith("Proposed:  nothing")]
+
+
+def test_a_contracts_own_lines_stay_lines() -> None:
+    """Its summary may have several."""
+    assert "State:     Due.\nIn a week.\nProposed:  Pay 5." in request()
+    assert "State:     Due.\nIn a week.\nProposed:  Pay 5." in case()
+
+
+def test_json_for_people_says_the_same() -> None:
+    """What a terminal would obey is escaped, and reads back as it was; other writing is left as it is."""
+    value = {"naïve": [COMMANDS, "\U000e0001", "日本", 1.5, None]}
+
+    assert value == json.loads(readable(value))
+    assert '"naïve"' in readable(value)
+    assert '"日本"' in readable(value)
