@@ -8,6 +8,7 @@ from seamwork.contracts.compiled import compile_contract
 from seamwork.contracts.payload import PayloadError, read_payload
 from seamwork.errors import UnprocessableError
 from seamwork.platform.door import Door
+from seamwork.platform.whole import whole
 from seamwork.records.crossing import Handoff, Result
 from seamwork.records.envelope import AnyEnvelope
 from seamwork.records.partition import partition_of
@@ -31,8 +32,7 @@ async def recorded(door: Door, task: str, step: str) -> tuple[Any, Any | None]:
     answered: Received[Any] | None = None
     steps: set[str] = set()
     async with door.log(_READER) as log:
-        starts, ends = await log.start_offsets([place]), await log.end_offsets([place])
-        for raw in await log.read(place, starts[place], ends[place]):
+        async for raw in whole(log, [place]):
             received = read(raw, door.identity.id)
             if not isinstance(received, Received) or received.key != task:
                 continue

@@ -13,6 +13,7 @@ from seamwork.errors import UnprocessableError
 from seamwork.ids import uuid7
 from seamwork.platform.door import Door
 from seamwork.platform.people import ask
+from seamwork.platform.whole import whole
 from seamwork.platform.wording import plain
 from seamwork.records.people import ApprovalEnd, ApprovalRequest, Reply
 from seamwork.records.wire import Received, read, rfc3339
@@ -102,16 +103,14 @@ async def requested(door: Door) -> tuple[dict[str, ApprovalRequest], dict[str, A
     ends: dict[str, ApprovalEnd] = {}
     places = [Partition("approvals.v1", number) for number in range(door.identity.partitions)]
     async with door.log("people") as log:
-        starts, until = await log.start_offsets(places), await log.end_offsets(places)
-        for place in places:
-            for raw in await log.read(place, starts[place], until[place]):
-                received = read(raw, door.identity.id)
-                record = received.record if isinstance(received, Received) else None
-                if isinstance(record, ApprovalRequest):
-                    requests[record.id] = record
-                    ends.pop(record.id, None)
-                elif isinstance(record, ApprovalEnd):
-                    ends[record.id] = record
+        async for raw in whole(log, places):
+            received = read(raw, door.identity.id)
+            record = received.record if isinstance(received, Received) else None
+            if isinstance(record, ApprovalRequest):
+                requests[record.id] = record
+                ends.pop(record.id, None)
+            elif isinstance(record, ApprovalEnd):
+                ends[record.id] = record
     return requests, ends
 
 

@@ -26,6 +26,7 @@ from seamwork.ids import uuid7
 from seamwork.platform.audit import Audit
 from seamwork.platform.door import Door
 from seamwork.platform.people import ask
+from seamwork.platform.whole import whole
 from seamwork.platform.wording import plain, render_blame, render_tasks, render_trace
 from seamwork.records.decision import AnyDecision, Dispatched, TaskEnded
 from seamwork.records.partition import partition_of
@@ -425,9 +426,8 @@ async def see_how_it_stands(door: Door, log: Log, task: str) -> TaskEnded | None
         UnprocessableError: Nothing of such a task is in the log.
     """
     place = Partition("decisions.v1", partition_of(task.encode(), door.identity.partitions))
-    starts, ends = await log.start_offsets([place]), await log.end_offsets([place])
     heard = False
-    for raw in await log.read(place, starts[place], ends[place]):
+    async for raw in whole(log, [place]):
         received = read(raw, door.identity.id)
         if isinstance(received, Received) and received.key == task:
             heard = True

@@ -30,6 +30,7 @@ from seamwork.grants.stamps import inbox_topic
 from seamwork.ids import answer_id, sha256_hex, uuid7
 from seamwork.platform.door import Door
 from seamwork.platform.people import signed
+from seamwork.platform.whole import whole
 from seamwork.records.crossing import Outcome, StepState
 from seamwork.records.decision import Accepted, AnyDecision, Closed, Escalated, Refused, Tried
 from seamwork.records.parties import AgentRef, Target
@@ -131,12 +132,10 @@ async def cases_of(door: Door) -> dict[str, Case]:
     found: dict[str, Case] = {}
     places = [Partition("decisions.v1", number) for number in range(door.identity.partitions)]
     async with door.log("people") as log:
-        starts, ends = await log.start_offsets(places), await log.end_offsets(places)
-        for place in places:
-            for raw in await log.read(place, starts[place], ends[place]):
-                received = read(raw, door.identity.id)
-                if isinstance(received, Received):
-                    note(found, received.record)
+        async for raw in whole(log, places):
+            received = read(raw, door.identity.id)
+            if isinstance(received, Received):
+                note(found, received.record)
     return dict(sorted(found.items(), key=lambda item: item[1].opened_at))
 
 
@@ -346,9 +345,7 @@ def _settings(door: Door, desk: AgentRef) -> AgentSettings:
 async def _offer(door: Door, case: Case) -> Offer:
     settings = _settings(door, case.desk)
     async with door.log(f"agent-{case.desk.agent}") as log:
-        place = await _place(log, case)
-        start, end = (await log.start_offsets([place]))[place], (await log.end_offsets([place]))[place]
-        for raw in await log.read(place, start, end):
+        async for raw in whole(log, [await _place(log, case)]):
             if raw.key != case.task.encode():
                 continue
             found = examine(raw, settings.platform, case.desk, PinnedKeys(settings.router_keys))

@@ -23,6 +23,7 @@ from seamwork.platform.door import Door
 from seamwork.platform.people import signed
 from seamwork.platform.trust import DESK
 from seamwork.platform.views import View
+from seamwork.platform.whole import whole
 from seamwork.records.envelope import AnyEnvelope
 from seamwork.records.parties import Position
 from seamwork.records.people import Command
@@ -62,10 +63,11 @@ async def letters_of(door: Door) -> list[Letter]:
     found: list[Received[AnyEnvelope]] = []
     places = [Partition(DEAD_LETTERS, number) for number in range(door.identity.partitions)]
     async with door.log("people") as log:
-        starts, ends = await log.start_offsets(places), await log.end_offsets(places)
-        for place in places:
-            raws = await log.read(place, starts[place], ends[place])
-            found += [one for raw in raws if isinstance(one := read(raw, door.identity.id), Received)]
+        found += [
+            one
+            async for raw in whole(log, places)
+            if isinstance(one := read(raw, door.identity.id), Received)
+        ]
     marks: dict[Position, Mark] = {}
     if any(isinstance(one.record, Command) for one in found):
         async with door.publisher() as publisher:
