@@ -76,6 +76,10 @@ def one_field(schema: Any, rule: str | None = None, **spec: Any) -> AnyDocument:
     "schema",
     [
         {"type": "array", "minItems": 4, "items": {"type": "integer"}},
+        {"type": "array", "items": False, "maxItems": 10},
+        {"type": "array", "items": {"enum": []}, "minItems": 0},
+        {"type": "array", "items": {"type": "array", "items": False}, "minItems": 2},
+        {"type": "array", "prefixItems": [{"type": "integer"}], "items": False},
         {"type": "array", "minItems": 4, "maxItems": 2},
         {"type": "string", "minLength": 4, "maxLength": 2},
         {"type": "string", "pattern": r"^\p{L}+$"},

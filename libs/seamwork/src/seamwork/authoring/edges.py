@@ -160,6 +160,12 @@ class _Maker:
         entries = self.values(schema.get("items", {}), depth + 1)
         unique = json.dumps if schema.get("uniqueItems") is True else None
         size = min(most, max(least, _MOST_ENTRIES))
+        if (
+            entries.is_empty
+        ):  # of a list that was empty in every sample: what `head` does not say is not there
+            if least > len(head):
+                return st.nothing()
+            size = len(head)
         rest = st.lists(
             entries, min_size=max(0, least - len(head)), max_size=max(0, size - len(head)), unique_by=unique
         )
