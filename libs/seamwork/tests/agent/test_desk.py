@@ -616,6 +616,25 @@ async def test_spending_that_no_record_can_tell_of_ends_nobody(stage: Stage) -> 
     assert {"licence": "mortar"} == body(result)
 
 
+async def test_a_handoff_in_time_is_waited_for_over_heartbeats(stage: Stage) -> None:
+    """Only what is long overdue is given up."""
+    agent = Agent("planner", "1.0.0")
+
+    @agent.accepts("licence-facts", "1.0.0")
+    async def divide(parsed: Parsed, task: Task) -> Facts:
+        task.spend(requests=1)
+        return await task.delegate(to="extractor", contract=CONTRACT, payload={}, returns=Facts, step="parse")
+
+    await stage.start(agent, heartbeat_ms=100)
+    await stage.router.dispatch("planner", {"name": "mortar"})
+    handoff = await stage.router.next(Handoff)
+    await stage.router.next(Usage)  # which goes with a heartbeat
+    await stage.router.answer(handoff, {"licence": "MIT"})
+    result = await stage.router.next(Result)
+
+    assert {"licence": "MIT"} == body(result)
+
+
 async def test_what_the_router_did_not_sign_is_never_run(stage: Stage) -> None:
     """Unsigned, forged, meant for others or changed: passed over, and what lies behind is done."""
     router = stage.router
@@ -1432,8 +1451,10 @@ async def test_a_refusal_that_comes_while_the_function_runs_again_is_mended_afte
     await _until_read(stage, 2)
     go_on.set()
     result = await stage.router.next(Result)
+    await stage.router.dispatch("extractor", {"name": "other"})
+    await stage.router.next(Result)
 
-    assert ["function", "every-licence"] == runs
+    assert ["function", "every-licence", "function"] == runs
     assert (answer_id(work.dispatch, 1), {"licence": "mended"}) == (result.record.id, body(result))
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from seamwork.agent import AgentSettings, submit, wait
+from seamwork.agent import AgentSettings, Refused, submit, wait
 from seamwork.bus.port import Partition, Reader
 from seamwork.clock import SystemClock
 from seamwork.errors import MisconfiguredError, RetryableError
@@ -73,6 +73,30 @@ async def test_word_that_cannot_be_read_is_not_waited_past(log: SimLog) -> None:
     await router.write(_of_a_new_kind(told))
 
     with pytest.raises(MisconfiguredError, match="newer"):
+        await asyncio.wait_for(wait(log, SETTINGS, submitted), 10)
+
+
+@pytest.mark.parametrize("contract", ["licence-facts", "licence-facts/", "/1.0.0", "licence-facts@1.0.0", ""])
+async def test_a_root_under_no_version_of_a_contract_is_not_sent(log: SimLog, contract: str) -> None:
+    """How it is written is said at once, and not by a gate."""
+    with pytest.raises(MisconfiguredError, match="not written as name/version"):
+        await submit(log, SETTINGS, **{**ROOT, "contract": contract})
+
+
+async def test_only_word_of_the_root_ends_the_waiting(log: SimLog) -> None:
+    """What the router says of other crossings under the task's id, or of the root before it is over, does not."""
+    router = ScriptedRouter(log)
+    submitted = await submit(log, SETTINGS, **ROOT)
+    root = await router.next(Handoff)
+    notice = Notice(
+        id="n-1", task=submitted.task, agent="operator", version="1.0.0", what="refused", about="another",
+        rule="not-mine", issued_at=1,
+    )  # fmt: skip
+    await router.write(router.compose(notice))
+    await router.tell_sender("accepted", root)
+    await router.tell_sender("refused", root, rule="no-such-agent")
+
+    with pytest.raises(Refused, match="no-such-agent"):
         await asyncio.wait_for(wait(log, SETTINGS, submitted), 10)
 
 

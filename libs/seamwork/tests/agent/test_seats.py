@@ -79,6 +79,21 @@ async def test_who_has_left_takes_no_seat_again() -> None:
     assert Seat(room.seats).take_at_once()
 
 
+async def test_what_is_left_behind_and_fails_takes_no_seat_again() -> None:
+    """Nor does it count as one too many: the function whose part it was does not compute any more."""
+    room = Room()
+    one = room.seated()
+    answer: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+    behind = asyncio.create_task(one.while_waiting(answer))
+    await asyncio.sleep(0)
+    one.leave()
+    answer.set_exception(TimeoutError())
+    with pytest.raises(TimeoutError):
+        await behind
+
+    assert Seat(room.seats).take_at_once()
+
+
 async def test_who_is_about_to_sit_down_takes_one_seat() -> None:
     """Another part of it that comes back meanwhile, from a wait of its own, needs none besides."""
     room = Room()

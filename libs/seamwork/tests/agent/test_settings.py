@@ -44,6 +44,16 @@ def test_settings_are_found_by_the_agents_name(tmp_path: Path) -> None:
     assert ("parser", 3) == (found.name, found.concurrency)
 
 
+def test_a_password_may_lie_in_a_file_of_its_own(tmp_path: Path) -> None:
+    """As a mounted secret does, beside the settings; its line's end is not part of it."""
+    path = write(tmp_path, password="in the file below")
+    (tmp_path / "kafka-password").touch(mode=0o600)
+    (tmp_path / "kafka-password").write_text("correct horse\n")
+    path.write_text(path.read_text().replace("[kafka]\n", '[kafka]\npassword_file = "kafka-password"\n'))
+
+    assert "correct horse" == AgentSettings.from_file(path).kafka.password
+
+
 def test_one_of_two_platforms_must_be_named(tmp_path: Path) -> None:
     """Nothing is guessed."""
     write(tmp_path / "blue" / "agents")
