@@ -75,8 +75,7 @@ class Receiver:
         if status >= HTTPStatus.BAD_REQUEST:
             return status
         with self._lock:
-            fresh = identity not in self._seen
-            self._seen.add(identity)
-        if fresh:
-            self._take(identity, json.loads(body))
+            if identity not in self._seen:
+                self._take(identity, json.loads(body))
+                self._seen.add(identity)  # not before: what could not be taken comes again
         return status
