@@ -46,8 +46,9 @@ State = Literal["open", "resolved", "expired", "withdrawn"]
 
 
 class RefusedOrder(msgspec.Struct, frozen=True, kw_only=True):
-    """A resolution that was not admitted: the case stayed open."""
+    """A resolution, the crossing of this id, that was not admitted: the case stayed open."""
 
+    crossing: str
     gate: str
     rule: str
     reason: str
@@ -164,10 +165,12 @@ def note(found: dict[str, Case], record: object) -> None:
                 drill=record.drill,
             )
         case Refused(dispatch=str() as identity) if identity in found:
-            said = RefusedOrder(gate=record.gate, rule=record.rule, reason=record.reason)
-            found[identity] = msgspec.structs.replace(
-                found[identity], refused=(*found[identity].refused, said)
+            said = RefusedOrder(
+                crossing=record.crossing or "", gate=record.gate, rule=record.rule, reason=record.reason
             )
+            refused = found[identity].refused
+            if said not in refused:  # a router that crashed says again what it may have said
+                found[identity] = msgspec.structs.replace(found[identity], refused=(*refused, said))
         case Accepted(dispatch=identity) | Closed(dispatch=str() as identity) if identity in found:
             state: State = "withdrawn"
             if record.rule == "case-resolved":
