@@ -8,9 +8,11 @@ import threading
 from collections.abc import Iterator
 from pathlib import Path
 
+import click
 import pytest
 
-from seamwork.cli.tasks import end_of, followed, see_how_it_stands, see_that_it_was_begun
+from seamwork.cli import seamwork
+from seamwork.cli.tasks import began_since, end_of, followed, see_how_it_stands, see_that_it_was_begun, tasks
 from seamwork.errors import UnprocessableError
 from seamwork.platform.audit import Audit
 from seamwork.platform.door import Door
@@ -131,3 +133,15 @@ async def test_the_end_of_a_task_is_found_without_the_audit(door: Door, log: Sim
     assert over == await end_of(door, log, TASK, 30)
     assert None is await see_how_it_stands(door, log, "t-2")
     assert None is await end_of(door, log, "t-2", 0.01)
+
+
+def test_so_long_ago_may_be_longer_than_there_is_time() -> None:
+    """Then it is since the beginning; what is no length of time is said to be none."""
+    context = click.Context(seamwork)
+    since = next(param for param in tasks.params if param.name == "since")
+
+    assert 0 == began_since(context, since, "99999999999d")
+    assert 1_767_225_600_000 == began_since(context, since, "2026-01-01T00:00:00Z")
+    for value in ("", "d", "5", "-5m", "5y", "9" * 5_000 + "d"):
+        with pytest.raises(click.BadParameter, match="write 30m, 12h, 2d"):
+            began_since(context, since, value)

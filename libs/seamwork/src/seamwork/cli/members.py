@@ -7,11 +7,12 @@ import click
 from seamwork.cli.documents import checked
 from seamwork.cli.terminal import answer, door_of, json_option, platform_option, running_loop, table
 from seamwork.clock import SystemClock
-from seamwork.documents import Agent, Person
+from seamwork.documents import Agent
 from seamwork.errors import UnprocessableError
 from seamwork.platform.files import read_files
 from seamwork.platform.known import lagging
 from seamwork.platform.members import add_agents, add_person
+from seamwork.platform.people import people_in
 from seamwork.records.parties import AgentRef
 
 
@@ -120,18 +121,24 @@ def people() -> None:
 @click.option(
     "--role", "roles", multiple=True, required=True, help="What the person may be asked as; repeatable."
 )
+@click.option("--version", default="1.0.0", show_default=True, help="The version of the document.")
 @platform_option
 @json_option
 @running_loop
-async def add_one(name: str, roles: tuple[str, ...], platform: str) -> None:
+async def add_one(name: str, roles: tuple[str, ...], version: str, platform: str) -> None:
     """
     Bring a person in. The key that signs the person's answers stays on this machine.
 
+    Other roles later are another version; the key stays.
+
     \b
       seamwork people add ada --role legal
+      seamwork people add ada --role legal --role finance --version 1.1.0
     """
-    person, told = await add_person(door_of(platform), name, roles)
-    value = {"person": person.name, "roles": list(person.spec.roles), "written": told.written}
+    person, told = await add_person(door_of(platform), name, roles, version)
+    value = {
+        "person": person.name, "version": version, "roles": list(person.spec.roles), "written": told.written,
+    }  # fmt: skip
     answer(value, lambda: f"{person.name} may be asked as {', '.join(person.spec.roles)}")
 
 
@@ -150,9 +157,8 @@ async def list_people(platform: str) -> None:
     async with door_of(platform).publisher() as publisher:
         catalog = await publisher.catalog()
     found = [
-        {"person": entry.document.name, "roles": list(entry.document.spec.roles)}
-        for entry in catalog.entries("Person")
-        if isinstance(entry.document, Person) and entry.in_force(now)
+        {"person": one.name, "version": one.version, "roles": list(one.spec.roles)}
+        for one in people_in(catalog, now)
     ]
-    rows = [[str(p["person"]), ", ".join(p["roles"])] for p in found]
-    answer(found, lambda: table(["person", "roles"], rows))
+    rows = [[str(p["person"]), str(p["version"]), ", ".join(p["roles"])] for p in found]
+    answer(found, lambda: table(["person", "version", "roles"], rows))

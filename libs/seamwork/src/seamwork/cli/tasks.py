@@ -328,9 +328,9 @@ def began_since(ctx: click.Context, param: click.Parameter, value: str | None) -
     """Read what ``--since`` says, as an instant (ms)."""
     if value is None:
         return None
-    if value[:-1].isdecimal() and value[-1] in _UNITS_MS:
-        return SystemClock().now_ms() - int(value[:-1]) * _UNITS_MS[value[-1]]
     try:
+        if value[:-1].isdecimal() and value[-1] in _UNITS_MS:
+            return max(0, SystemClock().now_ms() - int(value[:-1]) * _UNITS_MS[value[-1]])
         return instant_ms(value)
     except ValueError as error:
         raise click.BadParameter("write 30m, 12h, 2d or 2026-03-01T09:00:00Z", ctx, param) from error

@@ -3,6 +3,8 @@
 from collections.abc import Callable
 
 from seamwork.bus.port import Confirmed
+from seamwork.catalog import Catalog
+from seamwork.documents import Person
 from seamwork.errors import MisconfiguredError, RetryableError, UnprocessableError
 from seamwork.platform.door import Door
 from seamwork.platform.members import person_kid
@@ -16,6 +18,12 @@ def people_here(door: Door) -> tuple[str, ...]:
     """Return the people whose keys this machine keeps, in order."""
     found = (path.stem for path in sorted(door.home.keys.glob(f"{_PREFIX}*{_SUFFIX}.key")))
     return tuple(stem.removeprefix(_PREFIX).removesuffix(_SUFFIX) for stem in found)
+
+
+def people_in(catalog: Catalog, now: int) -> tuple[Person, ...]:
+    """Return everybody in force, each as the version says that counts."""
+    names = dict.fromkeys(entry.document.name for entry in catalog.entries("Person"))
+    return tuple(person for name in names if (person := catalog.person(name, now)) is not None)
 
 
 async def ask(
