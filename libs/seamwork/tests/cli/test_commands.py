@@ -7,6 +7,7 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -25,13 +26,16 @@ from seamwork.cli.payloads import payload_of
 from seamwork.cli.terminal import answer, json_option, running_loop, table
 from seamwork.errors import (
     FencedError,
+    MisconfiguredError,
     OutcomeUnknownError,
     RetryableError,
     SeamworkError,
     UnprocessableError,
 )
 from seamwork.platform.alone import alone
+from seamwork.platform.door import Door
 from seamwork.platform.home import PlatformHome
+from seamwork.platform.state import read_state
 from seamwork.testing.clock import SettableClock
 
 
@@ -147,6 +151,40 @@ def test_stopping_what_does_not_run_is_no_error(tmp_path: Path) -> None:
     found = run("down", "--json", home=tmp_path)
 
     assert (0, {"stopped": False}) == (found.returncode, json.loads(found.stdout))
+
+
+def test_a_second_start_in_the_background_leaves_the_first_its_story(tmp_path: Path) -> None:
+    """It would read the first one's log as the reason why it failed itself, and take it from whoever needs it."""
+    home = PlatformHome(tmp_path / "default")
+    with alone(home, "detached"):
+        home.logs.mkdir()
+        (home.logs / "up.log").write_text("starting Kafka\n")
+        found = run("up", "--detach", home=tmp_path)
+
+    assert COULD_NOT == found.returncode
+    assert "another process holds platform default: it starts" in found.stderr
+    assert "starting Kafka\n" == (home.logs / "up.log").read_text()
+
+
+def test_a_start_can_be_stopped_before_there_is_a_kafka(tmp_path: Path) -> None:
+    """It may take minutes, with jars to fetch; whoever stops it then must not find it running later."""
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        environ = {
+            **os.environ, "SEAMWORK_HOME": str(tmp_path), "SEAMWORK_KAFKA_SECURITY_PROTOCOL": "PLAINTEXT",
+            "KAFKA_BOOTSTRAP_SERVERS": f"127.0.0.1:{silent.getsockname()[1]}",
+        }  # fmt: skip
+        up = subprocess.Popen(
+            [sys.executable, "-m", "seamwork.cli", "up"], env=environ, stderr=subprocess.DEVNULL
+        )
+        home, deadline = PlatformHome(tmp_path / "default"), time.monotonic() + 30
+        while read_state(home.state_file) is None and time.monotonic() < deadline:
+            time.sleep(0.02)
+        with pytest.raises(MisconfiguredError, match="default is starting and has no Kafka yet; wait for it"):
+            Door.of(home)
+        found = run("down", "--json", home=tmp_path)
+
+        assert {"stopped": True} == json.loads(found.stdout)
+        assert -signal.SIGTERM == up.wait(10)
 
 
 @pytest.mark.parametrize(

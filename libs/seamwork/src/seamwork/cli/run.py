@@ -17,6 +17,7 @@ import click
 from seamwork.cli.status import where
 from seamwork.cli.terminal import answer, home_of, json_option, platform_option, prefix_of, running_loop, tell
 from seamwork.errors import MisconfiguredError
+from seamwork.platform.alone import alone
 from seamwork.platform.founded import read_founded
 from seamwork.platform.home import PlatformHome
 from seamwork.platform.rolling import keep_small
@@ -163,17 +164,17 @@ def down(platform: str) -> None:
 
 
 async def _detached(home: PlatformHome, options: Mapping[str, float | str | None]) -> None:
-    home.make()
-    home.logs.mkdir(exist_ok=True)
-    log = home.logs / "up.log"
-    process = _begun(home, options, log)
-    try:
-        ready = await _until_ready(process, home, log)
-    except BaseException:
-        # Whoever gives up waiting, by Ctrl-C too, wants none of it; what it started ends with it.
-        process.terminate()
-        process.wait()
-        raise
+    with alone(home, "detached"):  # whoever else begins now would write into this one's story
+        home.logs.mkdir(exist_ok=True)
+        log = home.logs / "up.log"
+        process = _begun(home, options, log)
+        try:
+            ready = await _until_ready(process, home, log)
+        except BaseException:
+            # Whoever gives up waiting, by Ctrl-C too, wants none of it; what it started ends with it.
+            process.terminate()
+            process.wait()
+            raise
     answer(ready, lambda: f"platform {home.name} is ready; {where(ready)}")
 
 

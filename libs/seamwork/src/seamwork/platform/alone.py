@@ -10,16 +10,20 @@ if sys.platform != "win32":
     import fcntl
 
 
-def alone(home: PlatformHome) -> IO[bytes]:
+def alone(home: PlatformHome, what: str = "up") -> IO[bytes]:
     """
     Return a hold on the platform of *home*: whoever closes it lets go, and whoever ends does, however it ends.
+
+    Args:
+        home: The platform.
+        what: Which of its holds: ``up`` is the platform itself, ``detached`` the start that somebody waits for.
 
     Raises:
         MisconfiguredError: Another process has it.
     """
     home.make()
     home.run.mkdir(mode=0o700, exist_ok=True)
-    hold = (home.run / "up.lock").open("ab")
+    hold = (home.run / f"{what}.lock").open("ab")
     try:
         if sys.platform != "win32":
             fcntl.flock(hold, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -90,8 +90,12 @@ class Door:
         """
         identity = home.identity()
         state = read_state(home.state_file)
-        if state is None or state.kafka is None:
+        if state is None:
             raise MisconfiguredError(f"platform {home.name} does not run; start it with {home.typed('up')}")
+        if state.kafka is None:
+            raise MisconfiguredError(
+                f"platform {home.name} is {state.state} and has no Kafka yet; wait for it"
+            )
         kafka = state.kafka
         ca_file = Path(kafka.ca_file) if kafka.ca_file else None
         return cls(

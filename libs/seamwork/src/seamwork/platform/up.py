@@ -222,14 +222,20 @@ async def _bring_up(  # as its caller's, and the hold
         began = time.monotonic()
 
     tell("starting Kafka")
-    kafka = await asyncio.to_thread(
-        lambda: find_kafka(
-            home.root,
-            port=port,
-            admin=user_name(prefix, REGISTRAR),
-            progress=bar(sys.stderr, "fetching Kafka"),
+    # Known before there is a Kafka: jars may be fetched for minutes, and `down` can end that, too.
+    write_state(home.state_file, RunState(supervisor=os.getpid(), state="starting"))
+    try:
+        kafka = await asyncio.to_thread(
+            lambda: find_kafka(
+                home.root,
+                port=port,
+                admin=user_name(prefix, REGISTRAR),
+                progress=bar(sys.stderr, "fetching Kafka"),
+            )
         )
-    )
+    except BaseException:
+        home.state_file.unlink(missing_ok=True)
+        raise
     door = Door.at(home, identity, kafka)
     supervisor = Supervisor()
     running = Running(door, kafka, supervisor, hold, took)
