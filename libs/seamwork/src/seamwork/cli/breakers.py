@@ -2,7 +2,15 @@
 
 import click
 
-from seamwork.cli.terminal import answer, door_of, json_option, platform_option, running_loop, table, tell
+from seamwork.cli.terminal import (
+    answer,
+    door_of,
+    json_option,
+    platform_option,
+    running_loop,
+    table,
+    tell_who_lags,
+)
 from seamwork.clock import SystemClock
 from seamwork.platform.breakers import By, breakers_of, set_breaker
 from seamwork.platform.views import BreakerLine
@@ -91,8 +99,7 @@ async def leave_breaker(agent: str, reason: str, platform: str) -> None:
 
 async def _set(platform: str, agent: str, how: By, reason: str) -> None:
     ref, behind = await set_breaker(door_of(platform), agent, how, reason)
-    if behind:
-        tell(f"said, but not known yet to {', '.join(behind)}; see `seamwork status`")
+    tell_who_lags("said", behind)
     name = f"{ref.agent}@{ref.version}"
     told = {
         "open": f"{name} gets no more work",

@@ -2,7 +2,7 @@
 
 import click
 
-from seamwork.cli.terminal import answer, door_of, json_option, platform_option, running_loop
+from seamwork.cli.terminal import answer, door_of, json_option, platform_option, running_loop, tell_who_lags
 from seamwork.clock import SystemClock
 from seamwork.documents import Contract
 from seamwork.errors import MisconfiguredError, UnprocessableError
@@ -42,6 +42,6 @@ async def sign(name: str, version: str, team: str, person: str, platform: str) -
         key = door.home.key(person_kid(person))
         document = consent(door.identity.id, entry.document, entry.digest, team, person, key)
         _, revision = await publisher.publish((document,))
-    await lagging(door.home, revision)
+    tell_who_lags("signed", await lagging(door.home, revision))
     value = {"contract": name, "version": version, "team": team, "person": person, "sha256": entry.digest}
     answer(value, lambda: f"{person} agrees to contract {name} {version} for the team {team}")

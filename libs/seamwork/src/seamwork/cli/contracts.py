@@ -17,7 +17,7 @@ from seamwork.cli.terminal import (
     json_option,
     platform_option,
     running_loop,
-    tell,
+    tell_who_lags,
     text_of_file,
 )
 from seamwork.contracts.against import bump_problems
@@ -262,8 +262,6 @@ async def _activate(
     door = door_of(platform)
     async with door.publisher() as publisher:
         revision = await publisher.activate("Contract", name, version, status, None, reason, end)
-    behind = await lagging(door.home, revision)
-    if behind:
-        tell(f"done, but not known yet to {', '.join(behind)}; see `seamwork status`")
+    tell_who_lags("done", await lagging(door.home, revision))
     value = {"status": status, "revision": msgspec.to_builtins(revision)}
     answer(value, lambda: f"contract {name} {version} is {status}")

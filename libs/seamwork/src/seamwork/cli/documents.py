@@ -14,7 +14,16 @@ from seamwork.cli.contract_sign import sign
 from seamwork.cli.contract_tests import test_contracts
 from seamwork.cli.contract_types import types
 from seamwork.cli.contracts import check, deprecate, diff, retire
-from seamwork.cli.terminal import answer, door_of, json_option, platform_option, running_loop, table, tell
+from seamwork.cli.terminal import (
+    answer,
+    door_of,
+    json_option,
+    platform_option,
+    running_loop,
+    table,
+    tell,
+    tell_who_lags,
+)
 from seamwork.clock import SystemClock
 from seamwork.contracts.against import bump_problems
 from seamwork.contracts.report import ordered
@@ -62,9 +71,7 @@ async def publish(paths: tuple[Path, ...], draft: bool, mode: str | None, platfo
         )
     for agent in {a.name for a in agents}:
         write_agent_settings(door, agent)
-    behind = await lagging(door.home, revision)
-    if behind:
-        tell(f"published, but not known yet to {', '.join(behind)}; see `seamwork status`")
+    tell_who_lags("published", await lagging(door.home, revision))
     value = {"published": [_public(p) for p in told], "revision": msgspec.to_builtins(revision)}
     rows = [[p.kind, p.name, p.version, _became(p.written, p.activated), p.digest[:12]] for p in told]
     answer(value, lambda: table(["kind", "name", "version", "", "digest"], rows))
@@ -255,7 +262,8 @@ async def activate_gate(name: str, version: str, mode: str, reason: str, platfor
     \b
       seamwork gates activate policy-engine-2 1.0.0 --mode shadow
     """
-    async with door_of(platform).publisher() as publisher:
+    door = door_of(platform)
+    async with door.publisher() as publisher:
         revision = await publisher.activate("Gate", name, version, "active", mode, reason)  # type: ignore[arg-type]  # one of click's choices
-        await lagging(door_of(platform).home, revision)
+    tell_who_lags("said", await lagging(door.home, revision))
     answer({"revision": msgspec.to_builtins(revision)}, lambda: f"gate {name} {version} is in {mode}")

@@ -17,6 +17,7 @@ from seamwork.clock import SystemClock
 from seamwork.documents import Flow
 from seamwork.errors import MisconfiguredError, UnprocessableError
 from seamwork.platform.audit import Audit
+from seamwork.platform.wording import plain
 from seamwork.records.wire import rfc3339
 from seamwork.seams.steps import FlowReport, Refusal, Step
 
@@ -80,9 +81,9 @@ def _examples(line: Refusal) -> Iterator[str]:
     yield f"{line.kind} of {line.agent} under {line.contract}, {line.gate}: {line.rule}"
     for one in line.examples:
         yield f"  {rfc3339(one.at)}  task {one.task}  crossing {one.crossing}"
-        yield f"    {one.reason}"
+        yield plain(f"    {one.reason}")
         if one.payload is not None:
-            yield f"    {json.dumps(one.payload, ensure_ascii=False)}"
+            yield plain(f"    {json.dumps(one.payload, ensure_ascii=False)}")
 
 
 @click.command("propose")

@@ -5,7 +5,15 @@ from pathlib import Path
 import click
 
 from seamwork.cli.documents import checked
-from seamwork.cli.terminal import answer, door_of, json_option, platform_option, running_loop, table
+from seamwork.cli.terminal import (
+    answer,
+    door_of,
+    json_option,
+    platform_option,
+    running_loop,
+    table,
+    tell_who_lags,
+)
 from seamwork.clock import SystemClock
 from seamwork.documents import Agent
 from seamwork.errors import UnprocessableError
@@ -106,7 +114,7 @@ async def revoke(agent: str, reason: str, platform: str) -> None:
     door = door_of(platform)
     async with door.publisher() as publisher:
         revision = await publisher.activate("Agent", name, version, "revoked", None, reason)
-    await lagging(door.home, revision)
+    tell_who_lags("revoked", await lagging(door.home, revision))
     ref = AgentRef(agent=name, version=version)
     answer({"revoked": f"{ref.agent}@{ref.version}"}, lambda: f"{name} {version} is revoked")
 

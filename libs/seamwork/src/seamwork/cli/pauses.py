@@ -3,7 +3,7 @@
 import click
 import msgspec
 
-from seamwork.cli.terminal import answer, door_of, json_option, platform_option, running_loop, tell
+from seamwork.cli.terminal import answer, door_of, json_option, platform_option, running_loop, tell_who_lags
 from seamwork.platform.pauses import set_pause
 
 
@@ -44,8 +44,7 @@ async def resume(name: str, reason: str, platform: str) -> None:
 
 async def _set(platform: str, name: str, reason: str, *, paused: bool) -> None:
     done, behind = await set_pause(door_of(platform), name, reason, paused=paused)
-    if behind:
-        tell(f"said, but not known yet to {', '.join(behind)}; see `seamwork status`")
+    tell_who_lags("said", behind)
     what = "paused" if paused else "resumed"
     named = ", ".join(map(str, done))
     answer(

@@ -82,6 +82,12 @@ def tell(line: str) -> None:
     click.echo(line, err=True)
 
 
+def tell_who_lags(done: str, behind: Sequence[str]) -> None:
+    """Say which services do not go by what was *done* yet, where there are any."""
+    if behind:
+        tell(f"{done}, but not known yet to {', '.join(behind)}; see `seamwork status`")
+
+
 def home_of(platform: str) -> PlatformHome:
     """Return the folder of the platform."""
     return PlatformHome.of(platform)
