@@ -101,12 +101,31 @@ async def test_only_word_of_the_root_ends_the_waiting(log: SimLog) -> None:
 
 
 class Away(SimLog):
-    """A log whose first cursor finds nobody, a few times."""
+    """A log that is away, and comes back after it was asked a few times."""
 
-    times = 2
+    def __init__(self, broker: SimBroker, times: int) -> None:
+        super().__init__(broker)
+        self.times = times
+
+    def ask(self) -> None:
+        """Say that nobody answers, while it is so."""
+        if self.times:
+            self.times -= 1
+            raise RetryableError("nobody answers")
+
+    async def partitions_of(self, topic: str) -> int | None:
+        """Count them, if somebody answers."""
+        self.ask()
+        return await super().partitions_of(topic)
+
+    async def start_offsets(self, partitions: Sequence[Partition]) -> dict[Partition, int]:
+        """Return them, if somebody answers."""
+        self.ask()
+        return await super().start_offsets(partitions)
 
     async def reader(self) -> Reader:  # type: ignore[override]  # a cursor, as the port asks
-        """Open one that has a bad start."""
+        """Open one, if somebody answers."""
+        self.ask()
         return AwayReader(await super().reader(), self)
 
 
@@ -121,9 +140,7 @@ class AwayReader:
         self, positions: Mapping[Partition, int], *, max_records: int, max_wait_ms: int
     ) -> dict[Partition, Sequence[RawRecord]]:
         """Fetch, or say that nobody answers."""
-        if self._log.times:
-            self._log.times -= 1
-            raise RetryableError("nobody answers")
+        self._log.ask()
         return await self._reader.fetch(positions, max_records=max_records, max_wait_ms=max_wait_ms)
 
     async def stop(self) -> None:
@@ -131,9 +148,10 @@ class AwayReader:
         await self._reader.stop()
 
 
-async def test_who_waits_waits_for_the_log_too(log: SimLog) -> None:
+@pytest.mark.parametrize("times", range(1, 6))
+async def test_who_waits_waits_for_the_log_too(log: SimLog, times: int) -> None:
     """The task goes on when the broker is back, and so does whoever wants to know what became of it."""
-    router, away = ScriptedRouter(log), Away(log.broker)
+    router, away = ScriptedRouter(log), Away(log.broker, times)
     submitted = await submit(log, SETTINGS, **ROOT)
     root = await router.next(Handoff)
     await router.answer(root, {"licence": "MIT"}, dispatch=None)

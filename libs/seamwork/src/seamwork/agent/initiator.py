@@ -7,7 +7,7 @@ inbox what became of the task.
 
 import asyncio
 import secrets
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeVar, overload
 
@@ -168,16 +168,14 @@ async def wait(
     """
     keys = ring or PinnedKeys(settings.router_keys)
     me = AgentRef(agent=settings.name, version=version)
-    places = await _inbox(log, settings.name)
-    starts = await log.start_offsets(places)
+    places = await _patiently(lambda: _inbox(log, settings.name))
+    starts = await _patiently(lambda: log.start_offsets(places))
     positions = {place: max(submitted.since.get(place, 0), starts[place]) for place in places}
-    reader = await log.reader()
+    reader = await _patiently(log.reader)
     try:
         while True:
-            fetched = await again_until_back(
-                lambda: reader.fetch(positions, max_records=_BATCH, max_wait_ms=_WAIT_MS),
-                "the inbox cannot be read; trying again",
-                structlog.get_logger("agent"),
+            fetched = await _patiently(
+                lambda: reader.fetch(positions, max_records=_BATCH, max_wait_ms=_WAIT_MS)
             )
             for place, records in fetched.items():
                 for raw in records:
@@ -188,6 +186,13 @@ async def wait(
             await asyncio.sleep(0)
     finally:
         await reader.stop()
+
+
+async def _patiently(ask: Callable[[], Awaitable[T]]) -> T:
+    """Return what the log answers, however long it is away."""
+    return await again_until_back(
+        ask, "the inbox cannot be read; trying again", structlog.get_logger("agent")
+    )
 
 
 def _settled(
