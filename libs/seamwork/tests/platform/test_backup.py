@@ -53,6 +53,34 @@ def test_what_is_restored_is_what_was_copied(home: PlatformHome, tmp_path: Path)
     assert 0o600 == file.stat().st_mode & 0o777
 
 
+def test_settings_that_nobody_could_read_are_restored_all_the_same(
+    home: PlatformHome, tmp_path: Path
+) -> None:
+    """One damaged file must not cost a platform; and what lay beside the folder is where it was."""
+    beside = f'ca_file = "{home.root}-ca.pem"\n'.encode()
+    write_private(home.agents / "latin.toml", "")
+    (home.agents / "latin.toml").write_bytes(b"# caf\xe9\n" + beside)
+    file = tmp_path / "copy"
+    backup(home, file)
+    again = PlatformHome(tmp_path / "there" / "default")
+    restore(again, file)
+
+    assert b"# caf\xe9\n" + beside == (again.agents / "latin.toml").read_bytes()
+
+
+def test_a_file_with_two_names_is_copied_under_both(home: PlatformHome, tmp_path: Path) -> None:
+    """Who saves room on a disk makes one of equal files."""
+    os.link(home.broker_data / "topic-0" / "0.log", home.broker_data / "topic-0" / "1.log")
+    file = tmp_path / "copy"
+    backup(home, file)
+    again = PlatformHome(tmp_path / "there" / "default")
+    restore(again, file)
+
+    assert [b"records"] * 2 == [
+        (again.broker_data / "topic-0" / name).read_bytes() for name in ("0.log", "1.log")
+    ]
+
+
 def test_what_a_killed_restore_left_goes_with_the_next(home: PlatformHome, tmp_path: Path) -> None:
     """It may hold keys; what another restore is filling, or another platform's is, stays."""
     file = tmp_path / "copy"

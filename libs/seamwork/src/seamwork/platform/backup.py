@@ -87,7 +87,8 @@ def _copied(home: PlatformHome, identity: Identity, path: Path) -> Manifest:
     try:
         with (
             os.fdopen(descriptor, "wb") as out,
-            tarfile.open(fileobj=out, mode="w:gz", compresslevel=1) as tar,
+            # With `dereference` a file that has two names is two files, and not one and a link to it.
+            tarfile.open(fileobj=out, mode="w:gz", compresslevel=1, dereference=True) as tar,
         ):
             _add(tar, _MANIFEST, msgspec.json.encode(manifest))
             for name, digest in files.items():
@@ -253,9 +254,10 @@ def _extract(tar: tarfile.TarFile, member: tarfile.TarInfo, to: Path) -> str:
 
 
 def _move_paths(agents: Path, old: str, new: str) -> None:
-    """Let agents' settings name their keys where these lie now."""
+    """Let agents' settings name their keys where these lie now; what lies beside the old folder stays there."""
+    before, now = os.fsencode(f"{old}/"), os.fsencode(f"{new}/")
     for path in agents.glob("*.toml"):
-        path.write_text(path.read_text(encoding="utf-8").replace(old, new), encoding="utf-8")
+        path.write_bytes(path.read_bytes().replace(before, now))
 
 
 def _add_file(tar: tarfile.TarFile, path: Path, name: str, wanted: str) -> None:
