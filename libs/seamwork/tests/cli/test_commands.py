@@ -458,7 +458,7 @@ def test_what_a_library_of_ours_warns_of_is_no_part_of_the_answer() -> None:
 @pytest.mark.parametrize("char", ["\x1b", "\x07", "\r", "\x9b", "\u202e", "\u2066"])
 def test_no_answer_commands_a_terminal(char: str, flags: list[str]) -> None:
     """Intents and steps stand in what people read before they agree to something."""
-    said = f"two\n\tlines{char}[2J é\N{NO-BREAK SPACE}\u200d"
+    said = f"two\nlines{char}[2J é\u200d"
 
     @click.command
     @json_option
@@ -468,5 +468,5 @@ def test_no_answer_commands_a_terminal(char: str, flags: list[str]) -> None:
     output = CliRunner().invoke(told, flags, color=True).output
 
     assert char not in output
-    assert output.endswith("[2J é\N{NO-BREAK SPACE}\u200d" + ('"\n' if flags else "\n"))
-    assert said == json.loads(output) if flags else output.startswith("two\n\tlines")
+    assert output.endswith("[2J é\u200d" + ('"\n' if flags else "\n"))
+    assert said == json.loads(output) if flags else output.startswith("two\nlines")

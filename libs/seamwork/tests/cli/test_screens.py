@@ -3,11 +3,13 @@
 import json
 from collections.abc import Callable
 
+import click
 import pytest
+from click.testing import CliRunner
 
 from seamwork.cli import approvals, cases, letters
 from seamwork.cli.status import findings_text
-from seamwork.cli.terminal import readable
+from seamwork.cli.terminal import answer, json_option, readable
 from seamwork.platform.cases import Case, Work
 from seamwork.platform.findings import Finding
 from seamwork.platform.letters import Letter
@@ -72,8 +74,15 @@ def finding() -> str:
 @pytest.mark.parametrize("screen", [request, case, letter, finding], ids=lambda each: each.__name__)
 def test_no_screen_commands_a_terminal(screen: Callable[[], str]) -> None:
     """Nor does what was written elsewhere make lines that look like ours."""
-    lines = screen().split("\n")
 
+    @click.command
+    @json_option
+    def shown() -> None:
+        answer(None, screen)
+
+    lines = CliRunner().invoke(shown, color=True).output.split("\n")
+
+    assert "twice" in "".join(lines)
     assert [] == [line for line in lines if not line.isprintable()]
     assert [] == [line for line in lines if line.startswith("Proposed:  nothing")]
 

@@ -7,7 +7,7 @@ import click
 import msgspec
 
 from seamwork.bus.port import Partition
-from seamwork.cli.terminal import answer, door_of, json_option, platform_option, running_loop, screen, table
+from seamwork.cli.terminal import answer, door_of, json_option, platform_option, running_loop, table
 from seamwork.clock import SystemClock
 from seamwork.errors import UnprocessableError
 from seamwork.ids import uuid7
@@ -146,7 +146,7 @@ def text_of(request: ApprovalRequest, end: ApprovalEnd | None) -> str:
         f"If yes:    {request.on_approve}",
         f"If no:     {request.on_reject}",
     ]
-    return screen(lines)
+    return "\n".join(lines)
 
 
 async def _reply(

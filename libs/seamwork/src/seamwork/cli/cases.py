@@ -16,7 +16,6 @@ from seamwork.cli.terminal import (
     platform_option,
     readable,
     running_loop,
-    screen,
     table,
 )
 from seamwork.platform.cases import Case, Work, cases_of, decided_on, one_of, resolve, work_of
@@ -186,7 +185,7 @@ def text_of(case: Case, work: Work) -> str:
         "Payload (masked):",
         readable(work.payload),
     ]
-    return screen(lines)
+    return "\n".join(lines)
 
 
 def drill_mark(case: Case) -> str:

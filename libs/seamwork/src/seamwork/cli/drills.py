@@ -15,7 +15,6 @@ from seamwork.cli.terminal import (
     json_option,
     platform_option,
     running_loop,
-    screen,
     table,
     tell,
 )
@@ -153,7 +152,7 @@ def text_of(report: Report) -> str:
         )
     took = "" if report.ended_after_ms is None else f"after {duration(report.ended_after_ms)}"
     said = ", ".join(part for part in (took, report.said) if part)
-    return screen(map(plain, [*lines, f"{report.state:<9} {said}".rstrip()]))
+    return "\n".join(map(plain, [*lines, f"{report.state:<9} {said}".rstrip()]))
 
 
 def _reached(one: Reached) -> str:

@@ -6,7 +6,7 @@ from typing import Any
 import click
 import msgspec
 
-from seamwork.cli.terminal import answer, door_of, json_option, platform_option, running_loop, screen, table
+from seamwork.cli.terminal import answer, door_of, json_option, platform_option, running_loop, table
 from seamwork.platform.letters import Letter, letter_of, letters_of
 from seamwork.platform.letters import discard as throw_away
 from seamwork.platform.letters import requeue as put_back
@@ -113,7 +113,7 @@ def text_of(letter: Letter) -> str:
         f"headers   {', '.join(header.name for header in record.headers) or 'none'}",
         f"body      {'none' if record.tombstone else f'{size} bytes'}",
     ]
-    return screen(map(plain, lines))
+    return "\n".join(map(plain, lines))
 
 
 def _stands(letter: Letter) -> str:

@@ -2,9 +2,8 @@
 
 import asyncio
 import json
-import re
 import sys
-from collections.abc import Callable, Coroutine, Iterable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from functools import wraps
 from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
@@ -17,14 +16,12 @@ from seamwork.broker.principal import checked_prefix
 from seamwork.errors import MisconfiguredError, UnprocessableError
 from seamwork.platform.door import Door
 from seamwork.platform.home import DEFAULT_NAME, PlatformHome
-from seamwork.platform.wording import plain
+from seamwork.platform.wording import is_shown, plain
 
 P = ParamSpec("P")
 T = TypeVar("T")
 
 _AS_JSON = "seamwork.as_json"
-_OBEYED = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]")
-"""What a terminal obeys and does not show: control characters, and what turns the direction of a line around."""
 
 
 def platform_option(command: Callable[P, T]) -> Callable[P, T]:
@@ -68,13 +65,13 @@ def answer(value: Any, text: Callable[[], str]) -> None:
     """
     Print *value* as JSON if that was asked for, else what *text* makes of it.
 
-    What agents and people wrote may stand in either. None of it may write over what else is there to be read.
+    What agents and people wrote may stand in either, and a terminal obeys none of it. Where it is to make no lines
+    that look like ours, *text* sees to that with ``plain``.
     """
     if as_json():
-        said = json.dumps(msgspec.to_builtins(value), indent=2, ensure_ascii=False)
-        click.echo(_OBEYED.sub(lambda found: f"\\u{ord(found[0]):04x}", said))
+        click.echo(readable(msgspec.to_builtins(value)))
     else:
-        click.echo(_OBEYED.sub("\N{REPLACEMENT CHARACTER}", text().rstrip("\n")))
+        click.echo("\n".join(plain(line) for line in text().rstrip("\n").split("\n")))
 
 
 def tell(line: str) -> None:
@@ -142,16 +139,10 @@ def table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     )
 
 
-def screen(lines: Iterable[str]) -> str:
-    """
-    Set lines below each other; nothing in them is obeyed by a terminal.
-
-    Where one holds what was written elsewhere, ``plain`` has to see that this makes no lines of its own.
-    """
-    return "\n".join(plain(line) for text in lines for line in text.split("\n"))
-
-
 def readable(value: Any) -> str:
     """Write JSON for a person: what a terminal would obey stays escaped, and the rest can be read."""
     text = json.dumps(value, indent=2, ensure_ascii=False)
-    return "".join(c if c.isprintable() or c == "\n" else json.dumps(c)[1:-1] for c in text)
+    return "\n".join(
+        line if line.isprintable() else "".join(c if is_shown(c) else json.dumps(c)[1:-1] for c in line)
+        for line in text.split("\n")
+    )

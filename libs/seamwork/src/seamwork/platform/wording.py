@@ -23,6 +23,7 @@ WIDTH = 100
 _SECOND_MS = 1000
 _MINUTE_MS = 60 * _SECOND_MS
 _MICRO = 1_000_000
+_JOINERS = "\u200c\u200d"
 _DRILL = {False: "", True: " (a drill)"}
 _LEAST_TEXT = 20  # however deep the tree, so much room is left for words
 
@@ -334,7 +335,12 @@ def _repeats(count: int) -> str:
 
 def plain(text: str) -> str:
     """Return *text* as one line that a terminal shows and does not obey: other characters become spaces."""
-    return "".join(c if c.isprintable() else " " for c in text)
+    return text if text.isprintable() else "".join(c if is_shown(c) else " " for c in text)
+
+
+def is_shown(char: str) -> bool:
+    """Say whether a terminal shows it: not a command to it, nor what turns a line around; joiners join letters."""
+    return char.isprintable() or char in _JOINERS
 
 
 def _short(text: str, width: int) -> str:
