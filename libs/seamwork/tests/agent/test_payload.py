@@ -6,7 +6,8 @@ import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, ConfigDict, Field, RootModel
+from pydantic.dataclasses import dataclass as pydantic_dataclass
 
 from seamwork.agent.errors import PayloadError
 from seamwork.agent.payload import decode, encode
@@ -33,6 +34,36 @@ class Plain:
     """The same as a dataclass."""
 
     name: str
+
+
+class Score(BaseModel):
+    """A number that may be missing."""
+
+    of: float | None
+
+
+class Scores(RootModel[list[float]]):
+    """Numbers and nothing else."""
+
+
+class Rated(msgspec.Struct):
+    """The same as a struct."""
+
+    of: float | None
+
+
+class Both(BaseModel):
+    """A model with a struct in it."""
+
+    model_config = ConfigDict(arbitrary_types_allowed=True)
+    by: Rated
+
+
+@pydantic_dataclass
+class Marked:
+    """The same as a dataclass of pydantic's."""
+
+    of: float
 
 
 @pytest.mark.parametrize(
@@ -63,11 +94,24 @@ def test_a_misfit_is_named_by_field_and_never_by_value(wanted: Any, payload: byt
         assert SECRET not in str(error).replace(f"{SECRET}: ", "")  # noqa: PT017  # most payloads do not fit, some do
 
 
-@pytest.mark.parametrize("value", [math.nan, math.inf, {"score": [-math.inf]}], ids=["nan", "inf", "within"])
+@pytest.mark.parametrize(
+    "value",
+    [math.nan, math.inf, {"score": [-math.inf]}, Score(of=math.nan), [Score(of=None), Score(of=math.inf)],
+     Rated(math.nan), {"best": Rated(None), "worst": Rated(math.nan)}, Scores([1.5, math.nan]),
+     Both(by=Rated(math.nan)), Marked(math.nan)],
+    ids=["nan", "inf", "within", "model", "models", "struct", "structs", "root-model", "struct-in-a-model",
+         "pydantic-dataclass"],
+)  # fmt: skip
 def test_a_number_that_json_does_not_have_is_refused(value: object) -> None:
-    """Written as other languages' libraries read it, it would be refused far from who made it."""
+    """Written as null, as some types would have it, it passed for no value; written otherwise, it is no JSON."""
     with pytest.raises(PayloadError, match="cannot be written as JSON"):
         encode(value)
+
+
+@pytest.mark.parametrize("value", [Score(of=None), Rated(None), [10**400, None], {"a": None}])
+def test_no_value_is_a_value(value: object) -> None:
+    """Who means null writes None."""
+    assert b"null" in encode(value)
 
 
 def test_a_text_may_say_infinity() -> None:
@@ -80,4 +124,5 @@ def test_a_value_that_is_no_json_is_refused_without_being_quoted() -> None:
     with pytest.raises(PayloadError) as error:
         encode({"key": object()})
 
-    assert "a dict cannot be written as JSON by its type" == str(error.value)
+    said = "a dict cannot be written as JSON by its type, or holds NaN or an infinity"
+    assert said == str(error.value)

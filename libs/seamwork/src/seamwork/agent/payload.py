@@ -6,12 +6,13 @@ Turn payloads into the types that an agent's function is annotated with, and bac
 """
 
 import json
+import math
 from functools import lru_cache
 from typing import Any
 
 import msgspec
 from pydantic import PydanticUserError, TypeAdapter, ValidationError
-from pydantic_core import PydanticSerializationError, to_json
+from pydantic_core import PydanticSerializationError, to_json, to_jsonable_python
 
 from seamwork.agent.errors import PayloadError
 
@@ -50,24 +51,47 @@ def encode(value: object) -> bytes:
     Write *value* as the bytes of a payload, by its own type; fields go by their aliases, as in their schema.
 
     Raises:
-        PayloadError: It cannot be written as JSON.
+        PayloadError: It cannot be written as JSON, or holds a number that JSON does not have.
     """
     if isinstance(value, bytes):
         return value
     try:
         if isinstance(value, msgspec.Struct):
-            return msgspec.json.encode(value)
-        written = to_json(value, by_alias=True, fallback=msgspec.to_builtins)
+            written = msgspec.json.encode(value)
+        else:
+            written = to_json(value, by_alias=True, fallback=_builtins)
         if any(name in written for name in _NOT_FINITE):
             json.loads(written, parse_constant=_refuse)  # unless it is a text that holds the word
+        if b"null" in written:
+            # What structs and models write of such a number, and nothing would seem amiss to whoever gets it.
+            _refuse_not_finite(to_jsonable_python(value, by_alias=True, fallback=_builtins))
     except (PydanticSerializationError, msgspec.EncodeError, TypeError, ValueError, RecursionError):
         # What the encoders say quotes the value.
-        raise PayloadError(f"a {_name(type(value))} cannot be written as JSON by its type") from None
+        raise PayloadError(
+            f"a {_name(type(value))} cannot be written as JSON by its type, or holds NaN or an infinity"
+        ) from None
     return written
+
+
+def _builtins(value: object) -> Any:
+    found = msgspec.to_builtins(value)
+    _refuse_not_finite(found)  # within a model it would become null
+    return found
 
 
 def _refuse(constant: str) -> None:
     raise ValueError(constant)
+
+
+def _refuse_not_finite(value: object) -> None:
+    if isinstance(value, dict):
+        for each in value.values():
+            _refuse_not_finite(each)
+    elif isinstance(value, list):
+        for each in value:
+            _refuse_not_finite(each)
+    elif isinstance(value, float) and not math.isfinite(value):
+        raise ValueError(value)
 
 
 def readable(wanted: Any) -> bool:
