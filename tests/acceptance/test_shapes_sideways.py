@@ -9,6 +9,7 @@ import pytest
 import pytest_asyncio
 
 from seamwork.agent import Refused, Task, subtask
+from seamwork.errors import UnprocessableError
 from seamwork.platform.breakers import breakers_of, set_breaker
 from seamwork.platform.pauses import set_pause
 from seamwork.records.crossing import Gap
@@ -220,6 +221,9 @@ async def test_a_breaker_is_set_by_hand_and_left_to_itself_again(troupe: Troupe)
     answers = []
     for how in ("open", "auto"):
         await set_breaker(troupe.stage.door, "scout", how, "a drill")
+        if how == "open":
+            with pytest.raises(UnprocessableError, match="breakers auto scout@"):
+                await set_pause(troupe.stage.door, "scout", "a drill", paused=True)
         root = await troupe.begin(play, TEAM, "lead")
         await troupe.stage.ended(root.crossing.task)
         answers.append(await troupe.answer(root.crossing.task))
@@ -242,6 +246,8 @@ async def test_work_for_what_is_paused_waits_and_goes_on(troupe: Troupe) -> None
         await stage.said(
             f"verdicts.{gate}.v1", Verdict, lambda one: one.crossing != work.crossing, key=root.crossing.task
         )
+    with pytest.raises(UnprocessableError, match="resume scout@"):
+        await set_breaker(door, "scout", "auto", "as it fares")
     kept = [one for one in await stage.decisions(root.crossing.task) if isinstance(one, Dispatched)]
     await set_pause(door, "scout", "", paused=False)
     ended = await stage.ended(root.crossing.task)

@@ -50,12 +50,18 @@ async def set_breaker(door: Door, name: str, how: By, reason: str) -> tuple[Agen
         Which version it is, and the services that do not know of it yet.
 
     Raises:
-        UnprocessableError: No such version is in force, or several are and none was named.
+        UnprocessableError: No such version is in force, or several are and none was named; or it is paused, which
+            an activation with another mode would end.
     """
     now = SystemClock().now_ms()
     async with door.publisher() as publisher:
         catalog = await publisher.catalog()
         ref = _named(catalog, name, now)
+        if catalog.agent_paused(ref, now):
+            version = f"{ref.agent}@{ref.version}"
+            raise UnprocessableError(
+                f"{version} is paused, and its breaker would end that; first `seamwork resume {version}`"
+            )
         status = catalog.agent_status(ref, now) or "active"
         mode: Literal["breaker-open", "breaker-closed"] | None = None
         if how != "auto":

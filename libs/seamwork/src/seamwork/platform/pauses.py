@@ -9,6 +9,7 @@ from seamwork.errors import UnprocessableError
 from seamwork.platform.door import Door
 from seamwork.platform.known import lagging
 from seamwork.platform.views import View
+from seamwork.records.parties import AgentRef
 
 
 class Pause(View, frozen=True, kw_only=True):
@@ -49,7 +50,8 @@ async def set_pause(door: Door, name: str, reason: str, *, paused: bool) -> tupl
         What was paused or resumed, and the services that do not know of it yet.
 
     Raises:
-        UnprocessableError: No such agent or flow is in force, or both are.
+        UnprocessableError: No such agent or flow is in force, or both are; or a person has set the breaker of
+            such a version, which a pause would end.
     """
     now = SystemClock().now_ms()
     done: list[Pause] = []
@@ -57,9 +59,10 @@ async def set_pause(door: Door, name: str, reason: str, *, paused: bool) -> tupl
     async with door.publisher() as publisher:
         catalog = await publisher.catalog()
         before = catalog.paused(now)
-        for entry in _named(catalog, name, now):
-            if (entry.ref in before) == paused:
-                continue
+        named = [entry for entry in _named(catalog, name, now) if (entry.ref in before) != paused]
+        if paused:
+            _refuse_set_breakers(catalog, named, now)
+        for entry in named:
             ref, status = entry.ref, entry.status(now) or "active"
             mode: Literal["paused"] | None = "paused" if paused else None
             revision = await publisher.activate(ref.kind, ref.name, ref.version, status, mode, reason)
@@ -67,6 +70,20 @@ async def set_pause(door: Door, name: str, reason: str, *, paused: bool) -> tupl
     if done:
         behind = list(await lagging(door.home, revision))
     return done, behind
+
+
+def _refuse_set_breakers(catalog: Catalog, named: list[Entry], now: int) -> None:
+    for entry in named:
+        if entry.ref.kind != "Agent":
+            continue
+        version = AgentRef(agent=entry.ref.name, version=entry.ref.version)
+        by_hand = catalog.agent_breaker(version, now)
+        if by_hand is not None:
+            name = f"{version.agent}@{version.version}"
+            raise UnprocessableError(
+                f"the breaker of {name} is set by hand ({by_hand}), and a pause would end that; "
+                f"first `seamwork breakers auto {name}`"
+            )
 
 
 def _named(catalog: Catalog, name: str, now: int) -> list[Entry]:
