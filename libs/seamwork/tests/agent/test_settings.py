@@ -96,9 +96,10 @@ def test_settings_come_from_variables_too(tmp_path: Path) -> None:
         ({"SEAMWORK_AGENT_CONCURENCY": "3"}, "did you mean SEAMWORK_AGENT_CONCURRENCY"),
         ({"SEAMWORK_AGENT_CONCURRENCY": "many"}, "SEAMWORK_AGENT_CONCURRENCY is not a number"),
         ({"SEAMWORK_AGENT_CONCURRENCY": "0"}, "concurrency must be at least 1"),
+        ({"SEAMWORK_AGENT_HEARTBEAT_MS": "60001"}, "heartbeat_ms must be at most 60000"),
         ({"SEAMWORK_AGENT_GRACE_S": "nan"}, "grace_s must be at least 0"),
     ],
-    ids=["misspelt", "no-number", "too-few", "not-a-number"],
+    ids=["misspelt", "no-number", "too-few", "too-seldom", "not-a-number"],
 )
 def test_a_variable_that_means_nothing_is_refused(
     tmp_path: Path, environ: dict[str, str], words: str

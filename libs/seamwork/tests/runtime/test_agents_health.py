@@ -97,6 +97,16 @@ def test_an_agent_has_as_many_instances_as_anybody_runs(bench: Bench) -> None:
     assert [("extractor", "1.0.0", 500), ("parser", "1.0.0", 1)] == bench.alive
 
 
+def test_who_would_beat_once_in_a_thousand_years_is_gone_after_three_minutes(bench: Bench) -> None:
+    """What it says of itself is not to keep work waiting for it."""
+    bench.beat(instance="a", every_ms=10**15)
+
+    assert [("extractor", "1.0.0", 1)] == bench.alive
+    bench.clock.advance(180_001)
+    bench.health.tell()
+    assert [] == bench.alive
+
+
 def test_an_instance_that_goes_silent_or_says_so_is_gone(bench: Bench) -> None:
     """Three beats missed, or a last one that says that it drains."""
     bench.beat(instance="a")

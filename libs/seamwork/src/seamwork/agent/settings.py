@@ -7,6 +7,7 @@ variables. The SDK only loads keys; it makes none.
 
 import base64
 import binascii
+import math
 import os
 import re
 import tomllib
@@ -17,6 +18,7 @@ from typing import Any
 
 from seamwork.errors import MisconfiguredError
 from seamwork.grants.keys import SigningKey
+from seamwork.records.platform import MOST_BETWEEN_BEATS_MS
 from seamwork.settings.environment import others_can_read, users_folder
 from seamwork.settings.kafka import KafkaAccess
 from seamwork.settings.unknown import refuse_unknown
@@ -49,7 +51,7 @@ class AgentSettings:
         key: Signs everything that the agent writes; never shown.
         router_keys: The router's public keys by ``kid``; nothing else in the inbox is believed.
         concurrency: How many functions may compute at once; one that waits for a handoff does not count.
-        heartbeat_ms: How often the agent says that it lives.
+        heartbeat_ms: How often the agent says that it lives; once a minute at least.
         grace_s: How long a stopping agent lets its functions finish; what is left then runs again elsewhere.
     """
 
@@ -76,8 +78,9 @@ class AgentSettings:
                     f"agent {self.name}: the router's key {kid!r} is no public key (32 bytes as base64): "
                     "nothing in the inbox would be believed"
                 )
-        for name, kind, least in (
-            ("concurrency", int, 1), ("heartbeat_ms", int, 100), ("grace_s", int | float, 0),
+        for name, kind, least, most in (
+            ("concurrency", int, 1, math.inf), ("heartbeat_ms", int, 100, MOST_BETWEEN_BEATS_MS),
+            ("grace_s", int | float, 0, math.inf),
         ):  # fmt: skip
             value = getattr(self, name)
             if not isinstance(value, kind) or isinstance(value, bool):
@@ -85,6 +88,8 @@ class AgentSettings:
                 raise MisconfiguredError(f"agent {self.name}: {name} must be a {whole}number")
             if not value >= least:  # which NaN is not either
                 raise MisconfiguredError(f"agent {self.name}: {name} must be at least {least}")
+            if value > most:
+                raise MisconfiguredError(f"agent {self.name}: {name} must be at most {most}")
 
     @classmethod
     def load(cls, name: str, environ: Mapping[str, str] | None = None) -> "AgentSettings":

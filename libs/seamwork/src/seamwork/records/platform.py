@@ -5,6 +5,9 @@ from typing import Literal
 from seamwork.records.base import Envelope, Wire
 from seamwork.records.parties import Position, Revision
 
+MOST_BETWEEN_BEATS_MS = 60_000
+"""Whoever says that it beats less often is taken to beat so often."""
+
 
 class DocumentRecord(Envelope, frozen=True, kw_only=True, tag="document"):
     """
@@ -58,7 +61,8 @@ class Heartbeat(Envelope, frozen=True, kw_only=True, tag="heartbeat"):
     """
     A sign of life of one instance, signed with its key.
 
-    While a service says *obstacles*, the router begins no task; what an agent says there counts for nothing.
+    While a service says *obstacles*, the router begins no task; what an agent says there counts for nothing. Three
+    times *every_ms* after the last one whoever sent it counts as gone; ``MOST_BETWEEN_BEATS_MS`` is the most of it.
     """
 
     instance: str

@@ -21,7 +21,7 @@ from seamwork.decider import HealthChanged, InstanceHealth
 from seamwork.errors import RetryableError
 from seamwork.grants.keys import record_verifies
 from seamwork.records.parties import AgentRef
-from seamwork.records.platform import Heartbeat, Obstacle
+from seamwork.records.platform import MOST_BETWEEN_BEATS_MS, Heartbeat, Obstacle
 from seamwork.records.wire import SW_ENVELOPE, RawRecord, Received, read
 from seamwork.runtime.heartbeat import HEARTBEATS
 
@@ -245,7 +245,7 @@ def lives(beat: Heartbeat, at: int, now: int) -> bool:
 
 
 def _lives_until(beat: Heartbeat, at: int) -> int:
-    return at + _MISSED * max(beat.every_ms, 1_000)
+    return at + _MISSED * min(max(beat.every_ms, 1_000), MOST_BETWEEN_BEATS_MS)
 
 
 def _has_looked(beat: Heartbeat) -> bool:
