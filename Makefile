@@ -155,8 +155,8 @@ bench-full: setup peers ## Measure all of it, with more rounds: an hour, and as 
 	@$(BIN)/python -m benchmarks.contracts
 	@$(BIN)/python -m benchmarks --scale full --crossings $(CROSSINGS)
 
-docs: setup ## Write docs/generated/ and deploy/ from the code and the topic files
-	@$(BIN)/python -m seamwork.cli.pages docs/generated
+docs: setup ## Write docs/generated/, deploy/ and the schemas in contracts/ from the code and the topic files
+	@$(BIN)/python -m seamwork.cli.pages docs/generated contracts
 	@$(BIN)/seamwork deploy render deploy
 
 clean: ## Remove the environment, tools and build products; keep the user's caches and data

@@ -20,7 +20,7 @@ spec: {role: policy, requiredFor: [handoff]}
 
 @pytest.mark.parametrize("name", sorted(schemas()))
 def test_the_schemas_of_documents_are_up_to_date(name: str) -> None:
-    """What editors check by is what the models say; `seamwork.documents.schemas.write_schemas` writes it anew."""
+    """What editors check by is what the models say; `make docs` writes it anew."""
     assert schema_text(schemas()[name]) == (FOLDER / name).read_text(encoding="utf-8")
 
 

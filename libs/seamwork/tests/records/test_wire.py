@@ -185,7 +185,7 @@ def test_ids_come_out_as_written(vector: dict[str, Any]) -> None:
 
 
 def test_the_committed_schemas_are_those_of_the_types() -> None:
-    """contracts/wire holds one schema per envelope type, generated, none left over."""
+    """contracts/wire holds one schema per envelope type, written by `make docs`, none left over."""
     committed = {p.name: p.read_text() for p in WIRE.iterdir() if p.name.endswith(".schema.json")}
 
     assert schemas() == committed

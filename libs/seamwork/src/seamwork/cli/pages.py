@@ -1,11 +1,13 @@
 """
-Write `docs/generated`: ``python -m seamwork.cli.pages FOLDER``, which `make docs` calls.
+Write `docs/generated` and the schemas: ``python -m seamwork.cli.pages DOCS CONTRACTS``, which `make docs` calls.
 
-This stands above the rooms that it shows; the pages themselves are made in ``seamwork.platform.pages``.
+*CONTRACTS* is the folder with ``documents`` and ``wire``; without it the pages alone are written. This
+stands above the rooms that it shows; the pages themselves are made in ``seamwork.platform.pages``.
 """
 
 import json
 import sys
+from collections.abc import Mapping
 from importlib import import_module
 from importlib.metadata import entry_points, version
 from pathlib import Path
@@ -19,9 +21,12 @@ from seamwork.broker.principal import SERVICES
 from seamwork.broker.topics import load_topic_specs
 from seamwork.cli import seamwork
 from seamwork.contracts.report import page as findings_page
+from seamwork.documents.schemas import schema_text
+from seamwork.documents.schemas import schemas as of_documents
 from seamwork.platform.asyncapi import asyncapi
 from seamwork.platform.pages import commands, metrics, rules, settings, topology
 from seamwork.platform.rulebook import Rule, rules_in
+from seamwork.records.schemas import schemas as of_records
 from seamwork.runtime.metrics import METRICS, Metric
 from seamwork.runtime.spec import Service
 from seamwork.settings.variables import VARIABLES
@@ -74,10 +79,17 @@ def _agent_metrics() -> list[Metric]:
 
 
 def main() -> None:
-    """Write the pages that differ and say which."""
-    folder = Path(sys.argv[1])
+    """Write the files that differ and say which."""
+    docs, *contracts = map(Path, sys.argv[1:])
+    _write(docs, pages())
+    for folder in contracts:
+        _write(folder / "documents", {name: schema_text(one) for name, one in of_documents().items()})
+        _write(folder / "wire", of_records())
+
+
+def _write(folder: Path, files: Mapping[str, str]) -> None:
     folder.mkdir(parents=True, exist_ok=True)
-    for name, text in pages().items():
+    for name, text in files.items():
         path = folder / name
         if not path.exists() or path.read_text(encoding="utf-8") != text:
             path.write_text(text, encoding="utf-8")

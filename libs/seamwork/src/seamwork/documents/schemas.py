@@ -1,7 +1,6 @@
 """Generate the JSON Schemas by which editors check documents while they are written."""
 
 import json
-from pathlib import Path
 from typing import Any
 
 from seamwork.documents.kinds import KINDS
@@ -15,13 +14,6 @@ def schemas() -> dict[str, dict[str, Any]]:
 def schema_text(schema: dict[str, Any]) -> str:
     """Return a schema as it stands in its file."""
     return json.dumps(schema, indent=2, ensure_ascii=False) + "\n"
-
-
-def write_schemas(folder: Path) -> None:
-    """Write every schema into *folder*, which ``contracts/documents`` is."""
-    folder.mkdir(parents=True, exist_ok=True)
-    for name, schema in schemas().items():
-        (folder / name).write_text(schema_text(schema), encoding="utf-8")
 
 
 def _schema(kind: str) -> dict[str, Any]:
