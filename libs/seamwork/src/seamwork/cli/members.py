@@ -49,7 +49,8 @@ async def add(paths: tuple[Path, ...], platform: str) -> None:
     if not found:
         raise UnprocessableError("there is no document of the kind Agent in what was given")
     others = tuple(document for document in documents if not isinstance(document, Agent))
-    joined = await add_agents(door, found, publish=others)
+    joined, behind = await add_agents(door, found, publish=others)
+    tell_who_lags("published", behind)
     value = [{"agent": j.agent, "version": j.version, "settings": str(j.settings)} for j in joined]
     rows = [[j.agent, j.version, str(j.settings)] for j in joined]
     answer(value, lambda: table(["agent", "version", "settings (private)"], rows))
@@ -143,7 +144,8 @@ async def add_one(name: str, roles: tuple[str, ...], version: str, platform: str
       seamwork people add ada --role legal
       seamwork people add ada --role legal --role finance --version 1.1.0
     """
-    person, told = await add_person(door_of(platform), name, roles, version)
+    person, told, behind = await add_person(door_of(platform), name, roles, version)
+    tell_who_lags("published", behind)
     value = {
         "person": person.name, "version": version, "roles": list(person.spec.roles), "written": told.written,
     }  # fmt: skip

@@ -16,6 +16,7 @@ from seamwork.cli.terminal import (
     platform_option,
     running_loop,
     table,
+    tell_who_lags,
     text_of_file,
 )
 from seamwork.clock import SystemClock
@@ -46,7 +47,8 @@ async def add(name: str, members: tuple[str, ...], url: str | None, version: str
       seamwork teams add seams --member ada --webhook https://hooks.example.org/seams
     """
     door = door_of(platform)
-    team, told = await add_team(door, name, members, url, version)
+    team, told, behind = await add_team(door, name, members, url, version)
+    tell_who_lags("published", behind)
     secret = None if team.spec.webhook is None else str(door.home.webhooks / team.spec.webhook.secret)
     value = {"team": name, "version": version, "written": told.written, "secret_file": secret}
     more = "" if secret is None else f"\nthe secret of its webhook is in {secret}"

@@ -76,7 +76,7 @@ def with_own_key(home: PlatformHome, written: dict[str, Any]) -> dict[str, Any]:
 
 async def add_agents(
     door: Door, agents: tuple[Agent, ...], *, publish: tuple[AnyDocument, ...] = ()
-) -> list[Joined]:
+) -> tuple[list[Joined], tuple[str, ...]]:
     """
     Bring agents in: topics, rights and credentials first, then the documents, then their settings files.
 
@@ -84,6 +84,9 @@ async def add_agents(
         door: The platform.
         agents: Their documents, with keys.
         publish: Documents to publish before them, in their order.
+
+    Returns:
+        What each got, and the services that do not know of it yet.
 
     Raises:
         MisconfiguredError: The platform cannot be furnished.
@@ -93,8 +96,8 @@ async def add_agents(
     await door.furnish(tuple(principals.values()))
     async with door.publisher() as publisher:
         told, revision = await publisher.publish((*publish, *agents))
-    await lagging(door.home, revision)
-    return [
+    behind = await lagging(door.home, revision)
+    joined = [
         Joined(
             agent=agent.name,
             version=agent.version,
@@ -103,6 +106,7 @@ async def add_agents(
         )
         for agent in agents
     ]
+    return joined, behind
 
 
 def write_agent_settings(door: Door, name: str) -> Path:
@@ -166,9 +170,12 @@ def _leads_to(path: Path, door: Door) -> bool:
 
 async def add_person(
     door: Door, name: str, roles: tuple[str, ...], version: str = "1.0.0"
-) -> tuple[Person, Published]:
+) -> tuple[Person, Published, tuple[str, ...]]:
     """
     Bring a person in: a key that stays on this machine, and the document that says what the person may be asked as.
+
+    Returns:
+        The document, whether it was written, and the services that do not know of it yet.
 
     Raises:
         VersionConflictError: The person is known in this version with other roles.
@@ -183,5 +190,4 @@ async def add_person(
         person = Person(metadata=metadata, spec=spec)
     async with door.publisher() as publisher:
         (told,), revision = await publisher.publish((person,))
-    await lagging(door.home, revision)
-    return person, told
+    return person, told, await lagging(door.home, revision)

@@ -15,9 +15,12 @@ from seamwork.platform.publisher import Published
 
 async def add_team(
     door: Door, name: str, members: tuple[str, ...], url: str | None = None, version: str = "1.0.0"
-) -> tuple[Team, Published]:
+) -> tuple[Team, Published, tuple[str, ...]]:
     """
     Publish a team; for a webhook the secret is made here, in the folder that this machine's notifier reads.
+
+    Returns:
+        The document, whether it was written, and the services that do not know of it yet.
 
     Raises:
         VersionConflictError: The team is known in this version with other content.
@@ -32,5 +35,4 @@ async def add_team(
         write_private(path, webhook_secret(secrets.token_bytes(32)) + "\n")
     async with door.publisher() as publisher:
         (told,), revision = await publisher.publish((team,))
-    await lagging(door.home, revision)
-    return team, told
+    return team, told, await lagging(door.home, revision)
