@@ -127,6 +127,7 @@ async def test_a_service_works_shows_itself_and_stops_in_order(
     assert (
         'seamwork_crossings_total{kind="handoff",service="policy-engine",topic="handoffs.v1"} 1.0' in metrics
     )
+    assert 'seamwork_lag_records{partition="0",service="policy-engine"}' in metrics
     ((raw,),) = beats.values()
     beat = read(raw, PLATFORM)
     assert isinstance(beat, Received)

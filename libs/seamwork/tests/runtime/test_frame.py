@@ -137,6 +137,23 @@ async def test_what_a_part_has_found_goes_out_with_the_pulse(tmp_path: Path) -> 
     assert (FULL,) == beats(broker)[-1].obstacles
 
 
+async def test_what_lies_ahead_of_a_loop_is_on_its_page(tmp_path: Path) -> None:
+    """Also while it does nothing: nobody else would say so."""
+
+    async def read_nothing(host: Host) -> None:
+        host.ready()
+        while not (await host.log.end_offsets([HEARTBEATS]))[HEARTBEATS]:  # noqa: ASYNC110  # as above
+            await asyncio.sleep(0)
+        host.reading(lambda: {HEARTBEATS: 0})
+        await host.stopping.wait()
+
+    async with framed(tmp_path, read_nothing) as (frame, _):
+        wanted = b'seamwork_lag_records{partition="0",service="audit-sink"} 1.0'
+        async with asyncio.timeout(10):
+            while wanted not in (await page(frame, "/metrics"))[1]:  # noqa: ASYNC110  # a page tells nobody
+                await asyncio.sleep(0.05)
+
+
 async def test_a_loop_that_ends_by_itself_ends_the_service(tmp_path: Path) -> None:
     """Nobody may think that it still works."""
     ended = asyncio.Event()

@@ -88,6 +88,7 @@ class Loop:
         reader = Gathering(await host.log.reader())
         unkept: dict[Partition, int] = {}
         keep_at = _now_s() + _NOTE_S
+        host.reading(lambda: positions)
         host.ready()
         try:
             while True:

@@ -7,14 +7,14 @@ finishes what is in flight.
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
 import msgspec
 import structlog
 
-from seamwork.bus.port import Log
+from seamwork.bus.port import Log, Partition
 from seamwork.catalog import Catalog
 from seamwork.catalog.follower import CatalogFollower
 from seamwork.clock import Clock
@@ -24,6 +24,7 @@ from seamwork.runtime.agents_health import AgentsHealth
 from seamwork.runtime.gate import Gate
 from seamwork.runtime.heartbeat import Pulse
 from seamwork.runtime.http import HttpServer, Request, Response, Route, metrics_page
+from seamwork.runtime.lag import Lag
 from seamwork.runtime.machine import Identity, Machine
 from seamwork.runtime.metrics import Metrics
 from seamwork.runtime.parent import watch_parent
@@ -127,6 +128,8 @@ class Frame:
         self._running = running = self._make()
         await running.start()
         self._task(running.wait(), "part")
+        if not isinstance(running, _Loop):
+            self._show_lag(lambda: running.positions)
         if isinstance(running, Machine) and running.spec.health:
             health = AgentsHealth(
                 self._log, self._common.platform, lambda: self._follower.catalog, self._clock, running.health
@@ -207,6 +210,7 @@ class Frame:
             hinders=self._hinders,
             metrics=self.metrics,
             logger=structlog.get_logger(self.service.name),
+            reading=self._show_lag,
         )
 
     def _routes(self) -> dict[str, Route]:
@@ -254,6 +258,9 @@ class Frame:
                 self.metrics.set("seamwork_catalog_offset", getattr(revision, topic), topic)
             self.metrics.set("seamwork_documents_rejected", self._follower.rejected)
             await asyncio.sleep(_TICK_S)
+
+    def _show_lag(self, positions: Callable[[], Mapping[Partition, int]]) -> None:
+        self._task(Lag(self._log, self.metrics, positions).run(), "lag")
 
     def _orphaned(self) -> None:
         self._logger.warning("parent-gone", parent=self._common.parent_pid)

@@ -92,6 +92,11 @@ class Gate:
         """The owned partitions of the first topic."""
         return tuple(sorted(at.partition for one in self._subscriptions[:1] for at in one.positions))
 
+    @property
+    def positions(self) -> dict[Partition, int]:
+        """What is read, and what of it is judged next."""
+        return {at: position for one in self._subscriptions for at, position in one.positions.items()}
+
     @asynccontextmanager
     async def running(self) -> AsyncIterator["Gate"]:
         """Run while the block runs; leaving it finishes the batch in hand."""

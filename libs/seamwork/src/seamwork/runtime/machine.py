@@ -134,6 +134,11 @@ class Machine:
         return self._owned
 
     @property
+    def positions(self) -> dict[Partition, int]:
+        """What is read, and what of it is decided next."""
+        return {at: position for owned in self._owned.values() for at, position in owned.reading.items()}
+
+    @property
     def sizes(self) -> dict[str, int]:
         """How much of what the states of all owned partitions hold."""
         held: Counter[str] = Counter()
@@ -252,7 +257,6 @@ class Machine:
             if owned is not None and not task.cancelled() and task.exception() is None:
                 self._parked[number] = owned
             # Whoever has it now says how it stands; what was said here would stand beside it for ever.
-            self._metrics.forget("seamwork_lag_records", str(number))
             self._metrics.forget("seamwork_remembered", str(number))
         self._metrics.set("seamwork_owned_partitions", len(self._owned))
 

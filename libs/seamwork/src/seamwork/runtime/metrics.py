@@ -63,7 +63,7 @@ METRICS: tuple[Metric, ...] = (
     Metric(
         "seamwork_lag_records",
         "gauge",
-        "Records fetched or known of, not decided on.",
+        "Records that lie ahead of what was decided, all topics of a partition together; as of every five seconds.",
         ("service", "partition"),
     ),
     Metric(

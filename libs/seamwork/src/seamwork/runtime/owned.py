@@ -90,6 +90,11 @@ class Owned:
         return self._intake.positions
 
     @property
+    def reading(self) -> dict[Partition, int]:
+        """The same of what is being read; a journal remembers topics that nobody asks for any more."""
+        return {at: self._intake.positions[at] for at in self._intake.partitions}
+
+    @property
     def backlog(self) -> int:
         """How many records lie here undecided."""
         return self._intake.backlog + len(self._delivery.bounced)
@@ -452,7 +457,6 @@ class Owned:
         metrics.observe("seamwork_stage_seconds", published - committed, "publish")
         metrics.observe("seamwork_batch_inputs", len(batch.given))
         metrics.observe("seamwork_commit_bytes", batch.size)
-        metrics.set("seamwork_lag_records", self.backlog, str(self.journal.place.number))
         for of, number in self.sizes.items():
             metrics.set("seamwork_remembered", number, str(self.journal.place.number), of)
         now = self._around.clock.now_ms()

@@ -11,7 +11,7 @@ from typing import Any, Generic, TypeVar
 
 import structlog
 
-from seamwork.bus.port import Log
+from seamwork.bus.port import Log, Partition
 from seamwork.catalog import Catalog, Context
 from seamwork.catalog.follower import CatalogFollower
 from seamwork.clock import Clock
@@ -250,7 +250,8 @@ class Host:
 
     *progressed* is called whenever something was done, with what is left to do (0: idle); the liveness page fails
     when work is left and nothing is done. *ready* is called once the part can do its work. *hinders* takes what
-    stands against new tasks from now on, nothing when nothing does: it goes out with the heartbeats.
+    stands against new tasks from now on, nothing when nothing does: it goes out with the heartbeats. *reading*
+    takes what says which partitions are read and what comes next of each: their lag is shown from then on.
     """
 
     name: str
@@ -268,3 +269,4 @@ class Host:
     hinders: Callable[[Sequence[Obstacle]], None]
     metrics: Metrics
     logger: structlog.stdlib.BoundLogger
+    reading: Callable[[Callable[[], Mapping[Partition, int]]], None] = lambda _positions: None
