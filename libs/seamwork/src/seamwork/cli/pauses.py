@@ -9,11 +9,12 @@ from seamwork.platform.pauses import set_pause
 
 @click.command()
 @click.argument("name", metavar="AGENT|FLOW")
+@click.option("--flow", is_flag=True, help="The flow of this name, where an agent has it as well.")
 @click.option("--reason", default="", help="Kept with the activation.")
 @platform_option
 @json_option
 @running_loop
-async def pause(name: str, reason: str, platform: str) -> None:
+async def pause(name: str, flow: bool, reason: str, platform: str) -> None:
     """
     Let new work for an agent (NAME or NAME@VERSION), or along a flow, wait.
 
@@ -23,27 +24,28 @@ async def pause(name: str, reason: str, platform: str) -> None:
     \b
       seamwork pause extractor --reason "its database moves"
     """
-    await _set(platform, name, reason, paused=True)
+    await _set(platform, name, reason, flow=flow, paused=True)
 
 
 @click.command()
 @click.argument("name", metavar="AGENT|FLOW")
+@click.option("--flow", is_flag=True, help="The flow of this name, where an agent has it as well.")
 @click.option("--reason", default="", help="Kept with the activation.")
 @platform_option
 @json_option
 @running_loop
-async def resume(name: str, reason: str, platform: str) -> None:
+async def resume(name: str, flow: bool, reason: str, platform: str) -> None:
     """
     Let work that waits because of a pause go on.
 
     \b
       seamwork resume extractor
     """
-    await _set(platform, name, reason, paused=False)
+    await _set(platform, name, reason, flow=flow, paused=False)
 
 
-async def _set(platform: str, name: str, reason: str, *, paused: bool) -> None:
-    done, behind = await set_pause(door_of(platform), name, reason, paused=paused)
+async def _set(platform: str, name: str, reason: str, *, flow: bool, paused: bool) -> None:
+    done, behind = await set_pause(door_of(platform), name, reason, paused=paused, flow=flow)
     tell_who_lags("said", behind)
     what = "paused" if paused else "resumed"
     named = ", ".join(map(str, done))

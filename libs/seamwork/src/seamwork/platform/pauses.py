@@ -36,7 +36,9 @@ async def pauses_of(door: Door) -> tuple[Pause, ...]:
         return pauses_in(await publisher.catalog(), SystemClock().now_ms())
 
 
-async def set_pause(door: Door, name: str, reason: str, *, paused: bool) -> tuple[list[Pause], list[str]]:
+async def set_pause(
+    door: Door, name: str, reason: str, *, paused: bool, flow: bool = False
+) -> tuple[list[Pause], list[str]]:
     """
     Pause or resume an agent or a flow; what is so already stays as it is.
 
@@ -45,6 +47,7 @@ async def set_pause(door: Door, name: str, reason: str, *, paused: bool) -> tupl
         name: ``agent``: all of its versions in force; ``agent@version``: that one; or the name of a flow.
         reason: Kept with the activation.
         paused: Whether work waits from now on.
+        flow: Whether the flow is meant, where an agent is called the same.
 
     Returns:
         What was paused or resumed, and the services that do not know of it yet.
@@ -59,10 +62,10 @@ async def set_pause(door: Door, name: str, reason: str, *, paused: bool) -> tupl
     async with door.publisher() as publisher:
         catalog = await publisher.catalog()
         before = catalog.paused(now)
-        named = [entry for entry in _named(catalog, name, now) if (entry.ref in before) != paused]
+        wanted = [one for one in named(catalog, name, now, flow=flow) if (one.ref in before) != paused]
         if paused:
-            _refuse_set_breakers(catalog, named, now)
-        for entry in named:
+            _refuse_set_breakers(catalog, wanted, now)
+        for entry in wanted:
             ref, status = entry.ref, entry.status(now) or "active"
             mode: Literal["paused"] | None = "paused" if paused else None
             revision = await publisher.activate(ref.kind, ref.name, ref.version, status, mode, reason)
@@ -72,8 +75,8 @@ async def set_pause(door: Door, name: str, reason: str, *, paused: bool) -> tupl
     return done, behind
 
 
-def _refuse_set_breakers(catalog: Catalog, named: list[Entry], now: int) -> None:
-    for entry in named:
+def _refuse_set_breakers(catalog: Catalog, wanted: list[Entry], now: int) -> None:
+    for entry in wanted:
         if entry.ref.kind != "Agent":
             continue
         version = AgentRef(agent=entry.ref.name, version=entry.ref.version)
@@ -86,21 +89,31 @@ def _refuse_set_breakers(catalog: Catalog, named: list[Entry], now: int) -> None
             )
 
 
-def _named(catalog: Catalog, name: str, now: int) -> list[Entry]:
+def named(catalog: Catalog, name: str, now: int, *, flow: bool) -> list[Entry]:
+    """
+    Return the flow of that name, or the versions of the agent that are in force.
+
+    Raises:
+        UnprocessableError: There is none, or it is not said which is meant.
+    """
     bare, _, version = name.partition("@")
     agents = [
         entry
         for entry in catalog.entries("Agent")
         if entry.document.name == bare and entry.in_force(now) and version in {"", entry.document.version}
     ]
-    flow = None if version else catalog.current("Flow", bare, now)
-    if agents and flow is not None:
-        raise UnprocessableError(f"{bare} is an agent and a flow; name the agent's version, or rename one")
-    if flow is not None:
-        return [flow]
-    if not agents:
+    of_flow = None if version else catalog.current("Flow", bare, now)
+    if of_flow is not None and (flow or not agents):
+        return [of_flow]
+    if of_flow is not None:
+        versions = ", ".join(f"{bare}@{entry.document.version}" for entry in agents)
+        raise UnprocessableError(
+            f"{bare} is an agent and a flow; say --flow, or name a version of the agent: {versions}"
+        )
+    if flow or not agents:
         flows = ", ".join(one.name for one in catalog.flows(now)) or "none"
         raise UnprocessableError(
-            f"no agent or flow {name} is in force; flows: {flows}; agents: `seamwork agents list`"
+            f"no {'flow' if flow else 'agent or flow'} {name} is in force; flows: {flows}; "
+            "agents: `seamwork agents list`"
         )
     return agents
