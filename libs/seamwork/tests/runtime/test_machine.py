@@ -34,7 +34,7 @@ from seamwork.records.decision import JudgeAgain
 from seamwork.records.envelope import AnyEnvelope
 from seamwork.records.inbox import Work
 from seamwork.records.parties import Position, Revision
-from seamwork.records.platform import DeadLetter
+from seamwork.records.platform import DeadLetter, Obstacle
 from seamwork.records.wire import Header, Malformed, RawRecord, Received, compose, read
 from seamwork.runtime import Machine, MachineSpec
 from seamwork.runtime.machine import Identity
@@ -785,6 +785,25 @@ async def test_a_partition_handed_straight_back_keeps_its_state_and_epoch(bench:
         await bench.until(lambda: 2 == len(bench.inputs()))
 
     assert [(0, 1), (0, 2)] == [commit.mark for commit in bench.commits()]
+
+
+async def test_what_stands_against_new_tasks_is_shown_while_it_does(bench: Bench) -> None:
+    """Whoever is on call is told by it, and when it is over."""
+    full = Obstacle(rule="disk-low", reason="the disk is nearly full")
+    late = Obstacle(rule="audit-behind", reason="retention could overtake it")
+
+    async with bench.running(MachineSpec(decider=counter("router"))) as machine:
+
+        def shown() -> dict[str, float]:
+            samples = [one for family in machine._metrics.collect() for one in family.samples]
+            return {one.labels["rule"]: one.value for one in samples if one.name == "seamwork_obstacles"}
+
+        machine.health(HealthChanged(instances=(), obstacles=(full, late)))
+        assert {"disk-low": 1.0, "audit-behind": 1.0} == shown()
+        machine.health(HealthChanged(instances=(), obstacles=(late,)))
+        assert {"audit-behind": 1.0} == shown()
+        machine.health(HealthChanged(instances=()))
+        assert {} == shown()
 
 
 async def test_what_was_measured_of_a_partition_goes_with_it() -> None:

@@ -6,6 +6,7 @@ stands above the rooms that it shows; the pages themselves are made in ``seamwor
 """
 
 import json
+import re
 import sys
 from collections.abc import Mapping
 from importlib import import_module
@@ -21,16 +22,18 @@ from seamwork.broker.principal import SERVICES
 from seamwork.broker.topics import load_topic_specs
 from seamwork.cli import seamwork
 from seamwork.contracts.report import page as findings_page
+from seamwork.deploy.alerts import alerts as alerts_for
 from seamwork.documents.schemas import schema_text
 from seamwork.documents.schemas import schemas as of_documents
 from seamwork.platform.asyncapi import asyncapi
-from seamwork.platform.pages import commands, metrics, rules, settings, topology
+from seamwork.platform.pages import alerts, commands, metrics, rules, settings, topology
 from seamwork.platform.rulebook import Rule, rules_in
 from seamwork.records.schemas import schemas as of_records
 from seamwork.runtime.metrics import METRICS, Metric
 from seamwork.runtime.spec import Service
 from seamwork.settings.variables import VARIABLES
 
+_LABEL = re.compile(r"\{\{ \$(?:labels\.)?(\w+) \}\}")
 _LIBRARY = Path(__file__).parents[1]
 # Which checks several services share, and in which room they stand.
 _SHARED = {
@@ -47,7 +50,12 @@ def pages() -> dict[str, str]:
     own = {service.name: _rules_of(service) for service in services}
     shared = {title: rules_in([_LIBRARY / room]) for title, room in _SHARED.items()}
     described = asyncapi(specs, services, version("seamwork"))
+    told = [
+        (one.name, one.severity, one.lasting, _LABEL.sub(r"{\1}", one.summary), one.mend)
+        for one in alerts_for([service.name for service in services])
+    ]
     return {
+        "alerts.md": alerts(told),
         "asyncapi.json": json.dumps(described, indent=2, ensure_ascii=False) + "\n",
         "cli.md": commands(seamwork, "seamwork"),
         "findings.md": findings_page(),

@@ -7,6 +7,7 @@ from typing import Any
 from ruamel.yaml import YAML
 
 from seamwork.broker.topics import TopicSpec
+from seamwork.deploy.alerts import rule_file
 from seamwork.deploy.compose import compose
 from seamwork.deploy.installation import Installation, installed
 from seamwork.deploy.jobs import tidying
@@ -37,6 +38,7 @@ def files(specs: Sequence[TopicSpec], installation: Installation) -> dict[str, s
     return {
         **written,
         "kubernetes/kustomization.yaml": as_yaml([kustomization]),
+        "prometheus/alerts.yaml": as_yaml([rule_file([one.name for one in workloads])]),
         "compose.yaml": as_yaml([compose(workloads, installation)]),
     }
 

@@ -66,6 +66,13 @@ def metrics(services: Sequence[Metric], agents: Sequence[Metric]) -> str:
     return _joined(parts)
 
 
+def alerts(rows: Iterable[Sequence[str]]) -> str:
+    """Write what Prometheus is to tell: name, severity, for how long it must last, what it says, what to do."""
+    head = ["alert", "severity", "lasts", "what it says", "what to do"]
+    named = [[f"`{row[0]}`", *row[1:]] for row in rows]
+    return _joined(["# Alerts", _NOTE.rstrip(), _ALERTS_INTRO, _table(head, named)])
+
+
 def rules(of_services: Mapping[str, Sequence[Rule]], shared: Mapping[str, Sequence[Rule]]) -> str:
     """Write the rules that a verdict, a decision or a dead letter can name."""
     parts = ["# Rules", _NOTE.rstrip(), _RULES_INTRO]
@@ -108,6 +115,10 @@ what belongs to the platform and passes a service's own variables on from the en
 _METRICS_INTRO = """\
 Every service shows its own under `/metrics` of the address that `seamwork status` names. A counter's name ends in
 `_total`; a histogram has `_bucket`, `_sum` and `_count`."""
+
+_ALERTS_INTRO = """\
+What `deploy/prometheus/alerts.yaml` has Prometheus tell. *page*: work stands still, or is about to; *ticket*: it
+can wait for the morning. *lasts* is for how long it must hold before anybody is told."""
 
 _AGENTS_INTRO = """\
 An agent keeps them in the process's default registry; show them with what the agent's program uses."""

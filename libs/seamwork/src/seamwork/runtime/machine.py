@@ -123,6 +123,7 @@ class Machine:
         self._hungry: list[asyncio.Event] = []
         self._failed: asyncio.Future[None] | None = None
         self._health: HealthChanged | None = None
+        self._obstacles: set[str] = set()
         self._assigned_once = False
         self._asked_at: dict[str, float] = {}
         self._missing: dict[int, set[str]] = {}
@@ -220,6 +221,12 @@ class Machine:
     def health(self, changed: HealthChanged) -> None:
         """Hand a change of the agents' health to every partition."""
         self._health = changed
+        standing = {one.rule for one in changed.obstacles}
+        for rule in self._obstacles - standing:
+            self._metrics.forget("seamwork_obstacles", rule)
+        for rule in standing:
+            self._metrics.set("seamwork_obstacles", 1, rule)
+        self._obstacles = standing
         for owned in self._owned.values():
             owned.health(changed)
 

@@ -124,6 +124,12 @@ METRICS: tuple[Metric, ...] = (
         "Notifications that wait for a webhook.",
         ("service", "owner"),
     ),
+    Metric(
+        "seamwork_obstacles",
+        "gauge",
+        "What stands against new tasks, as the router knows: 1 for each rule.",
+        ("service", "rule"),
+    ),
     Metric("seamwork_documents_rejected", "gauge", "Records of the document topics that did not count."),
 )
 
