@@ -40,7 +40,8 @@ async def ask(
         record: Makes the record in that person's name.
 
     Raises:
-        UnprocessableError: Nobody, or nobody by this name, has a key here, or several have and none was named.
+        UnprocessableError: Nobody was named, and nobody has a key here, or several have.
+        MisconfiguredError: The key of whoever was named is not kept here.
         RetryableError: The log did not take it.
     """
     person, outgoing = signed(door, person, topic, task, record)
@@ -55,10 +56,11 @@ def signed(
     door: Door, person: str | None, topic: str, task: str, record: Callable[[str], Envelope]
 ) -> tuple[str, Outgoing]:
     """
-    Return who speaks, and what they say, signed with their key; the arguments and errors are those of ``ask``.
+    Return who speaks, and what they say, signed with their key; the arguments are those of ``ask``.
 
     Raises:
-        UnprocessableError: Nobody, or nobody by this name, has a key here, or several have and none was named.
+        UnprocessableError: Nobody was named, and nobody has a key here, or several have.
+        MisconfiguredError: The key of whoever was named is not kept here.
     """
     here = people_here(door)
     if person is None:
