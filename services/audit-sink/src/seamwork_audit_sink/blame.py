@@ -6,6 +6,7 @@ Rule 2: what was put right explains nothing: a corrected answer, a retry that he
 Rule 3: a record that nobody is proven to have sent is blamed last; anybody who may write could have planted it.
 Rule 4: a task that a person cancelled was ended by that person.
 Rule 5: a handoff that ran out of time while it waited for another goes back to that other.
+Rule 6: what nobody had asked for, or was only told to wait, is blamed last: the work does not hang on it.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -17,8 +18,12 @@ from seamwork.platform.views import Blame, CrossingView, Trace, TroubleView
 _ASIDE = frozenset({"progress", "usage", "unreadable record"})
 """Records that bring no work: that one was refused explains nothing unless nothing else does."""
 _END = "task"
-_STILL_GOOD = frozenset({"answer-pending", "conflict", "open-children"})
-"""Rules of refusals after which the sender goes on as before: nothing is wrong with the work itself."""
+_NO_HARM = frozenset({
+    "answer-pending", "conflict", "open-children", "plan-pending",  # the sender goes on as before
+    "stamp-closed", "stamp-not-yours", "stamp-unknown", "stopping",  # nobody asked, or nobody asks any more
+    "task-exists", "task-over", "unknown-task",
+})  # fmt: skip
+"""Rules of refusals of what the work does not hang on: it goes on without, or ended for another reason."""
 _OUT_OF_TIME = frozenset({"timeout", "expired"})
 
 
@@ -88,7 +93,7 @@ def _rank(trouble: TroubleView, carried: Mapping[str, CrossingView]) -> int:
     """Sort troubles; ``min`` keeps the first of equals, and so the order of the log."""
     if trouble.record_kind == _END:
         return 3
-    if trouble.what == "refused" and (trouble.record_kind in _ASIDE or trouble.rule in _STILL_GOOD):
+    if trouble.what == "refused" and (trouble.record_kind in _ASIDE or trouble.rule in _NO_HARM):
         return 2
     if trouble.record_kind == "handoff" and _is_beside(trouble, carried.get(trouble.crossing or "")):
         return 2
