@@ -24,6 +24,7 @@ _NO_HARM = frozenset({
     "task-exists", "task-over", "unknown-task",
 })  # fmt: skip
 """Rules of refusals of what the work does not hang on: it goes on without, or ended for another reason."""
+_PASSED_ON = "closed (transferred)"
 _OUT_OF_TIME = frozenset({"timeout", "expired"})
 
 
@@ -76,17 +77,34 @@ def _waited_for(
     found: TroubleView | None, troubles: Sequence[TroubleView], carried: Mapping[str, CrossingView]
 ) -> TroubleView | None:
     """Go down from a handoff that ran out of time to the one below it that was still open then."""
-    while found is not None and found.what in _OUT_OF_TIME:
+    if found is None or found.what not in _OUT_OF_TIME:
+        return found
+    ran_out = found.at
+    while True:
         above = carried.get(found.crossing or "")
-        below = set() if above is None else {child.id for child in above.children}
+        below = set() if above is None else set(_open_then(above.children, ran_out))
         late = next(
-            (t for t in troubles if t.crossing in below and t.what != "refused" and t.at >= found.at), None
+            (t for t in troubles if t.crossing in below and t.what != "refused" and t.at >= ran_out), None
         )
         if late is None:
-            break
+            return found
         reason = "it was still open when the handoff above it ran out of time"
-        found = msgspec.structs.replace(late, what=found.what, rule=found.rule, reason=reason)
-    return found
+        answered = {"record_kind": "work", "gate": "router", "gate_version": ""}  # later, which helped nobody
+        found = msgspec.structs.replace(
+            late, what=found.what, rule=found.rule, reason=reason,
+            **(answered if late.record_kind == "result" else {}),
+        )  # fmt: skip
+
+
+def _open_then(crossings: Iterable[CrossingView], at: int) -> Iterable[str]:
+    """Yield those of *crossings* that somebody worked on at that instant, or whoever had their place by then."""
+    for crossing in crossings:
+        if crossing.at > at:
+            continue
+        if crossing.ended_at is None or crossing.ended_at >= at:
+            yield crossing.id
+        if crossing.status == _PASSED_ON:
+            yield from _open_then((one for one in crossing.children if one.mode == "transfer"), at)
 
 
 def _rank(trouble: TroubleView, carried: Mapping[str, CrossingView]) -> int:
@@ -119,7 +137,7 @@ def _is_well(crossing: CrossingView) -> bool:
     """Say whether a handoff was answered with success, by its receiver or by whom that passed its place to."""
     if crossing.status == "accepted":
         return crossing.outcome == "success"
-    if crossing.status == "closed (transferred)":
+    if crossing.status == _PASSED_ON:
         return any(child.mode == "transfer" and _is_well(child) for child in crossing.children)
     return False
 
