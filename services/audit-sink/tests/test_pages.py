@@ -202,6 +202,35 @@ def test_a_task_that_was_refused_each_time_it_was_sent_is_a_refused_one(database
     assert ("refused", NOW + 1) == (line["state"], line["ended_at"])
 
 
+def test_what_the_router_published_again_happened_once(database: Path) -> None:
+    """A router that dies before it has noted what it published, publishes it again: the same bytes, further on."""
+    opened = {"agent": "extractor", "state": "open", "partition": 0}
+    closed = {**opened, "state": "closed", "decided_at": NOW + 1}
+    refused = {"crossing": "r-1", "subject": "0/1", "kind": "result", "rule": "schema", "dispatch": "w-1"}
+    write(
+        database,
+        raws(
+            ("handoff", {"at": "0/0"}),
+            ("result", {"at": "0/1", "stamp": {}}),
+            ("dispatched", {"at": "0/0"}),
+            ("refused", {"at": "0/1", **refused}),
+            ("breaker-moved", {"at": "0/2", **opened}),
+            ("breaker-moved", {"at": "0/3", **closed}),
+            ("dispatched", {"at": "0/4"}),
+            ("refused", {"at": "0/5", **refused}),
+            ("breaker-moved", {"at": "0/6", **opened}),
+        ),
+    )
+    pages = Pages(Archive(database), lambda: None)
+    (line,) = asked(pages, "/v1/tasks")
+    trace = asked(pages, "/v1/tasks/t-1/trace")
+    (seam,) = asked(pages, "/v1/seams")["seams"]
+
+    assert 1 == line["refused"] == trace["refused"] == len(trace["troubles"]) == seam["answers_refused"]
+    assert 1 == len(trace["roots"][0]["dispatches"]) == seam["dispatched"]
+    assert [] == asked(pages, "/v1/breakers")
+
+
 def test_what_an_agent_writes_in_the_routers_words_is_believed_nowhere(database: Path) -> None:
     """Agents may write among the crossings; that a task is complete is not theirs to say."""
     forged = [

@@ -96,9 +96,10 @@ class Archive:
             return row
 
     def refusals(self, task: str) -> int:
-        """Return how many crossings of a task were refused; a repeat that was answered is none."""
+        """Return how many crossings of a task were refused, as its trace counts; an answered repeat is none."""
         query = (
-            "SELECT COUNT(*) FROM records WHERE task = ? AND type = 'refused' "
+            "SELECT COUNT(DISTINCT IFNULL(crossing, json_extract(envelope, '$.subject'))) FROM records "
+            "WHERE task = ? AND type = 'refused' "
             "AND json_extract(envelope, '$.rule') IS NOT 'repeat'"
         )
         with self._reading() as db:

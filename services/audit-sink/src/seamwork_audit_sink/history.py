@@ -22,7 +22,7 @@ from seamwork.records.parties import Position, Subject
 from seamwork.records.people import Command
 from seamwork.records.verdict import Verdict
 from seamwork.records.wire import Malformed, Received
-from seamwork_audit_sink.order import in_order
+from seamwork_audit_sink.order import Once, in_order
 
 HANDOFFS = "handoffs.v1"
 REPEAT = "repeat"
@@ -128,6 +128,7 @@ class History:
 def history_of(task: str, records: Iterable[Kept]) -> History:
     """Sort *records*, which may come in any order, into the history of *task*."""
     history = History(task)
+    once = Once()
     for kept in _in_log_order(records):
         if kept.raw.topic == HANDOFFS:
             history.sent[kept.position] = kept
@@ -146,10 +147,10 @@ def history_of(task: str, records: Iterable[Kept]) -> History:
                 history.commands.append(cast("Received[Command]", kept))
             case Progress() | Usage():
                 pass  # they are in `sent`, and speak through the decisions that note them
-            case record if isinstance(record, AnyDecision):
+            case record if isinstance(record, AnyDecision) and once.is_new(kept.digest):
                 history.decisions.append(cast("Received[AnyDecision]", kept))
             case _:
-                pass  # inbox copies, questions and answers to people: the decisions tell what came of them
+                pass  # inbox copies, questions and answers to people: the decisions tell what came of them, once
     history.put_first_what_went_on()
     return history
 

@@ -1,4 +1,4 @@
-"""Bring records of several partitions into one order that respects each partition's own."""
+"""Bring records of several partitions into one order that respects each partition's own, and tell each once."""
 
 import heapq
 from collections.abc import Iterable, Sequence
@@ -20,6 +20,7 @@ class Placed(Protocol):
 
 P = TypeVar("P", bound=Placed)
 
+_MARK = 16  # of a digest; some 100,000 are remembered at once
 _BEFORE = ("handoffs.", "verdicts.", "decisions.")
 """Within one millisecond a crossing comes before what is said of it."""
 
@@ -31,6 +32,25 @@ def in_order(runs: Iterable[Sequence[P]]) -> Iterable[P]:
     The broker's clock may step back within a partition; the offsets win.
     """
     return heapq.merge(*runs, key=_instant)
+
+
+class Once:
+    """
+    Knows a decision that was published again: the router died before it noted that it had published it.
+
+    It is the same byte for byte, and was decided once.
+    """
+
+    def __init__(self) -> None:
+        self._seen: set[str] = set()
+
+    def is_new(self, digest: str) -> bool:
+        """Say whether a decision with this digest comes for the first time."""
+        mark = digest[:_MARK]
+        if mark in self._seen:
+            return False
+        self._seen.add(mark)
+        return True
 
 
 def _instant(record: Placed) -> tuple[int, int]:

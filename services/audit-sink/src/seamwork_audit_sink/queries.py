@@ -148,7 +148,9 @@ class Queries:
                 since=move.decided_at,
                 open_until=move.open_until,
             )
-            last.setdefault((line.agent, line.version, line.partition), line)
+            after = last.setdefault((line.agent, line.version, line.partition), line)
+            if line.since > after.since:  # that one lies behind it because it was published again
+                last[line.agent, line.version, line.partition] = line
         return tuple(line for _, line in sorted(last.items()) if line.state != "closed")
 
     def seams(self) -> Measured:

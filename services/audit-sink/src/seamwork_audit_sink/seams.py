@@ -23,6 +23,7 @@ from seamwork.records.wire import Malformed, Received
 from seamwork.seams.measured import Followed, SeamMeasure
 from seamwork_audit_sink.counts import is_name
 from seamwork_audit_sink.history import REPEAT
+from seamwork_audit_sink.order import Once
 
 Reading = Callable[[Sequence[str]], Iterable[Received[AnyEnvelope] | Malformed]]
 """Reads the records of some types in the order of taking in, each time anew; all at once they fill the memory."""
@@ -87,8 +88,9 @@ class _Measuring:
         for one in records(("handoff",)):
             if isinstance(one, Received) and isinstance(one.record, Handoff):
                 self._handed(one.record, one.position, one.raw.appended_at)
+        once = Once()
         for one in records(_DECIDED):
-            if not isinstance(one, Received):
+            if not isinstance(one, Received) or not once.is_new(one.digest):
                 continue
             if isinstance(one.record, TaskEnded) and one.record.task is not None:
                 self._ended.add(one.record.task)
