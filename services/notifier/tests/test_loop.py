@@ -54,6 +54,7 @@ class World:
         self.log = SimLog(self.broker)
         self.settings = Settings(database=folder / "notifier.db")
         self.metrics = Metrics("notifier")
+        self.refused = 0
         for topic in ("contracts.v1", "policies.v1", "registry.v1", *READS):
             self.broker.create_topic(topic)
 
@@ -69,8 +70,17 @@ class World:
         self.broker.write(at, raw.key, raw.value, raw.headers)
 
     def refuse(self, contract: str = "facts") -> None:
-        """Let the router refuse a handoff."""
-        self.write(received("refused", contract=contract, rule="schema", source="planner").raw)
+        """Let the router refuse another handoff."""
+        subject = f"0/{self.refused}"
+        self.refused += 1
+        self.write(
+            received("refused", contract=contract, subject=subject, rule="schema", source="planner").raw
+        )
+
+    def publish_again(self, offset: int) -> None:
+        """Let the router write its decision at *offset* once more, as after a crash."""
+        record = self.broker.records(DECISIONS)[offset]
+        self.broker.write(DECISIONS, record.key, record.value, record.headers)
 
     def counted(self, name: str, *labels: str) -> float | None:
         """Return the value of a metric, by the labels that its series has."""
@@ -198,6 +208,26 @@ async def test_a_budget_that_is_used_up_is_counted_through_a_restart_and_paged_o
 
     assert [1] == [offset for _, kind, offset in told if kind == "budget-spent"]
     assert [0, 1, 2, 3] == [offset for _, kind, offset in told if kind == "refused"]
+
+
+async def test_what_was_published_again_is_told_and_counted_once(world: World) -> None:
+    """A router that dies before it has noted what it published writes the same bytes again, also while we start."""
+    world.refuse()
+    world.publish_again(0)
+    world.write(received("dead-letter").raw, LETTERS)
+    async with world.running() as running:
+        await running.caught_up()
+    with closing(sqlite3.connect(world.settings.database)) as db:
+        db.execute("DELETE FROM waiting WHERE owner = 'team:seams'")  # it was delivered
+        db.commit()
+    world.publish_again(0)
+    world.write(received("dead-letter").raw, LETTERS)
+    async with world.running() as running:
+        await running.caught_up()
+
+    assert [("team:platform", "dead-letter", 0)] == world.waiting()
+    assert 1 == world.counted("seamwork_notifications_total", "refused", "team:seams", "no")
+    assert None is world.counted("seamwork_notifications_total", "budget-spent", "team:seams", "no")
 
 
 async def test_what_was_long_over_at_the_first_start_is_not_told(world: World) -> None:

@@ -43,6 +43,17 @@ async def test_what_is_tried_again_waits_behind_what_is_due(tmp_path: Path) -> N
         assert {"team:seams": 1} == store.owners()
 
 
+async def test_what_was_taken_last_is_known_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not all that ever was: what is published again lies close behind."""
+    monkeypatch.setattr("seamwork_notifier.store._MOST_TAKEN", 2)
+    with Store(tmp_path / "n.db", "p", 0) as store:
+        for number, digest in enumerate("abac"):
+            await store.take((), {AT: number}, 1_000, taken=[digest])
+        await store.take((), {AT: 9}, 1_000)
+    with Store(tmp_path / "n.db", "p", 0) as store:
+        assert [False, True, True] == [store.was_taken(digest) for digest in "abc"]
+
+
 async def test_a_database_that_another_holds_is_tried_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -18,7 +18,7 @@ from seamwork.records.envelope import AnyEnvelope
 from seamwork.records.platform import DeadLetter
 from seamwork.records.wire import RawRecord, Received, read
 from seamwork.runtime import Host
-from seamwork_notifier.budgets import burn_of, pages
+from seamwork_notifier.budgets import Burn, burn_of, pages
 from seamwork_notifier.courier import Couriers
 from seamwork_notifier.decide import decider
 from seamwork_notifier.settings import Settings
@@ -102,8 +102,9 @@ class Loop:
                 burned: dict[Account, int] = {}
                 told = []
                 once: set[str] = set()
+                taken: set[str] = set()
                 for received in readable:
-                    for one in (*self._judge(received, store), *self._burn(received, store, burned)):
+                    for one in self._news(received, store, burned, taken):
                         if one.once is None or not (one.once in once or store.was_told(one.once)):
                             told.append(one)
                             once |= {one.once} if one.once else set()
@@ -113,7 +114,7 @@ class Loop:
                 due = _now_s() >= keep_at
                 if told or once or burned or (unkept and due):
                     keep = [one for one in told if self._webhook_of(one.owner) is not None]
-                    await store.take(keep, unkept, host.clock.now_ms(), once=once, burned=burned)
+                    await store.take(keep, unkept, host.clock.now_ms(), once=once, burned=burned, taken=taken)
                     unkept.clear()
                     self._say(told)
                     for owner in {one.owner for one in keep}:
@@ -135,6 +136,20 @@ class Loop:
     def _is_too_old(self, received: Received[AnyEnvelope], store: Store) -> bool:
         return received.raw.appended_at < store.begun_at - self._settings.oldest_s * 1000
 
+    def _news(
+        self, received: Received[AnyEnvelope], store: Store, burned: dict[Account, int], taken: set[str]
+    ) -> Iterator[Notified]:
+        """Yield what a record is to be told of; one that its writer published again, after a crash, is none."""
+        found = self._judge(received, store)
+        burn = burn_of(received.record, self._host.catalog.catalog, received.raw.appended_at)
+        if burn is not None or any(one.once is None for one in found):
+            if received.digest in taken or store.was_taken(received.digest):
+                return
+            taken.add(received.digest)
+        yield from found
+        if burn is not None:
+            yield from self._burn(received, burn, store, burned)
+
     def _judge(self, received: Received[AnyEnvelope], store: Store) -> Sequence[Notified]:
         if self._is_too_old(received, store):
             return ()
@@ -142,13 +157,9 @@ class Loop:
         return self._decide(_NOTHING, received, context)
 
     def _burn(
-        self, received: Received[AnyEnvelope], store: Store, burned: dict[Account, int]
+        self, received: Received[AnyEnvelope], burn: Burn, store: Store, burned: dict[Account, int]
     ) -> Iterator[Notified]:
         """Take what a decision costs from its seam's error budget; page the owner where it is used up."""
-        catalog = self._host.catalog.catalog
-        burn = burn_of(received.record, catalog, received.raw.appended_at)
-        if burn is None:
-            return
         account = burn.account
         burned[account] = used = burned.get(account, store.burned(account)) + 1
         self._host.metrics.count("seamwork_error_budget_burned", burn.contract.name, burn.what)
@@ -156,7 +167,7 @@ class Loop:
             "seamwork_error_budget_left", burn.allowed - used, burn.contract.name, burn.what
         )
         if used > burn.allowed and not self._is_too_old(received, store):
-            yield from pages(received, burn, catalog)
+            yield from pages(received, burn, self._host.catalog.catalog)
 
     async def _positions(self, store: Store) -> dict[Partition, int]:
         log, places = self._host.log, []

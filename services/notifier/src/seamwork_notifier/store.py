@@ -34,6 +34,7 @@ CREATE TABLE IF NOT EXISTS waiting (
     tries INTEGER NOT NULL DEFAULT 0, next_at INTEGER NOT NULL, error TEXT
 ) STRICT;
 CREATE TABLE IF NOT EXISTS told_once (name TEXT PRIMARY KEY, at INTEGER NOT NULL) STRICT;
+CREATE TABLE IF NOT EXISTS taken (digest TEXT PRIMARY KEY) STRICT;
 CREATE TABLE IF NOT EXISTS burned (
     contract TEXT NOT NULL, what TEXT NOT NULL, since INTEGER NOT NULL, count INTEGER NOT NULL,
     PRIMARY KEY (contract, what, since)
@@ -51,6 +52,8 @@ _MOVE = (
 _LOCK_S = 5.0
 _KEPT_MS = 40 * 86_400_000
 """Longer than a month, the longest period of an error budget."""
+_MOST_TAKEN = 20_000
+"""More than routers and machines publish again as they start: what the commits of a batch or two said."""
 
 Account = tuple[str, str, int]
 """The contract's name, what is counted, and since when (ms)."""
@@ -131,6 +134,10 @@ class Store:
         """Say whether what is told once under *name* was told."""
         return bool(self._asked("SELECT 1 FROM told_once WHERE name = ?", name))
 
+    def was_taken(self, digest: str) -> bool:
+        """Say whether the record with this digest has led to something, and so is one that was published again."""
+        return bool(self._asked("SELECT 1 FROM taken WHERE digest = ?", digest))
+
     def burned(self, account: Account) -> int:
         """Return how much of an error budget is used up."""
         rows = self._asked("SELECT count FROM burned WHERE contract = ? AND what = ? AND since = ?", *account)
@@ -144,6 +151,7 @@ class Store:
         *,
         once: Iterable[str] = (),
         burned: Mapping[Account, int] | None = None,
+        taken: Iterable[str] = (),
     ) -> None:
         """
         Keep what is to be delivered, and how far was read.
@@ -154,6 +162,7 @@ class Store:
             now: The time (ms).
             once: Names of what is not told again.
             burned: How much of each error budget is used up by now.
+            taken: The digests of the records that led to all this.
         """
         await self._change(
             (
@@ -171,6 +180,11 @@ class Store:
                 [(*account, count) for account, count in (burned or {}).items()],
             ),
             ("DELETE FROM burned WHERE since < ?", [(now - _KEPT_MS,)]),
+            ("INSERT OR IGNORE INTO taken VALUES (?)", [(digest,) for digest in taken]),
+            (
+                "DELETE FROM taken WHERE rowid <= (SELECT max(rowid) FROM taken) - ?",
+                [(_MOST_TAKEN,)],
+            ),
         )
 
     def next_of(self, owner: str) -> Waiting | None:
