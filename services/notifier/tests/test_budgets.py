@@ -29,6 +29,10 @@ ACCOUNT = ("facts", "refusals", 0)
     ("tag", "fields", "what"),
     [
         ("refused", {"contract": FACTS}, "refusals"),
+        ("refused", {"contract": FACTS, "kind": "result"}, "refusals"),
+        ("refused", {"contract": FACTS, "kind": "plan"}, None),
+        ("refused", {"contract": FACTS, "kind": "progress"}, None),
+        ("refused", {"contract": FACTS, "kind": "usage"}, None),
         ("refused", {"contract": FACTS, "rule": "repeat"}, None),
         ("refused", {"contract": "calm@1.0.0"}, None),
         ("refused", {}, None),
@@ -43,7 +47,7 @@ ACCOUNT = ("facts", "refusals", 0)
 def test_refusals_and_late_answers_burn_the_budget_of_their_seam(
     tag: str, fields: dict[str, str | None], what: str | None
 ) -> None:
-    """A repeat costs nothing, neither does a seam without a budget, and what was never asked is no late answer."""
+    """A repeat costs nothing, nor what only goes beside the work; and what was never asked is no late answer."""
     burn = burn_of(envelope(tag, **fields), CATALOG, NOW)
 
     assert what == (burn.what if burn else None)

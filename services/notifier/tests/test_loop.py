@@ -5,6 +5,7 @@ import sqlite3
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, closing
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
@@ -228,6 +229,22 @@ async def test_what_was_published_again_is_told_and_counted_once(world: World) -
     assert [("team:platform", "dead-letter", 0)] == world.waiting()
     assert 1 == world.counted("seamwork_notifications_total", "refused", "team:seams", "no")
     assert None is world.counted("seamwork_notifications_total", "budget-spent", "team:seams", "no")
+
+
+async def test_a_case_that_ends_with_its_task_is_no_late_answer(world: World) -> None:
+    """The work lay with people then; whoever had it before was late once, if at all."""
+    expired: dict[str, Any] = {"contract": "facts", "why": "expired", "rule": "expired"}
+    world.write(received("escalated", contract="facts", why="error", to="head", case="c-1").raw)
+    for _ in range(2):
+        async with world.running() as running:
+            await running.caught_up()
+        world.write(received("closed", dispatch="c-1", **expired).raw)
+    assert [] == [kind for _, kind, _ in world.waiting() if kind == "budget-spent"]
+
+    world.write(received("closed", dispatch="w-1", **expired).raw)
+    async with world.running() as running:
+        await running.caught_up()
+    assert [3] == [offset for _, kind, offset in world.waiting() if kind == "budget-spent"]
 
 
 async def test_what_was_long_over_at_the_first_start_is_not_told(world: World) -> None:

@@ -1,6 +1,8 @@
 """
 Count what burns the error budget of a seam: refusals and late answers in each period of the calendar (UTC).
 
+What only goes beside the work (plans, progress, usage) burns nothing: the seam stands as it stood.
+
 A period begins when the calendar's does, so every reader of the log counts the same without remembering a start.
 """
 
@@ -42,7 +44,7 @@ def burn_of(record: AnyEnvelope, catalog: Catalog, at: int) -> Burn | None:
     match record:
         case Refused(drill=True) | Closed(drill=True):
             return None
-        case Refused(contract=ContractRef() as ref) if record.rule != REPEAT:
+        case Refused(kind="handoff" | "result", contract=ContractRef() as ref) if record.rule != REPEAT:
             what: What = "refusals"
         case Closed(contract=ContractRef() as ref, dispatch=str()) if record.why in _LATE:
             if record.rule == EXPIRED:

@@ -13,7 +13,7 @@ from seamwork.bus.port import Partition
 from seamwork.catalog import Context
 from seamwork.documents.webhook import Webhook
 from seamwork.errors import MisconfiguredError
-from seamwork.records.decision import AnyDecision
+from seamwork.records.decision import AnyDecision, Closed, Escalated
 from seamwork.records.envelope import AnyEnvelope
 from seamwork.records.platform import DeadLetter
 from seamwork.records.wire import RawRecord, Received, read
@@ -104,7 +104,7 @@ class Loop:
                 once: set[str] = set()
                 taken: set[str] = set()
                 for received in readable:
-                    for one in self._news(received, store, burned, taken):
+                    for one in self._news(received, store, burned, taken, once):
                         if one.once is None or not (one.once in once or store.was_told(one.once)):
                             told.append(one)
                             once |= {one.once} if one.once else set()
@@ -137,11 +137,22 @@ class Loop:
         return received.raw.appended_at < store.begun_at - self._settings.oldest_s * 1000
 
     def _news(
-        self, received: Received[AnyEnvelope], store: Store, burned: dict[Account, int], taken: set[str]
+        self,
+        received: Received[AnyEnvelope],
+        store: Store,
+        burned: dict[Account, int],
+        taken: set[str],
+        once: set[str],
     ) -> Iterator[Notified]:
         """Yield what a record is to be told of; one that its writer published again, after a crash, is none."""
-        found = self._judge(received, store)
-        burn = burn_of(received.record, self._host.catalog.catalog, received.raw.appended_at)
+        record, found = received.record, self._judge(received, store)
+        burn = burn_of(record, self._host.catalog.catalog, received.raw.appended_at)
+        if isinstance(record, Escalated) and record.case is not None:
+            once.add(_case(record.case))
+        if isinstance(record, Closed) and burn is not None:
+            case = _case(record.dispatch or "")
+            if case in once or store.was_told(case):
+                burn = None  # it lay with people: no receiver was late
         if burn is not None or any(one.once is None for one in found):
             if received.digest in taken or store.was_taken(received.digest):
                 return
@@ -210,6 +221,11 @@ class Loop:
         for owner in self._pending | set(waiting):
             self._host.metrics.set("seamwork_notifications_pending", waiting.get(owner, 0), owner)
         self._pending = set(waiting)
+
+
+def _case(dispatch: str) -> str:
+    """Name a case among what is told once."""
+    return f"case {dispatch}"
 
 
 def _now_s() -> float:
