@@ -16,7 +16,7 @@ from seamwork.platform.views import Blame, Summary, TaskLine, Trace
 from seamwork.records.wire import RawRecord
 from seamwork.runtime import Request
 from seamwork.seams.measured import Measured
-from seamwork.testing.builders import NOW, PLATFORM, received
+from seamwork.testing.builders import INTENT, NOW, PLATFORM, received
 from seamwork.testing.documents import document
 from seamwork_audit_sink.archive import Archive
 from seamwork_audit_sink.pages import Pages
@@ -200,6 +200,33 @@ def test_a_task_that_was_refused_each_time_it_was_sent_is_a_refused_one(database
     (line,) = asked(Pages(Archive(database), lambda: None), "/v1/tasks")
 
     assert ("refused", NOW + 1) == (line["state"], line["ended_at"])
+
+
+@pytest.mark.parametrize("crossing", ["h-1", "h-9"])
+@pytest.mark.parametrize("went_on", [True, False])
+def test_a_task_is_told_as_whoever_began_it_has_it(database: Path, crossing: str, *, went_on: bool) -> None:
+    """Another root under its id that came first, and that nobody is proven to have sent, is not what was begun."""
+    forged = {"id": crossing, "source": "eve", "intent": "pay eve", "drill": {"in_place_of": "planner"}}
+    began: tuple[str, dict[str, Any]] = ("dispatched", {"at": "0/1", "subject": "0/1"})
+    lost: tuple[str, dict[str, Any]] = ("refused", {"at": "0/1", "subject": "0/1", "told": "planner"})
+    write(
+        database,
+        raws(
+            ("handoff", {"at": "0/0", **forged}),
+            ("handoff", {"at": "0/1", "appended_at": NOW + 5}),
+            ("refused", {"at": "0/0", "crossing": crossing, "subject": "0/0", "rule": "wrong-signature"}),
+            began if went_on else lost,
+            ("task-ended", {"at": "0/2", "outcome": "complete" if went_on else "failed"}),
+        ),
+    )
+    pages = Pages(Archive(database), lambda: None)
+    (line,) = asked(pages, "/v1/tasks")
+    trace = asked(pages, "/v1/tasks/t-1/trace")
+
+    for told in (line, trace):
+        assert ("planner@1.0.0", INTENT, NOW + 5, False) == (
+            told["initiator"], told["intent"], told["begun_at"], told["drill"],
+        )  # fmt: skip
 
 
 def test_what_the_router_published_again_happened_once(database: Path) -> None:

@@ -83,10 +83,22 @@ class Archive:
             before = found[-1][0]
 
     def begun(self, task: str) -> list[Row]:
-        """Return what the handoffs that began a task say, and every refusal in it."""
-        query = f"SELECT {_SAID} FROM records WHERE task = ? AND (root = 1 OR type = 'refused') ORDER BY leaf"  # noqa: S608
+        """Return what the handoffs that began a task say, which of them went on, and every refusal in it."""
+        query = (
+            f"SELECT {_SAID} FROM records WHERE task = ? AND (root = 1 OR type = 'refused' OR "  # noqa: S608
+            "(type IN ('dispatched', 'held') AND crossing IN "
+            "(SELECT crossing FROM records WHERE task = ? AND root = 1))) ORDER BY leaf"
+        )
         with self._reading() as db:
-            return [Row(*row) for row in db.execute(query, (task,))]
+            return [Row(*row) for row in db.execute(query, (task, task))]
+
+    def roots(self, task: str) -> int:
+        """Return how many handoffs say that they begin a task."""
+        with self._reading() as db:
+            (found,) = db.execute(
+                "SELECT COUNT(*) FROM records WHERE task = ? AND root = 1", (task,)
+            ).fetchone()
+            return int(found)
 
     def last_of(self, task: str) -> tuple[str, int] | None:
         """Return what was recorded of a task last, its type and its instant, or None."""

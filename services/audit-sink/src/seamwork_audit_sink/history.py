@@ -40,8 +40,8 @@ class History:
     The records of one task, in the order of the log.
 
     *sent* are those of ``handoffs`` by position. *handoffs*, *results* and *plans* are by id, first the one that it
-    is known by: which of them went on, else which came first. Ids can be guessed, and whoever is quicker than the
-    sender is refused.
+    is known by: which of them went on, else which came first and was not refused as nobody's. Ids can be guessed,
+    and whoever is quicker than the sender is refused.
     """
 
     task: str
@@ -55,14 +55,35 @@ class History:
 
     def put_first_what_went_on(self) -> None:
         """Sort the records of each id; all are there."""
-        went_on = {
+        kinds: tuple[dict[str, list[Any]], ...] = (self.handoffs, self.results, self.plans)
+        for sent in (sent for kind in kinds for sent in kind.values() if len(sent) > 1):
+            sent.sort(key=self._standing)
+
+    def _standing(self, sent: Kept) -> int:
+        """Rank what lies under one id: what went on comes first, what nobody is proven to have sent last."""
+        return 0 if sent.position in self._went_on else 2 if sent.position in self._unproven else 1
+
+    @cached_property
+    def _went_on(self) -> set[Position]:
+        return {
             one.record.subject.position
             for one in self.decisions
             if isinstance(one.record, _WENT_ON) and one.record.subject is not None
         }
-        kinds: tuple[dict[str, list[Any]], ...] = (self.handoffs, self.results, self.plans)
-        for sent in (sent for kind in kinds for sent in kind.values() if len(sent) > 1):
-            sent.sort(key=lambda one: one.position not in went_on)
+
+    @cached_property
+    def _unproven(self) -> set[Position]:
+        return {
+            one.record.subject.position
+            for one in self._refused
+            if one.record.subject is not None and one.record.told is None
+        }
+
+    @cached_property
+    def begun(self) -> Received[Handoff] | None:
+        """The handoff that began the task, or was to; of several that say so, whichever it is known by."""
+        roots = (sent[0] for sent in self.handoffs.values() if sent[0].record.stamp is None)
+        return min(roots, key=self._standing, default=None)
 
     @cached_property
     def subjects(self) -> dict[Position, list[Subject]]:

@@ -18,7 +18,7 @@ from seamwork.seams.steps import FlowReport, Refusal
 from seamwork_audit_sink.archive import Archive
 from seamwork_audit_sink.blame import blame
 from seamwork_audit_sink.history import history_of
-from seamwork_audit_sink.rows import lean, record_of
+from seamwork_audit_sink.rows import Row, lean, record_of
 from seamwork_audit_sink.seams import measures
 from seamwork_audit_sink.shown import shown_payload
 from seamwork_audit_sink.steps import flow_report
@@ -74,18 +74,21 @@ class Queries:
             if task in seen:
                 continue
             seen.add(task)
-            refused = None
-            if ended is None:
-                refused = history_of(task, map(record_of, self._archive.begun(task))).refusal
-            line = task_line(record_of(begun), None if ended is None else record_of(ended), refused)
-            if line is None:
-                continue
-            if not _begun_as(line, wanted):
+            line = self._line(task, begun, ended)
+            if line is None or not _begun_as(line, wanted):
                 continue
             line = self._with_last(line)
             if self._fits(line, wanted, catalog):
                 lines.append(line)
         return tuple(lines)
+
+    def _line(self, task: str, begun: Row, ended: Row | None) -> TaskLine | None:
+        """Return the line of a task, told by the handoff that it is known by."""
+        first, last = record_of(begun), None if ended is None else record_of(ended)
+        if ended is not None and self._archive.roots(task) == 1:
+            return task_line(first, last, None)
+        history = history_of(task, map(record_of, self._archive.begun(task)))
+        return task_line(history.begun or first, last, history.refusal if ended is None else None)
 
     def _with_last(self, line: TaskLine) -> TaskLine:
         """Return a task that runs with what was heard of it last; one that is over is told by its end."""

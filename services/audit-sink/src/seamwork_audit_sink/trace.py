@@ -94,7 +94,7 @@ class _Tracing:
     def whole(self) -> Trace:
         history = self._history
         handoffs = [sent[0] for sent in history.handoffs.values()]
-        begun = next((one for one in handoffs if one.record.stamp is None), None)
+        begun = history.begun
         known = history.handoffs.keys()
         tops = [one for one in handoffs if one.record.parent is None or one.record.parent not in known]
         roots = [self._crossing(one) for one in tops]
@@ -104,13 +104,14 @@ class _Tracing:
             if one.record.id not in self._drawn:
                 roots.append(self._crossing(one))  # noqa: PERF401  # each drawing draws others
         ended = history.end
+        over = ended or history.refusal
         return Trace(
             task=history.task,
             state=state_of(history),
             initiator=None if begun is None else agent_name(begun.record.source),
             intent=None if begun is None else begun.record.intent,
             begun_at=None if begun is None else begun.raw.appended_at,
-            ended_at=None if ended is None else ended.raw.appended_at,
+            ended_at=None if over is None else over.raw.appended_at,
             crossings=len(history.handoffs) + len(history.results),
             refused=len({one.record.crossing or one.record.subject for one in history.refusals}),
             retries=sum(
