@@ -229,6 +229,28 @@ def test_a_task_is_told_as_whoever_began_it_has_it(database: Path, crossing: str
         )  # fmt: skip
 
 
+def test_the_list_counts_what_the_trace_counts(database: Path) -> None:
+    """The router counts what had its place until the end; a forged answer, and what came later, is there, too."""
+    write(
+        database,
+        raws(
+            ("handoff", {"at": "0/0"}),
+            ("dispatched", {"at": "0/0"}),
+            ("result", {"at": "0/1", "source": "eve", "stamp": {}}),
+            ("refused", {"at": "0/1", "crossing": "r-1", "subject": "0/1", "kind": "result"}),
+            ("closed", {"at": "0/2", "dispatch": "w-1", "why": "timeout"}),
+            ("task-ended", {"at": "0/3", "outcome": "failed", "crossings": 1, "refused": 0}),
+            ("result", {"at": "0/2", "id": "r-2", "stamp": {}}),
+            ("refused", {"at": "0/4", "crossing": "r-2", "subject": "0/2", "kind": "result"}),
+        ),
+    )
+    pages = Pages(Archive(database), lambda: None)
+    trace = asked(pages, "/v1/tasks/t-1/trace")
+    (line,) = asked(pages, "/v1/tasks", refused="1")
+
+    assert (3, 2) == (trace["crossings"], trace["refused"]) == (line["crossings"], line["refused"])
+
+
 def test_what_the_router_published_again_happened_once(database: Path) -> None:
     """A router that dies before it has noted what it published, publishes it again: the same bytes, further on."""
     opened = {"agent": "extractor", "state": "open", "partition": 0}

@@ -107,16 +107,16 @@ class Archive:
             row: tuple[str, int] | None = db.execute(query, (task,)).fetchone()
             return row
 
-    def refusals(self, task: str) -> int:
-        """Return how many crossings of a task were refused, as its trace counts; an answered repeat is none."""
+    def counted(self, task: str) -> tuple[int, int]:
+        """Return how many crossings of a task there are, and how many were refused, as its trace counts them."""
         query = (
-            "SELECT COUNT(DISTINCT IFNULL(crossing, json_extract(envelope, '$.subject'))) FROM records "
-            "WHERE task = ? AND type = 'refused' "
-            "AND json_extract(envelope, '$.rule') IS NOT 'repeat'"
+            "SELECT COUNT(DISTINCT IIF(type IN ('handoff', 'result'), type || crossing, NULL)), "
+            "COUNT(DISTINCT IIF(type = 'refused' AND json_extract(envelope, '$.rule') IS NOT 'repeat', "
+            "IFNULL(crossing, json_extract(envelope, '$.subject')), NULL)) FROM records WHERE task = ?"
         )
         with self._reading() as db:
-            (found,) = db.execute(query, (task,)).fetchone()
-            return int(found)
+            crossings, refused = db.execute(query, (task,)).fetchone()
+            return int(crossings), int(refused)
 
     def handed(self, task: str) -> list[Row]:
         """Return what the handoffs of a task say."""

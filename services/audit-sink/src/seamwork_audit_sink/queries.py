@@ -77,7 +77,7 @@ class Queries:
             line = self._line(task, begun, ended)
             if line is None or not _begun_as(line, wanted):
                 continue
-            line = self._with_last(line)
+            line = self._counted(line)
             if self._fits(line, wanted, catalog):
                 lines.append(line)
         return tuple(lines)
@@ -90,19 +90,21 @@ class Queries:
         history = history_of(task, map(record_of, self._archive.begun(task)))
         return task_line(history.begun or first, last, history.refusal if ended is None else None)
 
-    def _with_last(self, line: TaskLine) -> TaskLine:
-        """Return a task that runs with what was heard of it last; one that is over is told by its end."""
-        if line.state != "running":
-            return line
-        last, heard_at = self._archive.last_of(line.task) or (None, None)
-        refused = self._archive.refusals(line.task)
-        return msgspec.structs.replace(line, last=last, heard_at=heard_at, refused=refused)
+    def _counted(self, line: TaskLine) -> TaskLine:
+        """Return a task with what is recorded of it in figures; one that runs with what was heard of it last."""
+        crossings, refused = self._archive.counted(line.task)
+        last, heard_at = None, None
+        if line.state == "running":
+            last, heard_at = self._archive.last_of(line.task) or (None, None)
+        return msgspec.structs.replace(
+            line, crossings=crossings, refused=refused, last=last, heard_at=heard_at
+        )
 
     def _fits(self, line: TaskLine, wanted: Wanted, catalog: Catalog | None) -> bool:
         quiet = wanted.quiet_since
         if quiet is not None and (line.heard_at is None or line.heard_at >= quiet):
             return False
-        if wanted.refused and not self._archive.refusals(line.task):
+        if wanted.refused and not line.refused:
             return False
         return wanted.owner is None or wanted.owner in self._owners(line.task, catalog)
 

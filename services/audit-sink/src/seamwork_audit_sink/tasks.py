@@ -16,7 +16,7 @@ def task_line(
     refused: Received[AnyEnvelope] | Malformed | None,
 ) -> TaskLine | None:
     """
-    Return the line of one task.
+    Return the line of one task, without what is counted in it.
 
     Args:
         begun: Its first handoff.
@@ -45,8 +45,6 @@ def task_line(
         intent=line.intent,
         begun_at=line.begun_at,
         ended_at=ended.raw.appended_at,
-        crossings=end.crossings,
-        refused=end.refused,
         spent_micro_usd=end.spent_micro_usd,
         drill=line.drill,
     )

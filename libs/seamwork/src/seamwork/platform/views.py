@@ -268,7 +268,12 @@ class Blame(View, frozen=True, kw_only=True):
 
 
 class TaskLine(View, frozen=True, kw_only=True):
-    """One task in a list; of one that runs, the type of the record that was heard *last*, and when (ms)."""
+    """
+    One task in a list; of one that runs, the type of the record that was heard *last*, and when (ms).
+
+    *crossings* and *refused* are those of its trace: all that is recorded. What the router says as the task ends
+    are those that had a place in it until then.
+    """
 
     task: str
     state: str
