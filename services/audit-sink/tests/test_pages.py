@@ -390,19 +390,27 @@ def test_seams_are_measured_over_what_is_recorded(pages: Pages) -> None:
     ]
 
 
-@pytest.mark.parametrize("page", ["/v1/seams", "/v1/flows/line"])
-def test_of_two_who_measure_one_waits(database: Path, page: str) -> None:
+@pytest.mark.parametrize(
+    "page", ["/v1/seams", "/v1/flows/line", "/v1/tasks/t-1/trace", "/v1/tasks/t-1/blame"]
+)
+def test_of_two_who_ask_for_much_one_waits(database: Path, page: str) -> None:
     """Together they would take twice the memory, and the sink has to live with them."""
     write(database, raws(("handoff", {"at": "0/0"})))
     at_once, most, lock = 0, 0, threading.Lock()
 
     class Watched(Archive):
         def between(self, begin: int, end: int, types: Sequence[str]) -> Iterator[Row]:
+            return self._watched(super().between(begin, end, types))
+
+        def task_rows(self, task: str) -> Iterator[Row]:
+            return self._watched(super().task_rows(task))
+
+        def _watched(self, rows: Iterator[Row]) -> Iterator[Row]:
             nonlocal at_once, most
             with lock:
                 at_once += 1
                 most = max(most, at_once)
-            yield from super().between(begin, end, types)
+            yield from rows
             both.wait(0.05)
             with lock:
                 at_once -= 1
@@ -572,6 +580,16 @@ def test_before_there_is_a_database_the_pages_say_so(database: Path) -> None:
 
     assert "503 Service Unavailable" == response.status
     assert not database.exists()
+
+
+def test_while_the_database_is_made_the_pages_say_so(database: Path) -> None:
+    """The file is there a moment before its tables are, and who looks after a start asks just then."""
+    database.parent.mkdir()
+    database.touch()
+    response = Pages(Archive(database), lambda: None)(Request("/v1/tasks"))
+
+    assert "503 Service Unavailable" == response.status
+    assert "ask again" in msgspec.json.decode(response.body)["error"]
 
 
 def test_an_id_may_hold_anything(database: Path) -> None:

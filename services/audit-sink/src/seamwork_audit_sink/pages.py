@@ -21,12 +21,15 @@ behind which one to go on, and is null behind the last. What is not found or ask
 """
 
 from collections.abc import Callable, Mapping
+from sqlite3 import OperationalError
+from threading import Lock
 from typing import Any
 
 import msgspec
 
 from seamwork.catalog import Catalog
 from seamwork.clock import Clock, SystemClock
+from seamwork.platform.views import Blame, Trace
 from seamwork.runtime import Request, Response
 from seamwork_audit_sink.archive import Archive
 from seamwork_audit_sink.queries import Queries, Wanted
@@ -65,6 +68,8 @@ class Pages:
         self._archive = archive
         self._queries = Queries(archive)
         self._catalog = catalog
+        # A large task takes a good part of the memory while it is drawn and written; whoever asks meanwhile waits.
+        self._drawing = Lock()
 
     def __call__(self, request: Request) -> Response:
         """Answer one request; runs on a thread of its own."""
@@ -76,6 +81,10 @@ class Pages:
             answer = self._answer(_parts(request.path), request.query)
         except _AskedError as error:
             return _page({"error": str(error)}, error.status)
+        except OperationalError as error:
+            # At the very first start the file is there before what is in it; a lock passes as well.
+            reason = f"the database cannot be read just now ({error}); ask again in a moment"
+            return _page({"error": reason}, "503 Service Unavailable")
         return _page(answer)
 
     def _answer(self, parts: tuple[str, ...], query: Mapping[str, str]) -> Any:
@@ -104,9 +113,9 @@ class Pages:
         found: Any
         match page:
             case "trace":
-                found = self._queries.trace(task)
+                found = self._drawn(self._queries.trace, task)
             case "blame":
-                found = self._queries.blame(task)
+                found = self._drawn(self._queries.blame, task)
             case _:
                 found = self._records(task, query)
         if found is None:
@@ -114,6 +123,11 @@ class Pages:
                 "404 Not Found", "nothing of this task was recorded; look for it with /v1/tasks"
             )
         return found
+
+    def _drawn(self, question: Callable[[str], Trace | Blame | None], task: str) -> msgspec.Raw | None:
+        with self._drawing:
+            found = question(task)
+            return None if found is None else msgspec.Raw(msgspec.json.encode(found))
 
     def _flow(self, name: str) -> Any:
         catalog = self._catalog()
