@@ -161,6 +161,53 @@ def test_an_answer_counts_at_the_seam_of_its_handoff() -> None:
     assert ("reader", 1, 0) == (other.source, other.handoffs, other.partial)
 
 
+def test_what_is_said_of_the_work_counts_at_the_seam_that_it_crossed() -> None:
+    """A report over the ceiling, a plan and an answer that wait for people, an answer of a desk."""
+    records = [
+        received("handoff", at="0/0"),
+        received("plan", at="0/1", stamp={}),
+        received("result", at="0/2", stamp={}),
+        received("result", at="0/3", id="r-9", parent="h-9", stamp={}),
+        received("dispatched", at="0/0"),
+        received("held", at="0/1", crossing="pl-1", subject="0/1", appended_at=NOW + 1),
+        received("held", at="0/2", crossing="r-1", subject="0/2", appended_at=NOW + 2),
+        received("held", at="0/3", crossing="r-9", subject="0/3", appended_at=NOW + 9),
+        received("overrun", at="0/4", crossing="u-1", subject="0/4"),
+        received("closed", at="0/5", dispatch="w-1", why="overrun", final=False),
+        received("escalated", at="0/6", why="overrun", to="head", case="c-1"),
+        received(
+            "refused", at="0/7", crossing="r-2", subject="0/5", kind="result", dispatch="c-1", rule="schema"
+        ),
+        received("closed", at="0/8", dispatch="c-1", why="expired", rule="expired"),
+    ]
+
+    (seam,) = measures(reading(*records))
+
+    assert (2, NOW + 2) == (seam.held, seam.asked_at)
+    assert (1, 1, 0) == (seam.overrun, seam.answers_refused, seam.late)
+
+
+def test_a_task_that_was_refused_does_not_run() -> None:
+    """Nobody is told of its end where nobody proved to have begun it; sent again, it may run all the same."""
+    records = [
+        received("handoff", at="0/0"),
+        received("handoff", at="0/1"),
+        received("handoff", at="0/2", id="h-2", task="t-2"),
+        received("handoff", at="0/3", id="h-2", task="t-2"),
+        received("handoff", at="0/4", id="h-3", task="t-3", parent="h-0", stamp={}),
+    ]
+    refused: dict[str, Any] = {"kind": "handoff", "rule": "gate-silent"}
+    records += [
+        received("refused", at="0/0", subject="0/0", crossing="h-1", task="t-1", **refused),
+        received("refused", at="0/1", subject="0/1", crossing="h-1", task="t-1", **refused),
+        received("refused", at="0/2", subject="0/2", crossing="h-2", task="t-2", **refused),
+    ]
+
+    (seam,) = measures(reading(*records))
+
+    assert ("t-2", "t-3") == seam.running
+
+
 def test_what_a_drill_did_is_told_at_the_seam_that_it_tries_and_as_nothing_else() -> None:
     """When somebody was asked last, and whether they answered; nobody's work crossed there."""
     drill: dict[str, Any] = {"drill": True, "dispatch": None}

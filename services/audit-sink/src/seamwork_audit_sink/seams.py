@@ -1,10 +1,10 @@
 """Measure seams: what crossed from whom to whom under which contract, how it ended, and how long it took; pure."""
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
-from seamwork.records.crossing import Handoff
+from seamwork.records.crossing import Handoff, Plan, Result
 from seamwork.records.decision import (
     Accepted,
     AnyDecision,
@@ -79,6 +79,9 @@ class _Measuring:
         self._parents: dict[str, str | None] = {}
         self._counted: set[tuple[str, _Key]] = set()
         self._dispatched: dict[str, tuple[int, str]] = {}
+        self._cases: dict[str, str] = {}
+        self._held: dict[Position, list[int]] = defaultdict(list)
+        self._goes_on: Counter[str] = Counter()  # what speaks for each task: roots not refused, dispatches
         self._receiver: dict[str, str] = {}
         self._failed: dict[str, str] = {}
         self._ended: set[str] = set()
@@ -96,6 +99,10 @@ class _Measuring:
                 self._ended.add(one.record.task)
             elif isinstance(one.record, AnyDecision):
                 self._decided(one.record, one.raw.appended_at)
+        # An answer, or a plan, that waits for people: its decision does not say of which work it is.
+        for one in records(("result", "plan")) if self._held else ():
+            if isinstance(one, Received) and isinstance(one.record, Result | Plan):
+                self._asked_about(one.record, one.position)
         return tuple(
             self._measure(key, seam) for key, seam in sorted(self._seams.items(), key=lambda s: str(s[0]))
         )
@@ -115,6 +122,8 @@ class _Measuring:
         self._at[handoff.id, position] = seam, handoff.parent
         self._of.setdefault(handoff.id, seam)
         self._parents.setdefault(handoff.id, handoff.parent)
+        if handoff.parent is None:
+            self._goes_on[handoff.task] += 1
         if (handoff.id, key) in self._counted:
             return  # a repeat counts once
         self._counted.add((handoff.id, key))
@@ -145,19 +154,23 @@ class _Measuring:
             self._decided_in_drill(record, at)
             return
         crossing, seam = self._seam_of(record)
+        if isinstance(record, Held) and seam is None and record.subject is not None:
+            self._held[record.subject.position].append(at)
         if seam is None or crossing is None:
             return
         match record:
             case Dispatched():
                 seam.counts["dispatched"] += 1
+                self._goes_on[record.task or ""] += 1
                 seam.receivers.add(f"{record.receiver.agent}@{record.receiver.version}")
                 self._dispatched[record.dispatch] = (at, crossing)
                 self._receiver[crossing] = record.receiver.agent
                 seam.counts["reentries"] += self._stands_above(crossing, record.receiver.agent)
             case Refused(rule=rule) if rule == REPEAT:
-                pass  # its sender got the recorded outcome again
+                self._root_refused(record)  # its sender got the recorded outcome again
             case Refused(kind="handoff" | "result" as kind):
                 seam.counts["refused" if kind == "handoff" else "answers_refused"] += 1
+                self._root_refused(record)
                 seam.rules[record.rule] += 1
                 seam.last("refused_at", at)
             case Held():
@@ -185,9 +198,27 @@ class _Measuring:
                     # Ids can be guessed, and whoever is quicker than the sender is refused: what goes on counts.
                     self._of[crossing], self._parents[crossing] = sent
                 return crossing, sent[0]
-        if crossing not in self._of and isinstance(record, Refused) and record.dispatch in self._dispatched:
-            crossing = self._dispatched[record.dispatch][1]
+        if crossing not in self._of:  # an answer, or a report: told by the work that it is of
+            dispatch = getattr(record, "dispatch", None) or ""
+            crossing = self._cases.get(dispatch) or self._dispatched.get(dispatch, (0, crossing))[1]
         return crossing, self._of.get(crossing or "")
+
+    def _root_refused(self, refused: Refused) -> None:
+        """Take down that a record that was to begin its task was refused, if it was one."""
+        if refused.subject is None or refused.task is None:
+            return
+        sent = self._at.get((refused.crossing or "", refused.subject.position))
+        if sent is not None and sent[1] is None:
+            self._goes_on[refused.task] -= 1
+
+    def _asked_about(self, said: Result | Plan, position: Position) -> None:
+        """Count that people were asked about an answer or a plan, at the seam of its work."""
+        seam = self._of.get(said.parent)
+        if seam is None:
+            return
+        for at in self._held.get(position, ()):
+            seam.counts["held"] += 1
+            seam.last("asked_at", at)
 
     def _went_wrong(self, record: AnyDecision, seam: _Seam, crossing: str, at: int) -> None:
         match record:
@@ -196,6 +227,8 @@ class _Measuring:
             case Escalated():
                 if record.level == 0:
                     seam.counts["escalated"] += 1
+                if record.case is not None:
+                    self._cases[record.case] = crossing
                 seam.escalated_to.add(record.to)
                 seam.last("asked_at", at)
                 self._followed(seam, record.why, "escalate", at)
@@ -226,6 +259,10 @@ class _Measuring:
             above = self._parents.get(above)
         return False
 
+    def _runs(self, task: str) -> bool:
+        """Say whether a task that has not ended goes on: not where each record that was to begin it was refused."""
+        return task not in self._goes_on or self._goes_on[task] > 0
+
     def _measure(self, key: _Key, seam: _Seam) -> SeamMeasure:
         source, to, capability, contract, version = key
         latencies = sorted(seam.latencies)
@@ -249,7 +286,9 @@ class _Measuring:
             first_at=seam.first_at,
             last_at=max([seam.last_at, *seam.at.values()]),
             most_per_task=max(seam.tasks.values(), default=0),
-            running=tuple(sorted(seam.tasks.keys() - self._ended))[:_MOST_TASKS],
+            running=tuple(sorted(task for task in seam.tasks.keys() - self._ended if self._runs(task)))[
+                :_MOST_TASKS
+            ],
             **seam.counts,
             **seam.at,
         )

@@ -15,13 +15,14 @@ class SeamMeasure(msgspec.Struct, frozen=True, kw_only=True):
     """
     What crossed one seam: from *source* to an agent or a capability under one version of a contract.
 
-    *refused* counts handoffs that were refused, *answers_refused* results; *late* are dispatches that ran out of
-    time; *rules* are the rules that refused, with how often. Latencies run from dispatch to the accepted answer.
-    Instants (ms) are the last of their kind: *proven_at* of an accepted success, *refused_at* of a refusal,
-    *handled_at* of what followed a failure, *asked_at* of a question to people, *spent_at* of an answer that said
-    what it cost. *most_per_task* is how often one task came this way at most, *reentries* how often the receiver
-    stood above itself. *running* names tasks that are not over, at most 100 of them. Of drills nothing else counts
-    than *drills*, and when people were last asked by one, answered it, or let it expire.
+    *refused* counts handoffs that were refused, *answers_refused* results, of desks too; *held* are handoffs,
+    answers and plans that waited for people; *late* are dispatches that ran out of time; *rules* are the rules that
+    refused, with how often. Latencies run from dispatch to the accepted answer. Instants (ms) are the last of their
+    kind: *proven_at* of an accepted success, *refused_at* of a refusal, *handled_at* of what followed a failure,
+    *asked_at* of a question to people, *spent_at* of an answer that said what it cost. *most_per_task* is how often
+    one task came this way at most, *reentries* how often the receiver stood above itself. *running* names tasks
+    that are not over, at most 100 of them. Of drills nothing else counts than *drills*, and when people were last
+    asked by one, answered it, or let it expire.
     """
 
     source: str
