@@ -187,6 +187,23 @@ def test_what_is_said_of_the_work_counts_at_the_seam_that_it_crossed() -> None:
     assert (1, 1, 0) == (seam.overrun, seam.answers_refused, seam.late)
 
 
+def test_a_task_came_a_way_as_often_as_it_was_handed_on_there() -> None:
+    """As the router counts against `atMost`: not what it refused, nor what it tried again."""
+    records = [
+        *(received("handoff", at=f"0/{number}", id=f"h-{number}") for number in range(4)),
+        received("dispatched", at="0/0", crossing="h-0"),
+        received("closed", at="0/1", crossing="h-0", dispatch="w-1", why="timeout", final=False),
+        received("dispatched", at="0/2", crossing="h-0", subject="0/0#2", dispatch="w-2", dispatch_number=2),
+        received("dispatched", at="0/3", crossing="h-1", subject="0/1", dispatch="w-3"),
+        received("refused", at="0/4", crossing="h-2", subject="0/2", rule="edge-at-most"),
+        received("refused", at="0/5", crossing="h-3", subject="0/3", rule="schema"),
+    ]
+
+    (seam,) = measures(reading(*records))
+
+    assert (4, 3, 2) == (seam.handoffs, seam.dispatched, seam.most_per_task)
+
+
 def test_a_task_that_was_refused_does_not_run() -> None:
     """Nobody is told of its end where nobody proved to have begun it; sent again, it may run all the same."""
     records = [
@@ -195,12 +212,14 @@ def test_a_task_that_was_refused_does_not_run() -> None:
         received("handoff", at="0/2", id="h-2", task="t-2"),
         received("handoff", at="0/3", id="h-2", task="t-2"),
         received("handoff", at="0/4", id="h-3", task="t-3", parent="h-0", stamp={}),
+        received("handoff", at="0/5", id="h-4", task="made-up", parent="h-0", stamp={}),
     ]
     refused: dict[str, Any] = {"kind": "handoff", "rule": "gate-silent"}
     records += [
         received("refused", at="0/0", subject="0/0", crossing="h-1", task="t-1", **refused),
         received("refused", at="0/1", subject="0/1", crossing="h-1", task="t-1", **refused),
         received("refused", at="0/2", subject="0/2", crossing="h-2", task="t-2", **refused),
+        received("refused", at="0/5", subject="0/5", crossing="h-4", task="made-up", **refused),
     ]
 
     (seam,) = measures(reading(*records))

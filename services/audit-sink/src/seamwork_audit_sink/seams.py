@@ -55,7 +55,8 @@ class _Seam:
     first_at: int = 0
     last_at: int = 0
     root: bool = False
-    tasks: Counter[str] = field(default_factory=Counter)
+    tasks: Counter[str] = field(default_factory=Counter)  # how often each came this way
+    open: Counter[str] = field(default_factory=Counter)  # how many records of each were not refused
 
     def last(self, what: str, at: int) -> None:
         self.at[what] = max(at, self.at.get(what, 0))
@@ -81,7 +82,6 @@ class _Measuring:
         self._dispatched: dict[str, tuple[int, str]] = {}
         self._cases: dict[str, str] = {}
         self._held: dict[Position, list[int]] = defaultdict(list)
-        self._goes_on: Counter[str] = Counter()  # what speaks for each task: roots not refused, dispatches
         self._receiver: dict[str, str] = {}
         self._failed: dict[str, str] = {}
         self._ended: set[str] = set()
@@ -122,8 +122,8 @@ class _Measuring:
         self._at[handoff.id, position] = seam, handoff.parent
         self._of.setdefault(handoff.id, seam)
         self._parents.setdefault(handoff.id, handoff.parent)
-        if handoff.parent is None:
-            self._goes_on[handoff.task] += 1
+        if drill is None:
+            seam.open[handoff.task] += 1
         if (handoff.id, key) in self._counted:
             return  # a repeat counts once
         self._counted.add((handoff.id, key))
@@ -133,7 +133,6 @@ class _Measuring:
         seam.counts["handoffs"] += 1
         seam.root = seam.root or handoff.stamp is None
         seam.first_at, seam.last_at = min(seam.first_at, at), max(seam.last_at, at)
-        seam.tasks[handoff.task] += 1
 
     def _decided_in_drill(self, record: AnyDecision, at: int) -> None:
         seam = self._of.get((record.answers if isinstance(record, Accepted) else record.crossing) or "")
@@ -161,16 +160,16 @@ class _Measuring:
         match record:
             case Dispatched():
                 seam.counts["dispatched"] += 1
-                self._goes_on[record.task or ""] += 1
+                seam.tasks[record.task or ""] += record.dispatch_number == 1
                 seam.receivers.add(f"{record.receiver.agent}@{record.receiver.version}")
                 self._dispatched[record.dispatch] = (at, crossing)
                 self._receiver[crossing] = record.receiver.agent
                 seam.counts["reentries"] += self._stands_above(crossing, record.receiver.agent)
             case Refused(rule=rule) if rule == REPEAT:
-                self._root_refused(record)  # its sender got the recorded outcome again
+                self._refused(record)  # its sender got the recorded outcome again
             case Refused(kind="handoff" | "result" as kind):
                 seam.counts["refused" if kind == "handoff" else "answers_refused"] += 1
-                self._root_refused(record)
+                self._refused(record)
                 seam.rules[record.rule] += 1
                 seam.last("refused_at", at)
             case Held():
@@ -203,13 +202,12 @@ class _Measuring:
             crossing = self._cases.get(dispatch) or self._dispatched.get(dispatch, (0, crossing))[1]
         return crossing, self._of.get(crossing or "")
 
-    def _root_refused(self, refused: Refused) -> None:
-        """Take down that a record that was to begin its task was refused, if it was one."""
-        if refused.subject is None or refused.task is None:
-            return
-        sent = self._at.get((refused.crossing or "", refused.subject.position))
-        if sent is not None and sent[1] is None:
-            self._goes_on[refused.task] -= 1
+    def _refused(self, refused: Refused) -> None:
+        """Take down that a handoff is over, if one was refused, and with it what its task had open there."""
+        place = None if refused.subject is None else refused.subject.position
+        sent = None if place is None else self._at.get((refused.crossing or "", place))
+        if sent is not None:
+            sent[0].open[refused.task or ""] -= 1
 
     def _asked_about(self, said: Result | Plan, position: Position) -> None:
         """Count that people were asked about an answer or a plan, at the seam of its work."""
@@ -259,10 +257,6 @@ class _Measuring:
             above = self._parents.get(above)
         return False
 
-    def _runs(self, task: str) -> bool:
-        """Say whether a task that has not ended goes on: not where each record that was to begin it was refused."""
-        return task not in self._goes_on or self._goes_on[task] > 0
-
     def _measure(self, key: _Key, seam: _Seam) -> SeamMeasure:
         source, to, capability, contract, version = key
         latencies = sorted(seam.latencies)
@@ -286,7 +280,7 @@ class _Measuring:
             first_at=seam.first_at,
             last_at=max([seam.last_at, *seam.at.values()]),
             most_per_task=max(seam.tasks.values(), default=0),
-            running=tuple(sorted(task for task in seam.tasks.keys() - self._ended if self._runs(task)))[
+            running=tuple(sorted({task for task in seam.open if seam.open[task] > 0} - self._ended))[
                 :_MOST_TASKS
             ],
             **seam.counts,
