@@ -25,7 +25,7 @@ from seamwork.seams.page import Heading, Page, Points, Table, Verbatim, Words, a
 from seamwork.seams.pages import audit_page, ready_page, review_page, topology_page
 from seamwork.seams.readiness import DAY_MS, seven_points
 from seamwork.seams.review import review, sign_off
-from seamwork.seams.seam import holds_against_request
+from seamwork.seams.seam import holds_against_request, seams_of
 from seamwork.seams.study import Study, study
 from seamwork.seams.topology import topology
 from seamwork.testing.documents import document
@@ -175,6 +175,19 @@ def test_what_ran_is_compared_with_what_is_written(
     shelf = Shelf([document("Contract", "c"), *(document("Agent", name) for name in "ab")])
 
     assert codes == [one.code for one in conformance(flow_of(*edges), shelf, measured(*ran))]
+
+
+def test_of_two_edges_that_lead_the_same_way_each_has_the_versions_that_it_names() -> None:
+    """While a seam moves to the next version both are drawn; what neither names contradicts both."""
+    flow = flow_of(("a", "b", {"versions": ">=1 <2"}), ("a", "b", {"versions": ">=2 <3"}))
+    shelf = Shelf([document("Contract", "c"), *(document("Agent", name) for name in "ab")])
+    ran = [measure(version="1.0.0"), measure(version="2.0.0")]
+
+    assert [("1.0.0",), ("2.0.0",)] == [
+        tuple(one.version for one in seam.measures) for seam in seams_of(flow, shelf, measured(*ran))
+    ]
+    assert () == conformance(flow, shelf, measured(*ran))
+    assert 2 == len(conformance(flow, shelf, measured(*ran, measure(version="3.0.0"))))
 
 
 def test_what_went_to_any_desk_follows_no_edge() -> None:

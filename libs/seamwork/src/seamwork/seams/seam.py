@@ -1,6 +1,7 @@
 """Lay a flow out as its seams: for each edge the contracts, the agents at both ends, what was measured."""
 
-from collections.abc import Iterator
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from seamwork.contracts.acceptance import accepts_version, may_consume
@@ -8,7 +9,7 @@ from seamwork.contracts.shelf import Shelf
 from seamwork.documents.agent import Agent
 from seamwork.documents.contract import Contract, Promise
 from seamwork.documents.flow import Edge, Flow
-from seamwork.documents.versions import parse_version
+from seamwork.documents.versions import lies_in, parse_version
 from seamwork.rules.cel import ExpressionError, environment
 from seamwork.rules.ruleset import CROSSING_VARIABLES, RESULT_VARIABLES
 from seamwork.seams.measured import Measured, SeamMeasure
@@ -67,21 +68,23 @@ class Seam:
 
 def seams_of(flow: Flow, shelf: Shelf, measured: Measured | None = None) -> tuple[Seam, ...]:
     """Return the seams of *flow*, with what the *shelf* has for their ends."""
-    found = []
-    for index, edge in enumerate(flow.spec.edges):
-        receivers = shelf.agents(edge.to) if edge.to is not None else shelf.offering(edge.capability or "")
-        found.append(
-            Seam(
-                flow=flow,
-                index=index,
-                edge=edge,
-                contracts=shelf.contracts(edge.contract, edge.versions),
-                senders=_ordered(shelf.agents(edge.source)),
-                receivers=_ordered(receivers),
-                measures=tuple(_measures(edge, {agent.name for agent in receivers}, measured)),
-            )
+    ends = [
+        _ordered(shelf.agents(edge.to) if edge.to is not None else shelf.offering(edge.capability or ""))
+        for edge in flow.spec.edges
+    ]
+    crossed = _crossed(flow, ends, measured)
+    return tuple(
+        Seam(
+            flow=flow,
+            index=index,
+            edge=edge,
+            contracts=shelf.contracts(edge.contract, edge.versions),
+            senders=_ordered(shelf.agents(edge.source)),
+            receivers=receivers,
+            measures=tuple(crossed[index]),
         )
-    return tuple(found)
+        for index, (edge, receivers) in enumerate(zip(flow.spec.edges, ends, strict=True))
+    )
 
 
 def latest_flows(shelf: Shelf) -> tuple[Flow, ...]:
@@ -137,10 +140,23 @@ def field_count(schema: object, *, required: bool = False) -> int:
     )
 
 
-def _measures(edge: Edge, receivers: set[str], measured: Measured | None) -> Iterator[SeamMeasure]:
+def _crossed(
+    flow: Flow, ends: Sequence[tuple[Agent, ...]], measured: Measured | None
+) -> Mapping[int, list[SeamMeasure]]:
+    """
+    Return what crossed each edge, by the edge's place.
+
+    Where several lead the same way, such as one for each of two versions, a version counts along those that name
+    it; one that none of them names counts along all.
+    """
+    names = [{agent.name for agent in receivers} for receivers in ends]
+    found: dict[int, list[SeamMeasure]] = defaultdict(list)
     for measure in measured.seams if measured is not None else ():
-        if belongs(edge, receivers, measure):
-            yield measure
+        ways = [i for i, edge in enumerate(flow.spec.edges) if belongs(edge, names[i], measure)]
+        named = [i for i in ways if lies_in(measure.version, flow.spec.edges[i].versions)]
+        for index in named or ways:
+            found[index].append(measure)
+    return found
 
 
 def _ordered(agents: tuple[Agent, ...]) -> tuple[Agent, ...]:
