@@ -15,6 +15,7 @@ from seamwork.platform.vitals import Backlog, Beat, ServiceVitals, Vitals
 from seamwork.records.platform import Obstacle
 from seamwork.testing.builders import NOW
 from seamwork.testing.documents import document
+from seamwork.testing.keys import key_of
 
 VALIDATOR = document("Gate", "contract-validator", role="validator", requiredFor=["handoff", "result"])
 ENGINE = document("Gate", "policy-engine", role="policy", requiredFor=["handoff"])
@@ -157,6 +158,20 @@ def test_a_gate_may_run_elsewhere_and_one_in_the_shadow_nowhere(tmp_path: Path) 
     assert () == judge(vitals(tmp_path, catalog=catalog, beats=(lives,)))
     assert ["gate-away"] == [one.name for one in judge(vitals(tmp_path, catalog=catalog, beats=(ended,)))]
     assert () == judge(vitals(tmp_path, catalog=shadow))
+
+
+@pytest.mark.parametrize("ends", ["1970-01-01T00:00:01Z", "1970-01-10T00:00:00Z"])
+def test_a_key_may_end_where_the_next_one_is_published(tmp_path: Path, ends: str) -> None:
+    """That is what mends it; but the next one must be the same holder's, and must not have ended as well."""
+
+    def next_key(holder: str = "router", **fields: str) -> Catalog:
+        pair = key_of(f"service:{holder}-2")
+        following = document("Key", "next", kid=pair.kid, public=pair.public, holder=holder, **fields)
+        return Catalog.of([*SOUND, document("Key", "router", notAfter=ends), following])
+
+    assert () == judge(vitals(tmp_path, catalog=next_key()))
+    assert () != judge(vitals(tmp_path, catalog=next_key("notifier")))
+    assert () != judge(vitals(tmp_path, catalog=next_key(notAfter="1970-01-01T00:00:01Z")))
 
 
 def test_what_closes_comes_first(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ no new task is admitted; the others say what will, or what is not as it should b
 from collections.abc import Callable, Iterator
 from importlib.metadata import PackageNotFoundError, version
 
+from seamwork.catalog.entries import KeyEntry
 from seamwork.documents.shape import DAY_SECONDS
 from seamwork.platform.pauses import pauses_in
 from seamwork.platform.views import View
@@ -200,11 +201,15 @@ def clocks_apart(vitals: Vitals) -> Iterator[Finding]:
 
 
 def keys_end(vitals: Vitals) -> Iterator[Finding]:
-    """What is signed with a key that has ended counts for nothing."""
+    """What is signed with a key that has ended counts for nothing; a holder who has a next one signs with that."""
     if vitals.catalog is None:
         return
-    for key in vitals.catalog.all_keys():
+    keys = vitals.catalog.all_keys()
+    for key in keys:
         if key.not_after is None or key.revoked(vitals.now):
+            continue
+        after = max(vitals.now, key.not_after)
+        if any(_stands_for(other, key) and other.valid_at(after) for other in keys):
             continue
         left_ms = key.not_after - vitals.now
         if left_ms <= 0:
@@ -217,6 +222,11 @@ def keys_end(vitals: Vitals) -> Iterator[Finding]:
             yield _warns(
                 "key-ends", f"the key {key.kid} of {key.holder} ends in {days} days", "publish its next key"
             )
+
+
+def _stands_for(other: KeyEntry, key: KeyEntry) -> bool:
+    """Say whether whoever signs with *key* may sign with *other* as well; an agent's key is of its versions."""
+    return other.kid != key.kid and other.holder == key.holder and set(key.versions) <= set(other.versions)
 
 
 def versions_differ(vitals: Vitals) -> Iterator[Finding]:
