@@ -9,8 +9,9 @@ from seamwork.catalog import Catalog
 from seamwork.platform.vitals import _heartbeats
 from seamwork.records.platform import Obstacle
 from seamwork.records.wire import compose
-from seamwork.runtime.agents_health import obstacles_of
+from seamwork.runtime.agents_health import obstacles_of, standing
 from seamwork.testing.builders import PLATFORM, envelope
+from seamwork.testing.clock import SettableClock
 from seamwork.testing.documents import document
 from seamwork.testing.keys import key_of
 from seamwork.testing.simlog import SimBroker, SimLog
@@ -82,3 +83,30 @@ async def test_what_a_dead_watch_had_found_is_shown_for_as_long_as_it_stands(
     beats = [beat for beat, _ in await _heartbeats(SimLog(broker), PLATFORM, CATALOG)]
 
     assert ["disk-low"] == [one.rule for one in obstacles_of(beats)]
+
+
+async def test_what_an_older_release_had_found_is_relieved_by_the_next_one() -> None:
+    """The router goes by the service, of whatever version; one that is not ready yet relieves nobody."""
+    clock = SettableClock()
+    broker = SimBroker(clock)
+    broker.create_topic(HEARTBEATS.topic)
+    found = (Obstacle(rule="disk-low", reason="it has less than 512 MiB left"),)
+
+    async def shown(version: str, **fields: Any) -> list[str]:
+        record = envelope(
+            "heartbeat",
+            instance=f"sink-{version}",
+            kind="service",
+            name="audit-sink",
+            version=version,
+            **fields,
+        )
+        out = compose(PLATFORM, HEARTBEATS.topic, "audit-sink", record, signer=SINK)
+        broker.write(HEARTBEATS, out.key, out.value, out.headers)
+        beats = await _heartbeats(SimLog(broker), PLATFORM, CATALOG)
+        return [one.rule for one in standing(beats, clock.now_ms())]
+
+    assert ["disk-low"] == await shown("1.0.0", state="ready", obstacles=found)
+    clock.advance(60_000)
+    assert ["disk-low"] == await shown("2.0.0", state="starting")
+    assert [] == await shown("2.0.0", state="ready")

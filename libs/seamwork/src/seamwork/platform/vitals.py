@@ -35,8 +35,8 @@ from seamwork.runtime.agents_health import (
     HEARTBEATS_AT,
     LOOK_BACK,
     lives,
-    obstacles_of,
     proved,
+    standing,
     with_what_stands,
     words_of_the_watch,
 )
@@ -161,7 +161,7 @@ async def _at_the_log(vitals: Vitals) -> None:
         vitals.catalog, vitals.rejected = follower.catalog, follower.rejected
         beats = await _heartbeats(log, door.identity.id, follower.catalog)
         vitals.beats = tuple(_beat(beat, at, vitals.now) for beat, at in beats)
-        vitals.obstacles = obstacles_of(beat for beat, _ in beats)
+        vitals.obstacles = standing(beats, vitals.now)
         if door.founded is None:
             vitals.backlogs = tuple(await _backlogs(log, follower.catalog, vitals.now))
         vitals.behind = await lagging(vitals.home, follower.catalog.revision, _CATCH_UP_S)

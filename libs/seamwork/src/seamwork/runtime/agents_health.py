@@ -9,7 +9,7 @@ kept but what its journal took.
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 
 import msgspec
@@ -149,10 +149,11 @@ class AgentsHealth:
             for agent, instances in self._agents.items()
             if (living := {name: one for name, one in instances.items() if now <= one.until})
         }
+        services = list(self._services.values())
         self._services = {
             who: (beat, at)
             for who, (beat, at) in self._services.items()
-            if _works(beat, at, now) or (beat.obstacles and not self._is_relieved(beat, now))
+            if _works(beat, at, now) or (beat.obstacles and not _is_relieved(beat, services, now))
         }
         if self._watched_at is None:
             self._watched_at = now
@@ -172,9 +173,6 @@ class AgentsHealth:
         self._told = health
         self._changed(health)
         return True
-
-    def _is_relieved(self, idle: Heartbeat, now: int) -> bool:
-        return any(beat.name == idle.name and _works(beat, at, now) for beat, at in self._services.values())
 
     def _proved(self, raw: RawRecord) -> Heartbeat | None:
         return proved(raw, self._platform, self._catalog())
@@ -239,6 +237,13 @@ def obstacles_of(beats: Iterable[Heartbeat]) -> tuple[Obstacle, ...]:
     return tuple(one for _, one in sorted(said.items()))
 
 
+def standing(beats: Sequence[tuple[Heartbeat, int]], now: int) -> tuple[Obstacle, ...]:
+    """Return the obstacles that count by now: not what an instance has named that another one at work relieves."""
+    return obstacles_of(
+        beat for beat, at in beats if _works(beat, at, now) or not _is_relieved(beat, beats, now)
+    )
+
+
 def lives(beat: Heartbeat, at: int, now: int) -> bool:
     """Say whether an instance that beat at *at* has missed no more than the network may lose."""
     return now <= _lives_until(beat, at)
@@ -246,6 +251,10 @@ def lives(beat: Heartbeat, at: int, now: int) -> bool:
 
 def _lives_until(beat: Heartbeat, at: int) -> int:
     return at + _MISSED * min(max(beat.every_ms, 1_000), MOST_BETWEEN_BEATS_MS)
+
+
+def _is_relieved(idle: Heartbeat, beats: Iterable[tuple[Heartbeat, int]], now: int) -> bool:
+    return any(beat.name == idle.name and _works(beat, at, now) for beat, at in beats)
 
 
 def _has_looked(beat: Heartbeat) -> bool:
