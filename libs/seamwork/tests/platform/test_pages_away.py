@@ -10,7 +10,7 @@ from contextlib import contextmanager
 
 import pytest
 
-from seamwork.errors import MisconfiguredError
+from seamwork.errors import MisconfiguredError, UnprocessableError
 from seamwork.platform.asking import opened
 from seamwork.platform.audit import Audit
 from seamwork.platform.home import PlatformHome
@@ -93,6 +93,15 @@ def test_whoever_asks_the_audit_is_told_in_a_sentence(port: int) -> None:
     for ask in (lambda: audit.tasks(1), audit.breakers, audit.positions, lambda: audit.records("t")):
         with pytest.raises(MisconfiguredError, match=r"audit-sink .*; see `seamwork status`|answered 503"):
             ask()
+
+
+def test_a_task_that_is_not_known_is_named_as_it_was_asked_for() -> None:
+    """Ids are the agents' own words, and not those of an address."""
+    with (
+        answering(b"HTTP/1.0 404 Not Found\r\n\r\n{}") as port,
+        pytest.raises(UnprocessableError, match="knows nothing of größe/1; is the id right"),
+    ):
+        Audit(f"http://127.0.0.1:{port}").trace("größe/1")
 
 
 async def test_a_proxy_is_not_asked_for_what_runs_here(

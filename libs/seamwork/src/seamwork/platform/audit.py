@@ -5,7 +5,7 @@ import os
 import urllib.error
 from http.client import HTTPException
 from typing import TYPE_CHECKING, Any, TypeVar
-from urllib.parse import quote, urlencode
+from urllib.parse import quote, unquote, urlencode
 
 import msgspec
 
@@ -142,9 +142,8 @@ class Audit:
         except urllib.error.HTTPError as error:
             said = _sentence_of(error)
             if error.code == _NOT_FOUND and path.startswith("/v1/tasks/"):
-                raise UnprocessableError(
-                    f"the audit knows nothing of {path.split('/')[3]}; is the id right?"
-                ) from error
+                task = unquote(path.split("/")[3])
+                raise UnprocessableError(f"the audit knows nothing of {task}; is the id right?") from error
             if error.code == _NOT_FOUND and said:
                 raise UnprocessableError(said) from error
             raise MisconfiguredError(
