@@ -128,6 +128,38 @@ def test_a_crossing_counts_once_and_a_policy_in_shadow_is_told_too() -> None:
     assert ("small/big", "require-approval", False) == (line.rule, line.effect, line.enforced)
 
 
+def test_what_another_wrote_under_the_id_of_a_handoff_is_not_that_handoffs() -> None:
+    """It is refused along the flow that it was written for; the work, and its answer, belong where they went."""
+    denied = [
+        {
+            "gate": "contract-validator",
+            "gate_version": "1.0.0",
+            "outcome": "DENY",
+            "rule": "schema",
+            "reason": "no",
+        }
+    ]
+    found = steps(
+        received("handoff", at="0/0", source="mallory"),
+        received("handoff", at="0/1"),
+        received("result", at="0/2", stamp={}),
+        received("refused", at="0/0", rule="schema", votes=denied, consulted=ALONG_ENFORCED),
+        received("dispatched", at="0/1", subject="0/1", consulted=ALONG_SHADOW),
+        received(
+            "refused", at="0/2", crossing="r-1", subject="0/2", kind="result", rule="schema", votes=denied
+        ),
+    )
+    (forged,) = found["2.0.0"].refusals
+    (answer,) = found["1.0.0"].refusals
+
+    assert ("handoff", "mallory@1.0.0", 1, 1) == (
+        forged.kind, forged.agent, found["2.0.0"].judged, found["2.0.0"].refused,
+    )  # fmt: skip
+    assert ("result", "planner@1.0.0", 2, 1) == (
+        answer.kind, answer.to, found["1.0.0"].judged, found["1.0.0"].refused,
+    )  # fmt: skip
+
+
 def test_what_no_flow_draws_and_what_a_drill_does_belong_to_no_step() -> None:
     """An edge in no flow is refused after every flow was asked; a drill is nobody's work."""
     found = steps(

@@ -138,9 +138,9 @@ class _Reporting:
         self._name = name
         self._records = records
         self._sent: dict[Position, Received[AnyEnvelope]] = {}
-        self._handoffs: dict[str, Handoff] = {}
-        self._dispatched: dict[str, str] = {}
-        self._versions: dict[str, set[str]] = {}
+        # By place: ids can be guessed, and what somebody else wrote under one is another handoff.
+        self._dispatched: dict[str, Position] = {}
+        self._versions: dict[Position, set[str]] = {}
         self._steps: dict[str, _Step] = {}
 
     def steps(self) -> dict[str, _Step]:
@@ -148,11 +148,9 @@ class _Reporting:
         for one in self._read(_CROSSED):
             if isinstance(one.record, _Crossing):
                 self._sent.setdefault(one.position, lean(one))
-            if isinstance(one.record, Handoff):
-                self._handoffs.setdefault(one.record.id, one.record)
         for one in self._read(_DECIDED):
-            if isinstance(one.record, Dispatched) and one.record.crossing is not None:
-                self._dispatched[one.record.dispatch] = one.record.crossing
+            if isinstance(one.record, Dispatched) and one.record.subject is not None:
+                self._dispatched[one.record.dispatch] = one.record.subject.position
             if isinstance(one.record, AnyDecision):
                 self._belongs(one.record)
         for one in self._read((*_DECIDED, "verdict")):
@@ -172,9 +170,14 @@ class _Reporting:
 
     def _belongs(self, decision: AnyDecision) -> None:
         """Take down to which versions of the flow a handoff belongs."""
-        if decision.crossing in self._handoffs and decision.rule != _NO_FLOW:
+        at = None if decision.subject is None else decision.subject.position
+        if at is not None and self._handoff(at) is not None and decision.rule != _NO_FLOW:
             mine = {ref.version for ref in decision.consulted if (ref.kind, ref.name) == ("Flow", self._name)}
-            self._versions.setdefault(decision.crossing, set()).update(mine)
+            self._versions.setdefault(at, set()).update(mine)
+
+    def _handoff(self, at: Position | None) -> Handoff | None:
+        sent = None if at is None else self._sent.get(at)
+        return sent.record if sent is not None and isinstance(sent.record, Handoff) else None
 
     def _decided(self, decision: _Judging) -> None:
         at = None if decision.subject is None else decision.subject.position
@@ -190,7 +193,7 @@ class _Reporting:
         ]
         if isinstance(decision, Refused) and not any(enforced for *_, enforced in found):
             found.append((decision.gate, decision.rule, decision.reason, True))
-        for step in self._of(sent.record, decision):
+        for step in self._of(sent.record, at, decision):
             step.judged[at] = sent.raw.appended_at
             for gate, rule, reason, enforced in found:
                 self._against(step, sent, sent.record, gate, rule, reason, enforced=enforced)
@@ -201,16 +204,16 @@ class _Reporting:
         if sent is None or not isinstance(sent.record, _Crossing):
             return
         for warned in verdict.warnings:
-            for step in self._of(sent.record, None) if warned.would is not None else ():
+            for step in self._of(sent.record, sent.position, None) if warned.would is not None else ():
                 self._against(
                     step, sent, sent.record, verdict.gate, warned.rule, warned.reason, effect=warned.would or "",
                     enforced=False,
                 )  # fmt: skip
 
-    def _of(self, record: _Crossing, decision: _Judging | None) -> Iterator[_Step]:
+    def _of(self, record: _Crossing, at: Position, decision: _Judging | None) -> Iterator[_Step]:
         """Yield the steps to which a crossing belongs: as a handoff its own, else those of the work it is about."""
-        handoff = record.id if isinstance(record, Handoff) else self._dispatched.get(record.dispatch, "")
-        versions = set(self._versions.get(handoff, ()))
+        handoff = at if isinstance(record, Handoff) else self._dispatched.get(record.dispatch)
+        versions = set() if handoff is None else set(self._versions.get(handoff, ()))
         if isinstance(record, Plan) and decision is not None:
             versions |= {r.version for r in decision.consulted if (r.kind, r.name) == ("Flow", self._name)}
         for version in versions:
@@ -233,7 +236,7 @@ class _Reporting:
         if isinstance(record, Handoff):
             kind, to = "handoff", target_name(record.target)
         elif isinstance(record, Result):
-            kind, asked = "result", self._handoffs.get(record.parent)
+            kind, asked = "result", self._handoff(self._dispatched.get(record.dispatch))
             to = "whoever waits" if asked is None else agent_name(asked.source)
         key = _Key(
             enforced, kind, agent_name(record.source), to, contract_name(record.contract), gate, rule, effect
