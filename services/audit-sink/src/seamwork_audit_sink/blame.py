@@ -26,6 +26,8 @@ _NO_HARM = frozenset({
 """Rules of refusals of what the work does not hang on: it goes on without, or ended for another reason."""
 _PASSED_ON = "closed (transferred)"
 _OUT_OF_TIME = frozenset({"timeout", "expired"})
+_BESIDE_TIME = frozenset({"refused", "escalated"})
+"""What does not say of work that was waited for who had it."""
 
 
 def blame(trace: Trace) -> Blame:
@@ -48,7 +50,8 @@ def blame(trace: Trace) -> Blame:
     # A task that ended badly although everything in it was put right: what happened is all there is to say.
     only_its_end = trace.state != "running" and all(t.record_kind == _END for t in unmended)
     candidates = list(trace.troubles) if only_its_end else unmended
-    found = _waited_for(_pick(trace.state, candidates, carried), candidates, carried)
+    found = _led_to(_pick(trace.state, candidates, carried), candidates)
+    found = _waited_for(found, candidates, carried)
     touched = {t.crossing for t in candidates if t.crossing is not None}
     return Blame(
         task=trace.task,
@@ -73,6 +76,14 @@ def _pick(
     return min(troubles, key=lambda trouble: _rank(trouble, carried), default=None)
 
 
+def _led_to(found: TroubleView | None, troubles: Sequence[TroubleView]) -> TroubleView | None:
+    """Go back from work that was put before people to how its receiver failed, which may be told after that."""
+    if found is None or found.what != "escalated":
+        return found
+    failed = (t for t in troubles if t.crossing == found.crossing and t.record_kind == "work")
+    return next((t for t in failed if t.rule == found.rule), found)
+
+
 def _waited_for(
     found: TroubleView | None, troubles: Sequence[TroubleView], carried: Mapping[str, CrossingView]
 ) -> TroubleView | None:
@@ -84,7 +95,8 @@ def _waited_for(
         above = carried.get(found.crossing or "")
         below = set() if above is None else set(_open_then(above.children, ran_out))
         late = next(
-            (t for t in troubles if t.crossing in below and t.what != "refused" and t.at >= ran_out), None
+            (t for t in troubles if t.crossing in below and t.what not in _BESIDE_TIME and t.at >= ran_out),
+            None,
         )
         if late is None:
             return found
