@@ -138,6 +138,17 @@ def test_a_list_can_be_what_on_call_looks_for(pages: Pages, query: dict[str, str
     assert wanted == [one["task"] for one in asked(pages, "/v1/tasks", **query)]
 
 
+def test_a_task_is_its_initiators_teams_and_not_of_whoever_worked_on_it(database: Path) -> None:
+    """Teams are asked about what they began, and about the seams that they own."""
+    agents = [document("Agent", name, team=f"{name}s") for name in ("planner", "extractor")]
+    child = {"id": "h-2", "source": "extractor", "parent": "h-1", "stamp": {"agent": "extractor"}}
+    write(database, raws(("handoff", {"at": "0/0"}), ("handoff", {"at": "0/1", **child})))
+    pages = Pages(Archive(database), lambda: Catalog.of(agents))
+
+    assert ["t-1"] == [one["task"] for one in asked(pages, "/v1/tasks", owner="planners")]
+    assert [] == asked(pages, "/v1/tasks", owner="extractors")
+
+
 def test_a_task_that_runs_says_what_was_heard_last(pages: Pages) -> None:
     """Its last record and the instant of it; a task that is over has its end instead."""
     found = {one["task"]: one.get("last") for one in asked(pages, "/v1/tasks")}

@@ -22,7 +22,15 @@ def test_a_seam_is_counted_timed_and_proven() -> None:
         received("handoff", at="0/1", id="h-2", task="t-2"),
         received("dispatched", at="0/0", appended_at=NOW + 10),
         received("accepted", at="0/1", answers="h-1", appended_at=NOW + 40),
-        received("refused", at="0/2", crossing="h-2", task="t-2", kind="handoff", rule="schema"),
+        received(
+            "refused",
+            at="0/2",
+            crossing="h-2",
+            task="t-2",
+            kind="handoff",
+            rule="schema",
+            appended_at=NOW + 50,
+        ),
         received("task-ended", at="0/3"),
     ]
 
@@ -30,7 +38,7 @@ def test_a_seam_is_counted_timed_and_proven() -> None:
 
     assert (2, 1, 1, 1) == (seam.handoffs, seam.dispatched, seam.success, seam.refused)
     assert (("schema", 1),) == seam.rules
-    assert (30, 30, NOW + 40) == (seam.p50_ms, seam.p99_ms, seam.proven_at)
+    assert (30, 30, NOW + 40, NOW + 50) == (seam.p50_ms, seam.p99_ms, seam.proven_at, seam.refused_at)
     assert ("t-2",) == seam.running
 
 
