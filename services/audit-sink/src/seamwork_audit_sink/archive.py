@@ -59,8 +59,12 @@ class Archive:
                     return found, leaf
         return found, None
 
-    def beginnings(self) -> Iterator[tuple[Row, Row | None]]:
-        """Yield what each task's first handoff says, the newest task first, and its end if it has one."""
+    def beginnings(self) -> Iterator[tuple[Row, Row | None, bool]]:
+        """
+        Yield what each task's first handoff says, the newest task first.
+
+        Besides, its end if it has one; and whether there are further handoffs that say that they began it.
+        """
         roots = (
             f"SELECT leaf, {_SAID} FROM records AS begun WHERE root = 1 AND leaf < ? AND NOT EXISTS ("  # noqa: S608
             "SELECT 1 FROM records AS first WHERE first.root = 1 AND first.task = begun.task "
@@ -68,15 +72,17 @@ class Archive:
             ") ORDER BY leaf DESC LIMIT ?"
         )
         ending = f"SELECT {_SAID} FROM records WHERE task = ? AND type = 'task-ended' ORDER BY leaf LIMIT 1"  # noqa: S608
+        further = "SELECT COUNT(*) > 1 FROM records WHERE task = ? AND root = 1"
         before = 1 << 62
         while True:
-            page: list[tuple[Row, Row | None]] = []
+            page: list[tuple[Row, Row | None, bool]] = []
             with self._reading() as db:
                 found = db.execute(roots, (before, _ROOTS)).fetchall()
                 for _, *columns in found:
                     row = Row(*columns)
                     ended = db.execute(ending, (row.task,)).fetchone()
-                    page.append((row, None if ended is None else Row(*ended)))
+                    (more,) = db.execute(further, (row.task,)).fetchone()
+                    page.append((row, None if ended is None else Row(*ended), bool(more)))
             yield from page
             if len(found) < _ROOTS:
                 return
@@ -91,14 +97,6 @@ class Archive:
         )
         with self._reading() as db:
             return [Row(*row) for row in db.execute(query, (task, task))]
-
-    def roots(self, task: str) -> int:
-        """Return how many handoffs say that they begin a task."""
-        with self._reading() as db:
-            (found,) = db.execute(
-                "SELECT COUNT(*) FROM records WHERE task = ? AND root = 1", (task,)
-            ).fetchone()
-            return int(found)
 
     def last_of(self, task: str) -> tuple[str, int] | None:
         """Return what was recorded of a task last, its type and its instant, or None."""

@@ -67,14 +67,14 @@ class Queries:
         """Return the newest of the tasks that are *wanted*; owners are those that *catalog* names."""
         seen: set[str] = set()
         lines: list[TaskLine] = []
-        for begun, ended in islice(self._archive.beginnings(), LOOKED_AT):
+        for begun, ended, more in islice(self._archive.beginnings(), LOOKED_AT):
             if len(lines) >= limit:
                 break
             task = begun.task or ""
             if task in seen:
                 continue
             seen.add(task)
-            line = self._line(task, begun, ended)
+            line = self._line(task, begun, ended, several=more)
             if line is None or not _begun_as(line, wanted):
                 continue
             line = self._counted(line)
@@ -82,10 +82,10 @@ class Queries:
                 lines.append(line)
         return tuple(lines)
 
-    def _line(self, task: str, begun: Row, ended: Row | None) -> TaskLine | None:
-        """Return the line of a task, told by the handoff that it is known by."""
+    def _line(self, task: str, begun: Row, ended: Row | None, *, several: bool) -> TaskLine | None:
+        """Return the line of a task; where *several* handoffs say that they began it, by the one it is known by."""
         first, last = record_of(begun), None if ended is None else record_of(ended)
-        if ended is not None and self._archive.roots(task) == 1:
+        if ended is not None and not several:
             return task_line(first, last, None)
         history = history_of(task, map(record_of, self._archive.begun(task)))
         return task_line(history.begun or first, last, history.refusal if ended is None else None)
