@@ -1428,6 +1428,30 @@ async def test_a_refusal_that_came_while_the_agent_was_away_is_mended_at_the_sta
     assert answer_id(work.dispatch, 1) == second.record.id
 
 
+async def test_what_mends_another_programs_answer_accepts_work_with_effects_first(stage: Stage) -> None:
+    """Whoever answered under this agent's name accepted nothing, and the hook may pay."""
+    agent = Agent("extractor", "1.0.0")
+
+    @agent.accepts("licence-facts", "1.0.0")
+    async def pay(parsed: Parsed) -> Facts:
+        return Facts(parsed.name)
+
+    @pay.on_refused
+    async def mend(parsed: Parsed) -> Facts:
+        return Facts("paid")
+
+    work = await stage.router.dispatch("extractor", {"name": "mortar"}, authority=PAYING)
+    hasty = answer_id(work.dispatch, 0)
+    await stage.router.tell("refused", work, hasty, rule="taken-in-differs", corrections_left=1)
+    await stage.start(agent)
+    accepted = await stage.router.next(Progress)
+    second = await stage.router.next(Result)
+
+    assert (True, work.dispatch) == (accepted.record.accepted_work, accepted.record.dispatch)
+    assert accepted.raw.offset < second.raw.offset
+    assert {"licence": "paid"} == body(second)
+
+
 async def test_a_refusal_that_comes_while_the_function_runs_again_is_mended_after_it(stage: Stage) -> None:
     """What it returns would be another answer than the one that was judged; the contract wants that one mended."""
     agent, runs, go_on = Agent("extractor", "1.0.0"), list[str](), asyncio.Event()

@@ -150,6 +150,7 @@ class Dispatch:
         self._task: GovernedTask | None = None
         self._due: asyncio.TimerHandle | None = None
         self._accepting: asyncio.Task[None] | None = None
+        self._accepted = False
         self._written: tuple[Outcome, bytes] | None = None
         self._answer_again = False
         self._reported = Spent()
@@ -362,8 +363,10 @@ class Dispatch:
             # What is corrected is paid for twice: the account of a dispatch goes on from answer to answer.
             self._task = task = GovernedTask(self, offer, seat, before=self._task)
             refusal = self._refusal
-            if refusal is None:
-                await self._accept(offer)
+            if refusal is None or (offer.work.authority.effects and not self._accepted):
+                await self._accept(
+                    offer
+                )  # what was refused may be another program's answer, which accepted nothing
             await self._office.known(self)
             returned = await self._outcome(offer, task, refusal, started)
             task.closed = True
@@ -421,6 +424,7 @@ class Dispatch:
     async def _send_acceptance(self, offer: Offer) -> None:
         pen = Pen(self._office.author, offer)
         await self._send(pen.progress("accepted work", 0, self.now(), accepted_work=True))
+        self._accepted = True
 
     async def _outcome(
         self, offer: Offer, task: GovernedTask, refusal: Refusal | None, started: Started
