@@ -109,3 +109,21 @@ def test_a_field_is_unknown_only_where_every_form_is_closed(schema: Any, *, foun
     typed = TypedRules({"this": schema}, CROSSING_VARIABLES)
 
     assert found is bool(list(typed.problems("r", "!has(this.c) || this.c == 1", Place("f.yaml"), "$")))
+
+
+def test_a_schema_may_go_down_a_thousand_levels() -> None:
+    """Whoever checks a contract may stand deep in calls of its own: all come to the same all the same."""
+    defs: dict[str, Any] = {
+        f"d{level}": {
+            "type": "object",
+            "additionalProperties": False,
+            "properties": {"a": {"$ref": f"#/$defs/d{level + 1}"}},
+        }
+        for level in range(999)
+    }
+    schema = {"$ref": "#/$defs/d0", "$defs": {**defs, "d999": {"type": "integer"}}}
+    seen = TypedRules({"this": schema}, CROSSING_VARIABLES)
+
+    (problem,) = seen.problems("r", "has(this.a.a.a.b)", Place("f.yaml"), "$")
+
+    assert "no field 'b'" in str(problem)

@@ -122,9 +122,18 @@ class _File:
         )
         self.proto.message_type.add(name="DateTime")
         self._names: dict[tuple[int, ...], str] = {}
+        self._waiting: list[tuple[descriptor_pb2.DescriptorProto, Any, list[Schema], list[str]]] = []
 
     def message_of(self, root: Any, schemas: Sequence[Any]) -> str | None:
         """Return the message for the value that *schemas* describe, or None where it may be anything."""
+        name = self._named_message(root, schemas)
+        while (
+            self._waiting
+        ):  # one by one, and not each within the one before: a schema may go down a thousand levels
+            self._fill(*self._waiting.pop())
+        return name
+
+    def _named_message(self, root: Any, schemas: Sequence[Any]) -> str | None:
         same = together(root, schemas)
         named = {name for schema in same for name in types(schema)}
         fields = list(
@@ -145,13 +154,17 @@ class _File:
         if len(self._names) >= _MAX_MESSAGES:
             return None
         name = self._names[key] = f"M{len(self._names)}"
-        message = self.proto.message_type.add(name=name)
+        self._waiting.append((self.proto.message_type.add(name=name), root, same, fields))
+        return name
+
+    def _fill(
+        self, message: descriptor_pb2.DescriptorProto, root: Any, same: list[Schema], fields: list[str]
+    ) -> None:
         for index, field in enumerate(fields, start=1):
             number = index if index < _RESERVED_NUMBERS.start else index + len(_RESERVED_NUMBERS)
             described = message.field.add(name=field, json_name=f"f{number}", number=number)
             described.label = _Field.LABEL_OPTIONAL
             self._describe(described, root, of_property(same, field), within_list=False)
-        return name
 
     def _describe(
         self,
@@ -174,7 +187,7 @@ class _File:
             if entries and not any("prefixItems" in s for s in same):
                 self._describe(field, root, entries, within_list=True)
         elif only == "object" and not nullable:
-            message = self.message_of(root, schemas)
+            message = self._named_message(root, schemas)
             if message is not None:
                 field.type_name = f".{_PACKAGE}.{message}"
         elif only == "string" and not nullable and any(s.get("format") in _DATE_TIME_FORMATS for s in same):
