@@ -24,8 +24,8 @@ DAY_SECONDS = 24 * 60 * 60
 """Nothing on the way may take longer: a crossing expires after 24 hours at most."""
 
 _PUBLIC_KEY_BYTES = 32
-# Python reads more of ISO 8601 than this (weeks, no seconds, a comma), and readers in other languages do not.
-_RFC3339 = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,9})?(Z|[+-]\d\d:\d\d)", re.ASCII)
+# Python reads more than this (weeks, no seconds, a comma, 99 minutes of offset), others do not.
+_RFC3339 = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,9})?(Z|[+-]\d\d:[0-5]\d)", re.ASCII)
 
 
 class Shape(BaseModel):
