@@ -493,6 +493,31 @@ def test_a_publisher_gives_no_revoked_key_back(topics: Topics, status: str) -> N
     assert STRANGER.public == topics.builder.view().public_of("publisher-2", "publisher:publisher", 40_000)
 
 
+def test_an_activation_that_is_repeated_word_for_word_puts_nothing_in_force_again(topics: Topics) -> None:
+    """Whoever may write and not sign could give a revoked key back by the very record that the root signed once."""
+    topics.publish(second_key(), ROOT)
+    topics.activate("Key", "second", "1.0.0")
+    given = topics.records[-1]
+    topics.activate("Key", "second", "1.0.0", "revoked", at=2000)
+    again = topics.builder.apply(structs.replace(given, offset=9, appended_at=3000))
+
+    assert again is not None
+    assert ("activation-repeated", 9) == (again.rule, again.offset)
+    assert None is topics.builder.view().public_of("publisher-2", "publisher:publisher", 20_000)
+
+
+def test_an_activation_that_a_retry_wrote_twice_is_no_alarm(topics: Topics) -> None:
+    """It says what holds anyway; nor does it put a version before one that was activated in between."""
+    topics.publish(agent())
+    topics.activate("Agent", "parser", "1.0.0", at=2000)
+    again = topics.builder.apply(structs.replace(topics.records[-1], offset=9, appended_at=3000))
+    entry = topics.builder.view().entry("Agent", "parser", "1.0.0")
+
+    assert None is again
+    assert entry is not None
+    assert [2000] == [activation.from_at for activation in entry.activations]
+
+
 @pytest.mark.parametrize("headers", [(), (("sw_envelope", b"\xff"),), (("sw_envelope", b"{}"),)])
 def test_garbage_moves_the_revision_and_nothing_else(
     topics: Topics, headers: tuple[tuple[str, bytes], ...]

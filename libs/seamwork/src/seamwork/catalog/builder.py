@@ -7,7 +7,8 @@ other comes to what those found who followed them.
 Rule 2: keys of publishers and services count only if the root signed them, and it alone puts one in force; that one
 is revoked any publisher may say. Else whoever got hold of two keys could give one of them back.
 Rule 3: of two records of one version the first wins; another with other bytes is set aside with an alarm.
-Rule 4: an activation of what is not known is set aside; the last of those that hold wins.
+Rule 4: an activation of what is not known is set aside; the last of those that hold wins. Each counts once: who may
+write to a topic and not sign could else repeat an old one, and put back in force what was revoked.
 Rule 5: a contract that its publisher's check refuses is known and never handed out (``Catalog.contract_fault``).
 Rule 6: a breaking version of a contract holds from when its consumers agreed, however early it was activated
 (``catalog.consenting``).
@@ -70,6 +71,7 @@ class CatalogBuilder:
         self._root_public = root_public
         self._entries: dict[Name, dict[str, Entry]] = {}
         self._publishers: dict[str, list[Entry]] = {}
+        self._said: dict[str, int] = {}
         self._positions = dict.fromkeys(DOCUMENT_TOPICS, 0)
         self._compiled: dict[tuple[str, str], object] = {}
         self._view: Catalog | None = None
@@ -166,6 +168,9 @@ class CatalogBuilder:
             case DocumentRecord():
                 return self._document(raw, record, by_root=received.kid == ROOT_KID)
             case ActivationRecord():
+                first = self._said.setdefault(received.digest, raw.offset)
+                if first != raw.offset:
+                    return self._repeated(raw, record, first)
                 return self._activation(raw, record, by_root=received.kid == ROOT_KID)
             case _:
                 return Rejection(
@@ -205,6 +210,14 @@ class CatalogBuilder:
         )
         self._note_publishers(document)
         return None
+
+    def _repeated(self, raw: RawRecord, record: ActivationRecord, first: int) -> Rejection | None:
+        """Pass over an activation that was said before, at the offset *first*; by a retry nothing came between."""
+        entry = self._entries.get((record.kind, record.name), {}).get(record.version)
+        if entry is not None and entry.activations[-1:] and entry.activations[-1].order == first:
+            return None
+        reason = f"the same activation lies at offset {first}; to activate again, a new one is signed"
+        return Rejection(raw.topic, raw.offset, "activation-repeated", reason)
 
     def _activation(self, raw: RawRecord, record: ActivationRecord, *, by_root: bool) -> Rejection | None:
         versions = self._entries.get((record.kind, record.name), {})
