@@ -506,6 +506,19 @@ def test_an_activation_that_is_repeated_word_for_word_puts_nothing_in_force_agai
     assert None is topics.builder.view().public_of("publisher-2", "publisher:publisher", 20_000)
 
 
+def test_an_activation_with_a_body_does_not_count(topics: Topics) -> None:
+    """No signature covers what stands there."""
+    topics.publish(agent())
+    topics.activate("Agent", "parser", "1.0.0")
+    with_body = structs.replace(topics.records[-1], value=b"{}")
+    reader = CatalogBuilder(PLATFORM, ROOT.public)
+    (*_, rejection) = [reader.apply(raw) for raw in (*topics.records[:-1], with_body)]
+
+    assert rejection is not None
+    assert "activation-with-body" == rejection.rule
+    assert None is reader.view().agent_status(PARSER, 5000)
+
+
 def test_an_activation_that_a_retry_wrote_twice_is_no_alarm(topics: Topics) -> None:
     """It says what holds anyway; nor does it put a version before one that was activated in between."""
     topics.publish(agent())

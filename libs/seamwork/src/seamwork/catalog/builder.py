@@ -235,6 +235,10 @@ class CatalogBuilder:
         if record.kind == "Key" and record.status != "revoked" and not by_root:
             reason = "a publisher may revoke a Key; all else counts only if the root signed it"
             return Rejection(raw.topic, raw.offset, "not-signed-by-root", reason)
+        if raw.value:
+            return Rejection(
+                raw.topic, raw.offset, "activation-with-body", "nobody signs the body of an activation"
+            )
         from_at = raw.appended_at if record.from_at is None else record.from_at
         activation = Activation(
             record.status,
