@@ -91,23 +91,30 @@ def test_a_half_downloaded_jar_is_fetched_again(tmp_path: Path) -> None:
 @pytest.mark.parametrize("first", [BODY[:3], OSError("connection reset")], ids=["cut off", "reset"])
 def test_a_download_that_failed_is_tried_again(tmp_path: Path, first: bytes | OSError) -> None:
     """The network may fail once or twice."""
-    fetch_jars(tmp_path, jars=JARS, download=Repository(first, BODY).download)
+    waited: list[float] = []
+
+    fetch_jars(tmp_path, jars=JARS, download=Repository(first, BODY).download, wait=waited.append)
 
     assert () == missing(JARS, tmp_path)
+    assert [1.0] * len(JARS) == waited
 
 
 def test_a_jar_with_another_digest_is_refused(tmp_path: Path) -> None:
     """Whoever serves it, other bytes never reach the cache."""
     with pytest.raises(MisconfiguredError, match=r"org\.example:part-\d:1\.0.*never had the locked SHA-256"):
-        fetch_jars(tmp_path, jars=JARS, download=Repository(b"something else").download)
+        fetch_jars(tmp_path, jars=JARS, download=Repository(b"something else").download, wait=lambda _: None)
 
     assert [] == list(tmp_path.iterdir())
 
 
 def test_a_jar_that_cannot_be_had_is_named_with_the_mend(tmp_path: Path) -> None:
-    """The message says which jar, why, and the three ways out."""
+    """The message says which jar, why, and the three ways out; it comes once the network had some seconds."""
+    repository, waited = Repository(OSError("no route")), list[float]()
+
     with pytest.raises(MisconfiguredError, match=r"SEAMWORK_MAVEN_REPOSITORY.*KAFKA_BOOTSTRAP_SERVERS"):
-        fetch_jars(tmp_path, jars=JARS, download=Repository(OSError("no route")).download)
+        fetch_jars(tmp_path, jars=JARS[:1], download=repository.download, wait=waited.append)
+
+    assert [1.0, 4.0] == waited
 
 
 def test_a_full_disk_is_not_tried_again(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ import json
 import os
 import shutil
 import tempfile
+import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from importlib.resources import files
@@ -25,7 +26,8 @@ from seamwork.settings.environment import users_folder
 # Downloads wait for the network, not for a core. More than eight gain nothing and annoy a mirror.
 _PARALLEL = 8
 _TIMEOUT_S = 60
-_TRIES = 3
+_PAUSES_S = (1.0, 4.0)  # a mirror that is busy, or a network that changes, is there again by then
+_TRIES = len(_PAUSES_S) + 1
 _KAFKA = "org.apache.kafka:kafka_2.13:"
 
 #: Called with (jars present, jars wanted, name of the last one); draws a bar, or nothing.
@@ -79,6 +81,7 @@ def fetch_jars(
     jars: tuple[Jar, ...] | None = None,
     download: Callable[[Jar, Path], Path] | None = None,
     progress: Progress | None = None,
+    wait: Callable[[float], None] = time.sleep,
 ) -> tuple[Path, ...]:
     """
     Return the paths of the broker's jars, downloading those that are not in *cache*.
@@ -88,6 +91,7 @@ def fetch_jars(
         jars: The jars wanted; the locked ones unless given.
         download: Puts one jar somewhere below a folder and returns its path; Maven's unless given.
         progress: Told after every jar.
+        wait: Waits so many seconds before a jar is tried again.
 
     Raises:
         MisconfiguredError: A jar cannot be had, or is not the locked one; says which and what to do.
@@ -101,7 +105,7 @@ def fetch_jars(
         with tempfile.TemporaryDirectory(prefix=".partial-", dir=cache) as folder:
             staging = Path(folder)
             with ThreadPoolExecutor(_PARALLEL, thread_name_prefix="jars") as pool:
-                running = {pool.submit(_fetch_one, jar, staging, cache, fetch): jar for jar in absent}
+                running = {pool.submit(_fetch_one, jar, staging, cache, fetch, wait): jar for jar in absent}
                 try:
                     for done in as_completed(running):
                         done.result()
@@ -140,8 +144,16 @@ def download_from_maven(jar: Jar, folder: Path) -> Path:
     return context.create_dependency(jar.coordinates).artifact.resolve()
 
 
-def _fetch_one(jar: Jar, staging: Path, cache: Path, download: Callable[[Jar, Path], Path]) -> None:
+def _fetch_one(
+    jar: Jar,
+    staging: Path,
+    cache: Path,
+    download: Callable[[Jar, Path], Path],
+    wait: Callable[[float], None],
+) -> None:
     for tried in range(1, _TRIES + 1):
+        if tried > 1:
+            wait(_PAUSES_S[tried - 2])
         # A folder per try: what an earlier one left half-done is not found again.
         folder = staging / f"{jar.file_name}-{tried}"
         try:
