@@ -174,6 +174,15 @@ async def test_the_former_version_published_again_is_in_force_again(world: World
     assert before == world.ends()
 
 
+async def test_the_members_of_a_teams_former_version_are_asked_again(world: World) -> None:
+    """Of a team, too, the version that was activated last is in force."""
+    before, after = (document("Team", "claims", f"1.{n}.0", members=[name]) for n, name in enumerate("ab"))
+    for one in (before, after, before):
+        await world.publisher.publish((one,))
+
+    assert before == (await world.publisher.catalog()).team("claims", world.clock.now_ms())
+
+
 @pytest.mark.parametrize(
     ("lost", "kid"),
     [

@@ -1,7 +1,7 @@
 """
 Answer what is in force: one immutable view of all documents at one revision.
 
-Contracts and agents live side by side in several versions. Of policies, budgets, flows, gates and people one
+Contracts and agents live side by side in several versions. Of policies, budgets, flows, gates, people and teams one
 version of a name is in force: the one that was activated last.
 """
 

@@ -37,7 +37,7 @@ from seamwork.records.wire import Outgoing, compose
 Status = Literal["draft", "active", "deprecated", "retired", "revoked"]
 _PUBLISHER = "publisher"
 # Of these one version of a name is in force, the one activated last; of the others several stand side by side.
-_ONE_IN_FORCE = {"Policy", "Budget", "Flow", "Gate", "Person"}
+_ONE_IN_FORCE = {"Policy", "Budget", "Flow", "Gate", "Person", "Team"}
 
 
 class VersionConflictError(UnprocessableError):
