@@ -366,7 +366,7 @@ def _led_to(
     candidates = [ref for ref in catalog.candidates(handoff, asked.at) if ref not in asked.exclude]
     if not candidates:
         return Demand("DENY", "no-candidate", "nobody in force may take the handoff")
-    led = drawn(catalog, flows, handoff, sender, candidates, asked.at)
+    led = drawn(catalog, handoff, sender, candidates, asked.at)
     if not led.candidates:
         reason = "no Flow in force has an edge from source to the target under this contract and version"
         return Demand("DENY", "no-flow-edge", reason, consulted=tuple(map(catalog.reference, flows)))

@@ -11,7 +11,7 @@ import msgspec
 
 from seamwork.catalog import Catalog
 from seamwork.documents import lies_in
-from seamwork.documents.flow import Edge, Flow
+from seamwork.documents.flow import Edge
 from seamwork.records.crossing import Handoff
 from seamwork.records.parties import AgentRef, DocumentRef
 
@@ -25,7 +25,6 @@ class Drawn(msgspec.Struct, frozen=True):
 
 def drawn(
     catalog: Catalog,
-    flows: Sequence[Flow],
     handoff: Handoff,
     sender: AgentRef,
     candidates: Sequence[AgentRef],
@@ -37,7 +36,11 @@ def drawn(
     A fallback stands in for somebody: the contract names it, so it needs no edge of its own where one leads to any
     of those whom the handoff is meant for.
     """
-    edges = [(flow, edge) for flow in flows for edge in flow.spec.edges if _fits(edge, handoff, sender)]
+    edges = [
+        (flow, edge)
+        for flow, edge in catalog.edges(sender.agent, handoff.contract.name, at)
+        if lies_in(handoff.contract.version, edge.versions)  # the validator names one that cannot be read
+    ]
     primary = set(catalog.primary(handoff, at))
     led: set[AgentRef] = set()
     consulted: dict[DocumentRef, None] = {}
@@ -49,12 +52,6 @@ def drawn(
     if led & primary:
         led |= {ref for ref in candidates if ref not in primary}
     return Drawn(tuple(ref for ref in candidates if ref in led), tuple(consulted))
-
-
-def _fits(edge: Edge, handoff: Handoff, sender: AgentRef) -> bool:
-    if edge.source != sender.agent or edge.contract != handoff.contract.name:
-        return False
-    return lies_in(handoff.contract.version, edge.versions)  # the validator names one that cannot be read
 
 
 def _leads(catalog: Catalog, edge: Edge, handoff: Handoff, candidate: AgentRef) -> bool:
