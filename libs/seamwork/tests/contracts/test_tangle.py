@@ -63,6 +63,15 @@ _DEFS = _doubling(30, inside=False)["$defs"]
         pytest.param(
             {"anyOf": [{"const": index + 0.5} for index in range(190)]}, id="a-fraction-for-each-form"
         ),
+        pytest.param({"items": {"anyOf": [*[False] * 10_000, True]}}, id="many-forms-that-nothing-fits"),
+        pytest.param(
+            {"dependentSchemas": {f"p{index}": True for index in range(10_000)}},
+            id="many-fields-that-bring-nothing-in",
+        ),
+        pytest.param(
+            {"items": {"dependentRequired": {f"p{index}": ["a"] for index in range(10_000)}}},
+            id="many-fields-that-need-another",
+        ),
     ],
 )
 def test_what_multiplies_is_found(schema: dict[str, Any]) -> None:
@@ -85,6 +94,9 @@ def test_what_multiplies_is_found(schema: dict[str, Any]) -> None:
         pytest.param({"enum": [index / 2 for index in range(50)]}, id="fifty-rates"),
         pytest.param(
             {"properties": {f"p{index}": {"type": "number"} for index in range(1000)}}, id="many-fields"
+        ),
+        pytest.param(
+            {"dependentRequired": {f"p{index}": ["a", "b"] for index in range(200)}}, id="fields-in-pairs"
         ),
     ],
 )

@@ -108,8 +108,9 @@ CHAPTERS: dict[str, list[Code]] = {
         (
             "schema-tangled",
             (
-                "Its parts apply to one value over and over, it lists more than fifty fractions or five hundred "
-                "objects, or asks for what nothing described where it asks already; checking could take for ever."
+                "Its parts apply to one value over and over, it lists more than fifty fractions, five hundred "
+                "objects or a thousand fields on which others depend, or asks for what nothing described where it "
+                "asks already; checking could take for ever."
             ),
             "Refer to each part once, list texts or whole numbers, ask for what is left in one place.",
         ),

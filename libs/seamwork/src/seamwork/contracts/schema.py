@@ -166,7 +166,9 @@ def schema_problems(schema: Schema, path: tuple[str | int, ...], place_of: Place
         return
     if tangled(schema):
         message = "its parts apply to one value too often, so that validating could take for ever"
-        mend = "refer to each part once, take recursion apart, or list fewer values that are no texts"
+        mend = (
+            "refer to each part once, take recursion apart, or list fewer forms, or values that are no texts"
+        )
         yield Problem(place_of(*path), json_path(path), "schema-tangled", message, mend)
         return
     try:

@@ -8,7 +8,7 @@ until nothing new is met or there are too many.
 
 from typing import Any
 
-from seamwork.rules.walk import ALL_OF_THEM, SAME_VALUE, Schema, of_entry, of_property, resolve
+from seamwork.rules.walk import ALL_OF_THEM, SAME_VALUE, Schema, mapping, of_entry, of_property, resolve
 
 MAX_AT_ONCE = 200
 """Schemas that may apply to one value; a union of a hundred forms is already hard to read."""
@@ -16,6 +16,8 @@ MAX_STEPS = 2000
 """Different sets of schemas that may be met on the way through a value."""
 MAX_SLOW = 500
 """What of them is slow to compare with one value: a payload holds a hundred thousand, which takes seconds then."""
+MAX_DEPENDENT = 1000
+"""Names on which others depend: each value is asked for each of them, 0.7 s in a payload of nothings."""
 _FRACTION = 10
 """A fraction takes 1.4 microseconds to be compared, ten times as much as others."""
 _BOUNDS = ("multipleOf", "maximum", "exclusiveMaximum", "minimum", "exclusiveMinimum")
@@ -41,7 +43,8 @@ def most_faults(root: Any) -> int | None:
     while waiting:
         current = waiting.pop()
         most = max(most, sum(map(_faults, current)))
-        if sum(map(_slowness, current)) > MAX_SLOW:
+        dependent = sum(len(mapping(schema, "dependentRequired")) for schema in current)
+        if sum(map(_slowness, current)) > MAX_SLOW or dependent > MAX_DEPENDENT:
             return None
         for below in _steps(current):
             schemas = _expanded(root, below)
@@ -77,11 +80,12 @@ def _faults(schema: Schema) -> int:
 def _expanded(root: Any, schemas: list[Any]) -> list[Schema] | None:
     """Return every schema that *schemas* lead to on the same value, as often as they do; None past the limit."""
     found: list[Schema] = []
+    bare = 0  # forms that are only true or false take their time as well
     stack = [(schema, False) for schema in schemas if isinstance(schema, dict)]
     while stack:
         schema, within = stack.pop()
         found.append(schema)
-        if len(found) > MAX_AT_ONCE:
+        if len(found) + bare > MAX_AT_ONCE:
             return None
         below: list[Any] = []
         if isinstance(schema.get("$ref"), str):
@@ -94,7 +98,8 @@ def _expanded(root: Any, schemas: list[Any]) -> list[Schema] | None:
         asks = "unevaluatedProperties" in schema or "unevaluatedItems" in schema
         times = 1 if not asks else _AGAIN if within else _TWICE
         stack += [(entry, asks or within) for entry in below if isinstance(entry, dict)] * times
-    return found
+        bare += times * sum(isinstance(entry, bool) for entry in below)
+    return found if len(found) + bare <= MAX_AT_ONCE else None
 
 
 def _steps(schemas: list[Schema]) -> list[list[Any]]:
