@@ -138,6 +138,19 @@ def test_data_lie_where_they_should_in_a_folder_of_any_script(
     assert ["josé"] == [path.name for path in tmp_path.iterdir()]
 
 
+@pytest.mark.parametrize("name", ["Doe, Ann", "${HOME}"])
+def test_a_folder_that_kafka_would_take_for_another_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    """Data or log would lie where nobody looks for them, outside of the home too; nothing is begun there."""
+    monkeypatch.chdir(tmp_path)
+
+    with pytest.raises(MisconfiguredError, match="path-misread"):
+        ensure_broker(tmp_path / name)
+
+    assert [] == list(tmp_path.iterdir())
+
+
 def test_a_broker_that_runs_is_found_and_not_started_twice(home: Path) -> None:
     """The second caller gets the first one's broker, unless it wants another port."""
     with ensure_broker(home) as broker:

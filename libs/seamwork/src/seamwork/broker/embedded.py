@@ -36,6 +36,8 @@ _READY_WITHIN_S = 90  # 3-4 s on an idle laptop; a busy CI machine needs many ti
 _STOP_WITHIN_S = 30
 _POLL_S = 0.05
 _TAIL_BYTES = 64 * 1024
+# At a comma Kafka's list of folders goes on, and what stands in braces its log looks up; neither can be escaped.
+_MISREAD = (",", "${")
 
 
 @dataclass
@@ -134,6 +136,7 @@ def ensure_broker(
     """
     surroundings = os.environ if environ is None else environ
     folder = Folder(home.resolve())
+    _refuse_misread(folder)
     folder.make()
     with _one_starter(folder):
         running = running_broker(home, port=port, admin=admin)
@@ -184,6 +187,16 @@ def running_broker(
             "stop it with `seamwork down` first, or leave the port out"
         )
     return handle
+
+
+def _refuse_misread(folder: Folder) -> None:
+    """Refuse a folder that Kafka would take for another one: data would lie there, and not be found again."""
+    for mark in _MISREAD:
+        if mark in str(folder.root):
+            raise MisconfiguredError(
+                f"the path of the broker's folder {folder.root} has {mark!r} in it, at which Kafka would go astray "
+                "(path-misread); point SEAMWORK_HOME to another folder"
+            )
 
 
 def _start(folder: Folder, node: Node, java: Path, *, detach: bool) -> BrokerHandle:
