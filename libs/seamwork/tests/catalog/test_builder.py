@@ -362,10 +362,28 @@ def test_who_had_a_key_id_first_keeps_it_whatever_the_others_are_called(
         return PERSON.replace("NAME", name).replace("VERSION", version).replace("PUBLIC", key.public)
 
     topics.publish(person("zoe", "1.0.0", STRANGER))
+    topics.activate("Person", "zoe", "1.0.0")
     topics.publish(person(name, version, PUBLISHER), at=9000)
+    topics.activate("Person", name, version, at=9000)
     topics.publish(agent("1.0.0", kid="zoe-1").replace("name: parser", "name: aardvark"), at=9000)
 
     assert STRANGER.public == topics.builder.view().public_of("zoe-1", "person:zoe", 10_000)
+
+
+def test_who_gets_another_key_signs_with_the_former_one_no_more(topics: Topics) -> None:
+    """Of a person one version is in force: it is how a key that was lost, or seen by others, is replaced."""
+    first = PERSON.replace("NAME", "zoe").replace("VERSION", "1.0.0").replace("PUBLIC", STRANGER.public)
+    second = first.replace("1.0.0", "1.1.0").replace("zoe-1", "zoe-2")
+    topics.publish(first)
+    before = topics.builder.view().public_of("zoe-1", "person:zoe", 1000)
+    topics.activate("Person", "zoe", "1.0.0", at=1000)
+    topics.publish(second.replace(STRANGER.public, PUBLISHER.public), at=9000)
+    topics.activate("Person", "zoe", "1.1.0", at=9000)
+    view = topics.builder.view()
+
+    assert None is before
+    assert [STRANGER.public, None] == [view.public_of("zoe-1", "person:zoe", at) for at in (8999, 9000)]
+    assert [None, PUBLISHER.public] == [view.public_of("zoe-2", "person:zoe", at) for at in (8999, 9000)]
 
 
 def test_a_revoked_publisher_signs_nothing_more(topics: Topics) -> None:

@@ -81,7 +81,7 @@ def _signature_flaw(
         return Flaw("unknown-key", "no document lists the key that sw_kid names")
     if key.holder != f"person:{reply.person}":
         return Flaw("not-the-person", "the key that sw_kid names is not that person's")
-    if not key.valid_at(received.raw.appended_at):
+    if catalog.public_of(key.kid, key.holder, received.raw.appended_at) is None:
         return Flaw("key-not-valid", "the person's key was not valid when the answer was appended")
     data = signed_bytes(platform, received.raw.topic, received.raw.key or b"", received.envelope)
     if not verifies(key.public, data, received.sig):

@@ -345,10 +345,19 @@ class Catalog:
         return tuple(self._keys[kid] for kid in sorted(self._keys))
 
     def public_of(self, kid: str, holder: str, at: int) -> str | None:
-        """Return the public half of *kid* if *holder* holds it and it is valid at *at*, else None."""
+        """
+        Return the public half of *kid* if *holder* holds it and it is valid at *at*, else None.
+
+        Of a person the version in force must list it: whoever gets another key signs with the former one no more.
+        """
         entry = self._keys.get(kid)
         if entry is None or entry.holder != holder or not entry.valid_at(at):
             return None
+        kind, _, name = holder.partition(":")
+        if kind == "person":
+            person = self.person(name, at)
+            if person is None or person.spec.key.kid != kid:
+                return None
         return entry.public
 
     # ── gates, policies, budgets, flows ──────────────────────────────────────────────
