@@ -81,6 +81,22 @@ def test_what_works_at_run_time_is_left_alone(expression: str) -> None:
     assert [] == list(SEEN.problems("r", expression, Place("f.yaml"), "$"))
 
 
+def test_what_describes_two_fields_is_seen_in_both() -> None:
+    """And in itself: a line that holds lines is described once, however deep a rule looks."""
+    line = {**LINE, "properties": {**LINE["properties"], "within": {"$ref": "#/$defs/line"}}}  # type: ignore[dict-item]  # a mapping
+    schema = {
+        "type": "object",
+        "additionalProperties": False,
+        "properties": {"first": {"$ref": "#/$defs/line"}, "last": {"$ref": "#/$defs/line"}},
+        "$defs": {"line": line},
+    }
+    seen = TypedRules({"this": schema}, CROSSING_VARIABLES)
+
+    for field in ("first", "last", "last.within.within"):
+        (problem,) = seen.problems("r", f"this.{field}.qyt > 0", Place("f.yaml"), "$")
+        assert "no field 'qyt'" in str(problem)
+
+
 def test_an_object_with_a_field_that_is_no_word_is_left_open() -> None:
     """Such a field can only be reached by ``this['not-a-word']``, so the whole object stays a map."""
     seen = TypedRules({"this": SCHEMA}, ("this",))
