@@ -549,6 +549,17 @@ def test_an_activation_that_a_retry_wrote_twice_is_no_alarm(topics: Topics) -> N
     assert [2000] == [activation.from_at for activation in entry.activations]
 
 
+def test_an_activation_that_did_not_count_may_be_said_again(topics: Topics) -> None:
+    """It came before its document, say: who sends both again finds the version in force."""
+    topics.activate("Agent", "parser", "1.0.0")
+    early = topics.records[-1]
+    topics.publish(agent())
+    again = topics.builder.apply(structs.replace(early, offset=9, appended_at=3000))
+
+    assert None is again
+    assert "active" == topics.builder.view().agent_status(PARSER, 5000)
+
+
 @pytest.mark.parametrize("headers", [(), (("sw_envelope", b"\xff"),), (("sw_envelope", b"{}"),)])
 def test_garbage_moves_the_revision_and_nothing_else(
     topics: Topics, headers: tuple[tuple[str, bytes], ...]

@@ -168,10 +168,13 @@ class CatalogBuilder:
             case DocumentRecord():
                 return self._document(raw, record, by_root=received.kid == ROOT_KID)
             case ActivationRecord():
-                first = self._said.setdefault(received.digest, raw.offset)
+                first = self._said.get(received.digest, raw.offset)
                 if first != raw.offset:
                     return self._repeated(raw, record, first)
-                return self._activation(raw, record, by_root=received.kid == ROOT_KID)
+                rejection = self._activation(raw, record, by_root=received.kid == ROOT_KID)
+                if rejection is None:
+                    self._said[received.digest] = raw.offset
+                return rejection
             case _:
                 return Rejection(
                     raw.topic, raw.offset, "wrong-type", "the record is no document or activation"

@@ -127,9 +127,8 @@ class _File:
     def message_of(self, root: Any, schemas: Sequence[Any]) -> str | None:
         """Return the message for the value that *schemas* describe, or None where it may be anything."""
         name = self._named_message(root, schemas)
-        while (
-            self._waiting
-        ):  # one by one, and not each within the one before: a schema may go down a thousand levels
+        # One by one, and not each within the one before: a schema may go down a thousand levels.
+        while self._waiting:
             self._fill(*self._waiting.pop())
         return name
 
