@@ -140,6 +140,51 @@ def test_other_approvers_are_asked_anew(bench: Bench) -> None:
     assert [] == bench.works
 
 
+def wary(bench: Bench, **terms: Any) -> None:
+    """Let a contract want the lawyers of its owners asked, whoever they are."""
+    owners = {"escalation": ["lawyer"]}
+    bench.publish(
+        document("Contract", "licence-facts", limits={"timeSeconds": 600}, owners=owners, escalateWhen=terms)
+    )
+
+
+def agree(bench: Bench, crossing: Any, *gates: str) -> list[tuple[str, ...]]:
+    """Let a lawyer join while *crossing* is held, and the first who was asked agree; return who was asked."""
+    first = bench.decisions[-1]
+    bench.publish(document("Person", "cid", roles=["lawyer"]))
+    bench.vote(crossing, "approval-workflow", evidence=[yes(first, "ada")])
+    for gate in gates:
+        bench.vote(crossing, gate, attempt=2)
+    bench.pass_time(0)
+    second = bench.decisions[-1]
+    bench.vote(crossing, "approval-workflow", attempt=2, evidence=[yes(second, "ada")])
+    return [one.approvers[0].people for one in (first, second)]
+
+
+def test_who_joins_the_owners_while_people_are_asked_is_asked_too(bench: Bench) -> None:
+    """Under an attempt of its own, for of each attempt one answer counts; what they agree to then goes on."""
+    wary(bench, irreversible=["send-mail"])
+    authority = {"effects": ["send-mail"], "depth": 2}
+    bench.publish(document("Agent", "planner", "1.0.1", initiator=True, authority=authority))
+    crossing = bench.send("handoff", source="planner@1.0.1", authority=authority)
+    bench.admit(crossing)
+
+    assert [("ada", "bob"), ("ada", "bob", "cid")] == agree(bench, crossing, "cost-cap")
+    assert "dispatched: admitted" == bench.said[-1]
+
+
+def test_who_joins_the_owners_while_a_plan_is_held_is_asked_too(bench: Bench) -> None:
+    """No gate is asked again about it."""
+    wary(bench, planGrowth={"steps": 1})
+    work = bench.begin()
+    bench.adopt(work, {"step": "a"})
+    plan = bench.plan(bench.delegate(work, "a"), {"step": "a"}, {"step": "b"})
+    bench.admit(plan)
+
+    assert [("ada", "bob"), ("ada", "bob", "cid")] == agree(bench, plan)
+    assert "noted: plan-adopted" == bench.said[-1]
+
+
 def test_a_workflow_that_stays_silent_holds_nothing_for_ever(bench: Bench) -> None:
     """Some time after the request's expiry the router gives up and names the gate."""
     held(bench)

@@ -136,7 +136,9 @@ def _go_on(scene: Scene, tally: Tally) -> Iterator[ev.Event]:
     if tally.outcome == "REQUIRE_APPROVAL":
         wanted = Agreement(plan.action_sha256, tally.approvers)
         if scene.live.agreement != wanted:
-            yield from _hold(scene, tally, plan)
+            # People have answered this attempt, and one answer to an attempt counts: it takes another one.
+            answered = any(seat.gate in scene.live.votes for seat in _desks(scene))
+            yield from ask_again(scene, "release", ()) if answered else _hold(scene, tally, plan)
             return
     if tally.calm == "THROTTLE":
         until = max(wait, scene.now + LEAST_WAIT_MS)
@@ -176,7 +178,7 @@ def resumes(scene: Scene) -> bool:
 
 
 def _hold(scene: Scene, tally: Tally, plan: ev.Plan) -> Iterator[ev.Event]:
-    desks = [seat for seat in scene.live.seats if seat.role == APPROVAL and seat.mode == "enforce"]
+    desks = _desks(scene)
     if not desks:
         yield from refuse(scene, tally, Problem("no-approval-gate", "no gate in force can ask people"))
         return
@@ -207,6 +209,11 @@ def _hold(scene: Scene, tally: Tally, plan: ev.Plan) -> Iterator[ev.Event]:
         offset=scene.facts.offset, plan=plan, approvers=tally.approvers,
         gates=tuple(seat.gate for seat in desks), expires_at=expires_at, at=scene.now,
     )  # fmt: skip
+
+
+def _desks(scene: Scene) -> list[ev.Seat]:
+    """Return the gates that can ask people."""
+    return [seat for seat in scene.live.seats if seat.role == APPROVAL and seat.mode == "enforce"]
 
 
 def answered_by_people(scene: Scene, verdict: Verdict, at: int) -> Iterator[ev.Event]:
