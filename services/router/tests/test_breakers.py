@@ -119,6 +119,23 @@ def test_so_many_probes_try_it_and_close_it(new_bench: Bench) -> None:
     assert ["open", "half-open", "closed"] == moves(bench)
 
 
+def test_what_waited_for_a_resume_are_no_more_probes_than_others(new_bench: Bench) -> None:
+    """They go on at one instant, and each counts those before it."""
+    bench = fragile(new_bench)
+    for number in (1, 2):
+        end(bench, task(bench, number, "licence-facts@1.0.0"), "error")
+    bench.pass_time(30_000)
+    by_hand(bench, "paused")
+    for number in range(3, 8):
+        bench.admit(bench.send("handoff", task=f"t-{number}", id=f"h-{number}"))
+    before = len(bench.works)
+    by_hand(bench, None)
+    bench.pass_time(0)
+
+    assert TERMS["probes"] == len(bench.works) - before
+    assert 3 == bench.said.count("refused: breaker-open")
+
+
 def test_a_probe_that_fails_opens_it_again(new_bench: Bench) -> None:
     """Its rest begins anew."""
     bench = fragile(new_bench)

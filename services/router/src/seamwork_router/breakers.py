@@ -77,6 +77,16 @@ def follow(state: State, context: Context, events: Sequence[ev.Event]) -> Iterat
             yield ev.Decided(decision=_decision(context, ref, after, partition), partition=partition)
 
 
+def probed(state: State, context: Context, events: Sequence[ev.Event]) -> bool:
+    """Say whether a dispatch that *events* open is a probe, after which there is room for one less."""
+    return any(
+        isinstance(event, ev.DispatchOpened)
+        and event.case is None
+        and phase_of(_breaker(state, {}, event.plan.receiver), context.now) == "half-open"
+        for event in events
+    )
+
+
 def _of_case(state: State, event: ev.DispatchClosed, opened_now: set[str]) -> bool:
     """Say whether a dispatch was a desk's: what people give up, or leave, is no failure of the desk."""
     task = state.tasks.get(event.task)

@@ -29,7 +29,7 @@ from seamwork.records.people import Command
 from seamwork.records.verdict import Verdict
 from seamwork.records.wire import Malformed, Received
 from seamwork_router import events as ev
-from seamwork_router.breakers import follow
+from seamwork_router.breakers import follow, probed
 from seamwork_router.cases import climb
 from seamwork_router.ending import stop_task, wind_down
 from seamwork_router.entering import count, late, scene_of, seats_for, take_up
@@ -230,6 +230,8 @@ def _on_tick(place: Place, state: State, tick: Tick, context: Context) -> Iterat
         events = list(_ring(place, state, timer, context)) or [ev.TimerPassed(timer=timer)]
         made += len(events)
         yield from events
+        if probed(state, context, events):
+            return  # of those who wait for it too, only so many are probes: the next tick has counted this one
 
 
 def _first_of(ringing: Sequence[str]) -> str:
