@@ -621,6 +621,28 @@ def test_a_second_try_that_is_refused_goes_to_the_fallback_where_the_contract_sa
     assert ("desk", "escalated: over-budget") == (other.works[-1].agent, other.said[-1])
 
 
+@pytest.mark.parametrize("waits", ["throttle", "pause"])
+def test_a_second_try_that_waits_and_is_refused_goes_to_the_fallback_too(bench: Bench, waits: str) -> None:
+    """What it waited for meanwhile takes no step of the contract away."""
+    extractor = ("Agent", "extractor", "1.0.0")
+    root = bench.send("handoff", contract="transient@1.0.0")
+    bench.vote(root, "contract-validator", candidates=["extractor@1.0.0"])
+    bench.admit(root, gates=("policy-engine", "cost-cap"))
+    bench.pass_time(61_000)
+    if waits == "throttle":
+        bench.vote(root, "cost-cap", "THROTTLE", attempt=2)
+        bench.pass_time(1_000)
+        bench.vote(root, "cost-cap", "DENY", attempt=3, rule="over-budget")
+    else:
+        paused = {extractor: (Activation("active", "paused", 0),)}
+        bench.catalog = Catalog.of(bench.documents, paused, bench.catalog.revision)
+        bench.vote(root, "cost-cap", attempt=2)
+        bench.publish(revoke=extractor)
+    bench.pass_time(0)
+
+    assert "judge-again: reroute" == bench.said[-1]
+
+
 @pytest.mark.parametrize("otherwise", ["fail", "degrade"])
 def test_a_second_try_that_is_refused_ends_as_the_contract_says(new_bench: Any, otherwise: str) -> None:
     """Nobody is asked where the contract asks nobody."""

@@ -201,11 +201,16 @@ class Approved(Wire, frozen=True, kw_only=True, tag="approved"):
 
 
 class Postponed(Wire, frozen=True, kw_only=True, tag="postponed"):
-    """A crossing waits until *until* (ms) for what *then* says."""
+    """
+    A crossing waits until *until* (ms) for what *then* says.
+
+    *rerouted* says that it is still on its way to a fallback, as the contract wanted, whatever it waits for now.
+    """
 
     offset: int
     until: int
     then: Then
+    rerouted: bool = False
 
 
 class AttemptOpened(Wire, frozen=True, kw_only=True, tag="attempt-opened"):

@@ -124,14 +124,14 @@ def again(context: Context, errand: Errand, cause: ev.Cause, step: Step) -> Iter
     """
     offset = errand.facts.offset
     if step == "fallback":
-        yield ev.Postponed(offset=offset, until=context.now, then="reroute")
+        yield ev.Postponed(offset=offset, until=context.now, then="reroute", rerouted=True)
         return
     wait = backoff_ms(handling_of(context, errand, cause), errand)
     yield ev.Postponed(offset=offset, until=context.now + wait, then="retry")
 
 
 def instead(
-    context: Context, task: Task, errand: Errand, then: ev.Then, problem: Problem
+    context: Context, task: Task, errand: Errand, problem: Problem, *, rerouted: bool
 ) -> tuple[Step, tuple[ev.Event, ...]]:
     """
     Return what the contract says where a further try of a handoff was refused, and how the handoff goes on.
@@ -143,8 +143,8 @@ def instead(
         context: The instant and the documents.
         task: The task in hand.
         errand: The handoff, which was dispatched before.
-        then: What it waited for last.
         problem: Why the try was refused.
+        rerouted: The try was to go to a fallback.
     """
     last = errand.dispatch
     over = stopped(task, errand) or spread(task) or problem.rule == TOO_MUCH
@@ -155,8 +155,7 @@ def instead(
     step: Step = handling.otherwise if handling.action in _TRIES else handling.action
     if step == "fallback":
         # Once: whoever was asked for in place of a retry may be refused too.
-        rerouted = then != "retry" or errand.fallback_only
-        if not rerouted and _possible(context, task, errand, handling, step):
+        if not (rerouted or errand.fallback_only) and _possible(context, task, errand, handling, step):
             return step, tuple(again(context, errand, cause, step))
         step = "escalate"
     case = raised(context, task, errand, _WHY[cause], problem, handling.to) if step == "escalate" else None

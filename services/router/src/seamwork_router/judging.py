@@ -142,9 +142,9 @@ def _go_on(scene: Scene, tally: Tally) -> Iterator[ev.Event]:
             return
     if tally.calm == "THROTTLE":
         until = max(wait, scene.now + LEAST_WAIT_MS)
-        yield ev.Postponed(offset=scene.facts.offset, until=until, then="throttle")
+        yield _postponed(scene, until, "throttle")
     elif wait > scene.now:
-        yield ev.Postponed(offset=scene.facts.offset, until=wait, then="dispatch")
+        yield _postponed(scene, wait, "dispatch")
     elif scene.task is None or scene.errand is None:
         yield from refuse(scene, tally, Problem("unknown-task", "no task of this id was begun here"))
     elif handoff:
@@ -157,13 +157,17 @@ def _go_on(scene: Scene, tally: Tally) -> Iterator[ev.Event]:
         yield from accept(scene, scene.task, scene.errand, scene.named, tally)
 
 
+def _postponed(scene: Scene, until: int, then: ev.Then) -> ev.Postponed:
+    return ev.Postponed(offset=scene.facts.offset, until=until, then=then, rerouted=scene.live.rerouted)
+
+
 def _wait_or_refuse(scene: Scene, tally: Tally, problem: Problem) -> Iterator[ev.Event]:
     """Let wait until its deadline what is only paused; the catalog wakes it earlier."""
     asked, task = scene.facts.handoff, scene.task
     if problem.rule in PAUSED and asked is not None and task is not None and not task.is_drill:
         until = min(asked.deadline_at, task.deadline_at)
         if until > scene.now:
-            yield ev.Postponed(offset=scene.facts.offset, until=until, then="resume")
+            yield _postponed(scene, until, "resume")
             return
     yield from refuse(scene, tally, problem)
 

@@ -57,6 +57,7 @@ class Live(msgspec.Struct, omit_defaults=True):
     A crossing that is not decided, or a handoff that may have to be judged again.
 
     *asked* holds until when each required gate may take; *votes* the counted verdicts of this attempt, shadows too.
+    *rerouted* says that its last try was to go to a fallback, whatever it has waited for since.
     """
 
     facts: Facts
@@ -69,6 +70,7 @@ class Live(msgspec.Struct, omit_defaults=True):
     phase: Literal["judging", "held", "waiting", "dispatched"] = "judging"
     until: int = 0
     then: ev.Then = "dispatch"
+    rerouted: bool = False
     holding: Holding | None = None
     agreement: Agreement | None = None
 

@@ -41,7 +41,7 @@ def refuse(
     task, errand = (scene.task, scene.errand) if scene.live.claimed else (None, None)
     step: Step = "fail"
     if task is not None and errand is not None and _tried_before(errand, facts):
-        step, events = instead(scene.context, task, errand, scene.live.then, problem)
+        step, events = instead(scene.context, task, errand, problem, rerouted=scene.live.rerouted)
         if events:
             yield try_refused(scene, tally, errand, problem)
             yield from events

@@ -145,6 +145,7 @@ def move(live: Live, event: ev.SeatsTaken | ev.Held | ev.Approved | ev.Postponed
             live.agreement = Agreement(event.action_sha256, event.approvers)
         case ev.Postponed():
             live.phase, live.until, live.then = "waiting", event.until, event.then
+            live.rerouted = event.rerouted
         case ev.AttemptOpened():
             live.phase, live.attempt, live.holding = "judging", event.attempt, None
             live.until = event.at
