@@ -183,6 +183,28 @@ def test_a_timeout_is_retried_with_backoff_then_falls_back(bench: Bench) -> None
     assert [("extractor", "expired", "timeout")] * 3 == bench.told
 
 
+def test_a_fallback_that_offers_what_was_asked_for_gets_its_turn(new_bench: Any) -> None:
+    """Another of those who offer it had the work first; what the fallback fails of is retried where it is."""
+    retry = {"action": "retry", "attempts": 2, "otherwise": "fail"}
+    accepts = [{"contract": "helped", "versions": "*"}]
+    bench = new_bench([
+        *(document("Agent", name, offers=["sorting"], accepts=accepts) for name in ("first", "second", "third")),
+        document(
+            "Contract", "helped", fallbacks=[{"agent": "second"}], limits={"timeSeconds": 60},
+            onTimeout={"action": "fallback"}, onError=retry,
+        ),
+    ])  # fmt: skip
+    crossing = bench.send("handoff", contract="helped", target={"capability": "sorting"})
+    bench.admit(crossing)
+    bench.pass_time(60_000)
+    bench.vote(crossing, "cost-cap", attempt=2)
+    bench.answer(bench.works[-1], "error")
+    bench.pass_time(2_000)
+    bench.vote(crossing, "cost-cap", attempt=3)
+
+    assert ["first", "second", "second"] == [work.agent for work in bench.works]
+
+
 def test_a_retry_is_told_what_is_finished_already(bench: Bench) -> None:
     """The children list lies beside the new stamp, which binds it, and the answers follow."""
     crossing = bench.send("handoff", contract="transient")

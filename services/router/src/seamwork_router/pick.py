@@ -19,6 +19,7 @@ from seamwork_router.breakers import lets_through
 from seamwork_router.checks import held_authority
 from seamwork_router.delivery import delivered
 from seamwork_router.events import Plan
+from seamwork_router.failure import fallbacks_left
 from seamwork_router.limits import stays_within
 from seamwork_router.memory import version_key
 from seamwork_router.problem import Problem
@@ -45,7 +46,10 @@ def pick(scene: Scene, tally: Tally) -> AgentRef | Problem:
     primary = scene.catalog.primary(asked, scene.now)
     listed = scene.catalog.candidates(asked, scene.now)
     if errand.fallback_only:
-        listed = tuple(ref for ref in listed if ref not in primary)
+        # A fallback may be one of those whom it was meant for, too; it is their turn until they have failed.
+        last = () if errand.dispatch is None else (errand.dispatch.plan.receiver,)
+        turn = {*fallbacks_left(scene.context, errand), *last}
+        listed = tuple(ref for ref in listed if ref not in primary or ref in turn)
     fitting = [
         ref
         for ref in listed
