@@ -225,6 +225,22 @@ def test_what_people_skip_is_missing_from_the_whole(bench: Bench, how: str, outc
     assert outcome == last(bench, TaskEnded).outcome
 
 
+def test_what_was_given_up_and_comes_back_whole_after_all_is_missing_from_nothing(bench: Bench) -> None:
+    """A person had it taken up again; that it was done without, once, is over."""
+    degrade = {"action": "degrade"}
+    bench.publish(document("Contract", "guarded", "1.1.0", onViolation=degrade, limits={"timeSeconds": 60}))
+    work = bench.begin()
+    child = bench.child(work, contract="guarded@1.1.0")
+    bench.admit(child)
+    deny(bench, bench.result(bench.works[-1]), "schema")
+    bench.step(received("command", action="requeue", crossing=child.record.id, appended_at=bench.now))
+    bench.admit(child, attempt=2)
+    bench.answer(bench.works[-1])
+    bench.answer(work)
+
+    assert ("complete", ()) == (last(bench, TaskEnded).outcome, last(bench, TaskEnded).gaps)
+
+
 def test_another_agent_divides_the_work_for_itself(new_bench: Bench) -> None:
     """A fallback is not bound by the plan of whom it stands in for."""
     bench = new_bench()

@@ -403,13 +403,18 @@ class TaskEnding(Wire, frozen=True, kw_only=True, tag="task-ending"):
 
 
 class Requeued(Wire, frozen=True, kw_only=True, tag="requeued"):
-    """A person had a handoff that had failed taken up again; *order* names them and their command."""
+    """
+    A person had a handoff that had failed taken up again; *order* names them and their command.
+
+    *wanted* says that nobody does without it any more, where it had been given up for a partial answer.
+    """
 
     task: str
     crossing: str
     seats: tuple[Seat, ...]
     at: int
     order: str = ""
+    wanted: bool = False
 
 
 class Woken(Wire, frozen=True, kw_only=True, tag="woken"):

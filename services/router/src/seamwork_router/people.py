@@ -76,7 +76,9 @@ def _requeue(
         yield _ignored(command, "nobody-waits")
         return
     seats = seats_for(context, errand.facts)
-    yield ev.Requeued(task=task.id, crossing=errand.facts.id, seats=seats, at=context.now, order=name)
+    yield ev.Requeued(
+        task=task.id, crossing=errand.facts.id, seats=seats, at=context.now, order=name, wanted=True
+    )  # fmt: skip
     live = Live(facts=errand.facts, seats=seats, seen_at=context.now, attempt=errand.attempt, claimed=True)
     yield from ask_again(Scene(place, state, context, live, task, errand), "requeue", live.required)
 

@@ -375,6 +375,7 @@ def _end(state: State, task: Task, errand: Errand, event: ev.ErrandEnded) -> Non
 def _requeue(state: State, task: Task, errand: Errand, event: ev.Requeued) -> None:
     task.obeyed += [event.order] if event.order else []
     errand.ended, errand.excluded, errand.fallback_only = None, (), False
+    errand.degraded &= not event.wanted
     above = task.errands.get(errand.asked.parent or "")
     if above is not None:
         above.open_children += 1
