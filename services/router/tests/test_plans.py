@@ -241,6 +241,20 @@ def test_what_was_given_up_and_comes_back_whole_after_all_is_missing_from_nothin
     assert ("complete", ()) == (last(bench, TaskEnded).outcome, last(bench, TaskEnded).gaps)
 
 
+def test_what_a_person_has_done_anew_lacks_nothing_of_an_earlier_plan(bench: Bench) -> None:
+    """Whoever gets it from the desk divides it for itself; what is missing below that is missing still."""
+    work = bench.begin(contract="guarded@1.0.0")
+    bench.adopt(work, A, B)
+    bench.answer(bench.delegate(work, "a"))
+    bench.pass_time(60_000)
+    bench.admit(bench.resolve(bench.works[-1], "retry"))
+    anew = bench.works[-1]
+    bench.adopt(anew, C)
+    bench.answer(anew)
+
+    assert (Gap(step="c", why="missing"),) == last(bench, TaskEnded).gaps
+
+
 def test_another_agent_divides_the_work_for_itself(new_bench: Bench) -> None:
     """A fallback is not bound by the plan of whom it stands in for."""
     bench = new_bench()

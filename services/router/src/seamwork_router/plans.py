@@ -140,9 +140,10 @@ def join(task: Task, errand: Errand, outcome: Outcome) -> Joined:
     gaps = list(_gaps(task, errand))
     place = errand
     while place.asked.mode == "transfer" and place.asked.parent is not None:
-        # Whoever took over answers for what was planned, and left undone, in the place it fills.
+        # Whoever took over answers for what was planned, and left undone, in the place it fills; but what a desk
+        # put back is done anew, and what was below it before was stopped.
         place = task.errands[place.asked.parent]
-        gaps += _gaps(task, place)
+        gaps += [] if place.dispatch is not None and place.dispatch.case is not None else _gaps(task, place)
     gaps.sort(key=lambda gap: not gap.critical)
     partial = outcome == "success" and any(gap.critical for gap in gaps)
     return Joined("partial" if partial else outcome, tuple(_that_fit(gaps)))
