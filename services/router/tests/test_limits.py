@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from seamwork.records.decision import Closed, Escalated, Refused, TaskEnded
 from seamwork.records.inbox import Work
 from seamwork.testing.documents import document
+from seamwork_router import events as ev
 from seamwork_router.scene import terminal
 
 Bench = Any  # the class of conftest; importlib mode cannot import it
@@ -206,6 +207,22 @@ def test_a_halted_task_is_put_before_people_where_there_is_a_desk(new_bench: Ben
     assert "desk" == case.agent
     assert ("extractor", "cancelled", "too-many-failures") in bench.told
     assert "task-ended: task-complete" == bench.said[-1]
+
+
+def test_a_case_of_a_part_does_not_keep_a_task_from_halting(new_bench: Bench) -> None:
+    """It may be raised just when too much has failed: what its people decide says nothing about the rest."""
+    bench = limited(new_bench, failures=2)
+    work = bench.begin()
+    part = bench.result(bench.delegate(work, "part", contract="guarded@1.0.0"))
+    for step in ("a", "b", "c"):
+        bench.answer(bench.delegate(work, step), "error")
+    bench.vote(part, "contract-validator", "DENY", rule="schema", sender_verified=True)
+    bench.vote(part, "policy-engine")
+    raised = [one.crossing for one in bench.events if isinstance(one, ev.CaseRaised)]
+    bench.pass_time(0)
+
+    assert [part.record.parent] == raised
+    assert "too-many-failures" in [one.rule for one in bench.decisions if isinstance(one, Escalated)]
 
 
 def test_a_loop_of_refused_handoffs_ends_too(new_bench: Bench) -> None:

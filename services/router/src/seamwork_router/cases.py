@@ -26,7 +26,7 @@ from seamwork_router.ending import conclude
 from seamwork_router.facts import Asked, Facts
 from seamwork_router.memory import Dispatch, Errand, Task
 from seamwork_router.problem import Problem
-from seamwork_router.scene import Scene, first_sender, waiting_for
+from seamwork_router.scene import Scene, first_sender, last_of, waiting_for
 from seamwork_router.stamping import stamp
 
 COMMANDS = "commands.v1"
@@ -80,6 +80,7 @@ def raised(  # a case has that many parts
     return ev.CaseRaised(
         task=task.id, crossing=errand.facts.id, why=why, rule=problem.rule, reason=problem.reason, desk=desk,
         chain=chain, answer_ms=answer_ms, untried=untried, at=context.now,
+        of_part=errand is not last_of(task, task.errands[task.root]),
     )  # fmt: skip
 
 

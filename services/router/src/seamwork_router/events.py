@@ -227,6 +227,7 @@ class CaseRaised(Wire, frozen=True, kw_only=True, tag="case-raised"):
     Work could not be done as agreed and will be put before the people of *chain*, at *desk*.
 
     *untried* is the plan that a drill came to: nobody gets it, and the desk stands where its receiver would.
+    *of_part* says that it is not about the whole task: whoever decides on it decides on nothing else.
     """
 
     task: str
@@ -239,6 +240,7 @@ class CaseRaised(Wire, frozen=True, kw_only=True, tag="case-raised"):
     answer_ms: int
     untried: Plan | None = None
     at: int
+    of_part: bool = False
 
 
 class CaseTerms(Wire, frozen=True, kw_only=True):

@@ -328,7 +328,8 @@ def _on_errand(state: State, task: Task, errand: Errand, event: OnErrand) -> Non
             state.timers.disarm(timer)
         case ev.CaseRaised():
             errand.raised = event
-            _ask_people(state, task)
+            if not event.of_part:
+                _ask_people(state, task)
         case ev.CaseClimbed():
             errand.dispatches[event.dispatch].case = event.terms
             state.timers.arm(timer, event.terms.answer_by)
