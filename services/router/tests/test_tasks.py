@@ -183,6 +183,22 @@ def test_a_timeout_is_retried_with_backoff_then_falls_back(bench: Bench) -> None
     assert [("extractor", "expired", "timeout")] * 3 == bench.told
 
 
+def test_a_retry_that_would_come_after_the_deadline_goes_to_what_comes_otherwise(new_bench: Any) -> None:
+    """There is time left for the fallback, and none for another wait."""
+    retry = {"action": "retry", "attempts": 2, "backoffSeconds": 30, "otherwise": "fallback"}
+    accepts = [{"contract": "slow", "versions": "*"}]
+    bench = new_bench([
+        document("Contract", "slow", fallbacks=[{"agent": "spare"}], limits={"timeSeconds": 10}, onTimeout=retry),
+        *(document("Agent", name, accepts=accepts) for name in ("worker", "spare")),
+    ])  # fmt: skip
+    child = bench.child(bench.begin(), contract="slow", target="worker", deadline_at=bench.now + 30_000)
+    bench.admit(child)
+    bench.pass_time(10_000)
+    bench.vote(child, "cost-cap", attempt=2)
+
+    assert "spare" == bench.works[-1].agent
+
+
 def test_a_fallback_that_offers_what_was_asked_for_gets_its_turn(new_bench: Any) -> None:
     """Another of those who offer it had the work first; what the fallback fails of is retried where it is."""
     retry = {"action": "retry", "attempts": 2, "otherwise": "fail"}

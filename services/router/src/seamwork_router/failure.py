@@ -2,7 +2,7 @@
 Follow a contract's word on what happens when a dispatch does not bring back what was agreed.
 
 Rule 1: the bound on retries counts dispatches, whatever they failed of.
-Rule 2: nothing is tried again after the handoff's deadline.
+Rule 2: nothing is tried again after the handoff's deadline, and nothing waits for a try that would come after it.
 Rule 3: what is used up goes to ``otherwise``, and what ``otherwise`` cannot do is escalated.
 Rule 4: a further try that is refused is used up, whatever number of them is left.
 """
@@ -232,13 +232,14 @@ def escalated(context: Context, task: Task, errand: Errand, cause: ev.Cause, pro
 
 
 def _possible(context: Context, task: Task, errand: Errand, handling: Handling, step: Step) -> bool:
-    in_time = context.now < min(errand.asked.deadline_at, task.deadline_at)
+    deadline = min(errand.asked.deadline_at, task.deadline_at)
     match step:
         case "correct":
             return errand.corrections < handling.attempts and errand.open_dispatch is not None
         case "retry":
+            in_time = context.now + backoff_ms(handling, errand) < deadline
             return in_time and len(errand.dispatches) <= handling.attempts
         case "fallback":
-            return in_time and bool(fallbacks_left(context, errand))
+            return context.now < deadline and bool(fallbacks_left(context, errand))
         case _:
             return True
