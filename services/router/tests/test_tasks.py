@@ -535,6 +535,23 @@ def test_a_person_may_have_a_failed_handoff_taken_up_again(bench: Bench) -> None
     assert [("reader", 2)] == [(work.agent, work.attempt) for work in bench.works[1:]]
 
 
+def test_nothing_is_taken_up_again_below_what_lies_before_people(bench: Bench) -> None:
+    """Nobody works on what it was asked for, and it would keep them from putting that back."""
+    first = bench.begin(contract="guarded@1.0.0")
+    child = bench.child(first)
+    bench.vote(child, "contract-validator")
+    bench.vote(child, "cost-cap")
+    bench.vote(child, "policy-engine", "DENY")
+    bench.pass_time(60_000)
+    desk = bench.works[-1]
+    bench.step(received("command", action="requeue", crossing=child.record.id, appended_at=bench.now))
+    ignored = bench.events[-1]
+    bench.admit(bench.resolve(desk))
+
+    assert ("desk", "nobody-waits") == (desk.agent, ignored.rule)
+    assert ("extractor", "case-resolved") == (bench.works[-1].agent, bench.decisions[-1].rule)
+
+
 def test_a_task_has_an_end_of_crossings(bench: Bench) -> None:
     """A loop between agents ends at the bound at the latest."""
     first = bench.begin()

@@ -85,7 +85,8 @@ def _requeue(
 
 def _asker_works(task: Task, errand: Errand) -> bool:
     parent = task.errands.get(errand.asked.parent or "")
-    return parent is not None and parent.open_dispatch is not None
+    dispatch = None if parent is None else parent.open_dispatch
+    return dispatch is not None and dispatch.case is None  # at a desk nobody waits for a part of the work
 
 
 def _ignored(command: Command, rule: str) -> ev.CommandIgnored:
