@@ -183,6 +183,21 @@ def test_a_timeout_is_retried_with_backoff_then_falls_back(bench: Bench) -> None
     assert [("extractor", "expired", "timeout")] * 3 == bench.told
 
 
+@pytest.mark.parametrize("outcome", ["ALLOW", "THROTTLE"])
+def test_what_a_gate_admits_after_its_deadline_alone_is_refused_at_its_deadline(
+    bench: Bench, outcome: str
+) -> None:
+    """Whoever asked for it has time left then, and none to lose."""
+    child = bench.child(bench.begin(), deadline_at=bench.now + 10_000)
+    bench.admit(child, gates=("contract-validator", "cost-cap"))
+    bench.vote(child, "policy-engine", outcome, not_before=bench.now + 40_000)
+    bench.pass_time(10_000)
+    for gate in ("policy-engine", "cost-cap"):
+        bench.vote(child, gate, attempt=2)
+
+    assert [("extractor", "refused", "deadline-passed")] == bench.told
+
+
 def test_a_retry_that_would_come_after_the_deadline_goes_to_what_comes_otherwise(new_bench: Any) -> None:
     """There is time left for the fallback, and none for another wait."""
     retry = {"action": "retry", "attempts": 2, "backoffSeconds": 30, "otherwise": "fallback"}

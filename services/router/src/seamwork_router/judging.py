@@ -141,10 +141,10 @@ def _go_on(scene: Scene, tally: Tally) -> Iterator[ev.Event]:
             yield from ask_again(scene, "release", ()) if answered else _hold(scene, tally, plan)
             return
     if tally.calm == "THROTTLE":
-        until = max(wait, scene.now + LEAST_WAIT_MS)
+        until = _in_time(scene, max(wait, scene.now + LEAST_WAIT_MS))
         yield _postponed(scene, until, "throttle")
     elif wait > scene.now:
-        yield _postponed(scene, wait, "dispatch")
+        yield _postponed(scene, _in_time(scene, wait), "dispatch")
     elif scene.task is None or scene.errand is None:
         yield from refuse(scene, tally, Problem("unknown-task", "no task of this id was begun here"))
     elif handoff:
@@ -155,6 +155,12 @@ def _go_on(scene: Scene, tally: Tally) -> Iterator[ev.Event]:
         yield ev.Postponed(offset=scene.facts.offset, until=scene.now, then="dispatch")
     elif scene.named is not None:
         yield from accept(scene, scene.task, scene.errand, scene.named, tally)
+
+
+def _in_time(scene: Scene, until: int) -> int:
+    """Return how long to wait at most: whoever asked for it hears at its deadline; a root's ends its task."""
+    asked = scene.facts.handoff
+    return until if asked is None or scene.is_root else min(until, asked.deadline_at)
 
 
 def _postponed(scene: Scene, until: int, then: ev.Then) -> ev.Postponed:
