@@ -12,7 +12,7 @@ from seamwork.records.envelope import encode
 from seamwork.records.people import Reply
 from seamwork.records.verdict import SignedRecord
 from seamwork.records.wire import signed_bytes
-from seamwork.testing.builders import PLATFORM
+from seamwork.testing.builders import PLATFORM, received
 from seamwork.testing.documents import document
 from seamwork.testing.keys import key_of
 
@@ -138,6 +138,28 @@ def test_other_approvers_are_asked_anew(bench: Bench) -> None:
 
     assert bench.said[-1].startswith("held")
     assert [] == bench.works
+
+
+@pytest.mark.parametrize(("how", "rule"), [("lost", "stamp-closed"), ("cancelled", "task-over")])
+def test_an_answer_is_held_no_longer_than_its_dispatch_is_open(bench: Bench, how: str, rule: str) -> None:
+    """People need not be asked any more, and its sender is told why: no gate was silent."""
+    work = bench.begin()
+    child = bench.delegate(work)
+    answer = bench.result(child)
+    bench.vote(answer, "contract-validator")
+    bench.vote(answer, "policy-engine", "REQUIRE_APPROVAL", approvers=TWO_LAWYERS)
+    if how == "lost":
+        bench.publish(revoke=("Agent", "reader", "1.0.0"))
+    else:
+        bench.step(received("command", appended_at=bench.now))
+    bench.pass_time(0)
+
+    assert ["held", "refused"] == [
+        one.__struct_config__.tag
+        for one in bench.decisions
+        if one.subject is not None and one.subject.offset == answer.raw.offset
+    ]
+    assert ("reader", "refused", rule) in bench.told
 
 
 def wary(bench: Bench, **terms: Any) -> None:

@@ -2,8 +2,8 @@
 Check what only the owner of a task's state can: tables of checks, asked in order; the first that fails counts.
 
 ``PLACE`` and then ``ENTRY`` are asked once the sender is proved, before a crossing gets its place in a task;
-``HANDOFF``, ``RESULT``, ``PLAN`` and ``NOTE`` when the votes are in, again at every attempt; ``STILL_HELD`` when a
-plan is looked at again.
+``HANDOFF``, ``RESULT``, ``PLAN`` and ``NOTE`` when the votes are in, again at every attempt; ``STILL_HELD`` when an
+answer or a plan is looked at again.
 """
 
 from collections.abc import Callable, Sequence

@@ -150,9 +150,12 @@ def release(
     if dispatch is None:
         return
     receiver = dispatch.plan.receiver
-    if errand.planning is not None:
-        # Its plan is refused with the next tick, so that nobody is asked about it any more.
-        yield ev.Woken(timers=(live_timer(errand.planning),), at=context.now)
+    # What its holder sent is refused with the next tick, so that nobody is asked about it any more. The very answer
+    # that ends the dispatch is refused already.
+    sent = (errand.planning, None if told else dispatch.answering)
+    timers = tuple(live_timer(offset) for offset in sent if offset is not None)
+    if timers:
+        yield ev.Woken(timers=timers, at=context.now)
     yield ev.DispatchClosed(
         task=task.id, crossing=errand.facts.id, dispatch=dispatch.id, receiver=receiver, why=why,
         barred=barred, at=context.now,

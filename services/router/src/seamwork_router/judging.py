@@ -292,7 +292,7 @@ def ask_again(
 def woken(scene: Scene) -> Iterator[ev.Event]:
     """Take up a crossing whose timer rang."""
     live = scene.live
-    gone = first_problem(STILL_HELD, scene) if live.claimed and scene.facts.plan is not None else None
+    gone = first_problem(STILL_HELD, scene) if live.claimed and scene.facts.handoff is None else None
     if gone is not None:
         yield from refuse(scene, tally_of(scene), gone)
         return
