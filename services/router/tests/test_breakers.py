@@ -64,11 +64,11 @@ def moves(bench: Bench) -> list[str]:
     return [one.state for one in bench.decisions if isinstance(one, BreakerMoved)]
 
 
-def by_hand(bench: Bench, mode: str | None) -> None:
-    """Let a person set the extractor's breaker."""
+def by_hand(bench: Bench, mode: str | None, agent: str = "extractor") -> None:
+    """Let a person set an agent's breaker, or pause it."""
     revision = Revision(contracts=1, registry=bench.catalog.revision.registry + 1, policies=1)
     activation = Activation("active", mode, 0)  # type: ignore[arg-type]  # one of the modes
-    bench.catalog = Catalog.of(bench.documents, {("Agent", "extractor", "1.0.0"): (activation,)}, revision)
+    bench.catalog = Catalog.of(bench.documents, {("Agent", agent, "1.0.0"): (activation,)}, revision)
     bench.step(CatalogChanged(revision=revision))
 
 
@@ -134,6 +134,28 @@ def test_what_waited_for_a_resume_are_no_more_probes_than_others(new_bench: Benc
 
     assert TERMS["probes"] == len(bench.works) - before
     assert 3 == bench.said.count("refused: breaker-open")
+
+
+@pytest.mark.parametrize("probes", ["free", "taken"])
+def test_what_waits_because_others_are_paused_goes_on_after_a_rest(new_bench: Bench, probes: str) -> None:
+    """It is nobody's pause that keeps it then; while others probe the agent it waits for what becomes of them."""
+    bench = fragile(new_bench)
+    for number in (1, 2):
+        end(bench, task(bench, number), "error")
+    by_hand(bench, "paused", "spare")
+    bench.admit(bench.send("handoff", task="t-3", id="h-3", contract="helped@1.0.0"))
+    bench.pass_time(29_999)
+    begun = len(bench.works)
+    if probes == "taken":
+        bench.now += 1
+        others = [task(bench, 4), task(bench, 5)]
+        bench.pass_time(0)
+        begun = len(bench.works) - len(others)
+        for work in others:
+            end(bench, work, "success")
+    bench.pass_time(30_000)
+
+    assert (2, "h-3") == (begun, bench.works[-1].crossing)
 
 
 def test_a_probe_that_fails_opens_it_again(new_bench: Bench) -> None:

@@ -48,6 +48,18 @@ def lets_through(state: State, context: Context, ref: AgentRef) -> bool:
             return False
 
 
+def tried_at(state: State, context: Context, ref: AgentRef) -> int | None:
+    """
+    Return when an agent version that gets nothing now is worth another look, or None where only a document says.
+
+    After its rest that is one more rest at a time: until then whoever probes it has answered, or has not.
+    """
+    if lets_through(state, context, ref) or context.catalog.agent_breaker(ref, context.now) is not None:
+        return None
+    at = state.breakers[version_key(ref)].open_until
+    return at if at > context.now else context.now + terms_of(context, ref).rest_seconds * 1000
+
+
 def follow(state: State, context: Context, events: Sequence[ev.Event]) -> Iterator[ev.Event]:
     """Yield what the dispatches that *events* open and close do to the breakers, and say where one moved."""
     if _MOVING.isdisjoint(map(type, events)):

@@ -17,10 +17,12 @@ from seamwork.records.verdict import Verdict
 from seamwork_router import events as ev
 from seamwork_router.accepting import accept, adopt, note
 from seamwork_router.approvals import agreed
+from seamwork_router.breakers import tried_at
 from seamwork_router.cases import open_case
 from seamwork_router.checks import ENTRY, HANDOFF, PLACE, PLAN, RESULT, STILL_HELD, first_problem
 from seamwork_router.dispatching import dispatch
 from seamwork_router.drills import rehearse
+from seamwork_router.facts import Asked
 from seamwork_router.failure import fallbacks_left
 from seamwork_router.limits import halts_first
 from seamwork_router.memory import APPROVAL, Agreement, Live
@@ -168,14 +170,25 @@ def _postponed(scene: Scene, until: int, then: ev.Then) -> ev.Postponed:
 
 
 def _wait_or_refuse(scene: Scene, tally: Tally, problem: Problem) -> Iterator[ev.Event]:
-    """Let wait until its deadline what is only paused; the catalog wakes it earlier."""
+    """
+    Let wait until its deadline what is only paused; the catalog wakes it earlier.
+
+    So does the end of a breaker's rest: whoever could not have it when all others were paused may have it then.
+    """
     asked, task = scene.facts.handoff, scene.task
     if problem.rule in PAUSED and asked is not None and task is not None and not task.is_drill:
         until = min(asked.deadline_at, task.deadline_at)
         if until > scene.now:
+            tries = [tried_at(scene.state, scene.context, ref) for ref in _not_paused(scene, asked)]
+            until = min([until, *(at for at in tries if at is not None)])
             yield _postponed(scene, until, "resume")
             return
     yield from refuse(scene, tally, problem)
+
+
+def _not_paused(scene: Scene, asked: Asked) -> list[AgentRef]:
+    everybody = scene.catalog.candidates(asked, scene.now)
+    return [ref for ref in everybody if not scene.catalog.agent_paused(ref, scene.now)]
 
 
 def resumes(scene: Scene) -> bool:
