@@ -214,6 +214,20 @@ def test_a_retry_that_would_come_after_the_deadline_goes_to_what_comes_otherwise
     assert "spare" == bench.works[-1].agent
 
 
+def test_a_fallback_that_is_asked_for_after_a_refusal_gets_the_work_however_it_waits(bench: Bench) -> None:
+    """A gate that is asked once more says again whom it admits; whoever had failed at it is no fallback by that."""
+    root = bench.send("handoff", contract="transient@1.0.0")
+    bench.admit(root)
+    bench.pass_time(61_000)
+    bench.vote(root, "cost-cap", "DENY", attempt=2)
+    bench.pass_time(0)
+    bench.vote(root, "cost-cap", "THROTTLE", attempt=3, candidates=["backup@1.0.0"])
+    bench.pass_time(1_000)
+    bench.vote(root, "cost-cap", attempt=4, candidates=["extractor@1.0.0", "backup@1.0.0"])
+
+    assert ["extractor", "backup"] == [work.agent for work in bench.works]
+
+
 def test_a_fallback_that_offers_what_was_asked_for_gets_its_turn(new_bench: Any) -> None:
     """Another of those who offer it had the work first; what the fallback fails of is retried where it is."""
     retry = {"action": "retry", "attempts": 2, "otherwise": "fail"}

@@ -45,10 +45,11 @@ def pick(scene: Scene, tally: Tally) -> AgentRef | Problem:
         return Problem("no-candidate", "only a handoff is given to somebody")
     primary = scene.catalog.primary(asked, scene.now)
     listed = scene.catalog.candidates(asked, scene.now)
-    if errand.fallback_only:
+    if errand.fallback_only or scene.live.rerouted:
         # A fallback may be one of those whom it was meant for, too; it is their turn until they have failed.
-        last = () if errand.dispatch is None else (errand.dispatch.plan.receiver,)
-        turn = {*fallbacks_left(scene.context, errand), *last}
+        turn = fallbacks_left(scene.context, errand)
+        if errand.fallback_only and errand.dispatch is not None:
+            turn = (*turn, errand.dispatch.plan.receiver)
         listed = tuple(ref for ref in listed if ref not in primary or ref in turn)
     fitting = [
         ref
