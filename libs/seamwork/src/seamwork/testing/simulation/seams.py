@@ -110,6 +110,7 @@ class Seams:
     parts: dict[tuple[str, str], str] = field(default_factory=dict)
     returned: dict[str, str] = field(default_factory=dict)
     places: dict[str, str] = field(default_factory=dict)
+    anew: set[str] = field(default_factory=set)
     drills: set[str] = field(default_factory=set)
     cancelled: set[str] = field(default_factory=set)
     answers_now: set[tuple[str, str]] = field(default_factory=set)
@@ -171,22 +172,21 @@ class Seams:
         """Take a commit of the router's."""
         works = self._words(commit)
         decided: set[str] = set()
-        for emitted in commit.body.get("outputs", ()):
-            if emitted["topic"] != "decisions.v1":
-                continue
-            said = parsed(emitted["envelope"])
-            if said["type"] == "dispatched":
-                decided.add(said["dispatch"])
-            elif said["type"] == "escalated" and said.get("case"):
-                decided.add(said["case"])
-            self._decided(said, works, commit)
+        emitted = (one for one in commit.body.get("outputs", ()) if one["topic"] == "decisions.v1")
+        for event in commit.body.get("events", ()):
+            if event["type"] == "decided":
+                said = parsed(next(emitted)["envelope"])
+                if said["type"] == "dispatched":
+                    decided.add(said["dispatch"])
+                elif said["type"] == "escalated" and said.get("case"):
+                    decided.add(said["case"])
+                self._decided(said, works, commit)
+            elif event["type"] == "postponed" and event["then"] in _NOT_THE_END:
+                waits = self.crossings.get((commit.place.partition, event["offset"]))
+                if waits is not None:
+                    self._taken_up_again(waits.said["id"])
         for stray in set(works) - decided:
             self._wrong("admission", f"work {stray} goes out without a decision", commit)
-        for event in commit.body.get("events", ()):
-            goes_on = event["type"] == "postponed" and event["then"] in _NOT_THE_END
-            waits = self.crossings.get((commit.place.partition, event["offset"])) if goes_on else None
-            if waits is not None:
-                self._taken_up_again(waits.said["id"])
 
     def _words(self, commit: Committed) -> dict[str, dict[str, Any]]:
         """Return the work that a commit sends out, by dispatch, and take down whom else it tells of what."""
@@ -713,6 +713,8 @@ class Seams:
         parent = handoff.get("parent")
         if handoff.get("mode") == "transfer":
             self.places[handoff["id"]] = str(parent)
+            if _in_place_of(handoff) is not None:
+                self.anew.add(str(parent))
             return
         plan = self.plans.get(parent or "")
         if plan is None:
@@ -731,11 +733,16 @@ class Seams:
         self.parts[str(parent), name] = handoff["id"]
 
     def _require_joined(self, crossing: str, said: dict[str, Any], commit: Committed) -> None:
-        """A result is whole only where every critical part is of what was planned in its place."""
+        """
+        A result is whole only where every critical part is of what was planned in its place.
+
+        What a desk has put back is done anew: what was planned in its place before binds nobody.
+        """
         if said["outcome"] != "success":
             return
         for place in self._filled(crossing):
-            for name, part in self.plans.get(place, {}).items():
+            planned = {} if place in self.anew else self.plans.get(place, {})
+            for name, part in planned.items():
                 answer = self.returned.get(self.parts.get((place, name), ""))
                 if part.get("critical", True) and answer != "success":
                     self._wrong("plan", f"the result of {place} counts as whole, {name} is {answer}", commit)
@@ -828,10 +835,15 @@ def given_of(work: dict[str, Any], crossing: Crossing) -> dict[str, Any]:
 
 def _seam_sender(handoff: dict[str, Any]) -> str:
     """Return whose seam a handoff crosses: its sender's, or that of whose work a desk puts back."""
-    stamp = handoff.get("stamp")
-    placed = None if stamp is None else parsed(stamp["envelope"]).get("in_place_of")
     tried = (handoff.get("drill") or {}).get("in_place_of")
-    return str((placed or tried or handoff["source"])["agent"])
+    return str((_in_place_of(handoff) or tried or handoff["source"])["agent"])
+
+
+def _in_place_of(handoff: dict[str, Any]) -> dict[str, Any] | None:
+    """Return whose work a desk puts back with a handoff, None where no desk sent it."""
+    stamp = handoff.get("stamp")
+    placed: dict[str, Any] | None = None if stamp is None else parsed(stamp["envelope"]).get("in_place_of")
+    return placed
 
 
 def _named(part: dict[str, Any]) -> str:
