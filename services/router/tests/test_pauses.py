@@ -7,6 +7,7 @@ import pytest
 from seamwork.catalog.catalog import Catalog
 from seamwork.catalog.entries import Activation
 from seamwork.decider import CatalogChanged
+from seamwork.records.decision import Escalated
 from seamwork.records.parties import Revision
 from seamwork.testing.documents import document
 
@@ -96,6 +97,36 @@ def test_a_pause_that_outlasts_the_deadline_is_a_refusal(bench: Bench) -> None:
     bench.pass_time(5_000)
 
     assert "refused: agent-paused" == bench.said[0]
+
+
+def test_what_was_ordered_for_somebody_who_is_paused_asks_nobody_else(bench: Bench) -> None:
+    """The case waits with it: who was asked has answered, and what they ordered goes on after the pause."""
+    bench.begin(contract="guarded@1.0.0")
+    bench.pass_time(60_000)
+    desk = bench.works[-1]
+    pause(bench, EXTRACTOR)
+    bench.admit(bench.resolve(desk))
+    bench.pass_time(600_000)
+    asked = [one.level for one in bench.decisions if isinstance(one, Escalated)]
+    pause(bench)
+    bench.pass_time(0)
+
+    assert ("desk", [0]) == (desk.agent, asked)
+    assert ["dispatched: admitted", "closed: case-resolved"] == bench.said[-2:]
+
+
+def test_a_case_goes_on_where_what_was_ordered_is_refused_after_a_pause(bench: Bench) -> None:
+    """The next of its people is asked at once: the time of those before is over."""
+    bench.begin(contract="guarded@1.0.0")
+    bench.pass_time(60_000)
+    pause(bench, EXTRACTOR)
+    bench.admit(bench.resolve(bench.works[-1]))
+    bench.pass_time(90_000)
+    bench.publish(revoke=EXTRACTOR)
+    bench.pass_time(0)
+
+    assert ["refused: no-candidate", "escalated: timeout"] == bench.said[-2:]
+    assert 1 == bench.decisions[-1].level
 
 
 def activate(bench: Bench, *activations: Activation, of: tuple[str, str, str] = EXTRACTOR) -> None:

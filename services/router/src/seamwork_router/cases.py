@@ -4,7 +4,8 @@ Put escalated work before people: open a case at a desk, ask up the contract's c
 Rule 1: a case is a dispatch to a desk. What the desk sends is a crossing like any other, signed and judged.
 Rule 2: a desk's crossing counts only with the signed order of somebody whom the chain names.
 Rule 3: who was asked stays asked; each level that does not answer in time adds the next one.
-Rule 4: a case that nobody answers ends as expired, in time for whoever waits. It never stays open for ever.
+Rule 4: a case that nobody answers ends as expired, in time for whoever waits. It never stays open for ever. While
+what somebody ordered is judged, held or kept by a pause, nobody else is asked.
 Rule 5: where no desk is in force, or nobody of the chain is known, there is no case: the work fails at once.
 Rule 6: a drill comes this very way; what is put back of it ends there and reaches nobody.
 """
@@ -28,6 +29,7 @@ from seamwork_router.memory import Dispatch, Errand, Task
 from seamwork_router.problem import Problem
 from seamwork_router.scene import Scene, first_sender, last_of, waiting_for
 from seamwork_router.stamping import stamp
+from seamwork_router.timers import work_timer
 
 COMMANDS = "commands.v1"
 _SENDS_ON = frozenset({"retry", "replace", "reroute"})
@@ -143,6 +145,9 @@ def climb(context: Context, task: Task, errand: Errand, dispatch: Dispatch) -> I
     case = dispatch.case
     if case is None or context.now < case.answer_by:
         return
+    if context.now < dispatch.plan.not_after and _is_put_back(task, errand):
+        yield ev.Woken(timers=(work_timer(task.id, errand.facts.id),), at=dispatch.plan.not_after)
+        return
     if context.now >= case.expires_at or case.level + 1 >= len(case.raised.chain):
         asked = ", then ".join(case.raised.chain)
         problem = Problem("case-expired", f"nobody resolved the case in time; asked were {asked}")
@@ -157,6 +162,12 @@ def climb(context: Context, task: Task, errand: Errand, dispatch: Dispatch) -> I
     )
     yield _said(context, task, errand, dispatch.id, terms)
     yield ev.CaseClimbed(task=task.id, crossing=errand.facts.id, dispatch=dispatch.id, terms=terms)
+
+
+def _is_put_back(task: Task, errand: Errand) -> bool:
+    """Say whether what a desk sent is neither dispatched nor refused: nothing else is open below its case."""
+    children = (task.errands[child] for child in errand.children)
+    return any(child.asked.mode == "transfer" and child.ended is None for child in children)
 
 
 def order_problem(scene: Scene) -> str | None:

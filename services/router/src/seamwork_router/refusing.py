@@ -18,6 +18,7 @@ from seamwork_router.problem import Problem
 from seamwork_router.saying import common, decided, drilled, notice, refused, try_refused
 from seamwork_router.scene import Scene
 from seamwork_router.tally import Tally
+from seamwork_router.timers import work_timer
 
 NO_VIOLATION = frozenset(
     {"open-children", "plan-pending", "answer-pending", "repeat", "conflict", "stopping"}
@@ -95,6 +96,9 @@ def _transfer_refused(scene: Scene, task: Task, errand: Errand, problem: Problem
     parent, source = scene.parent, scene.facts.source
     if parent is None or scene.named is None or not scene.named.is_open or source is None:
         return
+    if scene.named.case is not None and scene.named.answering is None:
+        # Nobody else was asked while it was judged; now it is their turn, or will be when it would have been.
+        yield ev.Woken(timers=(work_timer(task.id, parent.facts.id),), at=scene.named.due)
     yield from _violation(scene, task, parent, None, problem, source)
 
 
