@@ -162,6 +162,21 @@ def test_an_answer_is_held_no_longer_than_its_dispatch_is_open(bench: Bench, how
     assert ("reader", "refused", rule) in bench.told
 
 
+def test_people_have_until_the_deadline_to_look_at_an_answer(bench: Bench) -> None:
+    """That its sender was nearly out of time when it answered is none of theirs."""
+    work = bench.begin()
+    bench.pass_time(59_000)
+    answer = bench.result(work)
+    bench.vote(answer, "contract-validator")
+    bench.vote(answer, "policy-engine", "REQUIRE_APPROVAL", approvers=TWO_LAWYERS)
+    asked = bench.decisions[-1]
+    bench.pass_time(120_000)
+    bench.vote(answer, "approval-workflow", evidence=[yes(asked, "ada"), yes(asked, "bob")])
+
+    assert asked.decided_at + 600_000 == asked.expires_at
+    assert "task-ended: task-complete" == bench.said[-1]
+
+
 def wary(bench: Bench, **terms: Any) -> None:
     """Let a contract want the lawyers of its owners asked, whoever they are."""
     owners = {"escalation": ["lawyer"]}

@@ -212,9 +212,8 @@ def _hold(scene: Scene, tally: Tally, plan: ev.Plan) -> Iterator[ev.Event]:
             Problem("no-approvers", f"nobody can be asked, and somebody must be: {tally.reason}"),
         )
         return
-    asked = scene.facts.handoff
     own_limit = scene.now + max(seat.deadline_ms for seat in desks)
-    expires_at = min(own_limit, plan.not_after if asked is None else asked.deadline_at)
+    expires_at = min(own_limit, _needed_until(scene, plan))
     decision = Held(
         **common(scene, tally),
         rule=tally.rule,
@@ -232,6 +231,16 @@ def _hold(scene: Scene, tally: Tally, plan: ev.Plan) -> Iterator[ev.Event]:
         offset=scene.facts.offset, plan=plan, approvers=tally.approvers,
         gates=tuple(seat.gate for seat in desks), expires_at=expires_at, at=scene.now,
     )  # fmt: skip
+
+
+def _needed_until(scene: Scene, plan: ev.Plan) -> int:
+    """Return when it is too late to go on: with an answer its sender's time is over, and not that of who waits."""
+    task, errand, asked = scene.task, scene.errand, scene.facts.handoff
+    if asked is not None:
+        return asked.deadline_at
+    if scene.facts.result is None or task is None or errand is None:
+        return plan.not_after
+    return min(errand.asked.deadline_at, task.deadline_at)
 
 
 def _desks(scene: Scene) -> list[ev.Seat]:
