@@ -256,14 +256,11 @@ def _misfit(scene: Scene, dispatch: Dispatch, command: Command) -> str | None:
 
 def _ends(task: Task, errand: Errand) -> int:
     """Return until when whoever waits still waits."""
-    waiting = waiting_for(task, errand)
-    above = [
-        dispatch.plan.not_after
-        for each in task.errands.values()
-        for dispatch in each.dispatches.values()
-        if waiting is not None and dispatch.id == waiting.dispatch
-    ]
-    return min([errand.asked.deadline_at, task.deadline_at, *above])
+    ends, waiting = min(errand.asked.deadline_at, task.deadline_at), waiting_for(task, errand)
+    if waiting is None or waiting.dispatch is None:
+        return ends
+    above = task.errands[task.by_dispatch[waiting.dispatch]]
+    return min(ends, above.dispatches[waiting.dispatch].plan.not_after)
 
 
 def _said(context: Context, task: Task, errand: Errand, dispatch: str, terms: ev.CaseTerms) -> ev.Decided:
