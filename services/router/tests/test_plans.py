@@ -96,6 +96,20 @@ def test_labels_go_all_the_way_up(bench: Bench) -> None:
     )  # fmt: skip
 
 
+def test_what_may_be_left_out_below_may_be_left_out_of_the_whole(bench: Bench) -> None:
+    """The part that it was left out of is critical; it is whole without it, and so is all above."""
+    work = bench.begin()
+    bench.adopt(work, A)
+    child = bench.delegate(work, "a")
+    bench.adopt(child, {**B, "critical": False})
+    bench.answer(child)
+    bench.answer(work)
+
+    assert ("complete", (Gap(step="a/b", why="missing", critical=False),)) == (
+        last(bench, TaskEnded).outcome, last(bench, TaskEnded).gaps
+    )  # fmt: skip
+
+
 def test_without_a_plan_a_part_is_labelled_all_the_same(bench: Bench) -> None:
     """What came back as a part does not become whole by who passes it on."""
     work = bench.begin()
