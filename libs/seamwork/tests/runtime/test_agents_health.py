@@ -230,7 +230,23 @@ def test_a_record_that_nobody_keeps_stands_against_new_tasks(bench: Bench) -> No
     bench.clock.advance(10_000)
     bench.health.tell()
     assert ["audit-silent"] == bench.obstacles
+    assert ["audit-silent"] == [one.rule for one in bench.health.found]
     close(bench, "two")
+
+    assert [] == bench.obstacles
+    assert () == bench.health.found
+
+
+def test_what_another_router_says_of_the_watchs_silence_is_its_own(bench: Bench) -> None:
+    """It is told for whoever looks; each router goes by what it has heard, or two would keep each other closed."""
+    close(bench, "one")
+    bench.clock.advance(86_410_000)
+    bench.health.tell()
+    (silent,) = bench.health.found
+    close(bench, "two")
+    bench.beat(
+        "service:router", instance="b", kind="service", name="router", state="ready", obstacles=(silent,)
+    )
 
     assert [] == bench.obstacles
 

@@ -20,11 +20,12 @@ from seamwork.errors import (
 )
 from seamwork.records.platform import Heartbeat, Obstacle
 from seamwork.records.wire import Received, read
-from seamwork.runtime import Host, LoopSpec, Response, Service, ServiceSettings, exit_code
+from seamwork.runtime import Host, LoopSpec, MachineSpec, Response, Service, ServiceSettings, exit_code
 from seamwork.runtime.frame import Frame
 from seamwork.settings.common import CommonSettings
 from seamwork.settings.kafka import KafkaAccess
 from seamwork.testing.clock import SettableClock
+from seamwork.testing.counter import counter
 from seamwork.testing.keys import key_of
 from seamwork.testing.simlog import SimBroker, SimLog
 
@@ -63,11 +64,14 @@ async def never_done(host: Host) -> None:
 
 @asynccontextmanager
 async def framed(
-    tmp_path: Path, loop: Callable[[Host], Awaitable[None]], ended: Callable[[], None] = lambda: None
+    tmp_path: Path,
+    loop: Callable[[Host], Awaitable[None]] | MachineSpec,
+    ended: Callable[[], None] = lambda: None,
+    topics: tuple[str, ...] = (),
 ) -> AsyncIterator[tuple[Frame, SimBroker]]:
-    """Run a loop in its frame."""
+    """Run a loop, or a machine, in its frame."""
     broker = SimBroker(SettableClock())
-    for topic in ("contracts.v1", "registry.v1", "policies.v1", "heartbeats.v1"):
+    for topic in ("contracts.v1", "registry.v1", "policies.v1", "heartbeats.v1", *topics):
         broker.create_topic(topic)
     key = tmp_path / "audit-sink-1.key"
     key.write_text(base64.b64encode(bytes(32)).decode(), encoding="ascii")
@@ -79,7 +83,8 @@ async def framed(
         instance="i-1",
         signing_key_file=key,
     )
-    part = LoopSpec(run=loop, routes={"/v1": lambda request: Response(request.path.encode())})
+    routes = {"/v1": lambda request: Response(request.path.encode())}
+    part = loop if isinstance(loop, MachineSpec) else LoopSpec(run=loop, routes=routes)
     service = Service(
         name="audit-sink",
         settings=ServiceSettings,
@@ -135,6 +140,23 @@ async def test_what_a_part_has_found_goes_out_with_the_pulse(tmp_path: Path) -> 
             await asyncio.sleep(0)
 
     assert (FULL,) == beats(broker)[-1].obstacles
+
+
+async def test_a_router_says_how_long_the_watch_has_been_silent(tmp_path: Path) -> None:
+    """Nobody else can: whoever is silent does not say so, and `status` would not know why no task is begun."""
+    machine = MachineSpec(decider=counter("router"), lead="handoffs.v1", health=True)
+    topics = ("handoffs.v1", machine.journal, machine.snapshots)
+    async with framed(tmp_path, machine, topics=topics) as (frame, broker):
+        journal = Partition(machine.journal, 0)
+        while len(broker.records(journal)) < 2:  # noqa: ASYNC110  # a claim, and that nobody lives
+            await asyncio.sleep(0)
+        frame._clock.advance(86_410_000)  # type: ignore[attr-defined]  # it is the one below
+        async with asyncio.timeout(10):
+            while b'rule="audit-silent"' not in (await page(frame, "/metrics"))[1]:  # noqa: ASYNC110  # as above
+                await asyncio.sleep(0.05)
+
+    assert () == beats(broker)[0].obstacles
+    assert ["audit-silent"] == [one.rule for one in beats(broker)[-1].obstacles]
 
 
 async def test_what_lies_ahead_of_a_loop_is_on_its_page(tmp_path: Path) -> None:

@@ -58,6 +58,9 @@ class AgentsHealth:
         catalog: The current view, for the agents' keys.
         clock: What time it is.
         changed: Told of every change.
+
+    Attributes:
+        found: What stands against new tasks by nobody's word: that somebody has been silent who should not be.
     """
 
     def __init__(
@@ -78,6 +81,7 @@ class AgentsHealth:
         self._services: dict[tuple[str, str], tuple[Heartbeat, int]] = {}
         self._watched_at: int | None = None
         self._told: HealthChanged | None = None
+        self.found: tuple[Obstacle, ...] = ()
 
     async def run(self) -> None:
         """Follow until cancelled."""
@@ -157,7 +161,9 @@ class AgentsHealth:
         }
         if self._watched_at is None:
             self._watched_at = now
-        unwatched = (_UNWATCHED,) if now - self._watched_at > _WATCH_SILENT_MS else ()
+        self.found = (_UNWATCHED,) if now - self._watched_at > _WATCH_SILENT_MS else ()
+        # Other routers say the same of it; that of one which has heard the watch since is its own.
+        said = obstacles_of(beat for beat, _ in self._services.values())
         alive = Counter(
             (agent, one.version) for agent, instances in self._agents.items() for one in instances.values()
         )
@@ -166,7 +172,7 @@ class AgentsHealth:
                 InstanceHealth(agent=agent, version=version, alive=count)
                 for (agent, version), count in sorted(alive.items())
             ),
-            obstacles=(*obstacles_of(beat for beat, _ in self._services.values()), *unwatched),
+            obstacles=(*(one for one in said if one != _UNWATCHED), *self.found),
         )
         if health == self._told:
             return False

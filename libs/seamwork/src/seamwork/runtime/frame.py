@@ -77,6 +77,7 @@ class Frame:
         self._loop_seen = time.monotonic()
         self._state = "starting"
         self._obstacles: tuple[Obstacle, ...] = ()
+        self._health: AgentsHealth | None = None
         self._logger = structlog.get_logger("service")
         self._http = HttpServer(common.http_host, common.http_port, self._routes(), self._page_failed)
 
@@ -134,6 +135,7 @@ class Frame:
             health = AgentsHealth(
                 self._log, self._common.platform, lambda: self._follower.catalog, self._clock, running.health
             )
+            self._health = health
             self._task(health.run(), "health")
         if self._key is not None:
             self._pulse = Pulse(
@@ -240,7 +242,8 @@ class Frame:
             partitions = running.partitions
         if not self.stopping.is_set():
             self._pulse.state = "ready" if self.ready else "starting"
-        self._pulse.obstacles = self._obstacles
+        # Also what nobody else can say, for whoever looks: how long a service has been silent.
+        self._pulse.obstacles = (*self._obstacles, *(self._health.found if self._health is not None else ()))
         if isinstance(running, Machine):
             self._pulse.detail = ", ".join(f"{of} {number}" for of, number in running.sizes.items() if number)
         return self._follower.catalog, partitions, in_flight
