@@ -22,15 +22,17 @@ def test_the_page_shows_the_figures_that_were_kept() -> None:
 
 
 async def test_a_trail_holds_what_tasks_wrote_how_often_it_was_read_and_what_was_signed() -> None:
-    """Two crossings a task; each written once, each part of it measurable alone."""
+    """Two crossings a task; each is written once, and each part of it can be measured alone."""
     left = await trail(TASKS)
     written = Counter(raw.topic for raw in left.records)
 
-    assert 2 * TASKS == written["handoffs.v1"]
+    # On a busy machine the work may take so long that the agent accepts it first.
+    accepted = sum(dict(raw.headers).get("ce_type") == b"dev.seamwork.progress.v1" for raw in left.records)
+    assert 2 * TASKS + accepted == written["handoffs.v1"]
     assert all(left.reads[topic] >= written[topic] for topic in ("handoffs.v1", "decisions.v1"))
     assert {"journal.router.v1", "verdicts.policy-engine.v1"} <= set(written)
     # The initiator, the agent, the router's stamp, notice and answer.
-    assert 5 * TASKS == left.calls["sign"]
+    assert 5 * TASKS + accepted == left.calls["sign"]
     assert left.calls["verify"] >= 2 * TASKS
     assert all(part(left) > 0 for part in OWN.values())
     assert sodium is vars(keys)["sodium"]
