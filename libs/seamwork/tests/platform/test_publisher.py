@@ -11,7 +11,7 @@ from seamwork.documents import AnyDocument
 from seamwork.errors import MisconfiguredError, UnprocessableError
 from seamwork.grants.keys import SigningKey
 from seamwork.platform.first import publish_first
-from seamwork.platform.publisher import Publisher, VersionConflictError
+from seamwork.platform.publisher import Publisher, Status, VersionConflictError
 from seamwork.platform.trust import Trust, first_documents, key_documents
 from seamwork.records.parties import AgentRef
 from seamwork.testing.clock import SettableClock
@@ -172,6 +172,24 @@ async def test_the_former_version_published_again_is_in_force_again(world: World
     assert (False, False) == (again.written, again.activated)
     assert small == (await world.publisher.catalog()).budget("b", world.clock.now_ms())
     assert before == world.ends()
+
+
+@pytest.mark.parametrize(
+    ("status", "before"), [("revoked",) * 2, ("retired",) * 2, ("deprecated",) * 2, ("draft", None)]
+)
+async def test_what_was_taken_out_of_force_comes_back_and_that_is_said(
+    world: World, status: Status, before: str | None
+) -> None:
+    """A pipeline publishes a folder each time; whoever revoked something of it is to hear of that."""
+    agent = document("Agent", "parser")
+    await world.publisher.publish((agent,))
+    await world.publisher.activate("Agent", "parser", "1.0.0", status)
+
+    (back,), _ = await world.publisher.publish((agent,))
+    (again,), _ = await world.publisher.publish((agent,))
+
+    assert (False, True, before) == (back.written, back.activated, back.before)
+    assert (False, False, None) == (again.written, again.activated, again.before)
 
 
 async def test_the_members_of_a_teams_former_version_are_asked_again(world: World) -> None:

@@ -1,6 +1,6 @@
 """``seamwork publish``, ``contracts``, ``gates``: documents and what is in force."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +34,7 @@ from seamwork.errors import UnprocessableError
 from seamwork.platform.files import read_files
 from seamwork.platform.known import lagging
 from seamwork.platform.members import write_agent_settings
+from seamwork.platform.publisher import Published
 from seamwork.records.parties import ContractRef
 
 
@@ -48,7 +49,8 @@ async def publish(paths: tuple[Path, ...], draft: bool, mode: str | None, platfo
     """
     Check, sign, publish and activate documents: files, or folders of YAML files.
 
-    The same version again with the same content changes nothing; with other content it is refused.
+    The same version again with the same content changes nothing while it is in force; what was deprecated, retired
+    or revoked comes back. With other content it is refused.
 
     \b
       seamwork publish contracts/
@@ -73,8 +75,16 @@ async def publish(paths: tuple[Path, ...], draft: bool, mode: str | None, platfo
         write_agent_settings(door, agent)
     tell_who_lags("published", await lagging(door.home, revision))
     value = {"published": [_public(p) for p in told], "revision": msgspec.to_builtins(revision)}
-    rows = [[p.kind, p.name, p.version, _became(p.written, p.activated), p.digest[:12]] for p in told]
+    rows = [[p.kind, p.name, p.version, _became(p), p.digest[:12]] for p in told]
+    tell_what_is_back(told)
     answer(value, lambda: table(["kind", "name", "version", "", "digest"], rows))
+
+
+def tell_what_is_back(told: Iterable[Published]) -> None:
+    """Say what was out of force, and is not any more: somebody had their reasons."""
+    for one in told:
+        if one.before is not None:
+            tell(f"{one.kind} {one.name} {one.version} was {one.before} and is in force again")
 
 
 def checked(
@@ -112,16 +122,18 @@ def checked(
     return tuple(sorted(documents, key=lambda d: rank[d.kind]))
 
 
-def _became(written: bool, activated: bool) -> str:  # the two facts of one answer
-    if written:
-        return "published, active" if activated else "published"
-    return "activated" if activated else "unchanged"
+def _became(published: Published) -> str:
+    if published.written:
+        return "published, active" if published.activated else "published"
+    if published.before is not None:
+        return f"activated, was {published.before}"
+    return "activated" if published.activated else "unchanged"
 
 
 def _public(published: Any) -> dict[str, Any]:
     return {
         name: getattr(published, name)
-        for name in ("kind", "name", "version", "digest", "written", "activated")
+        for name in ("kind", "name", "version", "digest", "written", "activated", "before")
     }
 
 

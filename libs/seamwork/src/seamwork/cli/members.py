@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from seamwork.cli.documents import checked
+from seamwork.cli.documents import checked, tell_what_is_back
 from seamwork.cli.terminal import (
     answer,
     door_of,
@@ -51,6 +51,7 @@ async def add(paths: tuple[Path, ...], platform: str) -> None:
     others = tuple(document for document in documents if not isinstance(document, Agent))
     joined, behind = await add_agents(door, found, publish=others)
     tell_who_lags("published", behind)
+    tell_what_is_back(one for each in joined for one in each.published)
     value = [{"agent": j.agent, "version": j.version, "settings": str(j.settings)} for j in joined]
     rows = [[j.agent, j.version, str(j.settings)] for j in joined]
     answer(value, lambda: table(["agent", "version", "settings (private)"], rows))

@@ -13,7 +13,7 @@ from typing import Literal
 from seamwork.bus.port import Confirmed, Log, Partition
 from seamwork.catalog import Catalog, CatalogBuilder
 from seamwork.catalog.builder import DOCUMENT_TOPICS
-from seamwork.catalog.entries import Mode
+from seamwork.catalog.entries import Entry, Mode
 from seamwork.clock import Clock
 from seamwork.documents import (
     TOPICS,
@@ -40,6 +40,11 @@ _PUBLISHER = "publisher"
 _ONE_IN_FORCE = {"Policy", "Budget", "Flow", "Gate", "Person", "Team"}
 
 
+def _taken_back(known: Entry | None, now: int) -> Status | None:
+    before = None if known is None else known.status(now)
+    return before if before in {"deprecated", "retired", "revoked"} else None
+
+
 class VersionConflictError(UnprocessableError):
     """A version exists already with other bytes; a version is immutable."""
 
@@ -54,7 +59,7 @@ class End:
 
 @dataclass(frozen=True, kw_only=True)
 class Published:
-    """What became of one document."""
+    """What became of one document; *before* is what put it out of force, if it is back in force."""
 
     kind: str
     name: str
@@ -62,6 +67,7 @@ class Published:
     digest: str
     written: bool
     activated: bool
+    before: Status | None = None
 
 
 class Publisher:
@@ -159,6 +165,7 @@ class Publisher:
                     digest=mine,
                     written=known is None,
                     activated=wants,
+                    before=_taken_back(known, now) if wants and status == "active" else None,
                 )
             )
         await self._append(batch)
