@@ -65,7 +65,8 @@ async def test_nobody_new_begins_while_those_who_gave_up_are_too_many() -> None:
     assert Seat(room.seats).take_at_once()
 
 
-async def test_who_has_left_takes_no_seat_again() -> None:
+@pytest.mark.parametrize("error", [None, TimeoutError()], ids=["answered", "failed"])
+async def test_who_has_left_takes_no_seat_again(error: Exception | None) -> None:
     """A task that a function left behind goes on waiting after it; nobody would give its seat back."""
     room = Room()
     one = room.seated()
@@ -73,24 +74,13 @@ async def test_who_has_left_takes_no_seat_again() -> None:
     behind = asyncio.create_task(one.while_waiting(answer))
     await asyncio.sleep(0)
     one.leave()
-    answer.set_result("too late")
-    await behind
+    if error is None:
+        answer.set_result("too late")
+    else:
+        answer.set_exception(error)
+    await asyncio.wait([behind])
 
-    assert Seat(room.seats).take_at_once()
-
-
-async def test_what_is_left_behind_and_fails_takes_no_seat_again() -> None:
-    """Nor does it count as one too many: the function whose part it was does not compute any more."""
-    room = Room()
-    one = room.seated()
-    answer: asyncio.Future[str] = asyncio.get_running_loop().create_future()
-    behind = asyncio.create_task(one.while_waiting(answer))
-    await asyncio.sleep(0)
-    one.leave()
-    answer.set_exception(TimeoutError())
-    with pytest.raises(TimeoutError):
-        await behind
-
+    assert error is behind.exception()
     assert Seat(room.seats).take_at_once()
 
 

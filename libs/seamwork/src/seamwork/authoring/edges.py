@@ -160,9 +160,8 @@ class _Maker:
         entries = self.values(schema.get("items", {}), depth + 1)
         unique = json.dumps if schema.get("uniqueItems") is True else None
         size = min(most, max(least, _MOST_ENTRIES))
-        if (
-            entries.is_empty
-        ):  # of a list that was empty in every sample: what `head` does not say is not there
+        if entries.is_empty:
+            # A list that was empty in every sample: what `head` does not say is not there.
             if least > len(head):
                 return st.nothing()
             size = len(head)
