@@ -88,6 +88,7 @@ class World:
         names = {
             "seamwork_notifications_total": ("kind", "owner", "drill"),
             "seamwork_notifications_pending": ("owner",),
+            "seamwork_crossings_total": ("topic", "kind"),
         }
         series = dict(zip(names[name], labels, strict=True))
         return self.metrics.registry.get_sample_value(name, {"service": "notifier", **series})
@@ -180,6 +181,9 @@ async def test_nothing_waits_for_a_team_without_a_webhook(world: World) -> None:
         (line["event"], line["rule"], line["crossing"]) for line in logs if line.get("owner") == "team:quiet"
     ]
     assert 1 == world.counted("seamwork_notifications_total", "refused", "team:quiet", "no")
+    assert 1 == world.counted(
+        "seamwork_crossings_total", "decisions.v1", "refused"
+    )  # by it one that stands shows
 
 
 async def test_what_waits_is_a_metric_and_a_drill_says_that_it_is_one(world: World) -> None:

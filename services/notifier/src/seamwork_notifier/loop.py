@@ -11,6 +11,7 @@ from typing import Any
 from seamwork.bus.gathering import Gathering
 from seamwork.bus.port import Partition
 from seamwork.catalog import Context
+from seamwork.decider import kind_of
 from seamwork.documents.webhook import Webhook
 from seamwork.errors import MisconfiguredError
 from seamwork.records.decision import AnyDecision, Closed, Escalated
@@ -122,6 +123,9 @@ class Loop:
                 if told or due:
                     self._measure(store)
                     keep_at = _now_s() + _NOTE_S
+                host.metrics.count_each(
+                    "seamwork_crossings", [(one.raw.topic, kind_of(one)) for one in readable]
+                )
                 host.progressed(len(records))
         finally:
             await reader.stop()  # what was not kept led to nothing, and is read again

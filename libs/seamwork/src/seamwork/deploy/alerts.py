@@ -83,8 +83,9 @@ _ALERTS = (
     ),
     Alert(
         "SeamworkStandsStill",
+        # Not `and … == 0`: one that never took anything in has no rate.
         "sum by (service) (seamwork_lag_records) > 0 "
-        "and on (service) sum by (service) (rate(seamwork_crossings_total[5m])) == 0",
+        "unless on (service) sum by (service) (rate(seamwork_crossings_total[5m])) > 0",
         "5m",
         "page",
         "{{ $labels.service }} has work before it and does none.",
