@@ -144,6 +144,21 @@ def test_there_are_never_more_than_32_candidates() -> None:
     assert 32 == len(catalog.candidates(handoff(capability="parse"), 1))
 
 
+@pytest.mark.parametrize("number", [31, 32, 100])
+def test_fallbacks_have_their_places_however_many_offer_the_capability(number: int) -> None:
+    """One of them offers it itself, and would be among those that are too many."""
+    more = "fallbacks: [{agent: spare}, {agent: zeta}]"
+    many = (agent(f"a-{i:03}", "1.0.0") for i in range(number))
+    catalog = of(
+        contract(more=more), *many, agent("zeta", "1.0.0"), agent("spare", "1.0.0", offers="something-else")
+    )
+
+    found = [one.agent for one in catalog.candidates(handoff(capability="parse"), 1)]
+
+    assert [f"a-{i:03}" for i in range(30)] == found[:30]
+    assert ["spare", "zeta"] == found[30:]
+
+
 def test_a_gate_that_replaces_another_retires_it() -> None:
     """A promotion is one activation."""
     catalog = of(gate("old"), gate("new", ", replaces: old"))

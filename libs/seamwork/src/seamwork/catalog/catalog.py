@@ -304,7 +304,7 @@ class Catalog:
         return tuple(ref for ref in picked if ref is not None)
 
     def candidates(self, handoff: Aimed, at: int) -> tuple[AgentRef, ...]:
-        """Return everybody who may get the handoff: whom it is meant for, then the fallbacks; at most 32."""
+        """Return everybody who may get the handoff: whom it is meant for, then the fallbacks; 32 at most."""
         if _fits_nothing(handoff.target, handoff.contract):
             return self._candidates(handoff, at)
         return self.once(
@@ -312,8 +312,9 @@ class Catalog:
         )
 
     def _candidates(self, handoff: Aimed, at: int) -> tuple[AgentRef, ...]:
-        both = (*self.primary(handoff, at), *self.fallbacks(handoff.contract, at))
-        return tuple(dict.fromkeys(both))[:MAX_CANDIDATES]
+        primary, fallbacks = self.primary(handoff, at), self.fallbacks(handoff.contract, at)
+        # A contract names at most eight fallbacks; however many offer the capability, these have their places.
+        return tuple(dict.fromkeys((*primary[: MAX_CANDIDATES - len(fallbacks)], *fallbacks)))
 
     # ── people and keys ──────────────────────────────────────────────────────────────
 
