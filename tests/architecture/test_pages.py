@@ -53,8 +53,8 @@ def test_what_is_deployed_is_what_the_code_describes() -> None:
     wanted = deployed(load_topic_specs(), Installation())
     there = {
         str(path.relative_to(ROOT / "deploy")): path.read_text(encoding="utf-8")
-        for path in (ROOT / "deploy").rglob("*.yaml")
-        if path.read_text(encoding="utf-8").startswith(NOTE)
+        for path in (ROOT / "deploy").rglob("*.*")
+        if path.suffix == ".json" or path.read_text(encoding="utf-8").startswith(NOTE)
     }
 
     assert wanted == there, "run `make docs` and commit what it writes"

@@ -1,5 +1,6 @@
-"""What Prometheus is told to watch: of metrics that there are, in words that somebody can act on."""
+"""What Prometheus and Grafana are told to watch: metrics that there are, in words that somebody can act on."""
 
+import json
 import re
 from collections.abc import Iterator
 from typing import Any
@@ -7,16 +8,24 @@ from typing import Any
 import click
 import promql_parser
 import pytest
+from grafana_foundation_sdk.cog.encoder import JSONEncoder
+from grafana_foundation_sdk.cog.plugins import register_default_plugins
+from grafana_foundation_sdk.models.dashboard import Dashboard
 from ruamel.yaml import YAML
 
 from seamwork.cli import seamwork
+from seamwork.cli.pages import agent_metrics
 from seamwork.deploy.alerts import Alert, alerts
+from seamwork.deploy.dashboard import ROWS, Panel
 from seamwork.deploy.installation import installed
 from seamwork.runtime.metrics import METRICS, Metric
 
 SERVICES = [service.name for service in installed()]
 ALERTS = alerts(SERVICES)
-SHOWN = {f"{one.name}_total" if one.kind == "counter" else one.name: one for one in METRICS}
+SHOWN = {
+    f"{one.name}_total" if one.kind == "counter" else one.name: one for one in (*METRICS, *agent_metrics())
+}
+PANELS = [panel for panels in ROWS.values() for panel in panels]
 _TYPED = re.compile(r"`seamwork ([a-z-]+(?: [a-z-]+)*)`")
 _USED = re.compile(r"\{\{ (\$\w+(?:\.\w+)?) \}\}")
 
@@ -35,7 +44,7 @@ def selectors(expr: str) -> Iterator[Any]:
 
 def described(name: str) -> Metric:
     """Return what is said of a series; a histogram has several."""
-    return SHOWN[name.removesuffix("_bucket")]
+    return SHOWN[re.sub("_(bucket|sum|count)$", "", name)]
 
 
 def each(of: tuple[Alert, ...]) -> pytest.MarkDecorator:
@@ -43,14 +52,22 @@ def each(of: tuple[Alert, ...]) -> pytest.MarkDecorator:
     return pytest.mark.parametrize("alert", of, ids=lambda one: one.name)
 
 
-@each(ALERTS)
-def test_it_asks_for_metrics_and_labels_that_there_are(alert: Alert) -> None:
-    """A rule about a name that nobody shows never holds, and nobody would know."""
-    asked = list(selectors(alert.expr))
+def asked(panel: Panel) -> list[str]:
+    """Return a panel's expressions as Prometheus is asked them: Grafana says over how long a rate is taken."""
+    return [query.expr.replace("$__rate_interval", "5m") for query in panel.queries]
 
-    assert asked
-    for one in asked:
-        labels = {*described(one.name).labels, "service"}
+
+@pytest.mark.parametrize(
+    "expr",
+    [*(one.expr for one in ALERTS), *(expr for panel in PANELS for expr in asked(panel))],
+)
+def test_it_asks_for_metrics_and_labels_that_there_are(expr: str) -> None:
+    """A rule about a name that nobody shows never holds, a panel stays empty, and nobody would know."""
+    found = list(selectors(expr))
+
+    assert found
+    for one in found:
+        labels = {*described(one.name).labels}
         assert {matcher.name for matcher in one.matchers.matchers} <= labels
         named = [m.value for m in one.matchers.matchers if m.name == "service"]
         assert set(named) <= set(SERVICES)
@@ -79,10 +96,28 @@ def _aggregates(tree: Any) -> list[Any]:
     return found
 
 
-@each(ALERTS)
-def test_it_names_commands_that_there_are(alert: Alert) -> None:
+@pytest.mark.parametrize(
+    ("panel", "expr", "legend"),
+    [
+        (panel.title, expr, query.legend)
+        for panel in PANELS
+        for expr, query in zip(asked(panel), panel.queries, strict=True)
+    ],
+)
+def test_a_series_is_called_by_what_its_expression_leaves(panel: str, expr: str, legend: str) -> None:
+    """All the others would be called the same."""
+    kept = [
+        set(one.modifier.labels) for one in _aggregates(promql_parser.parse(expr)) if one.modifier is not None
+    ]
+    left = set.intersection(*kept) - {"le"} if kept else set()
+
+    assert left == set(re.findall(r"\{\{(\w+)\}\}", legend)), panel
+
+
+@pytest.mark.parametrize("text", [*(one.mend for one in ALERTS), *(panel.says for panel in PANELS)])
+def test_it_names_commands_that_there_are(text: str) -> None:
     """Whoever is woken types them."""
-    for words in _TYPED.findall(alert.mend):
+    for words in _TYPED.findall(text):
         command: click.Command | None = seamwork
         for word in words.split():
             assert isinstance(command, click.Group), words
@@ -110,3 +145,42 @@ def test_the_file_is_what_prometheus_reads(rendered: dict[str, str]) -> None:
         assert {"alert", "expr", "for", "labels", "annotations"} == set(rule)
         assert re.fullmatch(r"\d+[smhd]", rule["for"])
         assert all(rule["annotations"][word] for word in ("summary", "description"))
+
+
+def test_grafana_knows_every_field_of_the_dashboard(rendered: dict[str, str]) -> None:
+    """By the types that its makers publish: what they do not know, reading and writing it again loses."""
+    register_default_plugins()
+    file = json.loads(rendered["grafana/seamwork.json"])
+
+    read = json.loads(JSONEncoder().encode(Dashboard.from_json(file)))
+
+    assert [] == list(lost(file, read, "$"))
+
+
+def lost(before: Any, after: Any, path: str) -> Iterator[str]:
+    """Yield the places of *before* that are not in *after*, or are otherwise."""
+    if isinstance(before, dict):
+        for name, value in before.items():
+            yield from [f"{path}.{name}"] if name not in after else lost(value, after[name], f"{path}.{name}")
+    elif isinstance(before, list):
+        assert len(before) == len(after), path
+        for index, (one, other) in enumerate(zip(before, after, strict=True)):
+            yield from lost(one, other, f"{path}[{index}]")
+    elif before != after:
+        yield path
+
+
+def test_panels_lie_beside_each_other_and_each_has_one_name(rendered: dict[str, str]) -> None:
+    """Two in one place would hide each other."""
+    panels = json.loads(rendered["grafana/seamwork.json"])["panels"]
+    taken = [
+        (x, y)
+        for at in (panel["gridPos"] for panel in panels)
+        for x in range(at["x"], at["x"] + at["w"])
+        for y in range(at["y"], at["y"] + at["h"])
+    ]
+
+    assert len(taken) == len(set(taken))
+    assert {0, 23} <= {x for x, _ in taken} <= set(range(24))
+    assert len(panels) == len({panel["id"] for panel in panels}) == len({panel["title"] for panel in panels})
+    assert {"row", "timeseries"} == {panel["type"] for panel in panels}

@@ -52,12 +52,12 @@ def render(folder: Path, check: bool, agents: tuple[str, ...], **chosen: Any) ->
     installation = Installation(agents=tuple(_agent(one) for one in agents), **chosen)
     wanted = files(load_topic_specs(), installation)
     # Our places alone: further below another installation may have been written, whose files begin as ours do.
-    places = {(folder / name).parent for name in wanted}
+    places = {place for name in wanted if (place := (folder / name).parent).is_dir()}
     there = {  # whatever else lies there need not be text
         str(path.relative_to(folder)): path.read_text(encoding="utf-8", errors="replace")
         for place in sorted(places)
-        for path in place.glob("*.yaml")
-        if path.is_file()
+        for path in place.iterdir()
+        if path.suffix in {".yaml", ".json"} and path.is_file()
     }
     # What somebody else wrote is theirs; what we wrote and no longer write would go on being applied.
     left_over = sorted(name for name, text in there.items() if name not in wanted and text.startswith(NOTE))

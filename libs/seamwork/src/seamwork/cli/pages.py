@@ -59,7 +59,7 @@ def pages() -> dict[str, str]:
         "asyncapi.json": json.dumps(described, indent=2, ensure_ascii=False) + "\n",
         "cli.md": commands(seamwork, "seamwork"),
         "findings.md": findings_page(),
-        "metrics.md": metrics(METRICS, _agent_metrics()),
+        "metrics.md": metrics(METRICS, agent_metrics()),
         "rules.md": rules({name: found for name, found in own.items() if found}, shared),
         "settings.md": settings(VARIABLES, services),
         "topology.md": topology(specs, services),
@@ -76,7 +76,8 @@ def _rules_of(service: Service[Any]) -> tuple[Rule, ...]:
     return rules_in([Path(file).parent]) if file else ()
 
 
-def _agent_metrics() -> list[Metric]:
+def agent_metrics() -> list[Metric]:
+    """Return what an agent counts, described as a service's metrics are."""
     found = []
     for made in (meters.RECORDS, meters.DISPATCHES, meters.SUSPECTS, meters.STAGES):
         (described,) = made.describe()

@@ -134,6 +134,17 @@ _ALERTS = (
         "`seamwork_crossing_age_seconds` by service and stage shows which gate it waits for.",
     ),
     Alert(
+        "SeamworkRefusesMuch",
+        # Where nothing is handed on there may be no series that says so.
+        'sum(rate(seamwork_decisions_total{decision="refused"}[15m])) > '
+        '(sum(rate(seamwork_decisions_total{decision="dispatched"}[15m])) or vector(0))',
+        "15m",
+        "ticket",
+        "More work is refused than is handed on.",
+        "`seamwork_decisions_total` says by which rule, `seamwork tasks` whose work it is, `seamwork blame` at "
+        "which seam.",
+    ),
+    Alert(
         "SeamworkDeadLetters",
         _happened('seamwork_outputs_total{topic="dead-letters.v1"}', "15m"),
         "0s",

@@ -1,6 +1,7 @@
 """Put an installation together as files, the same every time."""
 
 import io
+import json
 from collections.abc import Sequence
 from typing import Any
 
@@ -9,6 +10,7 @@ from ruamel.yaml import YAML
 from seamwork.broker.topics import TopicSpec
 from seamwork.deploy.alerts import rule_file
 from seamwork.deploy.compose import compose
+from seamwork.deploy.dashboard import dashboard
 from seamwork.deploy.installation import Installation, installed
 from seamwork.deploy.jobs import tidying
 from seamwork.deploy.kubernetes import manifests, namespace
@@ -39,6 +41,7 @@ def files(specs: Sequence[TopicSpec], installation: Installation) -> dict[str, s
         **written,
         "kubernetes/kustomization.yaml": as_yaml([kustomization]),
         "prometheus/alerts.yaml": as_yaml([rule_file([one.name for one in workloads])]),
+        "grafana/seamwork.json": json.dumps(dashboard(), indent=2) + "\n",
         "compose.yaml": as_yaml([compose(workloads, installation)]),
     }
 

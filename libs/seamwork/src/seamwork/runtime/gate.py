@@ -28,7 +28,7 @@ from seamwork.runtime.metrics import Metrics
 from seamwork.runtime.outgoing import Composer, cause_trace
 from seamwork.runtime.spec import HANDOFFS, GateSpec, crossing_of
 from seamwork.runtime.stamps import Stamps
-from seamwork.runtime.telling import tell
+from seamwork.runtime.telling import Teller
 
 _FETCH_WAIT_MS = 500  # a record ends it; a longer one costs an idle platform less
 _MOST_BEHIND = 64  # more than the places that one piece of work may be taken over from
@@ -70,6 +70,7 @@ class Gate:
         self._subscriptions: list[_Subscription] = []
         self._failed: asyncio.Future[None] | None = None
         self._logger = structlog.get_logger("gate").bind(gate=spec.name)
+        self._teller = Teller(self._logger, self._metrics)
 
     @property
     def ready(self) -> bool:
@@ -167,8 +168,7 @@ class Gate:
             self._stamps.reached("decided", judged)
             await self._publish(batch)
             self._stamps.reached("out", judged)
-            for record in told:
-                tell(self._logger, record)
+            self._teller.tell(told)
             self._metrics.observe("seamwork_stage_seconds", time.perf_counter() - decided, "publish")
         self._metrics.count_each("seamwork_crossings", kinds)
         self._metrics.observe("seamwork_batch_inputs", len(records))

@@ -43,6 +43,19 @@ METRICS: tuple[Metric, ...] = (
         "seamwork_crossings", "counter", "Records taken in, by topic and kind.", ("service", "topic", "kind")
     ),
     Metric("seamwork_outputs", "counter", "Records published and confirmed, by topic.", ("service", "topic")),
+    Metric(
+        "seamwork_verdicts",
+        "counter",
+        "Verdicts of a gate, by outcome; those that object by rule as well.",
+        ("service", "outcome", "rule"),
+    ),
+    Metric(
+        "seamwork_decisions",
+        "counter",
+        "Decisions of the router; why is the rule that refuses or holds, what closed it or put it before people, "
+        "or the outcome of a task.",
+        ("service", "decision", "why"),
+    ),
     Metric("seamwork_undeliverable", "counter", "Outputs that can never be published.", ("service", "error")),
     Metric("seamwork_stage_seconds", "histogram", "Time per batch and stage.", ("service", "stage")),
     Metric(

@@ -39,7 +39,7 @@ from seamwork.runtime.outgoing import cause_trace
 from seamwork.runtime.spec import MachineSpec
 from seamwork.runtime.stamps import Stamps
 from seamwork.runtime.surroundings import Surroundings
-from seamwork.runtime.telling import tell
+from seamwork.runtime.telling import Teller
 
 _IDLE_S = 1.0
 _STUCK_TIMER_S = 1.0
@@ -80,6 +80,7 @@ class Owned:
         self._logger = structlog.get_logger("machine").bind(
             machine=spec.decider.name, partition=journal.place.number
         )
+        self._teller = Teller(self._logger, around.metrics)
         self.last_progress = time.monotonic()
         self.stepping = False
         self.hungry: Callable[[], None] = lambda: None
@@ -263,8 +264,7 @@ class Owned:
         self._stamps.reached("journalled", concerned)
         await self._delivery.publish(commit, batch.records)
         self._stamps.reached("out", concerned)
-        for record in batch.records:
-            tell(self._logger, record)
+        self._teller.tell(batch.records)
         self._measure(batch, commit, (decided, committed))
         await self._snapshot()
         self.last_progress = time.monotonic()
