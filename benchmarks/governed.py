@@ -122,7 +122,8 @@ class GovernedRoad:
             case Told(notice=notice) if notice.what in _LOST:
                 waiting = self._begun.pop(notice.task, None)
                 if waiting is not None and not waiting.done():
-                    waiting.set_exception(SeamworkError(f"a task was {notice.what} ({notice.rule})"))
+                    why = f"a task was {notice.what} ({notice.rule}: {notice.reason})"
+                    waiting.set_exception(SeamworkError(why))
             case _:
                 pass  # accepted, or of another run
 
