@@ -136,7 +136,7 @@ async def test_a_breaking_change_goes_all_its_way_and_no_invoice_is_refused(stag
             "verdicts.contract-validator.v1", Verdict, lambda v: bool(v.warnings), key=late.crossing.task
         )
         story.change(NEW, {"currency": "EUR"})
-        await story.meanwhile("Retired")
+        gone = await story.meanwhile("Retired")
         story.change(OLD, {})
         refused = await story.hand_over()
         told = await stage.decided(refused.crossing.task, Refused)
@@ -150,6 +150,8 @@ async def test_a_breaking_change_goes_all_its_way_and_no_invoice_is_refused(stag
         await story.went_under(sent) for sent in (by_name, by_range, late)
     ]
     assert "move to invoice 2.0.0" in warned.warnings[0].reason
+    assert "agent bookkeeper 1.0.0 is left without it: takes invoice >=1 <2" in gone
+    assert "bookkeeper 1.0.0 would be left without" in gone
     assert "contract-retired" == told.rule
     assert "its successor is invoice 2.0.0" in told.reason
     history = {

@@ -91,7 +91,7 @@ async def settings(stage: Stage) -> dict[str, Path]:
     documents = read_files([EXAMPLE / "documents"], stage.door.home)
     agents = tuple(d for d in documents if isinstance(d, AgentDocument))
     others = tuple(d for d in documents if not isinstance(d, AgentDocument))
-    joined, _ = await add_agents(stage.door, agents, publish=others)
+    joined, _, _ = await add_agents(stage.door, agents, publish=others)
     return {one.agent: one.settings for one in joined}
 
 

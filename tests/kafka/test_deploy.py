@@ -364,6 +364,10 @@ def test_where_somebody_else_makes_users_and_inboxes_commands_want_them_to_be_th
     here.type("deploy", "credential", "agent-echo", said=made["agent-echo"].password + "\n")
     narrow = here.type("agents", "add", str(two), status=2)
     joined = here.ask("agents", "add", str(one))
+    here.type("revoke", "Agent", "echo", "--reason", "drops what it is told")
+    out = here.type("agents", "add", str(one), status=1)
+    left = here.ask("publish", str(one))
+    back = here.ask("publish", str(one), "--again")
     nobody = here.type("deploy", "credential", "nobody", said="x", status=1)
     nothing = here.type("deploy", "credential", "people", said=" \n", status=1)
     blind = here.type("status", status=1)
@@ -374,6 +378,10 @@ def test_where_somebody_else_makes_users_and_inboxes_commands_want_them_to_be_th
     assert "deploy credential agent-echo --platform prod" in unknown
     assert "--agent echo:2" in narrow
     assert ["echo"] == [agent["agent"] for agent in joined]
+    assert "Agent echo 1.0.0 is revoked and stays so; --again puts it back in force" in out
+    assert [(False, "revoked"), (True, "revoked")] == [
+        (one["activated"], one["before"]) for said in (left, back) for one in said["published"]
+    ]
     assert "there is no principal nobody" in nobody
     assert "nothing that could be a password" in nothing
     assert "deploy credential people --platform prod" in blind

@@ -11,7 +11,7 @@ from seamwork.documents import AnyDocument
 from seamwork.errors import MisconfiguredError, UnprocessableError
 from seamwork.grants.keys import SigningKey
 from seamwork.platform.first import publish_first
-from seamwork.platform.publisher import Publisher, Status, VersionConflictError
+from seamwork.platform.publisher import KeyTakenError, Publisher, Status, VersionConflictError
 from seamwork.platform.trust import Trust, first_documents, key_documents
 from seamwork.records.parties import AgentRef
 from seamwork.testing.clock import SettableClock
@@ -101,6 +101,35 @@ async def test_the_same_content_again_is_unchanged_and_other_content_is_refused(
     assert before == world.ends()
 
 
+@pytest.mark.parametrize(
+    ("taken", "said"),
+    [
+        (document("Agent", "parser", "1.1.0", keys=[{"kid": "parser-1", "public": "B" * 43 + "="}]),
+         "Agent parser 1.1.0 lists the key parser-1, which is published with another public half"),
+        (document("Agent", "other", keys=[{"kid": "parser-1", "public": "A" * 43 + "="}]),
+         "Agent other 1.0.0 lists the key parser-1, which is the key of the agent parser"),
+        (document("Person", "ada", key={"kid": "router-1", "public": "A" * 43 + "="}),
+         "Person ada 1.0.0 lists the key router-1, which is the key of the service router"),
+    ],
+)  # fmt: skip
+async def test_a_key_under_the_id_of_another_is_refused_before_anything_is_written(
+    world: World, taken: AnyDocument, said: str
+) -> None:
+    """Whoever brings a version in from another machine makes a key there, and nothing that it signs would count."""
+    first = document("Agent", "parser", keys=[{"kid": "parser-1", "public": "A" * 43 + "="}])
+    await world.publisher.publish((first,))
+    before = world.ends()
+
+    with pytest.raises(KeyTakenError) as refused:
+        await world.publisher.publish((document("Budget", "new"), taken))
+
+    assert said in str(refused.value)
+    assert before == world.ends()
+    await world.publisher.publish(
+        (document("Agent", "parser", "1.1.0", keys=[{"kid": "parser-1", "public": "A" * 43 + "="}]),)
+    )
+
+
 async def test_a_draft_is_known_and_not_in_force_until_it_is_activated(world: World) -> None:
     """Publishing and activating are two things."""
     await world.publisher.publish((agent(),), status=None)
@@ -174,22 +203,45 @@ async def test_the_former_version_published_again_is_in_force_again(world: World
     assert before == world.ends()
 
 
-@pytest.mark.parametrize(
-    ("status", "before"), [("revoked",) * 2, ("retired",) * 2, ("deprecated",) * 2, ("draft", None)]
-)
-async def test_what_was_taken_out_of_force_comes_back_and_that_is_said(
-    world: World, status: Status, before: str | None
+@pytest.mark.parametrize("status", ["revoked", "retired", "deprecated"])
+async def test_what_was_taken_out_of_force_stays_out_until_it_is_called_back(
+    world: World, status: Status
 ) -> None:
-    """A pipeline publishes a folder each time; whoever revoked something of it is to hear of that."""
+    """A pipeline publishes a folder each time; whoever revoked something of it had their reasons."""
     agent = document("Agent", "parser")
     await world.publisher.publish((agent,))
     await world.publisher.activate("Agent", "parser", "1.0.0", status)
+    before = world.ends()
 
-    (back,), _ = await world.publisher.publish((agent,))
-    (again,), _ = await world.publisher.publish((agent,))
+    (left,), _ = await world.publisher.publish((agent,))
+    untouched = world.ends()
+    (back,), _ = await world.publisher.publish((agent,), again=True)
+    (same,), _ = await world.publisher.publish((agent,), again=True)
 
-    assert (False, True, before) == (back.written, back.activated, back.before)
-    assert (False, False, None) == (again.written, again.activated, again.before)
+    assert before == untouched
+    assert (False, False, status) == (left.written, left.activated, left.before)
+    assert (False, True, status) == (back.written, back.activated, back.before)
+    assert (False, False, None) == (same.written, same.activated, same.before)
+
+
+async def test_a_draft_becomes_active_when_it_is_published_again(world: World) -> None:
+    """Nobody took it out of force: it was never in it."""
+    await world.publisher.publish((agent(),))
+    await world.publisher.activate("Agent", "parser", "1.0.0", "draft")
+
+    (back,), _ = await world.publisher.publish((agent(),))
+
+    assert (True, None) == (back.activated, back.before)
+
+
+async def test_a_revoked_key_stays_revoked_when_the_platform_starts_again(world: World) -> None:
+    """A start publishes the services' keys, and what was found out about one of them is no matter of starts."""
+    await world.publisher.activate("Key", "router-1", "1.0.0", "revoked")
+
+    await publish_first(world.publisher, TRUST)
+
+    catalog, now = await world.publisher.catalog(), world.clock.now_ms()
+    assert None is catalog.public_of("router-1", "service:router", now)
 
 
 async def test_the_members_of_a_teams_former_version_are_asked_again(world: World) -> None:

@@ -97,7 +97,8 @@ class Governed:
         """
         Check, sign, publish and activate documents, and return how many were new.
 
-        Agents get their inbox, credential and settings first. Returns once every service knows the documents.
+        Agents get their inbox, credential and settings first. What an earlier run has retired comes back. Returns
+        once every service knows the documents.
         """
         documents = checked(read_files(files, self.door.home))
         agents = [each for each in documents if isinstance(each, Agent)]
@@ -106,7 +107,7 @@ class Governed:
             registrar = self.door.registrar()
             await asyncio.to_thread(registrar.furnish, tuple(principals.values()), self.door.home.credentials)
         async with self.door.publisher() as publisher:
-            told, revision = await publisher.publish(documents)
+            told, revision = await publisher.publish(documents, again=True)
         for name in principals:
             write_agent_settings(self.door, name)
         await self._known(revision)

@@ -38,6 +38,8 @@ GROUPS = {
         "agents": ("members", "List agents, and bring new ones in."),
         "contracts": ("documents", "Check, compare, sign, document and test contracts."),
         "publish": ("documents", "Check, sign, publish and activate documents."),
+        "retire": ("withdrawal", "Take a document out of force; what was admitted may end."),
+        "revoke": ("withdrawal", "Take a document out of force that is trusted no longer."),
         "gates": ("documents", "List the gates that judge crossings, and swap them."),
         "people": ("members", "List the people who are asked, and bring new ones in."),
         "teams": ("teams", "List teams, and bring new ones in."),

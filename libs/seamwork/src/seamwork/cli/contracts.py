@@ -1,4 +1,4 @@
-"""``seamwork contracts check``, ``diff``, ``deprecate``, ``retire``: do contracts hold, how do they change."""
+"""``seamwork contracts check``, ``diff``, ``deprecate``: do contracts hold, how do they change."""
 
 import asyncio
 import json
@@ -236,32 +236,10 @@ async def deprecate(  # one argument for each thing a deprecation says
         at = instant_ms(ends)
     except ValueError as error:
         raise click.UsageError("--ends: an instant is written as 2026-12-31T00:00:00Z") from error
-    await _activate(platform, name, version, "deprecated", reason, End(at, successor))
-
-
-@click.command()
-@click.argument("name")
-@click.argument("version")
-@click.option("--reason", default="", help="Kept with the activation.")
-@platform_option
-@json_option
-@running_loop
-async def retire(name: str, version: str, reason: str, platform: str) -> None:
-    """
-    Take a contract's version out of force: nothing is admitted under it any more.
-
-    \b
-      seamwork contracts retire licence-facts 1.0.0
-    """
-    await _activate(platform, name, version, "retired", reason, None)
-
-
-async def _activate(
-    platform: str, name: str, version: str, status: Any, reason: str, end: End | None
-) -> None:
     door = door_of(platform)
     async with door.publisher() as publisher:
-        revision = await publisher.activate("Contract", name, version, status, None, reason, end)
+        end = End(at, successor)
+        revision = await publisher.activate("Contract", name, version, "deprecated", None, reason, end)
     tell_who_lags("done", await lagging(door.home, revision))
-    value = {"status": status, "revision": msgspec.to_builtins(revision)}
-    answer(value, lambda: f"contract {name} {version} is {status}")
+    value = {"status": "deprecated", "revision": msgspec.to_builtins(revision)}
+    answer(value, lambda: f"contract {name} {version} is deprecated")

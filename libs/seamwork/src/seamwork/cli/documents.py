@@ -13,7 +13,7 @@ from seamwork.cli.contract_new import new
 from seamwork.cli.contract_sign import sign
 from seamwork.cli.contract_tests import test_contracts
 from seamwork.cli.contract_types import types
-from seamwork.cli.contracts import check, deprecate, diff, retire
+from seamwork.cli.contracts import check, deprecate, diff
 from seamwork.cli.terminal import (
     answer,
     door_of,
@@ -37,20 +37,27 @@ from seamwork.platform.members import write_agent_settings
 from seamwork.platform.publisher import Published
 from seamwork.records.parties import ContractRef
 
+again_option = click.option(
+    "--again", is_flag=True, help="Put back in force what was deprecated, retired or revoked."
+)
+
 
 @click.command()
 @click.argument("paths", nargs=-1, required=True, type=click.Path(exists=True, path_type=Path))
 @click.option("--draft", is_flag=True, help="Publish without activating.")
 @click.option("--mode", type=click.Choice(["enforce", "shadow"]), help="For gates.")
+@again_option
 @platform_option
 @json_option
 @running_loop
-async def publish(paths: tuple[Path, ...], draft: bool, mode: str | None, platform: str) -> None:
+async def publish(  # one argument for each thing that is said
+    paths: tuple[Path, ...], draft: bool, mode: str | None, again: bool, platform: str
+) -> None:
     """
     Check, sign, publish and activate documents: files, or folders of YAML files.
 
-    The same version again with the same content changes nothing while it is in force; what was deprecated, retired
-    or revoked comes back. With other content it is refused.
+    The same version again with the same content changes nothing; with other content it is refused. What was
+    deprecated, retired or revoked stays so without --again.
 
     \b
       seamwork publish contracts/
@@ -70,21 +77,25 @@ async def publish(paths: tuple[Path, ...], draft: bool, mode: str | None, platfo
             documents,
             status=None if draft else "active",
             mode=mode,  # type: ignore[arg-type]  # one of click's choices
+            again=again,
         )
     for agent in {a.name for a in agents}:
         write_agent_settings(door, agent)
     tell_who_lags("published", await lagging(door.home, revision))
     value = {"published": [_public(p) for p in told], "revision": msgspec.to_builtins(revision)}
     rows = [[p.kind, p.name, p.version, _became(p), p.digest[:12]] for p in told]
-    tell_what_is_back(told)
+    tell_what_is_out(told)
     answer(value, lambda: table(["kind", "name", "version", "", "digest"], rows))
 
 
-def tell_what_is_back(told: Iterable[Published]) -> None:
-    """Say what was out of force, and is not any more: somebody had their reasons."""
+def tell_what_is_out(told: Iterable[Published]) -> None:
+    """Say what somebody had put out of force: that it is in force again, or how it could be."""
     for one in told:
-        if one.before is not None:
-            tell(f"{one.kind} {one.name} {one.version} was {one.before} and is in force again")
+        title = f"{one.kind} {one.name} {one.version}"
+        if one.before is not None and one.activated:
+            tell(f"{title} was {one.before} and is in force again")
+        elif one.before is not None:
+            tell(f"{title} is {one.before} and stays so; --again puts it back in force")
 
 
 def checked(
@@ -126,7 +137,7 @@ def _became(published: Published) -> str:
     if published.written:
         return "published, active" if published.activated else "published"
     if published.before is not None:
-        return f"activated, was {published.before}"
+        return f"activated, was {published.before}" if published.activated else f"stays {published.before}"
     return "activated" if published.activated else "unchanged"
 
 
@@ -142,7 +153,7 @@ def contracts() -> None:
     """Check and compare contracts, the agreements of seams, and look at those of the platform."""
 
 
-for _command in (check, diff, new, types, test_contracts, docs, sign, deprecate, retire):
+for _command in (check, diff, new, types, test_contracts, docs, sign, deprecate):
     contracts.add_command(_command)
 
 

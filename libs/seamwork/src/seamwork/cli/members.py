@@ -1,10 +1,12 @@
 """``seamwork agents``, ``people``: who takes part."""
 
+import sys
 from pathlib import Path
 
 import click
 
-from seamwork.cli.documents import checked, tell_what_is_back
+from seamwork.cli import NO
+from seamwork.cli.documents import again_option, checked, tell_what_is_out
 from seamwork.cli.terminal import (
     answer,
     door_of,
@@ -18,10 +20,8 @@ from seamwork.clock import SystemClock
 from seamwork.documents import Agent
 from seamwork.errors import UnprocessableError
 from seamwork.platform.files import read_files
-from seamwork.platform.known import lagging
 from seamwork.platform.members import add_agents, add_person
 from seamwork.platform.people import people_in
-from seamwork.records.parties import AgentRef
 
 
 @click.group()
@@ -31,14 +31,16 @@ def agents() -> None:
 
 @agents.command("add")
 @click.argument("paths", nargs=-1, required=True, type=click.Path(exists=True, path_type=Path))
+@again_option
 @platform_option
 @json_option
 @running_loop
-async def add(paths: tuple[Path, ...], platform: str) -> None:
+async def add(paths: tuple[Path, ...], again: bool, platform: str) -> None:
     """
     Bring agents in: an inbox, a credential, a key, and the settings file that their program needs.
 
-    A document without keys gets the one that this machine keeps for the agent. Nothing has to be restarted.
+    A document without keys gets the one that this machine keeps for the agent. Nothing has to be restarted. An
+    agent that was retired or revoked stays so without --again (exit status 1).
 
     \b
       seamwork agents add agents/extractor.yaml
@@ -49,12 +51,14 @@ async def add(paths: tuple[Path, ...], platform: str) -> None:
     if not found:
         raise UnprocessableError("there is no document of the kind Agent in what was given")
     others = tuple(document for document in documents if not isinstance(document, Agent))
-    joined, behind = await add_agents(door, found, publish=others)
+    joined, told, behind = await add_agents(door, found, publish=others, again=again)
     tell_who_lags("published", behind)
-    tell_what_is_back(one for each in joined for one in each.published)
+    tell_what_is_out(told)
     value = [{"agent": j.agent, "version": j.version, "settings": str(j.settings)} for j in joined]
     rows = [[j.agent, j.version, str(j.settings)] for j in joined]
     answer(value, lambda: table(["agent", "version", "settings (private)"], rows))
+    if any(one.kind == "Agent" and one.before is not None and not one.activated for one in told):
+        sys.exit(NO)
 
 
 @agents.command("list")
@@ -95,30 +99,6 @@ async def list_agents(platform: str) -> None:
         for a in found
     ]
     answer(found, lambda: table(["agent", "version", "status", "accepts", "offers", "initiator"], rows))
-
-
-@agents.command("revoke")
-@click.argument("agent")
-@click.option("--reason", default="", help="Kept with the activation.")
-@platform_option
-@json_option
-@running_loop
-async def revoke(agent: str, reason: str, platform: str) -> None:
-    """
-    Take an agent version out of force: AGENT@VERSION. Its open work is given to others or refused.
-
-    \b
-      seamwork agents revoke extractor@2.0.0 --reason "drops licences"
-    """
-    name, _, version = agent.partition("@")
-    if not version:
-        raise click.UsageError("name the version too, as in extractor@2.0.0")
-    door = door_of(platform)
-    async with door.publisher() as publisher:
-        revision = await publisher.activate("Agent", name, version, "revoked", None, reason)
-    tell_who_lags("revoked", await lagging(door.home, revision))
-    ref = AgentRef(agent=name, version=version)
-    answer({"revoked": f"{ref.agent}@{ref.version}"}, lambda: f"{name} {version} is revoked")
 
 
 @click.group()

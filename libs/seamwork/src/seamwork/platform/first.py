@@ -3,9 +3,9 @@
 from collections.abc import Iterator
 
 from seamwork.catalog import Catalog
-from seamwork.documents import Agent, AnyDocument, Key
+from seamwork.documents import AnyDocument, Key
 from seamwork.errors import MisconfiguredError
-from seamwork.platform.publisher import Publisher
+from seamwork.platform.publisher import Publisher, keys_of
 from seamwork.platform.trust import Trust, first_documents, key_documents
 
 
@@ -39,10 +39,5 @@ def _refuse_other_keys(known: Catalog, ours: AnyDocument) -> None:
 
 def _keys_of(document: AnyDocument) -> Iterator[tuple[str, str]]:
     """Yield id and public half of each key that a document makes known."""
-    match document:
-        case Key():
-            yield document.spec.kid, document.spec.public
-        case Agent():
-            yield from ((key.kid, key.public) for key in document.spec.keys)
-        case _:
-            return
+    for key in (document.spec,) if isinstance(document, Key) else keys_of(document):
+        yield key.kid, key.public

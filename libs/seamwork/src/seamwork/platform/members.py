@@ -36,7 +36,6 @@ class Joined:
     agent: str
     version: str
     settings: Path
-    published: tuple[Published, ...]
 
 
 @contextmanager
@@ -75,8 +74,8 @@ def with_own_key(home: PlatformHome, written: dict[str, Any]) -> dict[str, Any]:
 
 
 async def add_agents(
-    door: Door, agents: tuple[Agent, ...], *, publish: tuple[AnyDocument, ...] = ()
-) -> tuple[list[Joined], tuple[str, ...]]:
+    door: Door, agents: tuple[Agent, ...], *, publish: tuple[AnyDocument, ...] = (), again: bool = False
+) -> tuple[list[Joined], tuple[Published, ...], tuple[str, ...]]:
     """
     Bring agents in: topics, rights and credentials first, then the documents, then their settings files.
 
@@ -84,9 +83,10 @@ async def add_agents(
         door: The platform.
         agents: Their documents, with keys.
         publish: Documents to publish before them, in their order.
+        again: Whether what was retired or revoked comes back in force.
 
     Returns:
-        What each got, and the services that do not know of it yet.
+        What each got, what became of each document, and the services that do not know of it yet.
 
     Raises:
         MisconfiguredError: The platform cannot be furnished.
@@ -95,18 +95,27 @@ async def add_agents(
     principals = {a.name: agent_principal(a.name, partitions=a.spec.inbox_partitions) for a in agents}
     await door.furnish(tuple(principals.values()))
     async with door.publisher() as publisher:
-        told, revision = await publisher.publish((*publish, *agents))
+        told, revision = await publisher.publish((*publish, *agents), again=again)
     behind = await lagging(door.home, revision)
     joined = [
-        Joined(
-            agent=agent.name,
-            version=agent.version,
-            settings=write_agent_settings(door, agent.name),
-            published=tuple(p for p in told if (p.kind, p.name) == ("Agent", agent.name)),
-        )
+        Joined(agent=agent.name, version=agent.version, settings=write_agent_settings(door, agent.name))
         for agent in agents
     ]
-    return joined, behind
+    return joined, told, behind
+
+
+def refuse_if_out(told: Published) -> None:
+    """
+    Refuse to bring in what somebody took out of force, for a reason that nobody has to remember.
+
+    Raises:
+        UnprocessableError: It is out of force.
+    """
+    if told.before is not None and not told.activated:
+        raise UnprocessableError(
+            f"{told.kind} {told.name} {told.version} is {told.before} and stays so; "
+            "what comes back has another version (--version)"
+        )
 
 
 def write_agent_settings(door: Door, name: str) -> Path:
@@ -179,7 +188,7 @@ async def add_person(
 
     Raises:
         VersionConflictError: The person is known in this version with other roles.
-        UnprocessableError: Nobody can be called so, or asked as that.
+        UnprocessableError: Nobody can be called so, or asked as that; or this version is revoked.
     """
     if not roles:
         raise UnprocessableError(f"{name} needs at least one role; approvals are asked of roles")
@@ -190,4 +199,5 @@ async def add_person(
         person = Person(metadata=metadata, spec=spec)
     async with door.publisher() as publisher:
         (told,), revision = await publisher.publish((person,))
+    refuse_if_out(told)
     return person, told, await lagging(door.home, revision)

@@ -17,32 +17,83 @@ from seamwork.catalog.entries import Entry, Mode
 from seamwork.clock import Clock
 from seamwork.documents import (
     TOPICS,
+    Agent,
     AnyDocument,
     Contract,
     Key,
+    Person,
     activation_problem,
     canonical,
     digest,
     record_key,
 )
+from seamwork.documents.shape import VerifyingKey
 from seamwork.errors import MisconfiguredError, RetryableError, UnprocessableError
 from seamwork.grants.keys import SigningKey
 from seamwork.ids import uuid7
 from seamwork.platform.consent import refuse_while_waiting
 from seamwork.records.base import Envelope
-from seamwork.records.parties import Revision
+from seamwork.records.parties import DocumentRef, Revision
 from seamwork.records.platform import ActivationRecord, DocumentRecord
 from seamwork.records.wire import Outgoing, compose
 
 Status = Literal["draft", "active", "deprecated", "retired", "revoked"]
 _PUBLISHER = "publisher"
-# Of these one version of a name is in force, the one activated last; of the others several stand side by side.
-_ONE_IN_FORCE = {"Policy", "Budget", "Flow", "Gate", "Person", "Team"}
+ONE_IN_FORCE = frozenset({"Policy", "Budget", "Flow", "Gate", "Person", "Team"})
+"""Of these one version of a name is in force, the one activated last; of the others several stand side by side."""
 
 
-def _taken_back(known: Entry | None, now: int) -> Status | None:
-    before = None if known is None else known.status(now)
-    return before if before in {"deprecated", "retired", "revoked"} else None
+def _withdrawn(known: Entry | None, now: int) -> Status | None:
+    status = None if known is None else known.status(now)
+    return status if status in {"deprecated", "retired", "revoked"} else None
+
+
+def _changes(view: Catalog, known: Entry | None, status: Status, mode: Mode | None, now: int) -> bool:
+    """Say whether an activation with this status and mode says anything new of a version."""
+    told = None if known is None else known.activation(now)
+    if known is None or told is None or told.status != status:
+        return True
+    if mode is not None and told.mode != mode:
+        return True
+    # Its own status says active still where another version has taken its place since: to publish the former one
+    # again is to roll back.
+    document = known.document
+    one = status == "active" and document.kind in ONE_IN_FORCE
+    return one and view.current(document.kind, document.name, now) != known
+
+
+def keys_of(document: AnyDocument) -> tuple[VerifyingKey, ...]:
+    """Return the keys that an agent's or a person's document makes known."""
+    match document:
+        case Agent():
+            return document.spec.keys
+        case Person():
+            return (document.spec.key,)
+        case _:
+            return ()
+
+
+def _refuse_taken_keys(view: Catalog, document: AnyDocument) -> None:
+    """The first document that lists a key's id keeps it; what another key of that id signs counts for nothing."""
+    for key in keys_of(document):
+        known = view.key(key.kid)
+        if known is None or (known.holder, known.public) == (
+            f"{document.kind.lower()}:{document.name}",
+            key.public,
+        ):
+            continue
+        kind, _, holder = known.holder.partition(":")
+        whose = f"the key of the {kind} {holder}"
+        if holder == document.name and kind == document.kind.lower():
+            whose = "published with another public half"
+        raise KeyTakenError(
+            f"{document.title} lists the key {key.kid}, which is {whose}: what it signs would not count, and "
+            "nothing was published. Publish from where its private key is, or give the new key an id of its own"
+        )
+
+
+class KeyTakenError(UnprocessableError):
+    """A document lists a key under an id that is another key's."""
 
 
 class VersionConflictError(UnprocessableError):
@@ -59,7 +110,12 @@ class End:
 
 @dataclass(frozen=True, kw_only=True)
 class Published:
-    """What became of one document; *before* is what put it out of force, if it is back in force."""
+    """
+    What became of one document.
+
+    *before* is what it was, if somebody had deprecated, retired or revoked it: it is back in force if *activated*,
+    and was left as it is if not.
+    """
 
     kind: str
     name: str
@@ -109,6 +165,7 @@ class Publisher:
         *,
         status: Status | None = "active",
         mode: Mode | None = None,
+        again: bool = False,
     ) -> tuple[tuple[Published, ...], Revision]:
         """
         Publish *documents* in their order and activate them.
@@ -117,12 +174,14 @@ class Publisher:
             documents: Already checked (``contracts.check_contract``).
             status: What the activation says; null publishes without activating.
             mode: For gates, and the breakers of agents.
+            again: Whether what was deprecated, retired or revoked comes back in force; else it stays what it is.
 
         Returns:
             What became of each document, and the revision at which all of it is known.
 
         Raises:
             VersionConflictError: A version exists with other bytes; nothing was written.
+            KeyTakenError: The id of a key is another key's; nothing was written.
             UnprocessableError: An activation of this status or mode is not possible; nothing was written.
             ConsentMissingError: A breaking version of a contract waits for its consumers; nothing was written.
             RetryableError: The log did not take everything; publish the same again.
@@ -139,21 +198,13 @@ class Publisher:
                     f"{document.title} was published before with other content; nothing was published now. "
                     "Versions never change: raise metadata.version"
                 )
-            wants = status is not None and (
-                known is None
-                or known.status(now) != status
-                or (mode is not None and (a := known.activation(now)) is not None and a.mode != mode)
-                # Its own status says active still where another version has taken its place since: to publish the
-                # former one again is to roll back.
-                or (
-                    status == "active"
-                    and document.kind in _ONE_IN_FORCE
-                    and view.current(document.kind, document.name, now) != known
-                )
-            )
+            before = _withdrawn(known, now) if status == "active" else None
+            left = before is not None and not again
+            wants = status is not None and not left and _changes(view, known, status, mode, now)
             if wants and status == "active" and isinstance(document, Contract):
                 refuse_while_waiting(view, document, mine, self._platform, now)
             if known is None:
+                _refuse_taken_keys(view, document)
                 batch.append(self._document(document, mine, now))
             if wants and status is not None:
                 batch.append(self._activation(document.kind, document.name, document.version, status, mode))
@@ -165,7 +216,7 @@ class Publisher:
                     digest=mine,
                     written=known is None,
                     activated=wants,
-                    before=_taken_back(known, now) if wants and status == "active" else None,
+                    before=before,
                 )
             )
         await self._append(batch)
@@ -201,6 +252,19 @@ class Publisher:
         if status == "active" and entry is not None and isinstance(entry.document, Contract):
             refuse_while_waiting(view, entry.document, entry.digest, self._platform, self._clock.now_ms())
         await self._append([self._activation(kind, name, version, status, mode, reason, end)])
+        return await self._ends()
+
+    async def withdraw(
+        self, versions: Sequence[DocumentRef], status: Literal["retired", "revoked"], reason: str = ""
+    ) -> Revision:
+        """
+        Take *versions* out of force, all at once.
+
+        Raises:
+            RetryableError: The log did not take everything; withdraw the same again.
+        """
+        said = [self._activation(v.kind, v.name, v.version, status, None, reason) for v in versions]
+        await self._append(said)
         return await self._ends()
 
     async def _read(self) -> CatalogBuilder:

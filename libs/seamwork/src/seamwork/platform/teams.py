@@ -9,7 +9,7 @@ from seamwork.documents.webhook import Webhook
 from seamwork.grants.webhooks import webhook_secret
 from seamwork.platform.door import Door
 from seamwork.platform.known import lagging
-from seamwork.platform.members import making
+from seamwork.platform.members import making, refuse_if_out
 from seamwork.platform.publisher import Published
 
 
@@ -24,7 +24,7 @@ async def add_team(
 
     Raises:
         VersionConflictError: The team is known in this version with other content.
-        UnprocessableError: No team can be called so, or no webhook be there.
+        UnprocessableError: No team can be called so, or no webhook be there; or this version is retired.
     """
     with making("team"):
         webhook = None if url is None else Webhook(url=url, secret=name)
@@ -35,4 +35,5 @@ async def add_team(
         write_private(path, webhook_secret(secrets.token_bytes(32)) + "\n")
     async with door.publisher() as publisher:
         (told,), revision = await publisher.publish((team,))
+    refuse_if_out(told)
     return team, told, await lagging(door.home, revision)

@@ -7,6 +7,7 @@ from seamwork.contracts.shelf import Shelf
 from seamwork.documents.agent import Agent
 from seamwork.documents.contract import Contract
 from seamwork.documents.flow import Edge, Flow
+from seamwork.documents.gate import Gate
 from seamwork.documents.kinds import AnyDocument
 from seamwork.documents.person import Person
 from seamwork.documents.policy import Policy
@@ -28,7 +29,11 @@ class Touched:
 
 
 def impact(
-    shelf: Shelf, name: str, version: str | None = None, measured: Measured | None = None
+    shelf: Shelf,
+    name: str,
+    version: str | None = None,
+    measured: Measured | None = None,
+    kind: str | None = None,
 ) -> tuple[Touched, ...] | None:
     """
     Return what hangs on the contracts, agents, flows and policies called *name*, or None where there are none.
@@ -38,8 +43,13 @@ def impact(
         name: The document's name; of whatever kind.
         version: One version of it; all of them without it.
         measured: What a platform measured, for its running tasks.
+        kind: What alone is meant, where documents of several kinds are called so.
     """
-    meant = [d for d in shelf.everything if d.name == name and version in {None, d.version}]
+    meant = [
+        d
+        for d in shelf.everything
+        if d.name == name and version in {None, d.version} and kind in {None, d.kind}
+    ]
     if not meant:
         return None
     found: set[Touched] = set()
@@ -53,6 +63,8 @@ def impact(
                 found |= set(_of_flow(document, measured))
             case Policy():
                 found |= set(_of_policy(document, shelf))
+            case Gate():
+                found |= set(_of_gate(document, shelf))
             case _:
                 found |= set(_by_name(document, shelf))
     return tuple(sorted(found, key=lambda one: (not one.stops, one)))
@@ -168,6 +180,16 @@ def _of_policy(policy: Policy, shelf: Shelf) -> Iterator[Touched]:
     for contract in shelf.all(Contract):
         if not named or contract.name in named:
             yield Touched("contract", f"{contract.name} {contract.version}", "is judged by it")
+
+
+def _of_gate(gate: Gate, shelf: Shelf) -> Iterator[Touched]:
+    """Yield the role of a gate with what it judges; it stops where no other gate judges that in this role."""
+    others = [o for o in shelf.all(Gate) if o.spec.role == gate.spec.role and o.name != gate.name]
+    for what in gate.spec.required_for:
+        alone = not any(what in other.spec.required_for for other in others)
+        yield Touched("role", gate.spec.role, f"judges each {what}", alone)
+    if not gate.spec.required_for:
+        yield Touched("role", gate.spec.role, "judges what is held", not others)
 
 
 def _by_name(document: AnyDocument, shelf: Shelf) -> Iterator[Touched]:

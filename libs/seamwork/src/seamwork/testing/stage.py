@@ -128,7 +128,7 @@ class Stage:
             Their settings, by name.
         """
         made = tuple(self._document(who, spec) for who, spec in agents.items())
-        joined, _ = await add_agents(self.door, made, publish=documents)
+        joined, _, _ = await add_agents(self.door, made, publish=documents)
         self._claim((*documents, *made))
         return {one.agent: AgentSettings.from_file(one.settings) for one in joined}
 
