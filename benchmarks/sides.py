@@ -8,6 +8,7 @@ same broker within the same minutes.
 import asyncio
 import json
 import os
+import shutil
 import statistics
 from collections.abc import Mapping
 from contextlib import AsyncExitStack
@@ -85,7 +86,11 @@ class Field:
 async def sides(folder: Path, scale: Scale) -> dict[str, Any]:
     """Bring a platform up in *folder* for each layout, measure, take it down, and return what was found."""
     load_before = os.getloadavg()[0]
-    layouts = {layout: await _layout(folder / layout, layout, scale) for layout in scale.layouts}
+    layouts = {}
+    for layout in scale.layouts:
+        layouts[layout] = await _layout(folder / layout, layout, scale)
+        # Fifteen gigabytes lie there, and admission closes before a disk is full.
+        await asyncio.to_thread(shutil.rmtree, folder / layout)
     settings = {
         "payload_bytes": BASE_BYTES,
         "large_bytes": LARGE_BYTES,
