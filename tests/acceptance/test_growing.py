@@ -1,14 +1,18 @@
 """The platform grows while it works: agents and documents come without anything restarting."""
 
 import asyncio
+from itertools import pairwise
 from typing import Any
 
 import pytest
 
 from seamwork.agent import Task
+from seamwork.platform.known import lagging
 from seamwork.platform.publisher import VersionConflictError
+from seamwork.platform.withdrawal import withdrawal
+from seamwork.records.decision import Refused
 from seamwork.testing.documents import document
-from seamwork.testing.puppet import Puppet
+from seamwork.testing.puppet import Puppet, now_ms
 from seamwork.testing.stage import Stage
 from seamwork.testing.troupe import Troupe
 
@@ -50,6 +54,60 @@ async def test_agents_and_versions_join_while_everything_runs(stage: Stage) -> N
     assert {"grow-worker@1.0.0", "grow-worker@2.0.0"} >= set(play.seen)
     assert pids == {name: process.pid for name, process in processes.items()}
     assert 0 == sum(process.restarts for process in processes.values())
+
+
+async def test_a_version_that_is_retired_ends_what_it_was_given(stage: Stage) -> None:
+    """It hands on what it needs and answers; what is begun afterwards is for the next version."""
+    accepts = [{"contract": "ripe", "versions": "*"}]
+    names = ("ripe-chief", "ripe-worker", "ripe-helper")
+    settings = await stage.cast(
+        {
+            "ripe-chief": {
+                "accepts": accepts,
+                "initiator": True,
+                "budget": "ripe-budget",
+                "authority": {"depth": 2},
+            },
+            "ripe-worker": {"accepts": accepts, "authority": {"depth": 2}},
+            "ripe-helper": {"accepts": accepts},
+        },
+        document("Budget", "ripe-budget"),
+        document("Contract", "ripe"),
+        document(
+            "Flow",
+            "ripening",
+            edges=[{"from": a, "to": b, "contract": "ripe"} for a, b in pairwise(names)],
+        ),
+    )
+    begun, retired = asyncio.Event(), asyncio.Event()
+
+    async def long(payload: dict[str, Any], task: Task) -> dict[str, Any]:
+        begun.set()
+        await retired.wait()
+        helped = await task.delegate(contract="ripe/1.0.0", to="ripe-helper", payload=payload, step="help")
+        return {"version": task.facts.version, "helper": helped["version"]}
+
+    troupe = Troupe(stage, Puppet(stage, settings["ripe-chief"]), ["ripe/1.0.0"])
+    await troupe.enlist(settings["ripe-worker"])
+    await troupe.enlist(settings["ripe-helper"])
+    play = troupe.play(**{"ripe-worker": long, "ripe-helper": echo})
+    sent = await troupe.begin(play, "ripe/1.0.0", "ripe-worker")
+    await asyncio.wait_for(begun.wait(), 20)
+    async with stage.door.publisher() as publisher:
+        catalog = await publisher.catalog()
+        gone = withdrawal(catalog, "Agent", "ripe-worker", "1.0.0", "retired", now_ms())
+        revision = await publisher.withdraw(gone.versions, "retired", "the next one is there")
+    assert () == tuple(await lagging(stage.door.home, revision))
+    retired.set()
+    ended = await stage.ended(sent.crossing.task)
+    answer = await troupe.answer(sent.crossing.task)
+    late = await troupe.begin(play, "ripe/1.0.0", "ripe-worker")
+    refused = await stage.decided(late.crossing.task, Refused)
+    await troupe.disband()
+
+    assert "complete" == ended.outcome, await stage.story(sent.crossing.task)
+    assert {"version": "1.0.0", "helper": "1.0.0"} == answer
+    assert ("contract-validator", "no-candidate") == (refused.gate, refused.rule)
 
 
 async def test_a_version_published_twice_stays_what_it_was(stage: Stage) -> None:

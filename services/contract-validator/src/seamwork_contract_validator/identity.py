@@ -1,6 +1,7 @@
 """Check who speaks, and that the record is what its sender signed and lies where its key puts it."""
 
 from seamwork.catalog import Context, KeyEntry
+from seamwork.catalog.entries import IN_FORCE
 from seamwork.grants.keys import verifies
 from seamwork.ids import sha256_hex
 from seamwork.records.crossing import AnyCrossing
@@ -94,7 +95,9 @@ def _source_problem(
     if agent is None:
         return "unknown-agent", "no Agent document has the name and version of source"
     status = catalog.agent_status(source, at)
-    if status not in {"active", "deprecated"}:
+    # What a retired version was given before it may end; the stamp itself is looked at next.
+    may_end = status == "retired" and record.stamp is not None
+    if status not in IN_FORCE and not may_end:
         return "agent-not-active", f"the version that source names is {status or 'not activated'}"
     if all(key.kid != crossing.kid for key in agent.spec.keys):
         return "key-of-another-version", "the version that source names does not list the key that signed"
