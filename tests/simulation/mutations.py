@@ -15,6 +15,7 @@ from seamwork.agent.planning import Planned
 from seamwork.agent.prefix import FinishedPrefix
 from seamwork.bus.port import Appended
 from seamwork.catalog import Catalog, Context
+from seamwork.catalog.entries import IN_FORCE, Entry
 from seamwork.decider import Tick, read_all
 from seamwork.errors import OutcomeUnknownError
 from seamwork.grants import entitlement
@@ -33,6 +34,7 @@ from seamwork.testing.simulation.mutations import Mutation
 from seamwork_audit_sink import rows as audit_rows
 from seamwork_audit_sink import store as audit_store
 from seamwork_audit_sink.order import in_order
+from seamwork_contract_validator import identity as validators_identity
 from seamwork_contract_validator import stamp as validators_stamp
 from seamwork_cost_cap import decide as cost_decide
 from seamwork_cost_cap import state as cost_state
@@ -510,6 +512,27 @@ def pause_ignored() -> Patch:
     return patch.object(Catalog, "agent_paused", lambda *_args: False)
 
 
+def retired_given_work() -> Patch:
+    """Give new work to agent versions that were retired."""
+    still = IN_FORCE | {"retired"}
+    return _both(
+        patch.object(Entry, "in_force", lambda entry, at: entry.status(at) in still),
+        patch.object(pick, "IN_FORCE", still),
+    )
+
+
+def retired_not_heard() -> Patch:
+    """Refuse what a retired agent version says of work that it was given before."""
+    as_it_is = validators_identity._source_problem  # the check that is broken
+    return patch.object(
+        validators_identity,
+        "_source_problem",
+        lambda crossing, record, context: as_it_is(
+            crossing, msgspec.structs.replace(record, stamp=None), context
+        ),
+    )
+
+
 def taken_in_ignored() -> Patch:
     """Take an answer that was made from other bytes than were delivered."""
     return _without("result", "taken-in-differs")
@@ -625,7 +648,8 @@ _DEFECTS = (
     gaps_forgotten, order_of_anybody, catalog_ignored, retry_without_the_cap, cancelled_and_dispatched,
     deeper_than_allowed, approval_assumed, silence_is_consent, spared_along_every_flow, task_ends_twice,
     audit_leaves_out, audit_without_signatures, agent_commits_early, drill_taken_for_work, drill_not_told,
-    breaker_set_in_vain, pause_ignored, taken_in_ignored, projection_not_cut, delivery_not_counted, consent_assumed,
+    breaker_set_in_vain, pause_ignored, retired_given_work, retired_not_heard, taken_in_ignored,
+    projection_not_cut, delivery_not_counted, consent_assumed,
     trimmed_before_the_audit, trimmed_too_far, begun_unread, begun_unaccepted, effect_not_held,
     precondition_ignored, word_to_the_wrong_one, answer_not_passed_on, refused_in_silence,
     handed_on_by_nobody, answered_over_children, throttle_taken_for_a_no, one_try_more, begun_after_the_deadline,

@@ -138,7 +138,7 @@ async def test_a_wrong_name_is_told_with_what_there_is(
         ("Budget", "coins", None, ["agent reader 1.0.0"]),
         ("Person", "ada", None, ["policy ask-legal 1.0.0"]),
         ("Person", "carl", None, []),
-        ("Policy", "ask-legal", None, []),
+        ("Policy", "ask-legal", None, ["policy every"]),
         ("Contract", "facts", "1.0.0", []),
         ("Contract", "facts", None, ["agent reader 1.0.0"]),
         ("Gate", "contract-validator", None, ["role validator", "role validator"]),

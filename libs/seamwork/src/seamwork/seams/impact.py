@@ -177,6 +177,8 @@ def _of_flow(flow: Flow, measured: Measured | None) -> Iterator[Touched]:
 
 def _of_policy(policy: Policy, shelf: Shelf) -> Iterator[Touched]:
     named = policy.spec.match.contracts
+    if all(other.name == policy.name for other in shelf.all(Policy)):
+        yield Touched("policy", "every", "nothing is admitted without one, and there is no other", stops=True)
     for contract in shelf.all(Contract):
         if not named or contract.name in named:
             yield Touched("contract", f"{contract.name} {contract.version}", "is judged by it")

@@ -13,7 +13,7 @@ from seamwork.records.wire import RawRecord
 from seamwork.testing.simulation.evidence import envelope_of
 
 LENIENCY = {"enforce": 0, "shadow": 1, "observe": 2}
-_IN_FORCE = ("active", "deprecated")
+IN_FORCE = ("active", "deprecated")
 
 
 @dataclass
@@ -56,8 +56,17 @@ class Modes:
 
     def set_by_hand(self, agent: dict[str, Any], read_to: int, now: int) -> str | None:
         """Return what was said by hand of an agent version: its breaker, a pause; None where it is left alone."""
+        said = self._said_last(agent, read_to, now)
+        return None if said is None else said.get("mode")
+
+    def status(self, agent: dict[str, Any], read_to: int, now: int) -> str | None:
+        """Return the status of an agent version; None where nothing was said of it."""
+        said = self._said_last(agent, read_to, now)
+        return None if said is None else said.get("status", "active")
+
+    def _said_last(self, agent: dict[str, Any], read_to: int, now: int) -> dict[str, Any] | None:
         said = [
-            says.get("mode")
+            says
             for offset, begins, says in self.said
             if (says["kind"], says["name"], says["version"]) == ("Agent", agent["agent"], agent["version"])
             and offset < read_to
@@ -72,7 +81,7 @@ class Modes:
                 last[says["name"], says["version"]] = (offset, says.get("status", "active"))
         current: dict[str, tuple[int, str]] = {}
         for (name, version), (offset, status) in last.items():
-            if status in _IN_FORCE and offset >= current.get(name, (-1, ""))[0]:
+            if status in IN_FORCE and offset >= current.get(name, (-1, ""))[0]:
                 current[name] = (offset, version)
         return [self.specs["Flow", name, version] for name, (_, version) in current.items()]
 

@@ -36,6 +36,11 @@ FREED = {
     "worker-broken": "worker-freed", "helper-broken": "helper-freed", "worker-kept-closed": "worker-freed",
     "worker-paused": "worker-freed", "helper-paused": "helper-freed", "flow-paused": "flow-enforced",
 }  # fmt: skip
+LEAVING = {
+    "worker-2-retired": "worker-2", "worker-retired": "worker-back", "helper-retired": "helper-back",
+    "planner-retired": "planner-back", "ada-gone": "ada-back",
+}  # fmt: skip
+"""Who goes out of force for a while, and what brings them back; drawn apart, too."""
 _EFFECTS: tuple[Effect, ...] = (
     "crash-before", "crash-sent", "crash-after", "lost-ack", "lost-write", "late", "twice", "pause-before",
 )  # fmt: skip
@@ -138,9 +143,10 @@ def plan_of(seed: int) -> Plan:
     faults += _tidied(seed)
     faults += _dozing(seed)
     faults += _echoes(seed)
+    faults += _leaving(seed)
     return Plan(
         seed=seed,
-        roots=(*roots, *_drills(seed)),
+        roots=(*roots, *_drills(seed), *_stubborn(seed)),
         faults=tuple(faults),
         snapshot_every=dice.choice((3, 8, 1000)),
         max_batch=dice.choice((1, 4, 20)),
@@ -245,6 +251,31 @@ def _echoes(seed: int) -> list[TimedFault]:
         TimedFault(at_s=round(dice.uniform(2.0, 40.0), 3), what="echo", ms=dice.randint(0, 999_999))
         for _ in range(dice.randint(2, 10) if dice.random() < 0.3 else 0)  # noqa: PLR2004
     ]
+
+
+def _leaving(seed: int) -> list[TimedFault]:
+    """Draw who goes out of force, and when they come back; mostly nobody."""
+    dice = dice_of("leaving", seed)
+    found: list[TimedFault] = []
+    for _ in range(dice.randint(1, 2) if dice.random() < 0.3 else 0):  # noqa: PLR2004
+        who, at_s = dice.choice(tuple(LEAVING)), round(dice.uniform(0.3, 25.0), 3)
+        found.append(TimedFault(at_s=at_s, what="document", whom=who))
+        if dice.random() < 0.7:  # noqa: PLR2004
+            back_s = round(at_s + dice.choice((0.5, 5.0, 20.0)) * dice.random(), 3)
+            found.append(TimedFault(at_s=back_s, what="document", whom=LEAVING[who]))
+    return found
+
+
+def _stubborn(seed: int) -> tuple[Root, ...]:
+    """Draw work that nobody ever answers, with time for every try that its contract allows; mostly none."""
+    dice = dice_of("stubborn", seed)
+    if dice.random() >= 0.1:  # noqa: PLR2004
+        return ()
+    at_s = round(dice.uniform(0.5, 10.0), 3)
+    never = {"do": dice.choice(("never", "never", "error")), "seconds": 0.1}
+    return (
+        Root(number=200, at_s=at_s, contract="do-work/1.0.0", to="worker", script=never, deadline_s=60.0),
+    )
 
 
 def _drills(seed: int) -> tuple[Root, ...]:

@@ -252,10 +252,23 @@ def _by_hand(agent: str, mode: Literal["breaker-open", "breaker-closed", "paused
     return Change(kind="Agent", name=agent, version="1.0.0", mode=mode)
 
 
+def _out(agent: str, version: str = "1.0.0") -> Change:
+    return Change(kind="Agent", name=agent, version=version, status="retired")
+
+
 _LATER: dict[str, Callable[[], Change]] = {
     "flow-2": lambda: Change((flow("2.0.0", without="helper"),)),
     "flow-observed": lambda: Change((flow("3.0.0", mode="observe"), strict())),
     "flow-shadow": lambda: Change((flow("4.0.0", mode="shadow"),)),
+    "worker-2-retired": lambda: _out("worker", "2.0.0"),
+    "worker-retired": lambda: _out("worker"),
+    "worker-back": lambda: _by_hand("worker", None),
+    "helper-retired": lambda: _out("helper"),
+    "helper-back": lambda: _by_hand("helper", None),
+    "planner-retired": lambda: _out("planner"),
+    "planner-back": lambda: _by_hand("planner", None),
+    "ada-gone": lambda: Change(kind="Person", name="ada", version="1.0.0", status="revoked"),
+    "ada-back": lambda: Change(kind="Person", name="ada", version="1.0.0"),
     "worker-broken": lambda: _by_hand("worker", "breaker-open"),
     "helper-broken": lambda: _by_hand("helper", "breaker-open"),
     "worker-kept-closed": lambda: _by_hand("worker", "breaker-closed"),

@@ -21,7 +21,7 @@ from seamwork.records.parties import AgentRef
 from seamwork.records.wire import RawRecord
 from seamwork.testing.simulation.evidence import digest_of, envelope_of, holds, parsed, signer_of
 from seamwork.testing.simulation.journals import Committed, Complain
-from seamwork.testing.simulation.modes import LENIENCY, Modes
+from seamwork.testing.simulation.modes import IN_FORCE, LENIENCY, Modes
 from seamwork.testing.simulation.money import Money, Sent
 from seamwork.testing.simulation.scenery import PAY, PEOPLE, SERVICE_GATES
 
@@ -158,6 +158,10 @@ class Seams:
         subject = said["subject"]
         key = (raw.topic.split(".")[1], subject["partition"], subject["offset"])
         self.verdicts.setdefault(key, []).append(said)
+        crossing = self.crossings.get((subject["partition"], subject["offset"]))
+        unheard = said["rule"] == "agent-not-active" and "retired" in said["reason"]
+        if unheard and crossing is not None and crossing.said.get("stamp") is not None:
+            self.complain("may-end", f"{said['crossing']} is of work that was given before, and is refused")
 
     def answered(self, raw: RawRecord) -> None:
         """Take a person's answer."""
@@ -264,6 +268,9 @@ class Seams:
         set_to = self.modes.set_by_hand(receiver, read_to, commit.body["now"])
         if set_to in ("breaker-open", "paused"):
             self._wrong("by-hand", f"{name} went to {receiver['agent']}, which is {set_to}", commit)
+        status = self.modes.status(receiver, read_to, commit.body["now"])
+        if status not in IN_FORCE:
+            self._wrong("out-of-force", f"{name} went to {receiver['agent']}, which is {status}", commit)
         self._require_votes(HANDOFF_GATES, said, crossing, receiver, commit)
         contract = crossing.said["contract"]["name"]
         self._require_contract(contract, said, work, crossing, commit)
