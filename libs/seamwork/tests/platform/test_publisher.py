@@ -203,6 +203,35 @@ async def test_the_former_version_published_again_is_in_force_again(world: World
     assert before == world.ends()
 
 
+async def test_a_folder_with_former_versions_comes_to_the_highest_each_time(world: World) -> None:
+    """A pipeline publishes it again and again; what somebody keeps beside it for the record is no roll-back."""
+    versions = [document("Budget", "b", v, limitMicroUsd=n + 1) for n, v in enumerate(("1.10.0", "1.9.0"))]
+
+    first, _ = await world.publisher.publish(versions)
+    before = world.ends()
+    again, _ = await world.publisher.publish(versions)
+
+    assert [(True, True), (True, False)] == [(one.written, one.activated) for one in first]
+    assert [(False, False)] * 2 == [(one.written, one.activated) for one in again]
+    assert versions[0] == (await world.publisher.catalog()).budget("b", world.clock.now_ms())
+    assert before == world.ends()
+
+
+async def test_of_a_folder_that_went_out_of_force_the_highest_comes_back(world: World) -> None:
+    """And nothing is said of the others, which nobody has asked for."""
+    versions = [document("Budget", "b", f"1.{n}.0", limitMicroUsd=n + 1) for n in range(2)]
+    await world.publisher.publish(versions)
+    for one in versions:
+        await world.publisher.activate("Budget", "b", one.version, "retired")
+
+    left, _ = await world.publisher.publish(versions)
+    back, _ = await world.publisher.publish(versions, again=True)
+
+    assert [(False, None), (False, "retired")] == [(one.activated, one.before) for one in left]
+    assert [(False, None), (True, "retired")] == [(one.activated, one.before) for one in back]
+    assert versions[1] == (await world.publisher.catalog()).budget("b", world.clock.now_ms())
+
+
 @pytest.mark.parametrize("status", ["revoked", "retired", "deprecated"])
 async def test_what_was_taken_out_of_force_stays_out_until_it_is_called_back(
     world: World, status: Status

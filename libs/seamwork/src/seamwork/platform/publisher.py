@@ -25,6 +25,7 @@ from seamwork.documents import (
     activation_problem,
     canonical,
     digest,
+    parse_version,
     record_key,
 )
 from seamwork.documents.shape import VerifyingKey
@@ -60,6 +61,16 @@ def _changes(view: Catalog, known: Entry | None, status: Status, mode: Mode | No
     document = known.document
     one = status == "active" and document.kind in ONE_IN_FORCE
     return one and view.current(document.kind, document.name, now) != known
+
+
+def _meant(documents: Sequence[AnyDocument]) -> dict[tuple[str, str], str]:
+    """Return of what has one version in force the highest, by kind and name; the others are past."""
+    meant: dict[tuple[str, str], str] = {}
+    for document in documents:
+        if document.kind in ONE_IN_FORCE:
+            name = (document.kind, document.name)
+            meant[name] = max(meant.get(name, document.version), document.version, key=parse_version)
+    return meant
 
 
 def keys_of(document: AnyDocument) -> tuple[VerifyingKey, ...]:
@@ -170,6 +181,9 @@ class Publisher:
         """
         Publish *documents* in their order and activate them.
 
+        Of a kind of which one version is in force the highest of a name is activated: a folder that holds the
+        former ones as well comes to the same each time.
+
         Args:
             documents: Already checked (``contracts.check_contract``).
             status: What the activation says; null publishes without activating.
@@ -188,6 +202,7 @@ class Publisher:
         """
         builder = await self._read()
         view, now = builder.view(), self._clock.now_ms()
+        meant = _meant(documents)
         told: list[Published] = []
         batch: list[Outgoing] = []
         for document in documents:
@@ -198,8 +213,11 @@ class Publisher:
                     f"{document.title} was published before with other content; nothing was published now. "
                     "Versions never change: raise metadata.version"
                 )
-            before = _withdrawn(known, now) if status == "active" else None
-            left = before is not None and not again
+            past = status == "active" and document.version != meant.get(
+                (document.kind, document.name), document.version
+            )
+            before = _withdrawn(known, now) if status == "active" and not past else None
+            left = past or (before is not None and not again)
             wants = status is not None and not left and _changes(view, known, status, mode, now)
             if wants and status == "active" and isinstance(document, Contract):
                 refuse_while_waiting(view, document, mine, self._platform, now)
