@@ -1,11 +1,14 @@
 """What goes out of force goes with all its versions, and whoever is left without it is named first."""
 
 from collections.abc import Iterable
+from itertools import groupby
 from typing import Any
 
 import pytest
 
-from seamwork.catalog import Catalog
+from seamwork.bus.port import Partition
+from seamwork.catalog import Catalog, CatalogBuilder
+from seamwork.catalog.builder import DOCUMENT_TOPICS
 from seamwork.documents import AnyDocument
 from seamwork.errors import UnprocessableError
 from seamwork.grants.keys import SigningKey
@@ -44,10 +47,10 @@ class World:
 
     def __init__(self) -> None:
         self.clock = SettableClock()
-        broker = SimBroker(clock=self.clock)
-        for topic in ("contracts.v1", "registry.v1", "policies.v1"):
-            broker.create_topic(topic)
-        self.publisher = Publisher(SimLog(broker), "p-1", ROOT.public, PUBLISHER, self.clock, ROOT)
+        self.broker = SimBroker(clock=self.clock)
+        for topic in DOCUMENT_TOPICS:
+            self.broker.create_topic(topic)
+        self.publisher = Publisher(SimLog(self.broker), "p-1", ROOT.public, PUBLISHER, self.clock, ROOT)
 
     async def publish(self, documents: Iterable[AnyDocument]) -> None:
         """Publish one after the other."""
@@ -88,6 +91,22 @@ async def test_every_version_goes_where_one_is_in_force(world: World, kind: str)
 
     assert ["1.0.0", "1.1.0"] == await world.go(kind, "one")
     assert None is (await world.catalog()).current(kind, "one", world.clock.now_ms())
+
+
+async def test_no_version_comes_back_while_the_others_go(world: World) -> None:
+    """Each record is a revision, and who has read the first of them judges by it; after a roll-back, too."""
+    small, large = (document("Budget", "b", f"1.{n}.0", limitMicroUsd=n + 1) for n in range(2))
+    await world.publish([small, large, small])
+    await world.go("Budget", "b")
+
+    builder = CatalogBuilder("p-1", ROOT.public)
+    seen = []
+    for topic in ("registry.v1", "policies.v1"):
+        for raw in world.broker.records(Partition(topic, 0)):
+            builder.apply(raw)
+            seen.append(builder.view().budget("b", world.clock.now_ms()))
+
+    assert [None, small, large, small, None] == [now for now, _ in groupby(seen)]
 
 
 @pytest.mark.parametrize("kind", ["Agent", "Contract"])

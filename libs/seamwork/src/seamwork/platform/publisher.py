@@ -276,7 +276,7 @@ class Publisher:
         self, versions: Sequence[DocumentRef], status: Literal["retired", "revoked"], reason: str = ""
     ) -> Revision:
         """
-        Take *versions* out of force, all at once.
+        Take *versions* out of force, one after the other: whoever reads sees each go in this order.
 
         Raises:
             RetryableError: The log did not take everything; withdraw the same again.

@@ -25,7 +25,7 @@ WITHDRAWN = ("Agent", "Budget", "Contract", "Flow", "Gate", "Person", "Policy", 
 
 @dataclass(frozen=True)
 class Withdrawal:
-    """The *versions* that go out of force, and what that touches."""
+    """The *versions* that go out of force, in the order in which they have to, and what that touches."""
 
     versions: tuple[DocumentRef, ...]
     touched: tuple[Touched, ...]
@@ -61,7 +61,12 @@ def withdrawal(
     mine = [
         e for e in catalog.entries(kind) if e.document.name == name and version in {None, e.document.version}
     ]
-    goes = tuple(entry.ref for entry in mine if _may_go(entry, status, now))
+    # What is in force goes last: whoever has read half of this would go back to a version that it had replaced.
+    goes = tuple(
+        entry.ref
+        for entry in sorted(mine, key=lambda one: _activated(one, now))
+        if _may_go(entry, status, now)
+    )
     if not goes:
         raise UnprocessableError(_why_nothing(catalog, kind, name, version, mine, now))
     return Withdrawal(goes, impact(Shelf(_in_force(catalog, now)), name, version, kind=kind) or ())
@@ -71,6 +76,12 @@ def _may_go(entry: Entry, status: Literal["retired", "revoked"], now: int) -> bo
     """Say whether a version is in force, or was and can still be revoked."""
     told = entry.status(now)
     return told in IN_FORCE or (status == "revoked" and told == "retired")
+
+
+def _activated(entry: Entry, now: int) -> int:
+    """Return the place of the activation that holds, among all of its topic."""
+    told = entry.activation(now)
+    return -1 if told is None else told.order
 
 
 def _in_force(catalog: Catalog, now: int) -> Iterator[AnyDocument]:
