@@ -70,8 +70,10 @@ async def revoke(kind: str, name: str, reason: str, platform: str) -> None:
 async def _withdraw(
     kind: str, name: str, status: Literal["retired", "revoked"], reason: str, platform: str, *, asks: bool
 ) -> None:
+    called, at, version = name.partition("@")
+    if at and not version:  # an empty variable of a script, which must not take all versions
+        raise click.UsageError(f"{name} names no version; without the @ all versions are meant")
     door = door_of(platform)
-    called, _, version = name.partition("@")
     async with door.publisher() as publisher:
         catalog = await publisher.catalog()
         found = withdrawal(catalog, kind, called, version or None, status, SystemClock().now_ms())
