@@ -10,7 +10,8 @@ from click.testing import CliRunner
 from seamwork.cli import approvals, cases, letters
 from seamwork.cli.status import findings_text
 from seamwork.cli.terminal import answer, json_option, readable
-from seamwork.platform.cases import Case, Work
+from seamwork.errors import UnprocessableError
+from seamwork.platform.cases import Case, Work, one_of
 from seamwork.platform.findings import Finding
 from seamwork.platform.letters import Letter
 from seamwork.records.authority import Authority
@@ -26,28 +27,28 @@ AGENT = AgentRef(agent="payer", version="1.0.0")
 CONTRACT = ContractRef(name="pay", version="1.0.0")
 
 
+REQUEST = ApprovalRequest(
+    id="r-1", task="t-1", crossing="c-1", action_sha256="0" * 64, source=AGENT, receiver=AGENT,
+    contract=CONTRACT, approvers=(Approvers(roles=("legal",)),),
+    subject=Subject(partition=0, offset=1, digest="0" * 64, attempt=1),
+    authority=Authority(), intent=COMMANDS, state="Due.\nIn a week.", proposed="Pay 5.", asked="Pay?",
+    on_approve="It is paid.", on_reject="It is not.", asked_at=0, expires_at=1,
+)  # fmt: skip
+CASE = Case(
+    id="d-1", task="t-1", crossing="c-1", state="open", owner="ada", asked=("ada",), chain=("ada",), desk=AGENT,
+    why="error", rule="outcome-error", reason=COMMANDS, tried=(), opened_at=0, answer_by=1, expires_at=1,
+)  # fmt: skip
+
+
 def request() -> str:
     """Return the screen of a request whose task's initiator means no good."""
-    return approvals.text_of(
-        ApprovalRequest(
-            id="r-1", task="t-1", crossing="c-1", action_sha256="0" * 64, source=AGENT, receiver=AGENT,
-            contract=CONTRACT, approvers=(Approvers(roles=("legal",)),),
-            subject=Subject(partition=0, offset=1, digest="0" * 64, attempt=1),
-            authority=Authority(), intent=COMMANDS, state="Due.\nIn a week.", proposed="Pay 5.", asked="Pay?",
-            on_approve="It is paid.", on_reject="It is not.", asked_at=0, expires_at=1,
-        ),
-        None,
-    )  # fmt: skip
+    return approvals.text_of(REQUEST, None)
 
 
 def case() -> str:
     """Return the screen of a case about such work."""
     return cases.text_of(
-        Case(
-            id="d-1", task="t-1", crossing="c-1", state="open", owner="ada", asked=("ada",), chain=("ada",),
-            desk=AGENT, why="error", rule="outcome-error", reason=COMMANDS, tried=(), opened_at=0,
-            answer_by=1, expires_at=1,
-        ),
+        CASE,
         Work(
             sender="planner", contract="pay@1.0.0", step=COMMANDS, intent=COMMANDS, target=Target(agent="payer"),
             summary="Due.\nIn a week.", proposed="Pay 5.", payload={"note": COMMANDS},
@@ -100,3 +101,13 @@ def test_json_for_people_says_the_same() -> None:
     assert value == json.loads(readable(value))
     assert '"naïve"' in readable(value)
     assert '"日本"' in readable(value)
+
+
+def test_what_is_asked_of_people_is_named_by_the_beginning_of_its_id() -> None:
+    """Nothing begins every id, and a script whose variable is empty must not answer the only one there is."""
+    assert REQUEST is approvals.one_of({REQUEST.id: REQUEST}, "r")
+    assert CASE is one_of([CASE], "d-")
+    with pytest.raises(UnprocessableError, match="0 requests begin with ''"):
+        approvals.one_of({REQUEST.id: REQUEST}, "")
+    with pytest.raises(UnprocessableError, match="0 cases begin with ''"):
+        one_of([CASE], "")

@@ -119,12 +119,13 @@ def one_of(requests: dict[str, ApprovalRequest], wanted: str) -> ApprovalRequest
     Return the request that *wanted* names, by its id or the beginning of it.
 
     Raises:
-        UnprocessableError: None or several begin so.
+        UnprocessableError: None or several begin so, or nothing was said.
     """
-    found = [request for identity, request in requests.items() if identity.startswith(wanted)]
+    # What is empty begins every id: a script whose variable is must not answer the only request there is.
+    found = [request for identity, request in requests.items() if wanted and identity.startswith(wanted)]
     if len(found) != 1:
         raise UnprocessableError(
-            f"{len(found)} requests begin with {wanted}; see `seamwork approvals list --all`"
+            f"{len(found)} requests begin with {wanted!r}; see `seamwork approvals list --all`"
         )
     return found[0]
 

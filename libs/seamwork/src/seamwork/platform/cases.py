@@ -187,11 +187,12 @@ def one_of(cases: Iterable[Case], wanted: str) -> Case:
     Return the case that *wanted* names, by its id or the beginning of it.
 
     Raises:
-        UnprocessableError: None or several begin so.
+        UnprocessableError: None or several begin so, or nothing was said.
     """
-    found = [case for case in cases if case.id.startswith(wanted)]
+    # What is empty begins every id: a script whose variable is must not resolve the only case there is.
+    found = [case for case in cases if wanted and case.id.startswith(wanted)]
     if len(found) != 1:
-        raise UnprocessableError(f"{len(found)} cases begin with {wanted}; see `seamwork cases list --all`")
+        raise UnprocessableError(f"{len(found)} cases begin with {wanted!r}; see `seamwork cases list --all`")
     return found[0]
 
 
