@@ -130,6 +130,20 @@ async def test_a_key_under_the_id_of_another_is_refused_before_anything_is_writt
     )
 
 
+async def test_two_documents_of_one_folder_do_not_list_one_key(world: World) -> None:
+    """Whoever copies an agent's document copies its keys; the second one could sign nothing."""
+    key = {"kid": "parser-1", "public": "A" * 43 + "="}
+    before = world.ends()
+
+    with pytest.raises(KeyTakenError, match="lists the key parser-1, which is the key of the agent parser"):
+        await world.publisher.publish(
+            [document("Agent", name, keys=[key]) for name in ("parser", "copied-from-parser")]
+        )
+
+    assert before == world.ends()
+    await world.publisher.publish([document("Agent", "parser", f"1.{n}.0", keys=[key]) for n in range(2)])
+
+
 async def test_a_draft_is_known_and_not_in_force_until_it_is_activated(world: World) -> None:
     """Publishing and activating are two things."""
     await world.publisher.publish((agent(),), status=None)

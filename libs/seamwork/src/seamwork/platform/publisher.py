@@ -13,7 +13,7 @@ from typing import Literal
 from seamwork.bus.port import Confirmed, Log, Partition
 from seamwork.catalog import Catalog, CatalogBuilder
 from seamwork.catalog.builder import DOCUMENT_TOPICS
-from seamwork.catalog.entries import Entry, Mode
+from seamwork.catalog.entries import Entry, KeyEntry, Mode
 from seamwork.clock import Clock
 from seamwork.documents import (
     TOPICS,
@@ -84,18 +84,20 @@ def keys_of(document: AnyDocument) -> tuple[VerifyingKey, ...]:
             return ()
 
 
-def _refuse_taken_keys(view: Catalog, document: AnyDocument) -> None:
-    """The first document that lists a key's id keeps it; what another key of that id signs counts for nothing."""
+def _refuse_taken_keys(view: Catalog, document: AnyDocument, beside: dict[str, KeyEntry]) -> None:
+    """
+    The first document that lists a key's id keeps it; what another key of that id signs counts for nothing.
+
+    *beside* takes down the keys that are published with it, by their ids: of those, too, the first one counts.
+    """
     for key in keys_of(document):
-        known = view.key(key.kid)
-        if known is None or (known.holder, known.public) == (
-            f"{document.kind.lower()}:{document.name}",
-            key.public,
-        ):
+        listed = KeyEntry(key.kid, key.public, f"{document.kind.lower()}:{document.name}")
+        known = view.key(key.kid) or beside.setdefault(key.kid, listed)
+        if (known.holder, known.public) == (listed.holder, listed.public):
             continue
         kind, _, holder = known.holder.partition(":")
         whose = f"the key of the {kind} {holder}"
-        if holder == document.name and kind == document.kind.lower():
+        if known.holder == listed.holder:
             whose = "published with another public half"
         raise KeyTakenError(
             f"{document.title} lists the key {key.kid}, which is {whose}: what it signs would not count, and "
@@ -203,6 +205,7 @@ class Publisher:
         builder = await self._read()
         view, now = builder.view(), self._clock.now_ms()
         meant = _meant(documents)
+        beside: dict[str, KeyEntry] = {}
         told: list[Published] = []
         batch: list[Outgoing] = []
         for document in documents:
@@ -222,7 +225,7 @@ class Publisher:
             if wants and status == "active" and isinstance(document, Contract):
                 refuse_while_waiting(view, document, mine, self._platform, now)
             if known is None:
-                _refuse_taken_keys(view, document)
+                _refuse_taken_keys(view, document, beside)
                 batch.append(self._document(document, mine, now))
             if wants and status is not None:
                 batch.append(self._activation(document.kind, document.name, document.version, status, mode))
