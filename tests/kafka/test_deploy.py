@@ -373,6 +373,9 @@ def test_where_somebody_else_makes_users_and_inboxes_commands_want_them_to_be_th
     blind = here.type("status", status=1)
     here.type("deploy", "credential", "people", said=made["people"].password)
     status = here.type("status", status=1)
+    here.type("people", "add", "grace", "--role", "host")
+    here.type("revoke", "Person", "grace", "--reason", "has left")
+    unheard = here.type("cancel", "some-task", "--by", "grace", status=1)
 
     assert "deploy found" in early
     assert "deploy credential agent-echo --platform prod" in unknown
@@ -385,4 +388,5 @@ def test_where_somebody_else_makes_users_and_inboxes_commands_want_them_to_be_th
     assert "there is no principal nobody" in nobody
     assert "nothing that could be a password" in nothing
     assert "deploy credential people --platform prod" in blind
+    assert "grace is not in force, so nothing that grace signs counts" in unheard
     assert {"gate-away", "router-away", "no-policy"} <= set(re.findall(r"closed  ([a-z-]+):", status))

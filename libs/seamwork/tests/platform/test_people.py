@@ -1,8 +1,12 @@
 """Who the people of a platform are, as everybody who asks them counts it."""
 
+import pytest
+
 from seamwork.catalog import Catalog
 from seamwork.catalog.entries import Activation
-from seamwork.platform.people import people_in
+from seamwork.errors import UnprocessableError
+from seamwork.grants.keys import SigningKey
+from seamwork.platform.people import people_in, refuse_unheard
 from seamwork.testing.documents import document
 
 
@@ -20,3 +24,16 @@ def test_a_person_is_listed_once_as_who_they_are_now() -> None:
         (one.name, one.version, tuple(one.spec.roles)) for one in people_in(catalog, 5)
     ]
     assert ("ada", "gone") == tuple(one.name for one in people_in(catalog, 4))
+
+
+def test_what_nobody_would_believe_is_not_said() -> None:
+    """Who reads it passes over it: an approval that came to nothing would be found out at the deadline."""
+    mine, former = SigningKey("person-ada-1", b"a" * 32), SigningKey("person-ada-1", b"b" * 32)
+    ada = document("Person", "ada", key={"kid": mine.kid, "public": mine.public})
+    left = {("Person", "ada", "1.0.0"): (Activation("active", None, 0), Activation("revoked", None, 5))}
+
+    refuse_unheard(Catalog.of([ada]), "ada", mine)
+    with pytest.raises(UnprocessableError, match="the key person-ada-1 here is not the one of Person ada 1"):
+        refuse_unheard(Catalog.of([ada]), "ada", former)
+    with pytest.raises(UnprocessableError, match="ada is not in force, so nothing that ada signs counts"):
+        refuse_unheard(Catalog.of([ada], left), "ada", mine)

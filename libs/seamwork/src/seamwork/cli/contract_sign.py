@@ -9,7 +9,7 @@ from seamwork.errors import MisconfiguredError, UnprocessableError
 from seamwork.platform.consent import consent
 from seamwork.platform.known import lagging
 from seamwork.platform.members import person_kid
-from seamwork.platform.people import people_here
+from seamwork.platform.people import people_here, refuse_unheard
 
 
 @click.command()
@@ -40,6 +40,7 @@ async def sign(name: str, version: str, team: str, person: str, platform: str) -
         if known_team is None or person not in known_team.spec.members:
             raise UnprocessableError(f"{person} is no member of a team {team}; see `seamwork teams list`")
         key = door.home.key(person_kid(person))
+        refuse_unheard(catalog, person, key)
         document = consent(door.identity.id, entry.document, entry.digest, team, person, key)
         _, revision = await publisher.publish((document,))
     tell_who_lags("signed", await lagging(door.home, revision))

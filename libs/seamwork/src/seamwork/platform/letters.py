@@ -20,7 +20,7 @@ from seamwork.errors import UnprocessableError
 from seamwork.grants.keys import record_verifies
 from seamwork.ids import uuid7
 from seamwork.platform.door import Door
-from seamwork.platform.people import signed
+from seamwork.platform.people import see_that_it_counts, signed
 from seamwork.platform.trust import DESK
 from seamwork.platform.views import View
 from seamwork.platform.whole import whole
@@ -115,7 +115,7 @@ async def requeue(door: Door, letter: Letter, person: str | None = None, reason:
         Who put it back.
 
     Raises:
-        UnprocessableError: It was no crossing, or not all of it was kept.
+        UnprocessableError: It was no crossing, or not all of it was kept; or the mark would not count.
     """
     record = letter.record
     if record.topic != HANDOFFS:
@@ -132,11 +132,12 @@ async def requeue(door: Door, letter: Letter, person: str | None = None, reason:
         raise UnprocessableError(f"the record's header {SW_ENVELOPE} was missing or too large to keep")
     value = None if record.tombstone else letter.raw.value
     who, mark = _mark(door, letter, "put-back", person, reason)
-    async with door.log(f"agent-{DESK}") as log:
-        await post(log, Outgoing(HANDOFFS, letter.raw.key, value, headers))
-    # Afterwards: a mark without the record would hide what was never put back.
-    async with door.log("people") as log:
-        await post(log, mark)
+    async with door.log("people") as people:
+        await see_that_it_counts(door, people, who)
+        async with door.log(f"agent-{DESK}") as log:
+            await post(log, Outgoing(HANDOFFS, letter.raw.key, value, headers))
+        # Afterwards: a mark without the record would hide what was never put back.
+        await post(people, mark)
     return who
 
 
@@ -148,7 +149,7 @@ async def discard(door: Door, letter: Letter, person: str | None, reason: str) -
         Who discarded it.
 
     Raises:
-        UnprocessableError: Somebody dealt with it before, or no reason is given.
+        UnprocessableError: Somebody dealt with it before, or no reason is given; or the mark would not count.
     """
     if letter.mark is not None:
         raise UnprocessableError(f"the dead letter {letter.id} was dealt with by {letter.mark.person} before")
@@ -156,6 +157,7 @@ async def discard(door: Door, letter: Letter, person: str | None, reason: str) -
         raise UnprocessableError("say why nothing is to become of it: --reason")
     who, mark = _mark(door, letter, "discard", person, reason)
     async with door.log("people") as log:
+        await see_that_it_counts(door, log, who)
         await post(log, mark)
     return who
 

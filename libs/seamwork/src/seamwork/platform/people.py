@@ -2,10 +2,12 @@
 
 from collections.abc import Callable
 
-from seamwork.bus.port import Confirmed
+from seamwork.bus.port import Confirmed, Log
 from seamwork.catalog import Catalog
+from seamwork.catalog.follower import CatalogFollower
 from seamwork.documents import Person
 from seamwork.errors import MisconfiguredError, RetryableError, UnprocessableError
+from seamwork.grants.keys import SigningKey
 from seamwork.platform.door import Door
 from seamwork.platform.members import person_kid
 from seamwork.records.base import Envelope
@@ -40,12 +42,13 @@ async def ask(
         record: Makes the record in that person's name.
 
     Raises:
-        UnprocessableError: Nobody was named, and nobody has a key here, or several have.
+        UnprocessableError: Nobody was named, and nobody has a key here, or several have; or it would not count.
         MisconfiguredError: The key of whoever was named is not kept here.
         RetryableError: The log did not take it.
     """
     person, outgoing = signed(door, person, topic, task, record)
     async with door.log("people") as log:
+        await see_that_it_counts(door, log, person)
         (confirmation,) = await log.publish([outgoing])
     if not isinstance(confirmation, Confirmed):
         raise RetryableError(f"{topic} did not take it ({confirmation.error}); say it again")
@@ -76,3 +79,37 @@ def signed(
         )
     key = door.home.key(person_kid(person))
     return person, compose(door.identity.id, topic, task, record(person), signer=key)
+
+
+async def see_that_it_counts(door: Door, log: Log, person: str) -> None:
+    """
+    See that what *person* says from here will be believed: whoever left keeps the key's file.
+
+    Raises:
+        UnprocessableError: It will not; whoever reads it would pass over it, and tell nobody.
+    """
+    follower = CatalogFollower(log, door.identity.id, door.identity.root_public)
+    try:
+        await follower.start()
+    finally:
+        await follower.stop()
+    refuse_unheard(follower.catalog, person, door.home.key(person_kid(person)))
+
+
+def refuse_unheard(catalog: Catalog, person: str, key: SigningKey) -> None:
+    """
+    Refuse what nobody would believe: signed by somebody who is not in force, or with another key than theirs.
+
+    Raises:
+        UnprocessableError: It is.
+    """
+    known = catalog.person(person)  # as was said last: the broker's clock may be ahead of ours
+    if known is None:
+        raise UnprocessableError(
+            f"{person} is not in force, so nothing that {person} signs counts; see `seamwork people list`"
+        )
+    if (known.spec.key.kid, known.spec.key.public) != (key.kid, key.public):
+        raise UnprocessableError(
+            f"the key {key.kid} here is not the one of {known.title}, so nothing that it signs counts; say it from "
+            "where that one is"
+        )
