@@ -374,6 +374,11 @@ def test_where_somebody_else_makes_users_and_inboxes_commands_want_them_to_be_th
     here.type("deploy", "credential", "people", said=made["people"].password)
     status = here.type("status", status=1)
     here.type("people", "add", "grace", "--role", "host")
+    key = tmp_path / "home" / "prod" / "keys" / "person-grace-1.key"
+    key.rename(tmp_path / "another-machine")
+    stranger = here.type("people", "add", "grace", "--role", "guest", "--version", "1.1.0", status=1)
+    left_behind = key.exists()
+    (tmp_path / "another-machine").rename(key)
     here.type("revoke", "Person", "grace", "--reason", "has left")
     unheard = here.type("cancel", "some-task", "--by", "grace", status=1)
 
@@ -388,5 +393,7 @@ def test_where_somebody_else_makes_users_and_inboxes_commands_want_them_to_be_th
     assert "there is no principal nobody" in nobody
     assert "nothing that could be a password" in nothing
     assert "deploy credential people --platform prod" in blind
+    assert "lists the key person-grace-1, which is published with another public half" in stranger
+    assert not left_behind
     assert "grace is not in force, so nothing that grace signs counts" in unheard
     assert {"gate-away", "router-away", "no-policy"} <= set(re.findall(r"closed  ([a-z-]+):", status))

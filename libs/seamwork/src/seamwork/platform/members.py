@@ -188,16 +188,24 @@ async def add_person(
 
     Raises:
         VersionConflictError: The person is known in this version with other roles.
+        KeyTakenError: The person's key is kept on another machine; none was made here.
         UnprocessableError: Nobody can be called so, or asked as that; or this version is revoked.
     """
     if not roles:
         raise UnprocessableError(f"{name} needs at least one role; approvals are asked of roles")
     with making("person"):
         metadata = Metadata(name=name, version=version)  # before there is a key's file of this name
+        file = door.home.key_file(person_kid(name))
+        is_new = not file.exists()
         key = door.home.ensure_key(person_kid(name))
         spec = PersonSpec(roles=roles, key=VerifyingKey(kid=key.kid, public=key.public))
         person = Person(metadata=metadata, spec=spec)
     async with door.publisher() as publisher:
-        (told,), revision = await publisher.publish((person,))
+        try:
+            (told,), revision = await publisher.publish((person,))
+        except UnprocessableError:
+            if is_new:  # it is nobody's, and who has a key's file here is taken for somebody who may speak
+                file.unlink()
+            raise
     refuse_if_out(told)
     return person, told, await lagging(door.home, revision)
