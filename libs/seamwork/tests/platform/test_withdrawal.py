@@ -157,7 +157,7 @@ async def test_a_wrong_name_is_told_with_what_there_is(
         ("Budget", "coins", None, ["agent reader 1.0.0"]),
         ("Person", "ada", None, ["policy ask-legal 1.0.0"]),
         ("Person", "carl", None, []),
-        ("Policy", "ask-legal", None, ["policy every"]),
+        ("Policy", "ask-legal", None, ["role policy"]),
         ("Contract", "facts", "1.0.0", []),
         ("Contract", "facts", None, ["agent reader 1.0.0"]),
         ("Gate", "contract-validator", None, ["role validator", "role validator"]),
@@ -186,6 +186,15 @@ async def test_what_is_left_without_it_is_named(
     await world.go("Person", "bob")
 
     assert left == await world.left_without(kind, name, version)
+
+
+async def test_the_last_policy_is_what_all_work_is_admitted_by(world: World) -> None:
+    """Whatever it says: where none is in force the platform is closed."""
+    await world.publish(document("Policy", name) for name in ("day", "night"))
+
+    assert [] == await world.left_without("Policy", "day")
+    await world.go("Policy", "night")
+    assert ["role policy"] == await world.left_without("Policy", "day")
 
 
 def test_every_kind_that_has_an_end_is_published_by_itself() -> None:

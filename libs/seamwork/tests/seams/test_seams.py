@@ -356,7 +356,7 @@ def test_the_audit_says_what_a_seam_lacks_and_what_raises_its_risk() -> None:
         ("extractor", "2.0.0", {("flow", False), ("contract", False)}),
         ("extractor", None, {("flow", True), ("contract", False)}),
         ("audit", None, {("agent", True)}),
-        ("copyleft-exceptions", None, {("contract", False), ("policy", True)}),
+        ("copyleft-exceptions", None, {("contract", False), ("role", True)}),
     ],
 )
 def test_an_impact_says_what_would_stop(

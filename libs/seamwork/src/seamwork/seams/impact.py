@@ -62,7 +62,7 @@ def impact(
             case Flow():
                 found |= set(_of_flow(document, measured))
             case Policy():
-                found |= set(_of_policy(document, shelf))
+                found |= set(_of_policy(document, shelf, meant))
             case Gate():
                 found |= set(_of_gate(document, shelf))
             case _:
@@ -175,10 +175,11 @@ def _of_flow(flow: Flow, measured: Measured | None) -> Iterator[Touched]:
     yield from _running(measured, lambda m: (m.source, m.contract) in seams)
 
 
-def _of_policy(policy: Policy, shelf: Shelf) -> Iterator[Touched]:
+def _of_policy(policy: Policy, shelf: Shelf, meant: list[AnyDocument]) -> Iterator[Touched]:
+    """Yield the contracts that are judged by a policy; without any policy nothing is admitted."""
+    if all(other in meant for other in shelf.all(Policy)):
+        yield Touched("role", "policy", "admits nothing where no policy is in force", stops=True)
     named = policy.spec.match.contracts
-    if all(other.name == policy.name for other in shelf.all(Policy)):
-        yield Touched("policy", "every", "nothing is admitted without one, and there is no other", stops=True)
     for contract in shelf.all(Contract):
         if not named or contract.name in named:
             yield Touched("contract", f"{contract.name} {contract.version}", "is judged by it")
