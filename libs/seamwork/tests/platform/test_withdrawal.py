@@ -188,6 +188,16 @@ async def test_what_is_left_without_it_is_named(
     assert left == await world.left_without(kind, name, version)
 
 
+async def test_a_gate_in_the_shadow_stands_in_for_nobody(world: World) -> None:
+    """What it says is recorded and does not count; and where it goes nothing changes."""
+    beside = document("Gate", "cost-cap-2", role="cost", requiredFor=["handoff"])
+    await world.publisher.publish((beside,), mode="shadow")
+
+    assert ["role cost"] == await world.left_without("Gate", "cost-cap")
+    assert [] == await world.left_without("Gate", "cost-cap-2")
+    assert ["1.0.0"] == await world.go("Gate", "cost-cap-2")
+
+
 async def test_the_last_policy_is_what_all_work_is_admitted_by(world: World) -> None:
     """Whatever it says: where none is in force the platform is closed."""
     await world.publish(document("Policy", name) for name in ("day", "night"))
