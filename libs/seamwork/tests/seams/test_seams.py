@@ -369,6 +369,65 @@ def test_an_impact_says_what_would_stop(
     assert touched == {(one.kind, one.stops) for one in found}
 
 
+@pytest.mark.parametrize("end", [{"to": "b"}, {"capability": "work"}], ids=["by name", "by capability"])
+@pytest.mark.parametrize(
+    ("left", "stops"),
+    [
+        ({"accepts": [{"contract": "c", "versions": ">=1 <2"}]}, False),
+        ({"accepts": [{"contract": "c", "versions": ">=2 <3"}]}, True),
+        ({"accepts": [{"contract": "d", "versions": "*"}]}, True),
+    ],
+    ids=["takes it", "takes the next version", "takes something else"],
+)
+def test_a_version_that_takes_something_else_does_not_stand_in(
+    end: dict[str, str], left: dict[str, Any], *, stops: bool
+) -> None:
+    """Whoever retires the last version that takes a contract leaves the flow without a receiver."""
+    edge = {"from": "a", "contract": "c", "versions": "*", **end}
+    shelf = Shelf([
+        document("Contract", "c"), document("Contract", "c", "2.0.0"), document("Contract", "d"),
+        document("Agent", "b", offers=["work"], accepts=[{"contract": "c", "versions": ">=1 <2"}]),
+        document("Agent", "b", "2.0.0", offers=["work"], **left),
+        document("Flow", "f", edges=[{**edge, "versions": ">=1 <2"}]),
+    ])  # fmt: skip
+
+    found = impact(shelf, "b", "1.0.0") or ()
+
+    assert [stops] == [one.stops for one in found if one.kind == "flow"]
+
+
+def test_an_agent_that_offers_a_capability_no_more_does_not_stand_in() -> None:
+    """Of two versions the first may be the only one that is chosen."""
+    takes = [{"contract": "c", "versions": "*"}]
+    shelf = Shelf([
+        document("Agent", "b", offers=["work"], accepts=takes), document("Agent", "b", "2.0.0", accepts=takes),
+        document("Flow", "f", edges=[{"from": "a", "capability": "work", "contract": "c"}]),
+    ])  # fmt: skip
+
+    assert [True] == [one.stops for one in impact(shelf, "b", "1.0.0") or ()]
+
+
+@pytest.mark.parametrize(
+    ("other", "stops"),
+    [
+        ({}, False),
+        ({"versions": ">=1 <3"}, False),
+        ({"versions": ">=1.1 <2"}, True),
+        ({"to": "c"}, True),
+        ({"contract": "d"}, True),
+    ],
+    ids=["the same", "more versions", "fewer versions", "to another", "under another contract"],
+)
+def test_a_flow_that_another_one_draws_as_well_may_go(other: dict[str, str], *, stops: bool) -> None:
+    """As where it was published under another name."""
+    edge = {"from": "a", "to": "b", "contract": "c", "versions": ">=1 <2"}
+    shelf = Shelf([document("Flow", "f", edges=[edge]), document("Flow", "g", edges=[{**edge, **other}])])
+
+    found = impact(shelf, "f") or ()
+
+    assert {stops} == {one.stops for one in found if one.kind == "agent"}
+
+
 def test_an_impact_names_what_counts_on_a_person() -> None:
     """By name or by role: contracts whose chain asks, teams, policies; a policy stops where too few are left."""
     rule = {"name": "sees", "when": "true", "effect": "require-approval", "message": "m"}

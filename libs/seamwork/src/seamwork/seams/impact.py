@@ -1,6 +1,6 @@
 """Say what a change or the retirement of a document touches: agents, flows, contracts, policies, running tasks."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 from seamwork.contracts.shelf import Shelf
@@ -12,7 +12,7 @@ from seamwork.documents.kinds import AnyDocument
 from seamwork.documents.person import Person
 from seamwork.documents.policy import Policy
 from seamwork.documents.team import Team
-from seamwork.documents.versions import accepts
+from seamwork.documents.versions import accepts, parse_range
 from seamwork.seams.measured import Measured, SeamMeasure
 
 _Concerns = Callable[[SeamMeasure], bool]
@@ -60,7 +60,7 @@ def impact(
             case Agent():
                 found |= set(_of_agent(document, shelf, _left(document, meant, shelf), measured))
             case Flow():
-                found |= set(_of_flow(document, measured))
+                found |= set(_of_flow(document, shelf, meant, measured))
             case Policy():
                 found |= set(_of_policy(document, shelf, meant))
             case Gate():
@@ -137,17 +137,19 @@ def _along(contract: Contract, shelf: Shelf, left: list[AnyDocument]) -> Iterato
 def _of_agent(
     agent: Agent, shelf: Shelf, left: list[AnyDocument], measured: Measured | None
 ) -> Iterator[Touched]:
-    others = {a.name for a in shelf.all(Agent)} - ({agent.name} if not left else set())
+    mine = [a for a in left if isinstance(a, Agent)]
     for flow in shelf.all(Flow):
         for edge in flow.spec.edges:
             title = f"{flow.name} {flow.version}"
             if edge.source == agent.name:
                 yield Touched("flow", title, f"sends along {_written(edge)}", not left)
             if edge.to == agent.name:
-                yield Touched("flow", title, f"receives along {_written(edge)}", not left)
+                stops = not _takes(mine, edge, shelf)
+                yield Touched("flow", title, f"receives along {_written(edge)}", stops)
             if edge.capability in agent.spec.offers:
-                still = {a.name for a in shelf.offering(edge.capability or "")} & others
-                yield Touched("flow", title, f"may be chosen along {_written(edge)}", not still)
+                offering = shelf.offering(edge.capability or "")
+                stops = not _takes((a for a in offering if a.name != agent.name or a in mine), edge, shelf)
+                yield Touched("flow", title, f"may be chosen along {_written(edge)}", stops)
     for contract in shelf.all(Contract):
         for role, parties in (
             ("producer", contract.spec.producers),
@@ -163,16 +165,38 @@ def _of_agent(
     yield from _running(measured, lambda m: whole in m.receivers or (m.source == agent.name and not left))
 
 
-def _of_flow(flow: Flow, measured: Measured | None) -> Iterator[Touched]:
+def _takes(agents: Iterable[Agent], edge: Edge, shelf: Shelf) -> bool:
+    """Say whether one of *agents* takes what comes along an edge."""
+    known = shelf.contracts(edge.contract, edge.versions)
+    wanted = [agent.accepted_range(edge.contract) for agent in agents]
+    return any(
+        versions is not None and (not known or any(accepts(versions, one.version) for one in known))
+        for versions in wanted
+    )
+
+
+def _of_flow(
+    flow: Flow, shelf: Shelf, meant: list[AnyDocument], measured: Measured | None
+) -> Iterator[Touched]:
+    others = [edge for other in shelf.all(Flow) if other not in meant for edge in other.spec.edges]
     for edge in flow.spec.edges:
-        yield Touched("agent", edge.source, f"sends along {_written(edge)}", stops=True)
+        alone = not any(_covers(other, edge) for other in others)
+        yield Touched("agent", edge.source, f"sends along {_written(edge)}", alone)
         if edge.to is not None:
-            yield Touched("agent", edge.to, f"receives along {_written(edge)}", stops=True)
+            yield Touched("agent", edge.to, f"receives along {_written(edge)}", alone)
         else:
-            yield Touched("capability", edge.capability or "", f"receives along {_written(edge)}", stops=True)
+            yield Touched("capability", edge.capability or "", f"receives along {_written(edge)}", alone)
         yield Touched("contract", f"{edge.contract} {edge.versions}", f"crosses {_written(edge)}")
     seams = {(edge.source, edge.contract) for edge in flow.spec.edges}
     yield from _running(measured, lambda m: (m.source, m.contract) in seams)
+
+
+def _covers(other: Edge, edge: Edge) -> bool:
+    """Say whether whatever may come along *edge* may come along *other* as well."""
+    ends = ("source", "to", "capability", "contract")
+    return all(getattr(other, end) == getattr(edge, end) for end in ends) and parse_range(
+        edge.versions
+    ).within(parse_range(other.versions))
 
 
 def _of_policy(policy: Policy, shelf: Shelf, meant: list[AnyDocument]) -> Iterator[Touched]:
