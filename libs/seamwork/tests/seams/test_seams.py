@@ -429,17 +429,19 @@ def test_a_flow_that_another_one_draws_as_well_may_go(other: dict[str, str], *, 
 
 
 def test_an_impact_names_what_counts_on_a_person() -> None:
-    """By name or by role: contracts whose chain asks, teams, policies; a policy stops where too few are left."""
+    """By name or by role: contracts whose chain asks, teams, policies; each stops where too few are left."""
     rule = {"name": "sees", "when": "true", "effect": "require-approval", "message": "m"}
     asking = [{**rule, "approvers": {"roles": ["lawyer"]}}, {**rule, "name": "two", "approvers": {
         "roles": ["lawyer"], "count": 2}}]  # fmt: skip
     shelf = Shelf([
         document("Person", "ada", roles=["lawyer"]), document("Person", "grace", roles=["lawyer"]),
         document("Team", "legal", members=["ada"]), document("Team", "others", members=["grace"]),
-        document("Policy", "wary", rules=asking),
+        document("Team", "both", members=["ada", "grace"]), document("Policy", "wary", rules=asking),
         document("Contract", "named", owners={"team": "t", "contact": "c", "escalation": ["lawyer"]}),
         document("Contract", "first", onError={"action": "escalate", "to": "ada"}),
         document("Contract", "other", owners={"team": "lawyer", "contact": "c"}),
+        document("Contract", "by-team", owners={"escalation": ["legal"]}),
+        document("Contract", "then", onError={"action": "escalate", "to": "ada"}, owners={"escalation": ["both"]}),
     ])  # fmt: skip
 
     found = impact(shelf, "ada")
@@ -447,10 +449,30 @@ def test_an_impact_names_what_counts_on_a_person() -> None:
     assert found is not None
     assert {
         ("policy", "wary 1.0.0", "asks it by two", True), ("policy", "wary 1.0.0", "asks it by sees", False),
-        ("team", "legal 1.0.0", "has it as a member", False),
+        ("team", "legal 1.0.0", "has it as a member", True),
+        ("team", "both 1.0.0", "has it as a member", False),
         ("contract", "named 1.0.0", "is answered for by it", False),
-        ("contract", "first 1.0.0", "is answered for by it", False),
+        ("contract", "first 1.0.0", "is answered for by it", True),
+        ("contract", "by-team 1.0.0", "is answered for by it", True),
+        ("contract", "then 1.0.0", "is answered for by it", False),
     } == {(one.kind, one.what, one.how, one.stops) for one in found}  # fmt: skip
+
+
+def test_an_impact_of_a_team_or_a_desk_says_who_is_left_to_answer() -> None:
+    """A chain that nobody is in, and a case that lies nowhere, are what nobody finds out in time."""
+    chain = {"escalation": ["legal"]}
+    shelf = Shelf([
+        document("Person", "ada"), document("Team", "legal", members=["ada"]), document("Agent", "desk", desk=True),
+        document("Contract", "theirs", owners=chain),
+        document("Contract", "shared", owners={"escalation": ["legal", "ada"]}),
+    ])  # fmt: skip
+
+    team, desk = impact(shelf, "legal") or (), impact(shelf, "desk") or ()
+    two = impact(Shelf([*shelf.everything, document("Agent", "other", desk=True)]), "desk") or ()
+
+    assert {("theirs 1.0.0", True), ("shared 1.0.0", False)} == {(one.what, one.stops) for one in team}
+    assert [("desk", True)] == [(one.what, one.stops) for one in desk]
+    assert [("desk", False)] == [(one.what, one.stops) for one in two]
 
 
 def test_an_impact_names_the_tasks_that_run_and_knows_nothing_of_strangers() -> None:

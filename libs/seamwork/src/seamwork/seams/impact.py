@@ -66,7 +66,7 @@ def impact(
             case Gate():
                 found |= set(_of_gate(document, shelf))
             case _:
-                found |= set(_by_name(document, shelf))
+                found |= set(_by_name(document, shelf, meant))
     return tuple(sorted(found, key=lambda one: (not one.stops, one)))
 
 
@@ -161,6 +161,10 @@ def _of_agent(
     for policy in shelf.all(Policy):
         if agent.name in (*policy.spec.match.sources, *policy.spec.match.targets):
             yield Touched("policy", f"{policy.name} {policy.version}", "names it")
+    if agent.spec.desk:
+        desks = [other for other in shelf.all(Agent) if other.spec.desk and other.name != agent.name]
+        stops = not any(other.spec.desk for other in (*mine, *desks))
+        yield Touched("role", "desk", "is where people take what was escalated", stops)
     whole = f"{agent.name}@{agent.version}"
     yield from _running(measured, lambda m: whole in m.receivers or (m.source == agent.name and not left))
 
@@ -219,9 +223,13 @@ def _of_gate(gate: Gate, shelf: Shelf) -> Iterator[Touched]:
         yield Touched("role", gate.spec.role, "judges what is held", not others)
 
 
-def _by_name(document: AnyDocument, shelf: Shelf) -> Iterator[Touched]:
-    """Yield what names a budget, a team or a person, a person by its roles as well."""
-    names = {document.name, *(document.spec.roles if isinstance(document, Person) else ())}
+def _by_name(document: AnyDocument, shelf: Shelf, meant: list[AnyDocument]) -> Iterator[Touched]:
+    """Yield what names a budget, a team or a person, a person by its roles and teams as well."""
+    rest = Shelf(other for other in shelf.everything if other not in meant)
+    names = {document.name}
+    if isinstance(document, Person):
+        names.update(document.spec.roles)
+        names.update(team.name for team in shelf.all(Team) if document.name in team.spec.members)
     for agent in shelf.all(Agent):
         if document.kind == "Budget" and agent.spec.budget == document.name:
             yield Touched("agent", f"{agent.name} {agent.version}", "draws on it", stops=True)
@@ -233,16 +241,32 @@ def _by_name(document: AnyDocument, shelf: Shelf) -> Iterator[Touched]:
         first = [h.to for h in (spec.on_violation, spec.on_timeout, spec.on_error) if h.to is not None]
         chain = {*owners.escalation, *first}
         if document.kind in {"Team", "Person"} and (document.name == owners.team or names & chain):
-            yield Touched("contract", f"{contract.name} {contract.version}", "is answered for by it")
+            stops = bool(_people(chain, shelf)) and not _people(chain, rest)
+            yield Touched("contract", f"{contract.name} {contract.version}", "is answered for by it", stops)
     if isinstance(document, Person):
-        yield from _asked(document, shelf)
+        yield from _asked(document, shelf, rest)
 
 
-def _asked(person: Person, shelf: Shelf) -> Iterator[Touched]:
+def _people(chain: Iterable[str], shelf: Shelf) -> set[str]:
+    """Return everybody whom names mean: a person, else the members of a team, else all with that role."""
+    known, teams = set(shelf.names(Person)), {team.name: team for team in shelf.all(Team)}
+    found: set[str] = set()
+    for name in chain:
+        if name in known:
+            found.add(name)
+        elif name in teams:
+            found |= known.intersection(teams[name].spec.members)
+        else:
+            found |= shelf.people([name])
+    return found
+
+
+def _asked(person: Person, shelf: Shelf, rest: Shelf) -> Iterator[Touched]:
     """Yield what counts on a person: the teams that have it as a member, the policies that ask one of its roles."""
     for team in shelf.all(Team):
         if person.name in team.spec.members:
-            yield Touched("team", f"{team.name} {team.version}", "has it as a member")
+            stops = not set(rest.names(Person)).intersection(team.spec.members)
+            yield Touched("team", f"{team.name} {team.version}", "has it as a member", stops)
     for policy in shelf.all(Policy):
         for rule in policy.spec.rules:
             if rule.approvers is not None and set(rule.approvers.roles) & set(person.spec.roles):
