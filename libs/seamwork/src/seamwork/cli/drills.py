@@ -87,7 +87,7 @@ async def drill(  # noqa: PLR0913, PLR0917  # one argument for each option
     begun = []
     for tried, body in zip(seams, carried, strict=True):
         answer_ms = None if answer_seconds is None else answer_seconds * 1000
-        one = await begin(door, tried, person=person, payload=body, cause=cause, answer_ms=answer_ms)
+        one = await begin(door, catalog, tried, person=person, payload=body, cause=cause, answer_ms=answer_ms)
         tell(f"{one.person} began a drill of {tried}")
         begun.append(one)
     found = await _followed(door, begun, to_the_end=wait)

@@ -19,12 +19,12 @@ from seamwork.cli import NO
 from seamwork.cli.payloads import payload_of
 from seamwork.cli.terminal import answer, as_json, door_of, json_option, platform_option, running_loop, tell
 from seamwork.clock import SystemClock
-from seamwork.documents import parse_version
 from seamwork.documents.shape import instant_ms
 from seamwork.errors import MisconfiguredError, UnprocessableError
 from seamwork.ids import uuid7
 from seamwork.platform.audit import Audit
 from seamwork.platform.door import Door
+from seamwork.platform.initiators import initiator_version
 from seamwork.platform.people import ask
 from seamwork.platform.whole import whole
 from seamwork.platform.wording import plain, render_blame, render_tasks, render_trace
@@ -110,8 +110,9 @@ async def submit(  # noqa: PLR0913, PLR0917  # a task has that many parts
     written: bytes = payload.read()
     payload_of(written)
     settings = door.agent_settings(initiator)
+    async with door.publisher() as publisher:
+        mine = initiator_version(await publisher.catalog(), initiator, SystemClock().now_ms())
     async with door.log(f"agent-{initiator}") as log:
-        mine = await initiator_version(door, initiator)
         submitted = await begin(
             log, settings, contract=f"{name}/{version}", payload=written, intent=intent, to=to,
             capability=capability, timeout_s=timeout_s, ceiling_micro_usd=ceiling_micro_usd, version=mine,
@@ -144,24 +145,6 @@ async def submit(  # noqa: PLR0913, PLR0917  # a task has that many parts
         "result": labelled.value,
     }
     answer(told_result, lambda: json.dumps(labelled.value, indent=2, ensure_ascii=False))
-
-
-async def initiator_version(door: Door, name: str) -> str:
-    """
-    Return the highest version in force of the initiator *name*.
-
-    Raises:
-        UnprocessableError: There is none.
-    """
-    now = SystemClock().now_ms()
-    async with door.publisher() as publisher:
-        catalog = await publisher.catalog()
-    versions = [
-        e.ref.version for e in catalog.agents(now) if e.ref.agent == name and e.document.spec.initiator
-    ]
-    if not versions:
-        raise UnprocessableError(f"no version of {name} in force may begin tasks; see `seamwork agents list`")
-    return max(versions, key=parse_version)
 
 
 @click.command()

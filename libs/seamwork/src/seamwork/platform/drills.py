@@ -24,6 +24,7 @@ from seamwork.errors import UnprocessableError
 from seamwork.ids import sha256_hex, uuid7
 from seamwork.platform.cases import COMMANDS, evidence
 from seamwork.platform.door import Door
+from seamwork.platform.initiators import initiator_version
 from seamwork.platform.people import signed
 from seamwork.platform.trust import OPERATOR
 from seamwork.records.crossing import Drill
@@ -143,8 +144,9 @@ def example_of(tried: Tried) -> bytes:
     )
 
 
-async def begin(
+async def begin(  # a drill has that many parts
     door: Door,
+    catalog: Catalog,
     tried: Tried,
     *,
     person: str | None,
@@ -157,6 +159,7 @@ async def begin(
 
     Args:
         door: The platform.
+        catalog: The documents.
         tried: The seam.
         person: Who orders it; the one person of this machine if null.
         payload: What the case is about.
@@ -164,9 +167,10 @@ async def begin(
         answer_ms: Less time for each of the chain than the contract gives.
 
     Raises:
-        UnprocessableError: Nobody can order it from here.
+        UnprocessableError: Nobody can order it from here, or the operator may begin nothing.
     """
     now = SystemClock().now_ms()
+    version = initiator_version(catalog, OPERATOR, now)
     settings = door.agent_settings(OPERATOR)
     task, crossing, identity = (uuid7(now, secrets.token_bytes(10)) for _ in range(3))
 
@@ -188,7 +192,7 @@ async def begin(
         order=evidence(said),
         drill=Drill(in_place_of=tried.in_place_of, cause=cause, answer_ms=answer_ms),
     )
-    author = Author(AgentRef(agent=settings.name, version="1.0.0"), settings.platform, settings.key)
+    author = Author(AgentRef(agent=settings.name, version=version), settings.platform, settings.key)
     async with door.log(f"agent-{OPERATOR}") as log:
         await post(log, root(author, handoff, task=task, crossing=crossing, intent=f"{SEAM}{tried}", now=now))
     return Begun(tried, task, who)
