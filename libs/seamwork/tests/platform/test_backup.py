@@ -57,7 +57,7 @@ def test_settings_that_nobody_could_read_are_restored_all_the_same(
     home: PlatformHome, tmp_path: Path
 ) -> None:
     """One damaged file must not cost a platform; and what lay beside the folder is where it was."""
-    beside = f'ca_file = "{home.root}-ca.pem"\n'.encode()
+    beside = f'ca_file = "{home.root}-ca.pem"\nkey_file = "/mnt{home.root}/agent.key"\n'.encode()
     write_private(home.agents / "latin.toml", "")
     (home.agents / "latin.toml").write_bytes(b"# caf\xe9\n" + beside)
     file = tmp_path / "copy"

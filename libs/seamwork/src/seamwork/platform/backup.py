@@ -255,9 +255,10 @@ def _extract(tar: tarfile.TarFile, member: tarfile.TarInfo, to: Path) -> str:
 
 def _move_paths(agents: Path, old: str, new: str) -> None:
     """Let agents' settings name their keys where these lie now; what lies beside the old folder stays there."""
-    before, now = os.fsencode(f"{old}/"), os.fsencode(f"{new}/")
+    # A path begins where its quotation does: `/data/default/` lies within `/mnt/data/default/`, too.
+    before, now = re.compile(rb"(?<=[\"'])" + re.escape(os.fsencode(f"{old}/"))), os.fsencode(f"{new}/")
     for path in agents.glob("*.toml"):
-        path.write_bytes(path.read_bytes().replace(before, now))
+        path.write_bytes(before.sub(lambda _: now, path.read_bytes()))
 
 
 def _add_file(tar: tarfile.TarFile, path: Path, name: str, wanted: str) -> None:
