@@ -11,7 +11,7 @@ from seamwork.documents import AnyDocument
 from seamwork.errors import MisconfiguredError, UnprocessableError
 from seamwork.grants.keys import SigningKey
 from seamwork.platform.first import publish_first
-from seamwork.platform.publisher import KeyTakenError, Publisher, Status, VersionConflictError
+from seamwork.platform.publisher import End, KeyTakenError, Publisher, Status, VersionConflictError
 from seamwork.platform.trust import Trust, first_documents, key_documents
 from seamwork.records.parties import AgentRef
 from seamwork.testing.clock import SettableClock
@@ -163,6 +163,23 @@ async def test_activating_what_is_not_there_names_what_is(world: World) -> None:
         UnprocessableError, match=r"Agent parser 2\.0\.0 was never published; known versions: 1\.0\.0"
     ):
         await world.publisher.activate("Agent", "parser", "2.0.0", "active")
+
+
+@pytest.mark.parametrize("status", ["draft", "retired", "revoked"])
+async def test_no_end_is_announced_of_what_is_not_in_force(world: World, status: Status) -> None:
+    """A deprecated version is in force until its end: whoever had taken it out would find it back."""
+    await world.publisher.publish([document("Contract", "c", f"{n}.0.0") for n in (1, 2)])
+    await world.publisher.activate("Contract", "c", "1.0.0", status)
+    before = world.ends()
+
+    with pytest.raises(
+        UnprocessableError, match=rf"Contract c 1\.0\.0 is {status}; to deprecate it would put"
+    ):
+        await world.publisher.activate("Contract", "c", "1.0.0", "deprecated", end=End(1 << 50, "2.0.0"))
+    with pytest.raises(UnprocessableError, match="is to end, so another version takes its place"):
+        await world.publisher.activate("Contract", "c", "2.0.0", "deprecated", end=End(1 << 50, "2.0.0"))
+    assert before == world.ends()
+    await world.publisher.activate("Contract", "c", "2.0.0", "deprecated", end=End(1 << 50, "1.0.0"))
 
 
 async def test_a_mode_that_is_not_built_yet_is_refused(world: World) -> None:

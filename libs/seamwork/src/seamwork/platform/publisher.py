@@ -13,7 +13,7 @@ from typing import Literal
 from seamwork.bus.port import Confirmed, Log, Partition
 from seamwork.catalog import Catalog, CatalogBuilder
 from seamwork.catalog.builder import DOCUMENT_TOPICS
-from seamwork.catalog.entries import Entry, KeyEntry, Mode
+from seamwork.catalog.entries import IN_FORCE, Entry, KeyEntry, Mode
 from seamwork.clock import Clock
 from seamwork.documents import (
     TOPICS,
@@ -257,10 +257,12 @@ class Publisher:
         Say that a version is in another status from now on.
 
         Raises:
-            UnprocessableError: There is no such version or successor, or no such status or mode.
+            UnprocessableError: There is no such version or successor, or no such status or mode; or what is not in
+                force would come back by its deprecation.
         """
         view = await self.catalog()
-        if view.entry(kind, name, version) is None:
+        entry = view.entry(kind, name, version)
+        if entry is None:
             known = (
                 ", ".join(e.document.version for e in view.entries(kind) if e.document.name == name) or "none"
             )
@@ -269,8 +271,15 @@ class Publisher:
             raise UnprocessableError(
                 f"{kind} {name} {end.successor} was never published; publish the successor first"
             )
-        entry = view.entry(kind, name, version)
-        if status == "active" and entry is not None and isinstance(entry.document, Contract):
+        if end is not None and end.successor == version:
+            raise UnprocessableError(f"{kind} {name} {version} is to end, so another version takes its place")
+        said = entry.activations[-1].status if entry.activations else None
+        if status == "deprecated" and said not in IN_FORCE:
+            raise UnprocessableError(
+                f"{kind} {name} {version} is {said or 'not activated'}; to deprecate it would put it in force, and "
+                "there is no end to announce"
+            )
+        if status == "active" and isinstance(entry.document, Contract):
             refuse_while_waiting(view, entry.document, entry.digest, self._platform, self._clock.now_ms())
         await self._append([self._activation(kind, name, version, status, mode, reason, end)])
         return await self._ends()
