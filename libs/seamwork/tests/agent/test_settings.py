@@ -1,5 +1,6 @@
 import base64
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -13,7 +14,7 @@ PUBLIC = base64.b64encode(bytes(range(32, 64))).decode()
 def write(folder: Path, name: str = "parser", **changes: str) -> Path:
     """Write an agent's files as `seamwork agents add` does."""
     folder.mkdir(parents=True, exist_ok=True)
-    given = {
+    given: dict[str, Any] = {
         "name": name, "platform": "p-1", "prefix": "seamwork", "kid": f"{name}-1", "key_file": f"{name}.key",
         "bootstrap": "127.0.0.1:9092", "username": f"seamwork-agent-{name}", "password": 'pass"word\\',
         "protocol": "SASL_PLAINTEXT", "mechanism": "SCRAM-SHA-512", **changes,

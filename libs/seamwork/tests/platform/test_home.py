@@ -322,6 +322,26 @@ def test_agents_follow_how_the_broker_is_spoken_to(home: PlatformHome, *, by_han
         assert by_hand == file.read_text().endswith("# the desk's\n")
 
 
+@pytest.mark.parametrize("damaged", [False, True])
+def test_what_somebody_has_set_in_an_agents_settings_outlives_the_next_publishing(
+    home: PlatformHome, *, damaged: bool
+) -> None:
+    """The file is written whenever the agent's document is published; one that is damaged is whole again."""
+    identity = home.ensure(SettableClock(), prefix="seamwork", partitions=4)
+    ensure_trust(home)
+    home.credentials.ensure(["seamwork-agent-desk"])
+    door = Door(home, identity, "127.0.0.1:1")
+    file = write_agent_settings(door, "desk")
+    file.write_text(file.read_text().replace("[agent]\n", "[agent]\nconcurrency = 3\ngrace_s = 1.5\n"))
+    if damaged:
+        file.write_text(file.read_text().replace("[kafka]", "[kafka"))
+
+    first, again = (AgentSettings.from_file(write_agent_settings(door, "desk")) for _ in range(2))
+
+    assert ((16, 20.0) if damaged else (3, 1.5)) == (again.concurrency, again.grace_s)
+    assert (first.concurrency, first.kafka) == (again.concurrency, again.kafka)
+
+
 def test_the_first_documents_are_canonical(home: PlatformHome) -> None:
     """What is built in code reads back from its bytes, byte for byte."""
     trust = ensure_trust(home)

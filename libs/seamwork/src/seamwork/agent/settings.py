@@ -194,6 +194,7 @@ def render(  # noqa: PLR0913  # one argument for each line of the file
     mechanism: str,
     router_keys: Mapping[str, str],
     ca_file: str | None = None,
+    tuning: Mapping[str, float] | None = None,
 ) -> str:
     """Write the text of a settings file; whoever saves it makes it private (0600)."""
     lines = [
@@ -206,6 +207,7 @@ def render(  # noqa: PLR0913  # one argument for each line of the file
             ("name", name), ("platform", platform), ("prefix", prefix), ("kid", kid), ("key_file", key_file),
         )
     ]  # fmt: skip
+    lines += [f"{key} = {value}" for key, value in (tuning or {}).items()]
     lines += ["", "[kafka]"]
     access = {
         "bootstrap": bootstrap, "username": username, "password": password, "protocol": protocol,
@@ -215,6 +217,16 @@ def render(  # noqa: PLR0913  # one argument for each line of the file
     lines += ["", "[router_keys]"]
     lines += [f"{_quoted(kid)} = {_quoted(public)}" for kid, public in router_keys.items()]
     return "\n".join(lines) + "\n"
+
+
+def tuning_in(path: Path) -> dict[str, float]:
+    """Return what somebody has set in a settings file besides what it was written with, if it can be read."""
+    try:
+        agent = _toml(path).get("agent")
+    except MisconfiguredError:
+        return {}
+    told = agent if isinstance(agent, dict) else {}
+    return {name: told[name] for name in _TUNING.values() if type(told.get(name)) in {int, float}}
 
 
 def readdressed(text: str, bootstrap: str, protocol: str, mechanism: str, ca_file: Path | None) -> str:

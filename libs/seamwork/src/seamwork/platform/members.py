@@ -14,7 +14,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from seamwork.agent.settings import AgentSettings, readdressed, render
+from seamwork.agent.settings import AgentSettings, readdressed, render, tuning_in
 from seamwork.broker.principal import agent as agent_principal
 from seamwork.broker.principal import agent_name
 from seamwork.broker.secret import write_private
@@ -119,7 +119,11 @@ def refuse_if_out(told: Published) -> None:
 
 
 def write_agent_settings(door: Door, name: str) -> Path:
-    """Write the one file that an agent's program needs: where, as whom, with which key, whom to believe."""
+    """
+    Write the one file that an agent's program needs: where, as whom, with which key, whom to believe.
+
+    What somebody has set in it besides, such as its ``concurrency``, stays.
+    """
     access = door.access(agent_name(name))
     path = door.home.agents / f"{name}.toml"
     kid = agent_kid(name)
@@ -139,6 +143,7 @@ def write_agent_settings(door: Door, name: str) -> Path:
             mechanism=access.mechanism,
             router_keys={router.kid: router.public},
             ca_file=str(access.ca_file) if access.ca_file else None,
+            tuning=tuning_in(path),
         ),
     )
     return path
