@@ -505,7 +505,8 @@ def test_a_supervisor_that_ended_and_was_not_reaped_is_gone(home: PlatformHome) 
     "note",
     [
         b'{"supervisor": 1', b"\xff", b"[]", b'{"supervisor": 0, "state": "ready"}',
-        b'{"supervisor": -1, "state": "ready"}', b'{"supervisor": 99999999999999999999, "state": "ready"}',
+        b'{"supervisor": 1, "state": "ready", "error": "\xff"}', b'{"supervisor": -1, "state": "ready"}',
+        b'{"supervisor": 99999999999999999999, "state": "ready"}',
     ],
 )  # fmt: skip
 def test_a_note_that_is_damaged_tells_nothing(home: PlatformHome, note: bytes) -> None:

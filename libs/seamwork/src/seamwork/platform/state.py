@@ -69,7 +69,7 @@ def read_state(path: Path) -> RunState | None:
     """Return the note if its supervisor lives, else None."""
     try:
         state = msgspec.json.decode(path.read_bytes(), type=RunState)
-    except (FileNotFoundError, msgspec.DecodeError):
+    except (FileNotFoundError, msgspec.DecodeError, UnicodeDecodeError):
         return None  # no note, or one that a crash cut short: nothing runs that it could tell of
     return state if runs(state) else None
 
