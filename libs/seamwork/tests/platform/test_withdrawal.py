@@ -93,6 +93,19 @@ async def test_every_version_goes_where_one_is_in_force(world: World, kind: str)
     assert None is (await world.catalog()).current(kind, "one", world.clock.now_ms())
 
 
+async def test_what_a_folder_has_of_former_versions_goes_as_well(world: World) -> None:
+    """Nobody activated them, and none comes back when the last one's file is gone; a later draft may."""
+    versions = [document("Policy", "one", f"1.{n}.0") for n in range(3)]
+    await world.publisher.publish(versions[:2])
+    await world.publisher.publish(versions[2:], status=None)
+
+    assert ["1.0.0", "1.1.0"] == await world.go("Policy", "one")
+    (left,), _ = await world.publisher.publish(versions[:1])
+    assert (False, "retired") == (left.activated, left.before)
+    (new,), _ = await world.publisher.publish(versions[2:])
+    assert new.activated
+
+
 async def test_no_version_comes_back_while_the_others_go(world: World) -> None:
     """Each record is a revision, and who has read the first of them judges by it; after a roll-back, too."""
     small, large = (document("Budget", "b", f"1.{n}.0", limitMicroUsd=n + 1) for n in range(2))

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from seamwork.catalog import Catalog
-from seamwork.catalog.entries import IN_FORCE, Entry
+from seamwork.catalog.entries import IN_FORCE, NOT_YET, Entry
 from seamwork.contracts.shelf import Shelf
 from seamwork.documents import KINDS, AnyDocument
 from seamwork.documents.problems import did_you_mean
@@ -61,11 +61,14 @@ def withdrawal(
     mine = [
         e for e in catalog.entries(kind) if e.document.name == name and version in {None, e.document.version}
     ]
+    current = catalog.current(kind, name, now) if kind in ONE_IN_FORCE else None
+    # A folder may hold the versions before it that nobody ever activated, and be published again without it.
+    past = [] if current is None else [e for e in mine[: mine.index(current)] if e.status(now) in NOT_YET]
     # What is in force goes last: whoever has read half of this would go back to a version that it had replaced.
     goes = tuple(
         entry.ref
         for entry in sorted(mine, key=lambda one: _activated(one, now))
-        if _may_go(entry, status, now)
+        if entry in past or _may_go(entry, status, now)
     )
     if not goes:
         raise UnprocessableError(_why_nothing(catalog, kind, name, version, mine, now))
