@@ -5,6 +5,7 @@ import os
 import stat
 import subprocess
 import sys
+import tomllib
 from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path
@@ -22,12 +23,13 @@ from seamwork.platform.files import read_files
 from seamwork.platform.findings import not_running
 from seamwork.platform.home import PlatformHome, load_key
 from seamwork.platform.layouts import LAYOUT
-from seamwork.platform.members import add_person, follow_broker, write_agent_settings
+from seamwork.platform.members import add_person, follow_broker, write_agent_settings, write_settings_of
 from seamwork.platform.state import RunState, began_at, read_state, runs, write_state
 from seamwork.platform.teams import add_team
 from seamwork.platform.trust import agent_kid, ensure_trust, first_documents, key_documents
 from seamwork.platform.vitals import Vitals
 from seamwork.testing.clock import SettableClock
+from seamwork.testing.documents import document
 
 AGENT = """
 apiVersion: seamwork.dev/v1
@@ -340,6 +342,32 @@ def test_what_somebody_has_set_in_an_agents_settings_outlives_the_next_publishin
 
     assert ((16, 20.0) if damaged else (3, 1.5)) == (again.concurrency, again.grace_s)
     assert (first.concurrency, first.kafka) == (again.concurrency, again.kafka)
+
+
+def test_an_agent_signs_with_a_key_that_its_document_lists(home: PlatformHome) -> None:
+    """One that brought its own is not told of a key that was never made here, nor of the one that it had before."""
+    identity = home.ensure(SettableClock(), prefix="seamwork", partitions=4)
+    ensure_trust(home)
+    home.credentials.ensure(["seamwork-agent-parser"])
+    door = Door(home, identity, "127.0.0.1:1")
+    ours, kept = home.ensure_key(agent_kid("parser")), home.ensure_key("parser-kept")
+
+    def signs_with(*versions: list[str]) -> str:
+        made = [
+            document(
+                "Agent", "parser", f"1.{n}.0", keys=[{"kid": kid, "public": kept.public} for kid in kids]
+            )
+            for n, kids in enumerate(versions)
+        ]
+        (file,) = write_settings_of(door, [one for one in made if isinstance(one, Agent)]).values()
+        said = tomllib.loads(file.read_text())["agent"]
+        assert f"../keys/{said['kid']}.key" == said["key_file"]
+        return str(said["kid"])
+
+    assert ours.kid == signs_with([ours.kid])
+    assert "elsewhere" == signs_with(["elsewhere"])
+    assert "parser-kept" == signs_with(["elsewhere", "parser-kept"])
+    assert "elsewhere" == signs_with([ours.kid], ["elsewhere"])
 
 
 def test_the_first_documents_are_canonical(home: PlatformHome) -> None:

@@ -33,7 +33,7 @@ from seamwork.documents.yaml_text import write_yaml
 from seamwork.errors import UnprocessableError
 from seamwork.platform.files import read_files
 from seamwork.platform.known import lagging
-from seamwork.platform.members import write_agent_settings
+from seamwork.platform.members import write_settings_of
 from seamwork.platform.publisher import Published
 from seamwork.records.parties import ContractRef
 
@@ -79,8 +79,7 @@ async def publish(  # one argument for each thing that is said
             mode=mode,  # type: ignore[arg-type]  # one of click's choices
             again=again,
         )
-    for agent in {a.name for a in agents}:
-        write_agent_settings(door, agent)
+    write_settings_of(door, agents)
     tell_who_lags("published", await lagging(door.home, revision))
     value = {"published": [_public(p) for p in told], "revision": msgspec.to_builtins(revision)}
     rows = [[p.kind, p.name, p.version, _became(p), p.digest[:12]] for p in told]

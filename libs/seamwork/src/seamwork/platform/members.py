@@ -6,7 +6,7 @@ be restarted.
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +18,7 @@ from seamwork.agent.settings import AgentSettings, readdressed, render, tuning_i
 from seamwork.broker.principal import agent as agent_principal
 from seamwork.broker.principal import agent_name
 from seamwork.broker.secret import write_private
-from seamwork.documents import Agent, AnyDocument, Person
+from seamwork.documents import Agent, AnyDocument, Person, parse_version
 from seamwork.documents.person import PersonSpec
 from seamwork.documents.shape import NAME_PATTERN, Metadata, VerifyingKey
 from seamwork.errors import MisconfiguredError, UnprocessableError
@@ -97,9 +97,9 @@ async def add_agents(
     async with door.publisher() as publisher:
         told, revision = await publisher.publish((*publish, *agents), again=again)
     behind = await lagging(door.home, revision)
+    written = write_settings_of(door, agents)
     joined = [
-        Joined(agent=agent.name, version=agent.version, settings=write_agent_settings(door, agent.name))
-        for agent in agents
+        Joined(agent=agent.name, version=agent.version, settings=written[agent.name]) for agent in agents
     ]
     return joined, told, behind
 
@@ -118,15 +118,37 @@ def refuse_if_out(told: Published) -> None:
         )
 
 
-def write_agent_settings(door: Door, name: str) -> Path:
+def write_settings_of(door: Door, agents: Iterable[Agent]) -> dict[str, Path]:
+    """Write the settings file of each agent by its highest version, and return where they lie, by name."""
+    highest: dict[str, Agent] = {}
+    for agent in sorted(agents, key=lambda one: parse_version(one.version)):
+        highest[agent.name] = agent
+    return {
+        name: write_agent_settings(door, name, _kid_of(door.home, agent)) for name, agent in highest.items()
+    }
+
+
+def _kid_of(home: PlatformHome, agent: Agent) -> str:
+    """Return with which of its keys an agent signs: one that is kept here, if any of them is."""
+    kids = [key.kid for key in agent.spec.keys]
+    ours = [kid for kid in (agent_kid(agent.name), *kids) if kid in kids and home.key_file(kid).exists()]
+    return (*ours, *kids)[0]
+
+
+def write_agent_settings(door: Door, name: str, kid: str | None = None) -> Path:
     """
     Write the one file that an agent's program needs: where, as whom, with which key, whom to believe.
 
     What somebody has set in it besides, such as its ``concurrency``, stays.
+
+    Args:
+        door: The platform.
+        name: The agent's.
+        kid: Its key; the one that this machine makes for an agent without keys unless given.
     """
     access = door.access(agent_name(name))
     path = door.home.agents / f"{name}.toml"
-    kid = agent_kid(name)
+    kid = agent_kid(name) if kid is None else kid
     router = door.home.key(service_kid("router"))
     write_private(
         path,
