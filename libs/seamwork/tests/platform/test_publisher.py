@@ -1,11 +1,13 @@
 """Publishing is idempotent, refuses what conflicts before anything is written, and reaches whoever follows."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from seamwork.bus.port import Partition
+from seamwork.bus.port import Confirmation, Partition
+from seamwork.catalog.entries import Entry
 from seamwork.catalog.follower import CatalogFollower
 from seamwork.documents import AnyDocument
 from seamwork.errors import MisconfiguredError, UnprocessableError
@@ -14,6 +16,7 @@ from seamwork.platform.first import publish_first
 from seamwork.platform.publisher import End, KeyTakenError, Publisher, Status, VersionConflictError
 from seamwork.platform.trust import Trust, first_documents, key_documents
 from seamwork.records.parties import AgentRef
+from seamwork.records.wire import Outgoing
 from seamwork.testing.clock import SettableClock
 from seamwork.testing.documents import document
 from seamwork.testing.simlog import SimBroker, SimLog
@@ -66,6 +69,13 @@ async def world() -> World:
 def agent(version: str = "1.0.0", **spec: object) -> AnyDocument:
     """Write an agent."""
     return document("Agent", "parser", version, **spec)
+
+
+async def entry_of(world: World, one: AnyDocument) -> Entry:
+    """Return what is known of a document."""
+    found = (await world.publisher.catalog()).entry(one.kind, one.name, one.version)
+    assert found is not None
+    return found
 
 
 async def test_a_new_platform_has_gates_keys_and_an_operator(world: World) -> None:
@@ -210,12 +220,42 @@ async def test_a_follower_knows_what_was_published_without_restarting(world: Wor
 
 
 async def test_a_strangers_publisher_is_followed_by_nobody(world: World) -> None:
-    """Writing the topic is not enough: the key must chain to the root."""
+    """Writing the topic is not enough: the key must chain to the root. Whoever publishes so is told."""
     stranger = Publisher(world.log, PLATFORM, ROOT.public, SigningKey("publisher-1", b"x" * 32), world.clock)
-    await stranger.publish((agent(),))
+    with pytest.raises(UnprocessableError, match=r"counts for nobody \(not-signed-by-a-publisher\)"):
+        await stranger.publish((agent(),))
     catalog = await world.publisher.catalog()
 
     assert None is catalog.agent(AgentRef(agent="parser", version="1.0.0"))
+
+
+async def test_a_publisher_whose_key_was_revoked_is_told_that_nothing_counts(world: World) -> None:
+    """The log takes it, and every reader passes over it: a pipeline would have gone on as if it were in force."""
+    await world.publisher.publish((agent(),))
+    await world.publisher.activate("Key", "publisher", "1.0.0", "revoked")
+
+    with pytest.raises(UnprocessableError, match="is publisher-1 the key of a publisher that is in force"):
+        await world.publisher.publish((agent("1.1.0"),))
+    with pytest.raises(UnprocessableError, match="counts for nobody"):
+        await world.publisher.withdraw([(await entry_of(world, agent())).ref], "revoked")
+    assert "active" == (await entry_of(world, agent())).status(world.clock.now_ms())
+
+
+async def test_of_two_who_publish_one_version_at_once_the_later_is_told(world: World) -> None:
+    """Two pipelines looked, neither found it, and both wrote: the first one's bytes are the version."""
+
+    class Slow(SimLog):
+        async def publish(self, batch: Sequence[Outgoing]) -> Sequence[Confirmation]:
+            await world.publisher.publish((agent(team="first"),))
+            return await super().publish(batch)
+
+    late = Publisher(Slow(world.broker), PLATFORM, ROOT.public, PUBLISHER, world.clock, ROOT)
+
+    with pytest.raises(
+        VersionConflictError, match=r"somebody else published Agent/parser/1\.0\.0 with other"
+    ):
+        await late.publish((agent(team="second"),))
+    assert agent(team="first") == (await entry_of(world, agent())).document
 
 
 async def test_the_former_version_published_again_is_in_force_again(world: World) -> None:

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from seamwork.bus.port import Confirmed, Log, Partition
+from seamwork.bus.port import Confirmation, Confirmed, Log, Partition
 from seamwork.catalog import Catalog, CatalogBuilder
 from seamwork.catalog.builder import DOCUMENT_TOPICS
 from seamwork.catalog.entries import IN_FORCE, Entry, KeyEntry, Mode
@@ -167,6 +167,7 @@ class Publisher:
         self._key = key
         self._clock = clock
         self._root = root
+        self._builder = CatalogBuilder(platform, root_public)
 
     async def catalog(self) -> Catalog:
         """Return the catalog as the topics have it at this moment."""
@@ -196,9 +197,11 @@ class Publisher:
             What became of each document, and the revision at which all of it is known.
 
         Raises:
-            VersionConflictError: A version exists with other bytes; nothing was written.
+            VersionConflictError: A version exists with other bytes; nothing was written, unless somebody else
+                published theirs at the same time.
             KeyTakenError: The id of a key is another key's; nothing was written.
-            UnprocessableError: An activation of this status or mode is not possible; nothing was written.
+            UnprocessableError: An activation of this status or mode is not possible; nothing was written. Or what
+                was written counts for nobody, as where the publisher's key was revoked.
             ConsentMissingError: A breaking version of a contract waits for its consumers; nothing was written.
             RetryableError: The log did not take everything; publish the same again.
         """
@@ -298,13 +301,13 @@ class Publisher:
         return await self._ends()
 
     async def _read(self) -> CatalogBuilder:
-        builder = CatalogBuilder(self._platform, self._root_public)
+        """Read on to the end of what there is, as every reader of the topics does."""
         for topic in ("registry.v1", *(t for t in DOCUMENT_TOPICS if t != "registry.v1")):
             partition = Partition(topic, 0)
             end = (await self._log.end_offsets([partition]))[partition]
-            for raw in await self._log.read(partition, 0, end):
-                builder.apply(raw)
-        return builder
+            for raw in await self._log.read(partition, self._builder.positions[topic], end):
+                self._builder.apply(raw)
+        return self._builder
 
     async def _ends(self) -> Revision:
         ends = await self._log.end_offsets([Partition(topic, 0) for topic in DOCUMENT_TOPICS])
@@ -326,6 +329,27 @@ class Publisher:
             raise RetryableError(
                 f"{out.topic} did not take {out.key.decode()} ({answer.error}); what is there stays, publish again"
             )
+        await self._see_that_it_counts(wanted, answers)
+
+    async def _see_that_it_counts(self, batch: Sequence[Outgoing], answers: Sequence[Confirmation]) -> None:
+        """Read what was appended as everybody will: the log takes what nobody believes."""
+        appended = {
+            (out.topic, answer.offset): out.key.decode()
+            for out, answer in zip(batch, answers, strict=True)
+            if isinstance(answer, Confirmed)
+        }
+        for rejection in (await self._read()).rejections:
+            key = appended.get((rejection.topic, rejection.offset))
+            if key is not None and rejection.rule == "version-conflict":
+                raise VersionConflictError(
+                    f"somebody else published {key} with other content at the same time, and theirs counts. "
+                    "Versions never change: raise metadata.version"
+                )
+            if key is not None:
+                raise UnprocessableError(
+                    f"{rejection.topic} has {key} now, and it counts for nobody ({rejection.rule}): "
+                    f"{rejection.reason}; is {self._key.kid} the key of a publisher that is in force?"
+                )
 
     def _document(self, document: AnyDocument, payload_sha256: str, now: int) -> Outgoing:
         record = DocumentRecord(
