@@ -37,6 +37,21 @@ def test_what_is_no_longer_written_goes_and_an_installation_below_stays(tmp_path
     assert 0 == deploy("render", str(tmp_path), "--check").exit_code
 
 
+@pytest.mark.parametrize("name", ["compose.yaml", "grafana/seamwork.json"])
+def test_a_file_of_somebody_else_under_one_of_our_names_is_left_alone(tmp_path: Path, name: str) -> None:
+    """A project may have a Compose file of its own; what we wrote before is written again."""
+    assert 0 == deploy("render", str(tmp_path), "--namespace", "eu").exit_code
+    (tmp_path / name).write_text("{theirs: true}\n")
+
+    refused = deploy("render", str(tmp_path))
+
+    assert f"somebody else wrote {tmp_path / name}; nothing was written" in str(refused.exception)
+    assert "{theirs: true}\n" == (tmp_path / name).read_text()
+    assert "namespace: eu" in (tmp_path / "kubernetes" / "namespace.yaml").read_text()
+    (tmp_path / name).write_text("")
+    assert 0 == deploy("render", str(tmp_path)).exit_code
+
+
 @pytest.mark.parametrize(
     ("options", "said"),
     [

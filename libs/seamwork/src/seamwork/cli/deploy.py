@@ -8,6 +8,7 @@ import click
 
 from seamwork.cli import NO
 from seamwork.cli.terminal import answer, home_of, json_option, platform_option, prefix_of, running_loop, tell
+from seamwork.errors import UnprocessableError
 
 _MOST_PARTITIONS = 64  # as an agent's document may ask for
 _DIGITS = 3
@@ -46,7 +47,7 @@ def render(folder: Path, check: bool, agents: tuple[str, ...], **chosen: Any) ->
       seamwork deploy render out --images registry.example/seamwork- --agent parser:4
     """
     from seamwork.broker.topics import load_topic_specs
-    from seamwork.deploy.files import NOTE, files
+    from seamwork.deploy.files import NOTE, files, is_ours
     from seamwork.deploy.installation import Installation
 
     installation = Installation(agents=tuple(_agent(one) for one in agents), **chosen)
@@ -62,6 +63,11 @@ def render(folder: Path, check: bool, agents: tuple[str, ...], **chosen: Any) ->
     # What somebody else wrote is theirs; what we wrote and no longer write would go on being applied.
     left_over = sorted(name for name, text in there.items() if name not in wanted and text.startswith(NOTE))
     stale = sorted(name for name, text in wanted.items() if there.get(name) != text)
+    theirs = [str(folder / name) for name in stale if there.get(name) and not is_ours(there[name])]
+    if theirs and not check:
+        raise UnprocessableError(
+            f"somebody else wrote {', '.join(theirs)}; nothing was written. Render into another folder"
+        )
     if not check:
         for name in stale:
             (folder / name).parent.mkdir(parents=True, exist_ok=True)

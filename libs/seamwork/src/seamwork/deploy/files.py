@@ -46,6 +46,11 @@ def files(specs: Sequence[TopicSpec], installation: Installation) -> dict[str, s
     }
 
 
+def is_ours(text: str) -> bool:
+    """Say whether a file was written by this: it says so, or is the dashboard, which has no place for a note."""
+    return text.startswith((NOTE, json.dumps({"uid": dashboard()["uid"]}, indent=2).rstrip("\n}")))
+
+
 def as_yaml(documents: Sequence[dict[str, Any]], note: str = NOTE) -> str:
     """Write documents as one YAML file, the same every time."""
     writer = YAML()
