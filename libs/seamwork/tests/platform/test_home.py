@@ -23,7 +23,13 @@ from seamwork.platform.files import read_files
 from seamwork.platform.findings import not_running
 from seamwork.platform.home import PlatformHome, load_key
 from seamwork.platform.layouts import LAYOUT
-from seamwork.platform.members import add_person, follow_broker, write_agent_settings, write_settings_of
+from seamwork.platform.members import (
+    add_person,
+    follow_broker,
+    principals_for,
+    write_agent_settings,
+    write_settings_of,
+)
 from seamwork.platform.state import RunState, began_at, read_state, runs, write_state
 from seamwork.platform.teams import add_team
 from seamwork.platform.trust import agent_kid, ensure_trust, first_documents, key_documents
@@ -342,6 +348,23 @@ def test_what_somebody_has_set_in_an_agents_settings_outlives_the_next_publishin
 
     assert ((16, 20.0) if damaged else (3, 1.5)) == (again.concurrency, again.grace_s)
     assert (first.concurrency, first.kafka) == (again.concurrency, again.kafka)
+
+
+def test_versions_of_one_agent_that_want_different_inboxes_are_refused_together() -> None:
+    """One after the other they are, by the broker; of a folder both were in force, with one inbox for the two."""
+    one, same, other = (
+        document("Agent", "parser", version, inboxPartitions=count)
+        for version, count in (("1.0.0", 3), ("1.1.0", 3), ("1.2.0", 1))
+    )
+    assert isinstance(one, Agent)
+    assert isinstance(same, Agent)
+    assert isinstance(other, Agent)
+
+    assert [3] == [principal.partitions for principal in principals_for([one, same])]
+    with pytest.raises(
+        UnprocessableError, match=r"Agent parser 1\.2\.0 wants 1 partitions .* another version wants 3"
+    ):
+        principals_for([one, same, other])
 
 
 def test_an_agent_signs_with_a_key_that_its_document_lists(home: PlatformHome) -> None:

@@ -7,7 +7,6 @@ from typing import Any
 import click
 import msgspec
 
-from seamwork.broker.principal import agent as agent_principal
 from seamwork.cli.contract_docs import docs
 from seamwork.cli.contract_new import new
 from seamwork.cli.contract_sign import sign
@@ -33,7 +32,7 @@ from seamwork.documents.yaml_text import write_yaml
 from seamwork.errors import UnprocessableError
 from seamwork.platform.files import read_files
 from seamwork.platform.known import lagging
-from seamwork.platform.members import write_settings_of
+from seamwork.platform.members import principals_for, write_settings_of
 from seamwork.platform.publisher import Published
 from seamwork.records.parties import ContractRef
 
@@ -70,8 +69,7 @@ async def publish(  # one argument for each thing that is said
     documents = checked(documents, catalog.documents())
     agents = [document for document in documents if isinstance(document, Agent)]
     if agents:
-        principals = [agent_principal(a.name, partitions=a.spec.inbox_partitions) for a in agents]
-        await door.furnish(principals)
+        await door.furnish(principals_for(agents))
     async with door.publisher() as publisher:
         told, revision = await publisher.publish(
             documents,

@@ -15,8 +15,8 @@ from typing import Any
 from pydantic import ValidationError
 
 from seamwork.agent.settings import AgentSettings, readdressed, render, tuning_in
+from seamwork.broker.principal import Principal, agent_name
 from seamwork.broker.principal import agent as agent_principal
-from seamwork.broker.principal import agent_name
 from seamwork.broker.secret import write_private
 from seamwork.documents import Agent, AnyDocument, Person, parse_version
 from seamwork.documents.person import PersonSpec
@@ -73,6 +73,25 @@ def with_own_key(home: PlatformHome, written: dict[str, Any]) -> dict[str, Any]:
     return {**written, "spec": spec}
 
 
+def principals_for(agents: Iterable[Agent]) -> tuple[Principal, ...]:
+    """
+    Return the principals of agents, one for all versions of a name.
+
+    Raises:
+        UnprocessableError: Two versions of an agent want inboxes of different sizes; there is one.
+    """
+    counts: dict[str, int] = {}
+    for agent in agents:
+        count = agent.spec.inbox_partitions
+        if counts.setdefault(agent.name, count) != count:
+            raise UnprocessableError(
+                f"{agent.title} wants {count} partitions of the inbox of {agent.name} and another version wants "
+                f"{counts[agent.name]}; a topic is never repartitioned, so all versions say the same. Nothing was "
+                "published"
+            )
+    return tuple(agent_principal(name, partitions=count) for name, count in counts.items())
+
+
 async def add_agents(
     door: Door, agents: tuple[Agent, ...], *, publish: tuple[AnyDocument, ...] = (), again: bool = False
 ) -> tuple[list[Joined], tuple[Published, ...], tuple[str, ...]]:
@@ -91,9 +110,9 @@ async def add_agents(
     Raises:
         MisconfiguredError: The platform cannot be furnished.
         VersionConflictError: A version exists with other content.
+        UnprocessableError: Versions of one agent want inboxes of different sizes.
     """
-    principals = {a.name: agent_principal(a.name, partitions=a.spec.inbox_partitions) for a in agents}
-    await door.furnish(tuple(principals.values()))
+    await door.furnish(principals_for(agents))
     async with door.publisher() as publisher:
         told, revision = await publisher.publish((*publish, *agents), again=again)
     behind = await lagging(door.home, revision)
