@@ -12,7 +12,15 @@ import click
 import pytest
 
 from seamwork.cli import seamwork
-from seamwork.cli.tasks import began_since, end_of, followed, see_how_it_stands, see_that_it_was_begun, tasks
+from seamwork.cli.tasks import (
+    began_since,
+    end_of,
+    followed,
+    places_of,
+    see_how_it_stands,
+    see_that_it_was_begun,
+    tasks,
+)
 from seamwork.errors import UnprocessableError
 from seamwork.platform.audit import Audit
 from seamwork.platform.door import Door
@@ -133,6 +141,20 @@ async def test_the_end_of_a_task_is_found_without_the_audit(door: Door, log: Sim
     assert over == await end_of(door, log, TASK, 30)
     assert None is await see_how_it_stands(door, log, "t-2")
     assert None is await end_of(door, log, "t-2", 0.01)
+
+
+async def test_what_was_decided_before_an_order_is_not_gone_through_again(door: Door, log: SimLog) -> None:
+    """A month of decisions takes longer than anybody waits for the end of one task."""
+    await say(door, log, "task-ended", outcome="complete")
+    since = await log.end_offsets(places_of(door, TASK))
+
+    before = await end_of(door, log, TASK, 0.1, since)
+    await say(door, log, "task-ended", outcome="cancelled")
+    after = await end_of(door, log, TASK, 30, since)
+
+    assert None is before
+    assert after is not None
+    assert "cancelled" == after.outcome
 
 
 def test_so_long_ago_may_be_longer_than_there_is_time() -> None:

@@ -18,7 +18,7 @@ from seamwork.cli.terminal import (
     running_loop,
     table,
 )
-from seamwork.platform.cases import Case, Work, cases_of, decided_on, one_of, resolve, work_of
+from seamwork.platform.cases import Case, Work, cases_of, decided_on, decided_so_far, one_of, resolve, work_of
 from seamwork.platform.wording import plain
 from seamwork.records.crossing import Outcome
 from seamwork.records.decision import Closed, Dispatched, Held, Refused
@@ -130,11 +130,12 @@ async def resolve_case(  # noqa: PLR0913, PLR0917  # a resolution has that many 
     found = one_of((await cases_of(door)).values(), case)
     target = None if to is None and capability is None else Target(agent=to, capability=capability)
     outcome: Outcome = "partial" if partial else "error"
+    since = await decided_so_far(door, found.task)
     done = await resolve(
         door, found, how, person=person, reason=reason, target=target, payload=change_of(payload, patch),
         outcome=outcome,
     )  # fmt: skip
-    decision = await decided_on(door, found.task, done.crossing, _WITHIN_S)
+    decision = await decided_on(door, done.crossing, since, _WITHIN_S)
     tag = "pending" if decision is None else str(decision.__struct_config__.tag)
     value = {"case": found.id, "crossing": done.crossing, "ordered_by": done.person, "decision": tag}
     match decision:

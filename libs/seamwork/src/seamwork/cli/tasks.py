@@ -5,7 +5,7 @@ import json
 import math
 import sys
 import time
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing
 from typing import Any
 
@@ -173,18 +173,30 @@ async def watch(task: str, platform: str) -> None:
                 return
 
 
-async def followed(door: Door, log: Log, task: str) -> AsyncGenerator[Received[Any], None]:
+def places_of(door: Door, task: str) -> list[Partition]:
+    """Return where decisions and approvals speak of *task*."""
+    number = partition_of(task.encode(), door.identity.partitions)
+    return [Partition("decisions.v1", number), Partition("approvals.v1", number)]
+
+
+async def followed(
+    door: Door, log: Log, task: str, since: Mapping[Partition, int] | None = None
+) -> AsyncGenerator[Received[Any], None]:
     """
-    Yield what decisions and approvals say of *task*, from its beginning on, as it comes.
+    Yield what decisions and approvals say of *task*, as it comes.
+
+    Args:
+        door: The platform.
+        log: The log as the people see it.
+        task: The task's id.
+        since: Where to begin, for a task that there is; else at the beginning of what is kept.
 
     Raises:
         UnprocessableError: Nothing of such a task is in the log.
     """
-    number = partition_of(task.encode(), door.identity.partitions)
-    places = [Partition("decisions.v1", number), Partition("approvals.v1", number)]
-    positions = await log.start_offsets(places)
+    positions = dict(await log.start_offsets(places_of(door, task)) if since is None else since)
     reader = await log.reader()
-    sure = False
+    sure = since is not None
     try:
         while True:
             got = await reader.fetch(positions, max_records=_BATCH, max_wait_ms=_WAIT_MS)
@@ -235,10 +247,12 @@ async def see_that_it_was_begun(door: Door, task: str, within_s: float = _RECORD
         await asyncio.sleep(_WAIT_MS / 1000)
 
 
-async def end_of(door: Door, log: Log, task: str, within_s: float) -> TaskEnded | None:
-    """Return how *task* ended, or None where it has not within so many seconds."""
+async def end_of(
+    door: Door, log: Log, task: str, within_s: float, since: Mapping[Partition, int] | None = None
+) -> TaskEnded | None:
+    """Return how *task* ended, looked at from *since* on, or None where it has not within so many seconds."""
     try:
-        async with asyncio.timeout(within_s), aclosing(followed(door, log, task)) as said:
+        async with asyncio.timeout(within_s), aclosing(followed(door, log, task, since)) as said:
             async for received in said:
                 if isinstance(received.record, TaskEnded):
                     return received.record
@@ -377,6 +391,8 @@ async def cancel(task: str, person: str | None, reason: str, platform: str) -> N
     now = SystemClock().now_ms()
     identity = uuid7(now, secrets.token_bytes(10))
     async with door.log("people") as log:
+        # Thirty days of decisions lie before: to go through them again would take all the time that is waited.
+        since = await log.end_offsets(places_of(door, task))
         over = await see_how_it_stands(door, log, task)
         if over is not None:
             raise UnprocessableError(f"task {task} is over already ({over.outcome}); nothing was ordered")
@@ -386,7 +402,7 @@ async def cancel(task: str, person: str | None, reason: str, platform: str) -> N
                 id=identity, task=task, person=name, action="cancel", reason=reason, ordered_at=now
             ),
         )  # fmt: skip
-        ended = await end_of(door, log, task, _ORDERED_WITHIN_S)
+        ended = await end_of(door, log, task, _ORDERED_WITHIN_S, since)
     outcome = None if ended is None else ended.outcome
     came_of_it = (
         f"it ended ({outcome})"

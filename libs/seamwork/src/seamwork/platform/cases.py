@@ -7,7 +7,7 @@ contract masks it. How it is resolved is ordered by a person, under the person's
 
 import asyncio
 import secrets
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -95,12 +95,24 @@ class Work(msgspec.Struct, frozen=True, kw_only=True):
     payload: Any
 
 
-async def decided_on(door: Door, task: str, crossing: str, within_s: float) -> AnyDecision | None:
-    """Return the first decision on a crossing, or None where none comes in time."""
-    number = partition_of(task.encode(), door.identity.partitions)
-    place = Partition("decisions.v1", number)
+async def decided_so_far(door: Door, task: str) -> dict[Partition, int]:
+    """Return up to where the decisions on a task have come, for ``decided_on``."""
+    place = Partition("decisions.v1", partition_of(task.encode(), door.identity.partitions))
     async with door.log("people") as log:
-        positions = await log.start_offsets([place])
+        return dict(await log.end_offsets([place]))
+
+
+async def decided_on(
+    door: Door, crossing: str, since: Mapping[Partition, int], within_s: float
+) -> AnyDecision | None:
+    """
+    Return the first decision on a crossing from *since* on, or None where none comes in time.
+
+    What lies before is thirty days of everybody's, and may take longer to go through than is waited.
+    """
+    ((place, _),) = since.items()
+    positions = dict(since)
+    async with door.log("people") as log:
         reader = await log.reader()
         try:
             async with asyncio.timeout(within_s):
