@@ -272,6 +272,7 @@ async def test_a_dead_letter_is_put_back_once_its_cause_is_mended(watch: Watch) 
 
     assert "complete" == await watch.outcome(sent)
     assert letter.mark is None
+    assert len(payload) == letter.size
     assert put_back.mark is not None
     assert ("put-back", "wanda") == (put_back.mark.what, put_back.mark.person)
 

@@ -19,7 +19,6 @@ from seamwork.records.parties import AgentRef, ContractRef, Position, Subject, T
 from seamwork.records.people import ApprovalRequest
 from seamwork.records.platform import DeadLetter, RawHeader
 from seamwork.records.verdict import Approvers
-from seamwork.records.wire import RawRecord
 
 COMMANDS = "pay \x1b[2Jtwice\x9b1A\x07\u202e\nProposed:  nothing"
 """Clears a terminal, goes back a line, rings, turns the writing round, and begins a line as ours begin."""
@@ -63,8 +62,7 @@ def letter() -> str:
         headers=(RawHeader(name=COMMANDS),), key=COMMANDS, gate="router", rule="unreadable", reason=COMMANDS,
         set_aside_at=0,
     )  # fmt: skip
-    raw = RawRecord("dead-letters.v1", 0, 1, 0, b"t-1", b"", ())
-    return letters.text_of(Letter("0/1", record, raw))
+    return letters.text_of(Letter("0/1", record, Position(partition=0, offset=1), b"t-1", 0))
 
 
 def finding() -> str:

@@ -103,7 +103,7 @@ async def discard(letter: str, reason: str, person: str | None, platform: str) -
 
 def text_of(letter: Letter) -> str:
     """Write a letter as a person reads it; key, headers and reason are whoever's who wrote the record."""
-    record, size = letter.record, len(letter.raw.value or b"")
+    record = letter.record
     lines = [
         f"letter    {letter.id}   {_stands(letter)}",
         f"lay in    {_place(letter)}, appended {rfc3339(record.appended_at)}",
@@ -111,7 +111,7 @@ def text_of(letter: Letter) -> str:
         f"digest    {record.digest}",
         f"key       {'none' if record.key is None else record.key}",
         f"headers   {', '.join(header.name for header in record.headers) or 'none'}",
-        f"body      {'none' if record.tombstone else f'{size} bytes'}",
+        f"body      {'none' if record.tombstone else f'{letter.size} bytes'}",
     ]
     return "\n".join(map(plain, lines))
 

@@ -6,14 +6,14 @@ The marks lie in the topic of the letters, which keeps everything for ever: a le
 
 import base64
 import secrets
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Literal
 
 import msgspec
 
 from seamwork.agent.post import post
-from seamwork.bus.port import Partition
+from seamwork.bus.port import Log, Partition
 from seamwork.catalog import Catalog
 from seamwork.clock import SystemClock
 from seamwork.errors import UnprocessableError
@@ -28,7 +28,7 @@ from seamwork.records.envelope import AnyEnvelope
 from seamwork.records.parties import Position
 from seamwork.records.people import Command
 from seamwork.records.platform import DeadLetter
-from seamwork.records.wire import SW_ENVELOPE, Outgoing, RawRecord, Received, read
+from seamwork.records.wire import SW_ENVELOPE, Outgoing, Received, read
 
 DEAD_LETTERS = "dead-letters.v1"
 HANDOFFS = "handoffs.v1"
@@ -47,36 +47,39 @@ class Mark(View, frozen=True, kw_only=True):
 @dataclass(frozen=True)
 class Letter:
     """
-    One dead letter. *id* is its place in the topic, ``partition/offset``; *raw* holds the body, unmasked.
+    One dead letter. *id* is its place in the topic, ``partition/offset``, which *position* is as well.
 
+    *size* is that of the body in bytes, which is not held: of all together a command may not have memory for them.
     *mark* is the last word on it, None while it is open.
     """
 
     id: str
     record: DeadLetter
-    raw: RawRecord
+    position: Position
+    key: bytes | None
+    size: int
     mark: Mark | None = None
 
 
 async def letters_of(door: Door) -> list[Letter]:
     """Return every dead letter that the log has, the oldest first."""
-    found: list[Received[AnyEnvelope]] = []
+    letters: list[Letter] = []
+    said: list[Received[AnyEnvelope]] = []
     places = [Partition(DEAD_LETTERS, number) for number in range(door.identity.partitions)]
     async with door.log("people") as log:
-        found += [
-            one
-            async for raw in whole(log, places)
-            if isinstance(one := read(raw, door.identity.id), Received)
-        ]
-    marks: dict[Position, Mark] = {}
-    if any(isinstance(one.record, Command) for one in found):
+        async for raw in whole(log, places):
+            match read(raw, door.identity.id):
+                case Received(record=DeadLetter() as record):
+                    at, size = f"{raw.partition}/{raw.offset}", len(raw.value or b"")
+                    letters.append(Letter(at, record, raw.position, raw.key, size))
+                case Received(record=Command()) as one:
+                    said.append(one)
+                case _:
+                    pass
+    if said:
         async with door.publisher() as publisher:
-            marks = _marks(door, await publisher.catalog(), found)
-    letters = [
-        Letter(f"{one.raw.partition}/{one.raw.offset}", one.record, one.raw, marks.get(one.raw.position))
-        for one in found
-        if isinstance(one.record, DeadLetter)
-    ]
+            marks = _marks(door, await publisher.catalog(), said)
+        letters = [replace(one, mark=marks.get(one.position)) for one in letters]
     return sorted(letters, key=lambda letter: letter.record.set_aside_at)
 
 
@@ -122,7 +125,7 @@ async def requeue(door: Door, letter: Letter, person: str | None = None, reason:
         raise UnprocessableError(
             f"the record lay in {record.topic}; only what lay in {HANDOFFS} can be judged again"
         )
-    if record.key is None or letter.raw.key is None:
+    if record.key is None or letter.key is None:
         raise UnprocessableError("the record had no key, so it can never be admitted")
     headers = tuple(
         (header.name, None if header.value is None else base64.b64decode(header.value))
@@ -130,15 +133,21 @@ async def requeue(door: Door, letter: Letter, person: str | None = None, reason:
     )
     if dict(headers).get(SW_ENVELOPE) is None:
         raise UnprocessableError(f"the record's header {SW_ENVELOPE} was missing or too large to keep")
-    value = None if record.tombstone else letter.raw.value
     who, mark = _mark(door, letter, "put-back", person, reason)
     async with door.log("people") as people:
         await see_that_it_counts(door, people, who)
+        value = None if record.tombstone else await _body(people, letter)
         async with door.log(f"agent-{DESK}") as log:
-            await post(log, Outgoing(HANDOFFS, letter.raw.key, value, headers))
+            await post(log, Outgoing(HANDOFFS, letter.key, value, headers))
         # Afterwards: a mark without the record would hide what was never put back.
         await post(people, mark)
     return who
+
+
+async def _body(log: Log, letter: Letter) -> bytes | None:
+    at = letter.position
+    (raw,) = await log.read(Partition(DEAD_LETTERS, at.partition), at.offset, at.offset + 1)
+    return raw.value
 
 
 async def discard(door: Door, letter: Letter, person: str | None, reason: str) -> str:
@@ -169,9 +178,9 @@ def _mark(door: Door, letter: Letter, what: Done, person: str | None, reason: st
 
     def command(name: str) -> Command:
         return Command(
-            id=identity, task=key, person=name, action=what, reason=reason, letter=letter.raw.position,
+            id=identity, task=key, person=name, action=what, reason=reason, letter=letter.position,
             ordered_at=now,
         )  # fmt: skip
 
     who, said = signed(door, person, DEAD_LETTERS, key, command)
-    return who, msgspec.structs.replace(said, partition=letter.raw.partition)
+    return who, msgspec.structs.replace(said, partition=letter.position.partition)
