@@ -391,6 +391,7 @@ def test_an_agent_signs_with_a_key_that_its_document_lists(home: PlatformHome) -
     assert "elsewhere" == signs_with(["elsewhere"])
     assert "parser-kept" == signs_with(["elsewhere", "parser-kept"])
     assert "elsewhere" == signs_with([ours.kid], ["elsewhere"])
+    assert 'kid = "elsewhere"' in write_agent_settings(door, "parser").read_text()
 
 
 def test_the_first_documents_are_canonical(home: PlatformHome) -> None:

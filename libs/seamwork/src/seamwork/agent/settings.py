@@ -221,12 +221,22 @@ def render(  # noqa: PLR0913  # one argument for each line of the file
 
 def tuning_in(path: Path) -> dict[str, float]:
     """Return what somebody has set in a settings file besides what it was written with, if it can be read."""
+    told = _agent_in(path)
+    return {name: told[name] for name in _TUNING.values() if type(told.get(name)) in {int, float}}
+
+
+def kid_in(path: Path) -> str | None:
+    """Return the id of the key that a settings file names, or None where there is none that can be read."""
+    kid = _agent_in(path).get("kid")
+    return kid if isinstance(kid, str) and kid else None
+
+
+def _agent_in(path: Path) -> dict[str, Any]:
     try:
         agent = _toml(path).get("agent")
     except MisconfiguredError:
         return {}
-    told = agent if isinstance(agent, dict) else {}
-    return {name: told[name] for name in _TUNING.values() if type(told.get(name)) in {int, float}}
+    return agent if isinstance(agent, dict) else {}
 
 
 def readdressed(text: str, bootstrap: str, protocol: str, mechanism: str, ca_file: Path | None) -> str:

@@ -14,7 +14,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from seamwork.agent.settings import AgentSettings, readdressed, render, tuning_in
+from seamwork.agent.settings import AgentSettings, kid_in, readdressed, render, tuning_in
 from seamwork.broker.principal import Principal, agent_name
 from seamwork.broker.principal import agent as agent_principal
 from seamwork.broker.secret import write_private
@@ -163,11 +163,11 @@ def write_agent_settings(door: Door, name: str, kid: str | None = None) -> Path:
     Args:
         door: The platform.
         name: The agent's.
-        kid: Its key; the one that this machine makes for an agent without keys unless given.
+        kid: Its key; unless given the one that it had, or that this machine makes for an agent without keys.
     """
     access = door.access(agent_name(name))
     path = door.home.agents / f"{name}.toml"
-    kid = agent_kid(name) if kid is None else kid
+    kid = kid or kid_in(path) or agent_kid(name)
     router = door.home.key(service_kid("router"))
     write_private(
         path,
