@@ -7,12 +7,13 @@ from pathlib import Path
 import click
 
 from seamwork.authoring.folder import read_folder
+from seamwork.catalog import Catalog
 from seamwork.catalog.entries import Entry
 from seamwork.cli.ours import is_page, is_text_page, leave_alone
 from seamwork.cli.terminal import answer, door_of, json_option, platform_option
 from seamwork.clock import SystemClock
 from seamwork.contracts.shelf import Shelf
-from seamwork.documents import AnyDocument, Contract, parse_version
+from seamwork.documents import Agent, AnyDocument, Contract, Flow, parse_version
 from seamwork.documents.consent import Consent
 from seamwork.errors import MisconfiguredError
 from seamwork.seams.contract_page import Kept, Turn, contract_page
@@ -40,10 +41,11 @@ def docs(paths: tuple[Path, ...], name: str | None, out: Path | None, platform: 
       seamwork contracts docs contracts/ documents/ --out pages
       seamwork contracts docs --name licence-facts
     """
+    now = SystemClock().now_ms()
     if paths:
         kept, documents = _in_files(read_folder(*paths))
     else:
-        kept, documents = asyncio.run(_live(platform))
+        kept, documents = published(asyncio.run(_live(platform)), now)
     if name is not None:
         kept = {known: versions for known, versions in kept.items() if known == name}
     if not kept:
@@ -51,7 +53,6 @@ def docs(paths: tuple[Path, ...], name: str | None, out: Path | None, platform: 
         raise MisconfiguredError(f"there is no contract {name or ''} in {where}".replace("  ", " "))
     shelf = Shelf(documents)
     seams = [seam for flow in latest_flows(shelf) for seam in seams_of(flow, shelf)]
-    now = SystemClock().now_ms()
     pages = {
         known: contract_page(versions, [seam for seam in seams if seam.edge.contract == known], now)
         for known, versions in sorted(kept.items())
@@ -94,9 +95,13 @@ def _in_files(documents: tuple[AnyDocument, ...]) -> tuple[dict[str, list[Kept]]
     return _by_name(found), documents
 
 
-async def _live(platform: str) -> tuple[dict[str, list[Kept]], tuple[AnyDocument, ...]]:
+async def _live(platform: str) -> Catalog:
     async with door_of(platform).publisher() as publisher:
-        catalog = await publisher.catalog()
+        return await publisher.catalog()
+
+
+def published(catalog: Catalog, now: int) -> tuple[dict[str, list[Kept]], tuple[AnyDocument, ...]]:
+    """Return all versions of the contracts of a platform, by name, and the documents that draw their seams now."""
     documents = catalog.documents()
     consents = [one for one in documents if isinstance(one, Consent)]
     found = (
@@ -104,7 +109,10 @@ async def _live(platform: str) -> tuple[dict[str, list[Kept]], tuple[AnyDocument
         for entry in catalog.entries("Contract")
         if isinstance(entry.document, Contract)
     )
-    return _by_name(found), documents
+    others = (one for one in documents if not isinstance(one, Flow | Agent))
+    # Whoever is called at night is told of no seam that a retired flow drew, and of nobody who works there no more.
+    drawn = (*others, *catalog.flows(now), *(one.document for one in catalog.agents(now)))
+    return _by_name(found), drawn
 
 
 def _signed(consents: list[Consent], contract: Contract) -> tuple[Consent, ...]:
