@@ -9,13 +9,14 @@ import pytest
 from seamwork.bus.port import Partition
 from seamwork.catalog import Catalog, CatalogBuilder
 from seamwork.catalog.builder import DOCUMENT_TOPICS
-from seamwork.documents import AnyDocument
+from seamwork.cli.documents import checked
+from seamwork.documents import AnyDocument, DocumentError
 from seamwork.errors import UnprocessableError
 from seamwork.grants.keys import SigningKey
 from seamwork.platform.first import publish_first
 from seamwork.platform.publisher import Publisher
 from seamwork.platform.trust import Trust
-from seamwork.platform.withdrawal import WITHDRAWN, withdrawal
+from seamwork.platform.withdrawal import WITHDRAWN, withdrawal, without_what_is_out
 from seamwork.testing.clock import SettableClock
 from seamwork.testing.documents import document
 from seamwork.testing.simlog import SimBroker, SimLog
@@ -218,6 +219,27 @@ async def test_the_last_policy_is_what_all_work_is_admitted_by(world: World) -> 
     assert [] == await world.left_without("Policy", "day")
     await world.go("Policy", "night")
     assert ["role policy"] == await world.left_without("Policy", "day")
+
+
+async def test_nothing_has_to_fit_what_is_out_of_force(world: World) -> None:
+    """A version that never fitted was retired for it, and lies in the flow's range for ever."""
+
+    def made(version: str, kind: str) -> AnyDocument:
+        return document("Contract", "found", version, outputs={"success": {"schema": {"type": kind}}})
+
+    flow = document(
+        "Flow", "f", edges=[{"from": "a", "to": "b", "contract": "judged", "versions": ">=1 <2", "passesOn": [
+            {"contract": "found", "versions": ">=1 <2", "outcomes": ["success"]}]}],
+    )  # fmt: skip
+    judged = document("Contract", "judged", input={"schema": {"type": "integer"}})
+    await world.publish([made("1.0.0", "string"), made("1.0.1", "integer"), judged])
+    before, now = await world.catalog(), world.clock.now_ms()
+    await world.go("Contract", "found", "1.0.0")
+    after = await world.catalog()
+
+    with pytest.raises(DocumentError, match=r"what found 1\.0\.0 sends as 'success' may be refused"):
+        checked((flow,), before.documents(), without_what_is_out(before, now))
+    assert (flow,) == checked((flow,), after.documents(), without_what_is_out(after, now))
 
 
 def test_every_kind_that_has_an_end_is_published_by_itself() -> None:

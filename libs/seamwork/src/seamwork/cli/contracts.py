@@ -10,6 +10,7 @@ from typing import Any
 import click
 import msgspec
 
+from seamwork.catalog import Catalog
 from seamwork.cli.terminal import (
     answer,
     as_json,
@@ -20,6 +21,7 @@ from seamwork.cli.terminal import (
     tell_who_lags,
     text_of_file,
 )
+from seamwork.clock import SystemClock
 from seamwork.contracts.against import bump_problems
 from seamwork.contracts.compare import NOTHING
 from seamwork.contracts.difference import Difference, Part, Way, compare_contracts, compare_schemas
@@ -34,6 +36,7 @@ from seamwork.errors import UnprocessableError
 from seamwork.platform.files import gather, with_any_key
 from seamwork.platform.known import lagging
 from seamwork.platform.publisher import End
+from seamwork.platform.withdrawal import without_what_is_out
 
 LIVE = "live"
 _PATHS = click.Path(exists=True, path_type=Path)
@@ -64,8 +67,10 @@ def check(paths: tuple[Path, ...], form: str, against: str | None, platform: str
       seamwork contracts check contracts/ --against published/ --format sarif > findings.sarif
     """
     documents, unread = gather(paths, with_any_key)
-    published = () if against is None else _published(against, platform)
+    published, relied_on = ((), ()) if against is None else _published(against, platform)
     checked = check_what_was_read(documents, unread, published)
+    if checked.errors and relied_on:  # as publishing does
+        checked = check_what_was_read(documents, unread, relied_on)
     if against is not None:
         changes = tuple(bump_problems(documents, published))
         checked = Checked((*checked.problems, *changes), checked.waived)
@@ -95,22 +100,23 @@ def check_what_was_read(
     return Checked(problems, tuple(waived for one in alone for waived in one.waived))
 
 
-def _published(against: str, platform: str) -> tuple[AnyDocument, ...]:
+def _published(against: str, platform: str) -> tuple[tuple[AnyDocument, ...], tuple[AnyDocument, ...]]:
+    """Return what is published, and what of that is not out of force; files know nothing of activations."""
     if against == LIVE:
-        return asyncio.run(_live(platform))
+        catalog = asyncio.run(_live(platform))
+        return catalog.documents(), without_what_is_out(catalog, SystemClock().now_ms())
     folder = Path(against)
     if not folder.exists():
         raise click.UsageError(f"--against: there is no {against}; name a folder, or {LIVE!r}")
     documents, problems = gather([folder], with_any_key)
     if problems:
         raise click.UsageError(f"--against: {DocumentError(problems)}")
-    return documents
+    return documents, ()
 
 
-async def _live(platform: str) -> tuple[AnyDocument, ...]:
+async def _live(platform: str) -> Catalog:
     async with door_of(platform).publisher() as publisher:
-        catalog = await publisher.catalog()
-    return catalog.documents()
+        return await publisher.catalog()
 
 
 @click.command()
@@ -145,7 +151,8 @@ def _comparable(written: str, platform: str) -> Contract | dict[str, Any]:
     path = Path(written)
     name, at, wanted = written.partition("@")
     if at and not path.exists():
-        found = [d for d in asyncio.run(_live(platform)) if isinstance(d, Contract) and d.name == name]
+        published = asyncio.run(_live(platform)).documents()
+        found = [d for d in published if isinstance(d, Contract) and d.name == name]
         contract = next((one for one in found if one.version == wanted), None)
         if contract is None:
             known = ", ".join(one.version for one in found) or "none"

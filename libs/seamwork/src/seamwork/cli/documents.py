@@ -34,6 +34,7 @@ from seamwork.platform.files import read_files
 from seamwork.platform.known import lagging
 from seamwork.platform.members import principals_for, write_settings_of
 from seamwork.platform.publisher import Published
+from seamwork.platform.withdrawal import without_what_is_out
 from seamwork.records.parties import ContractRef
 
 again_option = click.option(
@@ -66,7 +67,8 @@ async def publish(  # one argument for each thing that is said
     documents: tuple[AnyDocument, ...] = read_files(paths, door.home)
     async with door.publisher() as publisher:
         catalog = await publisher.catalog()
-    documents = checked(documents, catalog.documents())
+    now = SystemClock().now_ms()
+    documents = checked(documents, catalog.documents(), without_what_is_out(catalog, now))
     agents = [document for document in documents if isinstance(document, Agent)]
     if agents:
         await door.furnish(principals_for(agents))
@@ -96,7 +98,9 @@ def tell_what_is_out(told: Iterable[Published]) -> None:
 
 
 def checked(
-    documents: Sequence[AnyDocument], published: Sequence[AnyDocument] = ()
+    documents: Sequence[AnyDocument],
+    published: Sequence[AnyDocument] = (),
+    relied_on: Sequence[AnyDocument] = (),
 ) -> tuple[AnyDocument, ...]:
     """
     Return *documents* in the order to publish them, checked together; warnings are told.
@@ -104,11 +108,15 @@ def checked(
     Args:
         documents: What is to be published.
         published: What is there already; versions must say how large a change is since then.
+        relied_on: What of that is not out of force for good: nothing has to fit what is.
 
     Raises:
         DocumentError: With everything that is wrong in any of them.
     """
     found = check_documents(documents, published)
+    if found.errors and relied_on:
+        # Not from the start: an unchanged file is not refused because of what went out of force beside it.
+        found = check_documents(documents, relied_on)
     problems = (*found.errors, *bump_problems(documents, published))
     if problems:
         raise DocumentError(ordered(problems))

@@ -75,6 +75,16 @@ def withdrawal(
     return Withdrawal(goes, impact(Shelf(_in_force(catalog, now)), name, version, kind=kind) or ())
 
 
+def without_what_is_out(catalog: Catalog, now: int) -> tuple[AnyDocument, ...]:
+    """Return the documents that somebody may rely on, or will: all but what was retired or revoked."""
+    return tuple(
+        entry.document
+        for kind in KINDS
+        for entry in catalog.entries(kind)
+        if entry.status(now) not in {"retired", "revoked"}
+    )
+
+
 def _may_go(entry: Entry, status: Literal["retired", "revoked"], now: int) -> bool:
     """Say whether a version is in force, or was and can still be revoked."""
     told = entry.status(now)
