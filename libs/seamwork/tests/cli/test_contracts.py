@@ -135,3 +135,27 @@ def test_examples_are_tried_without_hypothesis(clean: Path) -> None:
     assert "trials passed" in without.stdout
     assert 2 == with_some.returncode
     assert "pip install 'seamwork[authoring]', or --examples 0" in with_some.stderr
+
+
+def test_an_agent_that_names_no_key_is_the_one_that_was_published_with_one(tmp_path: Path) -> None:
+    """Whoever publishes adds it; the file in the repository has none, and nothing of it has changed."""
+    said = (
+        "apiVersion: seamwork.dev/v1\nkind: Agent\nmetadata: {name: parser, version: 1.0.0}\n"
+        "spec: {offers: [%s]%s}\n"
+    )
+    key = f", keys: [{{kid: agent-parser-1, public: {'A' * 43}=}}]"
+    for name, text in (
+        ("mine", said % ("parse", "")),
+        ("published", said % ("parse", key)),
+        ("other", said % ("x", "")),
+    ):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "agent.yaml").write_text(text, encoding="utf-8")
+
+    same = contracts("check", tmp_path / "mine", "--against", tmp_path / "published")
+    changed = contracts("check", tmp_path / "other", "--against", tmp_path / "published")
+
+    assert 0 == same.exit_code, same.output
+    assert 1 == changed.exit_code
+    assert "agent.yaml:3:" in changed.output
+    assert "version-conflict" in changed.output

@@ -33,7 +33,7 @@ from seamwork.documents import AnyDocument, Contract, DocumentError, Place, Prob
 from seamwork.documents.shape import instant_ms
 from seamwork.documents.yaml_text import read_yaml
 from seamwork.errors import UnprocessableError
-from seamwork.platform.files import gather, with_any_key
+from seamwork.platform.files import gather, with_any_key, with_published_keys
 from seamwork.platform.known import lagging
 from seamwork.platform.publisher import End
 from seamwork.platform.withdrawal import without_what_is_out
@@ -68,6 +68,7 @@ def check(paths: tuple[Path, ...], form: str, against: str | None, platform: str
     """
     documents, unread = gather(paths, with_any_key)
     published, relied_on = ((), ()) if against is None else _published(against, platform)
+    documents = with_published_keys(documents, published)
     checked = check_what_was_read(documents, unread, published)
     if checked.errors and relied_on:  # as publishing does
         checked = check_what_was_read(documents, unread, relied_on)

@@ -4,13 +4,13 @@ import base64
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-from seamwork.documents import AnyDocument, DocumentError, Place, Problem, parse_documents
+from seamwork.documents import Agent, AnyDocument, DocumentError, Place, Problem, parse_documents
 from seamwork.documents.tree import Json
 from seamwork.platform.home import PlatformHome
 from seamwork.platform.members import with_own_key
 
 _SUFFIXES = (".yaml", ".yml")
-
+_NOBODYS = "not-known-here"
 
 Completing = Callable[[Json], Json]
 
@@ -83,8 +83,25 @@ def with_any_key(value: Json) -> Json:
     spec = value.get("spec")
     if not isinstance(spec, dict) or "keys" in spec:
         return value
-    nobodys: Json = {"kid": "not-known-here", "public": base64.b64encode(bytes(32)).decode()}
+    nobodys: Json = {"kid": _NOBODYS, "public": base64.b64encode(bytes(32)).decode()}
     return {**value, "spec": {**spec, "keys": [nobodys]}}
+
+
+def with_published_keys(
+    documents: Iterable[AnyDocument], published: Iterable[AnyDocument]
+) -> tuple[AnyDocument, ...]:
+    """Give agents' documents that name no key those of their published version; no file differs by them."""
+    known = {(one.name, one.version): one for one in published if isinstance(one, Agent)}
+    return tuple(_with_keys_of(known.get((one.name, one.version)), one) for one in documents)
+
+
+def _with_keys_of(published: Agent | None, document: AnyDocument) -> AnyDocument:
+    if published is None or not isinstance(document, Agent):
+        return document
+    if [key.kid for key in document.spec.keys] != [_NOBODYS]:
+        return document
+    spec = document.spec.model_copy(update={"keys": published.spec.keys})
+    return document.model_copy(update={"spec": spec})
 
 
 def _once(files: Iterable[Path]) -> list[Path]:
