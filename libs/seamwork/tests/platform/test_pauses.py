@@ -44,6 +44,7 @@ def test_a_name_means_an_agent_or_a_flow(name: str, flow: bool, expected: list[s
         ("planner", True, "no flow planner is in force; flows: greeter, release"),
         ("nobody", False, "no agent or flow nobody is in force"),
         ("greeter@9.0.0", False, "no agent or flow greeter@9.0.0 is in force"),
+        ("planner@", False, "planner@ names no version; without the @ all versions are meant"),
         ("release@1.0.0", True, "no flow release@1.0.0 is in force"),
     ],
 )

@@ -96,7 +96,9 @@ def named(catalog: Catalog, name: str, now: int, *, flow: bool) -> list[Entry]:
     Raises:
         UnprocessableError: There is none, or it is not said which is meant.
     """
-    bare, _, version = name.partition("@")
+    bare, at, version = name.partition("@")
+    if at and not version:  # an empty variable of a script, as for whoever revokes
+        raise UnprocessableError(f"{name} names no version; without the @ all versions are meant")
     agents = [
         entry
         for entry in catalog.entries("Agent")
