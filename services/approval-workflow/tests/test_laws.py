@@ -18,13 +18,14 @@ from seamwork.grants.keys import verifies
 from seamwork.ids import request_id
 from seamwork.records.authority import Authority
 from seamwork.records.envelope import decode, encode
-from seamwork.records.parties import AgentRef
+from seamwork.records.parties import AgentRef, Position
 from seamwork.records.people import Reply
 from seamwork.records.verdict import Approvers, Verdict
 from seamwork.records.wire import Received, read, signed_bytes
-from seamwork.testing.builders import HOUR_MS, NOW, PLATFORM, decision, handoff, reply
+from seamwork.testing.builders import HOUR_MS, NOW, PLATFORM, decision, handoff, received, reply
 from seamwork.testing.documents import document
 from seamwork.testing.keys import key_of
+from seamwork_approval_workflow.decide import needs_crossing
 from seamwork_approval_workflow.machine import machine
 from seamwork_approval_workflow.state import Answered, Desk, Event, NotAsked, ReplyIgnored, timer
 
@@ -257,3 +258,15 @@ def test_what_fits_into_no_record_is_denied_and_not_left_to_expire(length: int, 
     assert all(decode(encode(out.record)) for out in outputs if isinstance(out, Publish))
     assert rules == [event.verdict.rule for event in events if isinstance(event, NotAsked)]
     assert len(desk.waiting) == 1 - len(rules)
+
+
+def test_only_the_router_has_a_crossing_held() -> None:
+    """What lies among people's answers and calls itself a hold names no crossing, and is no answer either."""
+    held = received("held", topic="answers.v1", subject="0/5")
+
+    (event,) = MACHINE.decide(asked(), held, context())
+
+    assert None is needs_crossing(held)
+    assert Position(partition=0, offset=5) == needs_crossing(received("held", subject="0/5"))
+    assert isinstance(event, ReplyIgnored)
+    assert "wrong-type" == event.rule

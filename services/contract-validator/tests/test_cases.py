@@ -51,6 +51,7 @@ def test_every_verdict_goes_to_its_subjects_partition() -> None:
             Position(partition=0, offset=5),
         ),
         (received("judge-again", subject="0/5", gates=["cost-cap"]), None),
+        (received("judge-again", subject="0/5", gates=["contract-validator"], topic="handoffs.v1"), None),
         (received("handoff", at="0/5"), None),
     ],
     ids=[
@@ -58,6 +59,7 @@ def test_every_verdict_goes_to_its_subjects_partition() -> None:
         "an-answer-without-a-stamp",
         "what-is-judged-again",
         "by-others",
+        "so-says-an-agent",
         "a-handoff",
     ],
 )

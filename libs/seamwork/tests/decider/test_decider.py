@@ -23,10 +23,10 @@ VERDICT = Verdict(
 )  # fmt: skip
 
 
-def received(record: Any) -> Received[Any]:
+def received(record: Any, topic: str = "decisions.v1") -> Received[Any]:
     """Read a record as it comes from the log."""
-    out = compose(PLATFORM, "decisions.v1", "t-1", record)
-    found = read(RawRecord("decisions.v1", 2, 9, 1, out.key, out.value, out.headers), PLATFORM)
+    out = compose(PLATFORM, topic, "t-1", record)
+    found = read(RawRecord(topic, 2, 9, 1, out.key, out.value, out.headers), PLATFORM)
     assert isinstance(found, Received)
     return found
 
@@ -81,6 +81,13 @@ def test_a_gate_needs_the_crossing_that_it_is_asked_to_judge_again() -> None:
     assert None is needs(judge_again("policy-engine"))
     assert None is needs(judge_again("cost-cap", subject=None))
     assert None is needs(received(envelope("accepted")))
+
+
+def test_only_the_router_asks_a_gate_to_judge_again() -> None:
+    """What any agent may write among crossings names none, however it calls itself."""
+    asked = judge_again("cost-cap").record
+
+    assert None is asked_again("cost-cap")(received(asked, "handoffs.v1"))
 
 
 @pytest.mark.parametrize("length", [MOST_REASON, MOST_REASON + 1])

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from seamwork.catalog import Catalog, Context
 from seamwork.contracts.compiled import ContractError, compile_contract
 from seamwork.contracts.facts import envelope_facts, task_facts
-from seamwork.decider import Input, Output, Publish, Tick, WithCrossing, vote
+from seamwork.decider import DECISIONS, Input, Output, Publish, Tick, WithCrossing, vote
 from seamwork.grants.action import action_sha256
 from seamwork.grants.entitlement import entitlement
 from seamwork.grants.stamps import StampProblem
@@ -93,8 +93,8 @@ def approval_workflow(platform: str, wait_ms: int) -> Callable[[Desk, Input, Con
 
 def needs_crossing(received: Received[AnyEnvelope]) -> Position | None:
     """Name the crossing that must be at hand: the one that is held."""
-    match received.record:
-        case Held(subject=Subject() as subject):
+    match received:
+        case Received(record=Held(subject=Subject() as subject)) if received.raw.topic == DECISIONS:
             return subject.position
         case _:
             return None

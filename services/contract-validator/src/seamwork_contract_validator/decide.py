@@ -12,7 +12,7 @@ stamp, to whom, or what cannot be read.
 from collections.abc import Callable, Iterator, Sequence
 
 from seamwork.catalog import Context
-from seamwork.decider import Input, Output, WithCrossing, vote
+from seamwork.decider import Input, Output, WithCrossing, asked_again, vote
 from seamwork.grants.stamps import verify_stamp
 from seamwork.records.crossing import AnyCrossing, CarriedStamp, Handoff, Plan, Progress, Result
 from seamwork.records.decision import JudgeAgain
@@ -62,8 +62,6 @@ def verdicts(place: Platform, version: str, given: Input, context: Context) -> I
                 yield _verdict(version, crossing, decision.subject.attempt, found, context)
         case WithCrossing(decision=Received(record=Result()) as result, crossing=request, behind=behind):
             yield _verdict(version, result, 1, judge(place, result, (request, *behind), context), context)
-        case Received(record=JudgeAgain()):
-            return  # it names no crossing of ours
         case Received() | Malformed() if given.raw.topic == "handoffs.v1":
             yield _verdict(version, given, 1, judge(place, given, (), context), context)
         case _:
@@ -78,12 +76,15 @@ def needs_crossing(received: Received[AnyEnvelope]) -> Position | None:
     proves it afterwards.
     """
     match received.record:
-        case JudgeAgain(gates=gates, subject=Subject() as subject) if GATE in gates:
-            return subject.position
+        case JudgeAgain():
+            return _asked_again(received)
         case Result(stamp=stamp) if stamp is not None:
             return carried_position(stamp)
         case _:
             return None
+
+
+_asked_again = asked_again(GATE)
 
 
 def stands_on(platform: str) -> Callable[[Received[AnyEnvelope], Context], Position | None]:

@@ -17,7 +17,7 @@ import msgspec
 from msgspec.structs import replace
 
 from seamwork.catalog import Context, settled, settled_on
-from seamwork.decider import Input, Output, Tick, WithCrossing, vote
+from seamwork.decider import DECISIONS, Input, Output, Tick, WithCrossing, vote
 from seamwork.grants.entitlement import entitlement
 from seamwork.grants.stamps import StampProblem
 from seamwork.records.crossing import Handoff
@@ -102,7 +102,7 @@ def cost_cap(platform: str) -> Callable[[Ledger, Input, Context], Sequence[Event
                 return tuple(_again(ledger, platform, decision, again, crossing, context))
             case Received(record=Handoff() as handoff) if given.raw.topic == "handoffs.v1":
                 return tuple(_first(ledger, platform, handoff, given, context))
-            case Received(record=record) if isinstance(record, AnyDecision):
+            case Received(record=record) if isinstance(record, AnyDecision) and given.raw.topic == DECISIONS:
                 return tuple(_decided(ledger, record, context))
             case Tick():
                 due = sorted({due for due in map(int, (*ledger.due, *ledger.over)) if due <= context.now})

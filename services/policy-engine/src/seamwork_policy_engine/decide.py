@@ -23,7 +23,7 @@ from seamwork.catalog import Catalog, Context, settled, settled_on, standing_of_
 from seamwork.contracts.compiled import number_plans
 from seamwork.contracts.facts import envelope_facts, plan_facts, task_facts
 from seamwork.contracts.payload import PayloadError, read_payload
-from seamwork.decider import Input, Output, Tick, WithCrossing, vote
+from seamwork.decider import DECISIONS, Input, Output, Tick, WithCrossing, vote
 from seamwork.documents.contract import MAX_PAYLOAD_BYTES
 from seamwork.documents.shape import AuthoritySpec
 from seamwork.grants.authority import narrowed, one_deeper, united
@@ -105,7 +105,9 @@ def policy_engine(platform: str) -> Callable[[Memory, Input, Context], Sequence[
                 given.raw.topic == "handoffs.v1"
             ):
                 return tuple(_first(memory, platform, crossing, given, context))
-            case Received(record=TaskEnded(task=str() as task)) if task in memory.tasks:
+            case Received(record=TaskEnded(task=str() as task)) if (
+                given.raw.topic == DECISIONS and task in memory.tasks
+            ):
                 return (TaskOver(task=task),)
             case Tick():
                 due = sorted({due for due in map(int, (*memory.due, *memory.ends)) if due <= context.now})

@@ -6,7 +6,7 @@ Pure: no I/O, clock or randomness; time and documents come in the context.
 
 from seamwork.decider.decider import Decider
 from seamwork.decider.entries import Entries, give_up, pack, read_all, restored, unpacked, written
-from seamwork.decider.gates import asked_again, shortened, vote
+from seamwork.decider.gates import DECISIONS, asked_again, shortened, vote
 from seamwork.decider.inputs import (
     Alone,
     CatalogChanged,
@@ -23,6 +23,7 @@ from seamwork.decider.outputs import TOO_MUCH, Forward, Output, Publish, SetAsid
 from seamwork.decider.upcast import Upcast, same
 
 __all__ = [
+    "DECISIONS",
     "TOO_MUCH",
     "Alone",
     "CatalogChanged",

@@ -11,6 +11,9 @@ from seamwork.records.parties import Position, Subject
 from seamwork.records.verdict import Verdict
 from seamwork.records.wire import Received
 
+DECISIONS = "decisions.v1"
+"""Where the router alone writes. Whoever calls something a decision elsewhere, as any agent may, is not believed."""
+
 MOST_REASON = 4_000
 """Characters of a reason. A refusal repeats what each gate says, and has to fit into a record as well."""
 
@@ -48,8 +51,10 @@ def asked_again(gate: str) -> Callable[[Received[AnyEnvelope]], Position | None]
     """Return what names the crossing that must be at hand: the one that *gate* is asked to judge again."""
 
     def needs_crossing(received: Received[AnyEnvelope]) -> Position | None:
-        match received.record:
-            case JudgeAgain(gates=gates, subject=Subject() as subject) if gate in gates:
+        match received:
+            case Received(record=JudgeAgain(gates=gates, subject=Subject() as subject)) if (
+                gate in gates and received.raw.topic == DECISIONS
+            ):
                 return subject.position
             case _:
                 return None

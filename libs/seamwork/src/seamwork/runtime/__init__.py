@@ -38,12 +38,12 @@ provenance, ``traceparent`` and the dedupe mark ``sw_src`` are the runtime's wor
 do carry their version: ``decisions.v1``.
 """
 
+from seamwork.decider import DECISIONS
 from seamwork.runtime.exits import exit_code
 from seamwork.runtime.gate import Gate
 from seamwork.runtime.http import Request, Response, Route
 from seamwork.runtime.machine import Machine
 from seamwork.runtime.spec import (
-    DECISIONS,
     HANDOFFS,
     Footprint,
     GateSpec,

@@ -15,13 +15,14 @@ from seamwork.bus.port import Log
 from seamwork.bus.sharing import SharingLog
 from seamwork.bus.shelf import Shelf
 from seamwork.clock import SystemClock
+from seamwork.decider import DECISIONS
 from seamwork.errors import MisconfiguredError
 from seamwork.runtime.bell import ring_later
 from seamwork.runtime.exits import ended
 from seamwork.runtime.frame import Frame
 from seamwork.runtime.logs import configure_logs
 from seamwork.runtime.memory import settle_memory
-from seamwork.runtime.spec import DECISIONS, HANDOFFS, Service, Site
+from seamwork.runtime.spec import HANDOFFS, Service, Site
 from seamwork.runtime.threads import settle_threads
 from seamwork.settings.common import CommonSettings
 from seamwork.settings.environment import ServiceSettings, read_settings

@@ -15,7 +15,7 @@ from seamwork.bus.port import Log, Partition
 from seamwork.catalog import Catalog, Context
 from seamwork.catalog.follower import CatalogFollower
 from seamwork.clock import Clock
-from seamwork.decider import Decider, Input, Output
+from seamwork.decider import DECISIONS, Decider, Input, Output
 from seamwork.errors import MisconfiguredError
 from seamwork.grants.keys import SigningKey
 from seamwork.journal.journal import MAX_COMMIT_BYTES
@@ -29,7 +29,6 @@ from seamwork.settings.common import CommonSettings
 from seamwork.settings.environment import ServiceSettings
 
 HANDOFFS = "handoffs.v1"
-DECISIONS = "decisions.v1"
 
 ROOM_BYTES = 256 * 1024
 """What a commit takes besides events and outputs: inputs and positions, generously."""
