@@ -310,7 +310,9 @@ def _of_handoff(  # what applies to whom, and how binding it is
     if not applied:
         return replace(_NOTHING, candidates=candidates)
     denials = [one for one in applied if one.effect == "deny"]
-    meant = set(context.catalog.primary(handoff, asked.at)) or set(candidates)
+    # Where some have failed it is for whoever is left.
+    meant = set() if asked.exclude else set(context.catalog.primary(handoff, asked.at))
+    meant = meant or set(candidates)
     admitted = _not_denied(candidates, denials)
     spared: Sequence[Applied] = ()
     if denials and not meant & set(admitted):
@@ -365,14 +367,15 @@ def _led_to(
         return Demand(
             "DENY", "no-flow", "no Flow is in force, so no agent may hand work to another; publish one"
         )
-    candidates = [ref for ref in catalog.candidates(handoff, asked.at) if ref not in asked.exclude]
-    if not candidates:
+    candidates = catalog.candidates(handoff, asked.at)
+    if set(candidates) <= set(asked.exclude):
         return Demand("DENY", "no-candidate", "nobody in force may take the handoff")
+    # Of all of them: whoever stands in for somebody needs that one's edge, also when that one has failed.
     led = drawn(catalog, handoff, sender, candidates, asked.at)
     if not led.candidates:
         reason = "no Flow in force has an edge from source to the target under this contract and version"
         return Demand("DENY", "no-flow-edge", reason, consulted=tuple(map(catalog.reference, flows)))
-    return led.candidates, led.consulted
+    return tuple(ref for ref in led.candidates if ref not in asked.exclude), led.consulted
 
 
 _NOTHING = Demand("ALLOW", "no-rule-objects", "no rule of the policies in force objects")
