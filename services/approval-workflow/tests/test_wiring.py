@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import pytest
 
 from seamwork.grants.action import action_sha256
@@ -35,14 +37,14 @@ def bench() -> MachineBench:
     return MachineBench(spec, documents, topics=[VERDICTS, APPROVALS])
 
 
-async def held(bench: MachineBench) -> ApprovalRequest:
-    """Hold a handoff and wait for the question."""
-    sent = bench.write(handoff(payload=BODY).record, body=BODY)
+async def held(bench: MachineBench, number: int = 1) -> ApprovalRequest:
+    """Hold a handoff, the one with this *number* (from 1), and wait for the question."""
+    sent = bench.write(handoff(id=f"h-{number}", payload=BODY).record, body=BODY)
     receiver, authority = AgentRef(agent="extractor", version="1.0.0"), Authority(depth=5)
     digest = action_sha256(sent.digest, receiver, authority, ())
     subject = Subject(partition=0, offset=sent.raw.offset, digest=sent.digest)
     bench.write(envelope("held", subject=subject, action_sha256=digest))
-    request = await bench.next_record(APPROVALS, 1, partition=0)
+    request = await bench.next_record(APPROVALS, number, partition=0)
     assert isinstance(request, ApprovalRequest)
     return request
 
@@ -76,4 +78,16 @@ async def test_a_question_expires_after_a_restart_too(bench: MachineBench) -> No
         assert NOW + 60_000 == request.expires_at
         assert isinstance(verdict, Verdict)
         assert ("DENY", "approval-expired") == (verdict.outcome, verdict.rule)
+        assert [] == bench.violations(machine, VERDICTS, APPROVALS)
+
+
+async def test_questions_expire_one_by_one_where_they_fit_into_no_commit_together(bench: MachineBench) -> None:
+    """A task's id may be long. What is too much at once is too much for ever, and no other question would expire."""
+    bench.spec = replace(bench.spec, max_commit_bytes=8_000)
+    async with bench.running() as machine:
+        requests = [await held(bench, number) for number in range(1, 13)]
+        bench.clock.set(requests[-1].expires_at)
+        verdicts = [await bench.next_record(VERDICTS, number) for number in range(1, 13)]
+
+        assert {"approval-expired"} == {getattr(verdict, "rule", None) for verdict in verdicts}
         assert [] == bench.violations(machine, VERDICTS, APPROVALS)

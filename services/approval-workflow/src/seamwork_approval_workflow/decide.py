@@ -83,8 +83,8 @@ def approval_workflow(platform: str, wait_ms: int) -> Callable[[Desk, Input, Con
                 return tuple(_answered(desk, platform, given, context))
             case Received(record=Refused() | Closed() | Dispatched() | Accepted() | TaskEnded() as decision):
                 return tuple(_withdrawn(desk, decision, context))
-            case Tick():
-                return tuple(_due(desk, context))
+            case Tick(most=most):
+                return tuple(_due(desk, context, most or AT_ONCE))
             case _:
                 return ()
 
@@ -312,16 +312,16 @@ def _ends(decision: Refused | Closed | Dispatched | Accepted, asked: ApprovalReq
     return decision.crossing == asked.crossing
 
 
-def _due(desk: Desk, context: Context) -> Iterator[Event]:
+def _due(desk: Desk, context: Context, most: int) -> Iterator[Event]:
     expired = sorted((at, one) for one, at in desk.waiting.items() if at <= context.now)
-    for _, one in expired[:AT_ONCE]:
+    for _, one in expired[:most]:
         request = desk.requests[one]
         asked = request.asked
         reason = f"nobody decided in time: {len(request.answers)} agreed, which is not enough"
         ruling = Ruling("DENY", EXPIRED, reason, asked=asked)
         verdict = _verdict(asked.subject, asked.task, asked.crossing, ruling, context)
         yield _end(request, "expired", context.now, verdict, tuple(sorted(request.answers)))
-    for due in sorted(due for due in map(int, desk.due) if due <= context.now)[:AT_ONCE]:
+    for due in sorted(due for due in map(int, desk.due) if due <= context.now)[:most]:
         yield Forgotten(due=due)
 
 
