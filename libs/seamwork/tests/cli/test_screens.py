@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from contextlib import nullcontext
 
 import click
 import pytest
@@ -16,7 +17,7 @@ from seamwork.platform.findings import Finding
 from seamwork.platform.letters import Letter
 from seamwork.records.authority import Authority
 from seamwork.records.parties import AgentRef, ContractRef, Position, Subject, Target
-from seamwork.records.people import ApprovalRequest
+from seamwork.records.people import ApprovalRequest, Reply
 from seamwork.records.platform import DeadLetter, RawHeader
 from seamwork.records.verdict import Approvers
 
@@ -28,7 +29,7 @@ CONTRACT = ContractRef(name="pay", version="1.0.0")
 
 REQUEST = ApprovalRequest(
     id="r-1", task="t-1", crossing="c-1", action_sha256="0" * 64, source=AGENT, receiver=AGENT,
-    contract=CONTRACT, approvers=(Approvers(roles=("legal",)),),
+    contract=CONTRACT, approvers=(Approvers(roles=("legal",), count=2),),
     subject=Subject(partition=0, offset=1, digest="0" * 64, attempt=1),
     authority=Authority(), intent=COMMANDS, state="Due.\nIn a week.", proposed="Pay 5.", asked="Pay?",
     on_approve="It is paid.", on_reject="It is not.", asked_at=0, expires_at=1,
@@ -109,3 +110,15 @@ def test_what_is_asked_of_people_is_named_by_the_beginning_of_its_id() -> None:
         approvals.one_of({REQUEST.id: REQUEST}, "")
     with pytest.raises(UnprocessableError, match="0 cases begin with ''"):
         one_of([CASE], "")
+
+
+@pytest.mark.parametrize(("length", "fits"), [(20_000, True), (30_000, False)])
+def test_an_answer_that_would_not_count_is_not_sent(length: int, fits: bool) -> None:  # noqa: FBT001  # what is told
+    """Two must agree to it, and what both say lies in one record; whoever sends more would wait in vain."""
+    said = Reply(
+        id="y-1", request=REQUEST.id, task=REQUEST.task, action_sha256=REQUEST.action_sha256, person="ada",
+        answer="approve", note="x" * length, answered_at=1,
+    )  # fmt: skip
+
+    with nullcontext() if fits else pytest.raises(UnprocessableError, match="shorten --note"):
+        approvals.refuse_long(said, REQUEST)

@@ -10,7 +10,7 @@ Rule 5: what cannot be asked (the record or its contract is not there, nobody is
 question) is a no.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from seamwork.catalog import Catalog, Context
@@ -19,6 +19,7 @@ from seamwork.contracts.facts import envelope_facts, task_facts
 from seamwork.decider import DECISIONS, Input, Output, Publish, Tick, WithCrossing, vote
 from seamwork.grants.action import action_sha256
 from seamwork.grants.entitlement import entitlement
+from seamwork.grants.evidence import evidence_bytes, most_evidence
 from seamwork.grants.stamps import StampProblem
 from seamwork.ids import request_id
 from seamwork.records.crossing import Handoff, Plan, Result
@@ -268,11 +269,20 @@ def _suffices(request: Request, context: Context, counted: Answered | None = Non
     )
 
 
+def _enough(request: Request, context: Context, yes: Iterable[str]) -> tuple[str, ...]:
+    """Return as many of those who agree as the demands need: there is room in a verdict for their answers."""
+    enough: set[str] = set()
+    for demand in request.asked.approvers:
+        having = [one for one in sorted(yes) if has_role(context.catalog, one, demand, context.now)]
+        enough |= set(having[: demand.count])
+    return tuple(sorted(enough))
+
+
 def _approved(
     request: Request, subject: Subject, context: Context, counted: Answered | None = None
 ) -> Verdict:
     asked, yes = request.asked, _yes(request, context, counted)
-    people = tuple(sorted(yes))
+    people = _enough(request, context, yes)
     reason = f"{', '.join(people)} agreed to this action"
     ruling = Ruling("ALLOW", "approved", reason, people, tuple(yes[person] for person in people), asked)
     return _verdict(subject, asked.task, asked.crossing, ruling, context)
@@ -287,7 +297,9 @@ def _rejected(
         no[counted.person] = counted.evidence
     people = tuple(sorted(no))
     reason = f"{', '.join(people)} rejected this action"
-    ruling = Ruling("DENY", REJECTED, reason, people, tuple(no[person] for person in people), asked)
+    # A no is one whether or not there is room for what was said with it.
+    evidence = tuple(no[person] for person in people if evidence_bytes(no[person]) <= most_evidence(()))
+    ruling = Ruling("DENY", REJECTED, reason, people, evidence, asked)
     return _verdict(subject, asked.task, asked.crossing, ruling, context)
 
 

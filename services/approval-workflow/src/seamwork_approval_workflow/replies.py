@@ -8,6 +8,7 @@ What does not count is named, never dropped silently: whoever is asked why an ap
 from dataclasses import dataclass
 
 from seamwork.catalog import Catalog, Context
+from seamwork.grants.evidence import evidence_bytes, most_evidence
 from seamwork.grants.keys import verifies
 from seamwork.records.envelope import AnyEnvelope
 from seamwork.records.people import ApprovalRequest, Reply
@@ -43,18 +44,25 @@ def weigh(
     )
     if flaw is not None:
         return _ignored(received, reply, flaw)
+    evidence = SignedRecord(
+        topic=received.raw.topic,
+        key=received.key,
+        envelope=received.envelope.decode("ascii"),
+        kid=received.kid or "",
+        sig=received.sig or "",
+    )
+    size, most = evidence_bytes(evidence), most_evidence(request.asked.approvers)
+    if reply.answer == "approve" and size > most:
+        reason = (
+            f"the answer takes {size} bytes of a verdict, {most} are one person's; answer with a shorter note"
+        )
+        return _ignored(received, reply, Flaw("answer-too-long", reason))
     return Answered(
         request=reply.request,
         reply=reply.id,
         person=reply.person,
         answer=reply.answer,
-        evidence=SignedRecord(
-            topic=received.raw.topic,
-            key=received.key,
-            envelope=received.envelope.decode("ascii"),
-            kid=received.kid or "",
-            sig=received.sig or "",
-        ),
+        evidence=evidence,
     )
 
 

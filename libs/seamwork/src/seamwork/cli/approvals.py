@@ -10,13 +10,19 @@ from seamwork.bus.port import Partition
 from seamwork.cli.terminal import answer, door_of, json_option, platform_option, running_loop, table
 from seamwork.clock import SystemClock
 from seamwork.errors import UnprocessableError
+from seamwork.grants.evidence import evidence_bytes, most_evidence
 from seamwork.ids import uuid7
 from seamwork.platform.door import Door
+from seamwork.platform.members import person_kid
 from seamwork.platform.people import ask
 from seamwork.platform.whole import whole
 from seamwork.platform.wording import plain
+from seamwork.records.envelope import encode
 from seamwork.records.people import ApprovalEnd, ApprovalRequest, Reply
+from seamwork.records.verdict import SignedRecord
 from seamwork.records.wire import Received, read, rfc3339
+
+_SIG = 88  # characters of a signature
 
 
 @click.group()
@@ -162,13 +168,32 @@ async def _reply(
     identity = uuid7(now, secrets.token_bytes(10))
 
     def reply(name: str) -> Reply:
-        return Reply(
+        made = Reply(
             id=identity, request=asked.id, task=asked.task, action_sha256=asked.action_sha256, person=name,
             answer=said, note=note, answered_at=now,
         )  # fmt: skip
+        refuse_long(made, asked)
+        return made
 
     who = await ask(door, person, "answers.v1", asked.task, reply)
     answer({"request": asked.id, "person": who, "answer": said}, lambda: f"{who}: {said} ({asked.id})")
+
+
+def refuse_long(reply: Reply, asked: ApprovalRequest) -> None:
+    """
+    Refuse an answer that has no room among those of all who must agree.
+
+    Raises:
+        UnprocessableError: Its note is too long.
+    """
+    kid, envelope = person_kid(reply.person), encode(reply).decode("ascii")
+    carried = SignedRecord(topic="answers.v1", key=reply.task, envelope=envelope, kid=kid, sig="=" * _SIG)
+    size, most = evidence_bytes(carried), most_evidence(asked.approvers)
+    if size > most:
+        raise UnprocessableError(
+            f"the answer takes {size} bytes; so that those of all who must agree fit into one record, each has "
+            f"{most}: shorten --note"
+        )
 
 
 def _roles(request: ApprovalRequest) -> str:

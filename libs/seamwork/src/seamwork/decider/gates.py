@@ -12,7 +12,7 @@ from seamwork.records.verdict import Verdict
 from seamwork.records.wire import Received
 
 DECISIONS = "decisions.v1"
-"""Where the router alone writes. Whoever calls something a decision elsewhere, as any agent may, is not believed."""
+"""Where the router alone writes. Nobody is believed who calls something a decision elsewhere, as any agent may."""
 
 MOST_REASON = 4_000
 """Characters of a reason. A refusal repeats what each gate says, and has to fit into a record as well."""
