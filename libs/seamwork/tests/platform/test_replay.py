@@ -6,10 +6,11 @@ import pytest
 
 from seamwork.bus.port import Partition
 from seamwork.catalog import CatalogBuilder
-from seamwork.decider import Input
+from seamwork.decider import Input, vote
 from seamwork.errors import UnprocessableError
 from seamwork.journal import Place, state_sha256, trim
 from seamwork.platform.replay import Replay, Replayed, Trusted
+from seamwork.records.verdict import Verdict
 from seamwork.runtime import MachineSpec
 from seamwork.testing.bench import MachineBench
 from seamwork.testing.builders import PLATFORM, envelope
@@ -93,6 +94,19 @@ async def test_what_was_too_much_is_so_again(bench: MachineBench) -> None:
     assert (6, 6, [], True) == (found.commits, found.verified, found.differences, found.good)
     assert 0 == found.events
     assert 6 == sum(len(bench.broker.records(Partition("dead-letters.v1", number))) for number in (0, 1))
+
+
+async def test_a_verdict_that_was_shortened_comes_out_again(bench: MachineBench) -> None:
+    """What did not fit into a record was left out when it was published, and is when it is decided again."""
+    warnings = [{"rule": f"policy/rule-{number}", "reason": "x" * 60} for number in range(1_000)]
+    verdict = envelope("verdict", gate="router", warnings=warnings)
+    assert isinstance(verdict, Verdict)
+    bench.spec = replace(SPEC, decider=replace(SPEC.decider, outputs=lambda _: (vote(verdict),)))
+    await lived(bench)
+
+    found = await replayed(bench, bench.spec, verify=True)
+
+    assert ([], 6) == (found.differences, found.verified)
 
 
 async def test_another_core_is_told_from_the_one_that_decided(bench: MachineBench) -> None:

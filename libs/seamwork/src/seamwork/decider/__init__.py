@@ -6,7 +6,7 @@ Pure: no I/O, clock or randomness; time and documents come in the context.
 
 from seamwork.decider.decider import Decider
 from seamwork.decider.entries import Entries, give_up, pack, read_all, restored, unpacked, written
-from seamwork.decider.gates import DECISIONS, asked_again, shortened, vote
+from seamwork.decider.gates import DECISIONS, asked_again, vote, written_out
 from seamwork.decider.inputs import (
     Alone,
     CatalogChanged,
@@ -49,8 +49,8 @@ __all__ = [
     "restored",
     "same",
     "set_aside",
-    "shortened",
     "unpacked",
     "vote",
     "written",
+    "written_out",
 ]

@@ -5,8 +5,9 @@ from collections.abc import Callable
 import msgspec
 
 from seamwork.decider.outputs import Publish
+from seamwork.records.base import Envelope
 from seamwork.records.decision import JudgeAgain
-from seamwork.records.envelope import AnyEnvelope
+from seamwork.records.envelope import MAX_ENVELOPE_BYTES, AnyEnvelope, encode
 from seamwork.records.parties import Position, Subject
 from seamwork.records.verdict import Verdict
 from seamwork.records.wire import Received
@@ -30,6 +31,14 @@ def vote(verdict: Verdict) -> Publish:
         partition=subject.partition,
         trace_of=subject.position,
     )
+
+
+def written_out(record: Envelope) -> bytes:
+    """Return the envelope of a record as it is published: of a verdict that fits into none, what counts."""
+    envelope = encode(record)
+    if len(envelope) > MAX_ENVELOPE_BYTES and isinstance(record, Verdict):
+        return encode(shortened(record))
+    return envelope
 
 
 def shortened(verdict: Verdict) -> Verdict:

@@ -24,6 +24,7 @@ from seamwork.decider import (
     TooMuch,
     WithCrossing,
     set_aside,
+    written_out,
 )
 from seamwork.errors import UnprocessableError
 from seamwork.journal import (
@@ -37,7 +38,6 @@ from seamwork.journal import (
     decode,
     state_sha256,
 )
-from seamwork.records.envelope import encode
 from seamwork.records.parties import Position, Revision
 from seamwork.records.wire import RawRecord, read
 from seamwork.runtime.spec import HANDOFFS, MachineSpec
@@ -315,7 +315,7 @@ def _other_outputs(wanted: Sequence[Output], recorded: Sequence[Emitted]) -> Ite
     for index, (output, emitted) in enumerate(zip(wanted, recorded, strict=True)):
         if isinstance(output, SetAside):
             continue  # its envelope is made from the record it speaks of
-        if (output.topic, encode(output.record).decode("ascii")) != (emitted.topic, emitted.envelope):
+        if (output.topic, written_out(output.record).decode("ascii")) != (emitted.topic, emitted.envelope):
             yield f"output {index} to {emitted.topic} has another envelope"
         elif isinstance(output, Publish) and output.payload != emitted.payload:
             yield f"output {index} to {emitted.topic} has another body"

@@ -9,7 +9,7 @@ import base64
 
 from seamwork.bus.port import Log
 from seamwork.contracts.projection import cut
-from seamwork.decider import Forward, Output, Publish, SetAside, TooMuch, shortened
+from seamwork.decider import Forward, Output, Publish, SetAside, TooMuch, written_out
 from seamwork.errors import MisconfiguredError
 from seamwork.journal import Aside, Emitted
 from seamwork.records.base import Envelope
@@ -17,7 +17,6 @@ from seamwork.records.envelope import MAX_ENVELOPE_BYTES, decode, encode
 from seamwork.records.inbox import Answer, Work
 from seamwork.records.parties import Position
 from seamwork.records.platform import DeadLetter, RawHeader
-from seamwork.records.verdict import Verdict
 from seamwork.records.wire import (
     SW_CHILDREN,
     SW_CROSSING,
@@ -73,9 +72,7 @@ class Composer:
         """
         match output:
             case Publish():
-                envelope = encode(output.record)
-                if len(envelope) > MAX_ENVELOPE_BYTES and isinstance(output.record, Verdict):
-                    envelope = encode(shortened(output.record))
+                envelope = written_out(output.record)
                 sig, kid = self._sign(output.topic, output.key, envelope) if output.signed else (None, None)
                 return Emitted(
                     topic=output.topic,
