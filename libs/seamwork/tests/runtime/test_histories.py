@@ -25,6 +25,7 @@ from seamwork.runtime.metrics import Metrics
 from seamwork.runtime.outgoing import Composer
 from seamwork.runtime.owned import Owned
 from seamwork.runtime.surroundings import Surroundings
+from seamwork.runtime.telling import Teller
 from seamwork.testing.builders import PLATFORM, envelope
 from seamwork.testing.clock import SettableClock
 from seamwork.testing.counter import QUIET, WITH_TIMER, counter
@@ -96,6 +97,7 @@ class World:
             composer=Composer(PLATFORM, None, crossings, log),
             catalog=lambda: CATALOG,
             metrics=METRICS,
+            teller=Teller(METRICS),
             note_position=lambda _at, _position: None,
         )
         ownership = Ownership(owner, "test", self.clock.now_ms, check_contiguity=self.checks)

@@ -70,7 +70,7 @@ class Gate:
         self._subscriptions: list[_Subscription] = []
         self._failed: asyncio.Future[None] | None = None
         self._logger = structlog.get_logger("gate").bind(gate=spec.name)
-        self._teller = Teller(self._logger, self._metrics)
+        self._teller = Teller(self._metrics)
 
     @property
     def ready(self) -> bool:
@@ -168,7 +168,7 @@ class Gate:
             self._stamps.reached("decided", judged)
             await self._publish(batch)
             self._stamps.reached("out", judged)
-            self._teller.tell(told)
+            self._teller.tell(told, self._logger)
             self._metrics.observe("seamwork_stage_seconds", time.perf_counter() - decided, "publish")
         self._metrics.count_each("seamwork_crossings", kinds)
         self._metrics.observe("seamwork_batch_inputs", len(records))

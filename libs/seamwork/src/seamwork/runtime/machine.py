@@ -31,6 +31,7 @@ from seamwork.runtime.outgoing import Composer
 from seamwork.runtime.owned import Owned
 from seamwork.runtime.spec import HANDOFFS, MachineSpec
 from seamwork.runtime.surroundings import Surroundings
+from seamwork.runtime.telling import Teller
 
 _FETCH_RECORDS = 2000
 _FETCH_WAIT_MS = 500  # a record ends it; a longer one costs an idle platform less
@@ -109,6 +110,7 @@ class Machine:
             composer=Composer(identity.platform, identity.signer, crossings, log),
             catalog=lambda: follower.catalog,
             metrics=self._metrics,
+            teller=Teller(self._metrics),
             note_position=self._note_position,
         )
         self._ownership = Ownership(

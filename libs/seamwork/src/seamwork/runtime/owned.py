@@ -39,7 +39,6 @@ from seamwork.runtime.outgoing import cause_trace
 from seamwork.runtime.spec import MachineSpec
 from seamwork.runtime.stamps import Stamps
 from seamwork.runtime.surroundings import Surroundings
-from seamwork.runtime.telling import Teller
 
 _IDLE_S = 1.0
 _STUCK_TIMER_S = 1.0
@@ -80,7 +79,6 @@ class Owned:
         self._logger = structlog.get_logger("machine").bind(
             machine=spec.decider.name, partition=journal.place.number
         )
-        self._teller = Teller(self._logger, around.metrics)
         self.last_progress = time.monotonic()
         self.stepping = False
         self.hungry: Callable[[], None] = lambda: None
@@ -264,7 +262,7 @@ class Owned:
         self._stamps.reached("journalled", concerned)
         await self._delivery.publish(commit, batch.records)
         self._stamps.reached("out", concerned)
-        self._teller.tell(batch.records)
+        self._around.teller.tell(batch.records, self._logger)
         self._measure(batch, commit, (decided, committed))
         await self._snapshot()
         self.last_progress = time.monotonic()

@@ -9,6 +9,7 @@ from seamwork.clock import Clock
 from seamwork.runtime.cache import RecordCache
 from seamwork.runtime.metrics import Metrics
 from seamwork.runtime.outgoing import Composer
+from seamwork.runtime.telling import Teller
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,4 +23,5 @@ class Surroundings:
     composer: Composer
     catalog: Callable[[], Catalog]
     metrics: Metrics
+    teller: Teller
     note_position: Callable[[Partition, int], None]

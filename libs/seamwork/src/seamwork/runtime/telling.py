@@ -25,61 +25,60 @@ from seamwork.records.verdict import Verdict
 from seamwork.runtime.metrics import Metrics
 
 _WELL = frozenset({"ALLOW", "ALLOW_WITH_CONSTRAINTS"})
-# Rules are named by documents, and by gates of anybody's make; each is a time series for whoever keeps them.
-_MOST_WHYS = 200
+# Rules are named by documents, and by gates of anybody's make; each is a time series for whoever keeps them. What
+# else a decision may say of why is one of few words.
+_MOST_RULES = 200
 OTHER = "other"
 """What a rule is counted as when there have been too many."""
 
 
 class Teller:
     """
-    Counts and tells what is final.
+    Counts and tells what is final: one for all partitions of a service.
 
     Args:
-        logger: Who speaks.
         metrics: Where it is counted, as ``seamwork_verdicts`` and ``seamwork_decisions``.
     """
 
-    def __init__(self, logger: structlog.stdlib.BoundLogger, metrics: Metrics) -> None:
-        self._logger = logger
+    def __init__(self, metrics: Metrics) -> None:
         self._metrics = metrics
-        self._whys: set[str] = {""}
+        self._rules: set[str] = {""}
 
-    def tell(self, records: Iterable[Envelope | None]) -> None:
-        """Count what was said in *records*, and write a line about each that is worth one."""
+    def tell(self, records: Iterable[Envelope | None], logger: structlog.stdlib.BoundLogger) -> None:
+        """Count what was said in *records*, and write a line about each that is worth one, by *logger*."""
         verdicts: list[tuple[str, ...]] = []
         decisions: list[tuple[str, ...]] = []
         for record in records:
             if isinstance(record, Verdict):
                 well = record.outcome in _WELL
-                verdicts.append((record.outcome, "" if well else self._why(record.rule)))
+                verdicts.append((record.outcome, "" if well else self._counted(record.rule)))
                 if not well:
-                    self._line(
-                        "judged", record, outcome=record.outcome, rule=record.rule, reason=record.reason
-                    )
+                    facts = {"outcome": record.outcome, "rule": record.rule, "reason": record.reason}
+                    _write(logger, "judged", record, **facts)
             elif isinstance(record, Decision):
-                decisions.append((tag_of(record), self._why(self._decided(record))))
+                decisions.append((tag_of(record), self._decided(record, logger)))
         if verdicts:
             self._metrics.count_each("seamwork_verdicts", verdicts)
         if decisions:
             self._metrics.count_each("seamwork_decisions", decisions)
 
-    def _decided(self, record: Decision) -> str:
-        """Write the line about a decision that is worth one, and return why it is so."""
+    def _decided(self, record: Decision, logger: structlog.stdlib.BoundLogger) -> str:
+        """Write the line about a decision that is worth one, and return as what its why is counted."""
         match record:
             case Refused():
-                self._line("refused", record, gate=record.gate, rule=record.rule, reason=record.reason)
-                return record.rule
+                facts = {"gate": record.gate, "rule": record.rule, "reason": record.reason}
+                _write(logger, "refused", record, **facts)
+                return self._counted(record.rule)
             case Held():
-                self._line("held", record, rule=record.rule, reason=record.reason)
-                return record.rule
+                _write(logger, "held", record, rule=record.rule, reason=record.reason)
+                return self._counted(record.rule)
             case Escalated():
-                self._line("escalated", record, to=record.to, why=record.why)
+                _write(logger, "escalated", record, to=record.to, why=record.why)
                 return record.why
             case Overrun():
-                self._line("overrun", record, dispatch=record.dispatch)
+                _write(logger, "overrun", record, dispatch=record.dispatch)
             case TaskEnded():
-                self._line("task-ended", record, outcome=record.outcome, crossings=record.crossings)
+                _write(logger, "task-ended", record, outcome=record.outcome, crossings=record.crossings)
                 return record.outcome
             case Closed() | JudgeAgain():
                 return record.why
@@ -89,15 +88,19 @@ class Teller:
                 pass
         return ""
 
-    def _why(self, why: str) -> str:
-        if why not in self._whys:
-            if len(self._whys) > _MOST_WHYS:
+    def _counted(self, rule: str) -> str:
+        """Return as what a rule is counted."""
+        if rule not in self._rules:
+            if len(self._rules) > _MOST_RULES:
                 return OTHER
-            self._whys.add(why)
-        return why
+            self._rules.add(rule)
+        return rule
 
-    def _line(self, event: str, record: Verdict | Decision, **facts: Any) -> None:
-        """Write a line; reasons name fields, never values."""
-        subject = record.subject
-        place = None if subject is None else f"{subject.partition}/{subject.offset}"
-        self._logger.info(event, task=record.task, crossing=record.crossing, at_offset=place, **facts)
+
+def _write(
+    logger: structlog.stdlib.BoundLogger, event: str, record: Verdict | Decision, **facts: Any
+) -> None:
+    """Write a line; reasons name fields, never values."""
+    subject = record.subject
+    place = None if subject is None else f"{subject.partition}/{subject.offset}"
+    logger.info(event, task=record.task, crossing=record.crossing, at_offset=place, **facts)
