@@ -166,7 +166,8 @@ def _again(
     if subject is None or GATE not in again.gates:
         return
     place = place_key(subject.partition, subject.offset)
-    if ledger.judged.get(place, 0) >= subject.attempt:
+    # That a crossing was judged is forgotten when it has expired, and what is reserved for it is not.
+    if ledger.judged.get(place, 0) >= subject.attempt or reservation_key(subject) in ledger.reservations:
         return
     released: dict[str, int] = {}
     for key in _held(ledger, place):
