@@ -629,6 +629,32 @@ async def test_a_dead_letter_keeps_bytes_headers_and_provenance(bench: Bench) ->
     assert ("k", "no-envelope", 5) == (letter.record.key, letter.record.rule, letter.record.set_aside_at)
 
 
+@pytest.mark.parametrize(
+    "headers",
+    [
+        (("x" * 70_000, b"1"), ("y", b"2")),
+        (("x" * 70_000, b"1"), ("x" * 70_000, b"1")),
+        tuple((f"{number:>3000}", b"1") for number in range(64)),
+        tuple((f"{number}" + 200 * "🎉", b"1") for number in range(64)),
+        (("x" * 31_000, b""), ("y" * 31_000, b"1" * 400), ("z", b"1" * 90_000)),
+    ],
+    ids=["long", "long and twice", "many", "many beyond ASCII", "with large values"],
+)
+async def test_a_dead_letter_can_be_read_whatever_its_headers_are_called(
+    bench: Bench, headers: tuple[tuple[str, bytes], ...]
+) -> None:
+    """Any agent may write a record whose headers have names without end; what no room is left for is left out."""
+    bench.broker.write(Partition(HANDOFFS, 0), b"k", b"x", headers)
+    async with bench.running(MachineSpec(decider=witness(forwards))):
+        await bench.until(lambda: bool(bench.broker.records(Partition(DEAD, 0))))
+    (sent,) = bench.broker.records(Partition(DEAD, 0))
+    letter = read(sent, PLATFORM)
+
+    assert isinstance(letter, Received)
+    assert isinstance(letter.record, DeadLetter)
+    assert headers[0][0][:3] == letter.record.headers[0].name[:3]
+
+
 async def test_an_inbox_that_is_not_there_becomes_an_input(bench: Bench) -> None:
     """One bad inbox does not stop the partition."""
     bench.write(envelope("handoff"))

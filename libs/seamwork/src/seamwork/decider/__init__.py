@@ -6,7 +6,7 @@ Pure: no I/O, clock or randomness; time and documents come in the context.
 
 from seamwork.decider.decider import Decider
 from seamwork.decider.entries import Entries, give_up, pack, read_all, restored, unpacked, written
-from seamwork.decider.gates import DECISIONS, asked_again, vote, written_out
+from seamwork.decider.gates import DECISIONS, MOST_REASON, asked_again, vote, written_out
 from seamwork.decider.inputs import (
     Alone,
     CatalogChanged,
@@ -24,6 +24,7 @@ from seamwork.decider.upcast import Upcast, same
 
 __all__ = [
     "DECISIONS",
+    "MOST_REASON",
     "TOO_MUCH",
     "Alone",
     "CatalogChanged",

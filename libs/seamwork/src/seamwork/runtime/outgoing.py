@@ -7,13 +7,15 @@ the journal alone and from the records that it points to: publishing again after
 
 import base64
 
+import msgspec
+
 from seamwork.bus.port import Log
 from seamwork.contracts.projection import cut
-from seamwork.decider import Forward, Output, Publish, SetAside, TooMuch, written_out
+from seamwork.decider import MOST_REASON, Forward, Output, Publish, SetAside, TooMuch, written_out
 from seamwork.errors import MisconfiguredError
 from seamwork.journal import Aside, Emitted
 from seamwork.records.base import Envelope
-from seamwork.records.envelope import MAX_ENVELOPE_BYTES, decode, encode
+from seamwork.records.envelope import MAX_ENVELOPE_BYTES, decode, encode, to_ascii
 from seamwork.records.inbox import Answer, Work
 from seamwork.records.parties import Position
 from seamwork.records.platform import DeadLetter, RawHeader
@@ -43,7 +45,10 @@ SW_SRC = "sw_src"
 DEAD_LETTERS = "dead-letters.v1"
 _HEADER_ROOM = MAX_ENVELOPE_BYTES // 2  # what a dead letter's envelope spends on the headers of its record
 _MAX_HEADERS = 64
+_NAME_ROOM = 100
 _KEY_ROOM = 1024
+
+_encoder = msgspec.json.Encoder()
 
 
 class Composer:
@@ -193,29 +198,47 @@ def cause_trace(given: object) -> str | None:
 
 
 def dead_letter(raw: RawRecord, aside: Aside) -> DeadLetter:
-    """Describe a record that is set aside; headers that an envelope has no room for keep their names alone."""
-    room = _HEADER_ROOM
-    headers = []
-    for name, value in raw.headers[:_MAX_HEADERS]:
-        cost = len(name) + len(value or b"") * 4 // 3
-        room -= cost
-        fits = room >= 0
-        headers.append(RawHeader(name=name, value=_base64(value) if fits else None))
-        if not fits:
-            room += cost - len(name)
-    return DeadLetter(
+    """
+    Describe a record that is set aside.
+
+    Headers that an envelope has no room for keep their names alone, as far as it has room for those: whoever writes
+    a record may make any part of it large, and a letter that nobody can read is none.
+    """
+    letter = DeadLetter(
         topic=aside.topic,
         position=aside.source,
         appended_at=raw.appended_at,
         digest=aside.digest,
-        headers=tuple(headers),
+        headers=(),
         key=None if raw.key is None else raw.key[:_KEY_ROOM].decode("utf-8", "backslashreplace"),
         tombstone=raw.value is None,
         gate=aside.gate,
         rule=aside.rule,
-        reason=aside.reason,
+        reason=_cut(aside.reason, MOST_REASON),
         set_aside_at=aside.set_aside_at,
     )
+    left, room = MAX_ENVELOPE_BYTES - len(encode(letter)), _HEADER_ROOM
+    headers = []
+    for name, value in raw.headers[:_MAX_HEADERS]:
+        cost = len(name) + len(value or b"") * 4 // 3
+        header = RawHeader(name=name, value=_base64(value)) if cost <= room else RawHeader(name=name)
+        if _written(header) > left:
+            header = RawHeader(name=_cut(name, _NAME_ROOM))
+        if _written(header) > left:
+            break
+        left -= _written(header)
+        room -= cost if cost <= room else len(name)
+        headers.append(header)
+    return msgspec.structs.replace(letter, headers=tuple(headers))
+
+
+def _written(header: RawHeader) -> int:
+    """Return how many bytes of an envelope a header takes."""
+    return len(to_ascii(_encoder.encode(header))) + 1
+
+
+def _cut(text: str, most: int) -> str:
+    return text if len(text) <= most else text[:most] + "…"
 
 
 def _carried(crossing: RawRecord, children: str | None) -> tuple[Header, ...]:
