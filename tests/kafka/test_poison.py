@@ -3,6 +3,7 @@
 import asyncio
 import struct
 from collections.abc import AsyncIterator
+from typing import cast
 
 import pytest
 from aiokafka import AIOKafkaConsumer, TopicPartition
@@ -18,11 +19,13 @@ from seamwork.bus.port import Partition
 from seamwork.catalog import Context
 from seamwork.catalog.follower import CatalogFollower
 from seamwork.clock import SystemClock
-from seamwork.decider import Input
-from seamwork.records.wire import Malformed, Outgoing, read
+from seamwork.decider import Input, Output, vote
+from seamwork.records.parties import Subject
+from seamwork.records.verdict import Verdict
+from seamwork.records.wire import Malformed, Outgoing, RawRecord, read
 from seamwork.runtime import Gate, GateSpec
 from seamwork.runtime.machine import Identity
-from seamwork.testing.builders import PLATFORM
+from seamwork.testing.builders import PLATFORM, envelope
 from seamwork.testing.keys import key_of
 from seamwork.testing.log_conformance import WORK, fetch, outgoing
 from seamwork.testing.testbed import KafkaPlatform
@@ -157,6 +160,43 @@ async def test_the_markers_of_transactions_stop_no_gate(log: KafkaLog, platform:
 
     assert [0, 2, 4] == seen
     assert [0, 2, 4] == [raw.offset for raw in await log.read(PLACE, 0, 10)]
+
+
+async def test_a_trace_as_long_as_a_record_stops_no_gate(log: KafkaLog, platform: KafkaPlatform) -> None:
+    """Any agent may write one, and a verdict that carried it on would be refused by the broker."""
+    producer = Producer({**platform.access("tester").confluent(), "message.max.bytes": 2_000_000})
+    for trace in (b"0" * 1_048_000, b"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"):
+        producer.produce(platform.topic(WORK), b"", b"key", 0, headers=[("traceparent", trace)])
+    await asyncio.to_thread(producer.flush, 20)
+
+    def judge(given: Input, context: Context) -> tuple[Output, ...]:
+        assert isinstance(given, Malformed)
+        subject = Subject(partition=0, offset=given.raw.offset, digest=given.digest)
+        said = envelope("verdict", gate="contract-validator", subject=subject)
+        return (vote(cast("Verdict", said)),)
+
+    async with KafkaLog(platform.admin, platform.prefix, client_id="gate") as ruler:
+        follower = CatalogFollower(ruler, PLATFORM, key_of("root").public)
+        await follower.start()
+        gate = Gate(
+            GateSpec(name="contract-validator", decide=judge, reads=(WORK,)),
+            log=ruler,
+            follower=follower,
+            identity=Identity(platform=PLATFORM, instance="one"),
+            clock=SystemClock(),
+        )
+        verdicts = Partition("verdicts.contract-validator.v1", 0)
+        reader = await ruler.reader()
+        async with gate.running(), asyncio.timeout(30):
+            said: list[RawRecord] = []
+            while len(said) < 2:
+                said += (await fetch(reader, {verdicts: len(said)}))[verdicts]
+        await reader.stop()
+        await follower.stop()
+
+    assert [None, "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"] == [
+        getattr(read(raw, PLATFORM), "traceparent", "") for raw in said
+    ]
 
 
 @pytest.mark.parametrize("codec", ["gzip", "snappy", "lz4", "zstd"])

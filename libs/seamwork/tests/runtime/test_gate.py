@@ -7,6 +7,7 @@ from dataclasses import replace
 import msgspec
 import pytest
 
+from seamwork.bus.limits import limit_of, record_bytes
 from seamwork.bus.port import Partition
 from seamwork.catalog import Catalog, Context
 from seamwork.decider import Input, Output, Publish, WithCrossing, vote
@@ -127,6 +128,18 @@ async def test_every_record_is_judged_at_its_partition(bench: Bench) -> None:
 
     assert ["malformed"] == bench.verdicts(0)
     assert ["received", "again"] == bench.verdicts(1)
+
+
+async def test_a_trace_as_long_as_a_record_stops_no_gate(bench: Bench) -> None:
+    """Any agent may call anything its trace; a verdict that carried it on would fit into no record."""
+    for headers in ((), dict(compose(PLATFORM, HANDOFFS, "t-1", envelope("handoff")).headers).items()):
+        room = limit_of(HANDOFFS) - record_bytes(b"t-1", b"", [*headers, ("traceparent", b"")])
+        bench.broker.write(Partition(HANDOFFS, 0), b"t-1", b"", (*headers, ("traceparent", b"0" * room)))
+    bench.write(envelope("handoff"))
+    async with bench.gate().running():
+        await bench.until(lambda: 3 == len(bench.verdicts()))
+
+    assert ["malformed", "received", "received"] == bench.verdicts()
 
 
 async def test_a_gate_far_behind_reads_what_it_lacks_in_stretches() -> None:

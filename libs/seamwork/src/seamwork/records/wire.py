@@ -36,6 +36,9 @@ _LAST_MS = 253_402_300_799_999  # 9999-12-31T23:59:59.999Z
 
 _SMALL_BYTES = 8 * 1024
 
+_LONGEST_TRACE = 256
+"""The first version of W3C Trace Context has 55 characters, later ones may add to it."""
+
 RECORD_TYPE = b"application/vnd.seamwork.record.v1"
 
 Header = tuple[str, bytes | None]
@@ -232,7 +235,7 @@ def _read(
             digest=record_digest(platform, raw.topic, raw.key, envelope),
             kid=_optional(found, SW_KID),
             sig=_optional(found, SW_SIG),
-            traceparent=_optional(found, TRACEPARENT),
+            traceparent=_trace(_optional(found, TRACEPARENT)),
         )
     except EnvelopeError as error:
         digest = record_digest(platform, raw.topic, raw.key or b"", envelope)
@@ -347,6 +350,19 @@ def _text(data: bytes, what: str) -> str:
 def _optional(found: dict[str, bytes | None], name: str) -> str | None:
     value = found.get(name)
     return None if value is None else _text(value, f"header {name}")
+
+
+def traceparent_of(raw: RawRecord) -> str | None:
+    """Return a record's ``traceparent``, readable or not the rest of it, where it has one."""
+    for name, value in raw.headers:
+        if name == TRACEPARENT:
+            return _trace(value.decode("ascii")) if value is not None and value.isascii() else None
+    return None
+
+
+def _trace(traceparent: str | None) -> str | None:
+    """Return what goes on to all that follows from a record: what is longer than any trace's name is none."""
+    return traceparent if traceparent is not None and len(traceparent) <= _LONGEST_TRACE else None
 
 
 def base64_text(data: bytes) -> str:

@@ -36,6 +36,7 @@ from seamwork.records.wire import (
     Signer,
     cloud_event,
     signed_bytes,
+    traceparent_of,
 )
 from seamwork.runtime.cache import RecordCache, read_one
 
@@ -178,14 +179,6 @@ class Composer:
     def _trace(self, position: Position | None) -> str | None:
         raw = None if position is None else self._crossings.get(position)
         return None if raw is None else traceparent_of(raw)
-
-
-def traceparent_of(raw: RawRecord) -> str | None:
-    """Return a record's ``traceparent`` where it has a readable one."""
-    for name, value in raw.headers:
-        if name == TRACEPARENT:
-            return value.decode("ascii") if value is not None and value.isascii() else None
-    return None
 
 
 def cause_trace(given: object) -> str | None:
