@@ -181,7 +181,7 @@ def _again(
         yield from _judge(ledger, platform, asked, context)
         return
     verdict = _verdict(subject, again.task, again.crossing, _CHANGED, context)
-    yield Judged(verdict=verdict, until=at + DAY_MS)
+    yield Judged(verdict=verdict, until=at + HORIZON_MS)
 
 
 _CHANGED = Denied(
@@ -299,7 +299,11 @@ def ceiling_of(handoff: Handoff, context: Context) -> int:
 def _judged(asked: Asked, found: Covered | Denied, context: Context) -> Judged:
     handoff = asked.handoff
     verdict = _verdict(asked.subject, handoff.task, handoff.id, found, context, settled_on(handoff))
-    return Judged(verdict=verdict, until=_until(asked))
+    until = _until(asked)
+    if isinstance(found, Denied):
+        # It is over. Else whoever writes what nobody admits could have us remember it for a day.
+        until = min(until, asked.at + HORIZON_MS)
+    return Judged(verdict=verdict, until=until)
 
 
 def _verdict(

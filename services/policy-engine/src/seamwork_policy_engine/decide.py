@@ -167,16 +167,18 @@ def _again(
         "DENY", "crossing-changed", "the record at the subject's position is not the one judged before"
     )
     verdict = _verdict(subject, again.task, again.crossing, changed, 0, context)
-    yield Judged(verdict=verdict, task=None, until=at + DAY_MS)
+    yield Judged(verdict=verdict, task=None, until=at + HORIZON_MS)
 
 
 def _judge(memory: Memory, platform: str, asked: Asked, context: Context) -> Judged:
     crossing = asked.crossing
     until = min(crossing.expires_at, asked.received.raw.appended_at + DAY_MS) + HORIZON_MS
+    # What is denied is over: else whoever writes what nobody admits could have us remember it for a day.
+    denied_until = min(until, asked.at + HORIZON_MS)
     stamp = _entitled(asked, platform, context)
     if isinstance(stamp, Demand):
         verdict = _verdict(asked.subject, crossing.task, crossing.id, stamp, 0, context)
-        return Judged(verdict=verdict, task=None, until=until)
+        return Judged(verdict=verdict, task=None, until=denied_until)
     if isinstance(crossing, Handoff):
         appended_at = asked.received.raw.appended_at
         asked = replace(asked, crossing=settled(context.catalog, crossing, appended_at))
@@ -195,7 +197,7 @@ def _judge(memory: Memory, platform: str, asked: Asked, context: Context) -> Jud
         task=crossing.task,
         risk=demand.risk,
         throttled=dict(demand.throttled),
-        until=until,
+        until=denied_until if demand.outcome == "DENY" and demand.spared is None else until,
         risk_until=max(until, _ends(asked, stamp) + HORIZON_MS),
     )
 
