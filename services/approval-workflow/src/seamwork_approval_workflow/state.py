@@ -9,7 +9,7 @@ from typing import Literal, assert_never
 
 import msgspec
 
-from seamwork.decider import Entries
+from seamwork.decider import Entries, pack
 from seamwork.records.parties import Position, Subject
 from seamwork.records.people import ApprovalEnd, ApprovalRequest
 from seamwork.records.verdict import SignedRecord, Verdict
@@ -123,8 +123,7 @@ class Desk(msgspec.Struct):
 
     def open_of(self, task: str | None) -> list[Request]:
         """Return the open requests of a task, in the order asked."""
-        found = (self.requests[one] for one in self.tasks.get(task or "", ()))
-        return [request for request in found if request.how is None]
+        return [self.requests[one] for one in self.tasks.get(task or "", ()) if one in self.waiting]
 
 
 def place_key(subject: Subject) -> str:
@@ -193,6 +192,7 @@ def _end(desk: Desk, event: Ended) -> None:
     request = desk.requests[event.end.id]
     request.how = event.end.how
     request.until = event.until
+    pack(desk.requests, event.end.id)
     desk.waiting.pop(event.end.id, None)
     _remember(desk, f"request {event.end.id}", event.until)
 
