@@ -29,6 +29,7 @@ from seamwork.records.inbox import Answer, Notice, Work
 from seamwork.records.parties import AgentRef, Position
 from seamwork.records.partition import partition_of
 from seamwork.records.wire import SW_ENVELOPE, SW_KID, SW_SIG, Outgoing, compose
+from seamwork.testing.builders import envelope
 from seamwork.testing.documents import document
 from seamwork.testing.puppet import (
     INTENT,
@@ -169,6 +170,12 @@ def not_a_crossing(cast: Cast) -> Outgoing:
     return compose(settings.platform, "handoffs.v1", task, notice, payload=b"", signer=settings.key)
 
 
+def ordered_again(cast: Cast) -> Outgoing:
+    """Ask the gates to judge something again, as only the router may, and elsewhere."""
+    settings, asks = cast.forger.settings, envelope("judge-again", gates=["contract-validator", "cost-cap"])
+    return compose(settings.platform, "handoffs.v1", new_id(), asks, payload=b"", signer=settings.key)
+
+
 def key_twice(cast: Cast) -> Outgoing:
     """Say one thing twice in one envelope: two readers could keep different ones."""
     record = good(cast)
@@ -238,6 +245,11 @@ NOBODY_PROVED: dict[str, tuple[Forge, str]] = {
     "no headers at all": (lambda c: replace(good(c), headers=()), "no-envelope"),
     "one header twice": (lambda c: replace(good(c), headers=2 * good(c).headers), "duplicate-header"),
     "an envelope of no crossing": (not_a_crossing, "wrong-type"),
+    "an order to judge again": (ordered_again, "wrong-type"),
+    "a trace as long as a record": (
+        lambda c: replace(good(c), headers=(("traceparent", 1_048_000 * b"0"),)),
+        "no-envelope",
+    ),
     "nothing": (lambda _: Outgoing("handoffs.v1", b"", None), "no-envelope"),
 }
 
@@ -262,6 +274,21 @@ async def test_a_record_of_nobody_is_set_aside_and_nobody_is_told(cast: Cast, wh
     assert "handoffs.v1" == letter.topic
     assert (sent.record.value is None) == letter.tombstone
     assert [name for name, _ in sent.record.headers] == [header.name for header in letter.headers]
+
+
+async def test_nobody_ends_a_task_from_among_its_crossings(cast: Cast) -> None:
+    """Only the router says that a task has ended; what its holder hands on afterwards is paid for as before."""
+    begun = await cast.forger.send(cast.forger.root(WORK, "bad-holder"))
+    task = begun.crossing.task
+    offer = await cast.holder.offered(task)
+    ends = compose(offer.work.platform, "handoffs.v1", task, envelope("task-ended", task=task), payload=b"")
+    forged = await cast.bystander.send(ends)
+    await cast.refused(forged, cast.bystander, "wrong-type", told=False)
+    await cast.holder.send(cast.holder.handoff(offer, WORK, "bad-taker"))
+    await cast.holder.answered(task)
+    await cast.holder.send(cast.holder.result(offer))
+
+    assert "complete" == (await cast.stage.ended(task)).outcome
 
 
 async def test_a_header_name_that_is_not_utf8_is_set_aside(cast: Cast) -> None:
