@@ -13,6 +13,7 @@ from typing import Any
 
 import msgspec
 import pytest
+from confluent_kafka import Producer
 
 from seamwork.broker.principal import agent
 from seamwork.bus.kafka import KafkaLog
@@ -147,6 +148,29 @@ async def test_a_machine_counts_what_agents_write(platform: KafkaPlatform) -> No
         live = [owned.journal.state for _, owned in sorted(machine.owned.items())]
 
     assert live == await check(platform, 201)
+
+
+async def test_the_marker_of_a_transaction_stops_no_timer(platform: KafkaPlatform) -> None:
+    """It takes the last offset and is no record: nothing lies there that a deadline would have to wait for."""
+    platform.join(agent("planner"))
+    producer = Producer({**platform.admin.confluent(), "transactional.id": "migration"})
+    await asyncio.to_thread(producer.init_transactions, 20)
+
+    def migrate() -> None:
+        producer.begin_transaction()
+        for number in range(PARTITIONS):
+            producer.produce(platform.topic("handoffs.v1"), b"in a transaction", b"key", number)
+        producer.commit_transaction(20)
+
+    async with (
+        log_of(platform, NAME) as log,
+        log_of(platform, "agent-planner") as sender,
+        machine_on(log, "one"),
+    ):
+        due = SystemClock().now_ms() + 2_000
+        await sender.publish(handoffs(1, step=WITH_TIMER, deadline_at=due))
+        await asyncio.to_thread(migrate)
+        await verdicts_reach(platform, 2)
 
 
 async def test_two_owners_share_and_hand_over(platform: KafkaPlatform) -> None:

@@ -7,7 +7,7 @@ Rule 2: what waits here is bounded, by records and by bytes, in each topic by it
 
 import itertools
 from collections import deque
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 
 import msgspec
 import structlog
@@ -91,6 +91,10 @@ class Intake:
             for at, position in self._fetched.items()
             if len(self._buffers[at]) < full and self._buffered[at] < _MOST_BUFFERED_BYTES
         )
+
+    def ahead(self, ends: Mapping[Partition, int]) -> Mapping[Partition, int]:
+        """Return which of these ends nothing was fetched up to yet, and what is fetched there next."""
+        return {at: self._fetched[at] for at, end in ends.items() if self._fetched[at] < end}
 
     def offer(self, at: Partition, records: Sequence[RawRecord]) -> Sequence[RawRecord]:
         """Take records that were fetched, and return those that were not here already."""

@@ -10,6 +10,7 @@ Rule 4: what one input leads to is in one commit. Where it does not fit, the cor
 """
 
 import asyncio
+import contextlib
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
@@ -29,7 +30,7 @@ from seamwork.decider import (
     kind_of,
     set_aside,
 )
-from seamwork.errors import OutcomeUnknownError
+from seamwork.errors import OutcomeUnknownError, RetryableError
 from seamwork.journal import Commit, Journal, Taken
 from seamwork.records.wire import RawRecord
 from seamwork.runtime.batch import SOFT_BYTES, Batch, Given, Made, given_body
@@ -42,6 +43,8 @@ from seamwork.runtime.surroundings import Surroundings
 
 _IDLE_S = 1.0
 _STUCK_TIMER_S = 1.0
+_MARKER_S, _LOOK_S = 5.0, 0.5
+"""What lies unread is read in less, unless its broker is away. To look whether anything does takes an instant."""
 _SHARE_PAUSE_S = 0.005
 """Between two shares of a snapshot, which take a millisecond each: for all else that lives in this process."""
 MAX_TAIL_BYTES = 96 * 1024 * 1024
@@ -71,6 +74,7 @@ class Owned:
         self._health: HealthChanged | None = None
         self._look_again = False
         self._tick_ends: dict[Partition, int] | None = None
+        self._tick_looks_at = 0.0
         self._tick_not_before = 0.0
         self._wake = asyncio.Event()
         self._stopping = False
@@ -196,6 +200,7 @@ class Owned:
         catalog = self._around.catalog()
         now = max(self._around.clock.now_ms(), self.journal.now)
         await self._begin_tick(now)
+        await self._pass_markers()
         tick = self._tick(now)
         if (tick is not None or self._must_close(catalog)) and await self.settle():
             return True
@@ -302,6 +307,28 @@ class Owned:
         if due is not None and due <= now and time.monotonic() >= self._tick_not_before:
             # Read after the timer fell due: no deadline fires over a record that lies unread.
             self._tick_ends = await self._around.log.end_offsets(self._intake.partitions)
+            self._tick_looks_at = _loop_s() + _MARKER_S
+
+    async def _pass_markers(self) -> None:
+        """
+        Take for read what holds no record.
+
+        The marker of a transaction takes an offset, and no reader is ever given it: where it is the last, a timer
+        would wait for it until something else comes.
+        """
+        ends = self._tick_ends
+        if ends is None or _loop_s() < self._tick_looks_at:
+            return
+        # What is away is not waited for: there may be work from elsewhere, and the reader ends us if it stays away.
+        with contextlib.suppress(TimeoutError, RetryableError):
+            async with asyncio.timeout(_LOOK_S):
+                log, ahead = self._around.log, self._intake.ahead(ends)
+                known = await log.end_offsets(list(ahead)) if ahead else {}
+                for at, position in ahead.items():
+                    # Whoever leads by now may know of less for a while, and has nothing there either.
+                    if known[at] >= ends[at] and not await log.read(at, position, ends[at], most_bytes=1):
+                        ends[at] = position
+        self._tick_looks_at = _loop_s() + _MARKER_S
 
     def _tick(self, now: int) -> Given | None:
         ends = self._tick_ends
