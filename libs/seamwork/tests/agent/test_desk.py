@@ -1550,6 +1550,30 @@ async def test_a_place_that_nobody_took_is_not_given_away(stage: Stage) -> None:
 
     @agent.accepts("licence-facts", "1.0.0")
     async def extract(parsed: Parsed) -> Any:
+async def test_a_refusal_that_comes_before_the_log_has_confirmed_the_answer_is_mended(stage: Stage) -> None:
+    """The gates may have read an answer before whoever sent it hears that it arrived."""
+    agent, log = Agent("extractor", "1.0.0"), SlowToConfirm(stage.broker)
+    stage.log = log
+
+    @agent.accepts("licence-facts", "1.0.0")
+    async def extract(parsed: Parsed) -> Facts:
+        return Facts(parsed.name)
+
+    @extract.on_refused
+    async def mend(parsed: Parsed) -> Facts:
+        return Facts("mended")
+
+    await stage.start(agent)
+    work = await stage.router.dispatch("extractor", {"name": "mortar"})
+    first = await stage.router.next(Result)
+    await stage.router.tell("refused", work, first.record.id, rule="every-licence", corrections_left=1)
+    await _until_read(stage, 2)
+    log.confirm.set()
+    second = await stage.router.next(Result)
+
+    assert (answer_id(work.dispatch, 1), {"licence": "mended"}) == (second.record.id, body(second))
+
+
         return Transferred()
 
     await stage.start(agent)
@@ -1971,6 +1995,21 @@ async def test_a_transfer_given_up_before_it_is_sent_is_none(stage: Stage) -> No
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(0.05):
                 await task.hand_off(contract=CONTRACT, payload={}, step="rest", to="extractor")
+class SlowToConfirm(SimLog):
+    """A log that takes an answer at once, and says so only when it is told to."""
+
+    def __init__(self, broker: SimBroker) -> None:
+        super().__init__(broker)
+        self.confirm = asyncio.Event()
+
+    async def publish(self, batch: Sequence[Outgoing]) -> Sequence[Confirmation]:
+        """Publish, and confirm an answer late."""
+        confirmations = await super().publish(batch)
+        if any(("ce_type", b"dev.seamwork.result.v1") in one.headers for one in batch):
+            await self.confirm.wait()
+        return confirmations
+
+
         return Facts((await first)["licence"])
 
     await stage.start(agent)

@@ -374,12 +374,13 @@ class Dispatch:
             await self._children_settled()
             if self.is_over:
                 return  # the function would not be cancelled
-            if self._refusal != refusal:
-                # An answer of an earlier run, before a crash, was refused meanwhile: mend that one instead.
-                self._office.again(self)
-            else:
+            if self._refusal == refusal:
                 await self._accept_no_more()
                 await self._answer(offer, task, returned)
+            if self._refusal != refusal and not self.is_over:
+                # Refused meanwhile: an answer of an earlier run, before a crash, so that this one is not sent; or
+                # this one, before the log has said that it arrived.
+                self._office.again(self)
         except asyncio.CancelledError:
             if not self.is_over:
                 raise
