@@ -866,6 +866,27 @@ async def test_who_was_away_reads_what_came_before_it_begins(stage: Stage) -> No
     @agent.accepts("licence-facts", "1.0.0")
     async def extract(parsed: Parsed) -> Facts:
         ran.append(parsed.name)
+@pytest.mark.parametrize(
+    ("rule", "outcome"), [("stamp-closed", "success"), ("stopping", "success"), ("no-flow-edge", "error")]
+)
+async def test_what_was_refused_for_an_earlier_stamp_alone_is_waited_for(
+    stage: Stage, rule: str, outcome: str
+) -> None:
+    """Handed on again under the next dispatch it is judged anew; any other refusal is of the work itself."""
+    router = stage.router
+    older, _ = router.work("planner", {}, contract="plan/1.0.0")
+    await stage.start(_asking_agent())
+    await router.dispatch(
+        "planner", {}, contract="plan/1.0.0", task=older.task, crossing=older.crossing, attempt=2
+    )
+    handoff = await router.next(Handoff)
+    await router.tell("refused", older, handoff.record.id, rule=rule, step="extract", ordinal=0)
+    await router.answer(handoff, {"licence": "MIT"})
+    result = await router.next(Result)
+
+    assert outcome == result.record.outcome
+
+
         return Facts(parsed.name)
 
     work, outgoing = router.work("extractor", {"name": "done elsewhere"}, authority=PAYING)

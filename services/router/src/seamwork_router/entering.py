@@ -16,6 +16,7 @@ import msgspec
 from seamwork.catalog import Context, GateInForce
 from seamwork.documents.agent import Agent
 from seamwork.records.authority import Authority
+from seamwork.records.inbox import LAPSED
 from seamwork.records.parties import AgentRef, ContractRef
 from seamwork.records.verdict import Verdict
 from seamwork_router import events as ev
@@ -32,8 +33,6 @@ from seamwork_router.tally import counted_as, counts, tally_of
 
 _JUDGES_OF_PLANS = frozenset({"validator", "policy"})
 _PLACED = frozenset({"handoff", "result", "plan"})
-_LAPSED = frozenset({"stamp-closed", "stamp-ran-out", "stopping", "expired"})
-"""Refusals for how things stood with the dispatch, or when the record came; they say nothing of the work."""
 _LOST: dict[ev.End | None, What] = {
     "refused": "refused", "failed": "failed", "expired": "expired", "cancelled": "cancelled",
 }  # fmt: skip
@@ -262,7 +261,7 @@ def _known(scene: Scene) -> Known | None:
     """
     known, task, named = known_as(scene.state, scene.facts), scene.task, scene.named
     told = None if known is None or known.answer is not None else known.notice
-    if told is None or told.what != "refused" or told.rule not in _LAPSED:
+    if told is None or told.what != "refused" or told.rule not in LAPSED:
         return known
     bound = task is not None and scene.facts.id in task.errands
     anew = named is not None and named.is_open and named.id != told.dispatch

@@ -33,7 +33,7 @@ from seamwork.clock import Clock
 from seamwork.errors import MisconfiguredError, OutcomeUnknownError, RetryableError, SeamworkError
 from seamwork.grants.stamps import inbox_topic
 from seamwork.ids import uuid7
-from seamwork.records.inbox import Notice
+from seamwork.records.inbox import LAPSED, Notice
 from seamwork.records.platform import Heartbeat
 from seamwork.records.wire import Outgoing, RawRecord, compose
 
@@ -336,8 +336,12 @@ class Desk:
 
     def _tell(self, notice: Notice) -> None:
         dispatch = self._dispatch_of(notice.dispatch, notice.task, notice.about)
-        if dispatch is not None:
-            dispatch.take_notice(notice)
+        if dispatch is None:
+            return
+        earlier = notice.dispatch not in {None, dispatch.work.dispatch}
+        if earlier and notice.what == "refused" and notice.rule in LAPSED:
+            return  # handed on again under this dispatch's stamp it is judged anew
+        dispatch.take_notice(notice)
 
     def _dispatch_of(self, named: str | None, task: str, crossing: str) -> Dispatch | None:
         found = self._open.get(named or "")

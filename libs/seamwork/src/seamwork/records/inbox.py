@@ -18,6 +18,9 @@ from seamwork.records.delivery import Delivered
 from seamwork.records.enforcement import Enforcement
 from seamwork.records.parties import AgentRef, ContractRef, DocumentRef, Position, Revision
 
+LAPSED = frozenset({"stamp-closed", "stamp-ran-out", "stopping", "expired"})
+"""Refusals for how things stood with a dispatch, or when a record came: under the next one it is judged anew."""
+
 
 class Child(Wire, frozen=True, kw_only=True):
     """A finished child of the crossing that is dispatched again: its answer follows as a record of its own."""
