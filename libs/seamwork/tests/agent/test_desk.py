@@ -1565,16 +1565,9 @@ async def test_a_transfer_ends_the_own_work(stage: Stage) -> None:
     assert [] == [each for each in stage.router.seen if isinstance(each.record, Result)]
 
 
-async def test_a_place_that_nobody_took_is_not_given_away(stage: Stage) -> None:
-    """Nobody else would answer, and whoever waits would hear of it at the deadline."""
-    agent = Agent("extractor", "1.0.0")
-
-    @agent.accepts("licence-facts", "1.0.0")
-    async def extract(parsed: Parsed) -> Any:
-async def test_a_refusal_that_comes_before_the_log_has_confirmed_the_answer_is_mended(stage: Stage) -> None:
-    """The gates may have read an answer before whoever sent it hears that it arrived."""
-    agent, log = Agent("extractor", "1.0.0"), SlowToConfirm(stage.broker)
-    stage.log = log
+async def test_what_is_handed_on_beside_a_transfer_is_let_go_with_it(stage: Stage) -> None:
+    """Nobody answers it once the place is given away: whoever waited for it would wait for ever."""
+    agent, told = Agent("planner", "1.0.0"), list[str]()
 
     @agent.accepts("licence-facts", "1.0.0")
     async def extract(parsed: Parsed) -> Facts:

@@ -244,6 +244,7 @@ class Dispatch:
         elif about == self._transfer:
             self._settle(about, Returned("success", b""))
             self.how = "transferred"
+            self._let_go()
             self._office.over(self, "transferred")
         elif about not in self._children and self._is_own_handoff(notice):
             # A transfer that an earlier run of this function made, before a crash.
@@ -347,15 +348,19 @@ class Dispatch:
     def _stop(self) -> None:
         if self._task is not None:
             self._task.cancel()
+        self._let_go()
+        for task in (self._runner, self._accepting):
+            if task is not None:
+                task.cancel()
+
+    def _let_go(self) -> None:
+        """Tell whoever waits for a handoff or a plan that no word of it will come any more."""
         waiting = [*self._children.values(), *(self._plans.values() if self._planned else ())]
         for child in waiting:
             if not child.settled.done():
                 child.settled.set_result(self._too_late)
             if child.sending is not None:
                 child.sending.cancel()
-        for task in (self._runner, self._accepting):
-            if task is not None:
-                task.cancel()
 
     async def _run(self, seat: Seat, started: Started) -> None:
         try:
