@@ -749,6 +749,34 @@ async def test_word_of_a_plan_from_an_earlier_run_does_not_end_the_work(stage: S
     assert "read" == (await stage.router.next(Handoff)).record.step
 
 
+@pytest.mark.parametrize("cut", [False, True], ids=["while it is held", "while it is sent"])
+async def test_an_answer_waits_for_the_word_on_a_plan_that_was_given_up(stage: Stage, *, cut: bool) -> None:
+    """Until then the router takes none: it would be refused, and nobody would give another."""
+    agent, log = Agent("planner", "1.0.0"), Cut(stage.broker)
+    stage.log = log
+
+    @agent.accepts("licence-facts", "1.0.0")
+    async def divide(parsed: Parsed, task: Task) -> Facts:
+        log.write_cut = cut
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(0.05):
+                await task.plan(subtask("read", contract=CONTRACT, to="extractor"))
+        log.write_cut = False
+        return Facts("without it")
+
+    await stage.start(agent)
+    await stage.router.dispatch("planner", {"name": "mortar"})
+    plan = await stage.router.next(Plan)
+    await asyncio.sleep(0.1)
+    await stage.router.read()
+    early = [each for each in stage.router.seen if isinstance(each.record, Result)]
+    await stage.router.tell_sender("refused", plan, rule="not-today")
+    result = await stage.router.next(Result)
+
+    assert [] == early
+    assert {"licence": "without it"} == body(result)
+
+
 @pytest.mark.parametrize("own", [True, False], ids=["own", "somebody-else's"])
 async def test_word_that_a_place_was_given_away_ends_the_work_of_who_gave_it(
     stage: Stage, *, own: bool

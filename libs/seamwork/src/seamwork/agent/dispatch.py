@@ -58,7 +58,7 @@ _NOTE_CHARS = 500
 _GO_ON = frozenset(
     {"answer-pending", "conflict", "repeat"}
 )  # an earlier answer of ours is the one that counts
-_OPEN_CHILDREN = "open-children"
+_NOT_YET = frozenset({"open-children", "plan-pending"})  # it came too early, and is sent again
 
 How = Literal["accepted", "transferred", "refused", "failed", "cancelled", "expired", "superseded", "left"]
 Handlers = Mapping[ContractRef, Handler[..., Any]]
@@ -111,8 +111,8 @@ class Office(Protocol):
 
 
 @dataclass(slots=True)
-class _Child:
-    """A handoff that this dispatch made or has heard of."""
+class _Sent:
+    """A handoff, or a plan, that this dispatch made or has heard of."""
 
     settled: "asyncio.Future[Settlement]"
     sending: "asyncio.Task[None] | None" = None
@@ -140,7 +140,7 @@ class Dispatch:
         self._office = office
         self._own: list[str] = []
         self._planned = 0
-        self._children: dict[str, _Child] = {}
+        self._children: dict[str, _Sent] = {}
         self._transfer: str | None = None
         self._accompanying: set[str] = set()
         self._last_ordinal = 0
@@ -263,8 +263,8 @@ class Dispatch:
         if ordinal < self._answers - 1 or notice.rule in _GO_ON:
             return  # a later answer is on its way, or the word that counts is still to come
         self._answers = max(self._answers, ordinal + 1)
-        if notice.rule == _OPEN_CHILDREN and self._written is not None and self._answers < MOST_ANSWERS:
-            # A handoff that an earlier run made and this one did not: sent again with the next heartbeats.
+        if notice.rule in _NOT_YET and self._written is not None and self._answers < MOST_ANSWERS:
+            # A handoff or plan that an earlier run made and this one did not: sent again with the next heartbeats.
             self._answer_again = True
             return
         self._refusal = Refusal(
@@ -284,10 +284,20 @@ class Dispatch:
             self._office.again(self)
 
     @cached_property
-    def _plans(self) -> dict[str, _Child]:
+    def _plans(self) -> dict[str, _Sent]:
         """The plans that it may make, by the ids that they have on every run."""
         ids = (plan_id(self.work.crossing, self.work.agent, ordinal) for ordinal in range(MOST_PLANS))
-        return {name: _Child(asyncio.get_running_loop().create_future()) for name in ids}
+        return {name: _Sent(asyncio.get_running_loop().create_future()) for name in ids}
+
+    @property
+    def _plans_made(self) -> list[_Sent]:
+        """The plans that this run has made."""
+        return list(self._plans.values())[: self._planned] if self._planned else []
+
+    @property
+    def _sent(self) -> list[_Sent]:
+        """All that somebody may wait for."""
+        return [*self._children.values(), *self._plans_made]
 
     @property
     def _can_correct(self) -> bool:
@@ -335,7 +345,7 @@ class Dispatch:
 
         One that will not be cancelled is asked once more and then left to the end of the loop.
         """
-        tasks = [self._runner, self._accepting, *(child.sending for child in self._children.values())]
+        tasks = [self._runner, self._accepting, *(sent.sending for sent in self._sent)]
         busy = {task for task in tasks if task is not None}
         for _ in range(2):
             if busy:
@@ -355,12 +365,11 @@ class Dispatch:
 
     def _let_go(self) -> None:
         """Tell whoever waits for a handoff or a plan that no word of it will come any more."""
-        waiting = [*self._children.values(), *(self._plans.values() if self._planned else ())]
-        for child in waiting:
-            if not child.settled.done():
-                child.settled.set_result(self._too_late)
-            if child.sending is not None:
-                child.sending.cancel()
+        for sent in self._sent:
+            if not sent.settled.done():
+                sent.settled.set_result(self._too_late)
+            if sent.sending is not None:
+                sent.sending.cancel()
 
     async def _run(self, seat: Seat, started: Started) -> None:
         try:
@@ -376,7 +385,7 @@ class Dispatch:
             returned = await self._outcome(offer, task, refusal, started)
             task.closed = True
             seat.leave()
-            await self._children_settled()
+            await self._all_settled()
             if self.is_over:
                 return  # the function would not be cancelled
             if self._refusal == refusal:
@@ -478,15 +487,16 @@ class Dispatch:
             if isinstance(answer, Returned):
                 yield answer.payload
 
-    async def _children_settled(self, but: str | None = None) -> None:
+    async def _all_settled(self, but: str | None = None) -> None:
         """
-        Wait until every handoff is over: an answer is refused while somebody still works for it.
+        Wait until every handoff is over, and every plan adopted or refused: before that an answer is refused.
 
-        A function that ends by an exception leaves the others of its ``gather`` behind.
+        A function that ends by an exception leaves the others of its ``gather`` behind, and one that waits for a
+        plan no longer leaves that.
         """
-        for crossing, child in list(self._children.items()):
-            if crossing != but and child.meaning is not None:
-                await asyncio.shield(child.settled)
+        made = [c for crossing, c in self._children.items() if crossing != but and c.meaning is not None]
+        for each in (*made, *self._plans_made):
+            await asyncio.shield(each.settled)
 
     async def _answer(self, offer: Offer, task: GovernedTask, returned: Any) -> None:
         self._written = written(returned)
@@ -567,7 +577,7 @@ class Dispatch:
         if order.mode == "transfer":
             self._transfer = crossing
             try:
-                await seat.while_waiting(self._children_settled(but=crossing))
+                await seat.while_waiting(self._all_settled(but=crossing))
                 # It closes the dispatch, and what is said of that later is refused.
                 await self._accept_no_more()
             except asyncio.CancelledError:
@@ -576,26 +586,34 @@ class Dispatch:
                 raise
             child.meaning = meaning
         if child.sending is None and not child.settled.done():
-            # Its own task: the function may give up at any time, and what is half sent must not stay so. Whether
-            # it arrived cannot be known, so it is sent to its end, and the answer waits for what becomes of it.
             try:
                 outgoing = pen.handoff(order, self.now())
             except UnwritableError:
                 child.meaning = None  # it is never sent: nobody must wait for it
                 raise
-            child.sending = asyncio.create_task(self._hand_on(crossing, outgoing), name=f"handoff-{crossing}")
-            child.sending.add_done_callback(lambda sent: sent.cancelled() or sent.exception())
-        if child.sending is not None:
-            await asyncio.wait([child.sending])
-            if not child.settled.done():
-                child.sending.result()
-        return await seat.while_waiting(asyncio.shield(child.settled))
+            self._begin_to_send(child, outgoing, f"handoff-{crossing}")
+        return await self._settlement(child, seat)
 
-    async def _hand_on(self, crossing: str, outgoing: Outgoing) -> None:
+    def _begin_to_send(self, sent: _Sent, outgoing: Outgoing, name: str) -> None:
+        # Its own task: the function may give up at any time, and what is half sent must not stay so. Whether it
+        # arrived cannot be known, so it is sent to its end, and the answer waits for what becomes of it.
+        sent.sending = asyncio.create_task(self._send_whole(sent, outgoing), name=name)
+        sent.sending.add_done_callback(lambda sending: sending.cancelled() or sending.exception())
+
+    async def _send_whole(self, sent: _Sent, outgoing: Outgoing) -> None:
         try:
             await self._send(outgoing)
         except TooLargeError as error:
-            self._settle(crossing, Lost(Refused, "too-large", str(error), "kafka"))
+            if not sent.settled.done():
+                sent.settled.set_result(Lost(Refused, "too-large", str(error), "kafka"))
+
+    async def _settlement(self, sent: _Sent, seat: Seat) -> Settlement:
+        """Wait until it is sent, and then for what became of it."""
+        if sent.sending is not None:
+            await asyncio.wait([sent.sending])
+            if not sent.settled.done():
+                sent.sending.result()
+        return await seat.while_waiting(asyncio.shield(sent.settled))
 
     async def plan(self, parts: tuple[Subtask, ...], seat: Seat, offer: Offer) -> Settlement:
         """Publish a plan and return whether it was adopted."""
@@ -603,15 +621,11 @@ class Dispatch:
             return self._too_late
         if self._planned == MOST_PLANS:
             raise MisconfiguredError(f"{MOST_PLANS} plans of this work were refused; no other one is taken")
-        number = self._planned
-        outgoing = Pen(self._office.author, offer).plan(parts, number, self.now())
+        outgoing = Pen(self._office.author, offer).plan(parts, self._planned, self.now())
         self._planned += 1
-        waiting = list(self._plans.values())[number]
-        try:
-            await self._send(outgoing)
-        except TooLargeError as error:
-            return Lost(Refused, "too-large", str(error), "kafka")
-        return await seat.while_waiting(asyncio.shield(waiting.settled))
+        plan = self._plans_made[-1]
+        self._begin_to_send(plan, outgoing, f"plan-{self._planned}-{self.work.dispatch}")
+        return await self._settlement(plan, seat)
 
     async def note(self, note: str, offer: Offer) -> None:
         """Publish a note of progress; there is none of what is over."""
@@ -626,10 +640,10 @@ class Dispatch:
         self._last_ordinal = max(self._last_ordinal + 1, self.now() - self.work.issued_at)
         return self._last_ordinal
 
-    def _child(self, crossing: str) -> _Child:
+    def _child(self, crossing: str) -> _Sent:
         known = self._children.get(crossing)
         if known is None:
-            known = self._children[crossing] = _Child(asyncio.get_running_loop().create_future())
+            known = self._children[crossing] = _Sent(asyncio.get_running_loop().create_future())
         return known
 
     def _settle(self, crossing: str, settlement: Settlement) -> None:
@@ -649,7 +663,7 @@ class Dispatch:
         return self._office.clock.now_ms()
 
 
-def _settle_plan(plan: _Child, notice: Notice) -> None:
+def _settle_plan(plan: _Sent, notice: Notice) -> None:
     """Let the router's word on a plan stand; an adopted one that is sent again stays adopted."""
     if plan.settled.done():
         return
