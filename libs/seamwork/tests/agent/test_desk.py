@@ -833,6 +833,23 @@ async def test_a_cancellation_in_the_log_removes_queued_work(stage: Stage) -> No
     assert ["newer", "last"] == ran
 
 
+async def test_what_runs_out_in_the_queue_is_not_begun(stage: Stage) -> None:
+    """Its stamp allows nothing any more, whether or not the router has come round to saying so."""
+    begun, go_on, router = list[str](), asyncio.Event(), stage.router
+    agent = patient(begun, go_on)
+    soon = SystemClock().now_ms() + 300
+    await router.dispatch("extractor", {"name": "first"})
+    await router.dispatch("extractor", {"name": "out of time"}, not_after=soon)
+    await router.dispatch("extractor", {"name": "last"})
+    await stage.start(agent, concurrency=1)
+    await until(lambda: SystemClock().now_ms() > soon)
+    go_on.set()
+    for _ in range(2):
+        await router.next(Result)
+
+    assert ["first", "last"] == begun
+
+
 async def test_word_of_an_earlier_dispatch_does_not_end_the_next(stage: Stage) -> None:
     """The router publishes again after a crash: an old notice may lie behind the new work."""
     router, agent = stage.router, extractor()

@@ -325,9 +325,6 @@ class Desk:
         lane.dispatches[offer.work.dispatch] = dispatch
         self._open[offer.work.dispatch] = dispatch
         self._crossings[offer.work.crossing] = dispatch
-        if offer.work.not_after <= self.clock.now_ms():
-            dispatch.end("expired")
-            return
         self._held_bytes += dispatch.held_bytes
         if self._held_bytes > _HELD_BYTES:
             self._held_bytes -= dispatch.held_bytes
@@ -368,6 +365,9 @@ class Desk:
             dispatch = self._next()
             if dispatch is None:
                 return
+            if dispatch.work.not_after <= self.clock.now_ms():
+                dispatch.end("expired")
+                continue
             seat = Seat(self._seats)
             if not seat.take_at_once():
                 return
