@@ -51,11 +51,16 @@ def takes_the_unreadable(payload: Opaque) -> None:
     """Take what no payload can be."""
 
 
+def takes_its_task_by_name(payload: Count, *, task: Task) -> None:
+    """Take what is not given by name."""
+
+
 @pytest.mark.parametrize(
     ("function", "words"),
     [
         (takes_nothing, "must take the payload"),
         (takes_too_much, "must take the payload and at most 2 arguments"),
+        (takes_its_task_by_name, "takes task by name alone"),
         (takes_the_unreadable, "payloads cannot be read as its first annotation"),
     ],
 )
@@ -80,10 +85,16 @@ async def counts(payload: Count, task: Task, by: int = 1) -> Count:
     return Count(n=payload.n + by + len(task.intent))
 
 
+async def counts_without_one(payload: Count, task: Task | None = None) -> Count:
+    """Count on, for a test without a task too."""
+    assert task is not None
+    return await counts(payload, task)
+
+
 @pytest.mark.parametrize(
     "function",
-    [functools.partial(counts, by=1), Counter(), Counter().__call__],
-    ids=["partial", "object", "method"],
+    [functools.partial(counts, by=1), Counter(), Counter().__call__, counts_without_one],
+    ids=["partial", "object", "method", "optional"],
 )
 async def test_whatever_is_called_as_a_function_is_one(function: Callable[..., Any]) -> None:
     """What it takes is read from where its author wrote it down."""

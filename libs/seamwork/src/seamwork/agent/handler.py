@@ -77,14 +77,16 @@ class Handler(Generic[P, R]):
 
 def _signature(function: Callable[..., Any], *, most: int) -> tuple[Any, int]:
     name = getattr(function, "__name__", repr(function))
-    parameters = [
-        parameter
-        for parameter in inspect.signature(function).parameters.values()
-        if parameter.kind in (parameter.POSITIONAL_ONLY, parameter.POSITIONAL_OR_KEYWORD)
-    ]
-    needed = [parameter for parameter in parameters if parameter.default is parameter.empty]
+    everything = inspect.signature(function).parameters.values()
+    parameters = [one for one in everything if one.kind in (one.POSITIONAL_ONLY, one.POSITIONAL_OR_KEYWORD)]
+    needed = [one for one in parameters if one.default is one.empty]
     if not needed or len(needed) > most:
         raise MisconfiguredError(f"{name} must take the payload and at most {most} arguments, in this order")
+    by_name = [one.name for one in everything if one.kind is one.KEYWORD_ONLY and one.default is one.empty]
+    if by_name:
+        raise MisconfiguredError(
+            f"{name} takes {' and '.join(by_name)} by name alone, and is called by position; leave the * out"
+        )
     try:
         hints = typing.get_type_hints(_written(function), include_extras=True)
     except NameError as error:
@@ -98,8 +100,12 @@ def _signature(function: Callable[..., Any], *, most: int) -> tuple[Any, int]:
             "dataclass, a dict or bytes"
         )
     # A parameter with a default is the author's own, unless it asks for the task.
-    asks = len(needed) < len(parameters) and hints.get(parameters[len(needed)].name) is Task
+    asks = len(needed) < len(parameters) and _is_task(hints.get(parameters[len(needed)].name))
     return wanted, min(len(needed) + asks, most)
+
+
+def _is_task(hint: Any) -> bool:
+    return hint is Task or Task in typing.get_args(hint)
 
 
 def _written(function: Callable[..., Any]) -> Callable[..., Any]:
