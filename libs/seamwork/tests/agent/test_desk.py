@@ -866,6 +866,27 @@ async def test_word_of_an_earlier_dispatch_does_not_end_the_next(stage: Stage) -
     assert newer.dispatch == result.record.dispatch
 
 
+@pytest.mark.parametrize(
+    ("rule", "outcome"), [("stamp-closed", "success"), ("stopping", "success"), ("no-flow-edge", "error")]
+)
+async def test_what_was_refused_for_an_earlier_stamp_alone_is_waited_for(
+    stage: Stage, rule: str, outcome: str
+) -> None:
+    """Handed on again under the next dispatch it is judged anew; any other refusal is of the work itself."""
+    router = stage.router
+    older, _ = router.work("planner", {}, contract="plan/1.0.0")
+    await stage.start(_asking_agent())
+    await router.dispatch(
+        "planner", {}, contract="plan/1.0.0", task=older.task, crossing=older.crossing, attempt=2
+    )
+    handoff = await router.next(Handoff)
+    await router.tell("refused", older, handoff.record.id, rule=rule, step="extract", ordinal=0)
+    await router.answer(handoff, {"licence": "MIT"})
+    result = await router.next(Result)
+
+    assert outcome == result.record.outcome
+
+
 async def test_an_earlier_dispatch_that_comes_late_does_not_end_the_next(stage: Stage) -> None:
     """A router that was taken over from may still write what it had in hand; under that stamp nothing counts."""
     router, begun, go_on = stage.router, list[str](), asyncio.Event()
@@ -911,27 +932,6 @@ async def test_who_was_away_reads_what_came_before_it_begins(stage: Stage) -> No
     @agent.accepts("licence-facts", "1.0.0")
     async def extract(parsed: Parsed) -> Facts:
         ran.append(parsed.name)
-@pytest.mark.parametrize(
-    ("rule", "outcome"), [("stamp-closed", "success"), ("stopping", "success"), ("no-flow-edge", "error")]
-)
-async def test_what_was_refused_for_an_earlier_stamp_alone_is_waited_for(
-    stage: Stage, rule: str, outcome: str
-) -> None:
-    """Handed on again under the next dispatch it is judged anew; any other refusal is of the work itself."""
-    router = stage.router
-    older, _ = router.work("planner", {}, contract="plan/1.0.0")
-    await stage.start(_asking_agent())
-    await router.dispatch(
-        "planner", {}, contract="plan/1.0.0", task=older.task, crossing=older.crossing, attempt=2
-    )
-    handoff = await router.next(Handoff)
-    await router.tell("refused", older, handoff.record.id, rule=rule, step="extract", ordinal=0)
-    await router.answer(handoff, {"licence": "MIT"})
-    result = await router.next(Result)
-
-    assert outcome == result.record.outcome
-
-
         return Facts(parsed.name)
 
     work, outgoing = router.work("extractor", {"name": "done elsewhere"}, authority=PAYING)
@@ -1306,8 +1306,9 @@ async def test_part_of_an_answer_is_never_taken_for_the_whole(stage: Stage) -> N
     assert {"part": {"licence": "MIT"}, "label": "partial", "value": {"licence": "MIT"}} == body(result)
 
 
-async def test_an_answer_that_is_an_error_fails_the_step(stage: Stage) -> None:
-    """The receiver's own words come with it."""
+@pytest.mark.parametrize("more", [{}, {"line": 3, "seen": ["MIT"]}], ids=["plain", "with more"])
+async def test_an_answer_that_is_an_error_fails_the_step(stage: Stage, more: dict[str, Any]) -> None:
+    """The receiver's own words come with it, whatever else its contract lets an error say."""
     agent, heard = Agent("planner", "1.0.0"), list[Failed]()
 
     @agent.accepts("plan", "1.0.0")
@@ -1321,7 +1322,8 @@ async def test_an_answer_that_is_an_error_fails_the_step(stage: Stage) -> None:
     await stage.start(agent)
     await stage.router.dispatch("planner", {}, contract="plan/1.0.0")
     handoff = await stage.router.next(Handoff)
-    await stage.router.answer(handoff, {"error": {"type": "no-licence", "message": "none found"}}, "error")
+    error = {"type": "no-licence", "message": "none found", **more}
+    await stage.router.answer(handoff, {"error": error, "tried": 2}, "error")
     await stage.router.next(Result)
 
     assert ("extract", None) == (handoff.record.target.capability, handoff.record.target.agent)
@@ -1548,6 +1550,30 @@ async def test_a_refusal_that_comes_while_the_function_runs_again_is_mended_afte
     assert (answer_id(work.dispatch, 1), {"licence": "mended"}) == (result.record.id, body(result))
 
 
+async def test_a_refusal_that_comes_before_the_log_has_confirmed_the_answer_is_mended(stage: Stage) -> None:
+    """The gates may have read an answer before whoever sent it hears that it arrived."""
+    agent, log = Agent("extractor", "1.0.0"), SlowToConfirm(stage.broker)
+    stage.log = log
+
+    @agent.accepts("licence-facts", "1.0.0")
+    async def extract(parsed: Parsed) -> Facts:
+        return Facts(parsed.name)
+
+    @extract.on_refused
+    async def mend(parsed: Parsed) -> Facts:
+        return Facts("mended")
+
+    await stage.start(agent)
+    work = await stage.router.dispatch("extractor", {"name": "mortar"})
+    first = await stage.router.next(Result)
+    await stage.router.tell("refused", work, first.record.id, rule="every-licence", corrections_left=1)
+    await _until_read(stage, 2)
+    log.confirm.set()
+    second = await stage.router.next(Result)
+
+    assert (answer_id(work.dispatch, 1), {"licence": "mended"}) == (second.record.id, body(second))
+
+
 @pytest.mark.parametrize("hook", [False, True], ids=["without a hook", "with one"])
 async def test_a_function_that_will_not_be_cancelled_does_not_run_again_when_it_is_over(
     stage: Stage, *, hook: bool
@@ -1615,24 +1641,31 @@ async def test_what_is_handed_on_beside_a_transfer_is_let_go_with_it(stage: Stag
     agent, told = Agent("planner", "1.0.0"), list[str]()
 
     @agent.accepts("licence-facts", "1.0.0")
-    async def extract(parsed: Parsed) -> Facts:
-        return Facts(parsed.name)
-
-    @extract.on_refused
-    async def mend(parsed: Parsed) -> Facts:
-        return Facts("mended")
+    async def pass_on(parsed: Parsed, task: Task) -> Any:
+        over = asyncio.create_task(task.hand_off(to="lawyer", contract=CONTRACT, payload={}, step="over"))
+        await asyncio.sleep(0)
+        try:
+            await task.delegate(to="extractor", contract=CONTRACT, payload={}, step="beside")
+        except Cancelled as cancelled:
+            told.append(cancelled.rule)
+        return await over
 
     await stage.start(agent)
-    work = await stage.router.dispatch("extractor", {"name": "mortar"})
-    first = await stage.router.next(Result)
-    await stage.router.tell("refused", work, first.record.id, rule="every-licence", corrections_left=1)
-    await _until_read(stage, 2)
-    log.confirm.set()
-    second = await stage.router.next(Result)
+    work = await stage.router.dispatch("planner", {"name": "mortar"})
+    over = await stage.router.next(Handoff, step="over")
+    await stage.router.next(Handoff, step="beside")
+    await stage.router.tell("accepted", work, over.record.id)
+    await until(lambda: bool(told))
 
-    assert (answer_id(work.dispatch, 1), {"licence": "mended"}) == (second.record.id, body(second))
+    assert ["transferred"] == told
 
 
+async def test_a_place_that_nobody_took_is_not_given_away(stage: Stage) -> None:
+    """Nobody else would answer, and whoever waits would hear of it at the deadline."""
+    agent = Agent("extractor", "1.0.0")
+
+    @agent.accepts("licence-facts", "1.0.0")
+    async def extract(parsed: Parsed) -> Any:
         return Transferred()
 
     await stage.start(agent)
@@ -1962,6 +1995,21 @@ class SlowToAccept(SimLog):
         return await super().publish(batch)
 
 
+class SlowToConfirm(SimLog):
+    """A log that takes an answer at once, and says so only when it is told to."""
+
+    def __init__(self, broker: SimBroker) -> None:
+        super().__init__(broker)
+        self.confirm = asyncio.Event()
+
+    async def publish(self, batch: Sequence[Outgoing]) -> Sequence[Confirmation]:
+        """Publish, and confirm an answer late."""
+        confirmations = await super().publish(batch)
+        if any(("ce_type", b"dev.seamwork.result.v1") in one.headers for one in batch):
+            await self.confirm.wait()
+        return confirmations
+
+
 class CutReader:
     """A cursor that brings nothing and raises nothing while it is cut off, as Kafka's does for half a minute."""
 
@@ -2054,21 +2102,6 @@ async def test_a_transfer_given_up_before_it_is_sent_is_none(stage: Stage) -> No
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(0.05):
                 await task.hand_off(contract=CONTRACT, payload={}, step="rest", to="extractor")
-class SlowToConfirm(SimLog):
-    """A log that takes an answer at once, and says so only when it is told to."""
-
-    def __init__(self, broker: SimBroker) -> None:
-        super().__init__(broker)
-        self.confirm = asyncio.Event()
-
-    async def publish(self, batch: Sequence[Outgoing]) -> Sequence[Confirmation]:
-        """Publish, and confirm an answer late."""
-        confirmations = await super().publish(batch)
-        if any(("ce_type", b"dev.seamwork.result.v1") in one.headers for one in batch):
-            await self.confirm.wait()
-        return confirmations
-
-
         return Facts((await first)["licence"])
 
     await stage.start(agent)

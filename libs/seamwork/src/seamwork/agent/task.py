@@ -431,10 +431,14 @@ def _sum(name: str, before: int | None, more: SupportsIndex | None) -> int | Non
 
 
 def failed(step: str, payload: bytes) -> Failed:
-    """Return the error that a result with the outcome ``error`` stands for."""
+    """Return the error that a result with the outcome ``error`` stands for; it may say more than kind and text."""
     try:
-        error = payloads.decode(payload, dict[str, dict[str, str]])["error"]
-        kind, message = error["type"], error["message"]
-    except (PayloadError, KeyError):
-        kind, message = "outcome-error", "the result's outcome is error, without error.type and error.message"
-    return Failed(step, kind, message)
+        said = payloads.decode(payload, Any)
+    except PayloadError:
+        said = None
+    match said:
+        case {"error": {"type": str(kind), "message": str(message)}}:
+            return Failed(step, kind, message)
+    return Failed(
+        step, "outcome-error", "the result's outcome is error, without error.type and error.message"
+    )
