@@ -13,7 +13,7 @@ from pydantic import BaseModel
 
 from seamwork.adapters import Delegation, Prices, adopt
 from seamwork.adapters.openai_agents import OpenAIAgents
-from seamwork.agent import Agent, Failed
+from seamwork.agent import Agent, Failed, Refused
 from seamwork.clock import SystemClock
 from seamwork.documents import Contract
 from seamwork.errors import MisconfiguredError
@@ -64,6 +64,7 @@ def member(model: ScriptedModel) -> Stage:
         peers: Any = None,
         max_turns: int = 4,
         url: str | None = None,
+        contracts: tuple[Contract, ...] | None = None,
         **changed: Any,
     ) -> AsyncIterator[Seam]:
         theirs: agents.Agent[Any] = agents.Agent(
@@ -80,7 +81,7 @@ def member(model: ScriptedModel) -> Stage:
             prices=PRICES,
             delegations=delegations,
         )
-        async with client, Seam(ours, CONTRACTS, peers=peers or {"dictionary": knows}) as seam:
+        async with client, Seam(ours, contracts or CONTRACTS, peers=peers or {"dictionary": knows}) as seam:
             yield seam
 
     return put
@@ -222,6 +223,26 @@ async def test_usage_that_is_not_told_leaves_the_whole_ceiling_charged(
             await seam.outcome(piece)
 
     assert (await spent(piece)) is None or (await spent(piece)).micro_usd is None
+
+
+async def test_a_correction_spends_nothing_once_nobody_knows_what_is_spent(
+    model: ScriptedModel, member: Stage
+) -> None:
+    """The ceiling bounds the dispatch, and not each run: what is unknown may be all of it."""
+    model.plays(says({"text": "seam"}, counted=False), says({"text": "seam"}))
+    never = {"name": "never", "expr": "false", "message": "No error is an answer."}
+    strict = contract(
+        "explain", onViolation={"action": "correct", "attempts": 1, "otherwise": "fail"},
+        outputs={"error": {"rules": [never]}},
+    )  # fmt: skip
+
+    async with member(contracts=(strict, contract("entry"))) as seam:
+        piece = await seam.begin("explain/1.0.0", {"word": "seam"})
+        with pytest.raises(Refused, match="never"):
+            await seam.outcome(piece)
+
+    assert 2 == len(piece.answers)
+    assert 1 == len(model.requests)
 
 
 @pytest.mark.parametrize(

@@ -100,7 +100,7 @@ class Commission:
         Ask before each call of a model.
 
         Raises:
-            TaskError: The model has no price, or what may be spent is spent.
+            TaskError: The model has no price, or what may be spent is spent, or may be for all that is known.
             HandoffError: What the work cannot do without was not answered.
         """
         if self.stopped is not None:
@@ -109,8 +109,12 @@ class Commission:
             raise self._stop(
                 TaskError("UnpricedModel", f"the model {model} is not in the agent's price list")
             )
-        ceiling = self.task.ceiling_micro_usd
-        if (self.task.spent.micro_usd or 0) >= ceiling:
+        ceiling, spent = self.task.ceiling_micro_usd, self.task.spent.micro_usd
+        if spent is None:
+            raise self._stop(
+                TaskError("UsageUnknown", "what was used before is not known, so no ceiling can be kept")
+            )
+        if spent >= ceiling:
             raise self._stop(
                 TaskError(
                     "CeilingReached", f"the ceiling of {ceiling} micro-USD is spent before the work is done"
