@@ -74,6 +74,16 @@ def test_an_inferred_schema_admits_its_samples(samples: list[Any]) -> None:
     assert [()] * len(samples) == [checker.findings(sample) for sample in samples]
 
 
+@pytest.mark.parametrize(
+    "text",
+    [f"{'a' * 60}@{'b' * 60}.example.org", f"2026-03-01T09:00:00.{'0' * 100}Z"],
+    ids=["email", "date-time"],
+)
+def test_a_text_of_a_known_form_may_be_as_long_as_it_was(text: str) -> None:
+    """A form alone says nothing of the length."""
+    assert () == Checker(schema_of([text])).findings(text)
+
+
 def test_an_inferred_schema_is_closed_and_bounded() -> None:
     """A field that one sample lacks is optional; what no sample has may not cross."""
     checker = Checker(schema_of([ORDER]))

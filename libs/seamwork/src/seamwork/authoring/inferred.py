@@ -90,10 +90,9 @@ def _of(kind: str, samples: Sequence[Any], listing: bool) -> dict[str, Any]:  # 
             return {"enum": values}
         case "string":
             shaped = next((f for f in _FORMATS if all(_has(f, text) for text in samples)), None)
-            if shaped is not None:
-                return {"type": "string", "format": shaped, "maxLength": 100}
+            form = {} if shaped is None else {"format": shaped}
             longest = max(len(text) for text in samples)
-            return {"type": "string", "maxLength": _round(longest, _LEAST_TEXT)}
+            return {"type": "string", **form, "maxLength": _round(longest, _LEAST_TEXT)}
         case "integer" | "number":
             return {"type": kind, **_bounds(samples)}
         case other:
