@@ -87,6 +87,7 @@ def one_field(schema: Any, rule: str | None = None, **spec: Any) -> AnyDocument:
         {"type": "number", "minimum": 9007199254740993},
         {"type": "integer", "maximum": 2**70},
         {"type": "integer", "exclusiveMinimum": 2_000_000_000},
+        {"type": "integer", "minimum": 1, "maximum": 4, "multipleOf": 5},
         {"const": 2**70},
         {"enum": []},
     ],

@@ -204,7 +204,8 @@ def _integers(schema: Schema) -> st.SearchStrategy[int]:
     step = schema.get("multipleOf")
     inside = st.integers(low, high)
     if isinstance(step, int) and step > 1:
-        return st.integers(-(-low // step), high // step).map(lambda number: number * step)
+        first, last = -(-low // step), high // step
+        return st.integers(first, last).map(lambda number: number * step) if first <= last else st.nothing()
     return st.one_of(st.sampled_from([low, high]), inside)
 
 
