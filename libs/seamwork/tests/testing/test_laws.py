@@ -7,7 +7,17 @@ from typing import Any
 
 import pytest
 
-from seamwork.agent import Agent, Cancelled, Expired, Failed, HandoffError, Refusal, Refused, Task, TaskError
+from seamwork.agent import (
+    Agent,
+    Cancelled,
+    Expired,
+    Failed,
+    HandoffError,
+    Refusal,
+    Refused,
+    Task,
+    TaskError,
+)
 from seamwork.documents import Contract
 from seamwork.errors import MisconfiguredError
 from seamwork.testing.documents import document
@@ -187,6 +197,26 @@ async def test_an_author_may_play_the_others() -> None:
             await seam.ask("doubling/1.0.0", {"n": 50})
 
     assert ("contract-validator", "rule:small") == (refused.value.gate, refused.value.rule)
+
+
+@pytest.mark.parametrize("function", [doubles_in_a_thread, asks_twice])
+async def test_what_a_peer_raises_is_told_to_the_test(function: Callable[..., Any]) -> None:
+    """Who plays another agent is part of the test: an assertion of its author's is no answer that never came."""
+
+    def adds(payload: dict[str, int]) -> dict[str, int]:
+        assert payload["n"] < 3, "asked for too much"
+        return payload
+
+    async with Seam(agent_of(function), CONTRACTS, peers={"adder": adds}) as seam:
+        with pytest.raises(AssertionError, match="asked for too much"):
+            await seam.ask("doubling/1.0.0", {"n": 5})
+
+
+async def test_a_contract_that_is_missed_on_the_way_is_named() -> None:
+    """The agent hands work on under one that was not given."""
+    async with Seam(agent_of(doubles_in_a_thread), CONTRACTS[:1]) as seam:
+        with pytest.raises(MisconfiguredError, match=r"no contract adding/1\.0\.0 here"):
+            await seam.ask("doubling/1.0.0", {"n": 1})
 
 
 async def test_an_answer_that_is_refused_may_be_mended() -> None:

@@ -113,6 +113,8 @@ class Seam:
         self._reader: asyncio.Task[None] | None = None
         self._peers_at_work: set[asyncio.Task[None]] = set()
         self._news = asyncio.Event()
+        self._fault: BaseException | None = None
+        self._fault_is_told = False
 
     async def __aenter__(self) -> Self:
         """Start the agent."""
@@ -120,22 +122,21 @@ class Seam:
             self.broker.create_topic(topic)
         await self.start()
         self._reader = asyncio.create_task(self._attend(), name="seam")
+        self._reader.add_done_callback(self._on_done)
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Stop the agent; a fault of the seam itself is raised here where nothing else was."""
+        """Stop the agent; what ended the seam itself, or a peer, is raised here where nobody was told of it."""
         await self.stop()
-        reader = self._reader
-        for task in (*self._peers_at_work, *([reader] if reader else [])):
+        ours = [*self._peers_at_work, *([self._reader] if self._reader else [])]
+        for task in ours:
             task.cancel()
-        await asyncio.gather(*self._peers_at_work, return_exceptions=True)
+        await asyncio.gather(*ours, return_exceptions=True)
         await self._router.stop()
-        if reader is not None:
-            (fault,) = await asyncio.gather(reader, return_exceptions=True)
-            if isinstance(fault, Exception) and error is None:
-                raise fault
+        if error is None and not self._fault_is_told:
+            self._check()
 
     async def start(self) -> None:
         """Start the agent, again after ``stop``: it reads its inbox from where it had committed."""
@@ -199,6 +200,7 @@ class Seam:
         if not judged.admitted:
             raise refused("root", judged)
         piece = Piece(work, record, body)
+        piece.settled.add_done_callback(lambda _: self._news.set())
         self._pieces[work.dispatch] = piece
         return piece
 
@@ -223,15 +225,14 @@ class Seam:
     async def outcome(self, piece: Piece) -> Labelled[Any]:
         """Wait for what becomes of *piece*; raises as ``ask`` does."""
         async with asyncio.timeout(self.within_s):
-            return await asyncio.shield(piece.settled)
+            await self._comes(piece.settled.done)
+        return piece.settled.result()
 
     async def until(self, condition: Callable[[], bool], what: str) -> None:
         """Wait until something that the agent does makes *condition* true."""
         try:
             async with asyncio.timeout(self.within_s):
-                while not condition():
-                    self._news.clear()
-                    await self._news.wait()
+                await self._comes(condition)
         except TimeoutError as error:
             raise AssertionError(
                 f"{self.agent.name} {self.agent.version}: {what}, within {self.within_s:g} s"
@@ -239,10 +240,8 @@ class Seam:
 
     async def answer(self, piece: Piece, handoff: Received[Handoff]) -> None:
         """Let the receiver of *handoff* answer, as late as it may be."""
-        task = asyncio.create_task(self._let_answer(piece, handoff))
-        self._peers_at_work.add(task)
-        task.add_done_callback(self._peers_at_work.discard)
-        await task
+        await asyncio.wait([self._begin_answer(piece, handoff)])
+        self._check()
 
     async def release(self, piece: Piece) -> None:
         """Let everybody answer, and judge, who was kept back."""
@@ -252,6 +251,24 @@ class Seam:
             await self.answer(piece, handoff)
         for result in list(piece.answers) if unheard else []:
             await self._judge(piece, result)
+
+    async def _comes(self, condition: Callable[[], bool]) -> None:
+        """Wait until something that happens makes *condition* true, or raise what keeps it from happening."""
+        while not condition():
+            self._check()
+            self._news.clear()
+            await self._news.wait()
+
+    def _check(self) -> None:
+        if self._fault is not None:
+            self._fault_is_told = True
+            raise self._fault
+
+    def _on_done(self, task: "asyncio.Task[None]") -> None:
+        """Keep what ended the seam's own work, or a peer's: nothing comes of what waits for it."""
+        error = None if task.cancelled() else task.exception()
+        self._fault = self._fault or error
+        self._news.set()
 
     # ── What the agent sends ─────────────────────────────────────────────────────────────
 
@@ -303,9 +320,14 @@ class Seam:
                 "refused", handoff, gate=VALIDATOR, rule=error.rule, reason=error.reason
             )
         elif not piece.held:
-            task = asyncio.create_task(self._let_answer(piece, handoff))
-            self._peers_at_work.add(task)
-            task.add_done_callback(self._peers_at_work.discard)
+            self._begin_answer(piece, handoff)
+
+    def _begin_answer(self, piece: Piece, handoff: Received[Handoff]) -> asyncio.Task[None]:
+        task = asyncio.create_task(self._let_answer(piece, handoff))
+        self._peers_at_work.add(task)
+        task.add_done_callback(self._peers_at_work.discard)
+        task.add_done_callback(self._on_done)
+        return task
 
     async def _let_answer(self, piece: Piece, handoff: Received[Handoff]) -> None:
         sent = handoff.record
