@@ -17,6 +17,7 @@ from seamwork.agent import (
     Refused,
     Task,
     TaskError,
+    subtask,
 )
 from seamwork.documents import Contract
 from seamwork.errors import MisconfiguredError
@@ -92,12 +93,21 @@ def asks_twice_in_a_thread(payload: dict[str, int], task: Task) -> dict[str, int
     return {"n": 2 * payload["n"]}
 
 
+async def plans(payload: dict[str, int], task: Task) -> Any:
+    """Say first what is handed on."""
+    plan = await task.plan(subtask("add", contract="adding/1.0.0", to="adder"))
+    join = await plan.run({"add": payload})
+    return join.label({"n": 2 * payload["n"]})
+
+
 def held(agent: Agent) -> dict[str, Law]:
     """Return the laws for an agent by what they say after the contract's name."""
     return {str(law).partition(": ")[2]: law for law in laws(agent, CONTRACTS, within_s=5.0)}
 
 
-@pytest.mark.parametrize("function", [doubles, doubles_in_a_thread, asks_twice, asks_twice_in_a_thread])
+@pytest.mark.parametrize(
+    "function", [doubles, doubles_in_a_thread, asks_twice, asks_twice_in_a_thread, plans]
+)
 def test_a_good_agent_keeps_every_law(function: Callable[..., Any]) -> None:
     """Alone or with others' help, as a coroutine or as a plain function."""
     found = held(agent_of(function))

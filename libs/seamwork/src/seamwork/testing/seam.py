@@ -2,8 +2,8 @@
 Run an agent in memory under its contracts: the SDK as it is shipped, the contracts' own judgement, no broker.
 
 ``Seam`` is what an agent's inbox and the gates are to it. It judges by contract what goes in and what comes out,
-plays the agents that it hands work to, and does on demand what a platform does on bad days: the same work twice, a
-crash, a cancellation, an answer that comes too late.
+plays the agents that it hands work to, adopts every plan, and does on demand what a platform does on bad days: the
+same work twice, a crash, a cancellation, an answer that comes too late.
 
 >>> async with Seam(agent, "contracts") as seam:
 ...     counted = await seam.ask("word-count/1.0.0", {"text": "two words"})
@@ -35,7 +35,7 @@ from seamwork.documents import Contract
 from seamwork.errors import MisconfiguredError, UnprocessableError
 from seamwork.grants.stamps import inbox_topic
 from seamwork.records.base import Envelope
-from seamwork.records.crossing import Handoff, Progress, Result
+from seamwork.records.crossing import Handoff, Plan, Progress, Result
 from seamwork.records.envelope import decode
 from seamwork.records.inbox import Work
 from seamwork.records.parties import ContractRef
@@ -290,6 +290,8 @@ class Seam:
         match record:
             case Progress(accepted_work=True):
                 piece.taken += 1
+            case Plan():
+                await self._router.tell_sender("accepted", crossing)
             case Handoff():
                 piece.handed_on.append(crossing)
                 await self._on_handoff(piece, crossing)
