@@ -1,5 +1,6 @@
 """The laws that an author's agent is held to let a good agent pass and catch a bad one."""
 
+import asyncio
 import contextlib
 import itertools
 from collections.abc import Callable
@@ -158,6 +159,18 @@ def test_a_bad_agent_is_caught(function: Callable[..., Any], law: str, says: str
     """By the law that it breaks, with what it did."""
     with pytest.raises(AssertionError, match=says):
         held(agent_of(function))[law].check()
+
+
+def test_an_agent_that_never_answers_is_caught() -> None:
+    """The law says so, as it does of all else that an agent does wrong."""
+
+    async def hangs(payload: dict[str, int]) -> None:
+        await asyncio.Event().wait()
+
+    (law,) = [law for law in laws(agent_of(hangs), CONTRACTS, within_s=0.2) if "answers one" in str(law)]
+
+    with pytest.raises(AssertionError, match=r"no answer within 0\.2 s"):
+        law.check()
 
 
 def test_an_example_that_another_rule_refuses_is_caught() -> None:

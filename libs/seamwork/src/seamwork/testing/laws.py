@@ -139,6 +139,8 @@ async def _answers(stand_in: StandIn, example: Example, seam: Seam) -> None:
         raise AssertionError(
             f"the contract does not admit what the agent answers: {error.rule}: {error.reason}"
         ) from error
+    except TimeoutError as error:
+        raise _unanswered(seam) from error
 
 
 async def _never_sees(stand_in: StandIn, example: Example, seam: Seam) -> None:
@@ -249,7 +251,11 @@ async def _over(seam: Seam, piece: Piece) -> None:
     except HandoffError:
         return
     except TimeoutError as error:
-        raise AssertionError(f"no answer within {seam.within_s:g} s") from error
+        raise _unanswered(seam) from error
+
+
+def _unanswered(seam: Seam) -> AssertionError:
+    return AssertionError(f"no answer within {seam.within_s:g} s")
 
 
 async def _works_on(usual: Callable[[Seam], Piece], seam: Seam) -> None:
