@@ -235,6 +235,26 @@ async def test_what_a_peer_raises_is_told_to_the_test(function: Callable[..., An
             await seam.ask("doubling/1.0.0", {"n": 5})
 
 
+async def test_a_peer_is_not_shown_what_its_contract_strips() -> None:
+    """On a platform it would not see it either, and an answer made of it would be none."""
+    seen = list[dict[str, int]]()
+
+    async def says_more(payload: dict[str, int], task: Task) -> dict[str, int]:
+        more = {**payload, "secret": 7}
+        await task.delegate(to="adder", contract="adding/1.0.0", payload=more, step="add")
+        return {"n": 2 * payload["n"]}
+
+    def adds(payload: dict[str, int]) -> dict[str, int]:
+        seen.append(payload)
+        return {"n": 2 * payload["n"]}
+
+    stripping = contract("adding", undeclared="strip")
+    async with Seam(agent_of(says_more), [CONTRACTS[0], stripping], peers={"adder": adds}) as seam:
+        await seam.ask("doubling/1.0.0", {"n": 1})
+
+    assert [{"n": 1}] == seen
+
+
 async def test_a_contract_that_is_missed_on_the_way_is_named() -> None:
     """The agent hands work on under one that was not given."""
     async with Seam(agent_of(doubles_in_a_thread), CONTRACTS[:1]) as seam:

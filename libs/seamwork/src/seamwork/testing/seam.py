@@ -333,8 +333,10 @@ class Seam:
 
     async def _let_answer(self, piece: Piece, handoff: Received[Handoff]) -> None:
         sent = handoff.record
+        # Nor what its contract strips another one.
+        asked = cut(handoff.payload, self._compiled(sent.contract).undeclared("input", handoff.payload))
         try:
-            given = await self._played(handoff)
+            given = await self._played(handoff, asked)
         except HandoffError as error:
             what: Any = next((word for word, kind in LOST.items() if isinstance(error, kind)), "failed")
             await self._router.tell_sender(
@@ -344,7 +346,7 @@ class Seam:
         judged = self._compiled(sent.contract).judge_output(
             given.outcome,
             given.payload,
-            request=handoff.payload,
+            request=asked,
             envelope=envelope_facts(self._router.result(handoff, given.payload, given.outcome)),
             task=task_facts(sent, piece.work, None),
             now_ms=self.broker.clock.now_ms(),
@@ -370,12 +372,12 @@ class Seam:
         else:
             await self._router.answer(handoff, cut(given.payload, judged.projection), given.outcome)
 
-    async def _played(self, handoff: Received[Handoff]) -> Answer:
+    async def _played(self, handoff: Received[Handoff], asked: bytes) -> Answer:
         target = handoff.record.target
         peer = self._peers.get(target.agent or "") or self._peers.get(target.capability or "")
         if peer is None:
-            return StandIn(self._contract(handoff.record.contract)).answer_to(handoff.payload)
-        answer = peer(orjson.loads(handoff.payload))
+            return StandIn(self._contract(handoff.record.contract)).answer_to(asked)
+        answer = peer(orjson.loads(asked))
         if inspect.isawaitable(answer):
             answer = await answer
         return answer if isinstance(answer, Answer) else Answer("success", payloads.encode(answer), "")
