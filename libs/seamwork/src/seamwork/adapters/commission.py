@@ -72,8 +72,10 @@ class Commission:
         digest = sha256_hex(payloads.encode(payload))[:_STEP_DIGITS]
         step = f"{delegation.name}-{digest}"
         if step not in self._asked:
-            self._asked[step] = asyncio.ensure_future(self._ask(delegation, payload, step))
-        return await self._asked[step]
+            self._asked[step] = asking = asyncio.ensure_future(self._ask(delegation, payload, step))
+            asking.add_done_callback(lambda done: done.cancelled() or done.exception())
+        # A framework may give a call up and ask the same again; what was handed on is out, and its answer comes.
+        return await asyncio.shield(self._asked[step])
 
     async def _ask(self, delegation: Delegation, payload: Any, step: str) -> str:
         try:
