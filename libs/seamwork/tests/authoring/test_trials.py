@@ -277,3 +277,26 @@ def test_pytest_collects_contracts_where_it_is_asked_to(pytester: pytest.Pyteste
         ["*the example greeted-in-general should violate nothing, it violates names-the-guest*"]
     )
     assert "others" not in asked.stdout.str()
+
+
+def test_pytest_finds_contracts_beside_the_project(pytester: pytest.Pytester) -> None:
+    """A repository may hold its documents in a folder above the package that tests them."""
+    text = (ROOT / "docs" / "guide" / "greeter" / "contract.yaml").read_text(encoding="utf-8")
+    (pytester.mkdir("documents") / "contract.yaml").write_text(text)
+    settings = '[tool.pytest.ini_options]\nseamwork_contracts = ["../documents"]\nseamwork_examples = "0"\n'
+    (pytester.mkdir("package") / "pyproject.toml").write_text(settings)
+
+    asked = pytester.runpytest_subprocess(
+        "-p", "no:cacheprovider", "-c", "package/pyproject.toml", "documents"
+    )
+
+    assert 0 < asked.parseoutcomes()["passed"]
+
+
+def test_pytest_is_told_of_contracts_that_are_not_there(pytester: pytest.Pytester) -> None:
+    """A misspelt folder would be tested for ever, and nothing of it."""
+    pytester.makepyprojecttoml('[tool.pytest.ini_options]\nseamwork_contracts = ["dokuments"]\n')
+    asked = pytester.runpytest_subprocess("-p", "no:cacheprovider")
+
+    assert pytest.ExitCode.USAGE_ERROR == asked.ret
+    asked.stderr.fnmatch_lines(["*seamwork_contracts names */dokuments, which is not there*"])

@@ -9,6 +9,7 @@ It does nothing unless the project's pytest settings name what to collect:
 Loaded by pytest in every project of the environment, so nothing of Seamwork is imported before a project asks.
 """
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -31,12 +32,23 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addini(_EXAMPLES, "How many payloads are made for each schema (100).", default="100")
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    """
+    Refuse the name of what is not there: it would be tested for ever, and nothing of it.
+
+    Raises:
+        UsageError: It names the file or folder.
+    """
+    for path in _named(config):
+        if not path.exists():
+            raise pytest.UsageError(f"{_FOLDERS} names {path}, which is not there")
+
+
 def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> "Documents | None":
     """Collect a file of documents, where the settings name it or a folder above it."""
     if file_path.suffix not in _SUFFIXES:
         return None
-    named: list[Path] = parent.config.getini(_FOLDERS)
-    if not any(file_path == path or path in file_path.parents for path in named):
+    if not any(file_path == path or path in file_path.parents for path in _named(parent.config)):
         return None
     found: Documents = Documents.from_parent(parent, path=file_path)
     return found
@@ -95,6 +107,11 @@ def _trials(config: pytest.Config) -> list["Trial"]:
         from seamwork.authoring.folder import read_folder  # noqa: PLC0415  # only where a project asks
         from seamwork.authoring.trials import trials  # noqa: PLC0415  # the same
 
-        documents = read_folder(*config.getini(_FOLDERS))
+        documents = read_folder(*_named(config))
         config.stash[_KNOWN] = list(trials(documents, int(config.getini(_EXAMPLES))))
     return config.stash[_KNOWN]
+
+
+def _named(config: pytest.Config) -> list[Path]:
+    # As pytest names the files that it finds: without the ".." of a setting, and with links left as they are.
+    return [Path(os.path.normpath(path)) for path in config.getini(_FOLDERS)]
