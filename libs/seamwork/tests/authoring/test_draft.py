@@ -106,6 +106,15 @@ def test_a_draft_from_samples_can_be_published_as_it_stands() -> None:
     assert [("asked-1", None), ("answered-1", ORDER)] == [(e.name, e.request) for e in contract.spec.examples]
 
 
+def test_a_large_sample_is_drafted() -> None:
+    """What a contract lets cross is more than what was seen, whatever the size; its author says how much."""
+    sample = {"lines": ["x" * 1000] * 70}
+    contract = contract_of(draft("orders", side_of_samples([sample]), None))
+
+    assert () == errors(check_contract(contract))
+    assert 70_000 < contract.spec.limits.payload_bytes
+
+
 @pytest.mark.parametrize("number", [2**63 - 1, -(2**63), 1e90, -1e91, 1.7e308], ids=str)
 def test_a_number_of_any_size_is_drafted(number: float) -> None:
     """One that no document can bound gets no bound."""

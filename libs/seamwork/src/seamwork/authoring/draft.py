@@ -13,10 +13,13 @@ from seamwork.contracts.samples import samples
 from seamwork.contracts.schema import Checker, schema_problems
 from seamwork.contracts.vague import NOBODY
 from seamwork.documents import Contract, DocumentError, Place, parse_documents
+from seamwork.documents.canonical import canonical_json
+from seamwork.documents.contract import MAX_PAYLOAD_BYTES
 from seamwork.documents.yaml_text import write_yaml
 from seamwork.errors import UnprocessableError
 
 _MOST_MADE = 50
+_LEAST_BYTES, _ROOM = 65536, 2
 _ERROR = {
     "type": "object",
     "properties": {
@@ -135,7 +138,7 @@ def draft(  # one argument for each thing that may be known already
             "purpose": "Say in one sentence what is asked of the receiver.",
             "owners": {"team": NOBODY, "contact": "say who answers for this seam"},
             **agents,
-            "limits": {"payloadBytes": 65536, "timeSeconds": 60},
+            "limits": {"payloadBytes": _room_for(asked, *outputs.values()), "timeSeconds": 60},
             "onViolation": {"action": "fail"},
             "onTimeout": {"action": "retry", "attempts": 2, "otherwise": "fail"},
             "onError": {"action": "fail"},
@@ -159,3 +162,12 @@ def draft(  # one argument for each thing that may be known already
         if not judged.admitted:
             raise UnprocessableError(f"{example.name} is not what its schema says: {judged.refusals[0]}")
     return whole
+
+
+def _room_for(*sides: Side) -> int:
+    """Return how many bytes may cross: more than there is of any payload, as far as a contract may allow."""
+    largest = max((len(canonical_json(one)) for side in sides for one in side.payloads), default=0)
+    room = _LEAST_BYTES
+    while room < largest * _ROOM:
+        room *= 2
+    return min(room, MAX_PAYLOAD_BYTES)
