@@ -2150,16 +2150,20 @@ async def test_work_that_was_put_down_is_read_again_when_the_log_is_back(
     assert {"licence": "licence of x"} == body(result)
 
 
-async def test_no_more_payloads_are_held_than_there_is_room_for(
-    stage: Stage, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    "large", [{"payload": {"name": "x" * 40_000}}, {"intent": "x" * 40_000}], ids=["payload", "intent"]
+)
+async def test_no_more_work_is_held_than_there_is_room_for(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch, large: dict[str, Any]
 ) -> None:
     """Of the two that there was room for one runs; what is over the bound is read again when its turn comes."""
-    payload = json.dumps({"name": "x" * 100})
-    monkeypatch.setattr(desk, "_HELD_BYTES", 2 * len(payload))
+    _, outgoing = stage.router.work("extractor", **large)
+    size = len(outgoing.value or b"") + sum(len(value or b"") for _, value in outgoing.headers)
+    monkeypatch.setattr(desk, "_HELD_BYTES", int(2.5 * size))
     begun, go_on = list[str](), asyncio.Event()
     agent = patient(begun, go_on)
     for _ in range(5):
-        await stage.router.dispatch("extractor", payload.encode())
+        await stage.router.dispatch("extractor", **large)
     await stage.start(agent, concurrency=1)
     await _until_read(stage, 5)
     own = agent._desk

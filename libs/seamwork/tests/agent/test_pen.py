@@ -26,7 +26,7 @@ def test_a_result_lives_hardly_longer_than_the_stamp_that_it_needs(ends_at: int,
     assert isinstance(work, Work)
     assert isinstance(handoff, Handoff)
     author = Author(AgentRef(agent="extractor", version="1.0.0"), PLATFORM, key_of("agent:extractor"))
-    pen = Pen(author, Offer(work, CarriedStamp(kid="k", sig="s", envelope="e"), handoff, b"{}", (), None))
+    pen = Pen(author, Offer(work, CarriedStamp(kid="k", sig="s", envelope="e"), handoff, b"{}", (), None, 2))
 
     out = pen.result("success", b"{}", 0, NOW, None, ())
     written = decode(dict(out.headers)["sw_envelope"] or b"")

@@ -48,7 +48,7 @@ _TRUSTED = (
 _REMEMBERED = 10_000  # dispatches that are over, by id
 _LAST_BEAT_S = 2.0
 _LOOK_S = 1.0  # an end is told in milliseconds; nothing is read meanwhile
-_HELD_BYTES = 32 * 1024 * 1024  # payloads of queued work; beyond it they are read again when their turn comes
+_HELD_BYTES = 32 * 1024 * 1024  # records of queued work; beyond it they are read again when their turn comes
 
 
 class Desk:

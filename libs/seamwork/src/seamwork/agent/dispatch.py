@@ -191,11 +191,11 @@ class Dispatch:
 
     @property
     def held_bytes(self) -> int:
-        """How many bytes of payload it keeps in memory."""
-        return len(self._offer.payload) if self._offer is not None else 0
+        """How many bytes of its record it keeps in memory."""
+        return self._offer.size if self._offer is not None else 0
 
     def put_down(self) -> None:
-        """Forget the payload while the dispatch waits in the queue; it is read again when its turn comes."""
+        """Forget the record while the dispatch waits in the queue; it is read again when its turn comes."""
         self._offer = None
 
     def knows(self, crossing: str) -> bool:

@@ -49,7 +49,7 @@ _children = msgspec.json.Decoder(tuple[Child, ...])
 
 @dataclass(frozen=True, slots=True)
 class Offer:
-    """Work that was admitted for this agent: it may act on it, under *stamp*."""
+    """Work that was admitted for this agent: it may act on it, under *stamp*. *size* is its record's, in bytes."""
 
     work: Work
     stamp: CarriedStamp
@@ -57,6 +57,7 @@ class Offer:
     payload: bytes
     children: tuple[Child, ...]
     traceparent: str | None
+    size: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -231,6 +232,7 @@ def _offer(received: Received[AnyEnvelope], work: Work, platform: str) -> Offer:
         payload=received.payload,
         children=_finished_children(received, work),
         traceparent=received.traceparent,
+        size=len(received.payload) + sum(len(value or b"") for _, value in received.raw.headers),
     )
 
 
