@@ -18,9 +18,37 @@ _AT_ONCE = 2_000
 _READER = "audit-sink"  # it may read every topic; what it reads here is shown to nobody but the author
 
 
+class Crossed:
+    """What crossed of one step of a task: its handoffs, and their successful answers, by the handoffs' ids."""
+
+    def __init__(self, step: str) -> None:
+        self.steps: set[str] = set()
+        self._step = step
+        self._asked: dict[str, Received[Any]] = {}
+        self._answered: dict[str, Received[Any]] = {}
+
+    def take(self, received: Received[Any]) -> None:
+        """Take the next record of the task."""
+        match received.record:
+            case Handoff(id=identity, step=step):
+                self.steps.add(step)
+                if step == self._step:
+                    self._asked.setdefault(identity, received)
+            case Result(outcome="success", parent=parent) if parent in self._asked:
+                self._answered.pop(parent, None)
+                self._answered[parent] = received
+
+    def last(self) -> tuple[Received[Any] | None, Received[Any] | None]:
+        """Return the handoff that was answered last and its answer, else the last handoff."""
+        identity = next(reversed(self._answered or self._asked), "")
+        return self._asked.get(identity), self._answered.get(identity)
+
+
 async def recorded(door: Door, task: str, step: str) -> tuple[Any, Any | None]:
     """
-    Return the payload of a task's handoff, and of its last successful answer where there is one.
+    Return the payload of a task's handoff, and of its successful answer where there is one.
+
+    Of several handoffs of the step the last one that was answered counts, else the last one.
 
     What the contract hides under which they crossed is ``***``.
 
@@ -28,22 +56,15 @@ async def recorded(door: Door, task: str, step: str) -> tuple[Any, Any | None]:
         UnprocessableError: The log has no handoff of this task and step, or its payload is not JSON.
     """
     place = Partition("handoffs.v1", partition_of(task.encode(), door.identity.partitions))
-    asked: Received[Any] | None = None
-    answered: Received[Any] | None = None
-    steps: set[str] = set()
+    crossed = Crossed(step)
     async with door.log(_READER) as log:
         async for raw in whole(log, [place]):
             received = read(raw, door.identity.id)
-            if not isinstance(received, Received) or received.key != task:
-                continue
-            match received.record:
-                case Handoff() as handoff:
-                    steps.add(handoff.step)
-                    asked = received if handoff.step == step else asked
-                case Result(outcome="success") as result if asked and result.parent == asked.record.id:
-                    answered = received
+            if isinstance(received, Received) and received.key == task:
+                crossed.take(received)
+    asked, answered = crossed.last()
     if asked is None:
-        known = ", ".join(sorted(steps)) or "none; is the task's id right?"
+        known = ", ".join(sorted(crossed.steps)) or "none; is the task's id right?"
         raise UnprocessableError(f"task {task} has no handoff of the step {step}; its steps: {known}")
     async with door.publisher() as publisher:
         catalog = await publisher.catalog()
