@@ -136,8 +136,8 @@ class Planned:
         """
         Run the whole plan: what needs nothing at once and beside each other, the rest as its answers come.
 
-        A part whose critical predecessor brought nothing is not begun. Nothing is raised but ``Cancelled``: what
-        was lost stands in the join.
+        A part whose critical predecessor brought nothing is not begun. What was lost stands in the join, and of the
+        errors of ``Task.delegate`` only ``Cancelled`` is raised.
 
         Args:
             payloads: For each part its payload, or a function that makes it of the answers there are by then. A
@@ -148,6 +148,7 @@ class Planned:
 
         Raises:
             MisconfiguredError: A critical part has no payload, or something is given for a part that there is not.
+            PayloadError: A payload cannot be written, or an answer is not of the type that *returns* says.
         """
         for name in (*payloads, *(returns or {}), *(how or {})):
             self._part(name)

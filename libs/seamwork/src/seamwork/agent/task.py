@@ -214,6 +214,7 @@ class Task(ABC):
             Expired: Its deadline passed.
             Cancelled: The task was cancelled.
             PartialAnswer: Only a part came back; ``ask`` returns such an answer with its label.
+            PayloadError: The payload cannot be written, or the answer is not of the type that *returns* says.
         """
         answer = await self.ask(contract=contract, payload=payload, step=step, returns=returns, **how)
         if answer.outcome == "partial":
