@@ -501,6 +501,7 @@ async def test_what_no_record_can_say_was_spent_is_the_authors_mistake(
         ({"timeout_s": float("inf")}, "timeout_s"),
         ({"fallback_owner": object()}, "unsupported"),
         ({"tool_outputs": (ToolOutput(tool="t", call="c", value="x" * 70_000),)}, "65536"),
+        ({"timeout": 5}, "no 'timeout'"),
     ],
     ids=[
         "a-float",
@@ -511,6 +512,7 @@ async def test_what_no_record_can_say_was_spent_is_the_authors_mistake(
         "without-end",
         "an-object",
         "too-large",
+        "unknown",
     ],
 )
 async def test_a_handoff_that_nobody_could_read_is_the_authors_mistake(

@@ -1,11 +1,12 @@
 """A plan is run as far as it can be, beside each other what needs nothing, and the join says what became of it."""
 
 import asyncio
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
 from seamwork.agent import Join, Labelled, Partial, Planned, Refused, subtask
+from seamwork.agent.handing import Handing
 from seamwork.contracts.plan import plan_problem
 from seamwork.errors import MisconfiguredError
 from seamwork.records.crossing import Subtask
@@ -112,6 +113,15 @@ async def test_what_is_said_of_no_part_is_the_authors_mistake(said: dict[str, An
     task, part = Asked(), subtask("c", contract=WORK, to="z", critical=False)
     with pytest.raises(MisconfiguredError, match="the plan has no part 'd'; it has a, b, c"):
         await run(task, {"a": 1, "b": 2, **({} if said else {"d": 3})}, part, **said)
+
+    assert {} == task.given
+
+
+async def test_what_no_handoff_has_is_the_authors_mistake() -> None:
+    """A bound that is misspelt would bound nothing; said before anything is handed on."""
+    task, misspelt = Asked(), cast("Handing", {"timeout": 5})
+    with pytest.raises(MisconfiguredError, match="step b: a handoff has no 'timeout'"):
+        await run(task, {"a": 1, "b": 2}, how={"b": misspelt})
 
     assert {} == task.given
 

@@ -35,6 +35,19 @@ class Handing(TypedDict, total=False):
     tool_outputs: Iterable[ToolOutput]
 
 
+def refuse_unknown(how: Handing, step: str) -> None:
+    """
+    Refuse what no handoff has: left out without a word, a bound or a condition that is misspelt would not hold.
+
+    Raises:
+        MisconfiguredError: It names the step, and what there is.
+    """
+    unknown = sorted(how.keys() - Handing.__annotations__.keys())
+    if unknown:
+        known = ", ".join(Handing.__annotations__)
+        raise MisconfiguredError(f"step {step}: a handoff has no {unknown[0]!r}; there are {known}")
+
+
 def contract_of(written: str, step: str) -> ContractRef:
     """
     Read ``name/version``.

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeVar, Unpack
 
 from seamwork.agent.errors import Cancelled, HandoffError
-from seamwork.agent.handing import Handing, contract_of
+from seamwork.agent.handing import Handing, contract_of, refuse_unknown
 from seamwork.agent.outcome import Labelled, Partial
 from seamwork.errors import MisconfiguredError
 from seamwork.records.crossing import Subtask
@@ -147,11 +147,14 @@ class Planned:
             at_once: How many parts may be open at a time, where the contract's ``fanOut`` bounds it.
 
         Raises:
-            MisconfiguredError: A critical part has no payload, or something is given for a part that there is not.
+            MisconfiguredError: A critical part has no payload, or something is said of a part that there is not, or
+                that no handoff has.
             PayloadError: A payload cannot be written, or an answer is not of the type that *returns* says.
         """
         for name in (*payloads, *(returns or {}), *(how or {})):
             self._part(name)
+        for name, said in (how or {}).items():
+            refuse_unknown(said, name)
         without = [part.name for part in self.parts if part.critical and part.name not in payloads]
         if without:
             raise MisconfiguredError(f"the critical parts {', '.join(without)} of the plan have no payload")

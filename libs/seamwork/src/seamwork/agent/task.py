@@ -17,7 +17,7 @@ import msgspec
 
 from seamwork.agent import payload as payloads
 from seamwork.agent.errors import Cancelled, Failed, PartialAnswer, PayloadError
-from seamwork.agent.handing import Constraints, Handing, contract_of
+from seamwork.agent.handing import Constraints, Handing, contract_of, refuse_unknown
 from seamwork.agent.outcome import Erroneous, Labelled, Lost, Partial, Settlement, Transferred
 from seamwork.agent.pen import Order
 from seamwork.agent.planning import Planned
@@ -355,6 +355,7 @@ class Task(ABC):
         self._steps[name] = StepState(name=name, state=state, by=order.target.agent)
 
     def _order(self, mode: Mode, contract: str, payload: object, step: str, how: Handing) -> Order:
+        refuse_unknown(how, step)
         timeout_s = how.get("timeout_s")
         deadline_at = self._facts.deadline_at
         if timeout_s is not None:
