@@ -8,7 +8,7 @@ import threading
 import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from fractions import Fraction
-from typing import Any
+from typing import Any, cast
 
 import msgspec
 import pytest
@@ -1893,6 +1893,39 @@ async def test_a_second_runs_answer_that_does_not_count_ends_nothing(stage: Stag
     await _until_committed(stage, agent, 3)
 
     assert before in (None, 0)
+
+
+@pytest.mark.parametrize("raised", [TaskError, MisconfiguredError], ids=lambda kind: kind.__name__)
+async def test_an_error_about_a_name_that_is_no_text_keeps_its_words(stage: Stage, raised: Any) -> None:
+    """Names of files need not be UTF-8; whoever waits reads the rest, and not that a dict cannot be written."""
+    agent = Agent("extractor", "1.0.0")
+
+    @agent.accepts("licence-facts", "1.0.0")
+    async def extract(parsed: Parsed) -> Facts:
+        words = ("there is no file caf\udce9",)
+        raise raised(*(("no-file", *words) if raised is TaskError else words))
+
+    await stage.start(agent)
+    await stage.router.dispatch("extractor", {"name": "mortar"})
+    error = body(await stage.router.next(Result))["error"]
+
+    assert ("no-file" if raised is TaskError else "MisconfiguredError") == error["type"]
+    assert "there is no file caf\\udce9" == error["message"]
+
+
+async def test_an_exception_may_stand_for_its_words(stage: Stage) -> None:
+    """It is said as it would be printed."""
+    agent, why = Agent("extractor", "1.0.0"), OSError("the disk is full")
+
+    @agent.accepts("licence-facts", "1.0.0")
+    async def extract(parsed: Parsed, task: Task) -> Any:
+        return task.error("no-room", cast("str", why))
+
+    await stage.start(agent)
+    await stage.router.dispatch("extractor", {"name": "mortar"})
+    result = await stage.router.next(Result)
+
+    assert {"error": {"type": "no-room", "message": "the disk is full"}} == body(result)
 
 
 async def test_a_function_that_cancels_itself_is_answered_for(stage: Stage) -> None:

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Generic, Literal, TypeVar
 
 from seamwork.agent.errors import HandoffError
+from seamwork.agent.raised import sayable
 from seamwork.records.crossing import Gap
 
 T_co = TypeVar("T_co", covariant=True)
@@ -30,7 +31,8 @@ class Erroneous:
 
     def payload(self) -> dict[str, dict[str, str]]:
         """Return the object that travels."""
-        return {"error": {"type": self.kind, "message": self.message}}
+        # Authors without a type checker give an exception for its words.
+        return {"error": {"type": sayable(str(self.kind)), "message": sayable(str(self.message))}}
 
 
 @dataclass(frozen=True, slots=True)

@@ -32,7 +32,11 @@ def told(error: BaseException, payloads: Iterable[bytes] = ()) -> str:
             return "".join(_without_words(error)).rstrip("\n")
     for value in sorted(values, key=len, reverse=True):
         text = text.replace(value, HIDDEN)
-    # Half of a surrogate pair, as in the name of a file that is no UTF-8: no log could write it.
+    return sayable(text)
+
+
+def sayable(text: str) -> str:
+    """Return *text* as logs and records hold it: half a surrogate pair, of a name that is no UTF-8, is spelt."""
     return text.encode(errors="backslashreplace").decode()
 
 
