@@ -255,6 +255,28 @@ async def test_a_peer_is_not_shown_what_its_contract_strips() -> None:
     assert [{"n": 1}] == seen
 
 
+async def test_who_is_handed_the_same_again_is_not_asked_again() -> None:
+    """A handoff that an agent repeats after a crash counts once, as on a platform."""
+    asked, go_on = list[int](), asyncio.Event()
+
+    async def adds(payload: dict[str, int]) -> dict[str, int]:
+        asked.append(payload["n"])
+        await go_on.wait()
+        return {"n": 2 * payload["n"]}
+
+    async with Seam(agent_of(asks_twice), CONTRACTS, peers={"adder": adds}) as seam:
+        piece = await seam.begin("doubling/1.0.0", {"n": 1})
+        await seam.until(lambda: len(piece.handed_on) == 1, "handed nothing on")
+        await seam.stop()
+        await seam.start()
+        await seam.until(lambda: len(piece.handed_on) == 2, "handed nothing on again")
+        go_on.set()
+        await seam.outcome(piece)
+
+    assert ["first", "first", "second"] == [each.record.step for each in piece.handed_on]
+    assert [1, 1] == asked
+
+
 async def test_a_contract_that_is_missed_on_the_way_is_named() -> None:
     """The agent hands work on under one that was not given."""
     async with Seam(agent_of(doubles_in_a_thread), CONTRACTS[:1]) as seam:

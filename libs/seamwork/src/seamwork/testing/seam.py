@@ -112,6 +112,7 @@ class Seam:
         self._pieces: dict[str, Piece] = {}
         self._reader: asyncio.Task[None] | None = None
         self._peers_at_work: set[asyncio.Task[None]] = set()
+        self._played: dict[str, asyncio.Task[Answer]] = {}
         self._news = asyncio.Event()
         self._fault: BaseException | None = None
         self._fault_is_told = False
@@ -130,7 +131,7 @@ class Seam:
     ) -> None:
         """Stop the agent; what ended the seam itself, or a peer, is raised here where nobody was told of it."""
         await self.stop()
-        ours = [*self._peers_at_work, *([self._reader] if self._reader else [])]
+        ours = [*self._peers_at_work, *self._played.values(), *([self._reader] if self._reader else [])]
         for task in ours:
             task.cancel()
         await asyncio.gather(*ours, return_exceptions=True)
@@ -336,7 +337,7 @@ class Seam:
         # Nor what its contract strips another one.
         asked = cut(handoff.payload, self._compiled(sent.contract).undeclared("input", handoff.payload))
         try:
-            given = await self._played(handoff, asked)
+            given = await self._answer_to(handoff, asked)
         except HandoffError as error:
             what: Any = next((word for word, kind in LOST.items() if isinstance(error, kind)), "failed")
             await self._router.tell_sender(
@@ -372,7 +373,14 @@ class Seam:
         else:
             await self._router.answer(handoff, cut(given.payload, judged.projection), given.outcome)
 
-    async def _played(self, handoff: Received[Handoff], asked: bytes) -> Answer:
+    async def _answer_to(self, handoff: Received[Handoff], asked: bytes) -> Answer:
+        """Return what its receiver answers; who hands on the same again gets the recorded answer."""
+        crossing = handoff.record.id
+        if crossing not in self._played:
+            self._played[crossing] = asyncio.create_task(self._play(handoff, asked))
+        return await asyncio.shield(self._played[crossing])
+
+    async def _play(self, handoff: Received[Handoff], asked: bytes) -> Answer:
         target = handoff.record.target
         peer = self._peers.get(target.agent or "") or self._peers.get(target.capability or "")
         if peer is None:
