@@ -28,6 +28,13 @@ class Entry(msgspec.Struct):
     about: list["Entry"] = msgspec.field(default_factory=list)
 
 
+class Thesaurus(BaseModel):
+    """A model that holds its like."""
+
+    word: str
+    about: list["Thesaurus"] = []
+
+
 class Silent:
     """A framework that is never run."""
 
@@ -57,8 +64,22 @@ def adopted(**how: Any) -> Agent:
         (lambda: replace(LOOK_UP, capability="look-up"), "must say who gets it"),
         (lambda: replace(LOOK_UP, name="Look up!"), "has no name for a tool"),
         (lambda: replace(LOOK_UP, takes=object()), "of which no JSON Schema can be made"),
+        (lambda: replace(LOOK_UP, takes=list[str]), "whose JSON Schema is no object"),
+        (lambda: replace(LOOK_UP, takes=Word | Thesaurus), "whose JSON Schema is no object"),
     ],
-    ids=["contract", "no version", "takes", "twice", "delegated", "nobody", "both", "name", "arguments"],
+    ids=[
+        "contract",
+        "no version",
+        "takes",
+        "twice",
+        "delegated",
+        "nobody",
+        "both",
+        "name",
+        "arguments",
+        "list",
+        "either",
+    ],
 )
 def test_what_could_never_work_is_refused_at_once(declared: Callable[[], Any], said: str) -> None:
     """The message says what is declared and what is wrong with it."""
@@ -66,7 +87,7 @@ def test_what_could_never_work_is_refused_at_once(declared: Callable[[], Any], s
         declared()
 
 
-@pytest.mark.parametrize("takes", [Word, Entry])
+@pytest.mark.parametrize("takes", [Word, Entry, Thesaurus])
 def test_the_arguments_of_a_tool_are_an_object_whatever_describes_them(takes: Any) -> None:
     """Endpoints want the object at the top; a model knows the fields either way."""
     schema = replace(LOOK_UP, takes=takes).schema()

@@ -13,6 +13,7 @@ from seamwork.errors import MisconfiguredError
 
 # What a model's endpoint takes as a tool's name.
 _NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
+_GIVE = "give a pydantic model, a msgspec struct or a dataclass"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,20 +65,27 @@ class Delegation:
         Return the JSON Schema of its arguments.
 
         Raises:
-            MisconfiguredError: The type has none.
+            MisconfiguredError: The type has none, or one that is no object.
         """
         try:
             if isinstance(self.takes, type) and issubclass(self.takes, msgspec.Struct):
-                return _resolved(msgspec.json.schema(self.takes))
-            return TypeAdapter(self.takes).json_schema()
+                schema = _resolved(msgspec.json.schema(self.takes))
+            else:
+                schema = _resolved(TypeAdapter(self.takes).json_schema())
         except (PydanticUserError, TypeError) as error:
             raise MisconfiguredError(
-                f"the delegation {self.name} takes {self.takes!r}, of which no JSON Schema can be made; "
-                "give a pydantic model, a msgspec struct or a dataclass"
+                f"the delegation {self.name} takes {self.takes!r}, of which no JSON Schema can be made; {_GIVE}"
             ) from error
+        if schema.get("type") != "object":
+            raise MisconfiguredError(
+                f"the delegation {self.name} takes {self.takes!r}, whose JSON Schema is no object, and a tool's "
+                f"arguments have names; {_GIVE}"
+            )
+        return schema
 
 
 def _resolved(schema: dict[str, Any]) -> dict[str, Any]:
-    # A tool's parameters are an object at the top; msgspec puts every struct among the definitions.
+    # A tool's parameters are an object at the top; msgspec puts every struct among the definitions, and pydantic a
+    # model that holds its like.
     name = schema.pop("$ref", "").rpartition("/")[2]
     return {**schema["$defs"][name], **schema} if name else schema
