@@ -2149,6 +2149,35 @@ async def test_a_transfer_given_up_before_it_is_sent_is_none(stage: Stage) -> No
     assert {"licence": "MIT"} == body(result)
 
 
+def test_a_thread_that_still_waits_when_its_loop_ends_is_told_so() -> None:
+    """In the words in which it is told of all that nobody waits for any more."""
+    agent, told, over = Agent("extractor", "1.0.0"), list[BaseException](), threading.Event()
+
+    async def end_in_the_middle() -> None:
+        stage = Stage()
+        stage.log = log = Cut(stage.broker)
+
+        @agent.accepts("licence-facts", "1.0.0")
+        def extract(parsed: Parsed, task: Task) -> None:
+            log.write_cut = True
+            try:
+                task.progress_sync("on the way")
+            except Exception as error:  # noqa: BLE001  # whatever it is
+                told.append(error)
+            over.set()
+
+        await stage.start(agent)
+        await stage.router.dispatch("extractor", {"name": "x"})
+        await until(
+            lambda: "progress" in {getattr(one.get_coro(), "__name__", "") for one in asyncio.all_tasks()}
+        )
+
+    asyncio.run(end_in_the_middle())
+    over.wait(10)
+
+    assert [Cancelled] == [type(error) for error in told]
+
+
 async def test_an_agent_that_stops_gives_up_what_it_still_sends(stage: Stage) -> None:
     """The log is away; whoever gets the work next makes the same handoff."""
     agent, log, begun = Agent("planner", "1.0.0"), Cut(stage.broker), asyncio.Event()

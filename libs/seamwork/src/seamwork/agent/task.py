@@ -6,6 +6,7 @@ each other directly (``seamwork.agent.direct``).
 """
 
 import asyncio
+import concurrent.futures
 import operator
 import threading
 from abc import ABC, abstractmethod
@@ -388,7 +389,7 @@ class Task(ABC):
             )
         try:
             return asyncio.run_coroutine_threadsafe(coroutine, self._loop).result()
-        except (asyncio.CancelledError, TimeoutError):
+        except concurrent.futures.CancelledError:
             raise Cancelled(step, "agent-stopping", "the agent is being stopped") from None
 
 
