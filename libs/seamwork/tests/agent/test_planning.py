@@ -95,6 +95,16 @@ async def test_so_many_are_open_at_a_time() -> None:
     assert 1 == task.most
 
 
+@pytest.mark.parametrize("at_once", [0, -1])
+async def test_none_at_a_time_is_the_authors_mistake(at_once: int) -> None:
+    """All at once would be the opposite of what is meant."""
+    task = Asked()
+    with pytest.raises(MisconfiguredError, match="at_once"):
+        await run(task, {"a": 1, "b": 2}, at_once=at_once)
+
+    assert {} == task.given
+
+
 async def test_each_part_is_handed_on_as_is_said_of_it() -> None:
     """Whom it goes to stands in the plan, whatever is said besides."""
     task = Asked()

@@ -147,8 +147,8 @@ class Planned:
             at_once: How many parts may be open at a time, where the contract's ``fanOut`` bounds it.
 
         Raises:
-            MisconfiguredError: A critical part has no payload, or something is said of a part that there is not, or
-                that no handoff has.
+            MisconfiguredError: A critical part has no payload, none may be open at a time, or something is said of
+                a part that there is not, or that no handoff has.
             PayloadError: A payload cannot be written, or an answer is not of the type that *returns* says.
         """
         for name in (*payloads, *(returns or {}), *(how or {})):
@@ -158,6 +158,8 @@ class Planned:
         without = [part.name for part in self.parts if part.critical and part.name not in payloads]
         if without:
             raise MisconfiguredError(f"the critical parts {', '.join(without)} of the plan have no payload")
+        if at_once is not None and at_once < 1:
+            raise MisconfiguredError(f"at_once is {at_once}; say how many parts may be open, or leave it out")
         join = Join(self.parts)
         over = {part.name: asyncio.Event() for part in self.parts}
         room = asyncio.Semaphore(at_once or len(self.parts))
