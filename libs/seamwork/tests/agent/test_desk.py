@@ -2070,7 +2070,7 @@ class Cut(SimLog):
     """A log that can be cut off: from writing, from reading, from being asked where it ends."""
 
     write_cut = read_cut = end_cut = False
-    reads_cut = 0
+    reads_cut = ends_cut = 0
 
     async def publish(self, batch: Sequence[Outgoing]) -> Sequence[Confirmation]:
         """Publish, or say that it is not known whether it was."""
@@ -2087,6 +2087,9 @@ class Cut(SimLog):
         """Say where it ends, or nothing at all."""
         if self.end_cut:
             await asyncio.Event().wait()
+        if self.ends_cut:
+            self.ends_cut -= 1
+            raise RetryableError("cut off")
         return await super().end_offsets(partitions)
 
     async def read(
@@ -2197,6 +2200,17 @@ async def test_an_agent_that_stops_gives_up_what_it_still_sends(stage: Stage) ->
     log.write_cut = False
 
     assert [] == sending
+
+
+async def test_an_inbox_that_is_away_as_it_is_assigned_is_waited_for(stage: Stage) -> None:
+    """A partition without a leader at that moment ends no agent either."""
+    stage.log = log = Cut(stage.broker)
+    log.ends_cut = 2
+    await stage.router.dispatch("extractor", {"name": "x"})
+    await stage.start(extractor())
+    result = await stage.router.next(Result)
+
+    assert {"licence": "licence of x"} == body(result)
 
 
 async def test_work_that_was_put_down_is_read_again_when_the_log_is_back(

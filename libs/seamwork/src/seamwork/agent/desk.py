@@ -174,20 +174,30 @@ class Desk:
             if number not in partitions:
                 self._drop(self._lanes.pop(number))
         fresh = [Partition(self._topic, number) for number in sorted(partitions) if number not in self._lanes]
-        committed = await self._log.committed(self.group, fresh) if fresh else {}
-        starts = await self._log.start_offsets(fresh) if fresh else {}
-        asked_at = time.monotonic()
-        ends = await self._log.end_offsets(fresh) if fresh else {}
-        for place in fresh:
-            # A committed position that was trimmed is read all the same: the port reports the gap, and we stop.
-            position = committed.get(place, starts[place])
-            trust_s = self._log.session_s * _TRUSTED
-            self._lanes[place.partition] = Lane(place.partition, position, ends[place], asked_at, trust_s)
+        if fresh:
+            lanes = await again_until_back(
+                partial(self._lanes_of, fresh),
+                "where the inbox begins and ends cannot be read; trying again",
+                self._logger,
+            )
+            self._lanes |= {lane.partition: lane for lane in lanes}
         for number in partitions:
             # Handed straight back: its functions ran on and go on.
             self._lanes[number].suspended = False
         self._assigned.set()
         self._pump()
+
+    async def _lanes_of(self, places: Sequence[Partition]) -> list[Lane]:
+        committed = await self._log.committed(self.group, places)
+        starts = await self._log.start_offsets(places)
+        asked_at = time.monotonic()
+        ends = await self._log.end_offsets(places)
+        trust_s = self._log.session_s * _TRUSTED
+        # A committed position that was trimmed is read all the same: the port reports the gap, and we stop.
+        return [
+            Lane(place.partition, committed.get(place, starts[place]), ends[place], asked_at, trust_s)
+            for place in places
+        ]
 
     async def _on_revoked(self, partitions: frozenset[int]) -> None:
         for number in partitions:
