@@ -106,6 +106,15 @@ async def test_whatever_is_called_as_a_function_is_one(function: Callable[..., A
     assert Count(n=2) == answer.value
 
 
+@pytest.mark.parametrize("version", ["1.0", "v1.0.0", ">=1 <2", ""])
+def test_a_version_that_no_document_has_is_refused(version: str) -> None:
+    """Its agent would pass over all work as another's, and look healthy; its contract would never be asked for."""
+    with pytest.raises(MisconfiguredError, match="three numbers"):
+        Agent("a", version)
+    with pytest.raises(MisconfiguredError, match="three numbers"):
+        Agent("a", "1.0.0-rc.1").accepts("c", version)
+
+
 def test_two_functions_for_one_contract_are_refused() -> None:
     """There would be no telling which one runs."""
     agent = Agent("a", "1.0.0")

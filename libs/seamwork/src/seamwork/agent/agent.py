@@ -5,6 +5,7 @@ Declare an agent: its name, its version, and a typed function for each contract 
 """
 
 import asyncio
+import re
 import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -31,6 +32,7 @@ R = TypeVar("R")
 
 _EX_SOFTWARE = 70
 _EX_CONFIG = 78
+_VERSION = re.compile(r"[0-9]+\.[0-9]+\.[0-9]+(-[0-9A-Za-z.-]+)?")
 
 
 class Agent:
@@ -42,13 +44,16 @@ class Agent:
         version: As in its document. Each version reads the inbox for itself and passes over the others' work.
         model: The model it runs on, where there is one; it travels with every crossing.
         prompt_sha256: The digest of its prompt, where there is one.
+
+    Raises:
+        MisconfiguredError: No document can have such a version.
     """
 
     def __init__(
         self, name: str, version: str, *, model: str | None = None, prompt_sha256: str | None = None
     ) -> None:
         self.name = name
-        self.version = version
+        self.version = _whole(version, f"agent {name}")
         self._model = model
         self._prompt_sha256 = prompt_sha256
         self._handlers: dict[ContractRef, Handler[..., Any]] = {}
@@ -69,7 +74,8 @@ class Agent:
         It takes the payload, typed by its annotation, and the ``Task`` if it has a second parameter; it may be
         async or plain. Stack the decorator for several contracts.
         """
-        return Accepts(self, ContractRef(name=contract, version=version))
+        ref = ContractRef(name=contract, version=_whole(version, f"agent {self.name}: contract {contract}"))
+        return Accepts(self, ref)
 
     def _register(self, contract: ContractRef, handler: Handler[..., Any]) -> None:
         if contract in self._handlers:
@@ -220,6 +226,12 @@ class Agent:
         if self._settings is None:
             self._settings = AgentSettings.load(self.name)
         return self._settings
+
+
+def _whole(version: str, whose: str) -> str:
+    if _VERSION.fullmatch(version) is None:
+        raise MisconfiguredError(f"{whose} has no version {version!r}; write three numbers, as in 1.0.0")
+    return version
 
 
 class Accepts:
