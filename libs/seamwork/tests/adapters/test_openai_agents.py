@@ -211,11 +211,15 @@ async def test_a_ceiling_stops_before_the_next_call(model: ScriptedModel, member
     assert 100 == (await spent(piece)).micro_usd
 
 
+@pytest.mark.parametrize(
+    "told", [{"counted": False}, {"input_tokens": 0}, {"input_tokens": -5}, {"input_tokens": 2**60}],
+    ids=["nothing", "half", "negative", "too much"],
+)  # fmt: skip
 async def test_usage_that_is_not_told_leaves_the_whole_ceiling_charged(
-    model: ScriptedModel, member: Stage
+    model: ScriptedModel, member: Stage, told: dict[str, Any]
 ) -> None:
     """An endpoint that does not count is not taken for one that is free: the cost is unknown, and the work ends."""
-    model.plays(says({"text": "seam"}, counted=False))
+    model.plays(says({"text": "seam"}, **told))
 
     async with member() as seam:
         piece = await seam.begin("explain/1.0.0", {"word": "seam"})

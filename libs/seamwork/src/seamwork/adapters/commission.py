@@ -10,6 +10,7 @@ from seamwork.adapters.delegation import Delegation
 from seamwork.adapters.prices import ModelUsage, Prices
 from seamwork.agent import Cancelled, HandoffError, PayloadError, Task, TaskError
 from seamwork.agent import payload as payloads
+from seamwork.errors import MisconfiguredError
 from seamwork.ids import sha256_hex
 
 _STEP_DIGITS = 16
@@ -132,15 +133,22 @@ class Commission:
             TaskError: What was used is not known, so no ceiling can be kept any more; all of it stays charged.
         """
         self._under_way -= 1
-        if usage is None:
+        if usage is None or not self._charged(usage):
             self.task.spent_unknown()
             raise self._stop(TaskError("UsageUnknown", "the model's endpoint does not say how much was used"))
-        self.task.spend(
-            micro_usd=self.prices.micro_usd(usage),
-            input_tokens=usage.input_tokens,
-            output_tokens=usage.output_tokens,
-            requests=usage.requests,
-        )
+
+    def _charged(self, usage: ModelUsage) -> bool:
+        """Charge what a call used, and say whether it could be: endpoints may count what no call uses."""
+        try:
+            self.task.spend(
+                micro_usd=self.prices.micro_usd(usage),
+                input_tokens=usage.input_tokens,
+                output_tokens=usage.output_tokens,
+                requests=usage.requests,
+            )
+        except (ValueError, MisconfiguredError):
+            return False
+        return True
 
     def over(self) -> None:
         """Say that the run is over. A call that was begun and never told of has cost what nobody knows."""

@@ -139,14 +139,14 @@ class _Accounts(RunHooks[Any]):
         agent: Agent[Any],  # noqa: ARG002
         response: ModelResponse,
     ) -> None:
-        used = response.usage
-        known = used.input_tokens > 0 or used.output_tokens > 0
+        used, cached = response.usage, response.usage.input_tokens_details.cached_tokens
+        known = used.input_tokens + cached > 0  # no call goes without; what is not told is none to the SDK
         self._commission.after_model(
             ModelUsage(
                 model=self._model,
                 input_tokens=used.input_tokens,
                 output_tokens=used.output_tokens,
-                cached_input_tokens=used.input_tokens_details.cached_tokens,
+                cached_input_tokens=cached,
                 requests=max(used.requests, 1),
             )
             if known
