@@ -1765,6 +1765,29 @@ async def test_a_stopping_agent_finishes_what_it_began(stage: Stage) -> None:
     assert [] == [each for each in stage.router.seen if isinstance(each.record, Result)]
 
 
+async def test_a_function_that_has_given_its_place_away_is_finished_too(stage: Stage) -> None:
+    """Its work is over by then, and what it has to tidy up is not."""
+    agent, given_away, go_on = Agent("extractor", "1.0.0"), asyncio.Event(), asyncio.Event()
+    tidied = list[str]()
+
+    @agent.accepts("licence-facts", "1.0.0")
+    async def pass_on(parsed: Parsed, task: Task) -> Transferred:
+        over = await task.hand_off(to="lawyer", contract=CONTRACT, payload=parsed, step="over")
+        given_away.set()
+        await go_on.wait()
+        tidied.append(parsed.name)
+        return over
+
+    await stage.start(agent)
+    await stage.router.dispatch("extractor", {"name": "mortar"})
+    await stage.router.tell_sender("accepted", await stage.router.next(Handoff))
+    await given_away.wait()
+    asyncio.get_running_loop().call_later(0.1, go_on.set)
+    await stage.stop(agent)
+
+    assert ["mortar"] == tidied
+
+
 async def test_what_does_not_stop_in_time_is_left_for_the_next_start(stage: Stage) -> None:
     """A stop waits for the grace and no longer; the position stays before the work."""
     agent, begun = Agent("extractor", "1.0.0"), asyncio.Event()

@@ -88,6 +88,7 @@ class Desk:
         self._open: dict[str, Dispatch] = {}
         self._crossings: dict[str, Dispatch] = {}
         self._queue: dict[str, Dispatch] = {}
+        self._busy: set[Dispatch] = set()  # their functions run, though some of them may be over
         self._over: OrderedDict[str, None] = OrderedDict()
         self._held_bytes = 0
         self._membership: Membership | None = None
@@ -150,7 +151,7 @@ class Desk:
             self._logger.warning(
                 "functions were still running when the agent had to stop", running=self._running
             )
-        left = list(self._open.values())
+        left = {*self._open.values(), *self._busy}
         for dispatch in left:
             dispatch.leave()
         await asyncio.gather(*(dispatch.stopped() for dispatch in left))
@@ -384,6 +385,7 @@ class Desk:
             del self._queue[dispatch.work.dispatch]
             self._held_bytes -= dispatch.held_bytes
             dispatch.start(seat)
+            self._busy.add(dispatch)
 
     def _next(self) -> Dispatch | None:
         now = time.monotonic()
@@ -394,7 +396,7 @@ class Desk:
 
     @property
     def _running(self) -> int:
-        return sum(dispatch.is_running for dispatch in self._open.values())
+        return sum(dispatch.is_running for dispatch in self._busy)
 
     # ── What a dispatch needs (`Office`) ─────────────────────────────────────────────────
 
@@ -450,8 +452,10 @@ class Desk:
             lane.prefix.finish(dispatch.offset)
         self._forget(dispatch)
 
-    def idle(self) -> None:
+    def idle(self, dispatch: Dispatch) -> None:
         """Go on stopping, if that is what we wait for."""
+        if not dispatch.is_running:
+            self._busy.discard(dispatch)
         self._settle_quiet()
 
     def broken(self, error: Exception) -> None:

@@ -103,8 +103,8 @@ class Office(Protocol):
     def over(self, dispatch: "Dispatch", how: How) -> None:
         """Take note that the dispatch is over."""
 
-    def idle(self) -> None:
-        """Take note that a dispatch's function has left."""
+    def idle(self, dispatch: "Dispatch") -> None:
+        """Take note that the dispatch's function has left."""
 
     def broken(self, error: Exception) -> None:
         """End the agent: it cannot do what it must."""
@@ -320,7 +320,7 @@ class Dispatch:
                 busy[-1].add_done_callback(lambda _: seat.leave())
             else:
                 seat.leave()
-            self._office.idle()
+            self._office.idle(self)
 
         # Not in a `finally` of the coroutine: one that is cancelled before its first step never gets there.
         self._runner.add_done_callback(left)
