@@ -9,8 +9,11 @@ import pytest
 from click.testing import CliRunner
 from pydantic import ValidationError
 
+from seamwork.authoring.models import models_of
 from seamwork.cli import seamwork
+from seamwork.documents import Contract
 from seamwork.errors import UnprocessableError
+from seamwork.testing.documents import document
 
 ROOT = Path(__file__).parents[4]
 
@@ -45,6 +48,31 @@ def test_models_take_the_contracts_examples(tmp_path: Path) -> None:
     for wrong in ({}, {"name": ""}, {"name": "Ada", "more": 1}):
         with pytest.raises(ValidationError):
             models.GreetingInput.model_validate(wrong)
+
+
+@pytest.mark.parametrize("definition", ["OrderInput", "order-input"])
+def test_a_part_that_is_called_as_the_whole_would_be_is_not_taken_for_it(
+    tmp_path: Path, definition: str
+) -> None:
+    """Schemas name their parts as they like."""
+    line = {"type": "object", "properties": {"text": {"type": "string"}}, "additionalProperties": False}
+    whole = {
+        "type": "object", "properties": {"line": {"$ref": f"#/$defs/{definition}"}}, "$defs": {definition: line},
+        "additionalProperties": False,
+    }  # fmt: skip
+    contract = document("Contract", "order", input={"schema": whole})
+    assert isinstance(contract, Contract)
+    package = tmp_path / "order_v1"
+    package.mkdir()
+    for name, text in models_of(contract).items():
+        (package / name).write_text(text)
+    try:
+        models = loaded(package)
+    finally:
+        sys.modules.pop("order_v1", None)
+    (name,) = (one for one in models.__all__ if one.startswith("OrderInput"))
+
+    assert "seam" == getattr(models, name).model_validate({"line": {"text": "seam"}}).line.text
 
 
 def test_what_somebody_else_wrote_is_left_alone(tmp_path: Path) -> None:

@@ -28,7 +28,13 @@ def models_of(contract: Contract) -> dict[str, str]:
     for on, promise in promises(contract).items():
         name = f"{_camel(contract.name)}{on.capitalize()}"
         head = _HEAD.format(what=on.capitalize(), name=contract.name, version=contract.version)
-        found[f"{on}.py"] = head + _model(promise.json_schema, name, f"{contract.title}, {on}")
+        where = f"{contract.title}, {on}"
+        text = _model(promise.json_schema, name, where)
+        while f"class {name}Model(" in text:
+            # A part of the schema is called like that, and the generator has called the whole otherwise.
+            name += "Payload"
+            text = _model(promise.json_schema, name, where)
+        found[f"{on}.py"] = head + text
         if f"class {name}(" in found[f"{on}.py"] or f"{name} = " in found[f"{on}.py"]:
             names[on] = name
     imports = "".join(f"from .{on} import {name}\n" for on, name in sorted(names.items()))
