@@ -29,6 +29,7 @@ def main() -> None:
         "--only", choices=PARTS, action="append", help="measure only this; the rest of the page stays"
     )
     parser.add_argument("--crossings", type=int, help="for how many crossings memory is watched")
+    parser.add_argument("--rounds", type=int, help="how many rounds, where an hour is not there for all")
     parser.add_argument("--into", type=Path, default=HERE, help="where results, plots and page go")
     parser.add_argument("--page", action="store_true", help="measure nothing: write the page again")
     told = parser.parse_args()
@@ -36,6 +37,8 @@ def main() -> None:
     scale = SCALES[told.scale]
     if told.crossings is not None:
         scale = replace(scale, crossings=told.crossings)
+    if told.rounds is not None:
+        scale = replace(scale, rounds=told.rounds)
     results = told.into / "results"
     results.mkdir(parents=True, exist_ok=True)
     for part in () if told.page else told.only or PARTS:
