@@ -78,13 +78,7 @@ async def make_topics(admin: KafkaAccess, names: Sequence[str], partitions: int)
     client: Any = AIOKafkaAdminClient(**admin.aiokafka())
     await client.start()
     try:
-        # What was carried is read at once and never again, and dozens of gigabytes of it would close admission.
-        configs = {
-            "compression.type": "uncompressed",
-            "message.timestamp.type": "LogAppendTime",
-            "retention.ms": "60000",
-            "segment.bytes": str(256 * 1024 * 1024),
-        }
+        configs = {"compression.type": "uncompressed", "message.timestamp.type": "LogAppendTime"}
         await client.create_topics([NewTopic(name, partitions, 1, topic_configs=configs) for name in names])
     finally:
         await client.close()
