@@ -111,7 +111,7 @@ async def test_a_disk_nearly_full_stops_new_tasks_and_nothing_else(troupe: Troup
         return payload
 
     least = shutil.disk_usage(disk).free // MIB - 64
-    before = dict(stage.running.supervisor.processes[SINK].environ)
+    before = dict(stage.running.supervisor.processes[SINK].environ())
     await restarted(
         stage,
         {
@@ -153,7 +153,7 @@ async def test_a_disk_nearly_full_stops_new_tasks_and_nothing_else(troupe: Troup
 async def test_a_record_that_falls_behind_stops_new_tasks_until_it_has_caught_up(troupe: Troupe) -> None:
     """The audit sink is made slow and flooded: tasks are refused for that, then begin again."""
     stage = troupe.stage
-    before = dict(stage.running.supervisor.processes[SINK].environ)
+    before = dict(stage.running.supervisor.processes[SINK].environ())
     slow = {"SEAMWORK_AUDIT_SINK_BATCH_RECORDS": "1", "SEAMWORK_AUDIT_SINK_MOST_BEHIND_S": "1"}
     play = troupe.play(**{"adm-worker": echo})
     await restarted(stage, {**before, **slow})
@@ -180,5 +180,5 @@ async def restarted(stage: Stage, environ: dict[str, str]) -> None:
     """Start the audit sink again in another environment."""
     supervisor = stage.running.supervisor
     await supervisor.stop(SINK)
-    supervisor.processes[SINK].environ = environ
+    supervisor.processes[SINK].environ = lambda: environ
     await stage.running.start_services([SINK])

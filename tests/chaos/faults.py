@@ -7,6 +7,7 @@ import signal
 import sys
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from random import Random  # noqa: TID251  # a seed makes a run
 
@@ -72,7 +73,7 @@ class Scene:
         known = f"{name}-2"
         if known not in self.services.processes:
             (port,) = free_ports(1)
-            environ = service_environ(self.stage.door, name, port)
+            environ = partial(service_environ, self.stage.door, name, port)
             logs = self.stage.door.home.logs / f"{known}.log"
             self.services.add(known, service_modules()[name], environ, logs, port)
         if name in self.upgraded:

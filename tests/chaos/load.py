@@ -121,7 +121,7 @@ class Load:
             }
             environ["SEAMWORK_AGENT_SETTINGS"] = str(self._stage.door.home.agents / f"{name}.toml")
             logs = self._stage.door.home.logs / f"{known}.log"
-            process = self.agents.add(known, "tests.chaos.agent", environ, logs, 0)
+            process = self.agents.add(known, "tests.chaos.agent", lambda: environ, logs, 0)
             process.command = (sys.executable, "-m", "tests.chaos.agent", name, str(self.notes))
         await self.agents.start(known)
         return known

@@ -202,7 +202,7 @@ def test_a_start_can_be_stopped_before_there_is_a_kafka(tmp_path: Path) -> None:
         ),
         (["submit", "a@1.0.0", "-", "--intent", "x", "--to", "b", "--timeout", "inf"], "not in the range"),
         (["submit", "a@1.0.0", "-", "--intent", "x", "--to", "b", "--timeout", "0"], "not in the range"),
-        (["revoke", "Key", "publisher-1"], "is not one of"),
+        (["retire", "Key", "publisher-1"], "is not one of"),
         (["revoke", "Agent", "parser@"], "parser@ names no version; without the @ all versions are meant"),
         (["init", "Bad Name"], "cannot be called 'Bad Name'"),
         (["init", "operator"], "every platform has an agent operator of its own"),

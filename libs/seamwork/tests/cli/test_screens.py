@@ -121,4 +121,4 @@ def test_an_answer_that_would_not_count_is_not_sent(length: int, fits: bool) -> 
     )  # fmt: skip
 
     with nullcontext() if fits else pytest.raises(UnprocessableError, match="shorten --note"):
-        approvals.refuse_long(said, REQUEST)
+        approvals.refuse_long(said, REQUEST, "person-ada-1")

@@ -11,6 +11,7 @@ from ruamel.yaml import YAML
 
 from seamwork.clock import SystemClock
 from seamwork.deploy.private import write_identity
+from seamwork.errors import MisconfiguredError
 from seamwork.platform.home import PlatformHome
 
 Manifest = dict[str, Any]
@@ -43,8 +44,34 @@ def test_the_identity_fits_what_the_pods_ask_for(
         kubernetes_validate.validate(one, "1.37", strict=True)
     assert home.identity().id == written["ConfigMap", "seamwork-platform"]["data"]["SEAMWORK_PLATFORM_ID"]
     seed = base64.b64decode(written["Secret", "router-signing-key"]["data"]["signing.key"])
-    assert home.key_file("router-1").read_bytes() == seed
+    assert home.key_file("router-1").read_bytes() + b"router-1\n" == seed
     assert {0o600} == {path.stat().st_mode & 0o777 for path in files}
+
+
+def test_a_service_gets_its_latest_key_with_its_id(tmp_path: Path) -> None:
+    """Manifests are the same before and after a key was renewed; the id comes with the key."""
+    home = PlatformHome(tmp_path / "prod")
+    home.ensure(SystemClock(), prefix="seamwork", partitions=12)
+    write_identity(home, tmp_path / "private", "seamwork")
+    home.ensure_key("router-2")
+    seed = home.key_file("router-2").read_text(encoding="ascii")
+    write_identity(home, tmp_path / "private", "seamwork")
+
+    assert f"{seed}router-2\n" == (tmp_path / "private" / "router.key").read_text(encoding="ascii")
+    assert "cost-cap-1" == (tmp_path / "private" / "cost-cap.key").read_text(encoding="ascii").split()[1]
+
+
+def test_another_platforms_identity_is_not_written_over(tmp_path: Path) -> None:
+    """Its private keys may be nowhere else."""
+    ours, others = (PlatformHome(tmp_path / name) for name in ("ours", "others"))
+    for home in (ours, others):
+        home.ensure(SystemClock(), prefix="seamwork", partitions=12)
+    write_identity(others, tmp_path / "private", "seamwork")
+    before = {path: path.read_bytes() for path in (tmp_path / "private").iterdir() if path.is_file()}
+
+    with pytest.raises(MisconfiguredError, match=f"{others.identity().id}.* nothing was written"):
+        write_identity(ours, tmp_path / "private", "seamwork")
+    assert before == {path: path.read_bytes() for path in (tmp_path / "private").iterdir() if path.is_file()}
 
 
 def test_the_roots_key_goes_nowhere(tmp_path: Path) -> None:

@@ -25,7 +25,7 @@ from seamwork.platform.home import PlatformHome, load_key
 from seamwork.platform.layouts import LAYOUT
 from seamwork.platform.members import (
     add_person,
-    follow_broker,
+    follow_platform,
     principals_for,
     write_agent_settings,
     write_settings_of,
@@ -295,14 +295,13 @@ def test_agents_follow_the_broker_or_are_named(
     files[0].write_text(written(files[0].read_text()))
     text = files[0].read_text()
 
-    left = follow_broker(Door(home, identity, "127.0.0.1:2"))
+    left = follow_platform(Door(home, identity, "127.0.0.1:2"))
 
     assert "127.0.0.1:2" == AgentSettings.from_file(files[1]).kafka.bootstrap
     if says is None:
         assert text == files[0].read_text()
-        assert [f"{files[0]} does not say that the broker is at 127.0.0.1:2"] == [
-            line.partition(": ")[0] for line in left
-        ]
+        told = "does not say that the broker is at 127.0.0.1:2 and which keys the router has"
+        assert [f"{files[0]} {told}"] == [line.partition(": ")[0] for line in left]
     else:
         assert () == left
         assert says == AgentSettings.from_file(files[0]).kafka.bootstrap
@@ -323,7 +322,7 @@ def test_agents_follow_how_the_broker_is_spoken_to(home: PlatformHome, *, by_han
     first = AgentSettings.from_file(file)
 
     for door in (sealed, plain):
-        assert () == follow_broker(door)
+        assert () == follow_platform(door)
         found = AgentSettings.from_file(file)
         assert door.access("agent-desk") == found.kafka
         assert first.router_keys == found.router_keys

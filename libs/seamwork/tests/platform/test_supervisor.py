@@ -7,6 +7,7 @@ import os
 import signal
 import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -37,7 +38,7 @@ def supervised(tmp_path: Path, name: str, code: str) -> Supervisor:
     """Make a supervisor with one service that runs *code*; its port is the first argument."""
     supervisor = Supervisor()
     (port,) = free_ports(1)
-    process = supervisor.add(name, "unused", os.environ, tmp_path / f"{name}.log", port)
+    process = supervisor.add(name, "unused", lambda: os.environ, tmp_path / f"{name}.log", port)
     process.command = (sys.executable, "-c", code, str(port))
     return supervisor
 
@@ -191,7 +192,7 @@ def test_a_layout_says_which_services_share_a_process(
 ) -> None:
     """Whoever judges is apart from whoever acts on it, where there are two."""
     names = ("audit-sink", "cost-cap", "policy-engine", "router")
-    parts = [Part(name=name, environ={}, http_port=1) for name in names]
+    parts = [Part(name=name, environ=dict, http_port=1) for name in names]
 
     assert processes == {name: [one.name for one in group] for name, group in grouped(parts, layout).items()}
 
@@ -200,10 +201,11 @@ def test_a_file_says_with_which_environment_each_of_several_services_runs(tmp_pa
     """What is the platform's own goes by a private file; what else the caller's shell holds is not written down."""
     file = tmp_path / "together.json"
     parts = [
-        Part(name=name, environ={"SEAMWORK_SIGNING_KID": name, "TOKEN": "canary"}, http_port=port)
+        Part(name=name, environ=partial(dict, SEAMWORK_SIGNING_KID=name, TOKEN="canary"), http_port=port)
         for name, port in (("one", 1), ("two", 2))
     ]
     process = Supervisor().add_together("both", parts, file, tmp_path / "both.log")
+    environ = process.environ()
     told = json.loads(file.read_text())
 
     assert {"one": "one", "two": "two"} == {
@@ -211,6 +213,6 @@ def test_a_file_says_with_which_environment_each_of_several_services_runs(tmp_pa
     }
     assert {str(os.getpid())} == {given["SEAMWORK_PARENT_PID"] for given in told.values()}
     assert "canary" not in file.read_text()
-    assert {"TOKEN": "canary"} == process.environ
+    assert {"TOKEN": "canary"} == environ
     assert {"one": 1, "two": 2} == process.ports
     assert 0o600 == file.stat().st_mode & 0o777

@@ -62,9 +62,10 @@ def test_what_does_not_fit_is_refused_by_name(name: str, value: str, message: st
 
 
 def test_the_signing_key_is_read_from_a_private_file(tmp_path: Path) -> None:
-    """Its id is the file's name unless said; a file that others can read is refused."""
+    """Its id is in it, else it is told, else it is the file's name; a file that others can read is refused."""
     path = tmp_path / "router-1.key"
-    path.write_text(base64.b64encode(bytes(32)).decode() + "\n", encoding="ascii")
+    seed = base64.b64encode(bytes(32)).decode() + "\n"
+    path.write_text(seed, encoding="ascii")
     path.chmod(0o600)
     given = {**GIVEN, "SEAMWORK_SIGNING_KEY_FILE": str(path)}
     key = CommonSettings.from_environ("router", given).signing_key()
@@ -73,6 +74,10 @@ def test_the_signing_key_is_read_from_a_private_file(tmp_path: Path) -> None:
     assert key is not None
     assert named is not None
     assert ("router-1", "r-2") == (key.kid, named.kid)
+    path.write_text(f"{seed}router-3\n", encoding="ascii")
+    own = CommonSettings.from_environ("router", {**given, "SEAMWORK_SIGNING_KID": "r-2"}).signing_key()
+    assert own is not None
+    assert ("router-3", key.public) == (own.kid, own.public)
     path.chmod(0o644)
     with pytest.raises(MisconfiguredError, match="chmod 600"):
         CommonSettings.from_environ("router", given).signing_key()

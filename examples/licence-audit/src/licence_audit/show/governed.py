@@ -148,7 +148,7 @@ class Governed:
             "SEAMWORK_AGENT_GRACE_S": "2",
         }
         process = self.agents.add(
-            module, "licence_audit.agents", environ, home.logs / f"agent-{module}.log", 0
+            module, "licence_audit.agents", lambda: environ, home.logs / f"agent-{module}.log", 0
         )
         process.command = (*process.command, module)
         await self.agents.start(module)

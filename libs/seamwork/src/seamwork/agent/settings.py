@@ -214,8 +214,7 @@ def render(  # noqa: PLR0913  # one argument for each line of the file
         "mechanism": mechanism, "ca_file": ca_file,
     }  # fmt: skip
     lines += [f"{key} = {_quoted(value)}" for key, value in access.items() if value is not None]
-    lines += ["", "[router_keys]"]
-    lines += [f"{_quoted(kid)} = {_quoted(public)}" for kid, public in router_keys.items()]
+    lines += ["", "[router_keys]", *_keys(router_keys)]
     return "\n".join(lines) + "\n"
 
 
@@ -251,6 +250,26 @@ def readdressed(text: str, bootstrap: str, protocol: str, mechanism: str, ca_fil
         if not found and line:
             text = _KAFKA_TABLE.sub(rf"\g<0>{line}", text)
     return text
+
+
+def believing(text: str, router_keys: Mapping[str, str]) -> str:
+    """Return the text of a settings file with other keys of the router."""
+    kept: list[str] = []
+    inside = False
+    for line in text.splitlines():
+        said = line.strip()
+        if said.startswith("["):
+            inside = said.startswith("[router_keys]")
+        elif inside and said and not said.startswith("#"):
+            continue
+        kept.append(line)
+        if said.startswith("[router_keys]"):
+            kept += _keys(router_keys)
+    return "\n".join(kept) + "\n"
+
+
+def _keys(router_keys: Mapping[str, str]) -> list[str]:
+    return [f"{_quoted(kid)} = {_quoted(public)}" for kid, public in router_keys.items()]
 
 
 def read_key(kid: str, path: Path) -> SigningKey:

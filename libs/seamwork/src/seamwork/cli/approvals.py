@@ -172,21 +172,21 @@ async def _reply(
             id=identity, request=asked.id, task=asked.task, action_sha256=asked.action_sha256, person=name,
             answer=said, note=note, answered_at=now,
         )  # fmt: skip
-        refuse_long(made, asked)
+        refuse_long(made, asked, door.home.latest_kid(person_kid(name)))
         return made
 
     who = await ask(door, person, "answers.v1", asked.task, reply)
     answer({"request": asked.id, "person": who, "answer": said}, lambda: f"{who}: {said} ({asked.id})")
 
 
-def refuse_long(reply: Reply, asked: ApprovalRequest) -> None:
+def refuse_long(reply: Reply, asked: ApprovalRequest, kid: str) -> None:
     """
-    Refuse an answer that has no room among those of all who must agree.
+    Refuse an answer, signed with the key *kid*, that has no room among those of all who must agree.
 
     Raises:
         UnprocessableError: Its note is too long.
     """
-    kid, envelope = person_kid(reply.person), encode(reply).decode("ascii")
+    envelope = encode(reply).decode("ascii")
     carried = SignedRecord(topic="answers.v1", key=reply.task, envelope=envelope, kid=kid, sig="=" * _SIG)
     size, most = evidence_bytes(carried), most_evidence(asked.approvers)
     if size > most:

@@ -39,7 +39,7 @@ async def sign(name: str, version: str, team: str, person: str, platform: str) -
         known_team = catalog.team(team, SystemClock().now_ms())
         if known_team is None or person not in known_team.spec.members:
             raise UnprocessableError(f"{person} is no member of a team {team}; see `seamwork teams list`")
-        key = door.home.key(person_kid(person))
+        key = door.home.latest_key(person_kid(person))
         refuse_unheard(catalog, person, key)
         document = consent(door.identity.id, entry.document, entry.digest, team, person, key)
         _, revision = await publisher.publish((document,))

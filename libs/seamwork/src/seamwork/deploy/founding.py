@@ -17,7 +17,7 @@ from seamwork.platform.door import Door
 from seamwork.platform.first import publish_first
 from seamwork.platform.founded import Founded, read_founded, write_founded
 from seamwork.platform.home import Identity, PlatformHome
-from seamwork.platform.members import follow_broker, write_agent_settings
+from seamwork.platform.members import follow_platform, write_agent_settings
 from seamwork.platform.publisher import Publisher
 from seamwork.platform.trust import FIRST_AGENTS, agent_kid, ensure_trust
 from seamwork.settings.kafka import KafkaAccess
@@ -70,7 +70,7 @@ async def found(
     )
     write_founded(home.founded_file, note)
     door = Door.of(home)
-    for line in follow_broker(door):
+    for line in follow_platform(door):
         tell(f"warning: {line}")
     if furnish:
         for name in FIRST_AGENTS:

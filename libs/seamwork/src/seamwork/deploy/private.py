@@ -16,11 +16,14 @@ from seamwork.deploy.files import as_yaml
 from seamwork.deploy.installation import installed
 from seamwork.deploy.kubernetes import KEY_FILE
 from seamwork.deploy.pods import PLATFORM, Manifest
+from seamwork.errors import MisconfiguredError
 from seamwork.platform.home import Identity, PlatformHome
 from seamwork.platform.trust import service_kid
 
 NOTE = "# Written by `seamwork deploy identity`. It holds private keys: keep it out of every repository.\n"
 
+_VARIABLES = "platform.env"
+_ID = "SEAMWORK_PLATFORM_ID="
 _BARE = re.compile(r"[\w.,:/+=@%-]*")
 
 
@@ -30,14 +33,17 @@ def write_identity(home: PlatformHome, folder: Path, namespace: str) -> Sequence
 
     Returns:
         The files, each readable by its owner only.
+
+    Raises:
+        MisconfiguredError: The folder holds what makes another platform itself.
     """
     identity = home.identity()
+    _refuse_anothers(folder, identity)
     names = [service.name for service in installed()]
-    keys = {name: home.ensure_key(service_kid(name)) for name in names}
-    seeds = {name: home.key_file(keys[name].kid).read_text(encoding="ascii") for name in names}
+    seeds = {name: _key_file(home, service_kid(name)) for name in names}
     written = {
         "identity.yaml": as_yaml(_objects(identity, seeds, namespace), NOTE),
-        "platform.env": _variables(identity, folder),
+        _VARIABLES: _variables(identity, folder),
         **{f"{name}.key": seed for name, seed in seeds.items()},
     }
     for name, text in written.items():
@@ -57,6 +63,26 @@ def write_passwords(credentials: Mapping[str, Credential], folder: Path, prefix:
         write_private(path, by_user[user_name(prefix, service.name)] + "\n")
         written.append(path)
     return written
+
+
+def _refuse_anothers(folder: Path, identity: Identity) -> None:
+    try:
+        lines = (folder / _VARIABLES).read_text(encoding="utf-8").splitlines()
+    except FileNotFoundError:
+        return
+    told = [line.removeprefix(_ID) for line in lines if line.startswith(_ID)]
+    if told != [identity.id]:
+        raise MisconfiguredError(
+            f"{folder} holds the keys of another platform, {', '.join(told) or 'whose id is gone'}, and they may "
+            f"be nowhere else; nothing was written. Name another folder for the platform {identity.name}"
+        )
+
+
+def _key_file(home: PlatformHome, first: str) -> str:
+    """Return the text of a service's key file: its seed, and below it the id, which manifests do not know."""
+    key = home.ensure_latest(first)
+    seed = home.key_file(key.kid).read_text(encoding="ascii").strip()
+    return f"{seed}\n{key.kid}\n"
 
 
 def _objects(identity: Identity, seeds: Mapping[str, str], namespace: str) -> list[Manifest]:

@@ -161,7 +161,7 @@ class Door:
     async def publisher(self) -> AsyncIterator[Publisher]:
         """Open a publisher with the keys that this machine keeps."""
         async with self.log("publisher") as log:
-            key = self.home.key(PUBLISHER)
+            key = self.home.latest_key(PUBLISHER)
             root = self.home.root_key()
             yield Publisher(log, self.identity.id, self.identity.root_public, key, SystemClock(), root)
 

@@ -215,13 +215,17 @@ def keys_end(vitals: Vitals) -> Iterator[Finding]:
         if left_ms <= 0:
             closes = key.holder.removeprefix("service:") in _on_the_path(vitals)
             what = f"the key {key.kid} of {key.holder} has ended"
-            mend = "publish its next key, and give the file to its holder"
-            yield Finding(name="key-expired", closes=closes, what=what, mend=mend)
+            yield Finding(name="key-expired", closes=closes, what=what, mend=_next_key(key))
         elif left_ms < _KEYS_END_WITHIN_MS:
             days = left_ms // (DAY_SECONDS * 1000)
-            yield _warns(
-                "key-ends", f"the key {key.kid} of {key.holder} ends in {days} days", "publish its next key"
-            )
+            yield _warns("key-ends", f"the key {key.kid} of {key.holder} ends in {days} days", _next_key(key))
+
+
+def _next_key(key: KeyEntry) -> str:
+    """Return how a service or the publisher, whose keys alone have an end, gets its next one."""
+    name = key.holder.partition(":")[2]
+    again = f", and start {name} again" if key.holder.startswith("service:") else ""
+    return f"`seamwork keys renew {name}`{again}"
 
 
 def _stands_for(other: KeyEntry, key: KeyEntry) -> bool:

@@ -31,6 +31,8 @@ DEFAULT_NAME = "default"
 ROOT = "root"
 """The id of the key that vouches for all others."""
 _KID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,80}")
+_FIRST = "-1"
+"""Ends the id of the first key of a series; the next one ends in ``-2``."""
 _NAME = re.compile(r"[a-z][a-z0-9-]{0,40}")
 
 
@@ -261,11 +263,40 @@ class PlatformHome:
             )
         return self.keys / f"{kid}.key"
 
+    def kids_of(self, first: str) -> tuple[str, ...]:
+        """Return the ids of the keys kept here of the series that begins with *first* (``router-1``), in order."""
+        stem = re.escape(first.removesuffix(_FIRST))
+        found = (re.fullmatch(rf"{stem}-([1-9]\d{{0,8}})", path.stem) for path in self.keys.glob("*.key"))
+        return tuple(one[0] for one in sorted(filter(None, found), key=lambda one: int(one[1])))
+
+    def latest_kid(self, first: str) -> str:
+        """Return the id of the key to sign with: the latest of its series that is kept here, else *first*."""
+        return (first, *self.kids_of(first))[-1]
+
+    def latest_key(self, first: str) -> SigningKey:
+        """
+        Return the private key to sign with: the latest of the series that begins with *first* (``router-1``).
+
+        Raises:
+            MisconfiguredError: As ``key`` does.
+        """
+        return self.key(self.latest_kid(first))
+
+    def ensure_latest(self, first: str) -> SigningKey:
+        """Return the private key to sign with, making *first* if none of its series is there."""
+        return self.ensure_key(self.latest_kid(first))
+
+    def keep_key(self, kid: str, seed: bytes) -> Path:
+        """Keep a private key that was made elsewhere, *seed* its 32 bytes, and return where it lies."""
+        path = self.key_file(kid)
+        write_private(path, base64.b64encode(seed).decode("ascii") + "\n")
+        return path
+
     def ensure_key(self, kid: str) -> SigningKey:
         """Return the private key *kid*, making it if it is not there."""
         path = self.key_file(kid)
         if not path.exists():
-            write_private(path, base64.b64encode(secrets.token_bytes(32)).decode("ascii") + "\n")
+            self.keep_key(kid, secrets.token_bytes(32))
         return self.key(kid)
 
     def key(self, kid: str) -> SigningKey:

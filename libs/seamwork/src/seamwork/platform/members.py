@@ -14,7 +14,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from seamwork.agent.settings import AgentSettings, kid_in, readdressed, render, tuning_in
+from seamwork.agent.settings import AgentSettings, believing, kid_in, readdressed, render, tuning_in
 from seamwork.broker.principal import Principal, agent_name
 from seamwork.broker.principal import agent as agent_principal
 from seamwork.broker.secret import write_private
@@ -168,7 +168,6 @@ def write_agent_settings(door: Door, name: str, kid: str | None = None) -> Path:
     access = door.access(agent_name(name))
     path = door.home.agents / f"{name}.toml"
     kid = kid or kid_in(path) or agent_kid(name)
-    router = door.home.key(service_kid("router"))
     write_private(
         path,
         render(
@@ -182,7 +181,7 @@ def write_agent_settings(door: Door, name: str, kid: str | None = None) -> Path:
             password=access.password,
             protocol=access.protocol,
             mechanism=access.mechanism,
-            router_keys={router.kid: router.public},
+            router_keys=router_keys(door.home),
             ca_file=str(access.ca_file) if access.ca_file else None,
             tuning=tuning_in(path),
         ),
@@ -190,9 +189,23 @@ def write_agent_settings(door: Door, name: str, kid: str | None = None) -> Path:
     return path
 
 
-def follow_broker(door: Door) -> tuple[str, ...]:
+def router_keys(home: PlatformHome) -> dict[str, str]:
     """
-    Let every agent's settings say where the broker is now, and how it is spoken to: it may have got another port.
+    Return the public halves of the router's keys, by their ids: of all that are kept here.
+
+    So agents believe the next one before the router signs with it, and the former one until it is revoked.
+
+    Raises:
+        MisconfiguredError: There is none.
+    """
+    first = service_kid("router")
+    keys = [home.key(kid) for kid in home.kids_of(first) or (first,)]
+    return {key.kid: key.public for key in keys}
+
+
+def follow_platform(door: Door) -> tuple[str, ...]:
+    """
+    Let every agent's settings say where the broker is now and how it is spoken to, and which keys the router has.
 
     Returns:
         A sentence for each file that does not say so, because it is damaged or was written by hand.
@@ -203,24 +216,26 @@ def follow_broker(door: Door) -> tuple[str, ...]:
             if _leads_to(path, door):
                 continue
             text = path.read_text(encoding="utf-8")
-            write_private(
-                path, readdressed(text, door.bootstrap, door.protocol, door.mechanism, door.ca_file)
-            )
+            led = readdressed(text, door.bootstrap, door.protocol, door.mechanism, door.ca_file)
+            write_private(path, believing(led, router_keys(door.home)))
             if _leads_to(path, door):
                 continue
             write_private(path, text)
             why = "it is not written as `seamwork agents add` writes it"
         except (MisconfiguredError, OSError) as error:
             why = str(error)
-        left.append(f"{path} does not say that the broker is at {door.bootstrap}: {why}")
+        left.append(
+            f"{path} does not say that the broker is at {door.bootstrap} and which keys the router has: {why}"
+        )
     return tuple(left)
 
 
 def _leads_to(path: Path, door: Door) -> bool:
-    kafka = AgentSettings.from_file(path).kafka
-    return (kafka.bootstrap, kafka.protocol, kafka.mechanism, kafka.ca_file) == (
-        door.bootstrap, door.protocol, door.mechanism, door.ca_file,
-    )  # fmt: skip
+    settings = AgentSettings.from_file(path)
+    kafka = settings.kafka
+    return settings.router_keys == router_keys(door.home) and (
+        kafka.bootstrap, kafka.protocol, kafka.mechanism, kafka.ca_file,
+    ) == (door.bootstrap, door.protocol, door.mechanism, door.ca_file)  # fmt: skip
 
 
 async def add_person(
@@ -241,9 +256,9 @@ async def add_person(
         raise UnprocessableError(f"{name} needs at least one role; approvals are asked of roles")
     with making("person"):
         metadata = Metadata(name=name, version=version)  # before there is a key's file of this name
-        file = door.home.key_file(person_kid(name))
+        file = door.home.key_file(door.home.latest_kid(person_kid(name)))
         is_new = not file.exists()
-        key = door.home.ensure_key(person_kid(name))
+        key = door.home.ensure_latest(person_kid(name))
         spec = PersonSpec(roles=roles, key=VerifyingKey(kid=key.kid, public=key.public))
         person = Person(metadata=metadata, spec=spec)
     async with door.publisher() as publisher:

@@ -1,5 +1,6 @@
 """Let a person of this machine say something, signed with the person's own key."""
 
+import re
 from collections.abc import Callable
 
 from seamwork.bus.port import Confirmed, Log
@@ -13,13 +14,14 @@ from seamwork.platform.members import person_kid
 from seamwork.records.base import Envelope
 from seamwork.records.wire import Outgoing, compose
 
-_PREFIX, _SUFFIX = "person-", "-1"
+_PERSONS = re.compile(r"person-(.+)-[1-9]\d*")
+"""The id of a person's key, the first or a later one."""
 
 
 def people_here(door: Door) -> tuple[str, ...]:
     """Return the people whose keys this machine keeps, in order."""
-    found = (path.stem for path in sorted(door.home.keys.glob(f"{_PREFIX}*{_SUFFIX}.key")))
-    return tuple(stem.removeprefix(_PREFIX).removesuffix(_SUFFIX) for stem in found)
+    found = (_PERSONS.fullmatch(path.stem) for path in sorted(door.home.keys.glob("*.key")))
+    return tuple(dict.fromkeys(one[1] for one in found if one is not None))
 
 
 def people_in(catalog: Catalog, now: int) -> tuple[Person, ...]:
@@ -77,7 +79,7 @@ def signed(
         raise MisconfiguredError(
             f"the key of {person} is not kept on this machine; answer from where it is, or `seamwork people add`"
         )
-    key = door.home.key(person_kid(person))
+    key = door.home.latest_key(person_kid(person))
     return person, compose(door.identity.id, topic, task, record(person), signer=key)
 
 
@@ -93,7 +95,7 @@ async def see_that_it_counts(door: Door, log: Log, person: str) -> None:
         await follower.start()
     finally:
         await follower.stop()
-    refuse_unheard(follower.catalog, person, door.home.key(person_kid(person)))
+    refuse_unheard(follower.catalog, person, door.home.latest_key(person_kid(person)))
 
 
 def refuse_unheard(catalog: Catalog, person: str, key: SigningKey) -> None:

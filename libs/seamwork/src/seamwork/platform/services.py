@@ -21,6 +21,7 @@ def service_environ(door: Door, name: str, http_port: int) -> dict[str, str]:
     passed = {
         key: value for key, value in os.environ.items() if not key.startswith(_OWN) or key.startswith(prefix)
     }
+    kid = home.latest_kid(service_kid(name))
     password_file = home.run / f"{name}.password"
     write_private(password_file, access.password + "\n")
     told = {
@@ -32,8 +33,8 @@ def service_environ(door: Door, name: str, http_port: int) -> dict[str, str]:
         "SEAMWORK_KAFKA_SASL_PASSWORD_FILE": str(password_file),
         "SEAMWORK_KAFKA_SASL_MECHANISM": access.mechanism,
         "SEAMWORK_KAFKA_SECURITY_PROTOCOL": access.protocol,
-        "SEAMWORK_SIGNING_KEY_FILE": str(home.key_file(service_kid(name))),
-        "SEAMWORK_SIGNING_KID": service_kid(name),
+        "SEAMWORK_SIGNING_KEY_FILE": str(home.key_file(kid)),
+        "SEAMWORK_SIGNING_KID": kid,
         "SEAMWORK_HTTP_PORT": str(http_port),
         "SEAMWORK_LOG_LEVEL": os.environ.get("SEAMWORK_LOG_LEVEL", "info"),
         "PYTHONUNBUFFERED": "1",

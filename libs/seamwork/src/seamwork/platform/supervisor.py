@@ -21,7 +21,7 @@ from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 
 from seamwork.broker.secret import write_private
-from seamwork.errors import MisconfiguredError
+from seamwork.errors import MisconfiguredError, SeamworkError
 from seamwork.platform.asking import opened
 
 MISCONFIGURED_EXIT = 78
@@ -33,13 +33,16 @@ _STEADY_S = 30.0
 _LINES_BACK = 200
 _OWN = ("SEAMWORK_", "KAFKA_BOOTSTRAP_SERVERS")
 
+Environ = Callable[[], Mapping[str, str]]
+"""Says with which environment a service starts now: it may have got another key since it did so last."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Part:
-    """One service of a process that holds several: with which environment it runs, and where its pages are."""
+    """One service of a process that holds several: with which environment it starts, and where its pages are."""
 
     name: str
-    environ: Mapping[str, str] = field(repr=False)
+    environ: Environ = field(repr=False)
     http_port: int
 
 
@@ -48,13 +51,13 @@ class Process:
     """
     One service's process, or that of several, over all its restarts.
 
-    *exit_code* is that of the last one that ended, null while none did. *ports* says where the pages of each of its
-    services are; *http_port* is the first of them.
+    *environ* is asked at each start. *exit_code* is that of the last one that ended, null while none did. *ports*
+    says where the pages of each of its services are; *http_port* is the first of them.
     """
 
     name: str
     command: tuple[str, ...]
-    environ: Mapping[str, str] = field(repr=False)
+    environ: Environ = field(repr=False)
     log: Path
     ports: Mapping[str, int]
     process: asyncio.subprocess.Process | None = None
@@ -95,22 +98,28 @@ class Supervisor:
 
         self._changed = told
 
-    def add(self, name: str, module: str, environ: Mapping[str, str], log: Path, http_port: int) -> Process:
+    def add(self, name: str, module: str, environ: Environ, log: Path, http_port: int) -> Process:
         """Describe a service; it runs once it is started."""
         command = (sys.executable, "-m", module)
-        told = {**environ, "SEAMWORK_PARENT_PID": str(os.getpid())}
-        self.processes[name] = Process(name, command, told, log, {name: http_port})
+        self.processes[name] = Process(
+            name, command, lambda: {**environ(), **_parent()}, log, {name: http_port}
+        )
         return self.processes[name]
 
     def add_together(self, name: str, parts: Sequence[Part], file: Path, log: Path) -> Process:
         """Describe several services in one process, which reads from *file* with which environment each runs."""
-        parent = {"SEAMWORK_PARENT_PID": str(os.getpid())}
-        own = [{key: value for key, value in one.environ.items() if key.startswith(_OWN)} for one in parts]
-        told = {one.name: {**mine, **parent} for one, mine in zip(parts, own, strict=True)}
-        write_private(file, json.dumps(told, indent=2) + "\n")
+
+        def environ() -> Mapping[str, str]:
+            told = {one.name: one.environ() for one in parts}
+            own = {
+                name: {key: value for key, value in each.items() if key.startswith(_OWN)} | _parent()
+                for name, each in told.items()
+            }
+            write_private(file, json.dumps(own, indent=2) + "\n")
+            # What is not the platform's own is the same for all of them.
+            return {key: value for key, value in told[parts[0].name].items() if not key.startswith(_OWN)}
+
         command = (sys.executable, "-m", "seamwork.runtime.together", str(file))
-        # What is not the platform's own is the same for all of them.
-        environ = {key: value for key, value in parts[0].environ.items() if not key.startswith(_OWN)}
         ports = {one.name: one.http_port for one in parts}
         self.processes[name] = Process(name, command, environ, log, ports)
         return self.processes[name]
@@ -181,7 +190,7 @@ class Supervisor:
                 stdin=asyncio.subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
-                env=dict(process.environ),
+                env=dict(process.environ()),
                 start_new_session=True,  # Ctrl-C reaches the supervisor, which stops them in order
             )
         self._changed()
@@ -207,9 +216,13 @@ class Supervisor:
         """Start a service that ran before; what the machine lacks now, room or memory, it may have later."""
         try:
             await self._spawn(process)
-        except OSError:
+        except (OSError, SeamworkError):
             return False
         return True
+
+
+def _parent() -> dict[str, str]:
+    return {"SEAMWORK_PARENT_PID": str(os.getpid())}
 
 
 def service_modules() -> dict[str, str]:

@@ -7,6 +7,7 @@ that was escalated.
 """
 
 from dataclasses import dataclass
+from typing import Literal
 
 from seamwork.broker.principal import SERVICES
 from seamwork.documents import Agent, AnyDocument, Budget, Gate, Key
@@ -19,6 +20,7 @@ from seamwork.grants.keys import SigningKey
 from seamwork.platform.home import ROOT, PlatformHome
 
 PUBLISHER = "publisher-1"
+"""The id of the publisher's first key."""
 OPERATOR = "operator"
 DESK = "desk"
 FIRST_AGENTS = (OPERATOR, DESK)
@@ -45,12 +47,12 @@ class Trust:
 
 
 def service_kid(service: str) -> str:
-    """Return the id of a service's key."""
+    """Return the id of a service's first key."""
     return f"{service}-1"
 
 
 def agent_kid(agent: str) -> str:
-    """Return the id of the key that `seamwork agents add` makes for an agent."""
+    """Return the id of the first key that `seamwork agents add` makes for an agent."""
     return f"agent-{agent}-1"
 
 
@@ -63,8 +65,8 @@ def ensure_trust(home: PlatformHome) -> Trust:
     """
     return Trust(
         root=home.root_key() if home.exists else home.ensure_key(ROOT),
-        publisher=home.ensure_key(PUBLISHER),
-        services={name: home.ensure_key(service_kid(name)) for name in SERVICES},
+        publisher=home.ensure_latest(PUBLISHER),
+        services={name: home.ensure_latest(service_kid(name)) for name in SERVICES},
         operator=home.ensure_key(agent_kid(OPERATOR)),
         desk=home.ensure_key(agent_kid(DESK)),
     )
@@ -72,9 +74,8 @@ def ensure_trust(home: PlatformHome) -> Trust:
 
 def key_documents(trust: Trust) -> tuple[AnyDocument, ...]:
     """Return what the root signs: the publisher's key first, then the services'."""
-    publisher = _key("publisher", trust.publisher, "publisher", "publisher")
-    services = (_key(name, key, "service", name) for name, key in sorted(trust.services.items()))
-    return (publisher, *services)
+    services = (key_document(key, "service", name) for name, key in sorted(trust.services.items()))
+    return (key_document(trust.publisher, "publisher", "publisher"), *services)
 
 
 def first_documents(trust: Trust) -> tuple[AnyDocument, ...]:
@@ -111,13 +112,13 @@ def first_documents(trust: Trust) -> tuple[AnyDocument, ...]:
     )
 
 
-def _key(name: str, key: SigningKey, purpose: str, holder: str) -> Key:
-    spec = KeySpec.model_validate(
-        {"kid": key.kid, "public": key.public, "purpose": purpose, "holder": holder}
-    )
-    return Key(
-        metadata=Metadata(name=f"{name}-1" if purpose == "service" else name, version=_FIRST), spec=spec
-    )
+def key_document(key: SigningKey, purpose: Literal["publisher", "service"], holder: str) -> Key:
+    """Return what makes *key* known as that of *holder*: a service, or the publisher."""
+    number = key.kid.rpartition("-")[2]
+    # The publisher's first key was published under its holder's name, and a document keeps its name.
+    name = holder if key.kid == PUBLISHER else f"{holder}-{number if number.isdecimal() else 1}"
+    spec = KeySpec(kid=key.kid, public=key.public, purpose=purpose, holder=holder)
+    return Key(metadata=Metadata(name=name, version=_FIRST), spec=spec)
 
 
 def _gate(name: str, role: str, required_for: tuple[str, ...], **more: int) -> Gate:

@@ -11,6 +11,7 @@ import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import IO, Literal
 
@@ -23,7 +24,7 @@ from seamwork.platform.alone import alone
 from seamwork.platform.door import REGISTRAR, Door
 from seamwork.platform.first import publish_first
 from seamwork.platform.home import PlatformHome
-from seamwork.platform.members import follow_broker, write_agent_settings
+from seamwork.platform.members import follow_platform, write_agent_settings
 from seamwork.platform.services import service_environ
 from seamwork.platform.state import KafkaState, Phase, RunState, ServiceState, write_state
 from seamwork.platform.supervisor import Part, Supervisor, free_ports, service_modules
@@ -249,7 +250,7 @@ async def _bring_up(  # as its caller's, and the hold
         done("topics")
         tell("publishing keys, gates and the operator")
         await _publish_first(door, home)
-        for line in follow_broker(door):
+        for line in follow_platform(door):
             tell(f"warning: {line}")
         done("documents")
         tell("starting the services")
@@ -279,7 +280,7 @@ def _describe(running: Running, services: Sequence[str] | None, layout: Layout) 
     installed = service_modules()
     wanted = list(installed) if services is None else list(services)
     parts = [
-        Part(name=name, environ=service_environ(running.door, name, http_port), http_port=http_port)
+        Part(name=name, environ=partial(service_environ, running.door, name, http_port), http_port=http_port)
         for name, http_port in zip(wanted, free_ports(len(wanted)), strict=True)
     ]
     for name, group in grouped(parts, layout).items():

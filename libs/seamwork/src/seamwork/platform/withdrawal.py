@@ -12,7 +12,7 @@ from typing import Literal
 from seamwork.catalog import Catalog
 from seamwork.catalog.entries import IN_FORCE, NOT_YET, Entry
 from seamwork.contracts.shelf import Shelf
-from seamwork.documents import KINDS, AnyDocument
+from seamwork.documents import KINDS, AnyDocument, Key
 from seamwork.documents.problems import did_you_mean
 from seamwork.errors import UnprocessableError
 from seamwork.platform.publisher import ONE_IN_FORCE
@@ -20,7 +20,9 @@ from seamwork.records.parties import DocumentRef
 from seamwork.seams.impact import Touched, impact
 
 WITHDRAWN = ("Agent", "Budget", "Contract", "Flow", "Gate", "Person", "Policy", "Team")
-"""The kinds that have an end. Reviews and consents say what was, and a key's end is in its document."""
+"""The kinds that have an end. Reviews and consents say what was."""
+REVOCABLE = (*WITHDRAWN, "Key")
+"""The kinds that can be trusted no longer. The end of a key that nobody has to fear is in its document."""
 
 
 @dataclass(frozen=True)
@@ -47,7 +49,8 @@ def withdrawal(
     """
     Return what *status* would mean for a document: for one version of it, or for all without *version*.
 
-    Of policies, budgets, flows, gates, people and teams every version goes: else the one before it came back.
+    Of policies, budgets, flows, gates, people and teams every version goes: else the one before it came back. A key
+    is called by its id, whatever document describes it.
 
     Raises:
         UnprocessableError: There is nothing of this name to take out of force, or a version of it is named where
@@ -59,7 +62,9 @@ def withdrawal(
             "alone to take it out of force, or publish the version that you want instead"
         )
     mine = [
-        e for e in catalog.entries(kind) if e.document.name == name and version in {None, e.document.version}
+        e
+        for e in catalog.entries(kind)
+        if _called(e.document) == name and version in {None, e.document.version}
     ]
     current = catalog.current(kind, name, now) if kind in ONE_IN_FORCE else None
     # A folder may hold the versions before it that nobody ever activated, and be published again without it.
@@ -83,6 +88,10 @@ def without_what_is_out(catalog: Catalog, now: int) -> tuple[AnyDocument, ...]:
         for entry in catalog.entries(kind)
         if entry.status(now) not in {"retired", "revoked"}
     )
+
+
+def _called(document: AnyDocument) -> str:
+    return document.spec.kid if isinstance(document, Key) else document.name
 
 
 def _may_go(entry: Entry, status: Literal["retired", "revoked"], now: int) -> bool:
@@ -117,9 +126,9 @@ def _why_nothing(
     if mine:
         was = ", ".join(f"{e.document.version} is {e.status(now) or 'not activated'}" for e in mine)
         return f"{title} is not in force: {was}"
-    known = {e.document.name for e in catalog.entries(kind)}
+    known = {_called(e.document) for e in catalog.entries(kind)}
     if name in known:
-        versions = ", ".join(e.document.version for e in catalog.entries(kind) if e.document.name == name)
+        versions = ", ".join(e.document.version for e in catalog.entries(kind) if _called(e.document) == name)
         return f"{title} was never published; known versions: {versions}"
     what_is = f"there are {', '.join(sorted(known)) or 'none'}"
     return f"there is no {title}; {did_you_mean(name, known) or what_is}"

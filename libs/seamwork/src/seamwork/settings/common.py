@@ -7,8 +7,8 @@ Read what every service is told: the platform, the way to Kafka, its key, its pa
 | ``SEAMWORK_ROOT_PUBLIC_KEY`` | the pinned root key, base64 |
 | ``SEAMWORK_PREFIX`` | begins topics and groups; ``seamwork`` |
 | ``KAFKA_BOOTSTRAP_SERVERS``, ``SEAMWORK_KAFKA_*`` | see ``seamwork.settings.kafka`` |
-| ``SEAMWORK_SIGNING_KEY_FILE`` | one line, an Ed25519 seed as base64, for its owner's eyes only |
-| ``SEAMWORK_SIGNING_KID`` | the key's id; the file's name without suffix unless said |
+| ``SEAMWORK_SIGNING_KEY_FILE`` | an Ed25519 seed as base64, for its owner's eyes only; a second line is its id |
+| ``SEAMWORK_SIGNING_KID`` | the key's id where its file has none; the file's name without suffix unless said |
 | ``SEAMWORK_INSTANCE`` | unique among running processes; host and process id unless said |
 | ``SEAMWORK_HTTP_HOST``, ``SEAMWORK_HTTP_PORT`` | health, metrics, pages; ``127.0.0.1``, any free port |
 | ``SEAMWORK_LOG_LEVEL`` | ``debug``, ``info``, ``warning``, ``error``; ``info`` |
@@ -64,13 +64,15 @@ class CommonSettings:
             return None
         if others_can_read(path):
             raise MisconfiguredError(f"{path} holds a secret and others can read it; run `chmod 600 {path}`")
+        # A manifest is the same for every installation; which key its service has now, only the secret knows.
+        line, _, kid = secret_text(path, "SEAMWORK_SIGNING_KEY_FILE").partition("\n")
         try:
-            seed = base64.b64decode(secret_text(path, "SEAMWORK_SIGNING_KEY_FILE"), validate=True)
+            seed = base64.b64decode(line.strip(), validate=True)
         except (ValueError, binascii.Error) as error:
             raise MisconfiguredError(
                 f"{path} is not a private key (32 bytes as base64); restore it"
             ) from error
-        return SigningKey(self.signing_kid or path.stem, seed)
+        return SigningKey(kid.strip() or self.signing_kid or path.stem, seed)
 
     @classmethod
     def from_environ(cls, service: str, environ: Mapping[str, str]) -> "CommonSettings":

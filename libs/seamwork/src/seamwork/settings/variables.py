@@ -51,9 +51,9 @@ VARIABLES: tuple[Variable, ...] = (
     Variable(_EVERY_SERVICE, "SEAMWORK_PREFIX", "`seamwork`", "begins topics, groups and principals"),
     Variable(
         _EVERY_SERVICE, "SEAMWORK_SIGNING_KEY_FILE", "none",
-        "one line, an Ed25519 seed as base64; refused while others can read it",
+        "an Ed25519 seed as base64, its id on a second line; refused while others can read it",
     ),
-    Variable(_EVERY_SERVICE, "SEAMWORK_SIGNING_KID", "the file's name", "the key's id"),
+    Variable(_EVERY_SERVICE, "SEAMWORK_SIGNING_KID", "the file's name", "the key's id where its file has none"),
     Variable(_EVERY_SERVICE, "SEAMWORK_INSTANCE", "host and process id", "unique among running processes"),
     Variable(_EVERY_SERVICE, "SEAMWORK_HTTP_HOST", "`127.0.0.1`", "where health, metrics and pages are shown"),
     Variable(_EVERY_SERVICE, "SEAMWORK_HTTP_PORT", "any free one", "the same"),
