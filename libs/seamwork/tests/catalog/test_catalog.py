@@ -10,6 +10,7 @@ from seamwork.catalog import Catalog
 from seamwork.catalog.entries import Activation, Entry, KeyEntry, Mode, Status
 from seamwork.documents import AnyDocument, Contract, parse_documents
 from seamwork.documents.canonical import digest
+from seamwork.errors import UnprocessableError
 from seamwork.records.crossing import Handoff
 from seamwork.records.parties import AgentRef, ContractRef, DocumentRef, Target
 from seamwork.testing.documents import document
@@ -473,3 +474,30 @@ def test_of_a_key_that_thousands_of_versions_list_one_is_asked() -> None:
 
     assert KeyEntry(kid="k", public=PUBLIC, holder="agent:parser", listed=listed).valid_at(7)
     assert [7] == asked
+
+
+@pytest.mark.parametrize("given", [("1.5.0", "3.0.0"), ("3.0.0", "1.5.0"), ("3.0.0", "2.0.0")], ids=str)
+def test_what_is_tried_holds_at_every_moment_and_the_highest_of_it_counts(given: tuple[str, str]) -> None:
+    """Whatever was said of it since, and in whatever order a folder is read; the catalog itself stays as it was."""
+    made = {
+        version: document("Budget", "cap", version, limitMicroUsd=5) for version in ("1.0.0", "2.0.0", *given)
+    }
+    told = {
+        ("Budget", "cap", "1.0.0"): (Activation("active", None, 10, 1), Activation("active", None, 90, 3)),
+        ("Budget", "cap", "2.0.0"): (Activation("active", None, 50, 2), Activation("retired", None, 60, 4)),
+    }
+    catalog = Catalog.of((made["1.0.0"], made["2.0.0"]), told)
+    tried = catalog.with_in_force([made[version] for version in given])
+
+    assert {"3.0.0"} == {budget.version for at in (0, 10, 55, 99) if (budget := tried.budget("cap", at))}
+    assert [None, "1.0.0", "2.0.0", "1.0.0"] == [
+        None if (budget := catalog.budget("cap", at)) is None else budget.version for at in (0, 10, 55, 99)
+    ]
+
+
+def test_what_is_tried_has_no_other_content_than_what_is_published() -> None:
+    """Nobody could publish it."""
+    catalog = Catalog.of((document("Budget", "cap", limitMicroUsd=5),))
+
+    with pytest.raises(UnprocessableError, match="Versions never change"):
+        catalog.with_in_force((document("Budget", "cap", limitMicroUsd=6),))

@@ -39,12 +39,16 @@ from seamwork.documents.policy import Policy
 from seamwork.documents.problems import Problem
 from seamwork.documents.team import Team
 from seamwork.documents.versions import lies_in, parse_version
+from seamwork.errors import UnprocessableError
 from seamwork.records.parties import AgentRef, ContractRef, DocumentRef, Revision, Target
 
 MAX_CANDIDATES = 32
 _WHENEVER = 0  # for what no instant changes
 _MOST_CHARACTERS = 100  # of a name, a version or a range of versions
 _MOST_KNOWN = 10_000  # answers kept; what is asked is what agents write, so there is an end to it
+
+_AFTER_ALL = 1 << 62
+"""The order of an activation that counts more than any in a topic."""
 
 Name = tuple[str, str]
 """Kind and name of a document."""
@@ -113,6 +117,30 @@ class Catalog:
             versions = entries.setdefault((document.kind, document.name), {})
             versions[document.version] = Entry(document, digest(document), told)
         return cls(revision or Revision(contracts=1, registry=1, policies=1), MappingProxyType(entries))
+
+    def with_in_force(self, documents: Iterable[AnyDocument]) -> "Catalog":
+        """
+        Return a view in which *documents* were in force all along, whatever was said of them or of other versions.
+
+        Of a kind of which one version is in force it is the highest of them, as if they were published together.
+
+        Raises:
+            UnprocessableError: A version is there with other content.
+        """
+        entries = {name: dict(versions) for name, versions in self._entries.items()}
+        in_order = sorted(documents, key=lambda one: parse_version(one.version))
+        for order, document in enumerate(in_order, _AFTER_ALL):
+            versions = entries.setdefault((document.kind, document.name), {})
+            known, mine = versions.get(document.version), digest(document)
+            if known is not None and known.digest != mine:
+                raise UnprocessableError(
+                    f"{document.title} was published before with other content. Versions never change: raise "
+                    "metadata.version"
+                )
+            entry = known or Entry(document, mine)
+            always = Activation("active", "enforce", 0, order)
+            versions[document.version] = replace(entry, activations=(*entry.activations, always))
+        return Catalog(self.revision, entries, platform=self._platform)
 
     # ── contracts ────────────────────────────────────────────────────────────────────
 

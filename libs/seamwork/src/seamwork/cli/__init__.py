@@ -62,6 +62,7 @@ GROUPS = {
     },
     "Flows and their seams": {
         "rehearse": ("rehearse", "Run a flow through the real gates, agents played."),
+        "backtest": ("backtest", "Judge what crossed again, under other documents."),
         "review": ("seams", "Ask four questions of each seam, and sign off."),
         "audit-handoffs": ("seams", "Ask every seam of a folder whether it is documented."),
         "ready": ("seams", "Say in seven points how ready a flow is for production."),
@@ -76,7 +77,7 @@ GROUPS = {
 
 COMMANDS = {name: told for group in GROUPS.values() for name, told in group.items()}
 
-_NAMED = {"rehearse": "rehearse_flow"}
+_NAMED = {"rehearse": "rehearse_flow", "backtest": "backtest_documents"}
 """Where the function's name is not the command's, dashes aside."""
 
 NO = 1

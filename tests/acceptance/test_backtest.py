@@ -1,0 +1,136 @@
+"""What crossed is judged once more, as if other documents had been in force; nothing is published."""
+
+import asyncio
+import json
+import os
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from seamwork.agent import Agent
+from seamwork.catalog import Catalog
+from seamwork.catalog.follower import CatalogFollower
+from seamwork.documents import AnyDocument, canonical
+from seamwork.errors import UnprocessableError
+from seamwork.platform.backtest import GATES, Backtested, backtest, recorded
+from seamwork.platform.janitor import machine_spec
+from seamwork.runtime.spec import Site
+from seamwork.testing.documents import document
+from seamwork.testing.stage import Stage, staged
+
+pytestmark = pytest.mark.asyncio(loop_scope="session")
+
+CONTRACT = "priced"
+CHEAP, DEAR = 10, 90
+
+
+def limit(most: int, version: str = "1.0.0", name: str = "prices") -> AnyDocument:
+    """Make a policy that denies what costs more."""
+    return document(
+        "Policy",
+        name,
+        version,
+        match={"contracts": [CONTRACT], "kinds": ["handoff"]},
+        rules=[
+            {
+                "name": "too-dear", "effect": "deny", "when": f"this.price > {most}",
+                "message": f"the price is above {most}",
+            }
+        ],
+    )  # fmt: skip
+
+
+async def again(stage: Stage, *documents: AnyDocument, last: int = 10_000) -> Backtested:
+    """Judge again what crossed on the stage."""
+    site = Site(platform=stage.platform, partitions=stage.door.identity.partitions)
+    async with stage.door.log("tools") as log:
+        follower = CatalogFollower(log, stage.platform, stage.door.identity.root_public)
+        await follower.start()
+        await follower.stop()
+        as_was: Catalog = follower.catalog
+        found = await recorded(log, stage.platform, GATES, last)
+    return backtest(
+        found, [machine_spec(gate, site) for gate in GATES], as_was, as_was.with_in_force(documents)
+    )
+
+
+@pytest.mark.timeout(240)
+async def test_what_another_policy_would_have_refused_is_listed(tmp_path: Path, quick: Path) -> None:
+    """With what was in force at each moment all comes out as it did; stricter and looser limits are told apart."""
+    async with staged(tmp_path / "tested", layout="together", partitions=2) as stage:
+        edges = [{"from": "operator", "to": "till", "contract": CONTRACT}]
+        price = {"type": "object", "properties": {"price": {"type": "integer"}}, "required": ["price"]}
+        await stage.publish(
+            limit(50),
+            document("Policy", "permissive"),
+            document("Contract", CONTRACT, input={"schema": price}),
+            document("Flow", "selling", edges=edges),
+        )
+        settings = await stage.join("till", accepts=[{"contract": CONTRACT, "versions": "*"}])
+        till = Agent("till", "1.0.0")
+
+        @till.accepts(CONTRACT, "1.0.0")
+        async def sell(payload: dict[str, Any]) -> dict[str, Any]:
+            return payload
+
+        await stage.play(till, settings)
+        begun = [
+            await stage.submit(f"{CONTRACT}/1.0.0", {"price": price}, to="till", ceiling_micro_usd=5)
+            for price in (CHEAP, 40, DEAR)
+        ]
+        await asyncio.gather(*map(stage.wait, begun), return_exceptions=True)
+        # From here on another limit is in force; what was judged before was judged by the first one.
+        await stage.publish(limit(95, "2.0.0"))
+        begun.append(await stage.submit(f"{CONTRACT}/1.0.0", {"price": DEAR}, to="till", ceiling_micro_usd=5))
+        await stage.wait(begun[-1])
+
+        nothing = await again(stage)
+        stricter = await again(stage, limit(30, "3.0.0"))
+        looser = await again(stage, limit(95, "2.0.0"))
+        poor = await again(stage, document("Budget", "operator-task", "2.0.0", limitMicroUsd=4))
+        few = await again(stage, last=2)
+        with pytest.raises(UnprocessableError, match="published before with other content"):
+            await again(stage, limit(20))
+        folder = tmp_path / "policies"
+        folder.mkdir()
+        (folder / "prices.yaml").write_bytes(canonical(limit(30, "3.0.0")))
+        typed = {
+            kind: await asyncio.to_thread(
+                subprocess.run,
+                [str(quick / "seamwork"), "backtest", str(folder), "--platform", "tested", *kind],
+                env={**os.environ, "SEAMWORK_HOME": str(tmp_path)},
+                capture_output=True, text=True, timeout=60, check=False,
+            )
+            for kind in ((), ("--json",))
+        }  # fmt: skip
+        unchanged = await again(stage)
+
+    assert nothing.same
+    assert (4, [0, 0]) == (nothing.tasks, [gate.unlike for gate in nothing.gates])
+    engine, caps = nothing.gates
+    assert engine.compared == nothing.records
+    assert 4 == caps.compared
+
+    def prices(found: Backtested) -> dict[str, tuple[str, str]]:
+        return {
+            one.task: (one.then.outcome, one.now.outcome) for gate in found.gates for one in gate.otherwise
+        }
+
+    tasks = [one.task for one in begun]
+    assert {tasks[1]: ("ALLOW", "DENY"), tasks[3]: ("ALLOW", "DENY")} == prices(stricter)
+    assert {tasks[2]: ("DENY", "ALLOW")} == prices(looser)
+    assert [("cost-cap", True), ("policy-engine", False)] == sorted(
+        (gate.gate, bool(gate.otherwise)) for gate in poor.gates
+    )
+    (first, _) = stricter.gates[0].otherwise
+    assert ("prices/too-dear", "operator -> till, priced 1.0.0") == (first.now.rule, first.seam)
+    assert "the price is above 30" in first.now.reason
+    assert few.records <= 2
+    assert {1} == {one.returncode for one in typed.values()}, typed
+    assert "operator -> till, priced 1.0.0" in typed[()].stdout
+    assert {tasks[1], tasks[3]} == {
+        one["task"] for gate in json.loads(typed["--json",].stdout)["gates"] for one in gate["otherwise"]
+    }
+    assert unchanged.same
