@@ -20,7 +20,7 @@ from seamwork.testing.anything import VERSIONS, spoiled, stamps
 from seamwork.testing.builders import HOUR_MS, NOW, PLATFORM, as_received, decision, envelope, handoff
 from seamwork.testing.documents import document
 from seamwork_cost_cap.machine import machine
-from seamwork_cost_cap.state import Account, Event, Judged, Ledger, Reserved, timer
+from seamwork_cost_cap.state import KEPT_PERIODS, Account, Event, Judged, Ledger, Reserved, timer
 
 CAP = 1000
 TASKS = ("t-1", "t-2")
@@ -343,3 +343,40 @@ def test_whatever_a_sender_writes_stops_nothing(data: st.DataObject) -> None:
             break
         ledger, _, _ = MACHINE.step(ledger, Tick(), Context(now=at, catalog=world))
     assert (0, 0, 0) == (len(ledger.tasks), len(ledger.judged), len(ledger.reservations))
+
+
+def test_the_accounts_of_old_periods_go() -> None:
+    """A budget by the hour has two days of them, however long it is in force and whatever comes late."""
+    documents = Catalog.of(
+        [
+            document("Key", "router"),
+            document("Agent", "planner", initiator=True, budget="audit", team="office"),
+            document("Agent", "extractor", offers=["extract"]),
+            document("Contract", "licence-facts"),
+            document("Budget", "audit", limitMicroUsd=CAP),
+            document("Budget", "hourly", scope="team", holder="office", limitMicroUsd=CAP, period="hour"),
+        ]
+    )
+    ledger = MACHINE.initial()
+    for hour in range(200):
+        at = NOW + hour * HOUR_MS
+        ceiling = handoff(
+            id=f"h-{hour}",
+            at=f"0/{hour}",
+            task=f"t-{hour}",
+            ceiling_micro_usd=7,
+            appended_at=at,
+            expires_at=at + 1,
+        )
+        ledger, _, _ = MACHINE.step(ledger, ceiling, Context(at, documents))
+    accounts = [name for name in ledger.accounts if name.startswith("team/")]
+    first = decision(
+        "dispatched", subject="0/0", crossing="h-0", task="t-0", dispatch="w-0", ceiling_micro_usd=7
+    )
+    ledger, events, _ = MACHINE.step(ledger, first, Context(at, documents))
+    after = [name for name in ledger.accounts if name.startswith("team/")]
+
+    assert KEPT_PERIODS == len(accounts)
+    assert {7} == {ledger.accounts[name].reserved for name in accounts}
+    assert "DispatchCharged" in {type(event).__name__ for event in events}
+    assert accounts == after

@@ -8,7 +8,7 @@ from seamwork.bus.port import Partition
 from seamwork.catalog import Catalog
 from seamwork.testing.builders import NOW, envelope, received
 from seamwork.testing.documents import document
-from seamwork_notifier.budgets import burn_of, pages, period_start
+from seamwork_notifier.budgets import burn_of, pages
 from seamwork_notifier.store import Store
 
 CATALOG = Catalog.of(
@@ -51,20 +51,6 @@ def test_refusals_and_late_answers_burn_the_budget_of_their_seam(
     burn = burn_of(envelope(tag, **fields), CATALOG, NOW)
 
     assert what == (burn.what if burn else None)
-
-
-@pytest.mark.parametrize(
-    ("per", "begun"),
-    [
-        ("hour", 1_782_921_600_000),
-        ("day", 1_782_864_000_000),
-        ("week", 1_782_691_200_000),
-        ("month", 1_782_864_000_000),
-    ],
-)
-def test_a_period_is_the_calendars(per: str, begun: int) -> None:
-    """On Wednesday, 1 July 2026, at 16:40 UTC: the hour began at 16:00, the week on Monday, 29 June."""
-    assert begun == period_start(per, 1_782_924_000_000)  # type: ignore[arg-type]  # one of them
 
 
 def test_the_team_and_who_is_asked_first_are_paged_once_a_period() -> None:

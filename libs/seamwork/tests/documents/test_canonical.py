@@ -23,6 +23,7 @@ from seamwork.documents import (
 from seamwork.documents.agent import AgentSpec
 from seamwork.documents.canonical import canonical_json
 from seamwork.documents.shape import Metadata, VerifyingKey
+from seamwork.testing.documents import document
 
 REFUND = Path(__file__).parents[1] / "contracts" / "refund-request.yaml"
 PUBLIC = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="
@@ -161,8 +162,8 @@ def test_the_same_document_in_other_bytes_is_refused(field: str, value: Any, can
 
 def test_what_is_not_built_yet_is_refused_in_the_topic_too() -> None:
     """The reader of the topic refuses what the command refuses."""
-    value = json.loads(canonical(parse_documents(BUDGET, "a.yaml")[0]))
-    value["spec"]["period"] = "month"
+    value = json.loads(canonical(document("Gate", "judge")))
+    value["spec"]["mode"] = "canary"
     data = json.dumps(value, sort_keys=True, separators=(",", ":")).encode()
 
     with pytest.raises(DocumentError) as refused:

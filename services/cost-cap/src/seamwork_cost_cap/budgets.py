@@ -6,17 +6,25 @@ import msgspec
 
 from seamwork.catalog import Catalog
 from seamwork.documents import Agent, Budget
+from seamwork.documents.periods import Period, period_start
 from seamwork.records.inbox import Work
 from seamwork.records.parties import DocumentRef
+from seamwork.records.wire import rfc3339
+from seamwork_cost_cap.state import period_account
 
 
 class Line(msgspec.Struct, frozen=True):
-    """One budget as it stands above one piece of work: whose account, up to which cap."""
+    """
+    One budget as it stands above one piece of work: whose account, up to which cap.
+
+    *since* is when the period began whose account it is (RFC 3339), empty where there is one for good.
+    """
 
     account: str
     cap: int
     budget: str
     ref: DocumentRef
+    since: str = ""
 
 
 class Initiative(msgspec.Struct, frozen=True):
@@ -67,8 +75,18 @@ def _line(catalog: Catalog, name: str, task: str, at: int) -> Line | None:
     budget = catalog.budget(name, at)
     if budget is None:
         return None
-    account = f"task/{name}/{task}" if budget.spec.scope == "task" else f"{budget.spec.scope}/{name}"
-    return Line(account, budget.spec.limit_micro_usd, name, catalog.reference(budget))
+    spec, ref = budget.spec, catalog.reference(budget)
+    if spec.scope == "task":
+        return Line(f"task/{name}/{task}", spec.limit_micro_usd, name, ref)
+    if spec.period == "total":
+        return Line(f"{spec.scope}/{name}", spec.limit_micro_usd, name, ref)
+    since = _since(spec.period, at)
+    return Line(period_account(f"{spec.scope}/{name}", since), spec.limit_micro_usd, name, ref, since)
+
+
+@lru_cache(maxsize=64)
+def _since(period: Period, at: int) -> str:
+    return rfc3339(period_start(period, at))
 
 
 @lru_cache(maxsize=4)

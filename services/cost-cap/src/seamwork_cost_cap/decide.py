@@ -8,7 +8,8 @@ Rule 4: a reservation closes only on a decision of the router: never dispatched,
 and answered, it becomes what was spent; dispatched and ended otherwise, its ceiling stays charged until usage says
 less.
 Rule 5: a decision that comes before its crossing is remembered, and that crossing gets no reservation.
-Rule 6: for a crossing whose sender or stamp is not proved nothing is reserved.
+Rule 6: what a period's budget covers is charged to the period in which it was asked for, whenever it ends.
+Rule 7: for a crossing whose sender or stamp is not proved nothing is reserved.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -284,7 +285,8 @@ class Room(msgspec.Struct, frozen=True):
     def denied(self, line: Line) -> Denied:
         """Say that *line* has too little."""
         left = max(0, self.left(line))
-        reason = f"asks {self.ceiling} micro-USD, {left} are left of Budget {line.budget}"
+        since = f" since {line.since}" if line.since else ""
+        reason = f"asks {self.ceiling} micro-USD, {left} are left of Budget {line.budget}{since}"
         return Denied("over-budget", reason, (line.ref,))
 
 

@@ -20,6 +20,7 @@ def machine(platform: str) -> Decider[Ledger, Input, Event, Context]:
         sizes=sizes,
         # The second version keeps less of a task that is over, and names what falls due as its state does.
         # The third lists what is over, and what is reserved for a first attempt, by strings that are there anyway.
-        version=3,
-        upcasts={1: Upcast(state=plain_places), 2: Upcast(state=lots_of_tasks)},
+        # The fourth has accounts of periods.
+        version=4,
+        upcasts={1: Upcast(state=plain_places), 2: Upcast(state=lots_of_tasks), 3: Upcast()},
     )

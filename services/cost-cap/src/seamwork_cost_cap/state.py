@@ -2,8 +2,9 @@
 Remember what is reserved and what is spent: the ledger.
 
 An account is one budget's money: ``task/<budget>/<task>`` for a budget of one task's tree, ``agent/<budget>`` and
-``team/<budget>`` over all tasks. A reservation charges several accounts at once. What it charges follows from where
-it stands, so every change takes the old charge off and puts the new one on, and nothing can be counted twice:
+``team/<budget>`` over all tasks, ``team/<budget>@<instant>`` for the period that began then. A reservation charges
+several accounts at once. What it charges follows from where it stands, so every change takes the old charge off and
+puts the new one on, and nothing can be counted twice:
 
 =============  ==========================  =======================================
 stands         reserved                    spent
@@ -34,7 +35,21 @@ BUCKET_MS = 5 * 60 * 1000
 """Forgetting is done in lots of five minutes, so that a day of deadlines is a few hundred numbers."""
 AGAIN_MS = 60 * 60 * 1000
 """When to look again at a reservation that nobody has closed yet."""
+KEPT_PERIODS = 48
+"""Accounts of a budget by the hour that are kept: nothing waits for two days on the bus and is judged then."""
+_OF_PERIOD = "@"
 _TASK = "task "
+
+
+def period_account(budget: str, since: str) -> str:
+    """Name the account of a budget (``team/<budget>``) for the period that began at *since*."""
+    return f"{budget}{_OF_PERIOD}{since}"
+
+
+def _budget_of(account: str) -> str | None:
+    """Return whose account of a period it is, None where it is of none; a task's id may be anything."""
+    budget, of_period, _ = account.partition(_OF_PERIOD)
+    return budget if of_period and not account.startswith("task/") else None
 
 
 class CandidateHold(msgspec.Struct, frozen=True, kw_only=True):
@@ -212,8 +227,9 @@ class Ledger(msgspec.Struct):
     """
     Everything that the gate remembers; *due* says what may be forgotten when, *over* which tasks that have ended.
 
-    What falls due does so by the very strings that it is named by elsewhere, which costs nothing; early decisions
-    have a word before. A crossing falls due with what is reserved for its first attempt.
+    *periods* are the accounts of a budget that has one for each period, in the order of these. What falls due does
+    so by the very strings that it is named by elsewhere, which costs nothing; early decisions have a word before. A
+    crossing falls due with what is reserved for its first attempt.
     """
 
     accounts: dict[str, Account] = msgspec.field(default_factory=dict)
@@ -225,6 +241,7 @@ class Ledger(msgspec.Struct):
     early: dict[str, str] = msgspec.field(default_factory=dict)
     due: dict[str, list[str]] = msgspec.field(default_factory=dict)
     over: dict[str, list[str]] = msgspec.field(default_factory=dict)
+    periods: dict[str, list[str]] = msgspec.field(default_factory=dict)
 
     def __post_init__(self) -> None:
         """Let what is large be read and written a piece at a time."""
@@ -322,6 +339,9 @@ def _lot(until: int) -> str:
 def _put(ledger: Ledger, reservation: Reservation, sign: int) -> None:
     reserved, spent, overrun = reservation.charge
     for name in reservation.accounts:
+        budget = _budget_of(name)
+        if budget is not None and name not in ledger.periods.get(budget, ()):
+            continue  # nobody asks for that period's money any more
         account = ledger.accounts.setdefault(name, Account())
         account.reserved += sign * reserved
         account.spent += sign * spent
@@ -341,9 +361,12 @@ def _reserve(ledger: Ledger, event: Reserved) -> None:
         settles_micro_usd=event.settles_micro_usd,
     )
     ledger.reservations[key] = reservation
+    for account in event.caps:
+        _begin_period(ledger, account)
     _put(ledger, reservation, 1)
     for account, cap in event.caps.items():
-        ledger.accounts[account].cap = cap
+        if account in ledger.accounts:
+            ledger.accounts[account].cap = cap
     for place in (
         place_key(event.subject.partition, event.subject.offset),
         crossing_key(event.task, event.crossing),
@@ -354,6 +377,17 @@ def _reserve(ledger: Ledger, event: Reserved) -> None:
     task.accounts += [a for a in reservation.accounts if a.startswith("task/") and a not in task.accounts]
     if place_key(event.subject.partition, event.subject.offset) in ledger.judged:
         _remember(ledger, key, event.until)  # else the crossing is listed with its verdict, which comes next
+
+
+def _begin_period(ledger: Ledger, account: str) -> None:
+    """Take down the account of a period, and let go of the oldest."""
+    budget = _budget_of(account)
+    if budget is None or account in ledger.periods.get(budget, ()):
+        return
+    periods = sorted((*ledger.periods.get(budget, ()), account))
+    ledger.periods[budget] = periods[-KEPT_PERIODS:]
+    for one in periods[:-KEPT_PERIODS]:
+        ledger.accounts.pop(one, None)
 
 
 def _refund(ledger: Ledger, key: str) -> None:

@@ -8,10 +8,10 @@ A period begins when the calendar's does, so every reader of the log counts the 
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
 from typing import Literal
 
 from seamwork.catalog import Catalog
+from seamwork.documents.periods import period_start
 from seamwork.ids import derived
 from seamwork.records.decision import Closed, Refused
 from seamwork.records.envelope import AnyEnvelope
@@ -58,19 +58,6 @@ def burn_of(record: AnyEnvelope, catalog: Catalog, at: int) -> Burn | None:
         return None
     allowed = budget.refusals if what == "refusals" else budget.late
     return Burn(ref, what, allowed, period_start(budget.per, at))
-
-
-def period_start(per: Literal["hour", "day", "week", "month"], at: int) -> int:
-    """Return when the period that holds *at* began (ms); a week begins on Monday."""
-    hour = datetime.fromtimestamp(at // 1000, UTC).replace(minute=0, second=0, microsecond=0)
-    day = hour.replace(hour=0)
-    begun = {
-        "hour": hour,
-        "day": day,
-        "week": day - timedelta(days=day.weekday()),
-        "month": day.replace(day=1),
-    }[per]
-    return int(begun.timestamp()) * 1000
 
 
 def pages(received: Received[AnyEnvelope], burn: Burn, catalog: Catalog) -> Iterator[Notified]:

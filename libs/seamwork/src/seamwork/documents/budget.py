@@ -12,18 +12,21 @@ class BudgetSpec(Shape):
     A cap on money.
 
     ``task``: each task begun by an initiator that names this budget has *limitMicroUsd* for its whole tree.
-    ``agent`` and ``team``: all work of the one that *holder* names, over all tasks.
+    ``agent`` and ``team``: all work of the one that *holder* names, over all tasks; with a *period* what is begun
+    in each period of the calendar (UTC).
     """
 
     scope: Literal["task", "agent", "team"]
     holder: Name | None = None
     limit_micro_usd: MicroUsd
-    period: Literal["total"] = "total"
+    period: Literal["total", "hour", "day", "week", "month"] = "total"
 
     @model_validator(mode="after")
     def _holder_fits(self) -> Self:
         if (self.scope == "task") != (self.holder is None):
             raise ValueError("the scopes 'agent' and 'team' name their 'holder'; the scope 'task' has none")
+        if self.scope == "task" and self.period != "total":
+            raise ValueError("a task has its money once, so the scope 'task' has no 'period'")
         return self
 
 

@@ -28,7 +28,6 @@ NOT_BUILT_YET: tuple[Unbuilt, ...] = (
     Unbuilt("Contract", ("spec", "compensation")),
     Unbuilt("Contract", ("spec", "payloadByReference")),
     Unbuilt("Person", ("spec", "absent")),
-    Unbuilt("Budget", ("spec", "period"), ("hour", "day", "week", "month")),
     Unbuilt("Gate", ("spec", "mode"), ("canary",)),
     Unbuilt("Gate", ("spec", "canary")),
 )
