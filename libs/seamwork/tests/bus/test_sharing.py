@@ -320,6 +320,18 @@ async def test_what_there_was_no_room_for_is_not_followed_yet() -> None:
     assert [] == [at for at in (AT, other) if process.shelf.covers(at)]
 
 
+def test_what_is_at_hand_is_bounded_however_little_its_headers_hold() -> None:
+    """Any agent may write a record of half a million empty headers: two bytes each in the log, some eighty here."""
+    shelf = Shelf()
+    shelf.open(AT, 0)
+    headers = (("", None),) * 500_000
+    for offset in range(3):
+        shelf.put_fetched(AT, [RawRecord(*AT, offset, 1_000, b"k", b"x", headers)])
+
+    assert [2] == [raw.offset for raw in shelf.take(AT, 2, 10) or ()]
+    assert not shelf.reaches(AT, 1)
+
+
 def test_before_the_stretch_there_is_nothing_to_take() -> None:
     """None says: ask the log; an empty answer says: there is no more."""
     shelf = Shelf()

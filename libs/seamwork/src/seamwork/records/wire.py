@@ -36,6 +36,9 @@ _LAST_MS = 253_402_300_799_999  # 9999-12-31T23:59:59.999Z
 
 _SMALL_BYTES = 8 * 1024
 
+_AROUND_HEADER = 100
+"""Bytes of objects around the name and the value of a header, which may both be empty."""
+
 _LONGEST_TRACE = 256
 """The first version of W3C Trace Context has 55 characters, later ones may add to it."""
 
@@ -52,8 +55,9 @@ class RawRecord(msgspec.Struct, frozen=True, gc=False):
     *appended_at* is the broker's append time in milliseconds (LogAppendTime). *value* null is a tombstone.
 
     *weight* is how many bytes it holds, in key, value and headers: of most records the envelope, a header, is the
-    larger part; and whoever writes one may make any part large. It is counted here, once: a shelf, a cache and
-    every reader that gathers ask for it.
+    larger part; and whoever writes one may make any part large, or half a million headers of nothing at all: what
+    Python puts around each of them counts as well. It is counted here, once: a shelf, a cache and every reader that
+    gathers ask for it.
     """
 
     topic: str
@@ -66,7 +70,7 @@ class RawRecord(msgspec.Struct, frozen=True, gc=False):
     weight: int = 0
 
     def __post_init__(self) -> None:
-        of_headers = sum([len(name) + len(value or b"") for name, value in self.headers])
+        of_headers = sum([_AROUND_HEADER + len(name) + len(value or b"") for name, value in self.headers])
         force_setattr(self, "weight", len(self.key or b"") + len(self.value or b"") + of_headers)
 
     @property

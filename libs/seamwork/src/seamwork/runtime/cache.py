@@ -14,7 +14,7 @@ comes, and a gate behind its load would fall further behind if it read each of t
 """
 _NEAR, _LONGEST = 8, 64
 """Records: what lies closer is read in one go, and not more than may be held where all of them are large."""
-_RECORD, _HEADER = 300, 100  # bytes of objects around a record and around each of its headers
+_RECORD = 300  # bytes of objects around a record
 
 
 class RecordCache:
@@ -163,4 +163,4 @@ async def read_one(log: Log, topic: str, position: Position) -> RawRecord:
 
 
 def _size(raw: RawRecord) -> int:
-    return _RECORD + _HEADER * len(raw.headers) + raw.weight
+    return _RECORD + raw.weight
