@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from seamwork.bus.limits import limit_of, record_bytes
 from seamwork.bus.port import Partition
 from seamwork.catalog import Catalog, Context
 from seamwork.decider import (
@@ -653,6 +654,18 @@ async def test_a_dead_letter_can_be_read_whatever_its_headers_are_called(
     assert isinstance(letter, Received)
     assert isinstance(letter.record, DeadLetter)
     assert headers[0][0][:3] == letter.record.headers[0].name[:3]
+
+
+async def test_a_dead_letter_has_room_for_a_key_as_large_as_a_record(bench: Bench) -> None:
+    """Its topic takes a record of full size and its provenance, of which the key is a part."""
+    key = bytes(limit_of(HANDOFFS) - record_bytes(b"", b""))
+    bench.broker.write(Partition(HANDOFFS, 0), key, b"")
+    async with bench.running(MachineSpec(decider=witness(forwards))):
+        await bench.until(lambda: bool(bench.broker.records(Partition(DEAD, 0))))
+    (sent,) = bench.broker.records(Partition(DEAD, 0))
+
+    assert key == sent.key
+    assert isinstance(read(sent, PLATFORM), Received)
 
 
 async def test_an_inbox_that_is_not_there_becomes_an_input(bench: Bench) -> None:

@@ -145,7 +145,12 @@ class Composer:
         else:
             raw = await read_one(self._log, aside.topic, aside.source)
         record = dead_letter(raw, aside)
-        return self._outgoing(emitted, raw.key or b"", encode(record), record, _src(src), raw.value)
+        out = self._outgoing(emitted, raw.key or b"", encode(record), record, _src(src), raw.value)
+        if len(out.key) <= _KEY_ROOM:
+            return out
+        # A key may be as large as a record, and there is no room for it twice; CloudEvents does without a subject.
+        headers = tuple(header for header in out.headers if header[0] != "ce_subject")
+        return msgspec.structs.replace(out, headers=headers)
 
     def _outgoing(
         self,
