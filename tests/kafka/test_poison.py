@@ -32,7 +32,7 @@ from seamwork.testing.testbed import KafkaPlatform
 
 PLACE = Partition(WORK, 0)
 TESTER = Principal("tester", frozenset({"agent", "router"}))
-_CRC_AT, _ATTRIBUTES_AT = 17, 21
+_CRC_AT, _ATTRIBUTES_AT, _LAST_DELTA_AT = 17, 21, 23
 
 
 @pytest.fixture
@@ -49,7 +49,11 @@ async def poison(platform: KafkaPlatform) -> None:
     builder.append(0, 1, b"before", b"before", [("fine", b"1")])
     builder.append(1, 1, b"poison", b"poison", [("QQname", b"\xff\xfe"), ("null", None)])
     builder.append(2, 1, b"after", b"after", [("fine", b"2")])
-    data = bytearray(bytes(builder.build()).replace(b"QQname", b"\xff\xfename"))
+    await write(platform, bytearray(bytes(builder.build()).replace(b"QQname", b"\xff\xfename")))
+
+
+async def write(platform: KafkaPlatform, data: bytearray) -> None:
+    """Write a batch as it is, with the checksum of what it holds."""
     struct.pack_into(">I", data, _CRC_AT, calc_crc32c(bytes(data[_ATTRIBUTES_AT:])))
     connection = Connection(platform.access("tester"), platform.prefix, "hostile")
     await connection.start()
@@ -93,6 +97,31 @@ async def test_a_poisoned_record_can_be_set_aside(log: KafkaLog, platform: Kafka
     (copy,) = await log.read(Partition(WORK, 1), 0, 1)
 
     assert record.headers == copy.headers
+
+
+@pytest.mark.parametrize("said", [(3, 4), (0, 0), (0, 1_000_000)])
+async def test_a_record_that_says_it_lies_elsewhere_hides_no_other(
+    log: KafkaLog, platform: KafkaPlatform, said: tuple[int, ...]
+) -> None:
+    """The broker stores what a record says of its place, unseen; who went by it would pass over others, or end."""
+    builder = DefaultRecordBatchBuilder(2, 0, 0, -1, -1, -1, 1 << 20)
+    for delta in said:
+        builder.append(delta, 1, b"key", b"elsewhere", [])
+    data = bytearray(builder.build())
+    struct.pack_into(">i", data, _LAST_DELTA_AT, len(said) - 1)
+    await log.publish([outgoing(0)])
+    await write(platform, data)
+    await log.publish([outgoing(number) for number in range(1, 5)])
+    reader = await log.reader()
+    found: list[RawRecord] = []
+    while len(found) < 7:
+        # One at a time: whoever reads goes on behind what it was given.
+        position = found[-1].offset + 1 if found else 0
+        found += (await fetch(reader, {PLACE: position}, max_records=1))[PLACE]
+    await reader.stop()
+
+    assert list(range(7)) == [raw.offset for raw in found]
+    assert [b"value-0", b"elsewhere", b"elsewhere", b"value-1"] == [raw.value for raw in found[:4]]
 
 
 async def test_aiokafkas_own_consumer_would_stop_there(platform: KafkaPlatform) -> None:

@@ -119,6 +119,33 @@ def test_offsets_that_are_not_there_are_missing() -> None:
     assert (7, 9) == unpack(sealed(thinned), PLACE, 5).missing
 
 
+@pytest.mark.parametrize("said", [[5, 6, 7], [0, 0, 0], [2, 1, 0], [0, 1, 2**31 - 1]], ids=str)
+@pytest.mark.parametrize("name", ["fine", "\N{BOMB}"])
+def test_where_a_record_lies_is_the_brokers_word_and_not_its_own(said: list[int], name: str) -> None:
+    """A broker numbers a batch and looks at no record: whoever writes one could make readers pass over others'."""
+    builder = DefaultRecordBatchBuilder(2, 0, 0, -1, -1, -1, 1 << 20)
+    for delta in said:
+        builder.append(delta, 1, b"k", b"v", [(name, b"")])
+    data = bytearray(builder.build().replace("\N{BOMB}".encode(), b"\xff\xfe\xfd\xfc"))
+    struct.pack_into(">q", data, 0, 40)
+    struct.pack_into(">i", data, _LAST_DELTA_AT, len(said) - 1)
+    found = unpack(sealed(data), PLACE, 41)
+
+    assert [41, 42] == [record.offset for record in found.records]
+    assert (43, None) == (found.next, found.missing)
+
+
+def test_what_compaction_left_lies_where_it_says() -> None:
+    """The batch begins and ends where it did, and has fewer records."""
+    builder = DefaultRecordBatchBuilder(2, 0, 0, -1, -1, -1, 1 << 20)
+    for delta in (1, 3):
+        builder.append(delta, 1, b"k", b"v", [])
+    data = bytearray(builder.build())
+    struct.pack_into(">q", data, 0, 5)
+
+    assert [6, 8] == [record.offset for record in unpack(sealed(data), PLACE, 5).records]
+
+
 def test_damage_is_named_with_its_place() -> None:
     """A wrong checksum can be read again; what holds its checksum and cannot be read never will."""
     damaged = bytearray(batch(plain(2)))

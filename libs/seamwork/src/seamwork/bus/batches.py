@@ -54,7 +54,8 @@ def unpack(message_set: bytes, partition: Partition, start: int) -> Unpacked:
     Return the records from *start* on.
 
     A batch that was cut off by the size of the fetch is left for the next one; control batches (the markers of
-    transactions) hold no records, and are passed.
+    transactions) hold no records, and are passed. Where a record lies is the broker's word: those of a whole batch
+    lie one behind the other, whatever they say themselves, for a broker stores that unseen.
 
     Raises:
         RetryableError: A checksum is wrong: bytes were damaged on the way, or lie damaged on the broker's disk.
@@ -97,7 +98,8 @@ def _missing(records: Sequence[RawRecord], position: int, following: int) -> tup
 
 
 def _records(batch: bytes, partition: Partition, start: int) -> list[RawRecord]:
-    base, attributes = _HEADER.unpack_from(batch)[0], _HEADER.unpack_from(batch)[5]
+    base, _, _, _, _, attributes, last_delta, *_, count = _HEADER.unpack_from(batch)
+    is_whole = count == last_delta + 1  # of others, compaction has taken some away
     _check_codec(attributes & _COMPRESSION, partition, base)
     fast = DefaultRecordBatch(batch)
     if not fast.validate_crc():
@@ -108,28 +110,27 @@ def _records(batch: bytes, partition: Partition, start: int) -> list[RawRecord]:
         topic, number = partition
         try:
             return [
-                RawRecord(
-                    topic, number, each.offset, each.timestamp, each.key, each.value, tuple(each.headers)
-                )
-                for each in fast
-                if each.offset >= start
+                RawRecord(topic, number, offset, each.timestamp, each.key, each.value, tuple(each.headers))
+                for index, each in enumerate(fast)
+                if (offset := base + index if is_whole else each.offset) >= start
             ]
         except (ValueError, CorruptRecordException):  # a header's name is not UTF-8, or worse
             pass
-    return [each for each in _plain(batch, partition) if each.offset >= start]
+    return [each for each in _plain(batch, partition, is_whole=is_whole) if each.offset >= start]
 
 
-def _plain(batch: bytes, partition: Partition) -> Iterator[RawRecord]:
+def _plain(batch: bytes, partition: Partition, *, is_whole: bool) -> Iterator[RawRecord]:
     header = _HEADER.unpack_from(batch)
     base, attributes, first_ms, largest_ms, count = header[0], header[5], header[7], header[8], header[12]
     body = _Bytes(_uncompressed(batch[_HEADER.size :], attributes & _COMPRESSION, _place(partition, base)))
     try:
-        for _ in range(count):
+        for index in range(count):
             length = body.varint()
             end = body.at + length
             body.take(1)  # attributes of the record: unused in v2
             created_ms = first_ms + body.varint()
-            offset = base + body.varint()
+            delta = body.varint()
+            offset = base + (index if is_whole else delta)
             key, value = body.nullable(), body.nullable()
             headers: tuple[Header, ...] = tuple(
                 ((body.nullable() or b"").decode("utf-8", "backslashreplace"), body.nullable())
