@@ -99,6 +99,18 @@ async def test_a_poisoned_record_can_be_set_aside(log: KafkaLog, platform: Kafka
     assert record.headers == copy.headers
 
 
+async def test_a_header_with_less_than_no_value_blocks_nobody(log: KafkaLog, platform: KafkaPlatform) -> None:
+    """The broker takes any length below zero for null, beside a name that is not UTF-8 too."""
+    builder = DefaultRecordBatchBuilder(2, 0, 0, -1, -1, -1, 1 << 20)
+    builder.append(0, 1, b"key", b"poison", [("Q", None)])
+    await write(platform, bytearray(bytes(builder.build()).replace(b"\x02Q\x01", b"\x02\xff\x05")))
+    await log.publish([outgoing(7)])
+    records = await log.read(PLACE, 0, 10)
+
+    assert [b"poison", b"value-7"] == [record.value for record in records]
+    assert (("\\xff", None),) == records[0].headers
+
+
 @pytest.mark.parametrize("said", [(3, 4), (0, 0), (0, 1_000_000)])
 async def test_a_record_that_says_it_lies_elsewhere_hides_no_other(
     log: KafkaLog, platform: KafkaPlatform, said: tuple[int, ...]

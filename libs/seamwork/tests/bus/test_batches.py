@@ -119,6 +119,19 @@ def test_offsets_that_are_not_there_are_missing() -> None:
     assert (7, 9) == unpack(sealed(thinned), PLACE, 5).missing
 
 
+@pytest.mark.parametrize("name", [b"Q", b"\xff"], ids=["fast", "slow"])
+@pytest.mark.parametrize("length", [b"\x01", b"\x05", b"\x7f"], ids=["-1", "-3", "-64"])
+def test_a_length_below_zero_is_null(name: bytes, length: bytes) -> None:
+    """For a broker any will do, and it stores the record; only -1 is what producers write."""
+    data = batch([(b"key", None, [("Q", None)])]).replace(
+        b"\x01\x02\x02Q\x01", length + b"\x02\x02" + name + length
+    )
+    (record,) = unpack(sealed(data), PLACE, 0).records
+
+    assert (b"key", None) == (record.key, record.value)
+    assert [None] == [value for _, value in record.headers]
+
+
 @pytest.mark.parametrize("said", [[5, 6, 7], [0, 0, 0], [2, 1, 0], [0, 1, 2**31 - 1]], ids=str)
 @pytest.mark.parametrize("name", ["fine", "\N{BOMB}"])
 def test_where_a_record_lies_is_the_brokers_word_and_not_its_own(said: list[int], name: str) -> None:

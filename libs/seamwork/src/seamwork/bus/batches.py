@@ -174,9 +174,9 @@ class _Bytes:
         raise IndexError
 
     def nullable(self) -> bytes | None:
-        """Read bytes with their length before them; -1 is null."""
+        """Read bytes with their length before them; below zero is null, as for the broker."""
         length = self.varint()
-        return None if length == -1 else self.take(length)
+        return None if length < 0 else self.take(length)
 
 
 def _check_codec(kind: int, partition: Partition, base: int) -> None:
