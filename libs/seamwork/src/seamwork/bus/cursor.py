@@ -155,19 +155,24 @@ class KafkaReader:
         self._first: list[Partition] = []
         self._turn = 0
         self._failing_since: float | None = None
+        self._asked_at = 0.0
         self._leaderless: dict[Partition, float] = {}
 
     async def fetch(
         self, positions: Mapping[Partition, int], *, max_records: int, max_wait_ms: int
     ) -> dict[Partition, Sequence[RawRecord]]:
         """Return what lies at *positions*; see the port."""
-        deadline = time.monotonic() + max_wait_ms / 1000
+        now = time.monotonic()
+        if now - self._asked_at > PATIENCE_S:
+            self._failing_since = None  # nobody asked for so long, which is no silence of the broker's
+        deadline = now + max_wait_ms / 1000
         while True:
             found = self._serve(positions, max_records)
             left_ms = max(0, round((deadline - time.monotonic()) * 1000))
             if found or not positions or (left_ms == 0 and max_wait_ms > 0):
                 return found
             await self._fill(positions, left_ms, _page_bytes(max_records))
+            self._asked_at = time.monotonic()
             if max_wait_ms == 0:
                 return self._serve(positions, max_records)
 
