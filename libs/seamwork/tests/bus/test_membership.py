@@ -180,6 +180,30 @@ async def test_a_commit_that_fails_costs_nobody_the_place(
     assert {ZERO, ONE} >= kept.keys()
 
 
+async def test_what_was_about_to_be_committed_is_committed_by_who_leaves(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The group's coordinator is away and is waited for; leaving ends that, and has some seconds of its own."""
+    monkeypatch.setattr(module, "_COMMIT_EVERY_S", 0.0)
+    place = _Place(monkeypatch)
+    consumer = await place.owning(ZERO, ONE)
+    commit, waits = consumer.commit, asyncio.Event()
+
+    async def away(_positions: dict[TopicPartition, int]) -> None:
+        waits.set()
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr(consumer, "commit", away)
+    place.membership.note_position(Partition("works", 0), 3)
+    place.membership.note_position(Partition("works", 1), 4)
+    await asyncio.wait_for(waits.wait(), 5)
+    place.membership.note_position(Partition("works", 1), 5)
+    monkeypatch.setattr(consumer, "commit", commit)
+    await place.membership.stop()
+
+    assert {ZERO: 3, ONE: 5} == consumer.committed
+
+
 @pytest.mark.parametrize(
     ("failure", "said"),
     [

@@ -180,8 +180,8 @@ class KafkaMembership(ConsumerRebalanceListener):  # type: ignore[misc]  # untyp
             return
         try:
             await self._consumer.commit(positions)
-        except kafka_errors.KafkaError as error:
-            if error.retriable:
+        except (kafka_errors.KafkaError, asyncio.CancelledError) as error:
+            if getattr(error, "retriable", True):  # who leaves cancels it, and commits the last ones
                 self._positions = positions | self._positions
             raise
 
