@@ -22,7 +22,7 @@ from seamwork.bus.leaders import NOBODY, Leaders, Said, not_authorised, take_not
 from seamwork.bus.line import Line
 from seamwork.bus.port import Partition
 from seamwork.bus.requests import Request
-from seamwork.errors import MisconfiguredError, RetryableError
+from seamwork.errors import MisconfiguredError, RetryableError, UnprocessableError
 from seamwork.settings.kafka import KafkaAccess
 
 EARLIEST = -2
@@ -211,6 +211,11 @@ class Connection:
             answer = await self.send(node, request, aside=True)
             for _name, answers, *_tags in answer.topics:
                 for _number, _low_watermark, code, *_more in answers:
+                    if kafka_errors.for_code(code) is kafka_errors.OffsetOutOfRangeError:
+                        raise UnprocessableError(
+                            f"topic {partition.topic}, partition {partition.partition} ends before {offset}; "
+                            "nothing was deleted"
+                        )
                     self.check(code, partition, "trim")
 
         await self.patiently(ask, {partition.topic})

@@ -178,7 +178,7 @@ class Log(Protocol):
         has room for no more asks again behind the last of them.
 
         Raises:
-            LogGapError: When the partition starts after *start*.
+            LogGapError: When the partition starts after *start*, or ends before it.
             UnknownTopicError: There is no such topic.
         """
 
@@ -211,7 +211,12 @@ class Log(Protocol):
         """Return how many partitions *topic* has, or None where there is no such topic."""
 
     async def trim(self, partition: Partition, before: int) -> None:
-        """Delete the records before *before* (``delete_records``)."""
+        """
+        Delete the records before *before* (``delete_records``); what starts there already is left as it is.
+
+        Raises:
+            UnprocessableError: The partition ends before that; nothing was deleted.
+        """
 
     async def stop(self) -> None:
         """Flush and close everything."""

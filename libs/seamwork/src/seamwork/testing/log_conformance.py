@@ -170,6 +170,17 @@ class LogConformance:
 
         assert record.value is None
 
+    async def test_a_record_lies_as_it_was_given_whatever_its_bytes(self, bench: Bench) -> None:
+        """Empty and null, names of no letters and any letters, one name twice, bytes that are no text."""
+        headers = (("é\0", b"\xff\xfe"), ("", b""), ("", None), ("twice", b"1"), ("twice", b"2"))
+        async with AsyncExitStack() as stack:
+            log = await bench.log(stack)
+            await log.publish([Outgoing(WORK, b"", b"", headers, 0), Outgoing(WORK, b"\xff", None, (), 0)])
+            first, second = await log.read(Partition(WORK, 0), 0, 2)
+
+        assert (b"", b"", headers) == (first.key, first.value, first.headers)
+        assert (b"\xff", None, ()) == (second.key, second.value, second.headers)
+
     async def test_what_can_never_be_published_is_rejected_and_the_rest_is_not_harmed(
         self, bench: Bench
     ) -> None:
@@ -377,6 +388,8 @@ class LogConformance:
 
             with pytest.raises(LogGapError, match="ends at 1"):
                 await fetch(reader, {Partition(JOURNAL, 0): 5})
+            with pytest.raises(LogGapError, match="ends at 1"):
+                await log.read(Partition(JOURNAL, 0), 5, 9)
 
     async def test_a_fully_trimmed_partition_goes_on_where_it_was(self, bench: Bench) -> None:
         """Trimming to the end leaves the offsets as they are."""
@@ -388,6 +401,19 @@ class LogConformance:
 
             assert [Confirmed(3)] == list(answers)
             assert [b"value-3"] == values(await log.read(Partition(JOURNAL, 0), 3, 9))
+
+    async def test_nothing_is_trimmed_past_the_end_nor_twice(self, bench: Bench) -> None:
+        """What is not written yet cannot be deleted, and what is gone stays so."""
+        place = Partition(JOURNAL, 0)
+        async with AsyncExitStack() as stack:
+            log = await bench.log(stack)
+            await log.publish([outgoing(number, topic=JOURNAL) for number in range(3)])
+            with pytest.raises(UnprocessableError, match="partition 0 ends before 9"):
+                await log.trim(place, 9)
+            assert {place: 0} == await log.start_offsets([place])
+            await log.trim(place, 2)
+            await log.trim(place, 1)
+            assert {place: 2} == await log.start_offsets([place])
 
     async def test_a_group_hands_out_every_partition_once(self, bench: Bench) -> None:
         """One member owns all; with a second each owns some; when one leaves the other owns all again."""
@@ -444,6 +470,20 @@ class LogConformance:
             membership.note_position(Partition(JOURNAL, 0), 7)
             await membership.stop()
             assert {Partition(WORK, 0): 7} == await log.committed(GROUP, partitions)
+
+    async def test_whoever_gives_partitions_back_may_note_the_last_positions(self, bench: Bench) -> None:
+        """What was done before they go to somebody else is not done again."""
+        owner = Owner()
+
+        async def revoked(_: frozenset[int]) -> None:
+            membership.note_position(Partition(WORK, 1), 4)
+
+        async with AsyncExitStack() as stack:
+            log = await bench.log(stack)
+            membership: Membership = await log.own(GROUP, WORK, owner.assigned, revoked)
+            await owner.until(lambda: bool(owner.owned))
+            await membership.stop()
+            assert {Partition(WORK, 1): 4} == await log.committed(GROUP, [Partition(WORK, 1)])
 
 
 async def fetch(

@@ -245,7 +245,10 @@ class SimBroker:
         """Remove what lies before *before*."""
         held = self._partition(partition)
         if before > held.end:
-            raise UnprocessableError(f"topic {partition.topic} ends at {held.end}, before {before}")
+            raise UnprocessableError(
+                f"topic {partition.topic}, partition {partition.partition} ends before {before}; "
+                "nothing was deleted"
+            )
         held.start = max(held.start, before)
         held.records = [record for record in held.records if record.offset >= held.start]
 
