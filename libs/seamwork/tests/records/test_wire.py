@@ -1,6 +1,7 @@
 """What is on the wire is what the contracts folder says, byte for byte."""
 
 import json
+import tracemalloc
 from base64 import b64decode
 from collections.abc import Callable
 from itertools import product
@@ -152,6 +153,21 @@ def test_a_vectors_signature_verifies_and_binds_every_part(vector: dict[str, Any
     for i, other in enumerate(("another", "another", b"another", received.envelope.replace(b"a", b"b", 1))):
         changed = [*parts[:i], other, *parts[i + 1 :]]
         assert not verifies(public, signed_bytes(*changed), received.sig)  # type: ignore[arg-type]  # one part swapped
+
+
+def test_what_is_remembered_of_records_is_small_however_long_their_ids_are() -> None:
+    """Any agent may call tasks, and whom its stamp was made for, what it likes, otherwise each time."""
+    tracemalloc.start()
+    try:
+        for number in range(50):
+            long = f"{number}{20_000 * 'x'}"
+            partition_of(long.encode(), 4)
+            signed_bytes("p", long, b"k", b"{}")
+        held, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+
+    assert held < 500_000
 
 
 @pytest.mark.parametrize("vector", VECTORS["partitions"], ids=lambda v: v["key"][:8] or "empty")

@@ -8,6 +8,7 @@ from functools import lru_cache
 
 _MASK = 0xFFFFFFFF
 _M = 0x5BD1E995
+_SMALL_BYTES = 256  # a task's id has 36; whoever writes a record may make its key as large as that
 
 
 def murmur2(data: bytes) -> int:
@@ -27,7 +28,10 @@ def murmur2(data: bytes) -> int:
     return h ^ (h >> 15)
 
 
-@lru_cache(maxsize=8192)  # the records of a task come close together, and all have its key
 def partition_of(key: bytes, partitions: int) -> int:
     """Return the partition of *key* in a topic of *partitions* partitions."""
-    return (murmur2(key) & 0x7FFFFFFF) % partitions
+    number = _remembered(key) if len(key) <= _SMALL_BYTES else murmur2(key)
+    return (number & 0x7FFFFFFF) % partitions
+
+
+_remembered = lru_cache(maxsize=8192)(murmur2)  # a task's records come close together, and all have its key
