@@ -10,12 +10,13 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.protocol.produce import ProduceRequest
 from aiokafka.record.default_records import DefaultRecordBatchBuilder
 from aiokafka.record.util import calc_crc32c
-from confluent_kafka import Producer
+from confluent_kafka import Producer as ConfluentProducer
 
 from seamwork.broker.principal import Principal
 from seamwork.bus.connection import Connection
 from seamwork.bus.kafka import KafkaLog
-from seamwork.bus.port import Partition
+from seamwork.bus.port import Confirmed, Partition
+from seamwork.bus.producing import Producer
 from seamwork.catalog import Context
 from seamwork.catalog.follower import CatalogFollower
 from seamwork.clock import SystemClock
@@ -166,7 +167,7 @@ async def test_aiokafkas_own_consumer_would_stop_there(platform: KafkaPlatform) 
 
 async def test_the_markers_of_transactions_stop_no_gate(log: KafkaLog, platform: KafkaPlatform) -> None:
     """They take offsets and are no records; only who rules the broker may write any, and may not know it."""
-    producer = Producer({**platform.admin.confluent(), "transactional.id": "migration"})
+    producer = ConfluentProducer({**platform.admin.confluent(), "transactional.id": "migration"})
     seen: list[int] = []
     come = asyncio.Event()
 
@@ -205,7 +206,7 @@ async def test_the_markers_of_transactions_stop_no_gate(log: KafkaLog, platform:
 
 async def test_a_trace_as_long_as_a_record_stops_no_gate(log: KafkaLog, platform: KafkaPlatform) -> None:
     """Any agent may write one, and a verdict that carried it on would be refused by the broker."""
-    producer = Producer({**platform.access("tester").confluent(), "message.max.bytes": 2_000_000})
+    producer = ConfluentProducer({**platform.access("tester").confluent(), "message.max.bytes": 2_000_000})
     for trace in (b"0" * 1_048_000, b"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"):
         producer.produce(platform.topic(WORK), b"", b"key", 0, headers=[("traceparent", trace)])
     await asyncio.to_thread(producer.flush, 20)
@@ -240,12 +241,46 @@ async def test_a_trace_as_long_as_a_record_stops_no_gate(log: KafkaLog, platform
     ]
 
 
+async def test_nobody_makes_anothers_record_pass_for_a_repeat(log: KafkaLog, platform: KafkaPlatform) -> None:
+    """Ids of producers follow each other: who writes under the next ones takes the numbers of those to come."""
+    connection = Connection(platform.access("tester"), platform.prefix, "hostile")
+    await connection.start()
+    producer = Producer(connection, "hostile", idempotent=True, timeout_ms=5_000)
+    await producer.start()
+    await connection.stop()
+    for following in range(1, 10):
+        builder = DefaultRecordBatchBuilder(2, 0, 0, -1, -1, 0, 1 << 20)
+        builder.append(0, 1, b"key", b"taken", [])
+        builder.set_producer_state(producer._identity[0] + following, 0, 0)
+        await write(platform, bytearray(builder.build()))
+    ours = (await log.publish([outgoing(7)]))[0]
+    assert isinstance(ours, Confirmed)
+    (record,) = await log.read(PLACE, ours.offset, ours.offset + 1)
+
+    assert b"value-7" == record.value
+
+
+@pytest.mark.parametrize("last", [2**31 - 1, 2**31 - 3])
+async def test_a_producer_counts_on_after_the_largest_number(
+    log: KafkaLog, monkeypatch: pytest.MonkeyPatch, last: int
+) -> None:
+    """Within a batch and between two: it begins anywhere, and nothing is taken for a repeat, or for a gap."""
+    monkeypatch.setattr("seamwork.bus.producing.secrets.randbelow", lambda _: last)
+    for first in (0, 5, 10):
+        await log.publish([outgoing(number) for number in range(first, first + 5)])
+    records = await log.read(PLACE, 0, 100)
+
+    assert [b"value-%d" % number for number in range(15)] == [record.value for record in records]
+
+
 @pytest.mark.parametrize("codec", ["gzip", "snappy", "lz4", "zstd"])
 async def test_a_producers_compression_is_the_brokers_affair(
     log: KafkaLog, platform: KafkaPlatform, codec: str
 ) -> None:
     """No reader needs the codec: topics are stored uncompressed."""
-    producer = Producer({**platform.access("tester").confluent(), "compression.type": codec, "linger.ms": 50})
+    producer = ConfluentProducer(
+        {**platform.access("tester").confluent(), "compression.type": codec, "linger.ms": 50}
+    )
     for number in range(10):
         producer.produce(platform.topic(WORK), bytes(1_000), b"%d" % number, 0, headers=[("h", b"\xff")])
     await asyncio.to_thread(producer.flush, 10)

@@ -175,10 +175,12 @@ async def test_an_old_cluster_is_refused_by_name() -> None:
 
         ask = Connection.ask
 
-    with pytest.raises(MisconfiguredError, match=r"versions 0 to 5 .* Kafka 2\.3"):
+    with pytest.raises(MisconfiguredError, match=r"versions 0 to 5 .* Kafka 2\.5"):
         await Publisher(Old(placed)).publish(BATCH)
-    with pytest.raises(MisconfiguredError, match=r"Kafka 2\.3"):
+    with pytest.raises(MisconfiguredError, match=r"Kafka 2\.5"):
         await Appender(Old(placed)).append(INBOX, b"v", None)
+    with pytest.raises(MisconfiguredError, match=r"another number than 0; .* Kafka 2\.5"):
+        await Publisher(Cluster(inbox_refuses(kafka_errors.UnknownProducerId()))).publish(BATCH)
 
 
 class Electing(Cluster):

@@ -163,9 +163,13 @@ class Connection:
             self._silent[node] = time.monotonic()
             raise
         except kafka_errors.IncompatibleBrokerVersion as error:
-            raise MisconfiguredError(
-                f"Kafka at {self._access.bootstrap} is too old: {error}; Seamwork needs Kafka 2.3 or later"
-            ) from error
+            raise self.too_old(str(error)) from error
+
+    def too_old(self, why: str) -> MisconfiguredError:
+        """Say that the cluster lacks what newer ones have."""
+        return MisconfiguredError(
+            f"Kafka at {self._access.bootstrap} is too old: {why}; Seamwork needs Kafka 2.5 or later"
+        )
 
     async def _line(self, node: int, lane: str) -> Line:
         async with self._opening[node, lane]:

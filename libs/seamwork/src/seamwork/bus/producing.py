@@ -8,6 +8,7 @@ time; one that a broker may take later is sent again, the same bytes, until its 
 """
 
 import asyncio
+import secrets
 import struct
 import time
 from collections import defaultdict, deque
@@ -107,7 +108,9 @@ class Producer:
         connection: Leads to the brokers; it stays open when the producer stops.
         lane: Names the connection to each broker, which nobody else waits on.
         idempotent: The broker drops what it has, and refuses what skips something: order holds. Such a producer
-            is spent after an error, and it never gives up by itself.
+            is spent after an error, and it never gives up by itself. It counts from anywhere, for its id is easily
+            guessed: whoever may write there too could use the id and a number before it does, and what it sends
+            would pass for a repeat of that.
         timeout_ms: For how long a broker may take, and in all, for one that is not idempotent.
     """
 
@@ -117,7 +120,7 @@ class Producer:
         self._idempotent = idempotent
         self._timeout_ms = timeout_ms
         self._identity = (-1, -1)
-        self._sequences: dict[Partition, int] = defaultdict(int)
+        self._sequences: dict[Partition, int] = defaultdict(lambda: secrets.randbelow(_LAST_SEQUENCE + 1))
         self._queues: dict[Partition, deque[_Posted]] = defaultdict(deque)
         self._waiting: dict[Partition, None] = {}
         self._busy: set[Partition] = set()

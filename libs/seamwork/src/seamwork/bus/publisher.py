@@ -284,6 +284,8 @@ class Publisher:
                 if len(parcel.indexes) == 1:
                     state.answers[parcel.indexes[0]] = TOO_LARGE
                 state.singly.add(parcel.partition)
+            case kafka_errors.UnknownProducerId():
+                raise self._connection.too_old("it lets no producer count from another number than 0")
             case kafka_errors.OutOfOrderSequenceNumber():
                 pass  # it stands behind one that was refused; the next round sends it
             case _:
