@@ -260,6 +260,21 @@ async def test_nobody_makes_anothers_record_pass_for_a_repeat(log: KafkaLog, pla
     assert b"value-7" == record.value
 
 
+async def test_nobody_shuts_another_producer_out(log: KafkaLog, platform: KafkaPlatform) -> None:
+    """Who writes under its id with a later epoch fences it; what it sends goes out under another id."""
+    await log.publish([outgoing(0)])
+    lease = log._publisher._lease
+    assert lease is not None
+    builder = DefaultRecordBatchBuilder(2, 0, 0, -1, -1, 0, 1 << 20)
+    builder.append(0, 1, b"key", b"fence", [])
+    builder.set_producer_state(lease.producer._identity[0], 1, 0)
+    await write(platform, bytearray(builder.build()))
+    await log.publish([outgoing(number) for number in range(1, 3)])
+    records = await log.read(PLACE, 0, 100)
+
+    assert [b"value-0", b"fence", b"value-1", b"value-2"] == [record.value for record in records]
+
+
 @pytest.mark.parametrize("last", [2**31 - 1, 2**31 - 3])
 async def test_a_producer_counts_on_after_the_largest_number(
     log: KafkaLog, monkeypatch: pytest.MonkeyPatch, last: int

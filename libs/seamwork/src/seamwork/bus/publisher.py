@@ -286,8 +286,8 @@ class Publisher:
                 state.singly.add(parcel.partition)
             case kafka_errors.UnknownProducerId():
                 raise self._connection.too_old("it lets no producer count from another number than 0")
-            case kafka_errors.OutOfOrderSequenceNumber():
-                pass  # it stands behind one that was refused; the next round sends it
+            case kafka_errors.OutOfOrderSequenceNumber() | kafka_errors.InvalidProducerEpoch():
+                pass  # it stands behind one that was refused, or somebody took its id; the next round sends it
             case _:
                 raise error
         return False
