@@ -1,12 +1,14 @@
 """What becomes of an append and of a batch when the cluster changes while they are on their way."""
 
 import asyncio
+import struct
 from collections.abc import Callable, Mapping, Sequence
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from aiokafka import errors as kafka_errors
+from aiokafka.record.default_records import DefaultRecordBatchBuilder
 
 from seamwork.bus.appender import Appender
 from seamwork.bus.connection import Connection
@@ -27,7 +29,7 @@ from seamwork.records.wire import Outgoing, RawRecord
 from seamwork.settings.kafka import KafkaAccess
 
 INBOX, DECISIONS = Partition("inbox.extractor.v1", 0), Partition("decisions.v1", 0)
-UNKNOWN_TOPIC, LEADER_NOT_AVAILABLE, TOPIC_DENIED = 3, 5, 29
+UNKNOWN_TOPIC, LEADER_NOT_AVAILABLE, NOT_LEADER, TOPIC_DENIED = 3, 5, 6, 29
 BASE_SEQUENCE = slice(53, 57)
 """Where a record batch of format 2 has it: behind producer id and epoch."""
 BATCH = [Outgoing(INBOX.topic, b"k", b"v", partition=0), Outgoing(DECISIONS.topic, b"k", b"v", partition=0)]
@@ -249,6 +251,69 @@ async def test_an_election_in_one_partition_lets_the_others_be_read(monkeypatch:
     assert [DECISIONS] == list(first)
     assert [DECISIONS] == asked[0]
     assert 0 == then[second][0].offset
+
+
+async def test_a_partition_that_moved_is_read_from_its_new_leader() -> None:
+    """The old one says so within an answer that is otherwise in order; the session with it goes on."""
+    builder = DefaultRecordBatchBuilder(2, 0, 0, -1, -1, -1, 1000)
+    builder.append(0, 1_000, b"k", b"v", [])
+    stored = bytes(builder.build())
+
+    class Moved(Cluster):
+        def _led(self, topic: str) -> tuple[int, str, bool, list[Any]]:
+            return 0, self.wire(topic), False, [(0, 0, 2, [], [])]
+
+        async def ask(self, node: int, request: AnyRequest, lane: str) -> Any:  # noqa: ARG002
+            code, records = (NOT_LEADER, b"") if node == 1 else (0, stored)
+            name = self.wire(DECISIONS.topic).encode()
+            answer = struct.pack(">ihiih", 0, 0, 7, 1, len(name)) + name
+            answer += struct.pack(">iihqqqiii", 1, 0, code, 1, 1, 0, 0, -1, len(records)) + records
+            return request.read(memoryview(answer))
+
+    reader = KafkaReader(Moved(placed))
+    async with asyncio.timeout(5):
+        found = await reader.fetch({DECISIONS: 0}, max_records=5, max_wait_ms=3000)
+
+    assert [b"v"] == [raw.value for raw in found[DECISIONS]]
+
+
+async def test_what_cannot_get_better_is_not_asked_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """And what may get better not for ever."""
+    cluster, asked, now = Cluster(placed), 0, 0.0
+    errors: list[kafka_errors.KafkaError] = [kafka_errors.InvalidTopicError()]
+
+    async def ask() -> None:
+        nonlocal asked, now
+        asked, now = asked + 1, now + 4
+        raise errors[0]
+
+    monkeypatch.setattr("seamwork.bus.connection.time", SimpleNamespace(monotonic=lambda: now))
+    monkeypatch.setattr("seamwork.bus.connection._BACKOFF_S", 0.0)
+    async with asyncio.timeout(5):
+        with pytest.raises(RetryableError, match="for inbox: InvalidTopicError"):
+            await cluster.patiently(ask, {"inbox"})
+        assert 1 == asked
+        errors[0] = kafka_errors.LeaderNotAvailableError()
+        with pytest.raises(RetryableError, match="for inbox: LeaderNotAvailableError"):
+            await cluster.patiently(ask, {"inbox"})
+
+    assert 9 == asked
+
+
+async def test_of_what_was_given_up_nothing_is_sent_any_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its caller publishes it again; the producer that had it is closed, or each would go on trying for ever."""
+    monkeypatch.setattr("seamwork.bus.publisher._DEADLINE_S", 0.05)
+    monkeypatch.setattr("seamwork.bus.producing._BACKOFF_S", 0.01)
+    cluster = Cluster(inbox_refuses(kafka_errors.NotEnoughReplicasError()))
+    publisher = Publisher(cluster)
+    for _ in range(2):
+        with pytest.raises(OutcomeUnknownError):
+            await publisher.publish(BATCH[:1])
+    sent = len(cluster.sizes)
+    await asyncio.sleep(0.1)
+
+    assert sent > 2
+    assert sent == len(cluster.sizes)
 
 
 @pytest.mark.parametrize(("records", "mebibytes"), [(1, 1), (2_000, 1), (2_001, 4), (8_000, 4)])

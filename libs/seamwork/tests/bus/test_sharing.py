@@ -109,6 +109,19 @@ async def test_what_a_service_has_published_is_read_as_the_log_holds_it_without_
     assert 0 == process.fetched
 
 
+async def test_whoever_waits_is_given_at_once_what_a_service_of_its_process_writes() -> None:
+    """Nobody else tells it: the broker is not waited for where this process writes as a rule."""
+    process = _Process()
+    writer, reader = process.service(), await process.service().reader()
+    for number in range(3):
+        waiting = asyncio.create_task(_following(reader, number, 1))
+        await asyncio.sleep(0)
+        await writer.publish([Outgoing(AT.topic, b"k", b"%d" % number, (), 0)])
+        async with asyncio.timeout(5):
+            assert [b"%d" % number] == [raw.value for raw in await waiting]
+    await reader.stop()
+
+
 async def test_a_record_of_somebody_else_between_two_of_our_own_is_not_passed_over() -> None:
     """What lies behind it waits until the feed has fetched it."""
     process = _Process()
