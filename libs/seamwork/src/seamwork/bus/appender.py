@@ -10,7 +10,7 @@ import asyncio
 from aiokafka import errors as kafka_errors
 
 from seamwork.bus.connection import Connection
-from seamwork.bus.leaders import not_authorised, unknown_topic
+from seamwork.bus.leaders import not_authorised
 from seamwork.bus.limits import limit_of, record_bytes
 from seamwork.bus.port import Appended, Partition
 from seamwork.bus.producing import SLOWEST_BYTES_S, Batch, Producer
@@ -31,7 +31,7 @@ class Appender:
 
     async def append(self, partition: Partition, value: bytes, key: bytes | None) -> Appended:
         """Append one record and wait for all replicas; see the port."""
-        topic, number = partition
+        topic = partition.topic
         size = record_bytes(key, value)
         if size > limit_of(topic):
             raise UnprocessableError(
@@ -42,8 +42,6 @@ class Appender:
         batch.append(key, value)
         try:
             async with asyncio.timeout(_DEADLINE_S + size / SLOWEST_BYTES_S):
-                if number >= await self._partitions(topic):
-                    raise unknown_topic(partition)
                 placed = await self._producer.post(partition, batch)
         except (kafka_errors.KafkaError, RetryableError, TimeoutError) as error:
             raise self._explained(error, partition) from error
@@ -56,13 +54,6 @@ class Appender:
     async def stop(self) -> None:
         """Wait for what is still in flight."""
         await self._producer.stop()
-
-    async def _partitions(self, topic: str) -> int:
-        known = self._connection.leaders.count_of(topic)
-        if known is not None:
-            return known
-        leaders = await self._connection.patiently(lambda: self._connection.leaders.of(topic), {topic})
-        return 0 if leaders is None else len(leaders)
 
     def _explained(self, error: Exception, partition: Partition) -> Exception:
         match error:
