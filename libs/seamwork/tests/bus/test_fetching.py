@@ -158,3 +158,24 @@ async def test_compaction_makes_holes() -> None:
     pages = await fetch_pages(holding(place.topic, 3, 6), 1, [(place, 2)], max_wait_ms=0)
 
     assert [3, 6] == [raw.offset for raw in pages[place].records]
+
+
+async def test_what_is_taken_apart_at_once_is_bounded_and_everybody_has_a_turn(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Any agent may write records that take thirty times as much here as in the log, in each partition."""
+    monkeypatch.setattr("seamwork.bus.cursor._MOST_HELD_BYTES", 1)
+    found = answer(0, 7, *((wire(at.topic), at.partition, 0, stored(2)) for at in (A, B, C)))
+    requests: list[Request[FetchAnswer]] = []
+
+    async def ask(_: int, request: Request[FetchAnswer], __: str) -> FetchAnswer:
+        requests.append(request)
+        return found
+
+    session = Session(wire)
+    connection: Any = SimpleNamespace(ask=ask, wire=wire, logical=lambda name: name.removeprefix("p."))
+    wanted = [(A, 2), (B, 2), (C, 2)]
+    taken = [await fetch_pages(connection, 1, wanted, max_wait_ms=0, session=session) for _ in range(4)]
+
+    assert [[A], [B], [C], [A]] == [list(pages) for pages in taken]
+    assert {"p.a.v1": {3: 2}, "p.c.v1": {1: 2}} == asked(requests[1])[1]

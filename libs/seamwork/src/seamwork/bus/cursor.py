@@ -22,6 +22,11 @@ _LANE = "fetch"
 _BACKOFF_S = 0.1
 _USUAL_RECORDS = 2000  # who takes no more at once bounds what it buffers by pages of a mebibyte
 _LARGE_PAGE_BYTES = 4 * 1024 * 1024
+_MOST_HELD_BYTES = 64 * 1024 * 1024
+"""
+Of one answer, once it is taken apart. Usual records weigh twice there what they do in the log at most, and an
+answer has 16 MiB; headers of nothing, which any agent may write, take two bytes each in the log, and eighty here.
+"""
 _LEADERS_S = 2.0  # for who leads what, longer than a new topic is waited for; the question goes on after it
 
 
@@ -62,12 +67,15 @@ async def fetch_pages(
     positions = dict(wanted)
     pages: dict[Partition, Page] = {}
     moved: set[str] = set()
-    for name, number, code, end, start, records in answer:
+    held = 0
+    for name, number, code, end, start, records in answer if session is None else session.in_turn(answer):
         partition = Partition(connection.logical(name), number)
         position = positions.get(partition)
         if position is None:
             continue  # forgotten by us a moment ago
-        if code:
+        if held >= _MOST_HELD_BYTES and records and session is not None:
+            session.put_off(partition)
+        elif code:
             error = kafka_errors.for_code(code)
             if session is not None:
                 session.again(partition)
@@ -78,7 +86,8 @@ async def fetch_pages(
             else:
                 connection.check(code, partition, "read")
         else:
-            pages[partition] = _page(partition, position, (start, end), records)
+            pages[partition] = page = _page(partition, position, (start, end), records)
+            held += sum([record.weight for record in page.records])
     if moved:
         connection.leaders.forget(moved)
         await asyncio.sleep(_BACKOFF_S)  # an election takes its time

@@ -8,7 +8,7 @@ that have something. aiokafka knows no sessions, so the bytes are written and re
 
 import struct
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from aiokafka import errors as kafka_errors
@@ -68,6 +68,7 @@ class Session:
         self._id = _NO_SESSION
         self._epoch = _FIRST
         self._asked: dict[Partition, int] = {}
+        self._put_off: list[Partition] = []
 
     def request(
         self, wanted: Sequence[tuple[Partition, int]], max_wait_ms: int, page_bytes: int = PAGE_BYTES
@@ -119,6 +120,19 @@ class Session:
     def again(self, partition: Partition) -> None:
         """Name *partition* in the next request, whether it moved or not."""
         self._asked[partition] = -1
+
+    def put_off(self, partition: Partition) -> None:
+        """Leave what an answer brought of *partition* for the next one, in which it has its turn first."""
+        self.again(partition)
+        self._put_off.append(partition)
+
+    def in_turn(self, answer: "FetchAnswer") -> Iterable[Found]:
+        """Go through the partitions of *answer*, first those that were put off."""
+        first, self._put_off = self._put_off, []
+        if not first:
+            return answer
+        turns = {(self._wire(topic), number): turn for turn, (topic, number) in enumerate(first)}
+        return sorted(answer, key=lambda found: turns.get((found.topic, found.partition), len(turns)))
 
     def forget(self) -> None:
         """Begin anew: the connection is gone, or an answer is missing."""
