@@ -166,6 +166,12 @@ def test_damage_is_named_with_its_place() -> None:
     with pytest.raises(RetryableError, match=r"handoffs\.v1, partition 2, offset 0: the checksum"):
         unpack(bytes(damaged), PLACE, 0)
 
+    for length in (-12, -1, 0, 48):
+        short = bytearray(batch(plain(2)))
+        struct.pack_into(">i", short, 8, length)
+        with pytest.raises(RetryableError, match=r"handoffs\.v1, partition 2, offset 0: the length"):
+            unpack(bytes(short), PLACE, 9)
+
     old = bytearray(batch(plain(1)))
     old[16] = 1
     with pytest.raises(UnprocessableError, match="format v1"):

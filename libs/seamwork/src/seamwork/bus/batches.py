@@ -58,7 +58,8 @@ def unpack(message_set: bytes, partition: Partition, start: int) -> Unpacked:
     lie one behind the other, whatever they say themselves, for a broker stores that unseen.
 
     Raises:
-        RetryableError: A checksum is wrong: bytes were damaged on the way, or lie damaged on the broker's disk.
+        RetryableError: A checksum or a length is wrong: bytes were damaged on the way, or lie damaged on the
+            broker's disk.
         MisconfiguredError: A batch is compressed in a way that this installation cannot read.
         UnprocessableError: A batch is not in the format; no Kafka broker stores such a batch.
     """
@@ -67,6 +68,8 @@ def unpack(message_set: bytes, partition: Partition, start: int) -> Unpacked:
     at = 0
     while len(message_set) - at >= _HEADER.size:
         base, length, _, magic, _, attributes, last_delta, *_ = _HEADER.unpack_from(message_set, at)
+        if length < _HEADER.size - _LENGTH_ENDS:  # no checksum covers it
+            raise _damaged("length", partition, base)
         batch = message_set[at : at + _LENGTH_ENDS + length]
         if len(batch) < _LENGTH_ENDS + length:
             break
@@ -103,9 +106,7 @@ def _records(batch: bytes, partition: Partition, start: int) -> list[RawRecord]:
     _check_codec(attributes & _COMPRESSION, partition, base)
     fast = DefaultRecordBatch(batch)
     if not fast.validate_crc():
-        raise RetryableError(
-            f"{_place(partition, base)}: the checksum of a record batch is wrong; if it stays, its disk is damaged"
-        )
+        raise _damaged("checksum", partition, base)
     if not attributes & _COMPRESSION:  # topics are stored uncompressed; elsewhere, unpack with a bound
         topic, number = partition
         try:
@@ -209,6 +210,12 @@ def _uncompressed(data: bytes, kind: int, place: str) -> bytes:
     if len(unpacked) > _MOST_UNPACKED:
         raise UnprocessableError(f"{place}: the batch unpacks to more than {_MOST_UNPACKED} bytes")
     return bytes(unpacked)
+
+
+def _damaged(what: str, partition: Partition, base: int) -> RetryableError:
+    return RetryableError(
+        f"{_place(partition, base)}: the {what} of a record batch is wrong; if it stays, its disk is damaged"
+    )
 
 
 def _place(partition: Partition, offset: int) -> str:
