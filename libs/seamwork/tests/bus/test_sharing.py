@@ -333,16 +333,24 @@ async def test_what_there_was_no_room_for_is_not_followed_yet() -> None:
     assert [] == [at for at in (AT, other) if process.shelf.covers(at)]
 
 
-def test_what_is_at_hand_is_bounded_however_little_its_headers_hold() -> None:
+async def test_what_is_at_hand_is_bounded_however_little_its_headers_hold() -> None:
     """Any agent may write a record of half a million empty headers: two bytes each in the log, some eighty here."""
-    shelf = Shelf()
-    shelf.open(AT, 0)
-    headers = (("", None),) * 500_000
-    for offset in range(3):
-        shelf.put_fetched(AT, [RawRecord(*AT, offset, 1_000, b"k", b"x", headers)])
+    process = _Process()
+    reader = await process.service().reader()
+    await reader.fetch({AT: 0}, max_records=10, max_wait_ms=0)
+    for value in (b"large", b"usual"):
+        headers = (("", None),) * (500_000 if value == b"large" else 0)
+        process.broker.write(AT, b"k", value, headers)
+    found = await _following(reader, 0, 2)
 
-    assert [2] == [raw.offset for raw in shelf.take(AT, 2, 10) or ()]
-    assert not shelf.reaches(AT, 1)
+    assert [b"large", b"usual"] == [raw.value for raw in found]
+    assert [1] == [raw.offset for raw in process.shelf.take(AT, 1, 10) or ()]
+    assert not process.shelf.reaches(AT, 0)
+
+    process.broker.write(AT, b"k", b"large", (("", None),) * 500_000)
+    await _following(reader, 2, 1)
+    assert not process.shelf.reaches(AT, 2)
+    await reader.stop()
 
 
 def test_before_the_stretch_there_is_nothing_to_take() -> None:

@@ -21,6 +21,8 @@ MOST_RECORDS = 1000
 MOST_BYTES = 4 * 1024 * 1024
 MOST_EARLY = 100
 """Of each stretch; who falls further behind reads from the log, as everybody did."""
+MOST_ALONE_BYTES = 16 * 1024 * 1024
+"""Of the last record, which stays though it be the largest that a topic takes; one of nothing but headers goes."""
 
 
 class Shelf:
@@ -122,7 +124,9 @@ class _Stretch:
         self._records.extend(records)
         self._bytes += sum([raw.weight for raw in records])
         self.end = records[-1].offset + 1
-        while len(self._records) > MOST_RECORDS or (self._bytes > MOST_BYTES and len(self._records) > 1):
+        while len(self._records) > MOST_RECORDS or self._bytes > (
+            MOST_BYTES if len(self._records) > 1 else MOST_ALONE_BYTES
+        ):
             gone = self._records.popleft()
             self.start = gone.offset + 1
             self._bytes -= gone.weight
