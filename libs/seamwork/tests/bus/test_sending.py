@@ -154,6 +154,33 @@ async def test_what_nobody_else_could_take_together_travels_in_several_requests(
     assert sum(cluster.sizes) >= 14 * 8_000_000
 
 
+async def test_what_becomes_ready_while_a_broker_is_busy_travels_together() -> None:
+    """It takes one request of a connection at a time, so nothing is lost by it, and each request has its price."""
+    answered = asyncio.Event()
+
+    class Busy(Cluster):
+        async def ask(self, node: int, request: AnyRequest, lane: str) -> Any:
+            found = await super().ask(node, request, lane)
+            await answered.wait()
+            return found
+
+    places = [Partition(INBOX.topic, number) for number in range(6)]
+    cluster = Busy(lambda _: {at: Placed(1, 1) for at in places})
+    cluster.leaders._known = {INBOX.topic: dict.fromkeys(range(6), 1)}
+    producer = Producer(cluster, "append", idempotent=False, timeout_ms=5000)
+    answers = []
+    for at in places:
+        batch = Batch(1000)
+        batch.append(b"k", b"v")
+        answers.append(producer.post(at, batch))
+        await asyncio.sleep(0.001)
+    answered.set()
+    async with asyncio.timeout(5):
+        await asyncio.gather(*answers)
+
+    assert 2 == len(cluster.sizes)
+
+
 @pytest.mark.parametrize(
     ("sequence", "written"), [(0, 0), (2**31 - 1, 2**31 - 1), (2**31, 0), (2**31 + 5, 5)]
 )
