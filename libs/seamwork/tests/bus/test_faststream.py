@@ -38,6 +38,20 @@ def test_every_subscriber_of_our_makers_takes_records_back_on_an_error() -> None
     assert {AckPolicy.NACK_ON_ERROR} == {each.ack_policy for each in broker.subscribers}
 
 
+@pytest.mark.parametrize("mechanism", ["SCRAM-SHA-512", "SCRAM-SHA-256", "PLAIN"])
+@pytest.mark.parametrize("protocol", ["SASL_PLAINTEXT", "SASL_SSL", "SSL", "PLAINTEXT"])
+def test_the_control_plane_logs_in_as_the_log_does(protocol: str, mechanism: str) -> None:
+    """FastStream has words of its own for each way in; what it tells the client is what we tell it."""
+    access = KafkaAccess("localhost:9092", "seamwork-tester", "secret", protocol, mechanism)
+    told = new_broker(access, client_id="tester")._connection_kwargs
+    names = ("security_protocol", "sasl_mechanism", "sasl_plain_username", "sasl_plain_password")
+
+    assert {name: access.aiokafka().get(name) for name in names} == {
+        name: told.get(name, "PLAINTEXT" if name == "security_protocol" else None) for name in names
+    }
+    assert access.has_tls == ("ssl_context" in told and told["ssl_context"] is not None)
+
+
 def test_topics_of_a_router_carry_the_platforms_prefix() -> None:
     """Names in code are without it."""
     (subscriber,) = app(**in_group("seamwork", "people")).subscribers
