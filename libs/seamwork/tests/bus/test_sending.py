@@ -443,6 +443,27 @@ async def test_who_shares_a_batch_that_is_lost_hears_of_it_too() -> None:
         assert 20 * [[Confirmed]] == [[type(answer) for answer in each] for each in found]
 
 
+async def test_who_gives_up_waiting_takes_nothing_from_those_beside_it() -> None:
+    """They travel together; nobody is there for one of the answers."""
+    answered = asyncio.Event()
+
+    class Busy(Cluster):
+        async def ask(self, node: int, request: AnyRequest, lane: str) -> Any:
+            await answered.wait()
+            return await super().ask(node, request, lane)
+
+    publisher = Publisher(Busy(placed))
+    callers = [asyncio.create_task(publisher.publish(BATCH[:1])) for _ in range(10)]
+    await asyncio.sleep(0.01)
+    callers[6].cancel()
+    answered.set()
+    async with asyncio.timeout(5):
+        await asyncio.wait(callers)
+
+    assert callers.pop(6).cancelled()
+    assert 9 * [[Confirmed]] == [[type(answer) for answer in await caller] for caller in callers]
+
+
 async def test_a_broker_that_fails_now_and_then_is_no_silent_one(monkeypatch: pytest.MonkeyPatch) -> None:
     """Patience ends where nothing came for so long, not so long after the first failure."""
     fails = True
