@@ -2,6 +2,7 @@
 
 import threading
 import tracemalloc
+from base64 import b64encode
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from msgspec.structs import replace
 
 from seamwork.bus.port import Partition
 from seamwork.catalog import Catalog
+from seamwork.contracts.masking import HIDDEN
 from seamwork.platform.views import Blame, Summary, TaskLine, Trace
 from seamwork.records.wire import RawRecord
 from seamwork.runtime import Request
@@ -347,6 +349,22 @@ def test_the_payload_of_a_contract_that_nobody_knows_is_hidden_whole(pages: Page
     (record,) = asked(pages, "/v1/tasks/t-2/records")["records"]
 
     assert "***" == record["payload"]
+
+
+def test_the_headers_of_a_dead_letter_are_hidden(database: Path) -> None:
+    """They hold the envelope of what was set aside, and so what its tools put out, and the stamp under which it came."""
+    aside = received(
+        "result", stamp={"agent": "extractor"}, tool_outputs=[{"tool": "t", "call": "c", "value": SECRET}]
+    )
+    headers = [
+        {"name": name, "value": None if value is None else b64encode(value).decode()}
+        for name, value in aside.raw.headers
+    ]
+    write(database, raws(("dead-letter", {"key": "t-1", "headers": headers})))
+    page = asked(Pages(Archive(database), lambda: Catalog.of([CONTRACT])), "/v1/tasks/t-1/records")
+    shown = page["records"][0]["envelope"]["headers"]
+
+    assert [{"name": name, "value": HIDDEN} for name, _ in aside.raw.headers] == shown
 
 
 def test_a_body_that_was_too_large_to_keep_is_hidden_like_any_other(database: Path) -> None:

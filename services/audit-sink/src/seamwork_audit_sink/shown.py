@@ -1,8 +1,8 @@
 """
 Show a record to people: what a contract marks is hidden, and of what no known contract describes, everything.
 
-Payloads are masked by the contract that their record names; the values of tool outputs, which no contract
-describes, are hidden whole.
+Payloads are masked by the contract that their record names; the values of tool outputs, and of the headers of dead
+letters, which no contract describes, are hidden whole.
 """
 
 from typing import Any
@@ -16,6 +16,7 @@ from seamwork.records.crossing import Handoff, Result
 from seamwork.records.envelope import AnyEnvelope
 from seamwork.records.inbox import Answer, Work
 from seamwork.records.parties import ContractRef
+from seamwork.records.platform import DeadLetter
 from seamwork.records.wire import Received
 from seamwork_audit_sink.rows import Row, record_of
 
@@ -59,6 +60,9 @@ def _envelope(record: AnyEnvelope) -> Any:
     fields = msgspec.to_builtins(record)
     for output in fields.get("tool_outputs", ()):
         output["value"] = HIDDEN
+    if isinstance(record, DeadLetter):
+        # One of them is the envelope of what was set aside, with its tool outputs and its stamp.
+        fields["headers"] = [{**header, "value": HIDDEN} for header in fields["headers"]]
     stamp = getattr(record, "stamp", None)
     if stamp is not None:
         fields["stamp"] = {"kid": stamp.kid}  # a signed grant is nobody's to copy from a page
