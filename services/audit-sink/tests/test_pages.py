@@ -352,7 +352,7 @@ def test_the_payload_of_a_contract_that_nobody_knows_is_hidden_whole(pages: Page
 
 
 def test_the_headers_of_a_dead_letter_are_hidden(database: Path) -> None:
-    """They hold the envelope of what was set aside, and so what its tools put out, and the stamp under which it came."""
+    """They hold the envelope of what was set aside, and so what tools put out, and the stamp that it came under."""
     aside = received(
         "result", stamp={"agent": "extractor"}, tool_outputs=[{"tool": "t", "call": "c", "value": SECRET}]
     )
@@ -505,6 +505,40 @@ def test_what_is_told_of_many_records_holds_little_of_each(database: Path, page:
 
     assert answer.status.startswith("200")
     assert peak < records * size / 2
+
+
+@pytest.mark.parametrize("query", [{}, {"owner": OWNER}], ids=["all", "of-a-team"])
+def test_the_list_of_tasks_holds_little_of_one_that_is_refused_again_and_again(
+    database: Path, query: dict[str, str]
+) -> None:
+    """An agent in a loop is refused as often as it likes, and the sink has a few hundred MiB to live in."""
+    refused, size = 3_000, 2_000
+    about = {"rule": "too-many-crossings", "reason": "x" * size}
+    write(
+        database,
+        raws(
+            *(
+                ("handoff", {"at": f"0/{n}", "id": f"h-{n}", **({"stamp": {}, "parent": "h-0"} if n else {})})
+                for n in range(refused)
+            ),
+            *(
+                ("refused", {"at": f"0/{n - 1}", "crossing": f"h-{n}", "subject": f"0/{n}", **about})
+                for n in range(1, refused)
+            ),
+        ),
+    )
+    catalog = Catalog.of([CONTRACT])
+    pages = Pages(Archive(database), lambda: catalog)
+
+    tracemalloc.start()
+    try:
+        (line,) = asked(pages, "/v1/tasks", **query)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+
+    assert ("running", refused - 1) == (line["state"], line["refused"])
+    assert peak < refused * size
 
 
 def test_one_record_is_shown_however_large(database: Path) -> None:

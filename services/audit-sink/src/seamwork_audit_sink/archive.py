@@ -89,10 +89,10 @@ class Archive:
             before = found[-1][0]
 
     def begun(self, task: str) -> list[Row]:
-        """Return what the handoffs that began a task say, which of them went on, and every refusal in it."""
+        """Return what the handoffs that began a task say, and which of them went on or were refused."""
         query = (
-            f"SELECT {_SAID} FROM records WHERE task = ? AND (root = 1 OR type = 'refused' OR "  # noqa: S608
-            "(type IN ('dispatched', 'held') AND crossing IN "
+            f"SELECT {_SAID} FROM records WHERE task = ? AND (root = 1 OR "  # noqa: S608
+            "(type IN ('dispatched', 'held', 'refused') AND crossing IN "
             "(SELECT crossing FROM records WHERE task = ? AND root = 1))) ORDER BY leaf"
         )
         with self._reading() as db:
@@ -116,11 +116,13 @@ class Archive:
             crossings, refused = db.execute(query, (task,)).fetchone()
             return int(crossings), int(refused)
 
-    def handed(self, task: str) -> list[Row]:
-        """Return what the handoffs of a task say."""
-        query = f"SELECT {_SAID} FROM records WHERE task = ? AND type = 'handoff' ORDER BY leaf"  # noqa: S608
-        with self._reading() as db:
-            return [Row(*row) for row in db.execute(query, (task,))]
+    def handed(self, task: str) -> Iterator[Row]:
+        """Yield what the handoffs of a task say."""
+        query = (
+            f"SELECT leaf, {_SAID} FROM records WHERE task = ? AND type = 'handoff' AND leaf > ? "  # noqa: S608
+            "ORDER BY leaf LIMIT ?"
+        )
+        return self._paged(query, (task,))
 
     def breaker_moves(self, limit: int) -> list[Row]:
         """Return what the last moves of breakers say, the newest first."""
