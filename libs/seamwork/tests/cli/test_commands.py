@@ -232,6 +232,7 @@ def test_a_wrong_use_is_named(arguments: list[str], said: str, tmp_path: Path) -
         (["doctor", "--report", "no/such/x.tar.gz"], "no/such/x.tar.gz cannot be read or written: No such"),
         (["backup", "no/such/copy"], "no/such/copy cannot be read or written: No such"),
         (["webhooks", "listen", "latin.yaml", "--seconds", "1"], "latin.yaml is not UTF-8"),
+        (["webhooks", "listen", "begun/README.md", "--seconds", "1"], "begun/README.md holds no secret"),
         (["topology", "begun", "--html", "no/such/x.html"], "no/such/x.html cannot be read or written"),
         (["status", "--platform", "file"], "file/run/state.json cannot be read or written: Not a directory"),
     ],

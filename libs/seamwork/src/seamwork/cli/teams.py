@@ -21,6 +21,7 @@ from seamwork.cli.terminal import (
 )
 from seamwork.clock import SystemClock
 from seamwork.errors import MisconfiguredError
+from seamwork.grants.webhooks import WebhookSecretError
 from seamwork.platform.receiver import Receiver
 from seamwork.platform.teams import add_team
 from seamwork.platform.wording import plain
@@ -119,7 +120,11 @@ def listen(secret: str, port: int, count: int | None, seconds: int | None, platf
 
     as_json_here = as_json()  # notifications come on other threads, which have no command
     until = None if seconds is None else time.monotonic() + seconds
-    with Receiver(text_of_file(path).split(), take).listening(port) as address:
+    try:
+        receiver = Receiver(text_of_file(path).split(), take)
+    except WebhookSecretError as error:
+        raise MisconfiguredError(f"{path} holds no secret of a webhook: {error}") from error
+    with receiver.listening(port) as address:
         click.echo(f"listening at {address}", err=True)
         while (count is None or len(got) < count) and (until is None or time.monotonic() < until):
             time.sleep(0.05)

@@ -9,9 +9,11 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 from seamwork.clock import SystemClock
-from seamwork.grants.webhooks import SIGNED_HEADERS, webhook_verifies
+from seamwork.grants.webhooks import SIGNED_HEADERS, sign_webhook, webhook_verifies
 
 _MOST_BYTES = 1 << 20
+_MOST_DIGITS = 18
+_SILENT_S = 10
 
 
 class Receiver:
@@ -22,6 +24,9 @@ class Receiver:
         secrets: The secrets that it believes.
         take: Is given each new notification: its id and what it says.
         answer: Decides what a genuine one is answered; a test lets it fail.
+
+    Raises:
+        WebhookSecretError: There is no secret, or one is not written as it must be.
     """
 
     def __init__(
@@ -30,6 +35,7 @@ class Receiver:
         take: Callable[[str, dict[str, Any]], None],
         answer: Callable[[], HTTPStatus] = lambda: HTTPStatus.NO_CONTENT,
     ) -> None:
+        sign_webhook(secrets, "", 0, b"")  # what cannot be used is told now, and not to each who asks
         self._secrets = secrets
         self._take = take
         self._answer = answer
@@ -43,13 +49,21 @@ class Receiver:
         receiver = self
 
         class Handler(BaseHTTPRequestHandler):
+            timeout = _SILENT_S  # who says less than was announced gives the thread back
+
             def do_POST(self) -> None:
-                length = int(self.headers.get("content-length") or 0)
-                body = self.rfile.read(min(length, _MOST_BYTES))
-                identity, timestamp, signatures = (self.headers.get(name) or "" for name in SIGNED_HEADERS)
-                self.send_response(receiver.received(identity, timestamp, signatures, body))
+                self.send_response(self._received())
                 self.send_header("content-length", "0")
                 self.end_headers()
+
+            def _received(self) -> HTTPStatus:
+                said = self.headers.get("content-length") or "0"
+                # Python reads other signs as digits, too, and refuses thousands of them with an error of its own.
+                if not (said.isascii() and said.isdecimal() and len(said) <= _MOST_DIGITS):
+                    return HTTPStatus.BAD_REQUEST
+                body = self.rfile.read(min(int(said), _MOST_BYTES))
+                identity, timestamp, signatures = (self.headers.get(name) or "" for name in SIGNED_HEADERS)
+                return receiver.received(identity, timestamp, signatures, body)
 
             def log_message(self, format: str, *args: object) -> None:  # noqa: A002  # the base class's name
                 """Say nothing: what was received is what counts."""
