@@ -15,15 +15,17 @@ from typing import Any
 import click
 import pytest
 import structlog
+import urllib3
 from click.testing import CliRunner
 from hypothesis import given
 from hypothesis import strategies as st
 
 from seamwork.authoring.scaffold import write_agent
-from seamwork.cli import COULD_NOT, GROUPS, NO, main, seamwork
+from seamwork.cli import COULD_NOT, GROUPS, NO, UNREAD, main, seamwork
 from seamwork.cli.cases import change_of
 from seamwork.cli.payloads import payload_of
 from seamwork.cli.terminal import answer, json_option, running_loop, table
+from seamwork.clock import SystemClock
 from seamwork.errors import (
     FencedError,
     MisconfiguredError,
@@ -32,6 +34,7 @@ from seamwork.errors import (
     SeamworkError,
     UnprocessableError,
 )
+from seamwork.grants.webhooks import SIGNED_HEADERS, sign_webhook, webhook_secret
 from seamwork.platform.alone import alone
 from seamwork.platform.door import Door
 from seamwork.platform.home import PlatformHome
@@ -261,6 +264,50 @@ def test_what_cannot_be_read_or_written_is_one_sentence(
     assert COULD_NOT == left.value.code
     assert said in told
     assert 1 == len(told.splitlines())
+
+
+@pytest.mark.parametrize(
+    "arguments", [["--help"], ["trace", "--help"], ["contracts", "check", "."], ["doctor"]], ids=" ".join
+)
+def test_an_answer_that_nobody_reads_to_its_end_is_neither_yes_nor_no(
+    arguments: list[str], tmp_path: Path
+) -> None:
+    """As where `head` has seen enough: not a word of it, and a status that is no answer."""
+    write_agent("begun", tmp_path)
+    with subprocess.Popen(
+        [sys.executable, "-m", "seamwork.cli", *arguments],
+        cwd=tmp_path, env={**os.environ, "SEAMWORK_HOME": str(tmp_path / "home")},
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+    ) as asked:  # fmt: skip
+        assert asked.stdout is not None
+        assert asked.stderr is not None
+        asked.stdout.close()
+        told = asked.stderr.read()
+
+    assert (UNREAD, b"") == (asked.returncode, told)
+
+
+def test_a_receiver_ends_with_whoever_reads_what_it_prints(tmp_path: Path) -> None:
+    """What it could not print was not taken: its sender is told so, and tries again."""
+    secret, body = webhook_secret(bytes(32)), b"{}"
+    (tmp_path / "secret").write_text(secret)
+    with subprocess.Popen(
+        [sys.executable, "-m", "seamwork.cli", "webhooks", "listen", "secret", "--port", "0", "--json"],
+        cwd=tmp_path, env={**os.environ, "SEAMWORK_HOME": str(tmp_path / "home")},
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    ) as listening:  # fmt: skip
+        assert listening.stdout is not None
+        assert listening.stderr is not None
+        address = listening.stderr.readline().split()[-1]
+        listening.stdout.close()
+        signed = sign_webhook([secret], "n-1", SystemClock().now_ms() // 1000, body)
+        headers = dict(zip(SIGNED_HEADERS, signed, strict=True))
+        with urllib3.PoolManager() as pool:
+            answered = pool.request("POST", address, body=body, headers=headers)
+        told = listening.stderr.read()
+
+    assert 503 == answered.status
+    assert (UNREAD, "") == (listening.returncode, told)
 
 
 @pytest.mark.parametrize("error", [RetryableError, OutcomeUnknownError, FencedError])

@@ -2,13 +2,17 @@
 The command ``seamwork``.
 
 Exit status: 0 done; 1 the answer is no (a refused document, a failed task, a platform that does not admit work);
-2 could not run (wrong usage, nothing running, a broken set-up). With ``--json`` the answer is one JSON value on
-standard output and nothing else; messages go to standard error.
+2 could not run (wrong usage, nothing running, a broken set-up). As of other programs, 130 says that it was
+interrupted, 141 that whoever read the answer had gone. With ``--json`` the answer is one JSON value on standard
+output and nothing else; messages go to standard error.
 """
 
 import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib import import_module
+from typing import Any
 
 import click
 
@@ -82,10 +86,33 @@ _NAMED = {"rehearse": "rehearse_flow", "backtest": "backtest_documents"}
 
 NO = 1
 COULD_NOT = 2
+UNREAD = 141
+
+
+class UnreadError(click.ClickException):
+    """Whoever read the answer has gone, as `head` does; click would leave with 1, which is an answer: no."""
+
+
+@contextmanager
+def _read_by_somebody() -> Iterator[None]:
+    try:
+        yield
+    except BrokenPipeError as error:
+        raise UnreadError("nobody reads the answer any more") from error
 
 
 class Commands(click.Group):
     """The commands; each module is imported when its command is called, so `--help` is quick."""
+
+    def make_context(self, *args: Any, **kwargs: Any) -> click.Context:
+        """Read the arguments, which may ask for help."""
+        with _read_by_somebody():
+            return super().make_context(*args, **kwargs)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command."""
+        with _read_by_somebody():
+            return super().invoke(ctx)
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """Return the commands, group by group."""
@@ -133,6 +160,10 @@ def main() -> None:
         left = seamwork(standalone_mode=False)
         if isinstance(left, int):  # click gives back what a command left with, instead of leaving
             sys.exit(left)
+    except UnreadError:
+        # What is left in the buffer goes nowhere: Python would complain of it as it ends.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(UNREAD)
     except click.ClickException as error:
         error.show()
         sys.exit(COULD_NOT)

@@ -113,9 +113,14 @@ def listen(secret: str, port: int, count: int | None, seconds: int | None, platf
     if not path.is_file():
         raise MisconfiguredError(f"there is no secret {secret} here; `seamwork teams add` makes one")
     got: list[str] = []
+    unread: list[BrokenPipeError] = []
 
     def take(identity: str, said: dict[str, Any]) -> None:
-        click.echo(json.dumps({"id": identity, **said}) if as_json_here else plain(line_of(said)))
+        try:
+            click.echo(json.dumps({"id": identity, **said}) if as_json_here else plain(line_of(said)))
+        except BrokenPipeError as error:
+            unread.append(error)
+            raise
         got.append(identity)
 
     as_json_here = as_json()  # notifications come on other threads, which have no command
@@ -127,6 +132,8 @@ def listen(secret: str, port: int, count: int | None, seconds: int | None, platf
     with receiver.listening(port) as address:
         click.echo(f"listening at {address}", err=True)
         while (count is None or len(got) < count) and (until is None or time.monotonic() < until):
+            if unread:
+                raise unread[0]
             time.sleep(0.05)
 
 
