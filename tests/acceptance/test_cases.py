@@ -17,7 +17,7 @@ from seamwork.cli.cases import text_of
 from seamwork.errors import UnprocessableError
 from seamwork.grants.webhooks import webhook_secret
 from seamwork.platform.cases import Case, cases_of, resolve, work_of
-from seamwork.platform.letters import discard, letters_of, requeue
+from seamwork.platform.letters import HANDOFFS, discard, letters_of, requeue, unkept
 from seamwork.platform.receiver import Receiver
 from seamwork.platform.teams import add_team
 from seamwork.platform.trust import agent_kid
@@ -254,12 +254,16 @@ async def test_a_case_that_nobody_answers_climbs_and_expires(watch: Watch) -> No
 
 
 async def test_a_dead_letter_is_put_back_once_its_cause_is_mended(watch: Watch) -> None:
-    """Nobody knew its sender; when somebody does, the same bytes are admitted."""
+    """Nobody knew its sender; when somebody does, the same bytes are admitted, as far as they were kept."""
     stage, key = watch.stage, watch.stage.door.home.ensure_key(agent_kid("watch-late"))
     late = Puppet(stage, replace(watch.troupe.chief.settings, name="watch-late", key=key))
     late.principal = watch.troupe.chief.principal
     payload = msgspec.json.encode(watch.play(**{"watch-second": working}).payload())
-    sent = await late.send(late.root(BRIEF, "watch-second", payload))
+    record = late.root(BRIEF, "watch-second", payload)
+    large = msgspec.structs.replace(
+        record, headers=(*record.headers, ("note", b"ours"), ("baggage", bytes(40_000)))
+    )
+    sent = await late.send(large)
     await stage.set_aside(sent.at)
     (letter,) = [one for one in await letters_of(stage.door) if one.record.position == sent.at]
     accepts = [{"contract": "brief", "versions": "*"}]
@@ -269,8 +273,11 @@ async def test_a_dead_letter_is_put_back_once_its_cause_is_mended(watch: Watch) 
     )  # fmt: skip
     await requeue(stage.door, letter, "wanda")
     (put_back,) = [one for one in await letters_of(stage.door) if one.record.position == sent.at]
+    again = await stage.until(HANDOFFS, lambda r: r.position != sent.at, key=sent.crossing.task)
 
     assert "complete" == await watch.outcome(sent)
+    assert (*record.headers, ("note", b"ours")) == again.raw.headers
+    assert ("baggage",) == unkept(letter)
     assert letter.mark is None
     assert len(payload) == letter.size
     assert put_back.mark is not None

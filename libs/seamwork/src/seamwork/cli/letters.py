@@ -6,8 +6,8 @@ from typing import Any
 import click
 import msgspec
 
-from seamwork.cli.terminal import answer, door_of, json_option, platform_option, running_loop, table
-from seamwork.platform.letters import Letter, letter_of, letters_of
+from seamwork.cli.terminal import answer, door_of, json_option, platform_option, running_loop, table, tell
+from seamwork.platform.letters import Letter, letter_of, letters_of, unkept
 from seamwork.platform.letters import discard as throw_away
 from seamwork.platform.letters import requeue as put_back
 from seamwork.platform.wording import plain
@@ -68,12 +68,16 @@ async def requeue(letter: str, person: str | None, reason: str, platform: str) -
     """
     Put a record back as it was, after its cause is mended; it is judged as if it came for the first time.
 
+    Headers of the sender's own that were too large to keep are left out, and named.
+
     \b
       seamwork dead-letters requeue 3/17 --by ada
     """
     door = door_of(platform)
     found = letter_of(await letters_of(door), letter)
     who = await put_back(door, found, person, reason)
+    if without := unkept(found):
+        tell(plain(f"it is without what it had in the headers {', '.join(without)}, which was not kept"))
     key = found.record.key
     answer(
         {"letter": found.id, "task": key, "by": who},

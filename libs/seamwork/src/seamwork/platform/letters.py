@@ -33,6 +33,8 @@ from seamwork.records.wire import SW_ENVELOPE, Outgoing, Received, read
 DEAD_LETTERS = "dead-letters.v1"
 HANDOFFS = "handoffs.v1"
 Done = Literal["put-back", "discard"]
+_JUDGED_BY = ("sw_", "ce_")
+"""How the names begin of headers that say what a record is."""
 
 
 class Mark(View, frozen=True, kw_only=True):
@@ -110,9 +112,16 @@ def letter_of(letters: list[Letter], wanted: str) -> Letter:
     raise UnprocessableError(f"there is no dead letter {wanted}; see `seamwork dead-letters list`")
 
 
+def unkept(letter: Letter) -> tuple[str, ...]:
+    """Name the headers of a letter's record that hold nothing, or held more than the letter had room for."""
+    return tuple(header.name for header in letter.record.headers if header.value is None)
+
+
 async def requeue(door: Door, letter: Letter, person: str | None = None, reason: str = "") -> str:
     """
     Put a letter's record back into ``handoffs``, byte for byte; its sender's signature is all that speaks for it.
+
+    Headers that were not kept are left out, but for those by which it is judged.
 
     Returns:
         Who put it back.
@@ -128,11 +137,13 @@ async def requeue(door: Door, letter: Letter, person: str | None = None, reason:
     if record.key is None or letter.key is None:
         raise UnprocessableError("the record had no key, so it can never be admitted")
     headers = tuple(
-        (header.name, None if header.value is None else base64.b64decode(header.value))
-        for header in record.headers
+        (header.name, base64.b64decode(header.value)) for header in record.headers if header.value is not None
     )
-    if dict(headers).get(SW_ENVELOPE) is None:
-        raise UnprocessableError(f"the record's header {SW_ENVELOPE} was missing or too large to keep")
+    lost = [name for name in unkept(letter) if name.startswith(_JUDGED_BY)]
+    if lost or SW_ENVELOPE not in dict(headers):
+        raise UnprocessableError(
+            f"the record's header {', '.join(lost) or SW_ENVELOPE} was missing or too large to keep"
+        )
     who, mark = _mark(door, letter, "put-back", person, reason)
     async with door.log("people") as people:
         await see_that_it_counts(door, people, who)
