@@ -10,6 +10,8 @@ from pathlib import Path
 
 import click
 import pytest
+from click.testing import CliRunner
+from msgspec.structs import replace
 
 from seamwork.cli import seamwork
 from seamwork.cli.tasks import (
@@ -25,7 +27,7 @@ from seamwork.errors import UnprocessableError
 from seamwork.platform.audit import Audit
 from seamwork.platform.door import Door
 from seamwork.platform.home import PlatformHome
-from seamwork.platform.state import RunState, ServiceState, write_state
+from seamwork.platform.state import KafkaState, RunState, ServiceState, read_state, write_state
 from seamwork.records.partition import partition_of
 from seamwork.records.wire import compose
 from seamwork.testing.builders import envelope
@@ -163,7 +165,38 @@ def test_so_long_ago_may_be_longer_than_there_is_time() -> None:
     since = next(param for param in tasks.params if param.name == "since")
 
     assert 0 == began_since(context, since, "99999999999d")
+    assert 0 == began_since(context, since, "1969-12-31T23:59:59Z")
     assert 1_767_225_600_000 == began_since(context, since, "2026-01-01T00:00:00Z")
     for value in ("", "d", "5", "-5m", "5y", "9" * 5_000 + "d"):
         with pytest.raises(click.BadParameter, match="write 30m, 12h, 2d"):
             began_since(context, since, value)
+
+
+@pytest.mark.parametrize(
+    "arguments", [["--stuck", "--quiet-for", "99999999999"], ["--since", "1900-01-01T00:00:00Z"]]
+)
+def test_the_audit_is_asked_of_no_time_before_its_own(
+    door: Door, arguments: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It counts from 1970, and would refuse what lies before in words of its own."""
+    asked: list[str] = []
+
+    def answer(page: Page) -> None:
+        asked.append(page.path)
+        page.send_response(200)
+        page.end_headers()
+        page.wfile.write(b"[]")
+
+    state = read_state(door.home.state_file)
+    assert state is not None
+    kafka = KafkaState(
+        rung="given", bootstrap=door.bootstrap, protocol="SASL_PLAINTEXT", mechanism="SCRAM-SHA-512", ca_file=None,
+        replication=1, where=door.bootstrap,
+    )  # fmt: skip
+    write_state(door.home.state_file, replace(state, kafka=kafka))
+    monkeypatch.setattr(Page, "do_GET", answer)
+    monkeypatch.setenv("SEAMWORK_HOME", str(door.home.root.parent))
+    found = CliRunner().invoke(seamwork, ["tasks", "--platform", door.home.name, *arguments])
+
+    assert (0, "There are no tasks.\n") == (found.exit_code, found.output)
+    assert "since=0" in asked[0]

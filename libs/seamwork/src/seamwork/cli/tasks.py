@@ -328,7 +328,7 @@ def began_since(ctx: click.Context, param: click.Parameter, value: str | None) -
     try:
         if value[:-1].isdecimal() and value[-1] in _UNITS_MS:
             return max(0, SystemClock().now_ms() - int(value[:-1]) * _UNITS_MS[value[-1]])
-        return instant_ms(value)
+        return max(0, instant_ms(value))
     except ValueError as error:
         raise click.BadParameter("write 30m, 12h, 2d or 2026-03-01T09:00:00Z", ctx, param) from error
 
@@ -361,7 +361,7 @@ def tasks(  # one argument for each thing that can be asked for
       seamwork tasks --stuck --owner platform
       seamwork tasks --refused --since 12h
     """
-    quiet_since = SystemClock().now_ms() - quiet_s * 1000 if stuck else None
+    quiet_since = max(0, SystemClock().now_ms() - quiet_s * 1000) if stuck else None
     found = Audit.of(door_of(platform)).tasks(
         limit, since=since, quiet_since=quiet_since, refused=refused, owner=owner
     )
