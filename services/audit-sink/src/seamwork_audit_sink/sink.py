@@ -221,10 +221,10 @@ class Sink:
             ):
                 return False
         self._looked = (catalog.revision, now)
-        names = topics_of(catalog)
         log = self._host.log
         read = {at.topic for at in self._positions}
-        counts = {name: await log.partitions_of(name) for name in names if name not in read}
+        names = [name for name in topics_of(catalog) if name not in read]
+        counts = dict(zip(names, await asyncio.gather(*map(log.partitions_of, names)), strict=True))
         missing = frozenset(name for name, number in counts.items() if number is None)
         if missing != self._missing:
             self._missing = missing

@@ -49,6 +49,7 @@ class Leaders:
         self._missed: dict[str, float] = {}
         self._question: asyncio.Task[None] | None = None
         self._named: set[str] = set()
+        self._wanted: set[str] = set()
         self._asked_at = 0.0
         self._keeping_up: asyncio.Task[None] | None = None
 
@@ -176,10 +177,12 @@ class Leaders:
         """
         while missing := set(topics) - self._known.keys():
             if self._question is None:
-                self._question = asyncio.create_task(self._put(missing), name="who-leads")
+                # Those who came meanwhile are asked for together: each question names all that is known besides.
+                self._named, self._wanted = self._wanted | missing, set()
+                self._question = asyncio.create_task(self._put(self._named), name="who-leads")
                 self._question.add_done_callback(take_notice)
-                self._named = missing
             named = self._named
+            self._wanted |= missing - named
             await asyncio.shield(self._question)
             if missing <= named:
                 return

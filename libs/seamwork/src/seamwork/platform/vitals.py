@@ -44,6 +44,7 @@ from seamwork.runtime.agents_health import (
 ASK_WITHIN_S = 10.0
 _PAGE_WITHIN_S = 2
 _CATCH_UP_S = 2.0
+_GROUPS_AT_ONCE = 32
 
 
 class ServiceVitals(View, frozen=True, kw_only=True):
@@ -229,25 +230,36 @@ async def _backlogs(log: Log, catalog: Catalog, now: int) -> list[Backlog]:
     # A gate that lives on a journal says in its heartbeat what it has before it.
     bare = [gate.name for gate in catalog.gates(now) if gate.name not in MACHINES]
     asked += [("handoffs.v1", name, name) for name in bare]
+    topics = list(dict.fromkeys(topic for topic, *_ in asked))
+    # Together, where it can be: one after the other, thousands of agents take longer than a screen waits for.
+    counts = dict(zip(topics, await asyncio.gather(*map(log.partitions_of, topics)), strict=True))
+    places = {
+        topic: [Partition(topic, number) for number in range(count)]
+        for topic, count in counts.items()
+        if count is not None
+    }
+    every = [at for some in places.values() for at in some]
+    at_once = asyncio.Semaphore(_GROUPS_AT_ONCE)
+
+    async def noted_by(group: str, topic: str) -> dict[Partition, int]:
+        async with at_once:
+            return await log.committed(group, places[topic])
+
+    there = [one for one in asked if one[0] in places]
+    noted = await asyncio.gather(*(noted_by(group, topic) for topic, group, _ in there))
+    starts, ends = await log.start_offsets(every), await log.end_offsets(every)
     return [
-        Backlog(topic=topic, whose=whose, waiting=waiting)
-        for topic, group, whose in asked
-        if (waiting := await _waiting(log, topic, group)) is not None
+        Backlog(
+            topic=topic,
+            whose=whose,
+            waiting=sum(max(0, ends[at] - max(done.get(at, 0), starts[at])) for at in places[topic]),
+        )
+        for (topic, _, whose), done in zip(there, noted, strict=True)
     ]
 
 
 def _group(ref: AgentRef) -> str:
     return f"agent-{ref.agent}.{ref.version.replace('.', '-')}"
-
-
-async def _waiting(log: Log, topic: str, group: str) -> int | None:
-    count = await log.partitions_of(topic)
-    if count is None:
-        return None
-    places = [Partition(topic, number) for number in range(count)]
-    done, ends = await log.committed(group, places), await log.end_offsets(places)
-    starts = await log.start_offsets(places)
-    return sum(max(0, ends[at] - max(done.get(at, 0), starts[at])) for at in places)
 
 
 def _looked_at(service: ServiceState) -> ServiceVitals:
