@@ -33,6 +33,7 @@ from seamwork_notifier.state import Notified
 
 ROOT = key_of("root")
 WITHIN_S = 20
+DAY_MS = 86_400_000
 DECISIONS, LETTERS = (Partition(topic, 0) for topic in READS)
 WEBHOOK = {"url": "http://127.0.0.1:9/", "secret": "seams"}
 """Nothing listens there: what is told waits, and can be counted."""
@@ -100,6 +101,18 @@ class World:
         told = [(owner, msgspec.json.decode(body, type=Notified)) for owner, body in rows]
         return [(owner, one.kind, one.offset) for owner, one in told]
 
+    def since(self) -> int:
+        """Return since when the first of what waits is tried."""
+        return self._number("SELECT since FROM waiting")
+
+    def in_use(self) -> int:
+        """Return until when the database was in use, as far as it says."""
+        return self._number("SELECT value FROM about WHERE name = 'in use'")
+
+    def _number(self, query: str) -> int:
+        with closing(sqlite3.connect(self.settings.database)) as db:
+            return int(db.execute(query).fetchone()[0])
+
     @asynccontextmanager
     async def running(self) -> AsyncIterator["Running"]:
         """Run the service while the block runs."""
@@ -152,6 +165,26 @@ async def test_each_decision_is_told_once_however_often_it_is_started(world: Wor
             await running.caught_up()
 
     assert [("team:seams", "refused", 0), ("team:platform", "dead-letter", 0)] == world.waiting()
+
+
+async def test_what_waits_is_tried_no_shorter_for_a_week_in_which_nothing_ran(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Only while it runs is anything tried; how long it ran, it notes though nothing new comes."""
+    monkeypatch.setattr("seamwork_notifier.loop._USE_S", 0.01)
+    world.refuse()
+    async with world.running() as running:
+        await running.caught_up()
+        world.clock.advance(DAY_MS)
+        async with asyncio.timeout(WITHIN_S):
+            while world.in_use() != world.clock.now_ms():  # noqa: ASYNC110  # it waits for SQLite, which rings no bell
+                await asyncio.sleep(0.01)
+    began = world.since()
+    world.clock.advance(7 * DAY_MS)
+    async with world.running() as running:
+        await running.caught_up()
+
+    assert began + 7 * DAY_MS == world.since()
 
 
 async def test_the_owner_of_a_contract_that_has_just_been_published_is_told(world: World) -> None:

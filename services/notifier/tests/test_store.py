@@ -43,6 +43,23 @@ async def test_what_is_tried_again_waits_behind_what_is_due(tmp_path: Path) -> N
         assert {"team:seams": 1} == store.owners()
 
 
+DAY_MS = 86_400_000
+
+
+@pytest.mark.parametrize(("opened_at", "since"), [(9 * DAY_MS, 8 * DAY_MS), (1_000, DAY_MS)])
+async def test_nothing_waits_for_the_time_in_which_nobody_could_try(
+    tmp_path: Path, opened_at: int, since: int
+) -> None:
+    """A process that was down for a week goes on where it was; a clock that was set back takes nothing away."""
+    path = tmp_path / "n.db"
+    with Store(path, "p", 0) as store:
+        await store.take([notified(1)], {AT: 1}, DAY_MS)
+        await store.note_use(2 * DAY_MS)
+    for _ in range(2):
+        with Store(path, "p", opened_at) as store:
+            assert Waiting(notified(1), since, 0, DAY_MS) == store.next_of("team:seams")
+
+
 async def test_what_was_taken_last_is_known_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Not all that ever was: what is published again lies close behind."""
     monkeypatch.setattr("seamwork_notifier.store._MOST_TAKEN", 2)

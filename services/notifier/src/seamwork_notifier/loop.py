@@ -32,6 +32,8 @@ _BATCH = 500
 _WAIT_MS = 250
 _NOTE_S = 1.0
 """So long may a position wait to be kept on which nothing hangs: each write waits for the disk, others with it."""
+_USE_S = 60.0
+"""So often it is noted that the database is in use: what waits is given up for the time of which that is known."""
 _NOTHING = Nothing()
 _DRILL = {False: "no", True: "yes"}
 
@@ -89,6 +91,7 @@ class Loop:
         reader = Gathering(await host.log.reader())
         unkept: dict[Partition, int] = {}
         keep_at = _now_s() + _NOTE_S
+        use_at = _now_s() + _USE_S
         host.reading(lambda: positions)
         host.ready()
         try:
@@ -120,6 +123,9 @@ class Loop:
                     self._say(told)
                     for owner in {one.owner for one in keep}:
                         couriers.wake(owner)
+                elif _now_s() >= use_at:
+                    await store.note_use(host.clock.now_ms())
+                    use_at = _now_s() + _USE_S
                 if told or due:
                     self._measure(store)
                     keep_at = _now_s() + _NOTE_S

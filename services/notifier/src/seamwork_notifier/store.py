@@ -49,6 +49,12 @@ _MOVE = (
     "INSERT INTO positions VALUES (?, ?, ?) "
     'ON CONFLICT (topic, "partition") DO UPDATE SET next = excluded.next'
 )
+_IN_USE = "INSERT OR REPLACE INTO about VALUES ('in use', ?)"
+_GO_ON = (
+    "UPDATE waiting SET since = MIN(?, since + ? - last.at) "
+    "FROM (SELECT CAST(value AS INTEGER) AS at FROM about WHERE name = 'in use') AS last WHERE last.at < ?"
+)
+"""Whoever did not run tried nothing, and gives nothing up for it."""
 _LOCK_S = 5.0
 _KEPT_MS = 40 * 86_400_000
 """Longer than a month, the longest period of an error budget."""
@@ -64,7 +70,11 @@ _Change = tuple[str, Sequence[tuple[Any, ...]]]
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """A notification that waits, since *since*, for its next try at *next_at* (ms)."""
+    """
+    A notification that waits for its next try at *next_at* (ms).
+
+    It waits since *since*, later by the time in which nobody could try.
+    """
 
     notified: Notified
     since: int
@@ -82,7 +92,7 @@ class Store:
     Args:
         path: The file; it and its folder are made for the owner's eyes only.
         platform: The platform's id; a database belongs to one platform.
-        now: When it is made, if it is not there (ms).
+        now: When it is opened (ms). The time since it was last in use counts for nothing that waits in it.
 
     Raises:
         RetryableError: It cannot be opened, or later read or written, just now.
@@ -98,6 +108,10 @@ class Store:
             self._db.executescript(_SCHEMA)
             self._db.execute("INSERT OR IGNORE INTO about VALUES ('platform', ?)", (platform,))
             self._db.execute("INSERT OR IGNORE INTO about VALUES ('since', ?)", (str(now),))
+            with self._db:
+                self._db.execute("BEGIN IMMEDIATE")
+                self._db.execute(_GO_ON, (now, now, now))
+                self._db.execute(_IN_USE, (str(now),))
             self._reading = opened.enter_context(_connected(path))
             self._reading.execute("PRAGMA query_only = ON")
             if self._about("platform") != platform:
@@ -180,12 +194,17 @@ class Store:
                 [(*account, count) for account, count in (burned or {}).items()],
             ),
             ("DELETE FROM burned WHERE since < ?", [(now - _KEPT_MS,)]),
+            (_IN_USE, [(str(now),)]),
             ("INSERT OR IGNORE INTO taken VALUES (?)", [(digest,) for digest in taken]),
             (
                 "DELETE FROM taken WHERE rowid <= (SELECT max(rowid) FROM taken) - ?",
                 [(_MOST_TAKEN,)],
             ),
         )
+
+    async def note_use(self, now: int) -> None:
+        """Take down that what waits is tried as late as *now* (ms)."""
+        await self._change((_IN_USE, [(str(now),)]))
 
     def next_of(self, owner: str) -> Waiting | None:
         """Return what *owner* is to be told next, whether its time has come or not."""
