@@ -8,7 +8,7 @@ import click
 import pytest
 from click.testing import CliRunner
 
-from seamwork.cli import approvals, cases, letters
+from seamwork.cli import approvals, cases, flow_steps, letters
 from seamwork.cli.status import findings_text
 from seamwork.cli.terminal import answer, json_option, readable
 from seamwork.errors import UnprocessableError
@@ -20,6 +20,7 @@ from seamwork.records.parties import AgentRef, ContractRef, Position, Subject, T
 from seamwork.records.people import ApprovalRequest, Reply
 from seamwork.records.platform import DeadLetter, RawHeader
 from seamwork.records.verdict import Approvers
+from seamwork.seams.steps import FlowReport, Instance, Refusal, Step
 
 COMMANDS = "pay \x1b[2Jtwice\x9b1A\x07\u202e\nProposed:  nothing"
 """Clears a terminal, goes back a line, rings, turns the writing round, and begins a line as ours begin."""
@@ -71,7 +72,23 @@ def finding() -> str:
     return "\n".join(findings_text((Finding(name="clock-skew", closes=False, what=COMMANDS, mend="set it"),)))
 
 
-@pytest.mark.parametrize("screen", [request, case, letter, finding], ids=lambda each: each.__name__)
+def report() -> str:
+    """Return what a flow refused of an agent that names tasks and crossings so."""
+    example = Instance(
+        task=COMMANDS, crossing=COMMANDS, position="0/1", at=0, reason=COMMANDS, payload=COMMANDS
+    )
+    line = Refusal(
+        kind="handoff", agent=COMMANDS, to=COMMANDS, contract=COMMANDS, gate="router", rule="unknown-contract",
+        enforced=True, times=1, last_at=0, examples=(example,),
+    )  # fmt: skip
+    step = Step(
+        version="1.0.0", mode="enforce", in_force=True, judged=1, refused=1, would_refuse=0, refusals=(line,)
+    )
+    found = FlowReport(flow="payments", since=0, until=1, steps=(step,))
+    return "\n".join(flow_steps.lines_of(found, examples=True))
+
+
+@pytest.mark.parametrize("screen", [request, case, letter, finding, report], ids=lambda each: each.__name__)
 def test_no_screen_commands_a_terminal(screen: Callable[[], str]) -> None:
     """Nor does what was written elsewhere make lines that look like ours."""
 

@@ -41,12 +41,13 @@ def report(flow: str, examples: bool, platform: str) -> None:  # click's own for
       seamwork flow report licence-audit --examples
     """
     found = Audit.of(door_of(platform)).flow(flow)
-    answer(found, lambda: "\n".join(_report(found, examples=examples)))
+    answer(found, lambda: "\n".join(lines_of(found, examples=examples)))
     if any(step.in_force and step.would_refuse for step in found.steps):
         sys.exit(NO)
 
 
-def _report(found: FlowReport, *, examples: bool) -> Iterator[str]:
+def lines_of(found: FlowReport, *, examples: bool) -> Iterator[str]:
+    """Yield the lines of a report; agents and the ids of crossings are whoever's who wrote them."""
     part = "" if found.whole else f", looked at from {rfc3339(found.since)} on"
     yield f"flow {found.flow}{part}"
     for step in found.steps:
@@ -78,9 +79,9 @@ def _row(one: Refusal) -> list[str]:
 
 def _examples(line: Refusal) -> Iterator[str]:
     yield ""
-    yield f"{line.kind} of {line.agent} under {line.contract}, {line.gate}: {line.rule}"
+    yield plain(f"{line.kind} of {line.agent} under {line.contract}, {line.gate}: {line.rule}")
     for one in line.examples:
-        yield f"  {rfc3339(one.at)}  task {one.task}  crossing {one.crossing}"
+        yield plain(f"  {rfc3339(one.at)}  task {one.task}  crossing {one.crossing}")
         yield plain(f"    {one.reason}")
         if one.payload is not None:
             yield plain(f"    {json.dumps(one.payload, ensure_ascii=False)}")
