@@ -5,6 +5,7 @@ import struct
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
+from contextlib import ExitStack
 
 import pytest
 
@@ -97,6 +98,16 @@ def test_a_broken_page_tells_the_log_and_not_the_asker(server: HttpServer) -> No
     """An error's text may hold what nobody should see."""
     assert (500, b"internal error\n") == ask(server, "/broken")
     assert ["/broken"] == FAILED
+
+
+def test_many_may_come_at_once() -> None:
+    """A process has its hands full now and then; who is not let in is heard a second later, or never."""
+    server = HttpServer("127.0.0.1", 0, {})
+    with ExitStack() as waiting:
+        for _ in range(100):
+            waiting.enter_context(socket.create_connection(("127.0.0.1", server.port), timeout=0.5))
+    server.start()
+    server.stop()
 
 
 @pytest.mark.parametrize("who", ["goes away", "says nothing"])
