@@ -287,9 +287,15 @@ def test_what_the_router_published_again_happened_once(database: Path) -> None:
     (line,) = asked(pages, "/v1/tasks")
     trace = asked(pages, "/v1/tasks/t-1/trace")
     (seam,) = asked(pages, "/v1/seams")["seams"]
+    summary = msgspec.convert(asked(pages, "/v1/summary"), Summary)
 
     assert 1 == line["refused"] == trace["refused"] == len(trace["troubles"]) == seam["answers_refused"]
     assert 1 == len(trace["roots"][0]["dispatches"]) == seam["dispatched"]
+    assert [1] == [one.records for one in summary.refusals] == [one.records for one in summary.dispatched]
+    assert {"dispatched": 1, "refused": 1, "breaker-moved": 2} == {
+        one.name: one.records for one in summary.decisions
+    }
+    assert 9 == summary.records
     assert [] == asked(pages, "/v1/breakers")
 
 

@@ -11,7 +11,7 @@ from msgspec.structs import replace
 from seamwork.bus.port import LogGapError, Partition
 from seamwork.errors import FencedError, MisconfiguredError, RetryableError
 from seamwork.records.wire import RawRecord
-from seamwork.testing.builders import PLATFORM, handoff
+from seamwork.testing.builders import PLATFORM, handoff, received
 from seamwork_audit_sink import schema
 from seamwork_audit_sink.archive import Archive
 from seamwork_audit_sink.merkle import leaf_hash, root_of
@@ -45,6 +45,20 @@ def test_a_batch_is_there_with_its_position(database: Path) -> None:
         assert {HANDOFFS: 3} == store.take_over("two")
     rows, _ = Archive(database).task_records("t-1", 10, -1)
     assert records == [raw_of(row) for _, row in rows]
+
+
+def test_what_was_decided_before_the_sink_was_started_again_counts_once(database: Path) -> None:
+    """Whoever died with it publishes again what it cannot know to have published."""
+    verdicts = Partition("verdicts.cost-cap.v1", 0)
+    for number in range(2):
+        with opened(database) as store:
+            if not number:
+                store.watch({verdicts: 0}, 1)
+            store.append([[received("verdict", at=f"0/{number}", gate="cost-cap").raw]], KEEP)
+
+    counts = {(what, name): records for what, name, _, records in Archive(database).counts()}
+    assert 1 == counts["verdict", "cost-cap"]
+    assert 2 == counts["topic", verdicts.topic]
 
 
 def test_a_batch_that_fails_leaves_nothing(database: Path) -> None:

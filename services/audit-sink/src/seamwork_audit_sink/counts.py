@@ -16,8 +16,9 @@ Counted = tuple[str, str, str]
 """What is counted, by which name, divided by which detail."""
 
 _NAME = re.compile(NAME_PATTERN)
-_DECISIONS = frozenset(str(kind.__struct_config__.tag) for kind in get_args(AnyDecision))
 
+DECIDED = frozenset((*get_args(AnyDecision), Verdict))
+"""Kinds of records that count once, though whoever decided publishes them again after it has died."""
 
 NO_NAME = "?"
 """Under it is counted what says to be of somebody whom no document can name; each would be a count for ever."""
@@ -49,7 +50,7 @@ def count(kinds: Counter[tuple[str, str]], records: Iterable[Envelope]) -> Count
 
     Args:
         kinds: How many of its rows there are by topic and type.
-        records: Those that could be read.
+        records: Those that could be read, without what was published again.
     """
     into: Counter[Counted] = Counter()
     for (topic, kind), number in kinds.items():
@@ -58,7 +59,10 @@ def count(kinds: Counter[tuple[str, str]], records: Iterable[Envelope]) -> Count
             into["journal", topic.split(".")[1], kind] += number
             continue
         into["type", kind, ""] += number
-        if kind in _DECISIONS:
-            into["decision", kind, ""] += number
-    into.update(_SAID[type(record)](record) for record in records if type(record) in _SAID)
+    for record in records:
+        said = _SAID.get(type(record))
+        if said is not None:
+            into[said(record)] += 1
+        if isinstance(record, AnyDecision):
+            into["decision", tag_of(record), ""] += 1
     return into

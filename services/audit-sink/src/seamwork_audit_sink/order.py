@@ -1,6 +1,7 @@
 """Bring records of several partitions into one order that respects each partition's own, and tell each once."""
 
 import heapq
+from collections import OrderedDict
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from typing import Protocol, TypeVar
@@ -50,6 +51,29 @@ class Once:
         if mark in self._seen:
             return False
         self._seen.add(mark)
+        return True
+
+
+class Lately:
+    """
+    Knows the latest of what `Once` knows, for whoever takes in records without end.
+
+    Args:
+        most: So many; more than those who decide publish again as they start.
+    """
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._seen: OrderedDict[str, None] = OrderedDict()
+
+    def is_new(self, digest: str) -> bool:
+        """Say whether a record with this digest has not come lately."""
+        mark = digest[:_MARK]
+        if mark in self._seen:
+            return False
+        self._seen[mark] = None
+        if len(self._seen) > self._most:
+            self._seen.popitem(last=False)
         return True
 
 

@@ -20,9 +20,9 @@ from seamwork.records.envelope import AnyEnvelope
 from seamwork.records.wire import RawRecord, Received
 from seamwork.runtime.database import make_private, opening
 from seamwork_audit_sink import schema
-from seamwork_audit_sink.counts import count
+from seamwork_audit_sink.counts import DECIDED, count
 from seamwork_audit_sink.merkle import Frontier, leaf_hash
-from seamwork_audit_sink.order import in_order
+from seamwork_audit_sink.order import Lately, in_order
 from seamwork_audit_sink.rows import Row, entry_of, row_of
 from seamwork_audit_sink.schema import ADDED, SCHEMA
 
@@ -34,6 +34,9 @@ _COUNT = (
 )
 
 
+_LATELY = 20_000
+_LOOKED_BACK = 5 * _LATELY
+"""What commits of a batch or two decided is published again, and lies among these latest of all records."""
 _BUSY_MS = 10_000
 """So long another may hold the file, who looks at it with tools of their own, before this one gives up."""
 
@@ -73,6 +76,7 @@ class Store:
                 self._db.close()
                 raise
         self._owner = ""
+        self._lately = Lately(_LATELY)
 
     def __enter__(self) -> Self:
         return self
@@ -101,6 +105,7 @@ class Store:
             self._db.execute("INSERT OR REPLACE INTO about VALUES ('owner', ?)", (owner,))
         self._owner = owner
         self._tree = self._stored_tree()
+        self._lately = self._decided_lately()
         rows = self._db.execute('SELECT topic, "partition", next FROM positions')
         return {Partition(topic, number): position for topic, number, position in rows}
 
@@ -167,7 +172,7 @@ class Store:
             if isinstance(found, Received):
                 readable.append(found)
         kinds = Counter((row.topic, row.type) for row in rows)
-        counted = count(kinds, (found.record for found in readable))
+        counted = count(kinds, (found.record for found in readable if self._counts(found)))
         size = self._tree.size
         tree = self._tree.extended(leaf_hash(entry_of(row)) for row in rows)
         with _Transaction(self._db):
@@ -223,6 +228,19 @@ class Store:
         raise DuplicateRecordError(
             f"{at[0]}/{at[1]} comes from offset {first.offset} again, {position} was expected; nothing was taken in"
         )
+
+    def _counts(self, found: Received[AnyEnvelope]) -> bool:
+        return type(found.record) not in DECIDED or self._lately.is_new(found.digest)
+
+    def _decided_lately(self) -> Lately:
+        lately, kinds = Lately(_LATELY), [str(kind.__struct_config__.tag) for kind in DECIDED]
+        query = (
+            f"SELECT digest FROM records WHERE leaf >= ? AND type IN ({', '.join('?' * len(kinds))}) "  # noqa: S608
+            "ORDER BY leaf"
+        )
+        for (digest,) in self._db.execute(query, (self._tree.size - _LOOKED_BACK, *kinds)):
+            lately.is_new(digest)
+        return lately
 
     def _stored_tree(self) -> Frontier:
         size, peaks = self._db.execute("SELECT size, peaks FROM tree").fetchone()
