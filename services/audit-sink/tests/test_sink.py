@@ -348,6 +348,38 @@ async def test_a_log_that_was_made_anew_stops_the_sink(settings: Settings) -> No
             await process.caught_up()
 
 
+async def test_a_log_that_was_made_anew_stops_the_sink_though_it_has_grown(settings: Settings) -> None:
+    """Whether it is shorter than what was kept is a matter of when the sink comes back."""
+    world, anew = World(), World()
+    world.fill(3)
+    async with running(world, settings) as process:
+        await process.caught_up()
+        await process.stop()
+    anew.clock.advance(1)
+    anew.fill(9)
+
+    with pytest.raises(LogGapError, match="holds another record at offset 1 than was kept from there"):
+        async with running(anew, settings) as process:
+            await process.caught_up()
+    assert world.written() == kept(settings.database)
+
+
+async def test_what_was_trimmed_need_not_be_what_was_kept(settings: Settings) -> None:
+    """Of a partition that holds nothing that was kept, there is nothing to compare."""
+    world = World()
+    world.fill(3)
+    async with running(world, settings) as process:
+        await process.caught_up()
+        await process.stop()
+    for at, records in world.written().items():
+        await world.log.trim(at, len(records))
+    world.fill(1)
+    async with running(world, settings) as process:
+        await process.caught_up()
+
+    assert 0 < sum(map(len, kept(settings.database).values()))
+
+
 async def test_an_old_copy_of_the_database_is_refused(settings: Settings) -> None:
     """A head over more than it holds was signed: to go on would sign another history under the same name."""
     world = World()

@@ -42,6 +42,9 @@ HeaderRow = tuple[str, bytes | None] | tuple[str]
 Facts = tuple[str, str | None, str | None, str | None, int, str | None, str | None, str | None]
 """What a row says of its record, from *type* to *reason*."""
 
+Mark = tuple[int, bytes | None, str]
+"""When a record was appended, its key, and the digest of its body."""
+
 _WITHOUT: HeaderRow = (SW_ENVELOPE,)
 _SHA256_OF_NOTHING = sha256_hex(b"")
 _headers = msgspec.msgpack.Encoder()
@@ -117,6 +120,11 @@ def row_of(
         size,
         sha256_hex(value) if value else _SHA256_OF_NOTHING,
     ), found
+
+
+def mark_of(raw: RawRecord) -> Mark:
+    """Return by what a record at its place is told from another, whatever a release reads in either."""
+    return raw.appended_at, raw.key, sha256_hex(raw.value) if raw.value else _SHA256_OF_NOTHING
 
 
 def raw_of(row: Row) -> RawRecord:

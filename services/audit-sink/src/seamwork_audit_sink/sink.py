@@ -11,6 +11,7 @@ import time
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from itertools import chain
 from typing import Any, TypeVar
 
 from seamwork.bus.gathering import Gathering
@@ -22,6 +23,7 @@ from seamwork.records.platform import TreeHead
 from seamwork.records.wire import RawRecord, Received, compose, read
 from seamwork.runtime import Host
 from seamwork.runtime.database import using
+from seamwork_audit_sink.rows import Mark, mark_of
 from seamwork_audit_sink.settings import Settings
 from seamwork_audit_sink.store import Store
 from seamwork_audit_sink.topics import LEAD, topics_of
@@ -37,6 +39,7 @@ sink; who has just had one answer and asks what became of it should not have to.
 _LOOK_AGAIN_MS = 5_000
 _UUID_RANDOM_BYTES = 10
 _HEADS_LOOKED_AT = 100
+_READS_AT_ONCE = 16
 
 T = TypeVar("T")
 
@@ -139,6 +142,7 @@ class Sink:
         try:
             await self._discover()
             await self._require_ends()
+            await self._require_same()
             await self._require_own_heads()
             self._head = await self._on_thread(self._store.last_head)
             # First, because one that is ready and names nothing opens admission, whatever others had found.
@@ -250,6 +254,22 @@ class Sink:
                     f"{at.name} ends at offset {ends[at]}, and {position} records of it were kept: "
                     "the topic was made anew or lost its end. Compare it with the database before starting again"
                 )
+
+    async def _require_same(self) -> None:
+        """Refuse a log in which others lie where the last were kept: it ended before them, and grew again."""
+        log, positions = self._host.log, self._positions
+        starts = await log.start_offsets(list(positions))
+        at_once = asyncio.Semaphore(_READS_AT_ONCE)
+
+        async def last(at: Partition, offset: int) -> list[tuple[Partition, int, Mark]]:
+            async with at_once:
+                found = await log.read(at, offset, offset + 1, most_bytes=1)
+            return [(at, offset, mark_of(raw)) for raw in found]
+
+        looked = await asyncio.gather(
+            *(last(at, position - 1) for at, position in positions.items() if position > starts[at])
+        )
+        await self._on_thread(lambda: self._store.require_same(chain(*looked)))
 
     async def _require_own_heads(self) -> None:
         """Refuse a database that is older than a head signed over it: the log would fork under one name."""

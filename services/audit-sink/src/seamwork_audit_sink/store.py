@@ -23,11 +23,14 @@ from seamwork_audit_sink import schema
 from seamwork_audit_sink.counts import DECIDED, count
 from seamwork_audit_sink.merkle import Frontier, leaf_hash
 from seamwork_audit_sink.order import Lately, in_order
-from seamwork_audit_sink.rows import Row, entry_of, row_of
+from seamwork_audit_sink.rows import Mark, Row, entry_of, row_of
 from seamwork_audit_sink.schema import ADDED, SCHEMA
 
 _INSERT = f"INSERT INTO records VALUES ({', '.join('?' * (1 + len(Row._fields)))})"  # noqa: S608  # places alone
 _MOVE = 'UPDATE positions SET next = ? WHERE topic = ? AND "partition" = ? AND next = ?'
+_MARK_AT = (
+    'SELECT appended_at, key, value_sha256 FROM records WHERE topic = ? AND "partition" = ? AND "offset" = ?'
+)
 _COUNT = (
     "INSERT INTO counts VALUES (?, ?, ?, ?) "
     "ON CONFLICT (what, name, detail) DO UPDATE SET records = records + excluded.records"
@@ -192,6 +195,22 @@ class Store:
         if follow is not None:
             follow(readable)
         return kinds
+
+    def require_same(self, lying: Iterable[tuple[Partition, int, Mark]]) -> None:
+        """
+        See that at these places of the log lies what was kept from there, as far as anything was.
+
+        Raises:
+            LogGapError: At one lies another record.
+        """
+        for at, offset, mark in lying:
+            kept = self._db.execute(_MARK_AT, (*at, offset)).fetchone()
+            if kept is not None and kept != mark:
+                raise LogGapError(
+                    f"{at.name} holds another record at offset {offset} than was kept from there: the topic was "
+                    "made anew or lost its end, and has grown since. Compare it with the database before starting "
+                    "again"
+                )
 
     def published(self, size: int, root_sha256: str, signed_at: int) -> None:
         """Take down that a head of the tree was published."""
