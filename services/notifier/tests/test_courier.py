@@ -300,6 +300,35 @@ async def test_a_webhook_that_answers_with_nothing_is_spoken_to_on_one_connectio
     assert [callers[0]] * 2 == callers
 
 
+async def test_what_comes_behind_an_early_word_answers_nothing_else(post: Post) -> None:
+    """Of a webhook that says something before its answer, the answer is not taken for that to what is sent next."""
+
+    class Handler(socketserver.BaseRequestHandler):
+        def handle(self) -> None:
+            with suppress(OSError):
+                while self.request.recv(1 << 16):
+                    self.request.sendall(b"HTTP/1.1 103 Early Hints\r\n\r\n")
+                    sent.wait(0.2)
+                    self.request.sendall(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n")
+
+    sent = threading.Event()
+    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), Handler) as server:
+        server.daemon_threads = True
+        thread = threading.Thread(target=server.serve_forever, args=(0.05,), name="early")
+        thread.start()
+        post.webhooks["team:seams"] = Webhook(
+            url=f"http://127.0.0.1:{server.server_address[1]}/", secret="seams"
+        )
+        async with post.running() as (store, couriers):
+            await take(store, couriers, notified(1), notified(2))
+            await post.until(lambda: len(post.outcomes) >= 3)
+        sent.set()
+        server.shutdown()
+        thread.join()
+
+    assert {("team:seams", "failed")} == set(post.outcomes)
+
+
 async def test_a_record_that_is_read_again_is_told_once(post: Post) -> None:
     """The id is that of the record and its owner."""
     post.webhooks["team:seams"] = Webhook(url=NOTHING_LISTENS, secret="seams")

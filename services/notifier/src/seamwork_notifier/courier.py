@@ -27,6 +27,8 @@ from seamwork_notifier.store import Store, Waiting
 
 _OK = range(200, 300)
 _GONE = 410
+_FINAL = 200
+"""A status below it says that the answer is still to come."""
 _LOOK_AGAIN_S = 30.0
 _DOUBLINGS = 30
 _AT_ONCE = 64
@@ -211,11 +213,12 @@ class Couriers:
             )
         except urllib3.exceptions.HTTPError as error:
             raise NotDeliveredError(f"it could not be reached ({type(error).__name__})") from error
-        if answer.length_remaining == 0:
+        if answer.length_remaining == 0 and answer.status >= _FINAL:
             answer.drain_conn()  # reads nothing; the connection can be used again
             answer.release_conn()
         else:
-            answer.close()  # the status alone counts, and what follows it may be endless
+            # The status alone counts; what follows it may be endless, or pass for the answer to what is sent next.
+            answer.close()
         if answer.status not in _OK:
             raise NotDeliveredError(f"it answered {answer.status}", gone=answer.status == _GONE)
 
