@@ -3,6 +3,7 @@
 import sqlite3
 from contextlib import closing
 from pathlib import Path
+from typing import cast
 
 import pytest
 
@@ -58,6 +59,17 @@ async def test_nothing_waits_for_the_time_in_which_nobody_could_try(
     for _ in range(2):
         with Store(path, "p", opened_at) as store:
             assert Waiting(notified(1), since, 0, DAY_MS) == store.next_of("team:seams")
+
+
+async def test_what_cannot_be_kept_whole_is_not_kept_in_part(tmp_path: Path) -> None:
+    """A position without what was read up to it would be a notification lost."""
+    with Store(tmp_path / "n.db", "p", 0) as store:
+        with pytest.raises(sqlite3.IntegrityError):
+            await store.take(
+                [notified(1)], {AT: 1}, 1_000, burned={("facts", "late", 0): cast("int", "many")}
+            )
+
+        assert ({}, {}) == (store.positions(), store.owners())
 
 
 async def test_what_was_taken_last_is_known_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
