@@ -242,6 +242,36 @@ def test_a_task_is_told_as_whoever_began_it_has_it(database: Path, crossing: str
         )  # fmt: skip
 
 
+@pytest.mark.parametrize(
+    ("query", "wanted"),
+    [
+        ({"quiet_since": str(NOW + 3_600_000)}, ["t-stuck"]),
+        ({"state": "running"}, ["t-stuck"]),
+        ({"state": "refused"}, ["t-refused"]),
+        ({"state": "complete"}, ["t-3", "t-2"]),
+    ],
+    ids=["stuck", "running", "refused", "complete"],
+)
+def test_what_is_not_over_is_found_behind_all_that_is(
+    database: Path, monkeypatch: pytest.MonkeyPatch, query: dict[str, str], wanted: list[str]
+) -> None:
+    """A task that hangs is the older the longer it does, and thousands came and went since."""
+    monkeypatch.setattr("seamwork_audit_sink.queries.LOOKED_AT", 2)
+    tasks = ["t-refused", "t-stuck", "t-1", "t-2", "t-3"]
+    refused = {"task": "t-refused", "crossing": "h-0", "subject": "0/0"}
+    write(
+        database,
+        raws(
+            *(("handoff", {"at": f"0/{n}", "id": f"h-{n}", "task": task}) for n, task in enumerate(tasks)),
+            ("refused", {"at": "0/0", **refused}),
+            *(("task-ended", {"at": f"0/{n - 1}", "task": f"t-{n - 1}"}) for n in (2, 3, 4)),
+        ),
+    )
+    pages = Pages(Archive(database), lambda: None)
+
+    assert wanted == [one["task"] for one in asked(pages, "/v1/tasks", **query)]
+
+
 def test_the_list_counts_what_the_trace_counts(database: Path) -> None:
     """The router counts what had its place until the end; a forged answer, and what came later, is there, too."""
     write(

@@ -59,17 +59,21 @@ class Archive:
                     return found, leaf
         return found, None
 
-    def beginnings(self) -> Iterator[tuple[Row, Row | None, bool]]:
+    def beginnings(self, *, without_end: bool = False) -> Iterator[tuple[Row, Row | None, bool]]:
         """
         Yield what each task's first handoff says, the newest task first.
 
-        Besides, its end if it has one; and whether there are further handoffs that say that they began it.
+        Besides, its end if it has one; and whether there are further handoffs that say that they began it. With
+        *without_end* those alone that have none.
         """
+        unended = (
+            "AND NOT EXISTS (SELECT 1 FROM records AS ended WHERE ended.type = 'task-ended' "
+            "AND ended.task = begun.task) "
+        )
         roots = (
             f"SELECT leaf, {_SAID} FROM records AS begun WHERE root = 1 AND leaf < ? AND NOT EXISTS ("  # noqa: S608
             "SELECT 1 FROM records AS first WHERE first.root = 1 AND first.task = begun.task "
-            "AND first.leaf < begun.leaf"
-            ") ORDER BY leaf DESC LIMIT ?"
+            f"AND first.leaf < begun.leaf) {unended if without_end else ''}ORDER BY leaf DESC LIMIT ?"
         )
         ending = f"SELECT {_SAID} FROM records WHERE task = ? AND type = 'task-ended' ORDER BY leaf LIMIT 1"  # noqa: S608
         further = "SELECT COUNT(*) > 1 FROM records WHERE task = ? AND root = 1"

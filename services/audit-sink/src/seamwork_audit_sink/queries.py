@@ -26,7 +26,11 @@ from seamwork_audit_sink.tasks import task_line
 from seamwork_audit_sink.trace import trace
 
 LOOKED_AT = 10_000
-"""How many tasks are looked at for a list, so that a state that no task is in does not read everything."""
+"""
+How many tasks are looked at for a list, so that a state that no task is in does not read everything.
+
+Where none that is over is wanted, those are not among them: what hangs is older than thousands that came and went.
+"""
 
 
 MEASURED = 100_000
@@ -49,6 +53,11 @@ class Wanted:
     refused: bool = False
     owner: str | None = None
 
+    @property
+    def is_of_unended(self) -> bool:
+        """Whether no task that has an end can be among them."""
+        return self.quiet_since is not None or self.state in {"running", "refused"}
+
 
 EVERY = Wanted()
 
@@ -67,7 +76,8 @@ class Queries:
         """Return the newest of the tasks that are *wanted*; owners are those that *catalog* names."""
         seen: set[str] = set()
         lines: list[TaskLine] = []
-        for begun, ended, more in islice(self._archive.beginnings(), LOOKED_AT):
+        looked_at = self._archive.beginnings(without_end=wanted.is_of_unended)
+        for begun, ended, more in islice(looked_at, LOOKED_AT):
             if len(lines) >= limit:
                 break
             task = begun.task or ""

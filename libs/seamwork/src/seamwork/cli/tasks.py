@@ -356,6 +356,8 @@ def tasks(  # one argument for each thing that can be asked for
     """
     List the latest tasks and what became of them; of one that runs, what was heard last.
 
+    What is asked for is looked for among the latest 10,000 tasks, with --stuck among the latest that run.
+
     \b
       seamwork tasks --limit 5
       seamwork tasks --stuck --owner platform
