@@ -146,6 +146,19 @@ def test_tasks_are_a_table() -> None:
     assert 100 >= len(lines[1])
 
 
+def test_a_very_long_name_spoils_its_own_line_alone() -> None:
+    """Whoever writes a record names its task, in as many letters as an envelope holds."""
+    names = ("t-1", "x" * 60_000, "t-2")
+    tasks = [
+        TaskLine(task=name, state="refused", initiator="eve@1.0.0", intent="pay", begun_at=0)
+        for name in names
+    ]
+    head, first, long, last = render_tasks(tasks).splitlines()
+
+    assert max(map(len, (head, first, last))) <= 200
+    assert names[1] in long
+
+
 def test_a_chain_without_end_is_drawn_in_pieces() -> None:
     """Anybody who may write handoffs can make one; it must not take the page down."""
     chain: list[Kept] = [

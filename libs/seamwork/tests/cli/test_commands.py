@@ -446,6 +446,14 @@ def test_a_table_is_columns_and_nothing_else() -> None:
     assert "a\n [2Jx  y" == table(["a"], [["\x1b[2Jx\n\u202ey"]])
 
 
+def test_a_very_long_cell_spoils_its_own_line_alone() -> None:
+    """Names of tasks, and of what wrote a dead letter, are whoever's who wrote them."""
+    long = "x" * 60_000
+    lines = table(["task", "state"], [["t-1", "held"], [long, "held"]]).splitlines()
+
+    assert ["task" + " " * 98 + "state", "t-1" + " " * 99 + "held", f"{long}  held"] == lines
+
+
 @pytest.mark.parametrize("seconds", ["nan", "inf", "-1", "soon"])
 def test_a_pause_that_is_none_is_refused(tmp_path: Path, seconds: str) -> None:
     """The janitor would come by without a pause between."""

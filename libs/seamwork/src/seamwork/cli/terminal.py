@@ -16,7 +16,7 @@ from seamwork.broker.principal import checked_prefix
 from seamwork.errors import MisconfiguredError, UnprocessableError
 from seamwork.platform.door import Door
 from seamwork.platform.home import DEFAULT_NAME, PlatformHome
-from seamwork.platform.wording import is_shown, plain
+from seamwork.platform.wording import column_widths, is_shown, plain
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -133,7 +133,7 @@ def table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     if not rows:
         return "none"
     cells = [[plain(cell) for cell in row] for row in (heads, *rows)]
-    widths = [max(len(row[i]) for row in cells) for i in range(len(heads))]
+    widths = column_widths(cells)
     return "\n".join(
         "  ".join(c.ljust(w) for c, w in zip(row, widths, strict=True)).rstrip() for row in cells
     )

@@ -79,13 +79,18 @@ def render_tasks(tasks: Sequence[TaskLine], width: int = WIDTH) -> str:
         )
         for task in tasks
     ]  # fmt: skip
-    widths = [max(len(row[column]) for row in (head, *rows)) for column in range(len(head) - 1)]
+    widths = column_widths([row[:-1] for row in (head, *rows)])
     left = max(_LEAST_TEXT, width - sum(widths) - 2 * len(widths))
     lines = []
     for row in (head, *rows):
         cells = [cell.ljust(size) for cell, size in zip(row, widths, strict=False)]
         lines.append("  ".join([*cells, _short(row[-1], left)]).rstrip())
     return "\n".join(lines) + "\n"
+
+
+def column_widths(rows: Sequence[Sequence[str]]) -> list[int]:
+    """Return how wide the columns of a table are; one very long cell spoils its own line, not the others."""
+    return [min(WIDTH, max(map(len, column))) for column in zip(*rows, strict=True)]
 
 
 def ungoverned_words(dispatches: int, would_refuse: int) -> str:
