@@ -364,6 +364,19 @@ async def test_nothing_is_sent_unsigned(post: Post) -> None:
     assert [notified(1).id] == post.got
 
 
+async def test_a_folder_of_secrets_that_cannot_be_read_ends_nothing(post: Post) -> None:
+    """As where it is another user's, or its disk is away; a name that cannot be does the same to every user."""
+    post.settings = replace(post.settings, secrets_dir=post.secret_file.parent / ("x" * 300))
+    with post.receiving():
+        async with post.running() as (store, couriers):
+            await take(store, couriers, notified(1))
+            await post.until(lambda: bool(post.outcomes))
+            waiting, broken = store.owners(), couriers.broken.done()
+
+    assert [("team:seams", "failed")] == post.outcomes[:1]
+    assert ({"team:seams": 1}, False) == (waiting, broken)
+
+
 async def test_without_a_secret_all_of_an_owners_waits_together(post: Post) -> None:
     """It is one failure however much is due, others have their turn, and it goes out once the secret is there."""
     post.secret_file.rename(post.secret_file.with_name("away"))

@@ -193,18 +193,23 @@ class Couriers:
             raise NotDeliveredError("it did not answer in time") from error
 
     def _signed(self, webhook: Webhook, identity: str, body: bytes) -> dict[str, str]:
-        folder = self._settings.secrets_dir
-        path = None if folder is None else Path(folder) / webhook.secret
-        if path is None or not path.is_file():
-            raise _UnsignedError(f"there is no file {webhook.secret} in SEAMWORK_NOTIFIER_SECRETS_DIR")
-        if others_can_read(path):
-            raise _UnsignedError(f"others can read the secret {webhook.secret}; run chmod 600")
         try:
-            secrets = secret_text(path, "SEAMWORK_NOTIFIER_SECRETS_DIR").split()
+            secrets = self._secrets(webhook.secret)
             signed = sign_webhook(secrets, identity, self._now_ms() // 1000, body)
+        except OSError as error:  # not for this user, or the disk fails
+            raise _UnsignedError(f"the secret {webhook.secret} cannot be read ({error.strerror})") from error
         except (MisconfiguredError, WebhookSecretError) as error:
             raise _UnsignedError(str(error)) from error
         return dict(zip(SIGNED_HEADERS, signed, strict=True))
+
+    def _secrets(self, name: str) -> list[str]:
+        folder = self._settings.secrets_dir
+        path = None if folder is None else Path(folder) / name
+        if path is None or not path.is_file():
+            raise _UnsignedError(f"there is no file {name} in SEAMWORK_NOTIFIER_SECRETS_DIR")
+        if others_can_read(path):
+            raise _UnsignedError(f"others can read the secret {name}; run chmod 600")
+        return secret_text(path, "SEAMWORK_NOTIFIER_SECRETS_DIR").split()
 
     def _post(self, url: str, body: bytes, headers: dict[str, str]) -> None:
         try:
