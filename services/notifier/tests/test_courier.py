@@ -300,6 +300,39 @@ async def test_a_webhook_that_answers_with_nothing_is_spoken_to_on_one_connectio
     assert [callers[0]] * 2 == callers
 
 
+async def test_what_webhooks_are_like_is_no_line_of_the_log(
+    post: Post, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Many owners have theirs at one host, and what a host says besides its status is its own business."""
+    owners = [f"team:{name}" for name in ("seams", "ward", "platform")]
+    together = threading.Barrier(len(owners))
+
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def do_POST(self) -> None:
+            self.rfile.read(int(self.headers["content-length"]))
+            together.wait(5)
+            self.wfile.write(b"HTTP/1.1 204 No Content\r\nthis is no header\r\n\r\n")
+
+        def log_message(self, format: str, *args: object) -> None:  # noqa: A002  # the base class's name
+            """Say nothing: what the notifier says counts."""
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        thread = threading.Thread(target=server.serve_forever, args=(0.05,), name="together")
+        thread.start()
+        webhook = Webhook(url=f"http://127.0.0.1:{server.server_port}/services/token", secret="seams")
+        post.webhooks |= dict.fromkeys(owners, webhook)
+        async with post.running() as (store, couriers):
+            await take(store, couriers, *(notified(n, owner) for n, owner in enumerate(owners)))
+            await post.until(lambda: not store.owners())
+        server.shutdown()
+        thread.join()
+
+    assert {(owner, "delivered") for owner in owners} == set(post.outcomes)
+    assert [] == [record.getMessage() for record in caplog.records if record.name.startswith("urllib3")]
+
+
 async def test_what_comes_behind_an_early_word_answers_nothing_else(post: Post) -> None:
     """Of a webhook that says something before its answer, the answer is not taken for that to what is sent next."""
 

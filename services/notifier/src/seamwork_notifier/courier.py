@@ -6,6 +6,7 @@ The form is that of Standard Webhooks 1.0: the headers ``webhook-id``, ``webhook
 """
 
 import asyncio
+import logging
 from collections.abc import Callable
 from concurrent.futures import Future
 from functools import partial
@@ -82,7 +83,10 @@ class Couriers:
         self._counted = counted
         self._at_once = asyncio.Semaphore(_AT_ONCE)
         timeout = urllib3.Timeout(total=settings.timeout_s)
-        self._pool = urllib3.PoolManager(retries=False, maxsize=1, timeout=timeout)
+        # All owners may have their webhooks at one host, as those of a chat are.
+        self._pool = urllib3.PoolManager(_AT_ONCE, retries=False, maxsize=_AT_ONCE, timeout=timeout)
+        # Of an answer the status counts; what ails its headers is no line of ours, with the webhook's address.
+        logging.getLogger("urllib3.connection").setLevel(logging.ERROR)
         self._hanging: dict[tuple[str, str], asyncio.Future[None]] = {}
         self._bells: dict[str, asyncio.Event] = {}
         self._tasks: dict[str, asyncio.Task[None]] = {}
