@@ -129,8 +129,9 @@ may change; `…` stands for what is known only when it is said. Read from the c
 with `<policy>/<rule>`, and a contract with `rule:<name>`: names that people wrote."""
 
 _COMMANDS_INTRO = """\
-Exit status: 0 done; 1 the answer is no; 2 could not run. With `--json` the answer is one JSON value on standard
-output, and messages go to standard error."""
+Exit status: 0 done; 1 the answer is no; 2 could not run. As of other programs, 130 says that it was
+interrupted, 141 that whoever read the answer had gone (`seamwork trace TASK | head`). With `--json` the answer
+is one JSON value on standard output, and messages go to standard error."""
 
 
 def _walk(command: click.Command, path: str) -> Iterable[tuple[str, click.Command]]:
