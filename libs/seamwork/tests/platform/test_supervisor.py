@@ -20,7 +20,7 @@ from seamwork.platform.door import Door
 from seamwork.platform.home import PlatformHome
 from seamwork.platform.state import is_alive, read_state
 from seamwork.platform.supervisor import Part, Process, Supervisor, free_ports, last_error
-from seamwork.platform.up import Layout, Running, grouped
+from seamwork.platform.up import Layout, Running, bring_up, grouped
 from seamwork.settings.kafka import KafkaAccess
 from seamwork.testing.clock import SettableClock
 
@@ -216,3 +216,14 @@ def test_a_file_says_with_which_environment_each_of_several_services_runs(tmp_pa
     assert {"TOKEN": "canary"} == environ
     assert {"one": 1, "two": 2} == process.ports
     assert 0o600 == file.stat().st_mode & 0o777
+
+
+async def test_without_services_nothing_is_begun(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An environment with the SDK alone is told so at once, and how to get them; no Kafka is fetched first."""
+    monkeypatch.setattr("seamwork.platform.supervisor.entry_points", lambda **_: ())
+    told: list[str] = []
+
+    with pytest.raises(MisconfiguredError, match=r"pip install CHECKOUT/services/\*"):
+        await bring_up(PlatformHome(tmp_path / "home"), tell=told.append)
+
+    assert [] == told

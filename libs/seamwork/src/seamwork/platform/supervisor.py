@@ -237,8 +237,8 @@ def service_modules() -> dict[str, str]:
         found[point.name] = _package(point)
     if not found:
         raise MisconfiguredError(
-            "no service is installed beside the SDK; install the seven (seamwork-router and the others), or work "
-            "from a checkout after `make setup`"
+            "no service is installed in this environment, and a platform is seven of them; install them from a "
+            "checkout (`pip install CHECKOUT/services/*`), or use the `seamwork` that `make setup` makes there"
         )
     return dict(sorted(found.items()))
 

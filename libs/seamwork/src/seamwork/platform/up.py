@@ -212,6 +212,7 @@ async def _bring_up(  # as its caller's, and the hold
     layout: Layout,
     tell: Tell,
 ) -> Running:
+    installed = service_modules()  # before anything is made or fetched: without them it is all for nothing
     clock = SystemClock()
     identity = home.ensure(clock, prefix=prefix, partitions=partitions)
     took: dict[str, float] = {}
@@ -254,7 +255,7 @@ async def _bring_up(  # as its caller's, and the hold
             tell(f"warning: {line}")
         done("documents")
         tell("starting the services")
-        wanted = _describe(running, services, layout)
+        wanted = _describe(running, installed, services, layout)
         await running.start_services(wanted)
         done("services")
     except BaseException as error:
@@ -275,9 +276,10 @@ async def _publish_first(door: Door, home: PlatformHome) -> None:
         write_agent_settings(door, name)
 
 
-def _describe(running: Running, services: Sequence[str] | None, layout: Layout) -> list[str]:
+def _describe(
+    running: Running, installed: Mapping[str, str], services: Sequence[str] | None, layout: Layout
+) -> list[str]:
     home, supervisor = running.home, running.supervisor
-    installed = service_modules()
     wanted = list(installed) if services is None else list(services)
     parts = [
         Part(name=name, environ=partial(service_environ, running.door, name, http_port), http_port=http_port)
