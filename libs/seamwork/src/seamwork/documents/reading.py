@@ -147,7 +147,11 @@ def _problem(model: type[BaseModel], tree: Tree, detail: ErrorDetails) -> Proble
     match detail["type"]:
         case "extra_forbidden":
             known = _fields(model, loc[:-1])
-            mend = did_you_mean(str(loc[-1]), known) or f"known here: {', '.join(known)}"
+            mend = (
+                _belongs_to(model, str(loc[-1]))
+                or did_you_mean(str(loc[-1]), known)
+                or f"known here: {', '.join(known)}"
+            )
             message = f"there is no field {loc[-1]!r} here"
             return Problem(tree.key_place(loc), path, "unknown-field", message, mend)
         case "missing":
@@ -167,6 +171,9 @@ def _problem(model: type[BaseModel], tree: Tree, detail: ErrorDetails) -> Proble
             )
         case "int_type":
             return Problem(tree.place(loc), path, "invalid", "this should be a whole number")
+        case "string_type" if isinstance(_value(tree.value, loc), list | dict):
+            what = "a list" if isinstance(_value(tree.value, loc), list) else "a mapping"
+            return Problem(tree.place(loc), path, "invalid", f"this should be a text, not {what}", "write one text")
         case "string_type":
             mend = "write it as 1.0.0" if loc[-1:] == ("version",) else "put it in quotation marks"
             return Problem(tree.place(loc), path, "invalid", "this should be a text", mend)
@@ -193,6 +200,35 @@ def _fields(model: type[BaseModel], loc: _Loc) -> tuple[str, ...]:
             return ()
         current = field
     return tuple(field.alias or name for name, field in current.model_fields.items())
+
+
+def _belongs_to(model: type[BaseModel], name: str) -> str:
+    """Say where the document has a field of this *name*, if in one place."""
+    found: list[_Loc] = []
+    below: list[tuple[_Loc, type[BaseModel]]] = [((), model)]
+    seen: set[type[BaseModel]] = set()
+    while below:
+        at, current = below.pop()
+        for own, field in current.model_fields.items():
+            alias = field.alias or own
+            if alias == name:
+                found.append(at)
+            inner = [one for one in _models(field.annotation) if one not in seen]
+            seen.update(inner)
+            below.extend(((*at, alias), one) for one in inner)
+    return f"it belongs to {json_path(found[0])}" if len(found) == 1 else ""
+
+
+def _value(value: Json, loc: _Loc) -> Json:
+    """Return what stands at *loc*, null where nothing does."""
+    for part in loc:
+        if isinstance(value, dict) and isinstance(part, str):
+            value = value.get(part)
+        elif isinstance(value, list) and isinstance(part, int) and part < len(value):
+            value = value[part]
+        else:
+            return None
+    return value
 
 
 def _by_alias(model: type[BaseModel], alias: str) -> type[BaseModel] | None:
