@@ -12,8 +12,8 @@ class BudgetSpec(Shape):
     A cap on money.
 
     ``task``: each task begun by an initiator that names this budget has *limitMicroUsd* for its whole tree.
-    ``agent`` and ``team``: all work of the one that *holder* names, over all tasks; with a *period* what is begun
-    in each period of the calendar (UTC).
+    ``team``: all tasks that initiators of the team *holder* begin. ``agent``: all that the agent *holder* is handed.
+    With a *period* these two begin anew with each of the calendar (UTC).
     """
 
     scope: Literal["task", "agent", "team"]
