@@ -12,7 +12,7 @@ class BudgetSpec(Shape):
     A cap on money.
 
     ``task``: each task begun by an initiator that names this budget has *limitMicroUsd* for its whole tree.
-    ``team``: all tasks that initiators of the team *holder* begin. ``agent``: all that the agent *holder* is handed.
+    ``team``: all tasks begun by initiators of the team *holder*. ``agent``: all work that the agent *holder* gets.
     With a *period* these two begin anew with each of the calendar (UTC).
     """
 

@@ -171,17 +171,26 @@ def _problem(model: type[BaseModel], tree: Tree, detail: ErrorDetails) -> Proble
             )
         case "int_type":
             return Problem(tree.place(loc), path, "invalid", "this should be a whole number")
-        case "string_type" if isinstance(_value(tree.value, loc), list | dict):
-            what = "a list" if isinstance(_value(tree.value, loc), list) else "a mapping"
-            return Problem(tree.place(loc), path, "invalid", f"this should be a text, not {what}", "write one text")
         case "string_type":
-            mend = "write it as 1.0.0" if loc[-1:] == ("version",) else "put it in quotation marks"
-            return Problem(tree.place(loc), path, "invalid", "this should be a text", mend)
+            message, mend = _no_text(tree, loc)
+            return Problem(tree.place(loc), path, "invalid", message, mend)
         case "string_pattern_mismatch":
             message = f"this does not have the form {context['pattern']}"
             return Problem(tree.place(loc), path, "invalid", message)
         case _:
             return Problem(tree.place(loc), path, "invalid", _plain(detail["msg"]))
+
+
+def _no_text(tree: Tree, loc: _Loc) -> tuple[str, str]:
+    """Say what is wrong where a text should stand, and what mends it."""
+    found = _value(tree.value, loc)
+    if isinstance(found, list | dict):
+        return (
+            f"this should be a text, not a {'list' if isinstance(found, list) else 'mapping'}",
+            "write one text",
+        )
+    mend = "write it as 1.0.0" if loc[-1:] == ("version",) else "put it in quotation marks"
+    return "this should be a text", mend
 
 
 def _plain(message: str) -> str:
