@@ -31,6 +31,17 @@ def test_a_good_contract_has_no_errors() -> None:
     assert ["missing-outcome", "rule-without-example"] == [problem.code for problem in problems]
 
 
+def test_a_rule_that_asks_for_a_fact_that_there_is_not_is_warned() -> None:
+    """Not refused, because topics hold contracts from before this was looked for."""
+    told = check_contract(
+        contract(("size(this.lines) <= 20", "!has(envelope.deadline) || task.depth < 3"),
+                 ("expr: this.paid_minor ==", "expr: has(envelope.step) || this.paid_minor =="))
+    )  # fmt: skip
+
+    assert ["rule-unknown-fact"] * 2 == [p.code for p in told if p.code.startswith("rule-unknown")]
+    assert () == errors(told)
+
+
 def test_the_topics_reader_finds_what_the_command_finds() -> None:
     """The published form is checked by the same code."""
     broken = contract(("this.refund_minor <=", "this.refund_minr <="))

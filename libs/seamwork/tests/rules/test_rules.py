@@ -102,6 +102,12 @@ def test_asking_all_at_once_finds_what_asking_each_finds(this: Any, expressions:
         ("this.a" + " + this.a" * 9 + " == ''", "f.yaml:3:7", "at most 8 times"),
         ("this.a == 1 &&\n  thiss.b == 1", "f.yaml:3:7", "did you mean 'this'?"),
         ("x" * 4001, "f.yaml:3:7", "at most 4000 characters"),
+        ("this.lines.map(l, l.qty).sum() == 3", "f.yaml:3:35", "there is no function 'sum'; write sum(LIST)"),
+        (
+            "this.name.matchs('a')",
+            "f.yaml:3:23",
+            "there is no function 'matchs'; there are those of CEL, and sum(LIST)",
+        ),
     ],
 )
 def test_what_does_not_compile_is_told_at_its_place(expression: str, place: str, words: str) -> None:

@@ -251,6 +251,11 @@ CHAPTERS: dict[str, list[Code]] = {
                 "Say it in `assume`.",
             ),
             (
+                "rule-unknown-fact",
+                "At run time it is an error, and every crossing that the rule is asked about is refused.",
+                "Use what `envelope` and `task` have: the guide on documents lists it.",
+            ),
+            (
                 "rule-without-example",
                 "Nobody has seen the rule refuse anything.",
                 "Add an example that names the rule in `violates`.",

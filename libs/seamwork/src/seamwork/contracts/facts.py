@@ -5,6 +5,7 @@ One shape for all three, so that an expression that was tried in a contract's ex
 What is absent is an empty text and not null: a comparison with it is false instead of an error.
 """
 
+from collections.abc import Collection
 from typing import Any
 
 from seamwork.documents.agent import Agent
@@ -106,3 +107,46 @@ def task_facts(
         "labels": dict(initiator.metadata.labels) if initiator else {},
         "depth": 0,
     }
+
+
+_TEXT, _NUMBER, _ANY_TEXTS = {"type": "string"}, {"type": "integer"}, {"type": "object"}
+_TEXTS = {"type": "array", "items": _TEXT}
+
+
+def _closed(**fields: Any) -> dict[str, Any]:
+    return {"type": "object", "properties": fields, "additionalProperties": False}
+
+
+_OF_ALL = {
+    **dict.fromkeys(
+        ("id", "task", "type", "source", "source_version", "contract", "contract_version", "intent", "model"),
+        _TEXT,
+    ),
+    "payload_bytes": _NUMBER,
+    "constraints": _ANY_TEXTS,
+    "steps": {"type": "array", "items": _closed(name=_TEXT, state=_TEXT)},
+    "authority": _closed(tools=_TEXTS, data=_TEXTS, effects=_TEXTS, depth=_NUMBER),
+}
+_SUBTASK = _closed(
+    **dict.fromkeys(("name", "step", "contract", "target", "capability"), _TEXT),
+    after=_TEXTS,
+    critical={"type": "boolean"},
+)
+_OF_ONE: dict[str, dict[str, Any]] = {
+    "handoff": {
+        **dict.fromkeys(("step", "mode", "target", "capability"), _TEXT),
+        "ceiling_micro_usd": _NUMBER,
+        "deadline_at": _NUMBER,
+    },
+    "result": {"outcome": _TEXT},
+    "plan": {"subtasks": {"type": "array", "items": _SUBTASK}},
+}
+_TASK = _closed(
+    **dict.fromkeys(("id", "initiator", "tenant", "team"), _TEXT), labels=_ANY_TEXTS, depth=_NUMBER
+)
+
+
+def schemas_of_facts(kinds: Collection[str]) -> dict[str, Any]:
+    """Return the JSON Schemas of ``envelope`` and ``task``, for crossings of any of these *kinds*."""
+    own = {name: field for kind in kinds for name, field in _OF_ONE[kind].items()}
+    return {"envelope": _closed(**_OF_ALL, **own), "task": _TASK}

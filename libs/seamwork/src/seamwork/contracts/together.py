@@ -11,6 +11,7 @@ from seamwork.contracts.codes import found
 from seamwork.contracts.compiled import promises
 from seamwork.contracts.flows import flow_problems, is_whole
 from seamwork.contracts.shelf import Shelf
+from seamwork.contracts.slips import slips
 from seamwork.contracts.waivers import Checked, waive
 from seamwork.documents.agent import Agent
 from seamwork.documents.budget import Budget
@@ -27,6 +28,9 @@ from seamwork.documents.versions import accepts
 from seamwork.rules.cel import ExpressionError, environment
 from seamwork.rules.ruleset import CROSSING_VARIABLES, rule_problems
 from seamwork.rules.typed import TypedRules
+
+_MATCHED = ("handoff", "result")
+"""What a policy is about that names no kinds; a plan only where it is named."""
 
 
 def check_documents(documents: Iterable[AnyDocument], published: Iterable[AnyDocument] = ()) -> Checked:
@@ -122,6 +126,7 @@ def _policy(policy: Policy, shelf: Shelf) -> Iterator[Problem]:
         yield found(policy, ("spec", "mode"), "policy-not-enforced", message)
     env = environment(CROSSING_VARIABLES)
     seen = list(_payloads(policy, shelf))
+    kinds = policy.spec.match.kinds or _MATCHED
     for index, rule in enumerate(policy.spec.rules):
         path = ("spec", "rules", index, "when")
         place = policy.place(*path)
@@ -131,6 +136,7 @@ def _policy(policy: Policy, shelf: Shelf) -> Iterator[Problem]:
             yield from rule_problems(rule.name, error, place, CROSSING_VARIABLES)
             continue
         told = {p for typed in seen for p in typed.problems(rule.name, rule.when, place, json_path(path))}
+        told |= set(slips(kinds, CROSSING_VARIABLES, rule.name, rule.when, place, json_path(path)))
         yield from sorted(told, key=lambda problem: (problem.place.line, problem.place.column))
         approvers = rule.approvers
         if approvers is not None and shelf.has(Person):

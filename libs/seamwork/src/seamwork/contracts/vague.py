@@ -9,8 +9,10 @@ from collections.abc import Iterator
 
 from seamwork.contracts.codes import found
 from seamwork.contracts.compiled import promise_path, promises
+from seamwork.contracts.slips import slips
 from seamwork.documents.contract import Contract, Promise
-from seamwork.documents.problems import Problem
+from seamwork.documents.problems import Problem, json_path
+from seamwork.rules.ruleset import CROSSING_VARIABLES, RESULT_VARIABLES
 from seamwork.rules.walk import Schema, subschemas, types
 
 NOBODY = "nobody-yet"
@@ -33,6 +35,7 @@ def vague(contract: Contract) -> Iterator[Problem]:
                 yield from _open_ends(contract, (*promise_path(on), "schema", *at), schema)
         if on != "input":
             yield from _prose(contract, on, promise)
+        yield from _slips(contract, on, promise)
     if contract.spec.owners.team == NOBODY:
         message = f"the owner is {NOBODY!r}, which is what a draft says: nobody answers for the seam"
         yield found(contract, ("spec", "owners", "team"), "owner-not-named", message)
@@ -89,6 +92,13 @@ def _is_leaf(schema: Schema) -> bool:
 def _is_prose(schema: Schema) -> bool:
     checked = {"enum", "const", "pattern", "format"} & schema.keys()
     return set(types(schema)) <= {"string", "null"} and not checked
+
+
+def _slips(contract: Contract, on: str, promise: Promise) -> Iterator[Problem]:
+    kind, variables = ("handoff", CROSSING_VARIABLES) if on == "input" else ("result", RESULT_VARIABLES)
+    for index, rule in enumerate(promise.rules):
+        path: At = (*promise_path(on), "rules", index, "expr")
+        yield from slips((kind,), variables, rule.name, rule.expr, contract.place(*path), json_path(path))
 
 
 def _outcomes(contract: Contract) -> Iterator[Problem]:

@@ -27,6 +27,9 @@ MAX_EXPRESSION = 4000
 
 _TYPES = {"now": cel.Type.TIMESTAMP}
 _ERROR = re.compile(r"ERROR: <input>:(-?\d+):(-?\d+): (.*)")
+_UNDECLARED = re.compile(r"undeclared reference to ('.*')")
+NO_FUNCTION = "there is no function "
+"""Begins the complaint about a call of one."""
 _INT64 = 1 << 63
 _NUMBERS = frozenset({int, float})
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -175,12 +178,23 @@ def checked(env: Any, expression: str) -> Any:
     try:
         program = env.compile(expression)
     except RuntimeError as error:
-        raise ExpressionError(complaints(str(error))[:1]) from error
+        (first, *_) = complaints(str(error))
+        raise ExpressionError([_of_a_call(first, expression)]) from error
     if program.return_type() != cel.Type.BOOL:
         found = program.return_type().name().lower()
         message = f"the expression yields {found}, a rule yields true or false; compare it with something"
         raise ExpressionError([Complaint(1, 1, message)])
     return program
+
+
+def _of_a_call(complaint: Complaint, expression: str) -> Complaint:
+    """Tell a function that there is not from a variable: of a call the engine names where its bracket opens."""
+    unknown = _UNDECLARED.match(complaint.message)
+    lines = expression.split("\n")
+    line = lines[complaint.line - 1] if complaint.line <= len(lines) else ""
+    if unknown is None or line[complaint.column - 1 : complaint.column] != "(":
+        return complaint
+    return Complaint(complaint.line, complaint.column, f"{NO_FUNCTION}{unknown[1]}")
 
 
 def bound(expression: str) -> None:

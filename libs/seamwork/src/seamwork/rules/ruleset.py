@@ -5,7 +5,15 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from seamwork.documents.problems import DocumentError, Place, Problem, did_you_mean
-from seamwork.rules.cel import Compiled, Environment, ExpressionError, Verity, environment, timestamp
+from seamwork.rules.cel import (
+    NO_FUNCTION,
+    Compiled,
+    Environment,
+    ExpressionError,
+    Verity,
+    environment,
+    timestamp,
+)
 from seamwork.rules.fields import fields_of, looks_at
 from seamwork.rules.tree import Node, Source
 
@@ -282,6 +290,8 @@ def _joined(env: Environment, compiled: Sequence[tuple[Rule, Compiled]]) -> Comp
 
 
 def _mend(message: str, known: Iterable[str]) -> str:
+    if message.startswith(NO_FUNCTION):
+        return "write sum(LIST)" if message.endswith("'sum'") else "there are those of CEL, and sum(LIST)"
     if "undeclared reference to '" not in message:
         return ""
     word = message.split("undeclared reference to '", 1)[1].split("'", 1)[0]

@@ -57,9 +57,13 @@ class TypedRules:
     Args:
         schemas: The JSON Schema of each variable that has one (``this``, ``request``).
         variables: All variables; those without a schema may hold anything.
+        whose: Begins the sentence that ends with a field that there is not.
     """
 
-    def __init__(self, schemas: Mapping[str, Any], variables: Sequence[str]) -> None:
+    def __init__(
+        self, schemas: Mapping[str, Any], variables: Sequence[str], whose: str = "the schema has no field"
+    ) -> None:
+        self._whose = whose
         file = _File()
         named = {name: file.message_of(schema, [schema]) for name, schema in schemas.items()}
         pool = descriptor_pool.DescriptorPool()
@@ -87,7 +91,7 @@ class TypedRules:
             for complaint in complaints(str(error)):
                 if not self._counts(complaint.message):
                     continue
-                message = f"rule {rule}: {_readable(complaint.message)}"
+                message = f"rule {rule}: {_readable(complaint.message, self._whose)}"
                 at = place.inside(complaint.line, complaint.column)
                 yield Problem(at, path, _code(complaint.message), message, self._mend(complaint.message))
 
@@ -254,11 +258,11 @@ def _compares_dates(message: str) -> bool:
     )
 
 
-def _readable(message: str) -> str:
+def _readable(message: str, whose: str) -> str:
     """Name operators and types as authors do."""
     undefined = _UNDEFINED.search(message)
     if undefined is not None:
-        return f"the schema has no field {undefined[1]!r}"
+        return f"{whose} {undefined[1]!r}"
     overload = _OVERLOAD.search(message)
     if overload is None:
         return message
