@@ -6,7 +6,8 @@ from seamwork.catalog import Catalog
 from seamwork.catalog.entries import Activation
 from seamwork.errors import UnprocessableError
 from seamwork.grants.keys import SigningKey
-from seamwork.platform.people import people_in, refuse_unheard
+from seamwork.platform.people import people_in, refuse_unasked, refuse_unheard
+from seamwork.records.verdict import Approvers
 from seamwork.testing.documents import document
 
 
@@ -37,3 +38,17 @@ def test_what_nobody_would_believe_is_not_said() -> None:
         refuse_unheard(Catalog.of([ada]), "ada", former)
     with pytest.raises(UnprocessableError, match="ada is not in force, so nothing that ada signs counts"):
         refuse_unheard(Catalog.of([ada], left), "ada", mine)
+
+
+def test_an_answer_of_somebody_who_is_not_asked_is_not_said() -> None:
+    """It would change nothing, and whoever typed it would take the matter for answered."""
+    catalog = Catalog.of([document("Person", "ada", roles=["legal", "finance"])])
+    finance, grace = Approvers(roles=("finance",)), Approvers(people=("grace",), count=1)
+
+    refuse_unasked(catalog, "ada", ())
+    refuse_unasked(catalog, "ada", (grace, finance))
+    refuse_unasked(catalog, "ada", (Approvers(people=("ada",)),))
+    with pytest.raises(
+        UnprocessableError, match="ada is legal, finance, and asked is 1 of grace, so the answer"
+    ):
+        refuse_unasked(catalog, "ada", (grace,))

@@ -175,7 +175,7 @@ async def _reply(
         refuse_long(made, asked, door.home.latest_kid(person_kid(name)))
         return made
 
-    who = await ask(door, person, "answers.v1", asked.task, reply)
+    who = await ask(door, person, "answers.v1", asked.task, reply, asked.approvers)
     answer({"request": asked.id, "person": who, "answer": said}, lambda: f"{who}: {said} ({asked.id})")
 
 

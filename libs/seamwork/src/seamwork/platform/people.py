@@ -1,7 +1,7 @@
 """Let a person of this machine say something, signed with the person's own key."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from seamwork.bus.port import Confirmed, Log
 from seamwork.catalog import Catalog
@@ -12,6 +12,7 @@ from seamwork.grants.keys import SigningKey
 from seamwork.platform.door import Door
 from seamwork.platform.members import person_kid
 from seamwork.records.base import Envelope
+from seamwork.records.verdict import Approvers
 from seamwork.records.wire import Outgoing, compose
 
 _PERSONS = re.compile(r"person-(.+)-[1-9]\d*")
@@ -31,7 +32,12 @@ def people_in(catalog: Catalog, now: int) -> tuple[Person, ...]:
 
 
 async def ask(
-    door: Door, person: str | None, topic: str, task: str, record: Callable[[str], Envelope]
+    door: Door,
+    person: str | None,
+    topic: str,
+    task: str,
+    record: Callable[[str], Envelope],
+    asked: Sequence[Approvers] = (),
 ) -> str:
     """
     Publish what *person* says of *task*, and return who it was.
@@ -42,6 +48,7 @@ async def ask(
         topic: ``answers.v1`` or ``commands.v1``.
         task: The task's id, which is the key.
         record: Makes the record in that person's name.
+        asked: Who may say it; anybody unless given.
 
     Raises:
         UnprocessableError: Nobody was named, and nobody has a key here, or several have; or it would not count.
@@ -50,7 +57,7 @@ async def ask(
     """
     person, outgoing = signed(door, person, topic, task, record)
     async with door.log("people") as log:
-        await see_that_it_counts(door, log, person)
+        await see_that_it_counts(door, log, person, asked)
         (confirmation,) = await log.publish([outgoing])
     if not isinstance(confirmation, Confirmed):
         raise RetryableError(f"{topic} did not take it ({confirmation.error}); say it again")
@@ -83,9 +90,11 @@ def signed(
     return person, compose(door.identity.id, topic, task, record(person), signer=key)
 
 
-async def see_that_it_counts(door: Door, log: Log, person: str) -> None:
+async def see_that_it_counts(door: Door, log: Log, person: str, asked: Sequence[Approvers] = ()) -> None:
     """
     See that what *person* says from here will be believed: whoever left keeps the key's file.
+
+    Where somebody is *asked*, it must be one of them.
 
     Raises:
         UnprocessableError: It will not; whoever reads it would pass over it, and tell nobody.
@@ -96,6 +105,7 @@ async def see_that_it_counts(door: Door, log: Log, person: str) -> None:
     finally:
         await follower.stop()
     refuse_unheard(follower.catalog, person, door.home.latest_key(person_kid(person)))
+    refuse_unasked(follower.catalog, person, asked)
 
 
 def refuse_unheard(catalog: Catalog, person: str, key: SigningKey) -> None:
@@ -114,4 +124,20 @@ def refuse_unheard(catalog: Catalog, person: str, key: SigningKey) -> None:
         raise UnprocessableError(
             f"the key {key.kid} here is not the one of {known.title}, so nothing that it signs counts; say it from "
             "where that one is"
+        )
+
+
+def refuse_unasked(catalog: Catalog, person: str, asked: Sequence[Approvers]) -> None:
+    """
+    Refuse what would not count, because others are asked.
+
+    Raises:
+        UnprocessableError: They are.
+    """
+    known = catalog.person(person)
+    roles = known.spec.roles if known is not None else ()
+    if asked and not any(person in one.people or not set(one.roles).isdisjoint(roles) for one in asked):
+        named = "; ".join(f"{one.count} of {one.named}" for one in asked)
+        raise UnprocessableError(
+            f"{person} is {', '.join(roles) or 'nothing'}, and asked is {named}, so the answer would not count"
         )
