@@ -56,3 +56,13 @@ def test_a_secret_that_cannot_be_used_is_refused_before_anybody_asks(secrets: li
     """Else each notification would be answered with a broken connection, or refused as a stranger's."""
     with pytest.raises(WebhookSecretError):
         Receiver(secrets, lambda *_: None)
+
+
+def test_what_is_signed_with_another_secret_is_told() -> None:
+    """Whoever tries a webhook out with the secret of another team would look for the fault elsewhere."""
+    got: list[str] = []
+    receiver = Receiver([webhook_secret(bytes(31) + b"x")], lambda identity, _: got.append(identity),
+                        passed_over=lambda: got.append("passed over"))  # fmt: skip
+
+    assert HTTPStatus.UNAUTHORIZED == delivered(receiver)
+    assert ["passed over"] == got

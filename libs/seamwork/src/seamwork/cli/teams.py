@@ -1,5 +1,6 @@
 """``seamwork teams`` and ``seamwork webhooks``: who owns seams, and how they are told."""
 
+import contextlib
 import json
 import time
 from pathlib import Path
@@ -16,6 +17,7 @@ from seamwork.cli.terminal import (
     platform_option,
     running_loop,
     table,
+    tell,
     tell_who_lags,
     text_of_file,
 )
@@ -125,11 +127,21 @@ def listen(secret: str, port: int, count: int | None, seconds: int | None, platf
 
     as_json_here = as_json()  # notifications come on other threads, which have no command
     until = None if seconds is None else time.monotonic() + seconds
-    try:
-        receiver = Receiver(text_of_file(path).split(), take)
-    except WebhookSecretError as error:
-        raise MisconfiguredError(f"{path} holds no secret of a webhook: {error}") from error
-    with receiver.listening(port) as address:
+
+    def pass_over() -> None:
+        tell(f"one was passed over: it is not signed with the secret of {path}, or too old")
+
+    with contextlib.ExitStack() as stack:
+        try:
+            receiver = Receiver(text_of_file(path).split(), take, passed_over=pass_over)
+            address = stack.enter_context(receiver.listening(port))
+        except WebhookSecretError as error:
+            raise MisconfiguredError(f"{path} holds no secret of a webhook: {error}") from error
+        except OSError as error:
+            raise MisconfiguredError(
+                f"port {port} of this machine cannot be had ({error.strerror}); name another with --port, and in "
+                "the webhook's address"
+            ) from error
         click.echo(f"listening at {address}", err=True)
         while (count is None or len(got) < count) and (until is None or time.monotonic() < until):
             if unread:

@@ -24,6 +24,7 @@ class Receiver:
         secrets: The secrets that it believes.
         take: Is given each new notification: its id and what it says.
         answer: Decides what a genuine one is answered; a test lets it fail.
+        passed_over: Told of each that is not genuine.
 
     Raises:
         WebhookSecretError: There is no secret, or one is not written as it must be.
@@ -34,11 +35,13 @@ class Receiver:
         secrets: Sequence[str],
         take: Callable[[str, dict[str, Any]], None],
         answer: Callable[[], HTTPStatus] = lambda: HTTPStatus.NO_CONTENT,
+        passed_over: Callable[[], None] = lambda: None,
     ) -> None:
         sign_webhook(secrets, "", 0, b"")  # what cannot be used is told now, and not to each who asks
         self._secrets = secrets
         self._take = take
         self._answer = answer
+        self._passed_over = passed_over
         self._seen: set[str] = set()
         self._clock = SystemClock()
         self._lock = threading.Lock()
@@ -87,6 +90,7 @@ class Receiver:
         if not webhook_verifies(
             self._secrets, identity, timestamp, signatures, body, now_s=self._clock.now_ms() // 1000
         ):
+            self._passed_over()
             return HTTPStatus.UNAUTHORIZED
         status = self._answer()
         if status >= HTTPStatus.BAD_REQUEST:
