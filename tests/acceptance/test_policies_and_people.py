@@ -1,5 +1,8 @@
 """What a policy asks for is done before anybody works, and only a person's own signature is that person's word."""
 
+import asyncio
+import os
+import sys
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import Any
@@ -131,6 +134,29 @@ async def court(stage: Stage) -> AsyncIterator[Court]:
 
 
 # ── The five verdicts ────────────────────────────────────────────────────────────────────
+
+
+async def test_who_waits_for_a_result_is_told_that_people_are_asked(court: Court) -> None:
+    """Nothing else comes for as long as they take, and whoever asked could take the platform for dead."""
+    home = court.stage.door.home
+    waiting = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "seamwork.cli", "submit", "asked@1.0.0", "--to", "court-worker",
+        "--as", "court-chief", "--intent", "ask somebody", "--timeout", "60", "--wait",
+        stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
+        env={**os.environ, "SEAMWORK_HOME": str(home.root.parent), "SEAMWORK_PLATFORM": home.name},
+    )  # fmt: skip
+    assert waiting.stdin is not None
+    assert waiting.stderr is not None
+    waiting.stdin.write(b"{}")
+    waiting.stdin.close()
+    told = (await asyncio.wait_for(waiting.stderr.readline(), 60)).decode()
+    waiting.terminate()
+    await waiting.wait()
+
+    assert (
+        "root: court-chief@1.0.0 → court-worker is held until people agree; see `seamwork approvals list`"
+        in told
+    )
 
 
 async def test_what_a_policy_forbids_does_not_go_out(court: Court) -> None:

@@ -1,6 +1,7 @@
 """``seamwork submit``, ``watch``, ``trace``, ``blame``, ``tasks``, ``cancel``: work and what became of it."""
 
 import asyncio
+import contextlib
 import json
 import math
 import sys
@@ -20,14 +21,14 @@ from seamwork.cli.payloads import payload_of
 from seamwork.cli.terminal import answer, as_json, door_of, json_option, platform_option, running_loop, tell
 from seamwork.clock import SystemClock
 from seamwork.documents.shape import instant_ms
-from seamwork.errors import MisconfiguredError, UnprocessableError
+from seamwork.errors import MisconfiguredError, SeamworkError, UnprocessableError
 from seamwork.ids import uuid7
 from seamwork.platform.audit import Audit
 from seamwork.platform.door import Door
 from seamwork.platform.initiators import initiator_version
 from seamwork.platform.people import ask
 from seamwork.platform.whole import whole
-from seamwork.platform.wording import plain, render_blame, render_tasks, render_trace
+from seamwork.platform.wording import people_waited_for, plain, render_blame, render_tasks, render_trace
 from seamwork.records.decision import AnyDecision, Dispatched, TaskEnded
 from seamwork.records.partition import partition_of
 from seamwork.records.people import ApprovalEnd, ApprovalRequest, Command
@@ -37,6 +38,7 @@ _WAIT_MS = 250
 _BATCH = 500
 _RECORDED_WITHIN_S = 5.0
 _ORDERED_WITHIN_S = 30.0
+_FIRST_LOOK_S, _LOOK_EVERY_S = 1.0, 15.0
 _TEN_YEARS_S = 10 * 365 * 86_400
 _UNITS_MS = {"s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
 
@@ -121,6 +123,7 @@ async def submit(  # noqa: PLR0913, PLR0917  # a task has that many parts
             told = {"task": submitted.task, "crossing": submitted.crossing}
             answer(told, lambda: f"task {submitted.task}\nfollow it with: seamwork watch {submitted.task}")
             return
+        telling = asyncio.create_task(_tell_who_is_asked(door, submitted.task))
         try:
             async with asyncio.timeout(timeout_s + 30):
                 labelled = await wait(log, settings, submitted, version=mine)
@@ -135,9 +138,13 @@ async def submit(  # noqa: PLR0913, PLR0917  # a task has that many parts
             raise MisconfiguredError(
                 f"nothing was heard of task {submitted.task}; is the router up? See `seamwork status`"
             ) from error
+        finally:
+            telling.cancel()
     if labelled.outcome == "partial":
         missing = "; ".join(f"{gap.step} ({gap.why})" for gap in labelled.gaps if gap.critical)
         tell(f"this is only a part{f', without {missing}' if missing else ''}")
+    if spared := "; ".join(f"{gap.step} ({gap.why})" for gap in labelled.gaps if not gap.critical):
+        tell(f"left out, as the plan allows: {spared}")
     told_result = {
         "task": submitted.task,
         "outcome": labelled.outcome,
@@ -145,6 +152,21 @@ async def submit(  # noqa: PLR0913, PLR0917  # a task has that many parts
         "result": labelled.value,
     }
     answer(told_result, lambda: json.dumps(labelled.value, indent=2, ensure_ascii=False))
+
+
+async def _tell_who_is_asked(door: Door, task: str) -> None:
+    """Tell of everything that waits for people, again and again; where the audit cannot be asked, of nothing."""
+    told: set[str] = set()
+    pause_s = _FIRST_LOOK_S
+    while True:
+        await asyncio.sleep(pause_s)
+        pause_s = min(2 * pause_s, _LOOK_EVERY_S)
+        with contextlib.suppress(SeamworkError):
+            trace = await asyncio.to_thread(Audit.of(door).trace, task)
+            for line in people_waited_for(trace):
+                if line not in told:
+                    tell(plain(line))
+                    told.add(line)
 
 
 @click.command()

@@ -376,3 +376,19 @@ def duration(ms: int) -> str:
         return f"{ms / _SECOND_MS:.1f} s"
     minutes, seconds = divmod(ms // _SECOND_MS, 60)
     return f"{minutes} min {seconds} s"
+
+
+def people_waited_for(trace: Trace) -> Iterator[str]:
+    """Yield, for everything of a task that waits for people, what waits and where they answer."""
+    below = list(trace.roots)
+    while below:
+        one = below.pop()
+        below += one.children
+        who = f"{one.step}: {one.source} → {one.target}"
+        if one.status == "held":
+            yield f"{who} is held until people agree; see `seamwork approvals list`"
+        for case in one.cases:
+            if case.status == "open":
+                asked = ", ".join(asked.to for asked in case.asked) or "nobody yet"
+                why = case.why if case.rule in {"", case.why} else f"{case.why}, {case.rule}"
+                yield f"{who} waits for people ({why}), asked of {asked}; see `seamwork cases show {case.id[:8]}`"
