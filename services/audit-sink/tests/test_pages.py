@@ -140,6 +140,42 @@ def test_a_list_can_be_what_on_call_looks_for(pages: Pages, query: dict[str, str
     assert wanted == [one["task"] for one in asked(pages, "/v1/tasks", **query)]
 
 
+@pytest.mark.parametrize(
+    ("sensitive", "told"),
+    [(False, f"NoLicence: nothing is declared by {SECRET}"), (True, "NoLicence: ***")],
+    ids=["open", "masked"],
+)
+def test_an_answer_that_says_error_is_told_as_its_contract_allows(
+    database: Path, told: str, *, sensitive: bool
+) -> None:
+    """Whoever asks why gets the agent's own words, in the trace and as what is to blame."""
+    message: dict[str, Any] = {"type": "string"} | ({"x-sensitive": "pii"} if sensitive else {})
+    error = {"type": "object", "properties": {"type": {"type": "string"}, "message": message}}
+    outputs = {
+        "success": {"schema": {}},
+        "error": {"schema": {"type": "object", "properties": {"error": error}}},
+    }
+    contract = document("Contract", "licence-facts", outputs=outputs)
+    said = {"error": {"type": "NoLicence", "message": f"nothing is declared by {SECRET}"}}
+    write(database, raws(
+        ("handoff", {"at": "0/0"}),
+        ("result", {"at": "0/1", "parent": "h-1", "dispatch": "w-1", "stamp": {}, "outcome": "error",
+                    "payload": said}),
+        ("dispatched", {"at": "0/0"}),
+        ("accepted", {"at": "0/1", "outcome": "error"}),
+        ("task-ended", {"at": "0/2", "outcome": "failed", "crossings": 2}),
+    ))  # fmt: skip
+    pages = Pages(Archive(database), lambda: Catalog.of([contract]))
+    trace = msgspec.convert(asked(pages, "/v1/tasks/t-1/trace"), Trace)
+    blame = msgspec.convert(asked(pages, "/v1/tasks/t-1/blame"), Blame)
+
+    assert [told] == [
+        one.error for root in trace.roots for dispatch in root.dispatches for one in dispatch.results
+    ]
+    assert blame.trouble is not None
+    assert told == blame.trouble.reason
+
+
 def test_a_task_is_its_initiators_teams_and_not_of_whoever_worked_on_it(database: Path) -> None:
     """Teams are asked about what they began, and about the seams that they own."""
     agents = [document("Agent", name, team=f"{name}s") for name in ("planner", "extractor")]

@@ -1,7 +1,7 @@
 """Sort the records of one task by what they speak of; pure."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, cast
@@ -45,6 +45,7 @@ class History:
     """
 
     task: str
+    errors: Mapping[Position, str] = field(default_factory=dict)
     sent: dict[Position, Kept] = field(default_factory=dict)
     handoffs: dict[str, list[Received[Handoff]]] = field(default_factory=lambda: defaultdict(list))
     results: dict[str, list[Received[Result]]] = field(default_factory=lambda: defaultdict(list))
@@ -146,9 +147,9 @@ class History:
         return cast("Received[TaskEnded] | None", next(found, None))
 
 
-def history_of(task: str, records: Iterable[Kept]) -> History:
+def history_of(task: str, records: Iterable[Kept], errors: Mapping[Position, str] | None = None) -> History:
     """Sort *records*, which may come in any order, into the history of *task*."""
-    history = History(task)
+    history = History(task, errors or {})
     once = Once()
     for kept in _in_log_order(records):
         if kept.raw.topic == HANDOFFS:

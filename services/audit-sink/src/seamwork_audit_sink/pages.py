@@ -124,9 +124,11 @@ class Pages:
             )
         return found
 
-    def _drawn(self, question: Callable[[str], Trace | Blame | None], task: str) -> msgspec.Raw | None:
+    def _drawn(
+        self, question: Callable[[str, Catalog | None], Trace | Blame | None], task: str
+    ) -> msgspec.Raw | None:
         with self._drawing:
-            found = question(task)
+            found = question(task, self._catalog())
             return None if found is None else msgspec.Raw(msgspec.json.encode(found))
 
     def _flow(self, name: str) -> Any:

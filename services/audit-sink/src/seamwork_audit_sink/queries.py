@@ -1,6 +1,6 @@
 """Ask the archive what people ask: one method a question."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from threading import Lock
@@ -9,18 +9,19 @@ import msgspec
 
 from seamwork.catalog import Catalog
 from seamwork.platform.views import Blame, BreakerLine, Summary, Tally, TaskLine, Trace
-from seamwork.records.crossing import Handoff
+from seamwork.records.crossing import Handoff, Result
 from seamwork.records.decision import BreakerMoved
 from seamwork.records.envelope import AnyEnvelope
+from seamwork.records.parties import Position
 from seamwork.records.wire import Malformed, Received
 from seamwork.seams.measured import Measured
 from seamwork.seams.steps import FlowReport, Refusal
 from seamwork_audit_sink.archive import Archive
 from seamwork_audit_sink.blame import blame
-from seamwork_audit_sink.history import history_of
+from seamwork_audit_sink.history import Kept, history_of
 from seamwork_audit_sink.rows import Row, lean, record_of
 from seamwork_audit_sink.seams import measures
-from seamwork_audit_sink.shown import shown_payload
+from seamwork_audit_sink.shown import error_in, shown_payload
 from seamwork_audit_sink.steps import flow_report
 from seamwork_audit_sink.tasks import task_line
 from seamwork_audit_sink.trace import trace
@@ -32,6 +33,8 @@ How many tasks are looked at for a list, so that a state that no task is in does
 Where none that is over is wanted, those are not among them: what hangs is older than thousands that came and went.
 """
 
+MOST_ERRORS = 100
+"""How many answers of a task that say error are read for what they say."""
 
 MEASURED = 100_000
 """How many records are looked at to measure seams, the latest ones."""
@@ -132,18 +135,32 @@ class Queries:
             found |= set() if agent is None or agent.spec.team is None else {agent.spec.team}
         return found
 
-    def trace(self, task: str) -> Trace | None:
-        """Return the trace of a task, or None where nothing of it was ever recorded."""
+    def trace(self, task: str, catalog: Catalog | None = None) -> Trace | None:
+        """Return the trace of a task, or None where nothing of it was recorded; *catalog* says what is masked."""
         # A task may have a hundred thousand records: each is let go of but for what was read from it.
         records = [
             lean(found) if isinstance(found, Received) else found
             for found in map(record_of, self._archive.task_rows(task))
         ]
-        return trace(task, records) if records else None
+        return trace(task, records, self._errors(records, catalog)) if records else None
 
-    def blame(self, task: str) -> Blame | None:
-        """Return what explains the outcome of a task, or None where nothing of it was ever recorded."""
-        found = self.trace(task)
+    def _errors(self, records: Iterable[Kept], catalog: Catalog | None) -> dict[Position, str]:
+        """Return what the first answers that say error say, by their positions; bodies were left where they lie."""
+        found: dict[Position, str] = {}
+        for kept in records:
+            record = kept.record if isinstance(kept, Received) else None
+            if not isinstance(record, Result) or record.outcome != "error":
+                continue
+            row = self._archive.crossing(kept.position.partition, kept.position.offset)
+            if row is not None:
+                found[kept.position] = error_in(row, catalog)
+            if len(found) >= MOST_ERRORS:
+                break
+        return found
+
+    def blame(self, task: str, catalog: Catalog | None = None) -> Blame | None:
+        """Return what explains the outcome of a task, or None where nothing was recorded; *catalog* as above."""
+        found = self.trace(task, catalog)
         return None if found is None else blame(found)
 
     def breakers(self) -> tuple[BreakerLine, ...]:

@@ -20,6 +20,8 @@ from seamwork.records.platform import DeadLetter
 from seamwork.records.wire import Received
 from seamwork_audit_sink.rows import Row, record_of
 
+_MOST_OF_AN_ERROR = 500  # characters
+
 
 def shown(leaf: int, row: Row, catalog: Catalog | None) -> dict[str, Any]:
     """
@@ -73,6 +75,17 @@ def shown_payload(row: Row, catalog: Catalog | None) -> Any:
     """Return a record's payload as people may see it."""
     found = record_of(row)
     return _payload(found, catalog) if isinstance(found, Received) and row.value_bytes else HIDDEN
+
+
+def error_in(row: Row, catalog: Catalog | None) -> str:
+    """Return what an answer of the outcome ``error`` says, as people may see it; nothing where that is hidden."""
+    payload = shown_payload(row, catalog)
+    error = payload.get("error") if isinstance(payload, dict) else None
+    if not isinstance(error, dict):
+        return ""
+    parts = (error.get(name) for name in ("type", "message"))
+    said = ": ".join(part for part in parts if isinstance(part, str) and part)
+    return said if len(said) <= _MOST_OF_AN_ERROR else f"{said[:_MOST_OF_AN_ERROR]}…"
 
 
 def _payload(found: Received[AnyEnvelope], catalog: Catalog | None) -> Any:

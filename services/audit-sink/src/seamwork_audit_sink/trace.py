@@ -5,7 +5,7 @@ Nothing is judged here: what the records say is put side by side. A record that 
 tree and never left out.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 
 import msgspec
@@ -40,7 +40,7 @@ from seamwork.records.decision import (
     Refused,
 )
 from seamwork.records.delivery import Delivered
-from seamwork.records.parties import Subject
+from seamwork.records.parties import Position, Subject
 from seamwork.records.verdict import Verdict
 from seamwork.records.wire import Malformed, Received
 from seamwork_audit_sink.history import History, Kept, history_of
@@ -53,15 +53,16 @@ _CASE_ENDS = {"case-resolved": "resolved", "case-expired": "expired"}
 _TRIED_AGAIN = frozenset({"retry", "reroute", "requeue"})
 
 
-def trace(task: str, records: Iterable[Kept]) -> Trace:
+def trace(task: str, records: Iterable[Kept], errors: Mapping[Position, str] | None = None) -> Trace:
     """
     Return what became of *task*.
 
     Args:
         task: The task's id.
         records: All of its records, in any order; inbox records may be missing.
+        errors: What answers of the outcome ``error`` say, as people may read it, by their positions.
     """
-    return _Tracing(history_of(task, records)).whole()
+    return _Tracing(history_of(task, records, errors)).whole()
 
 
 def state_of(history: History) -> str:
@@ -344,6 +345,7 @@ class _Tracing:
             status=status,
             at=first.raw.appended_at,
             position=place(first.raw),
+            error=self._history.errors.get(first.position, ""),
             repeats=len(sent) - 1,
             delivered=next((_delivered(one.delivered) for one in said if isinstance(one, Accepted)), None),
             attempts=self._attempts(sent),

@@ -145,7 +145,9 @@ class _Troubles:
             gate=accepted.source.agent,
             gate_version=accepted.source.version,
             rule=accepted.rule,
-            reason=accepted.reason,
+            reason=_first(
+                accepted.reason, "" if sent is None else self._history.errors.get(sent.position, "")
+            ),
             position=place(one.raw if sent is None else sent.raw),
         )
 

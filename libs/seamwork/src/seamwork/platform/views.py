@@ -71,7 +71,11 @@ class DeliveredView(View, frozen=True, kw_only=True):
 
 
 class ResultView(View, frozen=True, kw_only=True):
-    """One answer to a dispatch; *status* is ``accepted``, ``refused`` or ``waiting``."""
+    """
+    One answer to a dispatch; *status* is ``accepted``, ``refused`` or ``waiting``.
+
+    *error* is what one of the outcome ``error`` says, as far as its contract lets people see it.
+    """
 
     id: str
     source: str
@@ -79,6 +83,7 @@ class ResultView(View, frozen=True, kw_only=True):
     status: str
     at: int
     position: str
+    error: str = ""
     repeats: int = 0
     delivered: DeliveredView | None = None
     attempts: tuple[AttemptView, ...] = ()

@@ -183,6 +183,8 @@ def _plan_lines(plan: PlanView) -> _Lines:
 def _result_lines(result: ResultView) -> _Lines:
     yield f"result {result.outcome} of {result.source}: {result.status}" + _repeats(result.repeats)
     yield f"id {result.id} at {result.position}"
+    if result.error:
+        yield f"it says {result.error}"
     yield from _delivered_lines(result.delivered)
     yield from _attempt_lines(result.attempts)
 
