@@ -63,16 +63,16 @@ def consent(team: str, person: str) -> Consent:
     return Consent.model_validate(written)
 
 
-def flow() -> tuple[AnyDocument, ...]:
+def flow(versions: str = "*") -> tuple[AnyDocument, ...]:
     """A flow with one seam, and who works at its end."""
-    edges = [{"from": "a", "to": "b", "contract": "orders", "versions": "*", "reason": "b knows orders"}]
-    agent = document("Agent", "b", accepts=[{"contract": "orders", "versions": "*"}])
+    edges = [{"from": "a", "to": "b", "contract": "orders", "versions": versions, "reason": "b knows orders"}]
+    agent = document("Agent", "b", accepts=[{"contract": "orders", "versions": versions}])
     return document("Flow", "f", edges=edges), agent
 
 
-def page(*versions: Kept) -> str:
+def page(*versions: Kept, taken: str = "*") -> str:
     """The page as Markdown; as HTML it has no fault."""
-    made, agent = flow()
+    made, agent = flow(taken)
     assert isinstance(made, Flow)
     shelf = Shelf([made, agent, *(one.contract for one in versions)])
     found = contract_page(versions, seams_of(made, shelf), NOW)
@@ -95,6 +95,13 @@ def test_the_runbook_says_who_is_called_when_and_what_to_type_first() -> None:
         assert sentence in text
     assert "&lt;b>no lines&lt;/b>" in page(Kept(contract()))
     assert "no error budget is agreed" in page(Kept(contract(errorBudget=None)))
+
+
+def test_who_works_under_an_older_version_alone_is_marked() -> None:
+    """The page is about the highest one, which nobody at this seam takes yet."""
+    text = page(Kept(contract()), Kept(contract("2.0.0")), taken=">=1 <2")
+
+    assert "Who does the work: b 1.0.0 (takes >=1 &lt;2). For: b knows orders" in text
 
 
 def test_every_alert_is_a_metric_that_there_is() -> None:

@@ -13,8 +13,10 @@ from seamwork.contracts.compare import NOTHING
 from seamwork.contracts.compiled import promises
 from seamwork.contracts.difference import Difference, Way, compare_contracts
 from seamwork.contracts.masking import Mask
+from seamwork.documents.agent import Agent
 from seamwork.documents.consent import Consent
 from seamwork.documents.contract import Contract, Promise
+from seamwork.documents.versions import accepts
 from seamwork.records.wire import rfc3339
 from seamwork.seams.fields import MOST, fields
 from seamwork.seams.page import Block, Cell, Folded, Heading, Page, Points, Table, Tone, Verbatim, Words
@@ -106,6 +108,13 @@ def first_commands(contract: Contract) -> tuple[str, str, str]:
     )
 
 
+def _only(agent: Agent, contract: Contract) -> str:
+    """Say which versions an agent takes, where this one is not among them."""
+    ranges = [one.versions for one in agent.spec.accepts if one.contract == contract.name]
+    takes_it = any(accepts(one, contract.version) for one in ranges)
+    return "" if takes_it else f" (takes {' or '.join(ranges)})"
+
+
 def _who(contract: Contract, seam: Seam | None) -> Iterator[str]:
     owners = contract.spec.owners
     yield f"Owner: {owners.team} ({owners.ownership}); reach them at {owners.contact}."
@@ -115,7 +124,7 @@ def _who(contract: Contract, seam: Seam | None) -> Iterator[str]:
     else:
         yield "Escalation: nobody is named."
     if seam is not None:
-        takers = ", ".join(f"{agent.name} {agent.version}" for agent in seam.takers)
+        takers = ", ".join(f"{agent.name} {agent.version}{_only(agent, contract)}" for agent in seam.takers)
         yield f"Who does the work: {takers or 'nobody among the documents'}. For: {seam.edge.reason}"
     fallbacks = ", ".join(f"{party.agent} {party.versions}" for party in contract.spec.fallbacks)
     yield f"When the receiver is down: {fallbacks or 'nobody else takes it'}."
