@@ -99,7 +99,7 @@ def test_a_task_that_is_not_known_is_named_as_it_was_asked_for() -> None:
     """Ids are the agents' own words, and not those of an address."""
     with (
         answering(b"HTTP/1.0 404 Not Found\r\n\r\n{}") as port,
-        pytest.raises(UnprocessableError, match="knows nothing of größe/1; is the id right"),
+        pytest.raises(UnprocessableError, match="knows nothing of größe/1; is the id right, and whole"),
     ):
         Audit(f"http://127.0.0.1:{port}").trace("größe/1")
 

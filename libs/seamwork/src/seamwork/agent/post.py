@@ -34,7 +34,10 @@ async def post(log: Log, outgoing: Outgoing) -> None:
         stage("submitted").observe(time.perf_counter() - began)
         return
     if confirmation.error == "too-large":
-        raise TooLargeError(f"the record is larger than {outgoing.topic} takes; send less")
+        raise TooLargeError(
+            f"a record with {len(outgoing.value or b'')} bytes of payload is larger than {outgoing.topic} takes; "
+            "send less"
+        )
     raise MisconfiguredError(
         f"{outgoing.topic} cannot be written ({confirmation.error}); bring the agent in with `seamwork agents "
         "add`, and check its credentials"

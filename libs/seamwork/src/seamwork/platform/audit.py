@@ -143,7 +143,9 @@ class Audit:
             said = _sentence_of(error)
             if error.code == _NOT_FOUND and path.startswith("/v1/tasks/"):
                 task = unquote(path.split("/")[3])
-                raise UnprocessableError(f"the audit knows nothing of {task}; is the id right?") from error
+                raise UnprocessableError(
+                    f"the audit knows nothing of {task}; is the id right, and whole, as `seamwork tasks` has it?"
+                ) from error
             if error.code == _NOT_FOUND and said:
                 raise UnprocessableError(said) from error
             raise MisconfiguredError(
