@@ -12,6 +12,8 @@ from seamwork.records.decision import (
     Closed,
     Dispatched,
     Escalated,
+    Held,
+    JudgeAgain,
     Overrun,
     Refused,
     TaskEnded,
@@ -175,9 +177,31 @@ class _Troubles:
             contract=None if handoff is None else contract_name(handoff.contract),
             step=None if handoff is None else handoff.step,
             rule=record.rule,
-            reason=record.reason,
+            reason=record.reason + self._while_held(crossing, what),
             position=place(one.raw),
         )
+
+    def _while_held(self, crossing: str | None, what: str) -> str:
+        """Say for whom a handoff waited that ran out of time before anybody had it."""
+        held = self._held.get(crossing or "") if what == "expired" else None
+        if held is None:
+            return ""
+        asked = "; ".join(f"{one.count} of {one.named}" for one in held.approvers)
+        return f"; it waited for people, {asked}, because of {held.rule}: {held.reason}"
+
+    @cached_property
+    def _held(self) -> dict[str, Held]:
+        """The handoffs that nobody let go on, by their ids."""
+        found: dict[str, Held] = {}
+        for one in self._history.decisions:
+            match one.record:
+                case Held(crossing=str(crossing)) as held:
+                    found[crossing] = held
+                case Dispatched(crossing=str(crossing)) | JudgeAgain(crossing=str(crossing)):
+                    found.pop(crossing, None)
+                case _:
+                    pass
+        return found
 
     def _handoff(self, crossing: str | None) -> Handoff | None:
         sent = self._history.handoffs.get(crossing or "")
