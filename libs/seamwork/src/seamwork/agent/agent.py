@@ -191,15 +191,19 @@ class Agent:
 
     def run(self, settings: AgentSettings | None = None) -> None:
         """Run until SIGTERM or SIGINT; a program's last line."""
-        structlog.get_logger("agent").info("agent starting", agent=self.name, version=self.version)
+        logger = structlog.get_logger("agent").bind(agent=self.name, version=self.version)
+        logger.info("agent starting")
         try:
-            run_to_the_end(self.app(settings).run())
+            app = self.app(settings)
+            app.logger = None  # coloured wherever it goes, and about an app that its author never made
+            run_to_the_end(app.run())
         except MisconfiguredError as error:
             sys.stderr.write(f"{self.name}: {error}\n")
             raise SystemExit(_EX_CONFIG) from error
         except SeamworkError as error:
             sys.stderr.write(f"{self.name}: {error}\n")
             raise SystemExit(_EX_SOFTWARE) from error
+        logger.info("agent stopped")
 
     @asynccontextmanager
     async def _running(self, app: FastStream) -> AsyncIterator[None]:
