@@ -122,7 +122,7 @@ async def test_a_breaking_change_goes_all_its_way_and_no_invoice_is_refused(stag
         assert "whose consumers have not agreed: books" in waits
         await stage.cast({"bookkeeper@1.1.0": {"accepts": TAKES_BOTH, "team": "books"}})
         new = await bookkeeper(stage, joined["bookkeeper"], "1.1.0", OLD, NEW)
-        await story.meanwhile("Versioned", 1)
+        assert "nobody is waited for: publish it again" in await story.meanwhile("Versioned", 1)
         story.change(NEW, {"currency": "EUR"})
         by_name = await story.hand_over()
         story.change(OLD, {"currency": "EUR"}, contract_versions=">=1 <3")

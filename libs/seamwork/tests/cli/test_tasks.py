@@ -126,7 +126,9 @@ def test_what_the_audit_says_of_its_refusal_is_passed_on(door: Door) -> None:
     """A task that it does not know is a matter of the id; anything else it says itself."""
     audit = Audit.of(door)
 
-    with pytest.raises(UnprocessableError, match="the audit knows nothing of t-9; is the id right, and whole"):
+    with pytest.raises(
+        UnprocessableError, match="the audit knows nothing of t-9; is the id right, and whole"
+    ):
         audit.trace("t-9")
     with pytest.raises(UnprocessableError, match=r"^none$"):
         audit.flow("no-such-flow")

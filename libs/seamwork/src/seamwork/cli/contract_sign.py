@@ -6,7 +6,7 @@ from seamwork.cli.terminal import answer, door_of, json_option, platform_option,
 from seamwork.clock import SystemClock
 from seamwork.documents import Contract
 from seamwork.errors import MisconfiguredError, UnprocessableError
-from seamwork.platform.consent import consent
+from seamwork.platform.consent import consent, waiting_for
 from seamwork.platform.known import lagging
 from seamwork.platform.members import person_kid
 from seamwork.platform.people import people_here, refuse_unheard
@@ -43,6 +43,18 @@ async def sign(name: str, version: str, team: str, person: str, platform: str) -
         refuse_unheard(catalog, person, key)
         document = consent(door.identity.id, entry.document, entry.digest, team, person, key)
         _, revision = await publisher.publish((document,))
+        left = waiting_for(
+            await publisher.catalog(), entry.document, entry.digest, door.identity.id, SystemClock().now_ms()
+        )
     tell_who_lags("signed", await lagging(door.home, revision))
-    value = {"contract": name, "version": version, "team": team, "person": person, "sha256": entry.digest}
-    answer(value, lambda: f"{person} agrees to contract {name} {version} for the team {team}")
+    waited_for = list(left.teams) if left is not None else []
+    value = {
+        "contract": name, "version": version, "team": team, "person": person, "sha256": entry.digest,
+        "waited_for": waited_for,
+    }  # fmt: skip
+    still = (
+        f"waited for still: {', '.join(waited_for)}"
+        if waited_for
+        else "nobody is waited for: publish it again"
+    )
+    answer(value, lambda: f"{person} agrees to contract {name} {version} for the team {team}; {still}")
