@@ -54,8 +54,8 @@ def ask(server: HttpServer, path: str, method: str = "GET") -> tuple[int, bytes]
         ("/tasks", (200, b"/tasks None")),
         ("/tasks/t-1?limit=3", (200, b"/tasks/t-1 3")),
         ("/tasks/one", (200, b"one")),
-        ("/tasksandmore", (404, b"not found\n")),
-        ("/", (404, b"not found\n")),
+        ("/tasksandmore", (404, b"not found; there are /broken, /tasks, /tasks/one\n")),
+        ("/", (404, b"not found; there are /broken, /tasks, /tasks/one\n")),
     ],
 )
 def test_the_longest_prefix_answers(server: HttpServer, path: str, expected: tuple[int, bytes]) -> None:

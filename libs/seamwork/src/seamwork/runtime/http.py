@@ -42,7 +42,6 @@ class Response:
 
 Route = Callable[[Request], Response]
 
-NOT_FOUND = Response(b"not found\n", "404 Not Found", "text/plain")
 _NOT_ALLOWED = Response(b"only GET is served\n", "405 Method Not Allowed", "text/plain")
 
 
@@ -70,6 +69,8 @@ class HttpServer:
     ) -> None:
         self._routes = sorted(routes.items(), key=lambda one: -len(one[0]))
         self._failed = failed
+        there = f"not found; there are {', '.join(sorted(routes))}\n"
+        self._not_found = Response(there.encode(), "404 Not Found", "text/plain")
         try:
             self._server = _Server((host, port), _Handler)
         except OSError as error:
@@ -112,7 +113,7 @@ class HttpServer:
                 except Exception as error:  # noqa: BLE001  # a page must not end the service; it is logged
                     self._failed(path, error)
                     return Response(b"internal error\n", "500 Internal Server Error", "text/plain")
-        return NOT_FOUND
+        return self._not_found
 
 
 def _not_listening(host: str, port: int, error: OSError) -> SeamworkError:
