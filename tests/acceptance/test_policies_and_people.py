@@ -159,6 +159,20 @@ async def test_who_waits_for_a_result_is_told_that_people_are_asked(court: Court
     )
 
 
+async def test_a_team_of_somebody_who_is_nobody_is_told_so(court: Court) -> None:
+    """A name that is misspelt would be found out when the team is asked."""
+    home = court.stage.door.home
+    added = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "seamwork.cli", "teams", "add", "bench", "--member", "lena", "--member", "lenna",
+        stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
+        env={**os.environ, "SEAMWORK_HOME": str(home.root.parent), "SEAMWORK_PLATFORM": home.name},
+    )  # fmt: skip
+    said, told = (out.decode() for out in await asyncio.wait_for(added.communicate(), 60))
+
+    assert "bench 1.0.0 is in force\n" == said
+    assert "lenna is nobody in force yet: `seamwork people add lenna --role ROLE`\n" == told
+
+
 async def test_what_a_policy_forbids_does_not_go_out(court: Court) -> None:
     """The refusal names policy and rule, and no value."""
     sent = await court.begin(FORBIDDEN, more={"secret": "open"})

@@ -25,7 +25,7 @@ from seamwork.clock import SystemClock
 from seamwork.errors import MisconfiguredError
 from seamwork.grants.webhooks import WebhookSecretError
 from seamwork.platform.receiver import Receiver
-from seamwork.platform.teams import add_team
+from seamwork.platform.teams import add_team, strangers
 from seamwork.platform.wording import plain
 
 
@@ -52,6 +52,8 @@ async def add(name: str, members: tuple[str, ...], url: str | None, version: str
     door = door_of(platform)
     team, told, behind = await add_team(door, name, members, url, version)
     tell_who_lags("published", behind)
+    for member in await strangers(door, members):
+        tell(f"{member} is nobody in force yet: `seamwork people add {member} --role ROLE`")
     secret = None if team.spec.webhook is None else str(door.home.webhooks / team.spec.webhook.secret)
     value = {"team": name, "version": version, "written": told.written, "secret_file": secret}
     more = "" if secret is None else f"\nthe secret of its webhook is in {secret}"

@@ -217,7 +217,7 @@ class Publisher:
             if known is not None and known.digest != mine:
                 raise VersionConflictError(
                     f"{document.title} was published before with other content; nothing was published now. "
-                    "Versions never change: raise metadata.version"
+                    "Versions never change: raise it (metadata.version, or --version where no file says it)"
                 )
             past = status == "active" and document.version != meant.get(
                 (document.kind, document.name), document.version
@@ -343,7 +343,7 @@ class Publisher:
             if key is not None and rejection.rule == "version-conflict":
                 raise VersionConflictError(
                     f"somebody else published {key} with other content at the same time, and theirs counts. "
-                    "Versions never change: raise metadata.version"
+                    "Versions never change: raise it (metadata.version, or --version where no file says it)"
                 )
             if key is not None:
                 raise UnprocessableError(

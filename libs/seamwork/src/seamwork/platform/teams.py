@@ -37,3 +37,10 @@ async def add_team(
         (told,), revision = await publisher.publish((team,))
     refuse_if_out(told)
     return team, told, await lagging(door.home, revision)
+
+
+async def strangers(door: Door, members: tuple[str, ...]) -> tuple[str, ...]:
+    """Return those of *members* who are nobody in force: they can be told of nothing, and sign nothing."""
+    async with door.publisher() as publisher:
+        catalog = await publisher.catalog()
+    return tuple(name for name in members if catalog.person(name) is None)
