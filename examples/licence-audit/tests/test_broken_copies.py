@@ -124,6 +124,10 @@ COPIES = [
     # Rules.
     Broken("rule-does-not-compile", FACTS, {f"{RULES}/1/expr": "request.expression_identifiers.all(i, "}),
     Broken("rule-unknown-field", FACTS, {f"{RULES}/1/expr": "request.expression_identifier.all(i, true)"}),
+    Broken("rule-unknown-fact", FACTS, {
+        f"{RULES}/1/expr": "(task.depth >= 0 || task.tennant == 'acme') && "
+        "request.expression_identifiers.all(i, i in this.identifiers)",
+    }),
     Broken("rule-type", FACTS, {f"{RULES}/1/expr": "request.ref.name > 7"}),
     Broken("rule-absent-field", FACTS, {
         FIELD: {"const": 1},

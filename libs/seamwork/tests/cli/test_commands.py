@@ -229,7 +229,7 @@ def test_a_wrong_use_is_named(arguments: list[str], said: str, tmp_path: Path) -
 def test_a_port_that_somebody_else_has_is_named(tmp_path: Path) -> None:
     """The one unless it is said otherwise belongs to whoever listened first."""
     secret = tmp_path / "secret"
-    secret.write_text("whsec_AAAA\n")
+    secret.write_text(webhook_secret(bytes(32)) + "\n")
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         found = run("webhooks", "listen", str(secret), "--port", str(port), "--seconds", "1", home=tmp_path)
