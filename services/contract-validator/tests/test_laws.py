@@ -24,6 +24,7 @@ PLACE = Platform(PLATFORM, 1)
 WORLD = next(
     c for c in load_cases(__file__) if c.path.stem == "allows_a_root_handoff_that_keeps_its_contract"
 ).catalog
+LARGE_BYTES = 40_000
 GOOD = handoff(at="0/5", payload={"text": "hello"}, digest=None)
 
 
@@ -107,18 +108,22 @@ def test_without_documents_nothing_is_admitted() -> None:
 
 
 def test_large_stamps_leave_nothing_behind() -> None:
-    """Whoever signs for an agent can carry any number of them, as large as an envelope, forged or none at all."""
+    """
+    Whoever signs for an agent can carry any number of them, as large as an envelope, forged or none at all.
+
+    Blocks of that size are counted and not bytes: a table of the interpreter's that grows meanwhile is one of them.
+    """
     tracemalloc.start()
     try:
         for number in range(100):
-            forged = f"{number:>40000}"
+            forged = f"{number:>{LARGE_BYTES}}"
             for kid in (carried().kid, "k-1"):
                 stamp = CarriedStamp(envelope=forged, kid=kid, sig="c2ln")
                 assert "DENY" == outcome(handoff(at="0/5", stamp=stamp).raw)
                 assert needs_crossing(result(stamp=stamp)) is None
             del stamp, forged
-        held, _ = tracemalloc.get_traced_memory()
+        held = [trace for trace in tracemalloc.take_snapshot().traces if trace.size >= LARGE_BYTES]
     finally:
         tracemalloc.stop()
 
-    assert held < 1_000_000
+    assert len(held) < 10, held
