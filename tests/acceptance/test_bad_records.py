@@ -205,7 +205,6 @@ TOLD: dict[str, tuple[Forge, str]] = {
         "attribute-differs",
     ),
     "oversize payload": (lambda c: good(c, b'{"a": "' + MOST_BYTES * b"x" + b'"}'), "payload-too-large"),
-    "wrong partition": (another_partition, "wrong-partition"),
     "wrong key": (another_key, "wrong-key"),
     "tombstone": (lambda c: replace(good(c), value=None), "tombstone"),
     "sent after its expiry": (lambda c: sealed_with(c, expires_at=now_ms() - 1_000), "expired"),
@@ -250,6 +249,7 @@ NOBODY_PROVED: dict[str, tuple[Forge, str]] = {
         lambda c: replace(good(c), headers=(("traceparent", 1_048_000 * b"0"),)),
         "no-envelope",
     ),
+    "another partition, where anybody may have put it": (another_partition, "wrong-partition"),
     "nothing": (lambda _: Outgoing("handoffs.v1", b"", None), "no-envelope"),
 }
 

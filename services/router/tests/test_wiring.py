@@ -10,6 +10,7 @@ from seamwork.records.decision import Dispatched, Refused, TaskEnded
 from seamwork.records.inbox import Answer, Notice, Work
 from seamwork.records.parties import Subject
 from seamwork.records.partition import partition_of
+from seamwork.records.platform import DeadLetter
 from seamwork.records.wire import SW_CROSSING, Received, read
 from seamwork.runtime import MachineSpec, Site
 from seamwork.testing.bench import MachineBench
@@ -130,3 +131,18 @@ async def test_a_record_in_the_wrong_partition_is_refused_there(bench: MachineBe
 
         assert isinstance(refused, Refused)
         assert "wrong-partition" == refused.rule
+
+
+async def test_nobody_is_told_that_a_copy_of_their_work_is_refused_elsewhere(bench: MachineBench) -> None:
+    """Whoever gets work has all that its sender signed, and could else have it told that the work is refused."""
+    async with bench.running():
+        await work_of(bench)
+        vote(bench, bench.write(envelope("handoff"), partition=1 - HOME, body=b"{}"))
+        refused = await bench.next_record(DECISIONS, 1, partition=1 - HOME)
+        letter = await bench.next_record("dead-letters.v1", 1)
+
+        assert isinstance(refused, Refused)
+        assert isinstance(letter, DeadLetter)
+        assert ("wrong-partition", None) == (refused.rule, refused.told)
+        assert "wrong-partition" == letter.rule
+        assert () == bench.broker.records(Partition(MINE, HOME))

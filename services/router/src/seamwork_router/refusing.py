@@ -1,7 +1,8 @@
 """
 Refuse a crossing: say why, tell the sender where a signature proves who that is, and go on with what it concerned.
 
-What nobody can be told of goes to the dead letters, with where it came from. A further try of a handoff that was
+What nobody can be told of goes to the dead letters, with where it came from; so does what lies in another partition
+than its key's, for it may be somebody's copy of what goes on where it belongs. A further try of a handoff that was
 dispatched before goes on as its contract says of what that dispatch failed of, where anything is left to do.
 """
 
@@ -10,6 +11,7 @@ from collections.abc import Iterator
 from seamwork.records.decision import TaskEnded
 from seamwork.records.parties import AgentRef
 from seamwork_router import events as ev
+from seamwork_router.checks import wrong_partition
 from seamwork_router.ending import Lost, lose
 from seamwork_router.facts import Facts
 from seamwork_router.failure import Step, corrections_left, fail, instead, nobody_asked
@@ -48,7 +50,8 @@ def refuse(
             yield from events
             return
     proved = (tally is not None and tally.sender_verified) if verified is None else verified
-    told = facts.source if proved else None
+    # A signature says who wrote a record, and not who put it here: elsewhere its own may have gone on.
+    told = facts.source if proved and wrong_partition(scene) is None else None
     yield refused(scene, tally, problem, told)
     if told is None:
         yield ev.RecordSetAside(
