@@ -9,38 +9,45 @@ from unittest.mock import patch
 
 import msgspec
 
+from seamwork.agent import inbox
 from seamwork.agent.desk import Desk
 from seamwork.agent.dispatch import Dispatch
 from seamwork.agent.planning import Planned
 from seamwork.agent.prefix import FinishedPrefix
 from seamwork.bus.port import Appended
-from seamwork.catalog import Catalog, Context
+from seamwork.catalog import Catalog, Context, builder
 from seamwork.catalog.entries import IN_FORCE, Entry
+from seamwork.contracts.masking import Mask
 from seamwork.decider import Tick, read_all
 from seamwork.errors import OutcomeUnknownError
-from seamwork.grants import entitlement
+from seamwork.grants import entitlement, stamps
 from seamwork.journal import Commit, Journal, janitor
 from seamwork.journal import rule as reader_rule
 from seamwork.journal.snapshots import SnapshotStore
 from seamwork.records import enforcement
 from seamwork.records.decision import TaskEnded
-from seamwork.runtime import outgoing
+from seamwork.records.envelope import decode
+from seamwork.runtime import agents_health, outgoing
 from seamwork.runtime.batch import given_body
 from seamwork.runtime.delivery import Delivery
 from seamwork.runtime.gate import Gate
 from seamwork.runtime.owned import Owned
 from seamwork.testing.simulation import run as simulated_run
 from seamwork.testing.simulation.mutations import Mutation
+from seamwork_approval_workflow import decide as desks_decide
+from seamwork_approval_workflow import replies
 from seamwork_audit_sink import rows as audit_rows
 from seamwork_audit_sink import store as audit_store
 from seamwork_audit_sink.order import in_order
 from seamwork_contract_validator import identity as validators_identity
+from seamwork_contract_validator import promise
 from seamwork_contract_validator import stamp as validators_stamp
 from seamwork_cost_cap import decide as cost_decide
 from seamwork_cost_cap import state as cost_state
 from seamwork_cost_cap.state import Refunded, place_key
 from seamwork_router import (
     accepting,
+    approvals,
     checks,
     dispatching,
     ending,
@@ -49,6 +56,7 @@ from seamwork_router import (
     judging,
     people,
     pick,
+    refusing,
     saying,
     tally,
     thresholds,
@@ -588,6 +596,16 @@ def agent_commits_early() -> Patch:
     return patch.object(FinishedPrefix, "committable", property(lambda self: self.position))
 
 
+def handed_on_by_anybody() -> Patch:
+    """Let whoever likes hand work on under a contract that names its producers."""
+    return patch.object(promise, "may_produce", lambda *_args: True)
+
+
+def shown_to_people() -> Patch:
+    """Show people what contracts hide from them."""
+    return patch.object(Mask, "apply", lambda _self, value: value)
+
+
 def word_to_the_wrong_one() -> Patch:
     """Tell whoever waits for work that its place was given away, when the transfer comes again."""
     return patch.object(entering, "_gave_away", lambda _known: False)
@@ -619,6 +637,108 @@ def begun_unaccepted() -> Patch:
         return
 
     return patch.object(Dispatch, "_accept", accept)
+
+
+# ── What is not its writer's ─────────────────────────────────────────────────────────────
+
+
+def sender_assumed() -> Patch:
+    """Let crossings pass whoever signed them, or nobody."""
+    return patch.object(validators_identity, "_signature_problem", lambda *_args: None)
+
+
+def body_assumed() -> Patch:
+    """Let crossings pass whose body is another than was signed."""
+    return patch.object(validators_identity, "_content_problem", lambda *_args: None)
+
+
+@contextmanager
+def stamp_of_anybody() -> Iterator[None]:
+    """Believe a stamp whoever signed it."""
+    try:
+        with patch.object(stamps, "verifies", lambda *_args: True):
+            yield
+    finally:
+        stamps._issued.cache_clear()  # it remembers for longer than the defect is there
+
+
+def begun_by_anybody() -> Patch:
+    """Let any agent begin a task."""
+    return patch.object(validators_stamp, "_root_problem", lambda *_args: None)
+
+
+def reserved_for_anybody() -> Patch:
+    """Set money aside for what nobody has proved to be theirs."""
+    as_it_is = entitlement.entitlement
+
+    def entitled(*args: Any) -> Any:
+        found = as_it_is(*args)
+        return None if isinstance(found, stamps.StampProblem) else found
+
+    return patch.object(cost_decide, "entitlement", entitled)
+
+
+def told_without_proof() -> Patch:
+    """Tell the agent that a crossing names of its refusal, whoever wrote it."""
+    as_it_is = refusing.refuse
+
+    def refuse(scene: Any, votes: Any, problem: Any, **_verified: Any) -> Iterator[Any]:
+        yield from as_it_is(scene, votes, problem, verified=True)
+
+    return patch.object(judging, "refuse", refuse)
+
+
+def verdict_of_anybody() -> Patch:
+    """Count a verdict as that of the gate that it names, wherever it lies."""
+    as_it_is = router_decide._on_verdict
+
+    def on_verdict(place: Any, state: Any, given: Any, verdict: Any, *rest: Any) -> Iterator[Any]:
+        raw = msgspec.structs.replace(given.raw, topic=f"verdicts.{verdict.gate}.v1")
+        yield from as_it_is(place, state, msgspec.structs.replace(given, raw=raw), verdict, *rest)
+
+    return patch.object(router_decide, "_on_verdict", on_verdict)
+
+
+def inbox_of_anybody() -> Patch:
+    """Let an agent believe what lies in its inbox, whoever wrote it."""
+    return patch.object(inbox, "_refuse_forged", lambda *_args: None)
+
+
+def documents_of_anybody() -> Patch:
+    """Let documents and activations count whoever signed them."""
+    return patch.object(builder, "record_verifies", lambda *_args: True)
+
+
+def said_again_and_again() -> Patch:
+    """Let an activation count again when it comes again."""
+
+    def repeated(self: Any, raw: Any, record: Any, _first: int) -> Any:
+        return self._activation(raw, record, by_root=False)
+
+    return patch.object(builder.CatalogBuilder, "_repeated", repeated)
+
+
+def approved_by_anybody() -> Patch:
+    """Count an answer as that of the person whom it names, whoever signed it."""
+
+    def reply(_scene: Any, record: Any, _at: int) -> Any:
+        return decode(record.envelope.encode("ascii"))
+
+    return _both(
+        patch.object(replies, "_signature_flaw", lambda *_args: None),
+        patch.object(desks_decide, "still_counts", lambda *_args: True),
+        patch.object(approvals, "_reply", reply),
+    )
+
+
+def cancelled_by_anybody() -> Patch:
+    """Cancel a task by the order of whoever is named in it."""
+    return patch.object(people, "_objection", lambda *_args: None)
+
+
+def signs_of_life_of_anybody() -> Patch:
+    """Begin no task because somebody says for a service that none may be."""
+    return patch.object(agents_health, "record_verifies", lambda *_args: True)
 
 
 def _without(kind: str, name: str) -> Patch:
@@ -654,7 +774,10 @@ _DEFECTS = (
     precondition_ignored, word_to_the_wrong_one, answer_not_passed_on, refused_in_silence,
     handed_on_by_nobody, answered_over_children, throttle_taken_for_a_no, one_try_more, begun_after_the_deadline,
     settled_for_nothing, charged_to_nobody, budgets_of_agents_forgotten,
-    always_whole, deadline_called_a_cancellation,
+    always_whole, deadline_called_a_cancellation, handed_on_by_anybody, shown_to_people,
+    sender_assumed, body_assumed, stamp_of_anybody, begun_by_anybody, reserved_for_anybody, told_without_proof,
+    verdict_of_anybody, inbox_of_anybody, documents_of_anybody, said_again_and_again, approved_by_anybody,
+    cancelled_by_anybody, signs_of_life_of_anybody,
 )  # fmt: skip
 MUTATIONS = tuple(
     Mutation(defect.__name__.replace("_", "-"), (defect.__doc__ or "").strip(), defect) for defect in _DEFECTS

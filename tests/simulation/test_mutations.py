@@ -16,6 +16,9 @@ QUICK = {
     "reservation-released-twice": 3,
     "deeper-than-allowed": 3,
     "agent-commits-early": 3,
+    "sender-assumed": 2,
+    "told-without-proof": 2,
+    "inbox-of-anybody": 3,
 }
 
 

@@ -11,7 +11,8 @@ import pytest
 from seamwork.records.wire import RawRecord
 from seamwork.runtime.machine import Machine
 from seamwork.testing.simulation import Plan, plan_of, simulate
-from seamwork.testing.simulation.plan import AGENTS, SERVICES, OpFault, Root
+from seamwork.testing.simulation.impostor import FORGERIES
+from seamwork.testing.simulation.plan import AGENTS, SERVICES, OpFault, Root, TimedFault
 from seamwork.testing.simulation.regressions import read
 from seamwork.testing.simulation.run import deciders
 
@@ -90,6 +91,45 @@ def test_every_call_that_is_to_go_wrong_is_one_that_comes() -> None:
 
     assert appending == {one.actor for one in drawn if one.call == "append"}
     assert publishing >= {one.actor for one in drawn}
+
+
+def test_nobody_acts_on_what_is_forged() -> None:
+    """Whatever is written in whichever way by somebody who may not: each of it, while work is under way."""
+    roots = tuple(
+        Root(
+            number=number,
+            at_s=0.8 + number,
+            contract="plan-work/1.0.0",
+            to="planner",
+            script={
+                "do": "plan",
+                "steps": [
+                    {"to": "worker", "contract": contract, "script": {"do": "slow", "seconds": 0.5}}
+                    for contract in ("do-work/1.0.0", "risky-work/1.0.0")
+                ],
+            },
+        )
+        for number in range(12)
+    )
+    faults = (
+        TimedFault(at_s=6.0, what="document", whom="helper-paused"),
+        *(
+            TimedFault(at_s=0.5 + 0.7 * way, what="impostor", whom=name, ms=4 * way + 1)
+            for name in FORGERIES
+            for way in range(16)
+        ),
+    )
+    report = simulate(Plan(seed=7, roots=roots, faults=faults))
+
+    assert [] == report.violations
+    assert {f"forged {name}" for name in FORGERIES} <= set(report.counts.faults)
+
+
+def test_every_forgery_that_there_is_is_drawn() -> None:
+    """Each by its name, and none that nobody knows."""
+    drawn = [one for seed in range(200) for one in plan_of(seed).faults if isinstance(one, TimedFault)]
+
+    assert set(FORGERIES) == {one.whom for one in drawn if one.what == "impostor"}
 
 
 @pytest.mark.parametrize("block", range(8))

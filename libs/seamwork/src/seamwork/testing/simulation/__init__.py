@@ -11,6 +11,7 @@ How to read the room, from the outside in:
 - ``plan``: one history written down before it happens, drawn from a seed: work, and everything that goes wrong;
 - ``run``: let a plan happen, then be calm, and wait until all that is in flight has ended;
 - ``town``, ``scenery``, ``cast``: the platform, its documents, its agents and people;
+- ``impostor``: whoever writes what is not theirs to write;
 - ``cluster``, ``wire``, ``groups``: the broker and its network, the log port, groups with sessions and zombies;
 - ``loop``, ``process``, ``dice``: whose turn it is, who stands still, who is dead;
 - ``checker``, ``journals``, ``seams``, ``evidence``: what must hold, held against every record as it is

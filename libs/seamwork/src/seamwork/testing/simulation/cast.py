@@ -14,7 +14,7 @@ from typing import Any
 import msgspec
 
 from seamwork.agent import Agent, AgentSettings, Task, subtask
-from seamwork.agent.errors import HandoffError
+from seamwork.agent.errors import HandoffError, PartialAnswer
 from seamwork.agent.inbox import HANDOFFS, Offer, examine
 from seamwork.agent.keyring import PinnedKeys
 from seamwork.agent.pen import Author, Order, Pen, root
@@ -34,7 +34,7 @@ from seamwork.settings.kafka import KafkaAccess
 from seamwork.testing.keys import key_of
 from seamwork.testing.simulation.dice import Dice
 from seamwork.testing.simulation.plan import Root
-from seamwork.testing.simulation.scenery import CONTRACTS, OPERATOR, PEOPLE
+from seamwork.testing.simulation.scenery import CONTRACTS, HIDDEN, OPERATOR, PEOPLE
 
 PLATFORM = "simulated"
 DESK = "desk"
@@ -70,6 +70,7 @@ class Player:
         crash: Ends the process.
         crashed: The dispatches in which a function ended its process already, over all lives.
         began: Told of the dispatch whenever a function begins.
+        heard: Told of the task and the value whenever a function is answered.
     """
 
     def __init__(
@@ -81,6 +82,7 @@ class Player:
         crash: Callable[[], None],
         crashed: set[str],
         began: Callable[[str], None],
+        heard: Callable[[str, Any], None],
     ) -> None:
         self._agent = Agent(name, version)
         self._log = log
@@ -88,6 +90,7 @@ class Player:
         self._crash = crash
         self._crashed = crashed
         self._began = began
+        self._heard = heard
         for contract in CONTRACTS:
             handler = self._agent.accepts(*contract.split("/"))(self._act)
             handler.on_refused(self._mend)
@@ -148,10 +151,13 @@ class Player:
                     **how,
                 )
             except HandoffError as error:
+                if isinstance(error, PartialAnswer):
+                    self._heard(task.id, error.value)
                 done.append(type(error).__name__)
                 continue
             if step.get("mode") == "transfer":
                 return found
+            self._heard(task.id, found)
             done.append("done")
         return {"value": done} if "done" in done or not done else task.partial({"value": done})
 
@@ -188,6 +194,8 @@ class Player:
             if part["critical"] or part.get("how") != "left-out"
         }
         join = await planned.run(payloads)
+        for answer in join.answers.values():
+            self._heard(task.id, answer.value)
         return {"value": sorted(join.answers)}
 
 
@@ -254,8 +262,8 @@ class Initiator:
 
 
 def _payload(script: dict[str, Any]) -> dict[str, Any]:
-    """Return what carries a script; some brings along what no contract knows, or what its contract forbids."""
-    beside = {"chaff": "left over", "dubious": True}
+    """Return what carries a script; some brings along what no contract knows, forbids, or hides from people."""
+    beside = {"chaff": "left over", "dubious": True, "secret": HIDDEN}
     return {"script": script} | {name: value for name, value in beside.items() if script.get(name)}
 
 
@@ -280,7 +288,7 @@ def _as_evidence(command: Command) -> SignedRecord:
 
 _SAID: dict[str, dict[str, Any]] = {
     "flaw": {"flaw": True},
-    "unsure": {"value": "perhaps", "sure": 0.2},
+    "unsure": {"value": "perhaps", "sure": 0.2, "secret": HIDDEN},
     "wordy": {"value": "done", "sure": 0.9, "chaff": "what nobody asked for"},
 }
 

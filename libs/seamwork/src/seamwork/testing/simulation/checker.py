@@ -8,14 +8,18 @@ from typing import Any
 from seamwork.bus.port import Partition
 from seamwork.decider import Decider
 from seamwork.records.wire import RawRecord
-from seamwork.testing.simulation.evidence import envelope_of, header
+from seamwork.testing.simulation.evidence import envelope_of, header, signer_of
 from seamwork.testing.simulation.journals import Committed, Journals
 from seamwork.testing.simulation.money import Money
 from seamwork.testing.simulation.process import START_MS
 from seamwork.testing.simulation.runs import Runs
+from seamwork.testing.simulation.scenery import HIDDEN
 from seamwork.testing.simulation.seams import Seams
 
 TAIL = 80
+SHOWN = ("approvals.v1", "decisions.v1")
+"""Besides verdicts: what commands and pages show to people."""
+DOCUMENT_TOPICS = ("contracts.v1", "registry.v1", "policies.v1")
 
 
 @dataclass(frozen=True)
@@ -40,14 +44,16 @@ class Checker:
         partitions: How many partitions ``handoffs`` has.
     """
 
-    def __init__(self, deciders: dict[str, Decider[Any, Any, Any, Any]], now_s: Callable[[], float]) -> None:
+    def __init__(
+        self, deciders: dict[str, Decider[Any, Any, Any, Any]], now_s: Callable[[], float], partitions: int
+    ) -> None:
         self.violations: list[Violation] = []
         self.tail: deque[tuple[float, RawRecord | str]] = deque(maxlen=TAIL)
         self.halt: Callable[[], None] = lambda: None
         self._now_s = now_s
         self.records: dict[Partition, list[RawRecord]] = {}
         self.money = Money(self.complain)
-        self.seams = Seams(self.complain, self.money)
+        self.seams = Seams(self.complain, self.money, partitions)
         self.runs = Runs(self.complain, now_s)
         self.journals = Journals(deciders, self.complain, self._committed, self.record_at)
         self._validated: dict[Partition, int] = {}
@@ -79,18 +85,23 @@ class Checker:
             self.journals.snapshot(record)
         elif topic == "handoffs.v1":
             self.seams.crossed(record)
-            self.runs.crossed(record)
-        elif topic == "registry.v1":
+            if self.seams.crossings[record.partition, record.offset].flaw is None:
+                self.runs.crossed(record)
+        elif topic in DOCUMENT_TOPICS:
             self.seams.modes.published(record)
         else:
             self._output(record)
 
     def _output(self, record: RawRecord) -> None:
+        if record.topic.startswith("inbox.") and signer_of(record) != "service:router":
+            return  # whoever reads an inbox must see that; what they do is looked at
         src = header(record, "sw_src")
         if src is not None:
             self.journals.published(record, src.decode("ascii"))
         elif record.topic in ("decisions.v1", "dead-letters.v1") or record.topic.startswith("inbox."):
             self.complain("admission", f"{record.topic}@{record.offset} comes from no journal")
+        if record.topic in SHOWN or record.topic.startswith("verdicts."):
+            self._require_hidden(record)
         if record.topic.startswith("verdicts."):
             self.seams.voted(record)
         elif record.topic.startswith("inbox."):
@@ -101,10 +112,16 @@ class Checker:
         elif record.topic == "commands.v1":
             self.seams.ordered(record)
 
+    def _require_hidden(self, record: RawRecord) -> None:
+        """What a contract hides stands in no record that is read to people."""
+        if HIDDEN.encode() in (header(record, "sw_envelope") or b"") + (record.value or b""):
+            self.complain("hidden", f"{record.topic}/{record.partition}@{record.offset} shows what is hidden")
+
     def _committed(self, machine: str, commit: Committed) -> None:
         if machine == "router":
             self.seams.committed(commit)
         elif machine == "cost-cap":
+            self.seams.charged(commit)
             self.money.committed(commit)
             self.money.compare(self.journals.journal(commit.place).state.accounts, commit)
 

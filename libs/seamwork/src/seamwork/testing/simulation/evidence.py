@@ -13,6 +13,8 @@ from seamwork.records.wire import RawRecord
 from seamwork.testing.keys import key_of
 
 PLATFORM = "simulated"
+MADE_UP = "somebody made this up"
+"""The reason that forgeries give: nobody is ever refused for it."""
 _TYPE = b"application/vnd.seamwork.record.v1"
 
 

@@ -10,26 +10,38 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from seamwork.records.wire import RawRecord
-from seamwork.testing.simulation.evidence import envelope_of
+from seamwork.testing.simulation.evidence import digest_of, envelope_of, signer_of
 
 LENIENCY = {"enforce": 0, "shadow": 1, "observe": 2}
+PUBLISHERS = ("root", "publisher")
 IN_FORCE = ("active", "deprecated")
 
 
 @dataclass
 class Modes:
-    """The flows and agents that were published, and what was said of them, by offset."""
+    """
+    What was published, and what was said of flows and agents.
+
+    Attributes:
+        specs: Every document, by kind, name and version.
+        said: Activations of the registry, in their order: offset, from when, what.
+        told: The digests of all that counted.
+    """
 
     specs: dict[tuple[str, str, str], dict[str, Any]] = field(default_factory=dict)
     said: list[tuple[int, int, dict[str, Any]]] = field(default_factory=list)
+    told: set[str] = field(default_factory=set)
 
     def published(self, raw: RawRecord) -> None:
-        """Take a record of ``registry``."""
-        says = envelope_of(raw)
+        """Take a record of a document topic, if a publisher has signed it, and not said the same before."""
+        says, digest = envelope_of(raw), digest_of(raw)
+        if signer_of(raw) not in PUBLISHERS or digest in self.told:
+            return
+        self.told.add(digest)
         if says.get("type") == "document":
             body = json.loads(raw.value or b"{}")
             self.specs.setdefault((says["kind"], says["name"], says["version"]), body.get("spec", {}))
-        elif says.get("type") == "activation":
+        elif says.get("type") == "activation" and raw.topic == "registry.v1":
             begins = says.get("from_at")
             self.said.append((raw.offset, raw.appended_at if begins is None else begins, says))
 

@@ -5,6 +5,7 @@ A plan is drawn from a seed, can be written as YAML, and can be made smaller by 
 shrinking does. How long each message takes is drawn from the same seed while the history runs.
 """
 
+from collections.abc import Sequence
 from typing import Any, Literal
 
 import msgspec
@@ -17,7 +18,7 @@ Effect = Literal[
 ]  # fmt: skip
 What = Literal[
     "kill", "pause", "hush", "stall", "restart-broker", "rebalance", "clock", "document", "trim", "forge",
-    "echo",
+    "echo", "impostor",
 ]  # fmt: skip
 
 SERVICES = ("contract-validator", "policy-engine", "cost-cap", "approval-workflow", "router", "audit-sink")
@@ -41,6 +42,11 @@ LEAVING = {
     "planner-retired": "planner-back", "ada-gone": "ada-back",
 }  # fmt: skip
 """Who goes out of force for a while, and what brings them back; drawn apart, too."""
+FORGERIES = (
+    "root", "stamp", "stamp", "holder", "changed", "misplaced", "verdict", "verdict", "work", "notice", "answer",
+    "document", "activation", "said-before", "reply", "cancel", "beat", "beat",
+)  # fmt: skip
+"""What somebody writes who may not, or not that, or not there; drawn apart, too. See ``impostor``."""
 _EFFECTS: tuple[Effect, ...] = (
     "crash-before", "crash-sent", "crash-after", "lost-ack", "lost-write", "late", "twice", "pause-before",
 )  # fmt: skip
@@ -67,7 +73,8 @@ class TimedFault(msgspec.Struct, frozen=True, kw_only=True, tag="event", omit_de
     """
     Something happens to *whom* at *at_s*.
 
-    *seconds* is how long; *ms* how wrong a clock is from then on, or which crossing it is that comes once more.
+    *seconds* is how long; *ms* how wrong a clock is from then on, which crossing it is that comes once more, or in
+    which of its ways something is forged.
     """
 
     at_s: float
@@ -144,6 +151,8 @@ def plan_of(seed: int) -> Plan:
     faults += _dozing(seed)
     faults += _echoes(seed)
     faults += _leaving(seed)
+    faults += _impostors(seed)
+    faults += _said_before(seed, faults)
     return Plan(
         seed=seed,
         roots=(*roots, *_drills(seed), *_stubborn(seed)),
@@ -266,6 +275,30 @@ def _leaving(seed: int) -> list[TimedFault]:
     return found
 
 
+def _impostors(seed: int) -> list[TimedFault]:
+    """Draw what is written by somebody who may not; of most seeds nothing."""
+    dice = dice_of("impostors", seed)
+    return [
+        TimedFault(
+            at_s=round(dice.uniform(0.2, 26.0), 3),
+            what="impostor",
+            whom=dice.choice(FORGERIES),
+            ms=dice.randint(0, 999_999),
+        )
+        for _ in range(dice.randint(3, 12) if dice.random() < 0.4 else 0)  # noqa: PLR2004
+    ]
+
+
+def _said_before(seed: int, faults: Sequence[OpFault | TimedFault]) -> list[TimedFault]:
+    """Draw who says again that all is as before, as soon as an operator has changed something; mostly nobody."""
+    dice = dice_of("said-before", seed)
+    return [
+        TimedFault(at_s=one.at_s, what="impostor", whom="said-before", ms=dice.randint(0, 999_999))
+        for one in faults
+        if isinstance(one, TimedFault) and one.whom in (*BY_HAND, *LEAVING) and dice.random() < 0.5  # noqa: PLR2004
+    ]
+
+
 def _stubborn(seed: int) -> tuple[Root, ...]:
     """Draw work that nobody ever answers, with time for every try that its contract allows; mostly none."""
     dice = dice_of("stubborn", seed)
@@ -304,8 +337,11 @@ def _seasoned(root: Root, seed: int) -> Root:
 
 def _with_chaff(script: dict[str, Any], dice: Dice) -> dict[str, Any]:
     found = dict(script)
-    if dice.random() < 0.15:  # noqa: PLR2004
+    luck = dice.random()
+    if luck < 0.15:  # noqa: PLR2004
         found["chaff"] = True
+    if luck > 0.7:  # noqa: PLR2004
+        found["secret"] = True
     if found["do"] == "answer":
         found["do"] = dice.choice(("answer", "answer", "unsure", "wordy", "shortened", "shortened"))
     for parts in ("steps", "parts"):

@@ -28,6 +28,7 @@ from seamwork.testing.simulation.cast import PLATFORM
 from seamwork.testing.simulation.checker import Checker, Violation
 from seamwork.testing.simulation.cluster import Cluster, Counts
 from seamwork.testing.simulation.dice import Dice, dice_of
+from seamwork.testing.simulation.impostor import Impostor
 from seamwork.testing.simulation.journals import Journal, state_digest
 from seamwork.testing.simulation.loop import DeadlockError, SimLoop
 from seamwork.testing.simulation.plan import DOZE_S, OpFault, Plan, TimedFault
@@ -47,7 +48,7 @@ class _Watch:
 
     def __init__(self, checker: Checker, besides: Callable[[RawRecord], None] | None) -> None:
         self._checker = checker
-        self._besides = besides
+        self.besides = [] if besides is None else [besides]
         self._digest = hashlib.sha256()
         self.records = 0
 
@@ -56,8 +57,8 @@ class _Watch:
         place = f"{record.topic}/{record.partition}/{record.offset}/{record.appended_at}"
         self._digest.update(repr((place, record.key, record.value, record.headers)).encode())
         self._checker.written(record)
-        if self._besides is not None:
-            self._besides(record)
+        for told in self.besides:
+            told(record)
 
     def noted(self, group: str, partition: Partition, position: int) -> None:
         self._checker.noted(group, partition, position)
@@ -98,14 +99,15 @@ def _memory() -> str | None:
 
 def _simulate(plan: Plan, database: Path, written: Callable[[RawRecord], None] | None) -> Report:
     loop = SimLoop(dice_of("turns", plan.seed))  # type: ignore[abstract]  # sockets and processes are for others
-    checker = Checker(deciders(plan.partitions), loop.time)
+    checker = Checker(deciders(plan.partitions), loop.time, plan.partitions)
     checker.halt = loop.halt
     watch = _Watch(checker, written)
     report = Report(plan)
     with remembered(), _drawn_secrets(dice_of("secrets", plan.seed)), _own_time(loop):
         cluster = Cluster(loop, dice_of("network", plan.seed), watch)
-        town = Town(plan, loop, cluster, database, began=checker.runs.began)
+        town = Town(plan, loop, cluster, database, began=checker.runs.began, heard=checker.runs.heard)
         history = History(town, checker)
+        watch.besides.append(history.impostor.written)
         try:
             loop.run_until_complete(history.run())
         except DeadlockError as error:
@@ -145,6 +147,9 @@ class History:
     Args:
         town: The platform.
         checker: Who watches.
+
+    Attributes:
+        impostor: Who forges; to be told of every record.
     """
 
     def __init__(self, town: Town, checker: Checker) -> None:
@@ -152,6 +157,7 @@ class History:
         self._checker = checker
         self._cluster = town.cluster
         self._loop = town.loop
+        self.impostor = Impostor(town.cluster, town.plan.partitions)
         self._clocks_touched: set[str] = set()
 
     async def run(self) -> None:
@@ -201,7 +207,7 @@ class History:
                 self._outside(town.change(one.whom))
             case "trim":
                 self._outside(self._trim(one.whom))
-            case "forge" | "echo":
+            case "forge" | "echo" | "impostor":
                 self._slip_in(one)
 
     def _outside(self, work: Any) -> None:
@@ -230,10 +236,13 @@ class History:
                     self._checker.complain("I3", str(error))
 
     def _slip_in(self, one: TimedFault) -> None:
-        if one.what == "forge":
-            self._forge(one.whom)
-        else:
-            self._echo(one.ms)
+        match one.what:
+            case "forge":
+                self._forge(one.whom)
+            case "impostor":
+                self.impostor.wait(one)
+            case _:
+                self._echo(one.ms)
 
     def _echo(self, number: int) -> None:
         """
@@ -271,6 +280,7 @@ class History:
         """Let nothing go wrong any more."""
         self._checker.happened("-- calm")
         self._cluster.calm = True
+        self.impostor.give_up()
         self._cluster.go_on()
         for program in self._town.programs.values():
             program.held_back = 0.0

@@ -10,6 +10,7 @@ What grants effects is accepted in the log before it begins.
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Any
 
 from seamwork.records.wire import RawRecord
 from seamwork.testing.simulation.evidence import envelope_of, parsed
@@ -30,6 +31,7 @@ class Runs:
         works: Which crossing each dispatch is of.
         sent: Which dispatches sent a result, or a handoff that passes their work on, by the crossing's id.
         effective: Which dispatches grant effects and are not accepted.
+        answers: What came back, by whom it went to and the task.
         over: Since when the word that a dispatch is over has lain in its inbox.
         begun: How many functions began.
     """
@@ -39,6 +41,7 @@ class Runs:
     works: dict[str, str] = field(default_factory=dict)
     sent: dict[str, set[str]] = field(default_factory=dict)
     effective: set[str] = field(default_factory=set)
+    answers: dict[tuple[str, str], list[Any]] = field(default_factory=dict)
     over: dict[str, float] = field(default_factory=dict)
     begun: int = 0
 
@@ -54,6 +57,8 @@ class Runs:
     def delivered(self, raw: RawRecord) -> None:
         """Take a record of an inbox."""
         said = envelope_of(raw)
+        if said.get("type") == "answer":
+            self.answers.setdefault((said["agent"], said["task"]), []).append(parsed(raw.value or b"null"))
         if said.get("type") == "work":
             if said["dispatch"] not in self.works and said["authority"].get("effects"):
                 self.effective.add(said["dispatch"])
@@ -72,6 +77,8 @@ class Runs:
     def began(self, dispatch: str, instance: str) -> None:
         """Take note that a function begins."""
         self.begun += 1
+        if dispatch not in self.works:
+            self.complain("forged", f"{instance} began {dispatch}, which the router has not given to anybody")
         if dispatch in self.effective:
             self.complain(
                 "begun-unaccepted", f"{instance} began {dispatch}, which grants effects, unaccepted"
@@ -80,3 +87,8 @@ class Runs:
         if over is not None and self.now_s() > over + GRANTED_S:
             late = f"{self.now_s() - over:.3f} s"
             self.complain("run-again", f"{instance} began {dispatch} {late} after word came that it is over")
+
+    def heard(self, agent: str, task: str, value: Any) -> None:
+        """Take note of what a function was answered."""
+        if value not in self.answers.get((agent, task), ()):
+            self.complain("forged", f"{agent} was answered {value} in {task}, which the router has not sent")

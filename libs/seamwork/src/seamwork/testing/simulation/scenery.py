@@ -22,11 +22,21 @@ OPERATOR, PEOPLE = "operator", ("ada", "bob")
 PAY = "pay"
 """An effect that cannot be undone: whoever would get it with work under ``do-work`` waits for a person."""
 BOTH = ["handoff", "result"]
+HIDDEN = "what nobody may read"
+"""Stands in fields that contracts hide from people."""
+SHIPPERS = ("planner",)
+"""Who may hand work on under ``ship-work``."""
 _OBJECT: dict[str, Any] = {"type": "object"}
+_SENSITIVE: dict[str, Any] = {"type": "string", "x-sensitive": True}
 _ANSWER: dict[str, Any] = {
     "schema": {
         "type": "object",
-        "properties": {"flaw": {"type": "boolean"}, "value": {}, "sure": {"type": "number"}},
+        "properties": {
+            "flaw": {"type": "boolean"},
+            "value": {},
+            "sure": {"type": "number"},
+            "secret": _SENSITIVE,
+        },
     },
     "rules": [
         {"name": "no-flaw", "expr": "!has(this.flaw)", "message": "the answer says itself that it is flawed"}
@@ -34,7 +44,10 @@ _ANSWER: dict[str, Any] = {
 }
 _OUTPUTS = {"success": _ANSWER, "partial": _ANSWER, "error": {"schema": _OBJECT}}
 _INPUT = {
-    "schema": {"type": "object", "properties": {"script": _OBJECT, "dubious": {"type": "boolean"}}},
+    "schema": {
+        "type": "object",
+        "properties": {"script": _OBJECT, "dubious": {"type": "boolean"}, "secret": _SENSITIVE},
+    },
     "rules": [{"name": "not-dubious", "expr": "!has(this.dubious)", "message": "whoever asks has doubts"}],
 }
 # Both are asked, one after the other; a case of theirs is soon over.
@@ -140,12 +153,14 @@ def contracts(version: str) -> tuple[AnyDocument, ...]:
             "Contract", "risky-work", version, input=_INPUT, outputs=_OUTPUTS, owners=_OWNERS,
             onViolation={"action": "escalate"}, onTimeout={"action": "degrade"}, onError={"action": "fail"},
             escalateWhen={"confidence": {"field": "/sure", "below": 0.5}},
+            summary={"state": "the work is ready, and hides {{ this.secret }}"},
             limits={"timeSeconds": 12, "costMicroUsd": 50},
         ),
         document(
             "Contract", "ship-work", version, input=_INPUT, outputs=_OUTPUTS, owners=_OWNERS,
             onViolation={"action": "fail"}, onTimeout={"action": "fail"}, onError={"action": "fail"},
             preconditions=[{"contract": "do-work"}], limits={"timeSeconds": 7, "costMicroUsd": 10},
+            producers=[{"agent": name} for name in SHIPPERS],
         ),
     )  # fmt: skip
 

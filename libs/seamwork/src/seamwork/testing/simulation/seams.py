@@ -18,20 +18,22 @@ from seamwork.grants.action import action_sha256
 from seamwork.ids import request_id
 from seamwork.records.authority import Authority, Constraint
 from seamwork.records.parties import AgentRef
+from seamwork.records.partition import partition_of
 from seamwork.records.wire import RawRecord
-from seamwork.testing.simulation.evidence import digest_of, envelope_of, holds, parsed, signer_of
+from seamwork.testing.simulation.evidence import MADE_UP, digest_of, envelope_of, holds, parsed, signer_of
 from seamwork.testing.simulation.journals import Committed, Complain
 from seamwork.testing.simulation.modes import IN_FORCE, LENIENCY, Modes
 from seamwork.testing.simulation.money import Money, Sent
-from seamwork.testing.simulation.scenery import PAY, PEOPLE, SERVICE_GATES
+from seamwork.testing.simulation.scenery import OPERATOR, PAY, PEOPLE, SERVICE_GATES, SHIPPERS
 
 HANDOFF_GATES = ("contract-validator", "policy-engine", "cost-cap")
 STRIPPED = ("plan-work", "do-work")
 IRREVERSIBLE = ("do-work",)
 PRECEDING = {"ship-work": ("do-work",)}
 """What must have been answered before work under a contract, in the same task."""
-DESCRIBED = ("script", "dubious")
-"""Contracts that cut out what they do not describe; what they describe is ``script``."""
+DESCRIBED = ("script", "dubious", "secret")
+"""What is left of a payload by contracts that cut out what they do not describe."""
+CROSSINGS = ("handoff", "result", "plan", "progress", "usage")
 RESULT_GATES = ("contract-validator", "policy-engine")
 MOST_TRIES = {"plan-work": 3, "do-work": 4, "risky-work": 1, "ship-work": 1}
 """How often a handoff may be given to somebody at most: by its contract's retries, and once to its fallback."""
@@ -56,7 +58,18 @@ class Crossing:
     said: dict[str, Any]
     digest: str
     signer: str | None
+    unproved: str | None
     ends: list[str] = field(default_factory=list)
+
+    @property
+    def flaw(self) -> str | None:
+        """Why nobody may act on it; None where it is its sender's, as it was sent."""
+        if (
+            self.unproved is None
+            and hashlib.sha256(self.raw.value or b"").hexdigest() != self.said["payload_sha256"]
+        ):
+            return "has another body than was signed"
+        return self.unproved
 
     @property
     def kind(self) -> str:
@@ -91,10 +104,12 @@ class Seams:
     Attributes:
         complain: Told of every violation.
         money: Told of what went out for how much, and what of it was spent.
+        partitions: How many ``handoffs`` has.
     """
 
     complain: Complain
     money: Money
+    partitions: int
     modes: Modes = field(default_factory=Modes)
     crossings: dict[Place, Crossing] = field(default_factory=dict)
     verdicts: dict[tuple[str, int, int], list[dict[str, Any]]] = field(default_factory=dict)
@@ -123,7 +138,11 @@ class Seams:
     def crossed(self, raw: RawRecord) -> None:
         """Take a record of ``handoffs``."""
         said = envelope_of(raw)
-        self.crossings[raw.partition, raw.offset] = Crossing(raw, said, digest_of(raw), signer_of(raw))
+        signer = signer_of(raw)
+        crossing = Crossing(raw, said, digest_of(raw), signer, _unproved(said, signer))
+        self.crossings[raw.partition, raw.offset] = crossing
+        if crossing.flaw is not None:
+            return
         if said.get("drill"):
             self.drills.add(said["task"])
         if said.get("type") == "handoff" and "contract" in said:
@@ -156,12 +175,45 @@ class Seams:
         """Take a verdict."""
         said = {**envelope_of(raw), "lies_at": (f"{raw.topic}/{raw.partition}", raw.offset)}
         subject = said["subject"]
-        key = (raw.topic.split(".")[1], subject["partition"], subject["offset"])
-        self.verdicts.setdefault(key, []).append(said)
+        gate = raw.topic.split(".")[1]
+        if said["gate"] != gate:
+            return  # it is none of that gate's, and does not count
+        self.verdicts.setdefault((gate, subject["partition"], subject["offset"]), []).append(said)
         crossing = self.crossings.get((subject["partition"], subject["offset"]))
+        self._require_grounds(said, crossing)
         unheard = said["rule"] == "agent-not-active" and "retired" in said["reason"]
         if unheard and crossing is not None and crossing.said.get("stamp") is not None:
             self.complain("may-end", f"{said['crossing']} is of work that was given before, and is refused")
+
+    def _require_grounds(self, said: dict[str, Any], crossing: Crossing | None) -> None:
+        """A gate judges by what publishers have published; a validator lets pass what is its sender's alone."""
+        for one in said.get("consulted", ()):
+            if (one["kind"], one["name"], one["version"]) not in self.modes.specs:
+                self.complain("forged", f"{said['gate']} judged by {one}, which no publisher has published")
+        if (
+            crossing is None
+            or said["gate"] != "contract-validator"
+            or crossing.digest != said["subject"]["digest"]
+        ):
+            return
+        if crossing.flaw is not None and said["outcome"] != "DENY":
+            self.complain("forged", f"{said['gate']} lets pass {said.get('crossing')}, which {crossing.flaw}")
+        if said.get("sender_verified") and crossing.signer != _sender(crossing.said):
+            self.complain(
+                "forged", f"{said['gate']} vouches for who sent {said.get('crossing')}, and did not sign it"
+            )
+
+    def charged(self, commit: Committed) -> None:
+        """Hold the cost cap to setting nothing aside for what nobody has proved to be theirs."""
+        for event in commit.body.get("events", ()):
+            if event["type"] == "reserved":
+                subject = event["subject"]
+                crossing = self.crossings.get((subject["partition"], subject["offset"]))
+                if crossing is not None and crossing.unproved is not None:
+                    self.complain(
+                        "forged",
+                        f"cost-cap reserves for {crossing.said.get('id')}, which {crossing.unproved}",
+                    )
 
     def answered(self, raw: RawRecord) -> None:
         """Take a person's answer."""
@@ -214,7 +266,7 @@ class Seams:
         if said["decided_at"] != commit.body["now"]:
             self._wrong("time", f"{kind} says it was decided at {said['decided_at']}", commit)
         self.outcomes[kind] = self.outcomes.get(kind, 0) + 1
-        if said.get("drill", False) is not (said["task"] in self.drills):
+        if said.get("drill", False) is not (said.get("task") in self.drills):
             self._wrong("drill", f"{kind} {said.get('crossing')} is wrong about being of a drill", commit)
         on: dict[str, Callable[[dict[str, Any], Committed], None]] = {
             "accepted": self._accepted,
@@ -238,6 +290,24 @@ class Seams:
                 self._wrong("votes", f"{said['crossing']} is judged again without the cost cap", commit)
         elif kind in on:
             on[kind](said, commit)
+        self._require_genuine(said, commit)
+
+    def _require_genuine(self, said: dict[str, Any], commit: Committed) -> None:
+        """Nothing comes of what is not its sender's but a refusal, of which that sender hears nothing."""
+        subject = said.get("subject")
+        crossing = None if subject is None else self.crossings.get((subject["partition"], subject["offset"]))
+        if said["type"] != "refused":
+            if crossing is not None and crossing.flaw is not None:
+                self._wrong("forged", f"{said['type']} {said.get('crossing')}, which {crossing.flaw}", commit)
+            return
+        if MADE_UP in said["reason"]:
+            self._wrong("forged", f"{said.get('crossing')} was refused for what somebody made up", commit)
+        if crossing is None or said.get("told") is None:
+            return
+        if crossing.signer != _sender(crossing.said):
+            self._wrong("forged", f"{said['told']} is told of what they have not signed", commit)
+        if partition_of(crossing.raw.key or b"", self.partitions) != crossing.raw.partition:
+            self._wrong("forged", f"{said['told']} is told of a copy that lies elsewhere", commit)
 
     def _dispatched(self, said: dict[str, Any], work: dict[str, Any] | None, commit: Committed) -> None:
         name, subject = said["crossing"], said["subject"]
@@ -447,6 +517,9 @@ class Seams:
         undone = name in IRREVERSIBLE and PAY in work["authority"].get("effects", ())
         if undone and crossing.said.get("order") is None:
             self._require_approval(said, [{"people": PEOPLE}], commit)
+        sender = _seam_sender(crossing.said)
+        if name == "ship-work" and sender not in SHIPPERS and said.get("enforcement", "enforce") == "enforce":
+            self._wrong("producer", f"{said['crossing']} was handed on by {sender}, who may not", commit)
         for before in PRECEDING.get(name, ()):
             if (said["task"], before, "success") not in self.answered_under:
                 self._wrong("precondition", f"{said['crossing']} was dispatched before {before}", commit)
@@ -838,6 +911,28 @@ class Seams:
 def given_of(work: dict[str, Any], crossing: Crossing) -> dict[str, Any]:
     """Return what is delivered of a crossing, as its stamp says it."""
     return work.get("delivered") or {"sha256": crossing.said["payload_sha256"]}
+
+
+def _sender(said: dict[str, Any]) -> str:
+    """Return who must have signed a crossing; nobody could what names no source."""
+    return f"agent:{said.get('source', {}).get('agent')}"
+
+
+def _unproved(said: dict[str, Any], signer: str | None) -> str | None:
+    """Say why a record is not one that its sender could write; None where it is."""
+    kind, stamp = said.get("type"), said.get("stamp")
+    if kind not in CROSSINGS:
+        return "is no crossing"
+    if signer != _sender(said):
+        return "is not signed by its sender"
+    if stamp is None:
+        begins = kind == "handoff" and said.get("parent") is None and signer == f"agent:{OPERATOR}"
+        return None if begins else "has no stamp and begins nothing"
+    above = parsed(stamp["envelope"])
+    topic, key = f"inbox.{above['agent']}.v1", above["task"].encode()
+    if not holds("service:router", topic, key, stamp["envelope"].encode(), stamp["sig"]):
+        return "acts under a stamp that is not the router's"
+    return None if signer == f"agent:{above['agent']}" else "acts under the stamp of another"
 
 
 def _seam_sender(handoff: dict[str, Any]) -> str:

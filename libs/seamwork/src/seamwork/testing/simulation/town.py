@@ -98,6 +98,7 @@ class Town:
         shelves: What services share that are in one process, by the number in their names.
         ended: Lives that ended by themselves.
         began: Told of every function that begins: dispatch, instance.
+        heard: Told of every answer that a function is given: agent, task, value.
     """
 
     plan: Plan
@@ -111,6 +112,7 @@ class Town:
     publisher: Publisher | None = None
     shelves: dict[str, Shelf] = field(default_factory=dict)
     began: Callable[[str, str], None] = lambda _dispatch, _instance: None
+    heard: Callable[[str, str, Any], None] = lambda _agent, _task, _value: None
 
     def __post_init__(self) -> None:
         """Hear of crashes."""
@@ -300,6 +302,7 @@ class Town:
                 lambda: self.crash(process),
                 self.crashed,
                 lambda dispatch: self.began(dispatch, process.instance),
+                lambda task, value: self.heard(name, task, value),
             )
             await player.run()
 
