@@ -606,6 +606,69 @@ def shown_to_people() -> Patch:
     return patch.object(Mask, "apply", lambda _self, value: value)
 
 
+def overrun_ignored() -> Patch:
+    """Let whoever spent more than their stamp allows go on."""
+
+    def over(_dispatch: Any, _spent: Any) -> bool:
+        return False
+
+    return _both(
+        patch.object(accepting, "over_ceiling", over), patch.object(dispatching, "over_ceiling", over)
+    )
+
+
+def tried_again_at_once() -> Patch:
+    """Try work again without the pause that its contract wants."""
+    return patch.object(failure, "backoff_ms", lambda *_args: 0)
+
+
+def mended_for_ever() -> Patch:
+    """Let an answer be mended however often it is refused."""
+    return patch.object(refusing, "corrections_left", lambda *_args: 9)
+
+
+def narrowed_in_vain() -> Patch:
+    """Grant what a gate has taken away, and forget the constraints that it has put on the work."""
+    as_it_is = tally.tally_of
+
+    def tally_of(*args: Any) -> Any:
+        return msgspec.structs.replace(as_it_is(*args), authority=None, constraints=())
+
+    return patch.object(judging, "tally_of", tally_of)
+
+
+def more_than_it_may_have() -> Patch:
+    """Grant a receiver what its own document does not allow it."""
+    return patch.object(pick, "_most", lambda *_args: None)
+
+
+def one_is_enough() -> Patch:
+    """Go on when one person has agreed, however many must."""
+
+    def alone(demands: Any) -> tuple[Any, ...]:
+        return tuple(msgspec.structs.replace(one, count=1) for one in demands)
+
+    agreed, suffices = approvals.agreed, desks_decide._suffices
+
+    def enough(request: Any, *args: Any) -> bool:
+        asked = msgspec.structs.replace(request.asked, approvers=alone(request.asked.approvers))
+        return suffices(msgspec.structs.replace(request, asked=asked), *args)
+
+    def believed(scene: Any, holding: Any, *args: Any) -> Any:
+        return agreed(scene, msgspec.structs.replace(holding, approvers=alone(holding.approvers)), *args)
+
+    return _both(patch.object(desks_decide, "_suffices", enough), patch.object(judging, "agreed", believed))
+
+
+def whoever_answers() -> Patch:
+    """Count the answer of somebody who was not asked."""
+    return _both(
+        patch.object(replies, "has_role", lambda *_args: True),
+        patch.object(desks_decide, "has_role", lambda *_args: True),
+        patch.object(approvals, "_is_asked", lambda *_args: True),
+    )
+
+
 def word_to_the_wrong_one() -> Patch:
     """Tell whoever waits for work that its place was given away, when the transfer comes again."""
     return patch.object(entering, "_gave_away", lambda _known: False)
@@ -775,6 +838,8 @@ _DEFECTS = (
     handed_on_by_nobody, answered_over_children, throttle_taken_for_a_no, one_try_more, begun_after_the_deadline,
     settled_for_nothing, charged_to_nobody, budgets_of_agents_forgotten,
     always_whole, deadline_called_a_cancellation, handed_on_by_anybody, shown_to_people,
+    overrun_ignored, tried_again_at_once, mended_for_ever, narrowed_in_vain, more_than_it_may_have,
+    one_is_enough, whoever_answers,
     sender_assumed, body_assumed, stamp_of_anybody, begun_by_anybody, reserved_for_anybody, told_without_proof,
     verdict_of_anybody, inbox_of_anybody, documents_of_anybody, said_again_and_again, approved_by_anybody,
     cancelled_by_anybody, signs_of_life_of_anybody,

@@ -101,9 +101,9 @@ class Player:
         await self._agent.wait_broken()
 
     async def _mend(self, payload: dict[str, Any], refusal: object, task: Task) -> Any:
-        del payload, refusal
+        del refusal
         self._began(task.facts.dispatch)
-        return {"value": "mended"}
+        return _SAID["flaw"] if payload.get("script", {}).get("do") == "flaws" else {"value": "mended"}
 
     async def _act(self, payload: dict[str, Any], task: Task) -> Any:
         self._began(task.facts.dispatch)
@@ -123,7 +123,7 @@ class Player:
                 await asyncio.sleep(0.5)  # the rogue may be first, and has read half of it
             case "slow":
                 await asyncio.sleep(script["seconds"])
-            case "flaw" | "unsure" | "wordy" as how:
+            case "flaw" | "flaws" | "unsure" | "wordy" as how:
                 return _SAID[how]
             case "spend":
                 task.spend(micro_usd=7)
@@ -288,6 +288,7 @@ def _as_evidence(command: Command) -> SignedRecord:
 
 _SAID: dict[str, dict[str, Any]] = {
     "flaw": {"flaw": True},
+    "flaws": {"flaw": True},
     "unsure": {"value": "perhaps", "sure": 0.2, "secret": HIDDEN},
     "wordy": {"value": "done", "sure": 0.9, "chaff": "what nobody asked for"},
 }

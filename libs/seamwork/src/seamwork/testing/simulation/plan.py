@@ -342,6 +342,8 @@ def _with_chaff(script: dict[str, Any], dice: Dice) -> dict[str, Any]:
         found["chaff"] = True
     if luck > 0.7:  # noqa: PLR2004
         found["secret"] = True
+    if found["do"] == "flaw" and luck > 0.5:  # noqa: PLR2004
+        found["do"] = "flaws"  # however often it is told
     if found["do"] == "answer":
         found["do"] = dice.choice(("answer", "answer", "unsure", "wordy", "shortened", "shortened"))
     for parts in ("steps", "parts"):

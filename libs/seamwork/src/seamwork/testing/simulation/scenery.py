@@ -19,6 +19,8 @@ SHIP_WORK = "ship-work/1.0.0"
 """Work for which something must have been done before, in the same task."""
 CONTRACTS = (PLAN_WORK, DO_WORK, RISKY_WORK, SHIP_WORK)
 OPERATOR, PEOPLE = "operator", ("ada", "bob")
+CLERK = "eve"
+"""Somebody whom nobody asks, and who answers all the same."""
 PAY = "pay"
 """An effect that cannot be undone: whoever would get it with work under ``do-work`` waits for a person."""
 BOTH = ["handoff", "result"]
@@ -98,6 +100,7 @@ def first(*, paying: bool = False) -> tuple[AnyDocument, ...]:
         _agent("helper", ("able",), effects=effects),
         _agent("rogue", ()),
         *(document("Person", name, roles=["lawyer"]) for name in PEOPLE),
+        document("Person", CLERK, roles=["clerk"]),
         flow("1.0.0"),
         policy("1.0.0"),
         document("Budget", "planner-money", scope="agent", holder="planner", limitMicroUsd=2_000),
@@ -202,13 +205,31 @@ def strict() -> AnyDocument:
 
 
 def policy(version: str) -> AnyDocument:
-    """Return the policy: what is risky needs a lawyer, and its second version slows planning down, too."""
+    """
+    Return the policy: what is risky needs a lawyer and pays for nothing, what is done is watched.
+
+    Its second version slows planning down, too, and wants two lawyers.
+    """
     risky = {
         "name": "risky-needs-a-lawyer",
         "when": 'envelope.contract == "risky-work"',
         "effect": "require-approval",
         "message": "risky work needs a lawyer",
-        "approvers": {"roles": ["lawyer"], "count": 1},
+        "approvers": {"roles": ["lawyer"], "count": 1 if version == "1.0.0" else len(PEOPLE)},
+    }
+    modest = {
+        "name": "risky-pays-nothing",
+        "when": 'envelope.contract == "risky-work"',
+        "effect": "constrain",
+        "message": "who does what is risky pays for nothing",
+        "authority": {"depth": 3},
+    }
+    watched = {
+        "name": "work-is-watched",
+        "when": 'envelope.contract == "do-work"',
+        "effect": "constrain",
+        "message": "somebody watches",
+        "constraints": [{"name": "watched", "value": "yes"}],
     }
     slow = {
         "name": "plan-slowly",
@@ -217,7 +238,7 @@ def policy(version: str) -> AnyDocument:
         "message": "planning is slow today",
         "delaySeconds": 2,
     }
-    rules = [risky] if version == "1.0.0" else [risky, slow]
+    rules = [risky, modest, watched] if version == "1.0.0" else [risky, modest, watched, slow]
     return document("Policy", "prudence", version, match={"kinds": ["handoff"]}, rules=rules)
 
 

@@ -37,6 +37,10 @@ CROSSINGS = ("handoff", "result", "plan", "progress", "usage")
 RESULT_GATES = ("contract-validator", "policy-engine")
 MOST_TRIES = {"plan-work": 3, "do-work": 4, "risky-work": 1, "ship-work": 1}
 """How often a handoff may be given to somebody at most: by its contract's retries, and once to its fallback."""
+MOST_MENDED = {"plan-work": 1, "do-work": 2, "risky-work": 0, "ship-work": 0}
+"""How often an answer may be mended by its contract."""
+BACKOFF_MS = 1_000
+"""How long every contract waits at least before it lets work be tried again."""
 _NO_REPEAT = ("repeat", "expired", "wrong-key", "wrong-partition", "sender-not-verified", "not-ready")
 _CONTENT = (
     "type", "task", "source", "intent_sha256", "payload_sha256", "mode", "parent", "step", "ordinal", "contract",
@@ -132,6 +136,8 @@ class Seams:
     notices_now: set[str] = field(default_factory=set)
     asked_under: dict[str, str] = field(default_factory=dict)
     answered_under: set[tuple[str, str, str]] = field(default_factory=set)
+    ended_at: dict[str, int] = field(default_factory=dict)
+    mended: dict[str, int] = field(default_factory=dict)
 
     # ── Records ──────────────────────────────────────────────────────────────────────────
 
@@ -228,6 +234,7 @@ class Seams:
         """Take a commit of the router's."""
         works = self._words(commit)
         decided: set[str] = set()
+        decisions: list[dict[str, Any]] = []
         emitted = (one for one in commit.body.get("outputs", ()) if one["topic"] == "decisions.v1")
         for event in commit.body.get("events", ()):
             if event["type"] == "decided":
@@ -236,6 +243,7 @@ class Seams:
                     decided.add(said["dispatch"])
                 elif said["type"] == "escalated" and said.get("case"):
                     decided.add(said["case"])
+                decisions.append(said)
                 self._decided(said, works, commit)
             elif event["type"] == "postponed" and event["then"] in _NOT_THE_END:
                 waits = self.crossings.get((commit.place.partition, event["offset"]))
@@ -243,6 +251,24 @@ class Seams:
                     self._taken_up_again(waits.said["id"])
         for stray in set(works) - decided:
             self._wrong("admission", f"work {stray} goes out without a decision", commit)
+        self._require_overruns(decisions, commit)
+
+    def _require_overruns(self, decisions: list[dict[str, Any]], commit: Committed) -> None:
+        """Who says of a dispatch that it spent more than it may is taken at their word, and the work from them."""
+        named = {said["dispatch"] for said in decisions if said["type"] == "overrun"}
+        over = {said["task"] for said in decisions if said["type"] == "task-ended"}
+        for said in decisions:
+            dispatch = self.dispatches.get(said.get("dispatch") or "")
+            if said["type"] not in ("noted", "accepted") or dispatch is None:
+                continue
+            spent = (said.get("spent") or {}).get("micro_usd") or 0
+            late = self.tasks[said["task"]].ended is not None and said["task"] not in over
+            if spent <= dispatch.stamp["ceiling_micro_usd"] or late:
+                continue  # after the end of its task it only counts
+            if dispatch.id not in named:
+                self._wrong("overrun", f"{dispatch.id} spent {spent}, and nobody calls that too much", commit)
+            elif not dispatch.ends:
+                self._wrong("overrun", f"{dispatch.id} spent {spent}, and goes on", commit)
 
     def _words(self, commit: Committed) -> dict[str, dict[str, Any]]:
         """Return the work that a commit sends out, by dispatch, and take down whom else it tells of what."""
@@ -266,7 +292,9 @@ class Seams:
         if said["decided_at"] != commit.body["now"]:
             self._wrong("time", f"{kind} says it was decided at {said['decided_at']}", commit)
         self.outcomes[kind] = self.outcomes.get(kind, 0) + 1
-        if said.get("drill", False) is not (said.get("task") in self.drills):
+        if said.get("drill", False) is not (said.get("task") in self.drills) and not self._lies_elsewhere(
+            said
+        ):
             self._wrong("drill", f"{kind} {said.get('crossing')} is wrong about being of a drill", commit)
         on: dict[str, Callable[[dict[str, Any], Committed], None]] = {
             "accepted": self._accepted,
@@ -285,6 +313,8 @@ class Seams:
                 said["gates"]
             )
             self._taken_up_again(said["crossing"])
+            if said["why"] == "retry":
+                self._require_backoff(said["crossing"], commit)
             crossing = self.crossings.get((subject["partition"], subject["offset"]))
             if crossing is not None and crossing.kind == "handoff" and "cost-cap" not in said["gates"]:
                 self._wrong("votes", f"{said['crossing']} is judged again without the cost cap", commit)
@@ -306,8 +336,15 @@ class Seams:
             return
         if crossing.signer != _sender(crossing.said):
             self._wrong("forged", f"{said['told']} is told of what they have not signed", commit)
-        if partition_of(crossing.raw.key or b"", self.partitions) != crossing.raw.partition:
+        if self._lies_elsewhere(said):
             self._wrong("forged", f"{said['told']} is told of a copy that lies elsewhere", commit)
+
+    def _lies_elsewhere(self, said: dict[str, Any]) -> bool:
+        """Say whether a decision is about a record beside the partition of its key, where nobody knows its task."""
+        subject = said.get("subject")
+        crossing = None if subject is None else self.crossings.get((subject["partition"], subject["offset"]))
+        home = None if crossing is None else partition_of(crossing.raw.key or b"", self.partitions)
+        return crossing is not None and home != crossing.raw.partition
 
     def _dispatched(self, said: dict[str, Any], work: dict[str, Any] | None, commit: Committed) -> None:
         name, subject = said["crossing"], said["subject"]
@@ -545,6 +582,7 @@ class Seams:
         parts = (evidence["topic"], evidence["key"].encode(), evidence["envelope"].encode(), evidence["sig"])
         person = str(reply["person"])
         sound = evidence["kid"] == f"person:{person}" and holds(evidence["kid"], *parts)
+        sound = sound and person in PEOPLE  # all who are ever asked
         return person if sound and (evidence["kid"], evidence["envelope"]) in self.answers else None
 
     def _require_narrowing(self, work: dict[str, Any], crossing: Crossing, commit: Committed) -> None:
@@ -575,9 +613,10 @@ class Seams:
     def _require_left(
         self, work: dict[str, Any], crossing: Crossing, subject: dict[str, Any], commit: Committed
     ) -> None:
-        """A stamp gives what its handoff asks for at most, and no more than each gate leaves of it."""
+        """A stamp gives what its handoff asks for and its receiver may have at most, as each gate leaves it."""
         votes = (self._vote(gate, subject) for gate in HANDOFF_GATES)
-        for left in (crossing.said, *(vote for vote in votes if vote is not None)):
+        own = self.modes.specs.get(("Agent", work["agent"], work["version"]), {})
+        for left in (crossing.said, own, *(vote for vote in votes if vote is not None)):
             said = left.get("authority")
             most = work["authority"] if said is None else said  # nothing at all is said as nothing
             for part in ("tools", "data", "effects"):
@@ -585,6 +624,8 @@ class Seams:
                     self._wrong(
                         "authority", f"{work['crossing']} has more {part} than was left of it", commit
                     )
+            if work["authority"].get("depth", 0) > most.get("depth", 0):
+                self._wrong("authority", f"{work['crossing']} may go deeper than was left of it", commit)
             kept = {(one["name"], one["value"]) for one in work.get("constraints", ())}
             if not {(one["name"], one["value"]) for one in left.get("constraints", ())} <= kept:
                 self._wrong("authority", f"{work['crossing']} lost a constraint that was put on it", commit)
@@ -612,6 +653,23 @@ class Seams:
         tried = sum(one.crossing == name and one.chain is None for one in self.dispatches.values())
         if tried >= MOST_TRIES[contract]:
             self._wrong("tries", f"{name} was dispatched more than {tried} times under {contract}", commit)
+
+    def _require_backoff(self, name: str, commit: Committed) -> None:
+        """Nothing is tried again before as much time has passed as its contract says."""
+        ended = [
+            self.ended_at[one.id] for one in self.dispatches.values() if one.crossing == name and one.ends
+        ]
+        if ended and commit.body["now"] < max(ended) + BACKOFF_MS:
+            self._wrong("tries", f"{name} was tried again at once", commit)
+
+    def _require_correction(self, result: Crossing, commit: Committed) -> None:
+        """Nobody is refused an answer oftener than its contract lets it be mended, and holds the work still."""
+        dispatch = self.dispatches.get(result.said["dispatch"])
+        if dispatch is None or dispatch.ends or dispatch.chain is not None:
+            return
+        refused = self.mended[dispatch.id] = self.mended.get(dispatch.id, 0) + 1
+        if refused > 1 + MOST_MENDED[dispatch.stamp["contract"]["name"]]:
+            self._wrong("tries", f"{dispatch.id} may still be answered after {refused} answers", commit)
 
     def _require_alone(self, handoff: str, but: str, commit: Committed) -> None:
         """Nobody answers, or hands on, while somebody works for them still."""
@@ -715,6 +773,8 @@ class Seams:
         self._require_repeat(said, crossing, commit)
         self._require_ground(said, crossing, commit)
         self._require_sender_told(said, crossing, commit)
+        if crossing.kind == "result" and said["gate"] == "contract-validator" and crossing.flaw is None:
+            self._require_correction(crossing, commit)
         self._end_record(crossing, "refused", commit)
 
     def _require_ground(self, said: dict[str, Any], crossing: Crossing, commit: Committed) -> None:
@@ -877,6 +937,7 @@ class Seams:
 
     def _end_dispatch(self, dispatch: Dispatch, how: str, commit: Committed) -> None:
         dispatch.ends.append(how)
+        self.ended_at[dispatch.id] = commit.body["now"]
         if len(dispatch.ends) > 1:
             self._wrong("I1", f"dispatch {dispatch.id} ended twice: {dispatch.ends}", commit)
 

@@ -150,7 +150,7 @@ class Town:
         self._add("operator.1", self._initiator)
         self._add("rogue.1", self._rogue)
         self._add("desk.1", self._desk)
-        for number, name in enumerate(scenery.PEOPLE):
+        for number, name in enumerate((*scenery.PEOPLE, scenery.CLERK)):
             roots = self.plan.roots if number == 0 else ()
             self._add(f"{name}.1", self._person(name, roots))
         for program in self.programs.values():
