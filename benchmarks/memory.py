@@ -42,6 +42,7 @@ STEADY = ENDURANCE.with_name("steady.json")
 LEVEL_AFTER_S = 60 * (15 + 1 + 1 + 5)
 """Redelivery, a task's deadline here, a result's minute beyond its stamp, and the lots in which gates forget."""
 _JUDGED_FOR_S = 240
+_TWO = 2  # halves
 _POINTS = 120
 _OTHERS_SHARE = 4  # of the crossings; what another layout takes more shows in its first minute
 _STEP = 500  # tasks between two readings, where a time is set and no number; and each lane takes some of them
@@ -119,10 +120,10 @@ def grown(series: Sequence[dict[str, Any]], services: Sequence[str]) -> int | No
     """
     Return by how much the median of the second half of what was watched late lies over that of the first.
 
-    Null where it was not watched for long enough to say.
+    Null where it was not watched for long enough, or looked at too seldom, to say.
     """
     late = [point for point in series if point["s"] >= LEVEL_AFTER_S]
-    if not late or late[-1]["s"] - LEVEL_AFTER_S < _JUDGED_FOR_S:
+    if len(late) < _TWO or late[-1]["s"] - LEVEL_AFTER_S < _JUDGED_FOR_S:
         return None
     totals: list[int] = [sum(point["bytes"][name] for name in services) for point in late]
     half = len(totals) // 2

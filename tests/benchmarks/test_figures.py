@@ -188,6 +188,7 @@ def test_memory_is_flat_or_not_only_once_something_may_be_forgotten() -> None:
     assert 0 == grown(watched(filled), ["router"])
     assert 5 == grown(watched(leaking), ["router"])
     assert None is grown(watched(leaking[: late.start + 3]), ["router"])
+    assert None is grown(watched(leaking)[-1:], ["router"]), "of one reading nothing can be said"
 
 
 def test_whether_memory_is_flat_is_asked_at_a_steady_pace(found: dict[str, Any]) -> None:
