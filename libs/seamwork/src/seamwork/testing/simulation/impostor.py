@@ -187,7 +187,7 @@ def _root(_met: Received[AnyEnvelope], chance: _Chance) -> Iterable[Outgoing]:
         step="root",
         deadline_at=chance.now + 20_000,
     )
-    own = chance.number % 5 == 0
+    own = chance.number % 3 == 0
     source = _ME if own else AgentRef(agent=OPERATOR, version="1.0.0")
     signer = key_of(f"agent:{ROGUE}") if own else chance.as_if(f"agent:{OPERATOR}")
     out = root(

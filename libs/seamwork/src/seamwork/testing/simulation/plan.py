@@ -195,7 +195,7 @@ def _tightened(seed: int, roots: tuple[Root, ...]) -> tuple[tuple[Root, ...], li
 def _shipping(seed: int, roots: tuple[Root, ...]) -> tuple[Root, ...]:
     """Draw steps that may only follow others of their task; whether those have been done by then, chance says."""
     dice = dice_of("shipping", seed)
-    if dice.random() >= 0.3:  # noqa: PLR2004
+    if dice.random() >= 0.5:  # noqa: PLR2004
         return roots
     return tuple(msgspec.structs.replace(root, script=_with_shipping(root.script, dice)) for root in roots)
 

@@ -664,8 +664,10 @@ class Seams:
 
     def _require_correction(self, result: Crossing, commit: Committed) -> None:
         """Nobody is refused an answer oftener than its contract lets it be mended, and holds the work still."""
-        dispatch = self.dispatches.get(result.said["dispatch"])
-        if dispatch is None or dispatch.ends or dispatch.chain is not None:
+        dispatch = self.dispatches.get(result.said.get("dispatch", ""))
+        if result.kind != "result" or result.flaw is not None or dispatch is None:
+            return
+        if dispatch.ends or dispatch.chain is not None:
             return
         refused = self.mended[dispatch.id] = self.mended.get(dispatch.id, 0) + 1
         if refused > 1 + MOST_MENDED[dispatch.stamp["contract"]["name"]]:
@@ -773,7 +775,7 @@ class Seams:
         self._require_repeat(said, crossing, commit)
         self._require_ground(said, crossing, commit)
         self._require_sender_told(said, crossing, commit)
-        if crossing.kind == "result" and said["gate"] == "contract-validator" and crossing.flaw is None:
+        if said["gate"] == "contract-validator" and not self._lies_elsewhere(said):
             self._require_correction(crossing, commit)
         self._end_record(crossing, "refused", commit)
 
