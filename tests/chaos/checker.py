@@ -31,6 +31,8 @@ _ROWS = (
     'SELECT leaf, topic, "partition", "offset", key, value, value_bytes, value_sha256, headers, envelope '
     "FROM records ORDER BY leaf"
 )
+KEPT_BYTES = 2 * 1024 * 1024
+"""Bodies up to this size the audit sink keeps whole, unless its settings say otherwise."""
 _GRANTED_MS = 1000
 """Between an agent's look at its inbox and its function's first line a word may still come."""
 
@@ -381,7 +383,8 @@ def _is_kept(  # a row has that many columns
     # A header without a value is the envelope, which has a column of its own.
     whole = (envelope or "").encode("ascii")
     headers = tuple((one[0], one[1] if len(one) > 1 else whole) for one in msgspec.msgpack.decode(packed))
-    return same and headers == record.headers and (value is None or value == record.value)
+    lost = value is None and len(body) > KEPT_BYTES
+    return same and headers == record.headers and (lost or value == record.value)
 
 
 def _runs(whole: Whole, decisions: list[Record], notes: Iterable[str], found: Found) -> None:

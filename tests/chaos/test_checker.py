@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 import pytest
 from nacl.signing import SigningKey
-from tests.chaos.checker import GATES, check
+from tests.chaos.checker import GATES, KEPT_BYTES, check
 from tests.chaos.readings import Record, Whole
 
 SUBJECT = {"partition": 0, "offset": 0, "digest": "d"}
@@ -369,21 +369,25 @@ def test_each_defect_of_the_audit_is_found(tmp_path: Path, kept: list[Record], e
     [
         "UPDATE records SET headers = x'90' WHERE leaf = 0",
         "UPDATE records SET envelope = '{}' WHERE leaf = 0",
+        "UPDATE records SET value = NULL WHERE leaf = 0",
         "UPDATE records SET value = NULL, value_bytes = 1 WHERE leaf = 0",
         "UPDATE records SET value = NULL, value_sha256 = '' WHERE leaf = 0",
         "UPDATE records SET key = x'00' WHERE leaf = 0",
     ],
 )
 def test_whatever_of_a_row_is_otherwise_is_found(tmp_path: Path, spoil: str) -> None:
-    """The signature is among the headers; a body that was not kept has left its length and digest."""
+    """The signature is among the headers; a body is kept whole, unless it is too large for that."""
     found = held(tmp_path, story(), story(), spoil=spoil)
 
     assert ["handoffs.v1/0/0 is otherwise in the audit"] == found
 
 
-def test_a_body_too_large_to_keep_is_known_by_its_digest(tmp_path: Path) -> None:
+def test_a_body_too_large_to_keep_is_known_by_its_length_and_digest(tmp_path: Path) -> None:
     """Which is no difference."""
-    assert [] == held(tmp_path, story(), story(), spoil="UPDATE records SET value = NULL WHERE leaf = 0")
+    large = [*story(), said("handoffs.v1", 2, b" " * (KEPT_BYTES + 1))]
+    lost = "UPDATE records SET value = NULL WHERE length(value) > 2000000"
+
+    assert [] == held(tmp_path, large, large, spoil=lost)
 
 
 def squares(answer: bytes | None) -> list[Record]:
