@@ -669,6 +669,31 @@ def whoever_answers() -> Patch:
     )
 
 
+def answered_to_somebody_else() -> Patch:
+    """Send an answer to another agent than waits for it."""
+
+    def outputs(event: Any) -> Any:
+        if isinstance(event, AnswerForwarded):
+            event = msgspec.structs.replace(
+                event, answer=msgspec.structs.replace(event.answer, agent="helper")
+            )
+        return router_outputs.outputs(event)
+
+    return patch.object(router_decide, "outputs", outputs)
+
+
+def taken_back_in_silence() -> Patch:
+    """Take work back from its holder without a word."""
+    return _unsaid(
+        lambda event: isinstance(event, NoticeGiven) and event.notice.what in {"cancelled", "expired"}
+    )
+
+
+def never_in_doubt() -> Patch:
+    """Ask nobody about an answer that is not sure of itself."""
+    return patch.object(promise, "sure_enough", lambda *args: args[4])
+
+
 def word_to_the_wrong_one() -> Patch:
     """Tell whoever waits for work that its place was given away, when the transfer comes again."""
     return patch.object(entering, "_gave_away", lambda _known: False)
@@ -839,7 +864,7 @@ _DEFECTS = (
     settled_for_nothing, charged_to_nobody, budgets_of_agents_forgotten,
     always_whole, deadline_called_a_cancellation, handed_on_by_anybody, shown_to_people,
     overrun_ignored, tried_again_at_once, mended_for_ever, narrowed_in_vain, more_than_it_may_have,
-    one_is_enough, whoever_answers,
+    one_is_enough, whoever_answers, answered_to_somebody_else, taken_back_in_silence, never_in_doubt,
     sender_assumed, body_assumed, stamp_of_anybody, begun_by_anybody, reserved_for_anybody, told_without_proof,
     verdict_of_anybody, inbox_of_anybody, documents_of_anybody, said_again_and_again, approved_by_anybody,
     cancelled_by_anybody, signs_of_life_of_anybody,

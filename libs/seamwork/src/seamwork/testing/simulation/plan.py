@@ -237,9 +237,9 @@ def _tidied(seed: int) -> list[TimedFault]:
 
 
 def _dozing(seed: int) -> list[OpFault]:
-    """Draw when agents stand still, once they have sent something, for longer than their session; mostly never."""
+    """Draw when agents stand still, once they have sent something, for longer than their session."""
     dice = dice_of("dozing", seed)
-    if dice.random() >= 0.2:  # noqa: PLR2004
+    if dice.random() >= 0.5:  # noqa: PLR2004
         return []
     return [
         OpFault(
@@ -302,7 +302,7 @@ def _said_before(seed: int, faults: Sequence[OpFault | TimedFault]) -> list[Time
 def _stubborn(seed: int) -> tuple[Root, ...]:
     """Draw work that nobody ever answers, with time for every try that its contract allows; mostly none."""
     dice = dice_of("stubborn", seed)
-    if dice.random() >= 0.1:  # noqa: PLR2004
+    if dice.random() >= 0.25:  # noqa: PLR2004
         return ()
     at_s = round(dice.uniform(0.5, 10.0), 3)
     never = {"do": dice.choice(("never", "never", "error")), "seconds": 0.1}

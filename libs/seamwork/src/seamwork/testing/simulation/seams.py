@@ -39,6 +39,8 @@ MOST_TRIES = {"plan-work": 3, "do-work": 4, "risky-work": 1, "ship-work": 1}
 """How often a handoff may be given to somebody at most: by its contract's retries, and once to its fallback."""
 MOST_MENDED = {"plan-work": 1, "do-work": 2, "risky-work": 0, "ship-work": 0}
 """How often an answer may be mended by its contract."""
+UNSURE, SURE = ("risky-work",), 0.5
+"""Whose answers people look at, and from which confidence on they need not."""
 BACKOFF_MS = 1_000
 """How long every contract waits at least before it lets work be tried again."""
 _NO_REPEAT = ("repeat", "expired", "wrong-key", "wrong-partition", "sender-not-verified", "not-ready")
@@ -50,6 +52,7 @@ _ERROR = "accepted error"
 _ENDS_AS = {"success": "complete", "partial": "partial"}
 _WHOLE = ("complete", "partial")
 _NOT_THE_END = ("retry", "reroute", "case")
+_TAKEN_BACK = ("cancelled", "expired", "timeout")
 _YES = ("ALLOW", "ALLOW_WITH_CONSTRAINTS")
 Place = tuple[int, int]
 
@@ -132,8 +135,9 @@ class Seams:
     anew: set[str] = field(default_factory=set)
     drills: set[str] = field(default_factory=set)
     cancelled: set[str] = field(default_factory=set)
-    answers_now: set[tuple[str, str]] = field(default_factory=set)
+    answers_now: set[tuple[str, str, str, str | None]] = field(default_factory=set)
     notices_now: set[str] = field(default_factory=set)
+    holders_now: set[tuple[str, str | None]] = field(default_factory=set)
     asked_under: dict[str, str] = field(default_factory=dict)
     answered_under: set[tuple[str, str, str]] = field(default_factory=set)
     ended_at: dict[str, int] = field(default_factory=dict)
@@ -273,7 +277,7 @@ class Seams:
     def _words(self, commit: Committed) -> dict[str, dict[str, Any]]:
         """Return the work that a commit sends out, by dispatch, and take down whom else it tells of what."""
         works: dict[str, dict[str, Any]] = {}
-        self.answers_now, self.notices_now = set(), set()
+        self.answers_now, self.notices_now, self.holders_now = set(), set(), set()
         for emitted in commit.body.get("outputs", ()):
             if not (emitted["topic"].startswith("inbox.") and emitted.get("envelope")):
                 continue
@@ -282,9 +286,10 @@ class Seams:
                 case "work":
                     works[said["dispatch"]] = said
                 case "answer":
-                    self.answers_now.add((said["child"], said["result"]))
+                    self.answers_now.add((said["child"], said["result"], said["agent"], said.get("dispatch")))
                 case "notice":
                     self.notices_now.add(said["about"])
+                    self.holders_now.add((said["about"], said.get("dispatch")))
         return works
 
     def _decided(self, said: dict[str, Any], works: dict[str, dict[str, Any]], commit: Committed) -> None:
@@ -669,6 +674,16 @@ class Seams:
             return
         if dispatch.ends or dispatch.chain is not None:
             return
+        others = [
+            one
+            for one in self.crossings.values()
+            if one is not result
+            and one.said.get("dispatch") == dispatch.id
+            and one.kind == "result"
+            and not one.ends
+        ]
+        if others:
+            return  # what becomes of the work, another answer says that is looked at still
         refused = self.mended[dispatch.id] = self.mended.get(dispatch.id, 0) + 1
         if refused > 1 + MOST_MENDED[dispatch.stamp["contract"]["name"]]:
             self._wrong("tries", f"{dispatch.id} may still be answered after {refused} answers", commit)
@@ -697,6 +712,7 @@ class Seams:
         if not {(one["name"], one["value"]) for one in dispatch.stamp.get("constraints", ())} <= kept:
             self._wrong("authority", f"the result of {dispatch.id} lost a constraint of its stamp", commit)
         self._require_votes(RESULT_GATES, said, crossing, None, commit)
+        self._require_sure(dispatch, said, crossing, commit)
         self._require_taken(dispatch, crossing, commit)
         if said.get("enforcement", "enforce") != dispatch.stamp.get("enforcement", "enforce"):
             self._wrong("mode", f"the answer of {dispatch.id} was not judged as its work was sent", commit)
@@ -713,6 +729,16 @@ class Seams:
         self._end_record(crossing, "accepted", commit)
         self._end_dispatch(dispatch, "accepted", commit)
         self._end_handoff(said["answers"], _ERROR if said["outcome"] == "error" else "accepted", commit)
+
+    def _require_sure(
+        self, dispatch: Dispatch, said: dict[str, Any], result: Crossing, commit: Committed
+    ) -> None:
+        """An answer that says itself that it is not sure counts once a person has looked at it."""
+        enforced = said.get("enforcement", "enforce") == "enforce"
+        if dispatch.stamp["contract"]["name"] in UNSURE and enforced and result.said["outcome"] == "success":
+            answer = parsed(result.raw.value or b"{}")
+            if isinstance(answer, dict) and answer.get("sure", 1.0) < SURE:
+                self._require_consent(said, [{"people": PEOPLE}], commit)
 
     def _require_taken(self, dispatch: Dispatch, result: Crossing, commit: Committed) -> None:
         """Whoever answers worked on the bytes that were delivered; where context is counted they say so."""
@@ -739,16 +765,23 @@ class Seams:
         """Whoever waits for an answer gets it by the commit that accepts it; of an error more may be tried."""
         place = self._filled(said["answers"])[-1]
         counts = said["outcome"] != "error" and said["task"] not in self.drills
-        if counts and self._waits(place) and (place, said["crossing"]) not in self.answers_now:
+        due = {(place, said["crossing"], *one) for one in self._who_waits(place)}
+        if counts and due and not due & self.answers_now:
             self._wrong(
                 "told", f"{said['crossing']} was accepted, and who waits for {place} is not told", commit
             )
 
-    def _waits(self, handoff: str) -> bool:
-        """Say whether somebody waits for what becomes of a handoff: the initiator, or an open dispatch."""
+    def _who_waits(self, handoff: str) -> list[tuple[str, str | None]]:
+        """Return who waits for what becomes of a handoff, and in which dispatch: the initiator is in none."""
         first = self.subjects.get(handoff)
         parent = None if first is None else self.crossings[first[:2]].said.get("parent")
-        return parent is None or self._is_open(parent)
+        if parent is None:
+            return [(OPERATOR, None)]
+        return [
+            (one.receiver, one.id)
+            for one in self.dispatches.values()
+            if one.crossing == parent and not one.ends
+        ]
 
     def _is_open(self, handoff: str) -> bool:
         return any(one.crossing == handoff and not one.ends for one in self.dispatches.values())
@@ -761,6 +794,9 @@ class Seams:
                 self._wrong("I1", f"dispatch {name} was closed and never opened", commit)
             elif not (dispatch.ends and said["final"]):
                 self._end_dispatch(dispatch, said["why"], commit)
+                holder = (dispatch.crossing, name)
+                if said["why"] in _TAKEN_BACK and dispatch.chain is None and holder not in self.holders_now:
+                    self._wrong("told", f"{name} is {said['why']}, and who holds it is not told", commit)
         if said["final"] and said.get("crossing"):
             self._end_handoff(said["crossing"], f"closed {said['why']}", commit)
 
@@ -775,7 +811,7 @@ class Seams:
         self._require_repeat(said, crossing, commit)
         self._require_ground(said, crossing, commit)
         self._require_sender_told(said, crossing, commit)
-        if said["gate"] == "contract-validator" and not self._lies_elsewhere(said):
+        if said["rule"].startswith("rule:") and not self._lies_elsewhere(said):
             self._require_correction(crossing, commit)
         self._end_record(crossing, "refused", commit)
 
