@@ -743,11 +743,12 @@ def body_assumed() -> Patch:
 @contextmanager
 def stamp_of_anybody() -> Iterator[None]:
     """Believe a stamp whoever signed it."""
+    stamps._issued.cache_clear()  # it remembers what was there before the defect
     try:
         with patch.object(stamps, "verifies", lambda *_args: True):
             yield
     finally:
-        stamps._issued.cache_clear()  # it remembers for longer than the defect is there
+        stamps._issued.cache_clear()  # and what was there with it
 
 
 def begun_by_anybody() -> Patch:
