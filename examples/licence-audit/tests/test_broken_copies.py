@@ -125,7 +125,7 @@ COPIES = [
     Broken("rule-does-not-compile", FACTS, {f"{RULES}/1/expr": "request.expression_identifiers.all(i, "}),
     Broken("rule-unknown-field", FACTS, {f"{RULES}/1/expr": "request.expression_identifier.all(i, true)"}),
     Broken("rule-unknown-fact", FACTS, {
-        f"{RULES}/1/expr": "(task.depth >= 0 || task.tennant == 'acme') && "
+        f"{RULES}/1/expr": "(size(this.identifiers) >= 0 || task.tennant == 'acme') && "
         "request.expression_identifiers.all(i, i in this.identifiers)",
     }),
     Broken("rule-type", FACTS, {f"{RULES}/1/expr": "request.ref.name > 7"}),
