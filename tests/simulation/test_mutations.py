@@ -18,7 +18,7 @@ QUICK = {
     "agent-commits-early": 3,
     "sender-assumed": 2,
     "told-without-proof": 2,
-    "inbox-of-anybody": 3,
+    "inbox-of-anybody": 7,
 }
 
 
@@ -41,4 +41,4 @@ def test_a_defect_is_found_within_a_few_seeds(name: str) -> None:
 @pytest.mark.parametrize("mutation", MUTATIONS.values(), ids=MUTATIONS)
 def test_every_defect_is_found(mutation: Mutation) -> None:
     """Within the number of seeds that the page promises."""
-    assert hunt(mutation, range(100)).invariant is not None
+    assert hunt(mutation, range(200)).invariant is not None
