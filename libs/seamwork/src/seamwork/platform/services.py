@@ -1,6 +1,7 @@
 """Say with which environment a service runs on this machine; secrets go by file, never by value."""
 
 import os
+from collections.abc import Mapping
 
 from seamwork.broker.secret import write_private
 from seamwork.platform.door import Door
@@ -9,17 +10,20 @@ from seamwork.platform.trust import service_kid
 _OWN = ("SEAMWORK_", "KAFKA_BOOTSTRAP_SERVERS")
 
 
-def service_environ(door: Door, name: str, http_port: int) -> dict[str, str]:
+def service_environ(
+    door: Door, name: str, http_port: int, given: Mapping[str, str] | None = None
+) -> dict[str, str]:
     """
     Return the environment of the service *name*.
 
-    Settings of its own (``SEAMWORK_ROUTER_…``) in the caller's environment are passed on; what belongs to the
-    platform is said here and nowhere else.
+    Settings of its own (``SEAMWORK_ROUTER_…``) in the environment that is *given*, the caller's unless it is, are
+    passed on; what belongs to the platform is said here and nowhere else.
     """
+    given = os.environ if given is None else given
     home, identity, access = door.home, door.identity, door.access(name)
     prefix = f"SEAMWORK_{name.upper().replace('-', '_')}_"
     passed = {
-        key: value for key, value in os.environ.items() if not key.startswith(_OWN) or key.startswith(prefix)
+        key: value for key, value in given.items() if not key.startswith(_OWN) or key.startswith(prefix)
     }
     kid = home.latest_kid(service_kid(name))
     password_file = home.run / f"{name}.password"
@@ -36,7 +40,7 @@ def service_environ(door: Door, name: str, http_port: int) -> dict[str, str]:
         "SEAMWORK_SIGNING_KEY_FILE": str(home.key_file(kid)),
         "SEAMWORK_SIGNING_KID": kid,
         "SEAMWORK_HTTP_PORT": str(http_port),
-        "SEAMWORK_LOG_LEVEL": os.environ.get("SEAMWORK_LOG_LEVEL", "info"),
+        "SEAMWORK_LOG_LEVEL": given.get("SEAMWORK_LOG_LEVEL", "info"),
         "PYTHONUNBUFFERED": "1",
     }
     if access.ca_file is not None:

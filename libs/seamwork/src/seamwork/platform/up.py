@@ -281,8 +281,13 @@ def _describe(
 ) -> list[str]:
     home, supervisor = running.home, running.supervisor
     wanted = list(installed) if services is None else list(services)
+    given = dict(os.environ)  # a service that starts again later gets what the others were started with
     parts = [
-        Part(name=name, environ=partial(service_environ, running.door, name, http_port), http_port=http_port)
+        Part(
+            name=name,
+            environ=partial(service_environ, running.door, name, http_port, given),
+            http_port=http_port,
+        )
         for name, http_port in zip(wanted, free_ports(len(wanted)), strict=True)
     ]
     for name, group in grouped(parts, layout).items():
