@@ -56,6 +56,16 @@ async def again(stage: Stage, *documents: AnyDocument, last: int = 10_000) -> Ba
     )
 
 
+async def type_in(home: Path, commands: Path, *words: str) -> subprocess.CompletedProcess[str]:
+    """Type a command for the platform of this test."""
+    return await asyncio.to_thread(
+        subprocess.run,
+        [str(commands / "seamwork"), *words, "--platform", "tested"],
+        env={**os.environ, "SEAMWORK_HOME": str(home)},
+        capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+
+
 @pytest.mark.timeout(240)
 async def test_what_another_policy_would_have_refused_is_listed(tmp_path: Path, quick: Path) -> None:
     """With what was in force at each moment all comes out as it did; stricter and looser limits are told apart."""
@@ -67,6 +77,7 @@ async def test_what_another_policy_would_have_refused_is_listed(tmp_path: Path, 
             document("Policy", "permissive"),
             document("Contract", CONTRACT, input={"schema": price}),
             document("Flow", "selling", edges=edges),
+            document("Budget", "till-day", scope="agent", holder="till", limitMicroUsd=1000, period="day"),
         )
         settings = await stage.join("till", accepts=[{"contract": CONTRACT, "versions": "*"}])
         till = Agent("till", "1.0.0")
@@ -93,19 +104,14 @@ async def test_what_another_policy_would_have_refused_is_listed(tmp_path: Path, 
         few = await again(stage, last=2)
         with pytest.raises(UnprocessableError, match="published before with other content"):
             await again(stage, limit(20))
-        folder = tmp_path / "policies"
-        folder.mkdir()
-        (folder / "prices.yaml").write_bytes(canonical(limit(30, "3.0.0")))
+        file = tmp_path / "prices.yaml"
+        file.write_bytes(canonical(limit(30, "3.0.0")))
         typed = {
-            kind: await asyncio.to_thread(
-                subprocess.run,
-                [str(quick / "seamwork"), "backtest", str(folder), "--platform", "tested", *kind],
-                env={**os.environ, "SEAMWORK_HOME": str(tmp_path)},
-                capture_output=True, text=True, timeout=60, check=False,
-            )
-            for kind in ((), ("--json",))
-        }  # fmt: skip
+            kind: await type_in(tmp_path, quick, "backtest", str(file), *kind) for kind in ((), ("--json",))
+        }
         unchanged = await again(stage)
+        listed = await type_in(tmp_path, quick, "budgets", "list", "--json")
+        shown = await type_in(tmp_path, quick, "budgets", "list")
 
     assert nothing.same
     assert (4, [0, 0]) == (nothing.tasks, [gate.unlike for gate in nothing.gates])
@@ -134,3 +140,8 @@ async def test_what_another_policy_would_have_refused_is_listed(tmp_path: Path, 
         one["task"] for gate in json.loads(typed["--json",].stdout)["gates"] for one in gate["otherwise"]
     }
     assert unchanged.same
+    (budget,) = json.loads(listed.stdout)
+    assert ("till-day", "till", 1000) == (budget["budget"], budget["holder"], budget["limit"])
+    assert budget["since"].endswith("T00:00:00.000Z")
+    assert budget["left"] == 1000 - budget["reserved"] - budget["spent"]
+    assert {"till-day"} == {line.split()[0] for line in shown.stdout.splitlines()[1:]}

@@ -20,6 +20,7 @@ from seamwork.testing.anything import VERSIONS, spoiled, stamps
 from seamwork.testing.builders import HOUR_MS, NOW, PLATFORM, as_received, decision, envelope, handoff
 from seamwork.testing.documents import document
 from seamwork_cost_cap.machine import machine
+from seamwork_cost_cap.standing import standing
 from seamwork_cost_cap.state import KEPT_PERIODS, Account, Event, Judged, Ledger, Reserved, timer
 
 CAP = 1000
@@ -380,3 +381,46 @@ def test_the_accounts_of_old_periods_go() -> None:
     assert {7} == {ledger.accounts[name].reserved for name in accounts}
     assert "DispatchCharged" in {type(event).__name__ for event in events}
     assert accounts == after
+
+
+def test_a_budget_stands_as_its_account_does() -> None:
+    """Under the limit in force, in the period of now; one that nobody asked of yet has all that it may give."""
+    documents = Catalog.of(
+        [
+            document("Key", "router"),
+            document("Agent", "planner", initiator=True, budget="audit", team="office"),
+            document("Agent", "extractor", offers=["extract"]),
+            document("Contract", "licence-facts"),
+            document("Budget", "audit", limitMicroUsd=CAP),
+            document("Budget", "daily", scope="team", holder="office", limitMicroUsd=CAP, period="day"),
+            document("Budget", "for-extractor", scope="agent", holder="extractor", limitMicroUsd=CAP),
+            document("Budget", "for-reader", scope="agent", holder="reader", limitMicroUsd=CAP),
+        ]
+    )
+    ledger = MACHINE.initial()
+    dispatched = decision(
+        "dispatched",
+        subject="0/0",
+        crossing="h-0",
+        dispatch="w-0",
+        receiver="extractor",
+        ceiling_micro_usd=40,
+    )
+    for one in (
+        handoff(id="h-0", at="0/0", ceiling_micro_usd=40),
+        handoff(id="h-1", at="0/1", ceiling_micro_usd=7),
+        dispatched,
+        decision("accepted", dispatch="w-0", answers="h-0", spent={"micro_usd": 55}),
+    ):
+        ledger, _, _ = MACHINE.step(ledger, one, Context(NOW, documents))
+    today, tomorrow = (standing(ledger, Context(at, documents)) for at in (NOW, NOW + 24 * HOUR_MS))
+
+    told = {one.budget: (one.limit, one.reserved, one.spent, one.overrun, one.left) for one in today}
+    assert (CAP, 7, 40, 15, CAP - 62) == told["daily"]
+    assert (CAP, 7, 40, 15, CAP - 62) == told["for-extractor"]
+    assert (CAP, 0, 0, 0, CAP) == told["for-reader"]
+    assert "audit" not in told
+    assert ["1970-01-01T00:00:00.000Z", "", ""] == [one.since for one in today]
+    assert {"daily": CAP, "for-extractor": CAP - 62, "for-reader": CAP} == {
+        one.budget: one.left for one in tomorrow
+    }

@@ -51,13 +51,13 @@ def missing(catalog: Catalog, names: tuple[str, ...], at: int) -> str | None:
 def lines_of_task(catalog: Catalog, whose: Initiative, task: str, at: int) -> tuple[Line, ...]:
     """Return the budgets above every dispatch of a task: those that its initiator names, and its team's."""
     names = (*whose.budgets, *_names(catalog, "team", whose.team or "", at))
-    found = [_line(catalog, name, task, at) for name in dict.fromkeys(names)]
+    found = [line_of(catalog, name, task, at) for name in dict.fromkeys(names)]
     return tuple(line for line in found if line is not None)
 
 
 def lines_of_agent(catalog: Catalog, agent: str, at: int) -> tuple[Line, ...]:
     """Return the budgets for all work of one agent."""
-    found = [_line(catalog, name, "", at) for name in _names(catalog, "agent", agent, at)]
+    found = [line_of(catalog, name, "", at) for name in _names(catalog, "agent", agent, at)]
     return tuple(line for line in found if line is not None)
 
 
@@ -71,7 +71,8 @@ def _names(catalog: Catalog, scope: str, holder: str, at: int) -> tuple[str, ...
     )
 
 
-def _line(catalog: Catalog, name: str, task: str, at: int) -> Line | None:
+def line_of(catalog: Catalog, name: str, task: str, at: int) -> Line | None:
+    """Return the budget called *name* as it stands above *task* at *at* (ms), or None where none is in force."""
     budget = catalog.budget(name, at)
     if budget is None:
         return None

@@ -6,6 +6,7 @@ from seamwork_cost_cap import __version__
 from seamwork_cost_cap.decide import GATE
 from seamwork_cost_cap.machine import machine
 from seamwork_cost_cap.settings import Settings
+from seamwork_cost_cap.standing import standing
 
 
 def build(settings: Settings, site: Site) -> MachineSpec:
@@ -17,6 +18,7 @@ def build(settings: Settings, site: Site) -> MachineSpec:
         single_owner=True,
         also=(HANDOFFS, DECISIONS),
         needs_crossing=asked_again(GATE),
+        standing=standing,
     )
 
 

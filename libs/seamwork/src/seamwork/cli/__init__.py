@@ -62,6 +62,7 @@ GROUPS = {
         "dead-letters": ("letters", "See what was set aside, put it back, or let go of it."),
         "pause": ("pauses", "Let new work for an agent or along a flow wait."),
         "resume": ("pauses", "Let work that waits because of a pause go on."),
+        "budgets": ("budgets", "See what is left of the budgets of agents and teams."),
         "breakers": ("breakers", "See which agents get no work because they fail."),
     },
     "Flows and their seams": {

@@ -53,6 +53,7 @@ from seamwork.runtime.spec import (
     Part,
     Service,
     Site,
+    Standing,
     journal_topic,
     snapshots_topic,
 )
@@ -75,6 +76,7 @@ __all__ = [
     "Service",
     "ServiceSettings",
     "Site",
+    "Standing",
     "exit_code",
     "journal_topic",
     "snapshots_topic",

@@ -73,6 +73,32 @@ def snapshots_topic(machine: str) -> str:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Standing:
+    """
+    A budget of an agent or a team as it stands, in micro-USD.
+
+    *since* is when its period began (RFC 3339), empty where it is one sum for good. *limit* is that of the version
+    in force; what was used beyond a ceiling stands apart as *overrun*.
+    """
+
+    budget: str
+    version: str
+    scope: str
+    holder: str
+    period: str
+    since: str
+    limit: int
+    reserved: int
+    spent: int
+    overrun: int
+
+    @property
+    def left(self) -> int:
+        """What may still be asked for; less than nothing where it was overrun, or the limit was lowered."""
+        return self.limit - self.reserved - self.spent - self.overrun
+
+
+@dataclass(frozen=True, kw_only=True)
 class MachineSpec:
     """
     A service with state: a decider that lives on a journal.
@@ -97,6 +123,7 @@ class MachineSpec:
         hold_s: For how long events without outputs may wait for company before they are appended; 0 for not at
             all. Nobody has heard of them, and a crash only means that they are decided again.
         patient: Kinds of outputs that nobody waits for: they may wait for company as well.
+        standing: Where the state is of money: says of it how each budget stands, for people who ask.
     """
 
     decider: Decider[Any, Input, Any, Context]
@@ -113,6 +140,7 @@ class MachineSpec:
     unhurried: tuple[str, ...] = ()
     hold_s: float = HOLD_S
     patient: frozenset[str] = frozenset()
+    standing: Callable[[Any, Context], Sequence[Standing]] | None = None
 
     def __post_init__(self) -> None:
         """Refuse options that contradict each other."""
