@@ -4,7 +4,6 @@ import asyncio
 import json
 import os
 import signal
-import subprocess
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -22,30 +21,12 @@ from seamwork.platform.people import people_here
 from seamwork.platform.up import TOGETHER
 from seamwork.testing.documents import document
 from seamwork.testing.stage import Stage, staged
+from seamwork.testing.terminal import Terminal
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 CONTRACT = "sealed-work"
 WITHIN_S = 60.0
-
-
-class Terminal:
-    """Whoever types commands for the platform of a stage."""
-
-    def __init__(self, stage: Stage, commands: Path) -> None:
-        self._home = stage.door.home.root
-        self._commands = commands
-
-    async def type(self, *words: str, status: int = 0) -> str:
-        """Type one command, and return all that it said."""
-        done = await asyncio.to_thread(
-            subprocess.run,
-            [str(self._commands / "seamwork"), *words, "--platform", self._home.name],
-            env={**os.environ, "SEAMWORK_HOME": str(self._home.parent)},
-            capture_output=True, text=True, timeout=60, check=False,
-        )  # fmt: skip
-        assert status == done.returncode, f"{words}: {done.stdout}{done.stderr}"
-        return done.stdout + done.stderr
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
@@ -61,9 +42,9 @@ async def stage(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Stage
 
 
 @pytest.fixture
-def terminal(stage: Stage, quick: Path) -> Terminal:
+def terminal(stage: Stage, quick: Path, tmp_path: Path) -> Terminal:
     """Lend a terminal."""
-    return Terminal(stage, quick)
+    return Terminal(stage, tmp_path, quick)
 
 
 def sealer() -> Agent:
@@ -100,8 +81,8 @@ async def test_the_router_gets_its_next_key_while_work_goes_on(stage: Stage, ter
     process = stage.running.supervisor.processes[TOGETHER]
     done = [await works(stage, 1)]
 
-    last = await terminal.type("revoke", "Key", "router-1", status=1)
-    told = await terminal.type("keys", "renew", "router")
+    last = await terminal.type("seamwork revoke Key router-1", status=1)
+    told = await terminal.type("seamwork keys renew router")
     both = AgentSettings.from_file(file)
     done.append(await works(stage, 2))  # by the key that the router was started with
 
@@ -115,8 +96,8 @@ async def test_the_router_gets_its_next_key_while_work_goes_on(stage: Stage, ter
     await signs(stage, "router-2")
     done.append(await works(stage, 3))
 
-    revoked = await terminal.type("revoke", "Key", "router-1", "--reason", "lay in a copy")
-    again = await terminal.type("revoke", "Key", "router-1", status=1)
+    revoked = await terminal.type("seamwork revoke Key router-1 --reason 'lay in a copy'")
+    again = await terminal.type("seamwork revoke Key router-1", status=1)
     done.append(await works(stage, 4))
     signed_by = [one.kid for one in await stage.records("inbox.sealer.v1")]
 
@@ -134,8 +115,8 @@ async def test_the_router_gets_its_next_key_while_work_goes_on(stage: Stage, ter
 
 async def test_what_a_former_key_of_the_publisher_signed_stays(stage: Stage, terminal: Terminal) -> None:
     """Its documents were published while it counted; the next ones are signed with the next key."""
-    await terminal.type("keys", "renew", "publisher")
-    await terminal.type("revoke", "Key", "publisher-1")
+    await terminal.type("seamwork keys renew publisher")
+    await terminal.type("seamwork revoke Key publisher-1")
     await stage.publish(document("Contract", "sealed-again"))
     async with stage.door.publisher() as publisher:
         catalog = await publisher.catalog()
@@ -151,11 +132,11 @@ async def test_a_person_signs_with_the_next_key_at_once(stage: Stage, terminal: 
     """In the same roles; and the former key, which may be in other hands, signs for that person no more."""
     home = stage.door.home
     await stage.person("ada", "legal")
-    await terminal.type("keys", "renew", "person:ada")
+    await terminal.type("seamwork keys renew person:ada")
     async with stage.door.publisher() as publisher:
         ada = (await publisher.catalog()).person("ada")
-    listed = json.loads(await terminal.type("keys", "list", "--json"))
-    shown = await terminal.type("keys", "list")
+    listed = json.loads(await terminal.type("seamwork keys list --json"))
+    shown = await terminal.type("seamwork keys list")
     with pytest.raises(UnprocessableError, match="there is no person bob in force; there are ada"):
         await renew(stage.door, "person:bob")
 
@@ -176,7 +157,8 @@ async def test_an_agents_next_key_is_for_its_next_version(stage: Stage, terminal
     """A document names its keys and never changes: the command makes the key, and says what the next one lists."""
     if not stage.door.home.key_file("agent-sealer-1").exists():
         await stage.join("sealer", accepts=[{"contract": CONTRACT, "versions": "*"}])
-    told = await terminal.type("keys", "renew", "agent:sealer")
+    told = await terminal.type("seamwork keys renew agent:sealer")
+    before = json.loads(await terminal.type("seamwork keys list --json"))
     key = stage.door.home.key("agent-sealer-2")
     keys = [{"kid": key.kid, "public": key.public}]
     accepts = [{"contract": CONTRACT, "versions": "*"}]
@@ -184,3 +166,6 @@ async def test_an_agents_next_key_is_for_its_next_version(stage: Stage, terminal
 
     assert f'keys: [{{kid: agent-sealer-2, public: "{key.public}"}}]' in told
     assert "agent-sealer-2" == settings.key.kid
+    assert [("agent-sealer-1", True)] == [
+        (k["kid"], k["signs"]) for k in before if k["holder"] == "agent:sealer"
+    ]

@@ -1,7 +1,5 @@
 """``seamwork keys``: who signs with what, and the next key of somebody."""
 
-from datetime import UTC, datetime
-
 import click
 import msgspec
 
@@ -18,6 +16,7 @@ from seamwork.cli.terminal import (
 from seamwork.clock import SystemClock
 from seamwork.platform.keys import KnownHere, Renewed, keys_known
 from seamwork.platform.keys import renew as make_next
+from seamwork.records.wire import rfc3339
 
 
 @click.group()
@@ -47,10 +46,7 @@ async def list_keys(platform: str) -> None:
 def _state(key: KnownHere) -> str:
     match key.state:
         case "counts":
-            ends = key.ends_at
-            return (
-                "yes" if ends is None else f"until {datetime.fromtimestamp(ends / 1000, UTC):%Y-%m-%dT%H:%MZ}"
-            )
+            return "yes" if key.ends_at is None else f"until {rfc3339(key.ends_at)}"
         case "not-yet":
             return "not yet"
         case _:

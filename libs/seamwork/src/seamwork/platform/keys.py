@@ -1,14 +1,16 @@
 """
 Replace keys: make the next one known before anybody signs with it, and end the former one when all use the next.
 
-Keys of a holder are a series, ``router-1``, ``router-2``. A private half is kept here only once its public half is
-published, so what is kept is what may be signed with, and the latest of it is what its holder signs with.
+Keys of a holder are a series, ``router-1``, ``router-2``. The next private half of a service, the publisher or a
+person is kept here only once its public half is published, so the latest that is kept is what its holder signs with.
+With which of its keys an agent signs, its settings say, for its version lists them.
 """
 
 import secrets
 from dataclasses import dataclass
 from typing import Literal, cast
 
+from seamwork.agent.settings import kid_in
 from seamwork.broker.principal import SERVICES
 from seamwork.bus.port import Log
 from seamwork.catalog import Catalog
@@ -80,7 +82,7 @@ def keys_known(home: PlatformHome, catalog: Catalog, now: int) -> tuple[KnownHer
                 state=state,
                 ends_at=key.not_after,
                 here=here,
-                signs=here and state == "counts" and home.latest_kid(_first(key.holder)) == key.kid,
+                signs=here and state == "counts" and _signing(home, key.holder) == key.kid,
             )
         )
     return tuple(sorted(found, key=lambda one: (":" in one.holder, one.holder, len(one.kid), one.kid)))
@@ -212,6 +214,12 @@ def _named(holder: str) -> str:
 def _first(holder: str) -> str:
     kind, _, name = holder.partition(":")
     return PUBLISHER if kind == "publisher" else _OF[kind](name)
+
+
+def _signing(home: PlatformHome, holder: str) -> str | None:
+    """Return the id of the key with which *holder* signs from here."""
+    kind, _, name = holder.partition(":")
+    return kid_in(home.agents / f"{name}.toml") if kind == "agent" else home.latest_kid(_first(holder))
 
 
 def _refuse_strangers(catalog: Catalog, kind: str, name: str) -> None:
