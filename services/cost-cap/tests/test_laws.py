@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from seamwork.catalog import Catalog, Context
 from seamwork.decider import Input, Tick, WithCrossing, unpacked
 from seamwork.decider import written as state_written
+from seamwork.documents import AnyDocument
 from seamwork.records.crossing import Handoff
 from seamwork.records.inbox import Work
 from seamwork.records.parties import Subject
@@ -346,17 +347,24 @@ def test_whatever_a_sender_writes_stops_nothing(data: st.DataObject) -> None:
     assert (0, 0, 0) == (len(ledger.tasks), len(ledger.judged), len(ledger.reservations))
 
 
-def test_the_accounts_of_old_periods_go() -> None:
-    """A budget by the hour has two days of them, however long it is in force and whatever comes late."""
-    documents = Catalog.of(
+def office(*budgets: AnyDocument) -> Catalog:
+    """One initiator with a budget for each task, one receiver, and these budgets besides."""
+    return Catalog.of(
         [
             document("Key", "router"),
             document("Agent", "planner", initiator=True, budget="audit", team="office"),
             document("Agent", "extractor", offers=["extract"]),
             document("Contract", "licence-facts"),
             document("Budget", "audit", limitMicroUsd=CAP),
-            document("Budget", "hourly", scope="team", holder="office", limitMicroUsd=CAP, period="hour"),
+            *budgets,
         ]
+    )
+
+
+def test_the_accounts_of_old_periods_go() -> None:
+    """A budget by the hour has two days of them, however long it is in force and whatever comes late."""
+    documents = office(
+        document("Budget", "hourly", scope="team", holder="office", limitMicroUsd=CAP, period="hour")
     )
     ledger = MACHINE.initial()
     for hour in range(200):
@@ -385,17 +393,10 @@ def test_the_accounts_of_old_periods_go() -> None:
 
 def test_a_budget_stands_as_its_account_does() -> None:
     """Under the limit in force, in the period of now; one that nobody asked of yet has all that it may give."""
-    documents = Catalog.of(
-        [
-            document("Key", "router"),
-            document("Agent", "planner", initiator=True, budget="audit", team="office"),
-            document("Agent", "extractor", offers=["extract"]),
-            document("Contract", "licence-facts"),
-            document("Budget", "audit", limitMicroUsd=CAP),
-            document("Budget", "daily", scope="team", holder="office", limitMicroUsd=CAP, period="day"),
-            document("Budget", "for-extractor", scope="agent", holder="extractor", limitMicroUsd=CAP),
-            document("Budget", "for-reader", scope="agent", holder="reader", limitMicroUsd=CAP),
-        ]
+    documents = office(
+        document("Budget", "daily", scope="team", holder="office", limitMicroUsd=CAP, period="day"),
+        document("Budget", "for-extractor", scope="agent", holder="extractor", limitMicroUsd=CAP),
+        document("Budget", "for-reader", scope="agent", holder="reader", limitMicroUsd=CAP),
     )
     ledger = MACHINE.initial()
     dispatched = decision(

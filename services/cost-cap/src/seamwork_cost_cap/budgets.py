@@ -6,7 +6,7 @@ import msgspec
 
 from seamwork.catalog import Catalog
 from seamwork.documents import Agent, Budget
-from seamwork.documents.periods import Period, period_start
+from seamwork.documents.periods import period_start
 from seamwork.records.inbox import Work
 from seamwork.records.parties import DocumentRef
 from seamwork.records.wire import rfc3339
@@ -81,13 +81,8 @@ def line_of(catalog: Catalog, name: str, task: str, at: int) -> Line | None:
         return Line(f"task/{name}/{task}", spec.limit_micro_usd, name, ref)
     if spec.period == "total":
         return Line(f"{spec.scope}/{name}", spec.limit_micro_usd, name, ref)
-    since = _since(spec.period, at)
+    since = rfc3339(period_start(spec.period, at))
     return Line(period_account(f"{spec.scope}/{name}", since), spec.limit_micro_usd, name, ref, since)
-
-
-@lru_cache(maxsize=64)
-def _since(period: Period, at: int) -> str:
-    return rfc3339(period_start(period, at))
 
 
 @lru_cache(maxsize=4)
