@@ -170,3 +170,18 @@ class CatalogFollower:
                 rule=rejection.rule,
                 reason=rejection.reason,
             )
+
+
+async def read_catalog(log: Log, platform: str, root_public: str) -> Catalog:
+    """
+    Return the documents as they are at this moment, for whoever asks once; the arguments are the follower's.
+
+    Raises:
+        LogGapError: A document topic does not start at its first record.
+    """
+    follower = CatalogFollower(log, platform, root_public)
+    try:
+        await follower.start()
+    finally:
+        await follower.stop()
+    return follower.catalog

@@ -8,12 +8,13 @@ from pathlib import Path
 import click
 
 from seamwork.catalog import Catalog
-from seamwork.catalog.follower import CatalogFollower
+from seamwork.catalog.follower import read_catalog
 from seamwork.cli import NO
 from seamwork.cli.documents import checked
 from seamwork.cli.terminal import answer, door_of, json_option, platform_option, running_loop, table, tell
 from seamwork.clock import SystemClock
 from seamwork.documents import AnyDocument, DocumentError
+from seamwork.errors import UnprocessableError
 from seamwork.platform.backtest import GATES, Backtested, GateTested, Otherwise, backtest, recorded
 from seamwork.platform.files import gather, with_any_key, with_published_keys
 from seamwork.platform.janitor import machine_spec
@@ -43,7 +44,7 @@ async def backtest_documents(paths: tuple[Path, ...], last: int, platform: str) 
     Policies, flows, budgets, agents: whatever the policy engine and the cost cap look at. The gates' own code
     judges the records as they lie in the log, and nothing is published. What would be judged otherwise is listed
     by seam; what followed from it is not, for nobody knows what an agent would have done. Exit status 1 if there is
-    any.
+    any, or if there was nothing that could be compared.
 
     \b
       seamwork backtest policies/
@@ -53,13 +54,15 @@ async def backtest_documents(paths: tuple[Path, ...], last: int, platform: str) 
     site = Site(platform=door.identity.id, partitions=door.identity.partitions)
     specs = [machine_spec(gate, site) for gate in GATES]
     async with door.log("tools") as log:
-        follower = CatalogFollower(log, door.identity.id, door.identity.root_public)
-        await follower.start()
-        await follower.stop()
-        as_was = follower.catalog
+        as_was = await read_catalog(log, door.identity.id, door.identity.root_public)
         as_would_be = as_was.with_in_force(_would_be(paths, as_was))
         found = await recorded(log, door.identity.id, GATES, last)
     tested = backtest(found, specs, as_was, as_would_be)
+    if tested.says_nothing:
+        raise UnprocessableError(
+            f"none of the verdicts on the last {tested.records} records comes out as it did, even with what was in "
+            "force then, so nothing follows for what would be: other gates judged them, or it was another release"
+        )
     answer({**asdict(tested), "same": tested.same}, lambda: _text(tested))
     if not tested.same:
         sys.exit(NO)

@@ -5,7 +5,7 @@ from dataclasses import asdict
 import click
 
 from seamwork.catalog import Context
-from seamwork.catalog.follower import CatalogFollower
+from seamwork.catalog.follower import read_catalog
 from seamwork.cli.terminal import answer, door_of, json_option, platform_option, running_loop, table
 from seamwork.clock import SystemClock
 from seamwork.errors import MisconfiguredError
@@ -41,12 +41,10 @@ async def list_budgets(platform: str) -> None:
     if spec.standing is None:
         raise MisconfiguredError(f"the {_KEEPER} that is installed here does not say how budgets stand")
     async with door.log("tools") as log:
-        follower = CatalogFollower(log, trusted.platform, trusted.root_public)
-        await follower.start()
-        await follower.stop()
+        catalog = await read_catalog(log, trusted.platform, trusted.root_public)
         replay = Replay(log, spec, 0, trusted)
         await replay.run()
-    found = spec.standing(replay.state, Context(SystemClock().now_ms(), follower.catalog))
+    found = spec.standing(replay.state, Context(SystemClock().now_ms(), catalog))
     rows = [
         [
             one.budget, one.version, f"{one.scope} {one.holder}", one.since or "ever",

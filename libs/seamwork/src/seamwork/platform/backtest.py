@@ -89,6 +89,11 @@ class Backtested:
         """Whether nothing that was compared would be judged otherwise."""
         return not any(one.otherwise for one in self.gates)
 
+    @property
+    def says_nothing(self) -> bool:
+        """Whether there were verdicts and none of them could be compared."""
+        return any(one.unlike for one in self.gates) and not any(one.compared for one in self.gates)
+
 
 @dataclass(kw_only=True)
 class Recorded:
@@ -140,7 +145,9 @@ async def recorded(log: Log, platform: str, gates: Iterable[str], last: int) -> 
             for raw in await _since(log, partition, since):
                 one = read(raw, platform)
                 if isinstance(one, Received) and isinstance(one.record, Verdict):
-                    said.setdefault(_attempt(one.record), one.record)
+                    attempt = _attempt(one.record)
+                    if attempt[:2] in found.crossings:  # others were sent before the first that is read
+                        said.setdefault(attempt, one.record)
     return found
 
 
@@ -198,8 +205,9 @@ def judged(found: Recorded, spec: MachineSpec, catalog: Catalog) -> Iterator[tup
         for output in outputs:
             if isinstance(output, Publish) and isinstance(output.record, Verdict):
                 verdict = output.record
-                if (verdict.subject.partition, verdict.subject.offset) in found.crossings:
-                    yield _attempt(verdict), verdict
+                attempt = _attempt(verdict)
+                if attempt[:2] in found.crossings:
+                    yield attempt, verdict
 
 
 def _given(found: Recorded, spec: MachineSpec, one: Received[AnyEnvelope] | Malformed) -> Input:

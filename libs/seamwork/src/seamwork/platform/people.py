@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 
 from seamwork.bus.port import Confirmed, Log
 from seamwork.catalog import Catalog
-from seamwork.catalog.follower import CatalogFollower
+from seamwork.catalog.follower import read_catalog
 from seamwork.documents import Person
 from seamwork.errors import MisconfiguredError, RetryableError, UnprocessableError
 from seamwork.grants.keys import SigningKey
@@ -99,13 +99,9 @@ async def see_that_it_counts(door: Door, log: Log, person: str, asked: Sequence[
     Raises:
         UnprocessableError: It will not; whoever reads it would pass over it, and tell nobody.
     """
-    follower = CatalogFollower(log, door.identity.id, door.identity.root_public)
-    try:
-        await follower.start()
-    finally:
-        await follower.stop()
-    refuse_unheard(follower.catalog, person, door.home.latest_key(person_kid(person)))
-    refuse_unasked(follower.catalog, person, asked)
+    catalog = await read_catalog(log, door.identity.id, door.identity.root_public)
+    refuse_unheard(catalog, person, door.home.latest_key(person_kid(person)))
+    refuse_unasked(catalog, person, asked)
 
 
 def refuse_unheard(catalog: Catalog, person: str, key: SigningKey) -> None:
