@@ -363,9 +363,8 @@ def office(*budgets: AnyDocument) -> Catalog:
 
 def test_the_accounts_of_old_periods_go() -> None:
     """A budget by the hour has two days of them, however long it is in force and whatever comes late."""
-    documents = office(
-        document("Budget", "hourly", scope="team", holder="office", limitMicroUsd=CAP, period="hour")
-    )
+    hourly = document("Budget", "hourly", scope="team", holder="office", limitMicroUsd=CAP, period="hour")
+    documents = office(hourly)
     ledger = MACHINE.initial()
     for hour in range(200):
         at = NOW + hour * HOUR_MS

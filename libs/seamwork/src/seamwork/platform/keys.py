@@ -2,7 +2,7 @@
 Replace keys: make the next one known before anybody signs with it, and end the former one when all use the next.
 
 Keys of a holder are a series, ``router-1``, ``router-2``. The next private half of a service, the publisher or a
-person is kept here only once its public half is published, so the latest that is kept is what its holder signs with.
+person is kept here only once its public half is published, so the latest that is kept is the one it signs with.
 With which of its keys an agent signs, its settings say, for its version lists them.
 """
 
