@@ -1,5 +1,6 @@
 """Whole tasks, played through with scripted agents and gates."""
 
+from hashlib import sha256
 from typing import Any
 
 import pytest
@@ -966,3 +967,97 @@ def test_documents_that_are_seen_in_time_are_all_that_it_waits_for(bench: Bench,
     bench.pass_time(20_000)
 
     assert ("dispatched: admitted" if outcome == "ALLOW" else "refused: not-today") == bench.said[0]
+
+
+NOVEL = "policy-next"
+
+
+def _trying(bench: Bench, share: int | None, *, mode: Any = "canary") -> None:
+    """Put the gate that is new beside the policy engine, from now on."""
+    said = (Activation("active", mode, bench.now, 2, share=share),)
+    bench.catalog = Catalog.of(bench.documents, {("Gate", NOVEL, "1.0.0"): said})
+
+
+@pytest.fixture
+def trial(new_bench: Any) -> Bench:
+    """Return a platform with a gate that would take the place of the policy engine."""
+    novel = document(
+        "Gate", NOVEL, role="policy", requiredFor=["handoff", "result"], replaces="policy-engine"
+    )
+    return new_bench([novel])
+
+
+def _in(task: str, share: int) -> bool:
+    """Reckon whether a task is of the share, as anybody can."""
+    return int.from_bytes(sha256(f"{task}\n{NOVEL}@1.0.0".encode()).digest()[:8], "big") % 100 < share
+
+
+def _task_of(share: int, *, inside: bool) -> str:
+    """Find a task that is, or is not, of the share for which the new gate counts."""
+    return next(name for name in map("t-{}".format, range(1000)) if _in(name, share) == inside)
+
+
+@pytest.mark.parametrize("inside", [True, False])
+def test_a_canary_counts_for_its_share_and_the_other_gate_for_all_else(trial: Bench, *, inside: bool) -> None:
+    """Who does not count is recorded: its vote stands in the decision, and says what it is."""
+    _trying(trial, 30)
+    crossing = trial.send("handoff", task=_task_of(30, inside=inside))
+    said = {NOVEL: "ALLOW" if inside else "DENY", "policy-engine": "DENY" if inside else "ALLOW"}
+    for gate, outcome in said.items():
+        trial.vote(crossing, gate, outcome)
+    assert [] == trial.works
+    trial.admit(crossing, gates=("contract-validator", "cost-cap"))
+
+    assert 1 == len(trial.works)
+    modes = {vote.gate: vote.mode for vote in trial.decisions[-1].votes}
+    assert ("canary" if inside else "shadow", "shadow" if inside else "enforce") == (
+        modes[NOVEL], modes["policy-engine"],
+    )  # fmt: skip
+
+
+def test_a_canary_that_says_nothing_is_a_no_for_its_share_alone(trial: Bench) -> None:
+    """It is waited for like the gate in whose place it stands."""
+    _trying(trial, 30)
+    for number, inside in enumerate((True, False)):
+        crossing = trial.send("handoff", id=f"h-{number}", task=_task_of(30, inside=inside))
+        trial.admit(crossing)
+    trial.pass_time(30_000)
+
+    (refused,) = (one for one in trial.decisions if isinstance(one, Refused))
+    assert ("gate-silent", NOVEL, _task_of(30, inside=True)) == (refused.rule, refused.gate, refused.task)
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "judged_by"),
+    [
+        (None, 99, "policy-engine"),
+        (1, 99, "policy-engine"),
+        (99, 1, NOVEL),
+        (99, None, "policy-engine"),
+    ],
+    ids=["began before it", "not of the smaller share", "of the larger share", "taken back"],
+)
+def test_a_task_keeps_the_gate_that_it_began_under(
+    trial: Bench, before: int | None, after: int | None, judged_by: str
+) -> None:
+    """However large the share becomes; a canary that is none any more counts for nobody."""
+    if before is None:
+        _trying(trial, None, mode="shadow")
+    else:
+        _trying(trial, before)
+    name = next(
+        one for one in map("t-{}".format, range(1000)) if (_in(one, 99), _in(one, 1)) == (True, False)
+    )
+    root = trial.send("handoff", task=name)
+    trial.admit(root, gates=("contract-validator", "cost-cap", NOVEL, "policy-engine"))
+    trial.now += 1000
+    if after is None:
+        _trying(trial, None, mode="shadow")
+    else:
+        _trying(trial, after)
+    child = trial.child(trial.works[-1], task=name)
+    trial.vote(child, "policy-engine", "ALLOW" if judged_by == "policy-engine" else "DENY")
+    trial.vote(child, NOVEL, "ALLOW" if judged_by == NOVEL else "DENY")
+    trial.admit(child, gates=("contract-validator", "cost-cap"))
+
+    assert ["dispatched: admitted"] * 2 == trial.said

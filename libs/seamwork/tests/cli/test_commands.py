@@ -213,7 +213,9 @@ def test_a_start_can_be_stopped_before_there_is_a_kafka(tmp_path: Path) -> None:
         (["up", "--prefix", "Bad Prefix"], "prefix is lower-case letters"),
         (["deploy", "identity", "private", "--prefix", "Bad Prefix"], "prefix is lower-case letters"),
         (["deploy", "render", "out", "--prefix", "Bad Prefix"], "prefix is lower-case letters"),
-        (["gates", "activate", "g", "1.0.0", "--mode", "canary"], "is not one of"),
+        (["gates", "activate", "g", "1.0.0", "--mode", "canary"], "belong together"),
+        (["gates", "activate", "g", "1.0.0", "--mode", "shadow", "--share", "5"], "belong together"),
+        (["gates", "activate", "g", "1.0.0", "--mode", "canary", "--share", "100"], "not in the range"),
     ],
     ids=lambda a: " ".join(a) if isinstance(a, list) else "",
 )

@@ -162,8 +162,8 @@ def test_the_same_document_in_other_bytes_is_refused(field: str, value: Any, can
 
 def test_what_is_not_built_yet_is_refused_in_the_topic_too() -> None:
     """The reader of the topic refuses what the command refuses."""
-    value = json.loads(canonical(document("Gate", "judge")))
-    value["spec"]["mode"] = "canary"
+    value = json.loads(canonical(document("Person", "ada")))
+    value["spec"]["absent"] = {"deputy": "bob"}
     data = json.dumps(value, sort_keys=True, separators=(",", ":")).encode()
 
     with pytest.raises(DocumentError) as refused:

@@ -66,7 +66,7 @@ def test_each_kind_has_its_topic() -> None:
         ("Gate", "active", "enforce", None),
         ("Contract", "deprecated", None, "deprecated-without-end"),
         ("Agent", "deprecated", None, None),
-        ("Gate", "active", "canary", "not-built-yet"),
+        ("Gate", "active", "canary", "share-without-canary"),
         ("Gate", "active", "off", "unknown-mode"),
         ("Contract", "active", "shadow", "mode-without-gate"),
         ("Contract", "gone", None, "unknown-status"),
@@ -76,7 +76,26 @@ def test_each_kind_has_its_topic() -> None:
 def test_an_activation_asks_only_for_what_there_is(
     kind: str, status: str, mode: str | None, code: str | None
 ) -> None:
-    """``canary`` is refused by name until it is built."""
+    """A mode that its kind has, and a status that there is."""
     problem = activation_problem(kind, status, mode)
+
+    assert code == (None if problem is None else problem.split(":")[0])
+
+
+@pytest.mark.parametrize(
+    ("mode", "share", "code"),
+    [
+        ("canary", 1, None),
+        ("canary", 99, None),
+        ("canary", 0, "share-out-of-bounds"),
+        ("canary", 100, "share-out-of-bounds"),
+        ("canary", -1, "share-out-of-bounds"),
+        ("shadow", 50, "share-without-canary"),
+        (None, 50, "share-without-canary"),
+    ],
+)
+def test_a_canary_gets_some_tasks_and_not_all(mode: str | None, share: int, code: str | None) -> None:
+    """None of them is shadow, all of them is enforce."""
+    problem = activation_problem("Gate", "active", mode, share=share)
 
     assert code == (None if problem is None else problem.split(":")[0])

@@ -192,10 +192,37 @@ async def test_no_end_is_announced_of_what_is_not_in_force(world: World, status:
     await world.publisher.activate("Contract", "c", "2.0.0", "deprecated", end=End(1 << 50, "1.0.0"))
 
 
-async def test_a_mode_that_is_not_built_yet_is_refused(world: World) -> None:
-    """Naming `canary` is an error, never a no-op."""
-    with pytest.raises(UnprocessableError, match="not-built-yet"):
-        await world.publisher.activate("Gate", "cost-cap", "1.0.0", "active", "canary")  # type: ignore[arg-type]  # on purpose
+@pytest.mark.parametrize(
+    ("spec", "said"),
+    [
+        ({}, "does not say whose place it takes"),
+        ({"replaces": "nobody"}, "takes the place of nobody, .* there are: old"),
+        ({"replaces": "new"}, "takes the place of new, which is in force as no gate of the role policy"),
+        ({"replaces": "other"}, "takes the place of other, which is in force as no gate of the role policy"),
+        ({"replaces": "old"}, None),
+    ],
+    ids=str,
+)
+async def test_a_canary_stands_in_for_somebody(world: World, spec: dict[str, str], said: str | None) -> None:
+    """Alone it would count for every task, which nobody means who says a tenth."""
+    await world.publisher.publish(
+        (
+            document("Gate", "old", role="policy", requiredFor=["handoff"]),
+            document("Gate", "other", role="house-rules", requiredFor=["handoff"]),
+        )
+    )
+    new = document("Gate", "new", role="policy", requiredFor=["handoff"], **spec)
+    await world.publisher.publish((new,), mode="shadow")
+    before = world.ends()
+    if said is not None:
+        with pytest.raises(UnprocessableError, match=said):
+            await world.publisher.activate("Gate", "new", "1.0.0", "active", "canary", share=10)
+        assert before == world.ends()
+        return
+    await world.publisher.activate("Gate", "new", "1.0.0", "active", "canary", share=10)
+
+    (canary,) = (await world.publisher.catalog()).canaries(world.clock.now_ms())
+    assert ("new", 10) == (canary.name, canary.share)
 
 
 async def test_a_key_needs_the_root(world: World) -> None:

@@ -134,7 +134,7 @@ def _on_crossing(
     if offset < state.read_to:
         return
     facts = facts_of(given)
-    event = ev.CrossingSeen(crossing=facts, seats=seats_for(context, facts), at=context.now)
+    event = ev.CrossingSeen(crossing=facts, seats=seats_for(state, context, facts), at=context.now)
     yield event
     scene = scene_of(place, state, context, seen(event))
     done = False
@@ -298,7 +298,7 @@ def _on_catalog(place: Place, state: State, context: Context) -> Iterator[ev.Eve
     for live in sorted(state.live.values(), key=lambda one: one.facts.offset):
         offset = live.facts.offset
         if live.phase == "judging" and not live.required:
-            seats = seats_for(context, live.facts)
+            seats = seats_for(state, context, live.facts)
             if any(seat.required for seat in seats):
                 yield ev.SeatsTaken(offset=offset, seats=seats, at=context.now)
                 timers.append(live_timer(offset))

@@ -14,6 +14,7 @@ from typing import Literal
 import msgspec
 
 from seamwork.catalog import Context, GateInForce
+from seamwork.catalog.canary import drawn, seated
 from seamwork.documents.agent import Agent
 from seamwork.records.authority import Authority
 from seamwork.records.inbox import LAPSED
@@ -39,21 +40,32 @@ _LOST: dict[ev.End | None, What] = {
 """What is said of a handoff of which nothing comes back, by how it ended."""
 
 
-def seats_for(context: Context, facts: Facts) -> tuple[ev.Seat, ...]:
+def seats_for(state: State, context: Context, facts: Facts) -> tuple[ev.Seat, ...]:
     """
     Return the gates that judge a crossing, as they stood when it was appended.
 
     Results go before the gates that are required for results; plans before validators and policies; what only
     accompanies work, or cannot be read, before the validators alone. Without a validator nobody is required, which
-    means that we are not ready.
+    means that we are not ready. A task keeps the canaries that it began under.
     """
     catalog, kind, at = context.catalog, facts.kind, facts.appended_at
-    return catalog.once(("seats", kind), at, lambda: _seats(kind, catalog.gates(at)))
+    taking = _taking(state, catalog.canaries(at), facts.task)
+    return catalog.once(("seats", kind, taking), at, lambda: _seats(kind, seated(catalog.gates(at), taking)))
+
+
+def _taking(state: State, canaries: Sequence[GateInForce], name: str) -> frozenset[str]:
+    """Return by their titles the canaries that count for a task."""
+    if not canaries:
+        return frozenset()
+    task = state.tasks.get(name)
+    if task is None:
+        return frozenset(gate.title for gate in canaries if drawn(name, gate))
+    return frozenset(gate.title for gate in canaries if gate.title in task.canaries)
 
 
 def _seats(kind: Kind, gates: Sequence[GateInForce]) -> tuple[ev.Seat, ...]:
     def required(role: str, wanted: tuple[str, ...], mode: str) -> bool:
-        if mode != "enforce" or role == APPROVAL:
+        if mode == "shadow" or role == APPROVAL:
             return False
         if kind == "plan":
             return role in _JUDGES_OF_PLANS
@@ -223,6 +235,7 @@ def _opening(scene: Scene) -> ev.TaskOpened | Problem:
         deadline_at=asked.deadline_at,
         at=scene.now,
         aimed=aim_of(asked.target),
+        canaries=tuple([f"{seat.gate}@{seat.version}" for seat in scene.live.seats if seat.mode == "canary"]),
     )
 
 

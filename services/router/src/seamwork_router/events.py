@@ -41,13 +41,14 @@ class Seat(Wire, frozen=True, kw_only=True):
     """
     A gate as it stood when the router first saw a crossing; later promotions do not touch it.
 
-    *required* says that its vote must be there; *deadline_ms* how long the router waits for it.
+    In ``canary`` it counts in the place of another, which is in ``shadow`` for that. *required* says that its vote
+    must be there; *deadline_ms* how long the router waits for it.
     """
 
     gate: str
     version: str
     role: str
-    mode: Literal["enforce", "shadow"]
+    mode: Literal["enforce", "canary", "shadow"]
     required: bool
     deadline_ms: int
 
@@ -160,7 +161,11 @@ class Claimed(Wire, frozen=True, kw_only=True, tag="claimed"):
 
 
 class TaskOpened(Wire, frozen=True, kw_only=True, tag="task-opened"):
-    """An initiator began a task; *aimed* names whom its first handoff asks for."""
+    """
+    An initiator began a task.
+
+    *aimed* names whom its first handoff asks for, *canaries* the gates that count for the task in another's place.
+    """
 
     task: str
     root: str
@@ -171,6 +176,7 @@ class TaskOpened(Wire, frozen=True, kw_only=True, tag="task-opened"):
     deadline_at: int
     at: int
     aimed: str = ""
+    canaries: tuple[str, ...] = ()
 
 
 class ContractSettled(Wire, frozen=True, kw_only=True, tag="contract-settled"):

@@ -245,7 +245,7 @@ def _needed_until(scene: Scene, plan: ev.Plan) -> int:
 
 def _desks(scene: Scene) -> list[ev.Seat]:
     """Return the gates that can ask people."""
-    return [seat for seat in scene.live.seats if seat.role == APPROVAL and seat.mode == "enforce"]
+    return [seat for seat in scene.live.seats if seat.role == APPROVAL and counts(seat)]
 
 
 def answered_by_people(scene: Scene, verdict: Verdict, at: int) -> Iterator[ev.Event]:

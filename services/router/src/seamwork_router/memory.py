@@ -239,7 +239,7 @@ class Task(msgspec.Struct, omit_defaults=True):
     *stopping* and *ending* say what the next ticks have to bring to its end, before anything else. *touched* are
     the agents that had work of it, *failures* counts handoffs that brought nothing or an error, *hops*, by the name
     of the way, how often it was gone; *aimed* names whom its root asks for, *obeyed* the orders that were carried
-    out.
+    out, *canaries* the gates that count for it in another's place.
     """
 
     id: str
@@ -261,6 +261,7 @@ class Task(msgspec.Struct, omit_defaults=True):
     stopping: list[Stopping] = []
     ending: Ending | None = None
     obeyed: list[str] = []
+    canaries: tuple[str, ...] = ()
 
     @property
     def is_drill(self) -> bool:

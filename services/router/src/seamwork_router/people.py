@@ -75,7 +75,7 @@ def _requeue(
     if not _asker_works(task, errand) or stopped(task, errand):
         yield _ignored(command, "nobody-waits")
         return
-    seats = seats_for(context, errand.facts)
+    seats = seats_for(state, context, errand.facts)
     yield ev.Requeued(
         task=task.id, crossing=errand.facts.id, seats=seats, at=context.now, order=name, wanted=True
     )  # fmt: skip

@@ -67,6 +67,7 @@ def opened(event: ev.TaskOpened) -> Task:
         initiator=event.initiator,
         deadline_at=event.deadline_at,
         aimed=event.aimed,
+        canaries=event.canaries,
     )
 
 

@@ -114,7 +114,7 @@ def combine(
 
 def counts(seat: Seat) -> bool:
     """Say whether the vote of this gate counts; a shadow's is only recorded."""
-    return seat.mode == "enforce"
+    return seat.mode != "shadow"
 
 
 def outcome_of(vote: Verdict) -> str:

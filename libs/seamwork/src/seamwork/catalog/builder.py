@@ -231,7 +231,7 @@ class CatalogBuilder:
                 raw.topic, raw.offset, "unknown-document", f"{what} was not published on {raw.topic}"
             )
         problem = activation_problem(
-            record.kind, record.status, record.mode, record.ends_at, record.successor
+            record.kind, record.status, record.mode, record.ends_at, record.successor, record.share
         )
         if problem is not None:
             return Rejection(raw.topic, raw.offset, "activation-refused", problem)
@@ -251,6 +251,7 @@ class CatalogBuilder:
             record.ends_at,
             record.successor,
             raw.appended_at,
+            record.share,
         )
         versions[record.version] = replace(entry, activations=(*entry.activations, activation))
         self._note_publishers(entry.document)

@@ -396,21 +396,23 @@ class Catalog:
         Return the gates that judge at *at*, by name.
 
         A gate in ``enforce`` that replaces another retires it. Of two that replace each other the one activated
-        last stands, and none replaces itself: a promotion never leaves a role without a gate.
+        last stands, and none replaces itself: a promotion never leaves a role without a gate. For which tasks a
+        gate in ``canary`` counts, and who does not count for them, is told by ``seated``.
         """
         return self.once(("gates",), at, lambda: self._gates(at))
 
     def _gates(self, at: int) -> tuple[GateInForce, ...]:
         found: list[GateInForce] = []
-        promoted: list[tuple[int, str, str]] = []
+        claims: list[tuple[int, str, str, GateMode]] = []
         for name, _ in self._named("Gate"):
             entry = self._current("Gate", name, at)
             if entry is None:
                 continue
             gate, activation = cast("Gate", entry.document), entry.activation(at)
-            mode: GateMode = "shadow" if activation is not None and activation.mode == "shadow" else "enforce"
-            if mode == "enforce" and gate.spec.replaces is not None:
-                promoted.append((0 if activation is None else activation.order, name, gate.spec.replaces))
+            said = None if activation is None else activation.mode
+            mode: GateMode = said if said in {"shadow", "canary"} else "enforce"
+            if mode != "shadow" and gate.spec.replaces is not None:
+                claims.append((0 if activation is None else activation.order, name, gate.spec.replaces, mode))
             found.append(
                 GateInForce(
                     name=name,
@@ -420,10 +422,18 @@ class Catalog:
                     required_for=gate.spec.required_for,
                     deadline_ms=gate.spec.deadline_seconds * 1000,
                     ref=entry.ref,
+                    replaces=gate.spec.replaces,
+                    share=None if activation is None else activation.share,
                 )
             )
-        replaced = _replaced(promoted)
-        return tuple(gate for gate in found if gate.name not in replaced)
+        retired = _retired(claims)
+        return tuple(gate for gate in found if gate.name not in retired)
+
+    def canaries(self, at: int) -> tuple[GateInForce, ...]:
+        """Return the gates that count for a share of all tasks at *at*, by name."""
+        return self.once(
+            ("canaries",), at, lambda: tuple(gate for gate in self.gates(at) if gate.mode == "canary")
+        )
 
     def gate_names(self) -> tuple[str, ...]:
         """Return the names of all gates that were ever published, in order: their verdict topics exist."""
@@ -696,16 +706,29 @@ def _lies_in(version: str, wanted: str) -> bool:
     return lies_in(version, wanted)
 
 
-def _replaced(promoted: Iterable[tuple[int, str, str]]) -> Mapping[str, str]:
-    """Return which gates are retired, and by which; of each promotion its place, who it is and whom it replaces."""
-    by: dict[str, str] = {}
-    for _, name, gone in sorted(promoted, reverse=True):
-        above: str | None = name
-        while above is not None and above != gone:
-            above = by.get(above)
-        if above is None:  # nobody is retired by whom it has retired itself
-            by.setdefault(gone, name)
-    return by
+def _retired(claims: Iterable[tuple[int, str, str, GateMode]]) -> frozenset[str]:
+    """Return which gates are retired; of each claim its place, whose it is, to whose place, and in which mode."""
+    above: dict[str, list[str]] = {}
+    retired: set[str] = set()
+    for _, name, gone, mode in sorted(claims, reverse=True):
+        if gone in _all_above(name, above):
+            continue  # nobody's place is taken by whom it has taken the place of itself
+        above.setdefault(gone, []).append(name)
+        if mode == "enforce":
+            retired.add(gone)
+    return frozenset(retired)
+
+
+def _all_above(name: str, above: Mapping[str, Sequence[str]]) -> set[str]:
+    """Return *name*, whoever takes its place, and whoever takes theirs."""
+    found: set[str] = set()
+    rest = [name]
+    while rest:
+        one = rest.pop()
+        if one not in found:
+            found.add(one)
+            rest += above.get(one, ())
+    return found
 
 
 def _as_published(entries: Iterable[Entry]) -> list[Entry]:

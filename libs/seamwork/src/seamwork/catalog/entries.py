@@ -12,8 +12,8 @@ from seamwork.documents.shape import instant_ms
 from seamwork.records.parties import AgentRef, DocumentRef
 
 Status = Literal["draft", "active", "deprecated", "retired", "revoked"]
-GateMode = Literal["enforce", "shadow"]
-Mode = Literal["enforce", "shadow", "breaker-open", "breaker-closed", "paused"]
+GateMode = Literal["enforce", "canary", "shadow"]
+Mode = Literal["enforce", "canary", "shadow", "breaker-open", "breaker-closed", "paused"]
 """What an activation sets besides the status: how a gate counts, an agent's breaker by hand, or a pause."""
 IN_FORCE: frozenset[str] = frozenset({"active", "deprecated"})
 """The statuses in which a version may be used; a deprecated one is announced besides."""
@@ -27,7 +27,8 @@ class Activation:
     One change of a version's status. It holds from *from_at* (ms) on; of several that hold the last one wins.
 
     *order* is the activation's offset in its topic, *appended_at* when it came to lie there (ms; 0 where it comes
-    from none). A deprecated version has a *successor* and ends at *ends_at*.
+    from none). A deprecated version has a *successor* and ends at *ends_at*; a gate in ``canary`` counts for a
+    *share* of a hundred tasks.
     """
 
     status: Status
@@ -37,6 +38,7 @@ class Activation:
     ends_at: int | None = None
     successor: str | None = None
     appended_at: int = 0
+    share: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +107,11 @@ class PolicyEntry:
 
 @dataclass(frozen=True, slots=True)
 class GateInForce:
-    """A gate that judges at this instant, in which mode and for how long the router waits for it."""
+    """
+    A gate that judges at this instant, in which mode and for how long the router waits for it.
+
+    *replaces* names the gate whose place it takes; in ``canary`` for a *share* of a hundred tasks.
+    """
 
     name: str
     version: str
@@ -114,6 +120,13 @@ class GateInForce:
     required_for: tuple[Literal["handoff", "result"], ...]
     deadline_ms: int
     ref: DocumentRef
+    replaces: str | None = None
+    share: int | None = None
+
+    @property
+    def title(self) -> str:
+        """Name and version in one: ``policy-engine-2@1.0.0``."""
+        return f"{self.name}@{self.version}"
 
 
 @dataclass(frozen=True, slots=True)

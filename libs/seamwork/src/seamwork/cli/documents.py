@@ -249,28 +249,30 @@ async def list_gates(platform: str) -> None:
     """
     now = SystemClock().now_ms()
     async with door_of(platform).publisher() as publisher:
-        catalog = await publisher.catalog()
+        gates = (await publisher.catalog()).gates(now)
     found = [
         {
             "name": gate.name,
             "version": gate.version,
             "role": gate.role,
             "mode": gate.mode,
+            "share": gate.share,
+            "replaces": gate.replaces,
             "required_for": list(gate.required_for),
             "deadline_seconds": gate.deadline_ms // 1000,
         }
-        for gate in catalog.gates(now)
+        for gate in gates
     ]
     rows = [
         [
-            str(g["name"]),
-            str(g["version"]),
-            str(g["role"]),
-            str(g["mode"]),
-            ", ".join(map(str, g["required_for"])) or "what is held",  # type: ignore[call-overload]  # a list of ours
-            f"{g['deadline_seconds']} s",
+            gate.name,
+            gate.version,
+            gate.role,
+            gate.mode if gate.share is None else f"{gate.mode}, {gate.share} of 100 tasks of {gate.replaces}",
+            ", ".join(gate.required_for) or "what is held",
+            f"{gate.deadline_ms // 1000} s",
         ]
-        for g in found
+        for gate in gates
     ]
     answer(found, lambda: table(["gate", "version", "role", "mode", "judges", "deadline"], rows))
 
@@ -278,20 +280,30 @@ async def list_gates(platform: str) -> None:
 @gates.command("activate")
 @click.argument("name")
 @click.argument("version")
-@click.option("--mode", type=click.Choice(["enforce", "shadow"]), required=True)
+@click.option("--mode", type=click.Choice(["enforce", "canary", "shadow"]), required=True)
+@click.option("--share", type=click.IntRange(1, 99), help="Of a hundred tasks, for which a canary counts.")
 @click.option("--reason", default="", help="Kept with the activation.")
 @platform_option
 @json_option
 @running_loop
-async def activate_gate(name: str, version: str, mode: str, reason: str, platform: str) -> None:
+async def activate_gate(
+    name: str, version: str, mode: str, share: int | None, reason: str, platform: str
+) -> None:
     """
     Put a gate into force or into the shadow; the last activation wins, so this rolls back too.
 
+    In canary it stands in for the gate that it replaces, for some of all tasks; in force it retires that one.
+
     \b
       seamwork gates activate policy-engine-2 1.0.0 --mode shadow
+      seamwork gates activate policy-engine-2 1.0.0 --mode canary --share 10
+      seamwork gates activate policy-engine-2 1.0.0 --mode enforce
     """
+    if (share is not None) != (mode == "canary"):
+        raise click.UsageError("--mode canary and --share belong together")
     door = door_of(platform)
     async with door.publisher() as publisher:
-        revision = await publisher.activate("Gate", name, version, "active", mode, reason)  # type: ignore[arg-type]  # one of click's choices
+        revision = await publisher.activate("Gate", name, version, "active", mode, reason, share=share)  # type: ignore[arg-type]  # one of click's choices
     tell_who_lags("said", await lagging(door.home, revision))
-    answer({"revision": msgspec.to_builtins(revision)}, lambda: f"gate {name} {version} is in {mode}")
+    told = "" if share is None else f", for {share} of 100 tasks"
+    answer({"revision": msgspec.to_builtins(revision)}, lambda: f"gate {name} {version} is in {mode}{told}")

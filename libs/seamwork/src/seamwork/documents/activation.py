@@ -2,11 +2,10 @@
 
 from seamwork.documents.kinds import KINDS
 from seamwork.documents.problems import did_you_mean
-from seamwork.documents.unbuilt import MODES_NOT_BUILT_YET
 
 STATUSES = ("draft", "active", "deprecated", "retired", "revoked")
 MODES = {
-    "Gate": ("enforce", "shadow"),
+    "Gate": ("enforce", "canary", "shadow"),
     "Agent": ("breaker-open", "breaker-closed", "paused"),
     "Flow": ("paused",),
 }
@@ -16,19 +15,24 @@ work for an agent version or along a flow waits.
 """
 
 
+MOST_SHARE = 99
+"""Of a hundred tasks, for which a gate in ``canary`` counts at most."""
+
+
 def activation_problem(
     kind: str,
     status: str = "active",
     mode: str | None = None,
     ends_at: int | None = None,
     successor: str | None = None,
+    share: int | None = None,
 ) -> str | None:
     """
     Say why an activation of a document of *kind* is refused, or return None.
 
-    A mode is for gates, for the breakers of agents, and for what is paused; ``canary`` is refused as not built yet.
-    A contract is deprecated with a date and a successor, or those who rely on it would learn of its end by being
-    refused.
+    A mode is for gates, for the breakers of agents, and for what is paused. A gate in ``canary`` counts for a
+    *share* of a hundred tasks. A contract is deprecated with a date and a successor, or those who rely on it would
+    learn of its end by being refused.
     """
     if kind not in KINDS:
         return f"unknown-kind: there is no kind {kind!r}; {did_you_mean(kind, KINDS) or 'see the documents room'}"
@@ -40,10 +44,14 @@ def activation_problem(
         return (
             f"end-without-deprecation: only a deprecated contract has an end and a successor, not this {kind}"
         )
+    if (share is not None) != (mode == "canary"):
+        return (
+            "share-without-canary: a gate in canary counts for a share of all tasks, and nothing else has one"
+        )
+    if share is not None and not 1 <= share <= MOST_SHARE:
+        return f"share-out-of-bounds: {share} of 100 tasks is no share; at 0 a gate is in shadow, at 100 in enforce"
     if mode is None:
         return None
-    if mode in MODES_NOT_BUILT_YET:
-        return f"not-built-yet: the mode {mode!r} is not built yet; one of {', '.join(MODES['Gate'])}"
     known = MODES.get(kind)
     if known is None:
         return f"mode-without-gate: only a Gate, an Agent or a Flow has a mode, this is a {kind}"

@@ -28,12 +28,7 @@ NOT_BUILT_YET: tuple[Unbuilt, ...] = (
     Unbuilt("Contract", ("spec", "compensation")),
     Unbuilt("Contract", ("spec", "payloadByReference")),
     Unbuilt("Person", ("spec", "absent")),
-    Unbuilt("Gate", ("spec", "mode"), ("canary",)),
-    Unbuilt("Gate", ("spec", "canary")),
 )
-
-MODES_NOT_BUILT_YET = frozenset({"canary"})
-"""Modes that an activation of a ``Gate`` may not ask for yet."""
 
 
 def find_unbuilt(kind: str, tree: Tree) -> Iterator[Problem]:

@@ -116,7 +116,7 @@ def _ending(service: ServiceVitals) -> tuple[str, str, str]:
 def _on_the_path(vitals: Vitals) -> frozenset[str]:
     if vitals.catalog is None:
         return frozenset()
-    gates = (gate for gate in vitals.catalog.gates(vitals.now) if gate.mode == "enforce")
+    gates = (gate for gate in vitals.catalog.gates(vitals.now) if gate.mode != "shadow")
     return frozenset({"router", *(gate.name for gate in gates if gate.required_for)})
 
 
@@ -141,15 +141,15 @@ def nobody_judges(vitals: Vitals) -> Iterator[Finding]:
     if vitals.catalog is None:
         return
     gates = vitals.catalog.gates(vitals.now)
-    if not any(g.role == "validator" and g.mode == "enforce" and "handoff" in g.required_for for g in gates):
+    if not any(g.role == "validator" and g.mode != "shadow" and "handoff" in g.required_for for g in gates):
         yield _closes(
             "no-validator",
             "no validator is in force",
             "`seamwork gates list`; publish and activate its `Gate`",
         )
-    if any(
-        gate.role == "policy" and gate.mode == "enforce" for gate in gates
-    ) and not vitals.catalog.policies(vitals.now):
+    if any(gate.role == "policy" and gate.mode != "shadow" for gate in gates) and not vitals.catalog.policies(
+        vitals.now
+    ):
         yield _closes("no-policy", "no policy is in force", "`seamwork publish` a `Policy`; see documents.md")
 
 

@@ -20,6 +20,7 @@ from seamwork.documents import (
     Agent,
     AnyDocument,
     Contract,
+    Gate,
     Key,
     Person,
     activation_problem,
@@ -47,6 +48,25 @@ ONE_IN_FORCE = frozenset({"Policy", "Budget", "Flow", "Gate", "Person", "Team"})
 def _withdrawn(known: Entry | None, now: int) -> Status | None:
     status = None if known is None else known.status(now)
     return status if status in {"deprecated", "retired", "revoked"} else None
+
+
+def _refuse_lone_canary(view: Catalog, gate: Gate, now: int) -> None:
+    """A gate that stands in for nobody would not count for a share of all tasks, but for all of them."""
+    standing = {
+        one.name: one.role for one in view.gates(now) if one.mode != "shadow" and one.name != gate.name
+    }
+    wanted = gate.spec.replaces
+    if wanted is None:
+        raise UnprocessableError(
+            f"{gate.title} does not say whose place it takes (spec.replaces), so it can stand in for nobody; "
+            "`--mode shadow` records what it would say"
+        )
+    if standing.get(wanted) != gate.spec.role:
+        there = ", ".join(sorted(name for name, role in standing.items() if role == gate.spec.role)) or "none"
+        raise UnprocessableError(
+            f"{gate.title} takes the place of {wanted}, which is in force as no gate of the role "
+            f"{gate.spec.role}; there are: {there}"
+        )
 
 
 def _changes(view: Catalog, known: Entry | None, status: Status, mode: Mode | None, now: int) -> bool:
@@ -255,13 +275,14 @@ class Publisher:
         mode: Mode | None = None,
         reason: str = "",
         end: End | None = None,
+        share: int | None = None,
     ) -> Revision:
         """
-        Say that a version is in another status from now on.
+        Say that a version is in another status from now on; *share* is how many of a hundred tasks a canary gets.
 
         Raises:
             UnprocessableError: There is no such version or successor, or no such status or mode; or what is not in
-                force would come back by its deprecation.
+                force would come back by its deprecation, or a canary has nobody to stand in for.
         """
         view = await self.catalog()
         entry = view.entry(kind, name, version)
@@ -284,7 +305,9 @@ class Publisher:
             )
         if status == "active" and isinstance(entry.document, Contract):
             refuse_while_waiting(view, entry.document, entry.digest, self._platform, self._clock.now_ms())
-        await self._append([self._activation(kind, name, version, status, mode, reason, end)])
+        if mode == "canary" and isinstance(entry.document, Gate):
+            _refuse_lone_canary(view, entry.document, self._clock.now_ms())
+        await self._append([self._activation(kind, name, version, status, mode, reason, end, share)])
         return await self._ends()
 
     async def withdraw(
@@ -378,9 +401,10 @@ class Publisher:
         mode: Mode | None,
         reason: str = "",
         end: End | None = None,
+        share: int | None = None,
     ) -> Outgoing:
         ends_at, successor = (None, None) if end is None else (end.at, end.successor)
-        problem = activation_problem(kind, status, mode, ends_at, successor)
+        problem = activation_problem(kind, status, mode, ends_at, successor, share)
         if problem is not None:
             raise UnprocessableError(problem)
         now = self._clock.now_ms()
@@ -393,6 +417,7 @@ class Publisher:
             mode=mode,
             ends_at=ends_at,
             successor=successor,
+            share=share,
             published_at=now,
             publisher=_PUBLISHER,
             reason=reason,

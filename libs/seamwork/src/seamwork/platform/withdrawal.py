@@ -110,8 +110,8 @@ def _in_force(catalog: Catalog, now: int) -> Iterator[AnyDocument]:
     for kind in KINDS:
         for entry in catalog.entries(kind):
             told = entry.activation(now)
-            if kind == "Gate" and told is not None and told.mode == "shadow":
-                continue  # what it says does not count, so nobody relies on it, and it stands in for nobody
+            if kind == "Gate" and told is not None and told.mode in {"shadow", "canary"}:
+                continue  # it counts for nobody, or in the place of another: nobody relies on it alone
             if kind in ONE_IN_FORCE:
                 if catalog.current(kind, entry.document.name, now) == entry:
                     yield entry.document

@@ -40,7 +40,7 @@ class Vote(Wire, frozen=True, kw_only=True):
     outcome: str
     rule: str
     reason: str = ""
-    mode: Literal["enforce", "shadow"] = "enforce"
+    mode: Literal["enforce", "canary", "shadow"] = "enforce"
     spared: Enforcement | None = None
 
 

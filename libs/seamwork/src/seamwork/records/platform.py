@@ -29,7 +29,8 @@ class ActivationRecord(Envelope, frozen=True, kw_only=True, tag="activation"):
     Which version is in force, in which *status* or *mode*, from when; the last one wins. The body is empty.
 
     *from_at* null means at once. Rolling back is another activation. A deprecated contract names the version that
-    succeeds it and *ends_at*, the instant (ms) from which nobody may count on it any more.
+    succeeds it and *ends_at*, the instant (ms) from which nobody may count on it any more. A gate in ``canary``
+    counts for a *share* of a hundred tasks.
     """
 
     id: str
@@ -37,10 +38,11 @@ class ActivationRecord(Envelope, frozen=True, kw_only=True, tag="activation"):
     name: str
     version: str
     status: Literal["draft", "active", "deprecated", "retired", "revoked"] = "active"
-    mode: Literal["enforce", "shadow", "breaker-open", "breaker-closed", "paused"] | None = None
+    mode: Literal["enforce", "canary", "shadow", "breaker-open", "breaker-closed", "paused"] | None = None
     from_at: int | None = None
     ends_at: int | None = None
     successor: str | None = None
+    share: int | None = None
     published_at: int
     publisher: str
     reason: str = ""
