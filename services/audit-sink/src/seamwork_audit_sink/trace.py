@@ -364,8 +364,10 @@ class _Tracing:
         asked = self._history.asked.get(subject)
         since = judged.raw.appended_at if asked is None else asked.raw.appended_at
         decisions = [one for one in self._by_subject.get(subject, ()) if _judges(one.record)]
-        shadows = {vote.gate for one in decisions for vote in one.record.votes if vote.mode == "shadow"}
+        modes = {vote.gate: vote.mode for one in decisions for vote in one.record.votes}
         spared = {vote.gate: vote.spared for one in decisions for vote in one.record.votes}
+        # Who is not among the votes of what closed the attempt had not voted by then; a hold closes nothing.
+        closed = any(one.record.votes for one in decisions if not isinstance(one.record, Held))
         seen: set[str] = set()
         verdicts = []
         for one in self._history.verdicts.get(subject, ()):
@@ -373,8 +375,8 @@ class _Tracing:
                 _verdict(
                     one,
                     since,
-                    counted=one.record.gate not in seen,
-                    shadow=one.record.gate in shadows,
+                    counted=one.record.gate not in seen and (not closed or one.record.gate in modes),
+                    mode=modes.get(one.record.gate, "enforce"),
                     spared=spared.get(one.record.gate),
                 )
             )
@@ -433,7 +435,7 @@ class _Tracing:
 
 
 def _verdict(
-    received: Received[Verdict], since: int, *, counted: bool, shadow: bool, spared: str | None
+    received: Received[Verdict], since: int, *, counted: bool, mode: str, spared: str | None
 ) -> VerdictView:
     record = received.record
     return VerdictView(
@@ -444,7 +446,8 @@ def _verdict(
         reason=record.reason,
         latency_ms=received.raw.appended_at - since,
         counted=counted,
-        shadow=shadow,
+        shadow=mode == "shadow",
+        canary=mode == "canary",
         spared=spared,
         warnings=tuple(f"{one.rule}: {one.reason}" for one in record.warnings),
         consulted=tuple(map(document_name, record.consulted)),

@@ -16,6 +16,12 @@ SERVICES = variables.SERVICES
 GATES = ("contract-validator", "policy-engine", "cost-cap", "approval-workflow")
 MACHINES = ("policy-engine", "cost-cap", "approval-workflow", "router")
 
+_BY_ROLE = {
+    "validator": "contract-validator",
+    "policy": "policy-engine",
+    "cost": "cost-cap",
+    "approval": "approval-workflow",
+}
 _NAME = re.compile(r"[a-z][a-z0-9-]{0,40}")
 _AGENT = "agent-"
 _OTHERS = ("people", "publisher", "tools", "registrar")
@@ -103,6 +109,27 @@ def gate(name: str, *, like: str) -> Principal:
     if like in MACHINES:
         roles |= {"machine", f"owner:{name}"}
     return Principal(name, frozenset(roles), partitions=1 if like == "cost-cap" else None)
+
+
+def further_gate(name: str, role: str) -> Principal:
+    """
+    Return a gate that somebody brings in for *role*: it has the topics and rights of ours of that role.
+
+    Raises:
+        UnprocessableError: The name is another principal's; or people would be asked twice.
+    """
+    like = like_of(role)
+    if like == "approval-workflow":
+        raise UnprocessableError(
+            f"gate {name} cannot stand beside the approval workflow: both would ask people for the same, and "
+            "each would be answered; to ask them otherwise, put another in its place"
+        )
+    return gate(name, like=like)
+
+
+def like_of(role: str) -> str:
+    """Return which of our gates stands for *role*; what is of no role of ours is taken for a policy."""
+    return _BY_ROLE.get(role, "policy-engine")
 
 
 def agent(name: str, *, partitions: int = 1) -> Principal:

@@ -1,4 +1,4 @@
-"""``seamwork publish``, ``contracts``, ``gates``: documents and what is in force."""
+"""``seamwork publish``, ``contracts``: documents and what is in force."""
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -27,12 +27,12 @@ from seamwork.clock import SystemClock
 from seamwork.contracts.against import bump_problems
 from seamwork.contracts.report import ordered
 from seamwork.contracts.together import check_documents
-from seamwork.documents import Agent, AnyDocument, Contract, DocumentError, accepts
+from seamwork.documents import Agent, AnyDocument, Contract, DocumentError, Gate, accepts
 from seamwork.documents.yaml_text import write_yaml
 from seamwork.errors import UnprocessableError
 from seamwork.platform.files import read_files
 from seamwork.platform.known import lagging
-from seamwork.platform.members import principals_for, write_settings_of
+from seamwork.platform.members import furnish_gates, principals_for, write_settings_of
 from seamwork.platform.publisher import Published
 from seamwork.platform.withdrawal import without_what_is_out
 from seamwork.records.parties import ContractRef
@@ -72,7 +72,9 @@ async def publish(  # one argument for each thing that is said
     agents = [document for document in documents if isinstance(document, Agent)]
     if agents:
         await door.furnish(principals_for(agents))
+    keys = await furnish_gates(door, [document for document in documents if isinstance(document, Gate)])
     async with door.publisher() as publisher:
+        await publisher.publish(keys)
         told, revision = await publisher.publish(
             documents,
             status=None if draft else "active",
@@ -229,81 +231,3 @@ async def show_contract(name: str, platform: str) -> None:
         )
     written = document.model_dump(mode="json", by_alias=True, exclude_unset=True)
     answer(written, lambda: write_yaml(written))
-
-
-@click.group()
-def gates() -> None:
-    """Look at the gates that judge crossings, and swap them."""
-
-
-@gates.command("list")
-@platform_option
-@json_option
-@running_loop
-async def list_gates(platform: str) -> None:
-    """
-    List the gates in force, what they are required for, and how long the router waits for them.
-
-    \b
-      seamwork gates list
-    """
-    now = SystemClock().now_ms()
-    async with door_of(platform).publisher() as publisher:
-        gates = (await publisher.catalog()).gates(now)
-    found = [
-        {
-            "name": gate.name,
-            "version": gate.version,
-            "role": gate.role,
-            "mode": gate.mode,
-            "share": gate.share,
-            "replaces": gate.replaces,
-            "required_for": list(gate.required_for),
-            "deadline_seconds": gate.deadline_ms // 1000,
-        }
-        for gate in gates
-    ]
-    rows = [
-        [
-            gate.name,
-            gate.version,
-            gate.role,
-            gate.mode if gate.share is None else f"{gate.mode}, {gate.share} of 100 tasks of {gate.replaces}",
-            ", ".join(gate.required_for) or "what is held",
-            f"{gate.deadline_ms // 1000} s",
-        ]
-        for gate in gates
-    ]
-    answer(found, lambda: table(["gate", "version", "role", "mode", "judges", "deadline"], rows))
-
-
-@gates.command("activate")
-@click.argument("name")
-@click.argument("version")
-@click.option("--mode", type=click.Choice(["enforce", "canary", "shadow"]), required=True)
-@click.option("--share", type=click.IntRange(1, 99), help="Of a hundred tasks, for which a canary counts.")
-@click.option("--reason", default="", help="Kept with the activation.")
-@platform_option
-@json_option
-@running_loop
-async def activate_gate(
-    name: str, version: str, mode: str, share: int | None, reason: str, platform: str
-) -> None:
-    """
-    Put a gate into force or into the shadow; the last activation wins, so this rolls back too.
-
-    In canary it stands in for the gate that it replaces, for some of all tasks; in force it retires that one.
-
-    \b
-      seamwork gates activate policy-engine-2 1.0.0 --mode shadow
-      seamwork gates activate policy-engine-2 1.0.0 --mode canary --share 10
-      seamwork gates activate policy-engine-2 1.0.0 --mode enforce
-    """
-    if (share is not None) != (mode == "canary"):
-        raise click.UsageError("--mode canary and --share belong together")
-    door = door_of(platform)
-    async with door.publisher() as publisher:
-        revision = await publisher.activate("Gate", name, version, "active", mode, reason, share=share)  # type: ignore[arg-type]  # one of click's choices
-    tell_who_lags("said", await lagging(door.home, revision))
-    told = "" if share is None else f", for {share} of 100 tasks"
-    answer({"revision": msgspec.to_builtins(revision)}, lambda: f"gate {name} {version} is in {mode}{told}")

@@ -6,7 +6,15 @@ Pure: no I/O, clock or randomness; time and documents come in the context.
 
 from seamwork.decider.decider import Decider
 from seamwork.decider.entries import Entries, give_up, pack, read_all, restored, unpacked, written
-from seamwork.decider.gates import DECISIONS, MOST_REASON, asked_again, vote, written_out
+from seamwork.decider.gates import (
+    DECISIONS,
+    MOST_REASON,
+    addressed,
+    asked_again,
+    in_the_name_of,
+    vote,
+    written_out,
+)
 from seamwork.decider.inputs import (
     Alone,
     CatalogChanged,
@@ -42,8 +50,10 @@ __all__ = [
     "Undeliverable",
     "Upcast",
     "WithCrossing",
+    "addressed",
     "asked_again",
     "give_up",
+    "in_the_name_of",
     "kind_of",
     "pack",
     "read_all",

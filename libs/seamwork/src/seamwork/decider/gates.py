@@ -1,10 +1,12 @@
 """Hold what all gates do alike: hear that they are to judge again, and say what they found."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 import msgspec
 
-from seamwork.decider.outputs import Publish
+from seamwork.decider.inputs import Input, TooMuch, WithCrossing
+from seamwork.decider.outputs import Output, Publish
 from seamwork.records.base import Envelope
 from seamwork.records.decision import JudgeAgain
 from seamwork.records.envelope import MAX_ENVELOPE_BYTES, AnyEnvelope, encode
@@ -69,3 +71,40 @@ def asked_again(gate: str) -> Callable[[Received[AnyEnvelope]], Position | None]
                 return None
 
     return needs_crossing
+
+
+def addressed(given: Input, gate: str, name: str) -> Input:
+    """
+    Return what the gate called *name* is given, as the core of *gate* reads it.
+
+    A core knows one name, its own. Who is asked to judge again is asked by the other; and what is asked of the gate
+    that has the core's name does not concern this one.
+    """
+    match given:
+        case TooMuch(given=alone, size=size):
+            inner = addressed(alone, gate, name)
+            return given if isinstance(inner, TooMuch) else TooMuch(inner, size)
+        case WithCrossing(decision=decision):
+            return replace(given, decision=_readdressed(decision, gate, name))
+        case Received():
+            return _readdressed(given, gate, name)
+        case _:
+            return given
+
+
+def _readdressed(received: Received[AnyEnvelope], gate: str, name: str) -> Received[AnyEnvelope]:
+    record = received.record
+    if not isinstance(record, JudgeAgain) or (gate not in record.gates and name not in record.gates):
+        return received
+    gates = tuple(gate if one == name else one for one in record.gates if one != gate)
+    return msgspec.structs.replace(received, record=msgspec.structs.replace(record, gates=gates))
+
+
+def in_the_name_of(outputs: Sequence[Output], name: str) -> tuple[Output, ...]:
+    """Return *outputs* with the verdicts among them as those of the gate called *name*."""
+    return tuple(
+        replace(one, topic=f"verdicts.{name}.v1", record=msgspec.structs.replace(one.record, gate=name))
+        if isinstance(one, Publish) and isinstance(one.record, Verdict)
+        else one
+        for one in outputs
+    )

@@ -7,10 +7,10 @@ changed it. Nothing is changed here.
 
 import asyncio
 
-from seamwork.broker.principal import Principal, standing
+from seamwork.broker.principal import GATES, Principal, further_gate, like_of, standing
 from seamwork.broker.principal import agent as agent_principal
 from seamwork.catalog import Catalog
-from seamwork.documents import Agent
+from seamwork.documents import Agent, Gate
 from seamwork.errors import SeamworkError
 from seamwork.platform.door import Door
 from seamwork.platform.findings import Finding
@@ -37,14 +37,25 @@ async def compare(vitals: Vitals) -> tuple[Finding, ...]:
 
 
 def principals_of(catalog: Catalog) -> tuple[Principal, ...]:
-    """Return everybody whom a platform has: who is always there, and every agent that was ever published."""
+    """Return everybody whom a platform has: who is always there, every agent and gate that was ever published."""
     inboxes: dict[str, int] = {}
     for document in catalog.documents():
         if isinstance(document, Agent):
             inboxes[document.name] = max(inboxes.get(document.name, 0), document.spec.inbox_partitions)
     return (
         *standing(),
+        *further_gates(catalog),
         *(agent_principal(name, partitions=count) for name, count in sorted(inboxes.items())),
+    )
+
+
+def further_gates(catalog: Catalog) -> tuple[Principal, ...]:
+    """Return the gates that were ever brought in beside those of every platform, by name."""
+    roles = {gate.name: gate.spec.role for gate in catalog.documents() if isinstance(gate, Gate)}
+    return tuple(
+        further_gate(name, role)
+        for name, role in sorted(roles.items())
+        if name not in GATES and like_of(role) != "approval-workflow"
     )
 
 

@@ -15,10 +15,10 @@ from typing import Any
 from pydantic import ValidationError
 
 from seamwork.agent.settings import AgentSettings, believing, kid_in, readdressed, render, tuning_in
-from seamwork.broker.principal import Principal, agent_name
+from seamwork.broker.principal import GATES, Principal, agent_name, further_gate, like_of
 from seamwork.broker.principal import agent as agent_principal
 from seamwork.broker.secret import write_private
-from seamwork.documents import Agent, AnyDocument, Person, parse_version
+from seamwork.documents import Agent, AnyDocument, Gate, Key, Person, parse_version
 from seamwork.documents.person import PersonSpec
 from seamwork.documents.shape import NAME_PATTERN, Metadata, VerifyingKey
 from seamwork.errors import MisconfiguredError, UnprocessableError
@@ -26,7 +26,7 @@ from seamwork.platform.door import Door
 from seamwork.platform.home import PlatformHome
 from seamwork.platform.known import lagging
 from seamwork.platform.publisher import Published
-from seamwork.platform.trust import agent_kid, service_kid
+from seamwork.platform.trust import agent_kid, key_document, service_kid
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -119,6 +119,70 @@ async def add_agents(
     written = write_settings_of(door, agents)
     joined = [
         Joined(agent=agent.name, version=agent.version, settings=written[agent.name]) for agent in agents
+    ]
+    return joined, told, behind
+
+
+@dataclass(frozen=True, kw_only=True)
+class GateJoined:
+    """What a gate got: *like* names the service of ours that has its role."""
+
+    gate: str
+    version: str
+    role: str
+    like: str
+
+
+async def furnish_gates(door: Door, gates: Iterable[Gate]) -> tuple[Key, ...]:
+    """
+    See to it that gates have topics, rights, a credential and a key; those of every platform have them.
+
+    Returns:
+        What makes their keys known, to be published before them.
+
+    Raises:
+        UnprocessableError: A name is another principal's, or a role cannot stand beside another of its kind.
+        MisconfiguredError: The platform cannot be furnished, or the root key, which vouches for keys, is not here.
+    """
+    roles = {gate.name: gate.spec.role for gate in gates if gate.name not in GATES}
+    principals = [further_gate(name, role) for name, role in sorted(roles.items())]
+    if not principals:
+        return ()
+    if door.home.root_key() is None:
+        raise MisconfiguredError(
+            "a gate signs with a key that the root makes known, and the root's private key is not here; "
+            "bring the gate in from where the platform was founded"
+        )
+    await door.furnish(principals)
+    keys = [(name, door.home.ensure_latest(service_kid(name))) for name in sorted(roles)]
+    return tuple(key_document(key, "service", name) for name, key in keys)
+
+
+async def add_gates(
+    door: Door, gates: tuple[Gate, ...]
+) -> tuple[list[GateJoined], tuple[Published, ...], tuple[str, ...]]:
+    """
+    Bring gates in: topics, rights, credentials and keys first, then the documents, in the shadow.
+
+    One that was brought in before stays in the mode that it has.
+
+    Returns:
+        What each got, what became of each document, and the services that do not know of it yet.
+
+    Raises:
+        UnprocessableError: A gate cannot be called so, or cannot have this role.
+        VersionConflictError: A version exists with other content.
+    """
+    keys = await furnish_gates(door, gates)
+    async with door.publisher() as publisher:
+        await publisher.publish(keys)
+        known = await publisher.catalog()
+        new = [gate for gate in gates if known.entry("Gate", gate.name, gate.version) is None]
+        told, revision = await publisher.publish(new, mode="shadow")
+    behind = await lagging(door.home, revision)
+    joined = [
+        GateJoined(gate=one.name, version=one.version, role=one.spec.role, like=like_of(one.spec.role))
+        for one in gates
     ]
     return joined, told, behind
 

@@ -19,8 +19,9 @@ class VerdictView(View, frozen=True, kw_only=True):
     What one gate said.
 
     *latency_ms* runs from the append of what asked for it (the crossing, or the decision to judge again) to its
-    own. *counted* is false for a second verdict of the same gate, *shadow* true for one that is only compared.
-    *spared* is the flow's mode in which a refusal was not enforced.
+    own. *counted* is false for a second verdict of the same gate and for one that came too late, *shadow* true for
+    one that is only compared, *canary* for one that counts in another gate's place. *spared* is the flow's mode in
+    which a refusal was not enforced.
     """
 
     gate: str
@@ -31,6 +32,7 @@ class VerdictView(View, frozen=True, kw_only=True):
     latency_ms: int
     counted: bool = True
     shadow: bool = False
+    canary: bool = False
     spared: str | None = None
     warnings: tuple[str, ...] = ()
     consulted: tuple[str, ...] = ()

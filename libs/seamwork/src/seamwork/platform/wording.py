@@ -212,6 +212,7 @@ def _attempt_lines(attempts: Sequence[AttemptView]) -> Iterator[str]:
             yield f"attempt {attempt.attempt} of the record at {attempt.position}{why}"
         for verdict in attempt.verdicts:
             mark = " (shadow)" if verdict.shadow else "" if verdict.counted else " (not counted)"
+            mark += " (canary)" if verdict.canary else ""
             mark += f" (not enforced: the flow is in {verdict.spared})" if verdict.spared else ""
             reason = f": {verdict.reason}" if verdict.reason and verdict.outcome != "ALLOW" else ""
             gate = f"{verdict.gate}@{verdict.gate_version}"

@@ -4,6 +4,7 @@ import asyncio
 import os
 import sys
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any, NoReturn, TypeVar
 
 import structlog
@@ -22,7 +23,7 @@ from seamwork.runtime.exits import ended
 from seamwork.runtime.frame import Frame
 from seamwork.runtime.logs import configure_logs
 from seamwork.runtime.memory import settle_memory
-from seamwork.runtime.spec import HANDOFFS, Service, Site
+from seamwork.runtime.spec import HANDOFFS, Service, Site, as_gate
 from seamwork.runtime.threads import settle_threads
 from seamwork.settings.common import CommonSettings
 from seamwork.settings.environment import ServiceSettings, read_settings
@@ -39,7 +40,7 @@ def run(service: Service[Any], environ: Mapping[str, str] | None = None) -> NoRe
     except MisconfiguredError as error:
         configure_logs("info", service=service.name)
         sys.exit(ended(structlog.get_logger("service"), error))
-    configure_logs(common.log_level, service=service.name, instance=common.instance)
+    configure_logs(common.log_level, service=common.gate or service.name, instance=common.instance)
     settle_memory()
     settle_threads()
     sys.exit(asyncio.run(serve(service, common, settings)))
@@ -71,6 +72,8 @@ async def serve(
         log = KafkaLog(common.kafka, prefix=common.prefix, client_id=common.instance)
         await log.start()
         part = service.build(settings, await _site(service, log, common))
+        if common.gate is not None:
+            part, service = as_gate(part, common.gate), replace(service, name=common.gate)
         app = _App(new_broker(common.kafka, client_id=common.instance), logger=None)
         seen = log if shelf is None else SharingLog(log, shelf)
         frame = Frame(service, part, common, log=seen, clock=SystemClock(), ended=app.exit)

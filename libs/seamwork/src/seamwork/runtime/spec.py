@@ -6,7 +6,7 @@ A service hands over values only; the runtime owns loops, connections, health, m
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Generic, TypeVar
 
 import structlog
@@ -15,7 +15,7 @@ from seamwork.bus.port import Log, Partition
 from seamwork.catalog import Catalog, Context
 from seamwork.catalog.follower import CatalogFollower
 from seamwork.clock import Clock
-from seamwork.decider import DECISIONS, Decider, Input, Output
+from seamwork.decider import DECISIONS, Decider, Input, Output, addressed, in_the_name_of
 from seamwork.errors import MisconfiguredError
 from seamwork.grants.keys import SigningKey
 from seamwork.journal.journal import MAX_COMMIT_BYTES
@@ -29,6 +29,7 @@ from seamwork.settings.common import CommonSettings
 from seamwork.settings.environment import ServiceSettings
 
 HANDOFFS = "handoffs.v1"
+_ROUTER = "router"
 
 ROOM_BYTES = 256 * 1024
 """What a commit takes besides events and outputs: inputs and positions, generously."""
@@ -212,6 +213,56 @@ class LoopSpec:
 
 
 Part = MachineSpec | GateSpec | LoopSpec
+
+
+def as_gate(part: Part, name: str) -> Part:
+    """
+    Return a gate's part as that of the gate called *name*: it is asked by that name, votes, and journals under it.
+
+    Raises:
+        MisconfiguredError: It is no gate.
+    """
+    match part:
+        case GateSpec(name=own, decide=decide):
+            return part if own == name else _gate_as(part, decide, name)
+        case MachineSpec(decider=decider) if decider.name != _ROUTER:
+            return part if decider.name == name else _machine_as(part, name)
+        case _:
+            raise MisconfiguredError(f"SEAMWORK_GATE is {name}, and this service is no gate; unset it")
+
+
+def _gate_as(part: GateSpec, decide: Callable[[Input, Context], Sequence[Output]], name: str) -> GateSpec:
+    own = part.name
+    return replace(
+        part,
+        name=name,
+        decide=lambda given, context: in_the_name_of(decide(addressed(given, own, name), context), name),
+        needs_crossing=_asked_as(part.needs_crossing, own, name),
+    )
+
+
+def _machine_as(part: MachineSpec, name: str) -> MachineSpec:
+    decider = part.decider
+    renamed: Decider[Any, Input, Any, Context] = replace(
+        decider,
+        name=name,
+        decide=lambda state, given, context: decider.decide(
+            state, addressed(given, decider.name, name), context
+        ),
+        outputs=lambda event: in_the_name_of(decider.outputs(event), name),
+    )
+    return replace(part, decider=renamed, needs_crossing=_asked_as(part.needs_crossing, decider.name, name))
+
+
+def _asked_as(needs: NeedsCrossing | None, own: str, name: str) -> NeedsCrossing | None:
+    if needs is None:
+        return None
+
+    def needs_crossing(received: Received[AnyEnvelope]) -> Position | None:
+        given = addressed(received, own, name)
+        return needs(given) if isinstance(given, Received) else None
+
+    return needs_crossing
 
 
 @dataclass(frozen=True, kw_only=True)

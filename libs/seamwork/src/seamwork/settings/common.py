@@ -13,6 +13,7 @@ Read what every service is told: the platform, the way to Kafka, its key, its pa
 | ``SEAMWORK_HTTP_HOST``, ``SEAMWORK_HTTP_PORT`` | health, metrics, pages; ``127.0.0.1``, any free port |
 | ``SEAMWORK_LOG_LEVEL`` | ``debug``, ``info``, ``warning``, ``error``; ``info`` |
 | ``SEAMWORK_PARENT_PID`` | end when this process does |
+| ``SEAMWORK_GATE`` | the name of the gate, where it is not the one that the service is called after |
 """
 
 import base64
@@ -51,6 +52,7 @@ class CommonSettings:
     http_port: int = 0
     log_level: str = "info"
     parent_pid: int | None = None
+    gate: str | None = None
 
     def signing_key(self) -> SigningKey | None:
         """
@@ -83,6 +85,7 @@ class CommonSettings:
             MisconfiguredError: Something is missing, unknown or does not fit; names the variable.
         """
         refuse_unknown(environ, service)
+        gate = environ.get("SEAMWORK_GATE", "").strip() or None
         kafka = KafkaAccess.from_environ(environ)
         if kafka is None:
             raise MisconfiguredError("KAFKA_BOOTSTRAP_SERVERS is not set; say where the platform's Kafka is")
@@ -94,12 +97,14 @@ class CommonSettings:
             prefix=_prefix(environ),
             signing_key_file=Path(key_file) if key_file else None,
             signing_kid=environ.get("SEAMWORK_SIGNING_KID"),
-            instance=environ.get("SEAMWORK_INSTANCE") or f"{service}@{socket.gethostname()}:{os.getpid()}",
+            instance=environ.get("SEAMWORK_INSTANCE")
+            or f"{gate or service}@{socket.gethostname()}:{os.getpid()}",
             # What is set to nothing is not set: a server takes an empty address for all that the machine has.
             http_host=environ.get("SEAMWORK_HTTP_HOST", "").strip() or "127.0.0.1",
             http_port=_number(environ, "SEAMWORK_HTTP_PORT", _PORTS) or 0,
             log_level=_log_level(environ),
             parent_pid=_number(environ, "SEAMWORK_PARENT_PID", None),
+            gate=gate,
         )
 
 

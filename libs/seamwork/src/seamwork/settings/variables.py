@@ -59,6 +59,7 @@ VARIABLES: tuple[Variable, ...] = (
     Variable(_EVERY_SERVICE, "SEAMWORK_HTTP_PORT", "any free one", "the same"),
     Variable(_EVERY_SERVICE, "SEAMWORK_LOG_LEVEL", "`info`", "`debug`, `info`, `warning`, `error`"),
     Variable(_EVERY_SERVICE, "SEAMWORK_PARENT_PID", "none", "end when this process does"),
+    Variable(_EVERY_SERVICE, "SEAMWORK_GATE", "the service's own", "the name of a further gate that it runs as"),
     Variable(_AGENT, "SEAMWORK_AGENT_SETTINGS", "see the guide, `agents.md`", "the file that says what follows"),
     Variable(_AGENT, "SEAMWORK_AGENT_NAME", "the program's", "the agent's name"),
     Variable(_AGENT, "SEAMWORK_AGENT_KEY_FILE", "", "its private key, one line, an Ed25519 seed as base64"),
