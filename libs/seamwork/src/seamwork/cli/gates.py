@@ -2,12 +2,16 @@
 
 import os
 import sys
+from dataclasses import asdict
 from pathlib import Path
 
 import click
 import msgspec
 
 from seamwork.broker.principal import GATES, like_of
+from seamwork.catalog import Catalog
+from seamwork.catalog.follower import read_catalog
+from seamwork.cli import NO
 from seamwork.cli.documents import checked
 from seamwork.cli.terminal import (
     answer,
@@ -16,16 +20,23 @@ from seamwork.cli.terminal import (
     platform_option,
     running_loop,
     table,
+    tell,
     tell_who_lags,
 )
 from seamwork.clock import SystemClock
 from seamwork.documents import Gate
+from seamwork.documents.problems import did_you_mean
 from seamwork.errors import UnprocessableError
+from seamwork.platform.backtest import Vote, recorded
+from seamwork.platform.comparing import Compared, Otherwise, compared
 from seamwork.platform.files import read_files
 from seamwork.platform.known import lagging
 from seamwork.platform.members import add_gates
 from seamwork.platform.services import service_environ
 from seamwork.platform.supervisor import service_modules
+from seamwork.records.wire import rfc3339
+
+_MOST = 100_000
 
 
 @click.group()
@@ -167,3 +178,108 @@ async def run_gate(name: str, command: tuple[str, ...], platform: str) -> None:
         os.execvpe(command[0], command, environ)  # noqa: S606  # what was typed is what runs
     except OSError as error:
         raise UnprocessableError(f"{command[0]} cannot be started: {error.strerror}") from error
+
+
+@gates.command("compare")
+@click.argument("name")
+@click.option("--with", "beside", help="The other gate; the one that it replaces unless given.")
+@click.option(
+    "--last",
+    type=click.IntRange(1, _MOST),
+    default=10_000,
+    show_default=True,
+    help="Records of the path of work.",
+)
+@click.option(
+    "--at-least", type=click.FloatRange(0, 100), help="Of a hundred judged alike, or the exit status is 1."
+)
+@click.option(
+    "--over",
+    type=click.IntRange(1),
+    default=1,
+    help="Judged by both, or the exit status is 1 with --at-least.",
+)
+@platform_option
+@json_option
+@running_loop
+async def compare(
+    name: str, beside: str | None, last: int, at_least: float | None, over: int, platform: str
+) -> None:
+    """
+    Compare what a gate said of the last crossings with what the one says whose place it would take.
+
+    Both have judged what really crossed, whichever of them counted. Alike are verdicts of the same outcome and the
+    same terms; by which rule is each gate's own affair.
+
+    \b
+      seamwork gates compare policy-next
+      seamwork gates compare policy-next --at-least 99.5 --over 1000 \\
+        && seamwork gates activate policy-next 1.0.0 --mode enforce
+    """
+    door = door_of(platform)
+    async with door.log("tools") as log:
+        catalog = await read_catalog(log, door.identity.id, door.identity.root_public)
+        other = beside or _replaced_by(catalog, name)
+        for one in (name, other):
+            if one not in catalog.gate_names():
+                meant = did_you_mean(one, catalog.gate_names()) or "`seamwork gates list` names them"
+                raise UnprocessableError(f"there is no gate {one}; {meant}")
+        found = compared(await recorded(log, door.identity.id, (name, other), last), name, other)
+    enough = at_least is None or (found.both >= over and found.agreement >= at_least)
+    value = {**asdict(found), "agreement": found.agreement, "enough": enough}
+    answer(value, lambda: _compared_text(found))
+    if not enough:
+        tell(f"wanted are {over} judged by both, and of 100 at least {at_least:g} alike")
+        sys.exit(NO)
+
+
+def _replaced_by(catalog: Catalog, name: str) -> str:
+    entries = [entry.document for entry in catalog.entries("Gate") if entry.document.name == name]
+    last = entries[-1] if entries else None
+    if isinstance(last, Gate) and last.spec.replaces is not None:
+        return last.spec.replaces
+    if last is None:
+        return name  # named with the same words below
+    raise UnprocessableError(f"gate {name} does not say whose place it takes; say --with which to compare it")
+
+
+def _compared_text(found: Compared) -> str:
+    if found.since is None:
+        return f"{found.gate.gate} and {found.beside.gate} have judged nothing in common of the last records"
+    since = rfc3339(found.since)[:19]
+    lines = [
+        f"{found.both} judged by both since {since}, {found.agreement:.1f} of 100 alike",
+        "",
+        table(
+            ["gate", "version", "said nothing of", "p50", "p99"],
+            [
+                [one.gate, one.version, str(one.silent), _ms(one.p50_ms), _ms(one.p99_ms)]
+                for one in (found.beside, found.gate)
+            ],
+        ),
+    ]
+    groups: dict[tuple[str, ...], list[Otherwise]] = {}
+    for one in found.otherwise:
+        key = (
+            one.seam,
+            _said(one.beside),
+            _said(one.gate),
+            "" if "outcome" in one.differs else ", ".join(one.differs),
+        )
+        groups.setdefault(key, []).append(one)
+    if groups:
+        ranked = sorted(groups.items(), key=lambda item: -len(item[1]))
+        rows = [
+            [seam, str(len(ones)), theirs, f"{mine}; other {terms}" if terms else mine, ones[-1].task]
+            for (seam, theirs, mine, terms), ones in ranked
+        ]
+        lines += ["", table(["otherwise", "times", found.beside.gate, found.gate.gate, "last task"], rows)]
+    return "\n".join(lines)
+
+
+def _said(vote: Vote) -> str:
+    return f"{vote.outcome} {vote.rule}"
+
+
+def _ms(value: float | None) -> str:
+    return "-" if value is None else f"{value:.0f} ms"

@@ -6,17 +6,17 @@ from typing import Any
 
 import click
 
-from seamwork.broker.principal import MACHINES
+from seamwork.catalog.follower import read_catalog
 from seamwork.cli import NO
 from seamwork.cli.terminal import answer, door_of, json_option, platform_option, running_loop, table
-from seamwork.platform.janitor import machine_spec
+from seamwork.platform.janitor import machine_specs, one_of
 from seamwork.platform.replay import Replay, Replayed, Trusted
 from seamwork.records.wire import rfc3339
 from seamwork.runtime.spec import Site
 
 
 @click.command()
-@click.argument("machine", type=click.Choice(MACHINES))
+@click.argument("machine")
 @click.option("--partition", default=0, show_default=True, help="Of its journal.")
 @click.option("--to", type=int, help="The last offset to apply; the whole journal unless given.")
 @click.option("--verify", is_flag=True, help="Decide every input again and compare the events byte for byte.")
@@ -37,7 +37,9 @@ async def replay(machine: str, partition: int, to: int | None, verify: bool, pla
     door = door_of(platform)
     trusted = Trusted(platform=door.identity.id, root_public=door.identity.root_public)
     async with door.log("tools") as log:
-        spec = machine_spec(machine, Site(platform=door.identity.id, partitions=door.identity.partitions))
+        site = Site(platform=door.identity.id, partitions=door.identity.partitions)
+        catalog = await read_catalog(log, door.identity.id, door.identity.root_public)
+        spec = one_of(machine_specs(catalog, site), machine)
         found = await Replay(log, spec, partition, trusted).run(to, verify=verify)
     answer(_public(found), lambda: _text(found))
     if not found.good:

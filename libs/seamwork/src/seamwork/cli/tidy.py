@@ -5,19 +5,17 @@ from dataclasses import asdict
 
 import click
 
-from seamwork.broker.principal import MACHINES
+from seamwork.catalog.follower import read_catalog
 from seamwork.cli.terminal import answer, door_of, json_option, platform_option, running_loop, table
 from seamwork.journal import Trimmed
 from seamwork.platform.audit import Audit
-from seamwork.platform.janitor import machine_spec
+from seamwork.platform.janitor import machine_specs, one_of
 from seamwork.platform.janitor import tidy as one_pass
 from seamwork.runtime.spec import Site
 
 
 @click.command()
-@click.option(
-    "--machine", type=click.Choice(MACHINES), multiple=True, help="Only this one's; all unless given."
-)
+@click.option("--machine", multiple=True, help="Only this one's; all unless given.")
 @platform_option
 @json_option
 @running_loop
@@ -34,10 +32,10 @@ async def tidy(machine: tuple[str, ...], platform: str) -> None:
     """
     door = door_of(platform)
     site = Site(platform=door.identity.id, partitions=door.identity.partitions)
-    specs = [machine_spec(name, site) for name in machine or MACHINES]
     kept = await asyncio.to_thread(Audit.of(door).positions)
     async with door.log("tools") as log:
-        done = await one_pass(log, specs, kept)
+        specs = machine_specs(await read_catalog(log, door.identity.id, door.identity.root_public), site)
+        done = await one_pass(log, [one_of(specs, name) for name in machine or specs], kept)
     answer([asdict(one) for one in done], lambda: _text(done))
 
 

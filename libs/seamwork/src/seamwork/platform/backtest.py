@@ -28,7 +28,7 @@ _WINDOW = 500
 _FIELDS = ("outcome", "rule", "candidates", "constraints", "authority", "not_before", "approvers", "spared")
 """What of a verdict decides what becomes of a crossing."""
 
-_Attempt = tuple[int, int, int]
+Attempt = tuple[int, int, int]
 """Partition and offset of a crossing, and which attempt of it was judged."""
 
 
@@ -101,12 +101,13 @@ class Recorded:
     A stretch of the log: crossings and decisions in the order in which it took them, and what gates said of them.
 
     *crossings* are the records of ``handoffs.v1`` by partition and offset; *said* is by gate, the first verdict on
-    each attempt.
+    each attempt, *said_at* when the log took it (ms).
     """
 
     inputs: list[Received[AnyEnvelope] | Malformed] = field(default_factory=list)
     crossings: dict[tuple[int, int], Received[AnyEnvelope] | Malformed] = field(default_factory=dict)
-    said: dict[str, dict[_Attempt, Verdict]] = field(default_factory=dict)
+    said: dict[str, dict[Attempt, Verdict]] = field(default_factory=dict)
+    said_at: dict[str, dict[Attempt, int]] = field(default_factory=dict)
 
 
 async def recorded(log: Log, platform: str, gates: Iterable[str], last: int) -> Recorded:
@@ -140,7 +141,7 @@ async def recorded(log: Log, platform: str, gates: Iterable[str], last: int) -> 
         if raw.topic == HANDOFFS:
             found.crossings[raw.partition, raw.offset] = one
     for gate in gates:
-        said = found.said.setdefault(gate, {})
+        said, said_at = found.said.setdefault(gate, {}), found.said_at.setdefault(gate, {})
         for partition in await _partitions(log, f"verdicts.{gate}.v1"):
             for raw in await _since(log, partition, since):
                 one = read(raw, platform)
@@ -148,6 +149,7 @@ async def recorded(log: Log, platform: str, gates: Iterable[str], last: int) -> 
                     attempt = _attempt(one.record)
                     if attempt[:2] in found.crossings:  # others were sent before the first that is read
                         said.setdefault(attempt, one.record)
+                        said_at.setdefault(attempt, raw.appended_at)
     return found
 
 
@@ -190,7 +192,7 @@ def _tested(found: Recorded, spec: MachineSpec, as_was: Catalog, as_would_be: Ca
     )
 
 
-def judged(found: Recorded, spec: MachineSpec, catalog: Catalog) -> Iterator[tuple[_Attempt, Verdict]]:
+def judged(found: Recorded, spec: MachineSpec, catalog: Catalog) -> Iterator[tuple[Attempt, Verdict]]:
     """Yield what a gate that begins with nothing says of each attempt, under this catalog."""
     core: Decider[Any, Input, Any, Context] = spec.decider
     state, now = core.initial(), 0
@@ -216,7 +218,7 @@ def _given(found: Recorded, spec: MachineSpec, one: Received[AnyEnvelope] | Malf
     return one if crossing is None or not isinstance(one, Received) else WithCrossing(one, crossing)
 
 
-def _attempt(verdict: Verdict) -> _Attempt:
+def _attempt(verdict: Verdict) -> Attempt:
     return verdict.subject.partition, verdict.subject.offset, verdict.subject.attempt
 
 
@@ -230,25 +232,27 @@ def _differs(then: Verdict, now: Verdict | None) -> tuple[str, ...]:
     return tuple(name for name in _FIELDS if getattr(then, name) != getattr(now, name))
 
 
-def _otherwise(found: Recorded, gate: str, at: _Attempt, then: Verdict, now: Verdict | None) -> Otherwise:
+def _otherwise(found: Recorded, gate: str, at: Attempt, then: Verdict, now: Verdict | None) -> Otherwise:
     received = found.crossings[at[0], at[1]]
     return Otherwise(
         gate=gate,
         task=then.task or "",
         crossing=then.crossing or "",
-        seam=_seam(received.record) if isinstance(received, Received) else "",
+        seam=seam_of(received.record) if isinstance(received, Received) else "",
         at=received.raw.appended_at,
-        then=_vote(then),
-        now=Vote(outcome="none", rule="", reason="the gate says nothing") if now is None else _vote(now),
+        then=vote_of(then),
+        now=Vote(outcome="none", rule="", reason="the gate says nothing") if now is None else vote_of(now),
         differs=_differs(then, now),
     )
 
 
-def _vote(verdict: Verdict) -> Vote:
+def vote_of(verdict: Verdict) -> Vote:
+    """Return what people ask of a verdict."""
     return Vote(outcome=verdict.outcome, rule=verdict.rule, reason=verdict.reason)
 
 
-def _seam(record: AnyEnvelope) -> str:
+def seam_of(record: AnyEnvelope) -> str:
+    """Say who hands what to whom."""
     match record:
         case Handoff():
             to = record.target.agent or f"whoever offers {record.target.capability}"

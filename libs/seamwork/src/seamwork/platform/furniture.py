@@ -51,12 +51,18 @@ def principals_of(catalog: Catalog) -> tuple[Principal, ...]:
 
 def further_gates(catalog: Catalog) -> tuple[Principal, ...]:
     """Return the gates that were ever brought in beside those of every platform, by name."""
-    roles = {gate.name: gate.spec.role for gate in catalog.documents() if isinstance(gate, Gate)}
-    return tuple(
-        further_gate(name, role)
-        for name, role in sorted(roles.items())
+    return tuple(further_gate(name, role) for name, role in further_roles(catalog).items())
+
+
+def further_roles(catalog: Catalog) -> dict[str, str]:
+    """Return the roles of the gates that were ever brought in beside those of every platform, by name."""
+    gates = [gate for gate in catalog.documents() if isinstance(gate, Gate)]
+    roles = {gate.name: gate.spec.role for gate in sorted(gates, key=lambda gate: gate.name)}
+    return {
+        name: role
+        for name, role in roles.items()
         if name not in GATES and like_of(role) != "approval-workflow"
-    )
+    }
 
 
 def _finding(name: str, what: str) -> Finding:

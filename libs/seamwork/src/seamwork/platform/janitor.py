@@ -14,10 +14,14 @@ from typing import Any
 
 import structlog
 
+from seamwork.broker.principal import MACHINES, like_of
 from seamwork.bus.port import Log
-from seamwork.errors import MisconfiguredError
+from seamwork.catalog import Catalog
+from seamwork.documents.problems import did_you_mean
+from seamwork.errors import MisconfiguredError, UnprocessableError
 from seamwork.journal import Place, Trimmed, trim
-from seamwork.runtime.spec import MachineSpec, Service, Site
+from seamwork.platform.furniture import further_roles
+from seamwork.runtime.spec import MachineSpec, Service, Site, as_gate
 from seamwork.settings.environment import read_settings
 
 
@@ -36,6 +40,35 @@ def machine_spec(machine: str, site: Site) -> MachineSpec:
     if not isinstance(part, MachineSpec):
         raise MisconfiguredError(f"{machine} keeps no journal")
     return part
+
+
+def machine_specs(catalog: Catalog, site: Site) -> dict[str, MachineSpec]:
+    """
+    Return what keeps a journal on a platform, by name: ours, and gates that run ours under another name.
+
+    Raises:
+        MisconfiguredError: One is not installed here.
+    """
+    named = {name: machine_spec(name, site) for name in MACHINES}
+    for name, role in further_roles(catalog).items():
+        if like_of(role) in MACHINES:
+            part = as_gate(named[like_of(role)], name)
+            assert isinstance(part, MachineSpec)  # noqa: S101  # what keeps a journal does so under every name
+            named[name] = part
+    return named
+
+
+def one_of(specs: Mapping[str, MachineSpec], name: str) -> MachineSpec:
+    """
+    Return the machine called *name*.
+
+    Raises:
+        UnprocessableError: There is none.
+    """
+    if name not in specs:
+        meant = did_you_mean(name, specs) or f"there are {', '.join(specs)}"
+        raise UnprocessableError(f"nothing called {name} keeps a journal; {meant}")
+    return specs[name]
 
 
 async def tidy(log: Log, machines: Sequence[MachineSpec], kept: Mapping[str, int]) -> list[Trimmed]:

@@ -1,0 +1,89 @@
+"""Say what a gate thinks of a crossing."""
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+
+from seamwork.errors import UnprocessableError
+from seamwork.records.verdict import VerdictOutcome
+
+
+@dataclass(frozen=True, kw_only=True)
+class Opinion:
+    """
+    What a gate thinks of one crossing; made by ``allow``, ``deny``, ``ask`` and ``delay``.
+
+    Attributes:
+        outcome: As verdicts have it; of all gates the strictest counts.
+        rule: A short name that stays the same, for programs and for counting: ``after-hours``.
+        reason: A sentence for people. It is shown to them and to the sender: no secrets, nothing of the payload.
+        constraints: What the receiver is told to keep to, by name.
+        only: Names of the agents that may get a handoff; null where it may be any.
+        roles, people, count: Who must say yes, and how many of them.
+        delay_s: For how long it is not to go on.
+    """
+
+    outcome: VerdictOutcome
+    rule: str
+    reason: str = ""
+    constraints: Mapping[str, str] = field(default_factory=dict)
+    only: frozenset[str] | None = None
+    roles: tuple[str, ...] = ()
+    people: tuple[str, ...] = ()
+    count: int = 1
+    delay_s: float = 0.0
+
+
+def allow(
+    rule: str = "fits",
+    reason: str = "",
+    *,
+    constraints: Mapping[str, str] | None = None,
+    only: Collection[str] | None = None,
+) -> Opinion:
+    """
+    Let it go on.
+
+    Args:
+        rule: Why, in a word.
+        reason: Why, in a sentence.
+        constraints: What the receiver is told to keep to; constraints of all gates add up.
+        only: Of a handoff: the agents that may get it, by name. The router picks among those whom all gates admit.
+    """
+    outcome: VerdictOutcome = "ALLOW_WITH_CONSTRAINTS" if constraints else "ALLOW"
+    admitted = None if only is None else frozenset(only)
+    return Opinion(
+        outcome=outcome, rule=rule, reason=reason, constraints=dict(constraints or {}), only=admitted
+    )
+
+
+def deny(rule: str, reason: str) -> Opinion:
+    """Refuse it: the sender is told *rule* and *reason*."""
+    return Opinion(outcome="DENY", rule=rule, reason=reason)
+
+
+def ask(
+    rule: str, reason: str, *, roles: Collection[str] = (), people: Collection[str] = (), count: int = 1
+) -> Opinion:
+    """
+    Let it go on once *count* people have agreed, each of one of *roles* or one of *people*.
+
+    Raises:
+        UnprocessableError: Nobody would be asked.
+    """
+    if (not roles and not people) or count < 1:
+        raise UnprocessableError(f"{rule}: ask at least one person, of a role or by name")
+    return Opinion(
+        outcome="REQUIRE_APPROVAL", rule=rule, reason=reason, roles=tuple(roles), people=tuple(people), count=count
+    )  # fmt: skip
+
+
+def delay(rule: str, reason: str, *, seconds: float) -> Opinion:
+    """
+    Let it wait for *seconds* and be judged again then; ``Crossing.attempt`` tells how often it was.
+
+    Raises:
+        UnprocessableError: That is no time to wait.
+    """
+    if not 0 < seconds < float("inf"):
+        raise UnprocessableError(f"{rule}: {seconds} seconds is no time to wait")
+    return Opinion(outcome="THROTTLE", rule=rule, reason=reason, delay_s=seconds)
