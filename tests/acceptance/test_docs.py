@@ -37,7 +37,7 @@ def sections() -> list[tuple[Path, str, list[str]]]:
     after = next(number for number, (_, title, _) in enumerate(day) if title == "Stop it")
     others = [
         (GUIDE / page, title, blocks)
-        for page in ("operate.md", "documents.md", "approvals.md")
+        for page in ("operate.md", "documents.md", "approvals.md", "gates.md")
         for title, blocks in typed_in(GUIDE / page).items()
     ]
     seen: set[str] = {block for _, _, blocks in day for block in blocks}
@@ -104,6 +104,11 @@ def test_the_guide_can_be_typed_from_top_to_bottom(environ: dict[str, str], tmp_
         "May everyone be greeted?",
         "grace: approve",
         "task ended: cancelled",
+        "manners@1.0.0 DENY",
+        "refused by manners (shouting)",
+        "of 100 alike",
+        "policy-next 1.0.0 is in canary, for 10 of 100 tasks",
+        "policy-next 1.0.0 is in enforce",
         "platform default has stopped",
     ):
         assert sentence in said
@@ -111,3 +116,5 @@ def test_the_guide_can_be_typed_from_top_to_bottom(environ: dict[str, str], tmp_
     for title in typed_in(DAY):
         if title in SHOWN:
             assert_shows(DAY, title, spoken[f"{DAY.stem}: {title}"])
+    for title in ("Bring it in", "Put it in force"):
+        assert_shows(GUIDE / "gates.md", title, spoken[f"gates: {title}"])

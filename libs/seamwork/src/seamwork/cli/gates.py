@@ -34,6 +34,7 @@ from seamwork.platform.known import lagging
 from seamwork.platform.members import add_gates
 from seamwork.platform.services import service_environ
 from seamwork.platform.supervisor import service_modules
+from seamwork.platform.vitals import living_gates
 from seamwork.records.wire import rfc3339
 
 _MOST = 100_000
@@ -50,14 +51,13 @@ def gates() -> None:
 @running_loop
 async def list_gates(platform: str) -> None:
     """
-    List the gates in force, what they are required for, and how long the router waits for them.
+    List the gates in force: what they are required for, how long the router waits, how many of each are running.
 
     \b
       seamwork gates list
     """
-    now = SystemClock().now_ms()
-    async with door_of(platform).publisher() as publisher:
-        gates = (await publisher.catalog()).gates(now)
+    catalog, lives = await living_gates(door_of(platform))
+    gates = catalog.gates(SystemClock().now_ms())
     found = [
         {
             "name": gate.name,
@@ -68,6 +68,7 @@ async def list_gates(platform: str) -> None:
             "replaces": gate.replaces,
             "required_for": list(gate.required_for),
             "deadline_seconds": gate.deadline_ms // 1000,
+            "running": lives.get(gate.name, 0),
         }
         for gate in gates
     ]
@@ -79,10 +80,11 @@ async def list_gates(platform: str) -> None:
             gate.mode if gate.share is None else f"{gate.mode}, {gate.share} of 100 tasks of {gate.replaces}",
             ", ".join(gate.required_for) or "what is held",
             f"{gate.deadline_ms // 1000} s",
+            str(lives.get(gate.name, 0)),
         ]
         for gate in gates
     ]
-    answer(found, lambda: table(["gate", "version", "role", "mode", "judges", "deadline"], rows))
+    answer(found, lambda: table(["gate", "version", "role", "mode", "judges", "deadline", "running"], rows))
 
 
 @gates.command("activate")
@@ -91,16 +93,18 @@ async def list_gates(platform: str) -> None:
 @click.option("--mode", type=click.Choice(["enforce", "canary", "shadow"]), required=True)
 @click.option("--share", type=click.IntRange(1, 99), help="Of a hundred tasks, for which a canary counts.")
 @click.option("--reason", default="", help="Kept with the activation.")
+@click.option("--anyway", is_flag=True, help="Even if no process of it says that it lives.")
 @platform_option
 @json_option
 @running_loop
-async def activate_gate(
-    name: str, version: str, mode: str, share: int | None, reason: str, platform: str
+async def activate_gate(  # one argument for each thing that is said
+    name: str, version: str, mode: str, share: int | None, reason: str, anyway: bool, platform: str
 ) -> None:
     """
     Put a gate into force or into the shadow; the last activation wins, so this rolls back too.
 
-    In canary it stands in for the gate that it replaces, for some of all tasks; in force it retires that one.
+    In canary it stands in for the gate that it replaces, for some of all tasks; in force it retires that one. Work
+    would be refused for a gate that runs nowhere (gate-silent), so that needs --anyway.
 
     \b
       seamwork gates activate policy-engine-2 1.0.0 --mode shadow
@@ -110,6 +114,12 @@ async def activate_gate(
     if (share is not None) != (mode == "canary"):
         raise click.UsageError("--mode canary and --share belong together")
     door = door_of(platform)
+    catalog, lives = await living_gates(door)
+    if mode != "shadow" and not anyway and name in catalog.gate_names() and not lives.get(name):
+        raise UnprocessableError(
+            f"no process of {name} says that it lives, so all work that it must judge would be refused; "
+            f"start it (`seamwork gates run {name}`), or add --anyway"
+        )
     async with door.publisher() as publisher:
         revision = await publisher.activate("Gate", name, version, "active", mode, reason, share=share)  # type: ignore[arg-type]  # one of click's choices
     tell_who_lags("said", await lagging(door.home, revision))

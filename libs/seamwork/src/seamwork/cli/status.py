@@ -79,6 +79,11 @@ def _screen(platform: str, vitals: Vitals, found: tuple[Finding, ...]) -> Iterat
         ]
         for service in vitals.services
     ]
+    rows += [
+        [beat.name, beat.state, "-", "-", str(waiting.get(beat.name, "-")), beat.detail or "-", beat.instance]
+        for beat in vitals.beats
+        if beat.kind == "service" and beat.lives and beat.name not in {one.name for one in vitals.services}
+    ]
     yield table(["service", "state", "pid", "restarts", "waiting", "remembers", "health and metrics"], rows)
     agents = [
         [one.whose, str(one.waiting), _lives(vitals, one.whose)]

@@ -25,6 +25,7 @@ class Side:
 
     *version* is that of its last verdict, *silent* how many attempts it said nothing of that the other judged. The
     milliseconds run from the log's taking of a crossing to that of the verdict on it; null where there are too few.
+    Crossings that lay there before it said its first word are left out: it was not there yet.
     """
 
     gate: str
@@ -112,9 +113,13 @@ def compared(found: Recorded, gate: str, beside: str) -> Compared:
 
 def _side(found: Recorded, gate: str, both: Sequence[Attempt], silent: int) -> Side:
     said = found.said.get(gate, {})
+    said_at = found.said_at.get(gate, {})
+    began = min(said_at.values(), default=0)
     # Of what was judged again, only the decision that asked for it would say since when.
     took = [
-        float(found.said_at[gate][at] - found.crossings[at[:2]].raw.appended_at) for at in both if at[2] == 1
+        float(said_at[at] - taken)
+        for at in both
+        if at[2] == 1 and (taken := found.crossings[at[:2]].raw.appended_at) >= began
     ]
     cuts = quantiles(took, n=100, method="inclusive") if len(took) >= _LEAST else None
     return Side(

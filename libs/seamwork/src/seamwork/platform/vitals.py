@@ -8,6 +8,7 @@ import asyncio
 import json
 import os
 import urllib.error
+from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -18,7 +19,7 @@ from seamwork.broker.principal import MACHINES
 from seamwork.bus.kafka import KafkaLog
 from seamwork.bus.port import Log, Partition
 from seamwork.catalog import Catalog
-from seamwork.catalog.follower import CatalogFollower
+from seamwork.catalog.follower import CatalogFollower, read_catalog
 from seamwork.clock import SystemClock
 from seamwork.errors import SeamworkError
 from seamwork.platform.asking import opened
@@ -160,7 +161,7 @@ async def _at_the_log(vitals: Vitals) -> None:
         await follower.start()
         await follower.stop()
         vitals.catalog, vitals.rejected = follower.catalog, follower.rejected
-        beats = await _heartbeats(log, door.identity.id, follower.catalog)
+        beats = await heartbeats(log, door.identity.id, follower.catalog)
         vitals.beats = tuple(_beat(beat, at, vitals.now) for beat, at in beats)
         vitals.obstacles = standing(beats, vitals.now)
         if door.founded is None:
@@ -168,7 +169,16 @@ async def _at_the_log(vitals: Vitals) -> None:
         vitals.behind = await lagging(vitals.home, follower.catalog.revision, _CATCH_UP_S)
 
 
-async def _heartbeats(log: Log, platform: str, catalog: Catalog) -> list[tuple[Heartbeat, int]]:
+async def living_gates(door: Door) -> tuple[Catalog, dict[str, int]]:
+    """Return the documents, and how many instances of each gate and other service say that they live."""
+    async with door.log("people") as log:
+        catalog = await read_catalog(log, door.identity.id, door.identity.root_public)
+        now = SystemClock().now_ms()
+        beats = [_beat(beat, at, now) for beat, at in await heartbeats(log, door.identity.id, catalog)]
+    return catalog, Counter(one.name for one in beats if one.kind == "service" and one.lives)
+
+
+async def heartbeats(log: Log, platform: str, catalog: Catalog) -> list[tuple[Heartbeat, int]]:
     """Return the last heartbeat of each instance that its key proves, without those that others have replaced."""
     at = HEARTBEATS_AT
     start, end = (await log.start_offsets([at]))[at], (await log.end_offsets([at]))[at]
