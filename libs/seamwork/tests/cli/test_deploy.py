@@ -64,6 +64,10 @@ def test_a_file_of_somebody_else_under_one_of_our_names_is_left_alone(tmp_path: 
         (("--agent", "desk:2"), "the inbox of the agent desk cannot have 1 and 2 partitions"),
         (("--agent", "parser", "--agent", "parser:4"), "the agent parser cannot have 1 and 4 partitions"),
         (("--agent", "parser:1000"), "parser:1000: NAME:PARTITIONS"),
+        (("--gate", "policy-next"), "policy-next: NAME:ROLE"),
+        (("--gate", "asking:approval"), "both would ask people for the same"),
+        (("--gate", "router:policy"), "a gate cannot be called router"),
+        (("--gate", "next-:policy"), "the gate's name 'next-' is none that Kubernetes takes"),
     ],
     ids=lambda given: " ".join(given)[:30] if isinstance(given, tuple) else "",
 )
@@ -86,6 +90,21 @@ def test_an_agent_that_is_named_twice_alike_has_one_user(tmp_path: Path) -> None
 
     assert sorted(set(names)) == sorted(names)
     assert {"seamwork-agent-desk", "seamwork-agent-parser"} <= set(names)
+
+
+def test_a_gate_of_ones_own_has_what_ours_of_its_role_has(tmp_path: Path) -> None:
+    """A topic for its verdicts, a journal where ours has one, and a user who may write these."""
+    deploy("render", str(tmp_path), "--gate", "policy-next:policy", "--gate", "strict:validator")
+    yaml = YAML(typ="safe", pure=True)
+    topics = (tmp_path / "kubernetes" / "topics.yaml").read_text(encoding="utf-8")
+    users = (tmp_path / "kubernetes" / "users.yaml").read_text(encoding="utf-8")
+    names = {topic["metadata"]["name"] for topic in yaml.load_all(topics)}
+
+    assert {f"seamwork.{kind}.policy-next.v1" for kind in ("verdicts", "journal", "snapshots")} <= names
+    assert {one for one in names if "strict" in one} == {"seamwork.verdicts.strict.v1"}
+    assert {"seamwork-policy-next", "seamwork-strict"} <= {
+        user["metadata"]["name"] for user in yaml.load_all(users)
+    }
 
 
 def test_an_identity_is_written_again_without_saying_it_all_again(tmp_path: Path) -> None:

@@ -37,7 +37,8 @@ def deploy() -> None:
 @click.option("--partitions", type=click.IntRange(1, 256), default=_PARTITIONS, show_default=True)
 @click.option("--replication", type=click.IntRange(1, 7), default=3, show_default=True)
 @click.option("--agent", "agents", multiple=True, help="NAME or NAME:PARTITIONS; may be repeated.")
-def render(folder: Path, check: bool, agents: tuple[str, ...], **chosen: Any) -> None:
+@click.option("--gate", "gates", multiple=True, help="NAME:ROLE of a gate of your own; may be repeated.")
+def render(folder: Path, check: bool, agents: tuple[str, ...], gates: tuple[str, ...], **chosen: Any) -> None:
     """
     Write manifests from the topic files and the services.
 
@@ -50,7 +51,9 @@ def render(folder: Path, check: bool, agents: tuple[str, ...], **chosen: Any) ->
     from seamwork.deploy.files import NOTE, files, is_ours
     from seamwork.deploy.installation import Installation
 
-    installation = Installation(agents=tuple(_agent(one) for one in agents), **chosen)
+    installation = Installation(
+        agents=tuple(_agent(one) for one in agents), gates=tuple(_gate(one) for one in gates), **chosen
+    )
     wanted = files(load_topic_specs(), installation)
     # Our places alone: further below another installation may have been written, whose files begin as ours do.
     places = {place for name in wanted if (place := (folder / name).parent).is_dir()}
@@ -91,6 +94,13 @@ def _agent(text: str) -> tuple[str, int]:
             f"{text}: NAME:PARTITIONS, such as parser:4, at most {_MOST_PARTITIONS}", param_hint="--agent"
         )
     return name, int(count) if colon else 1
+
+
+def _gate(text: str) -> tuple[str, str]:
+    name, _, role = text.partition(":")
+    if not name or not role:
+        raise click.BadParameter(f"{text}: NAME:ROLE, such as policy-next:policy", param_hint="--gate")
+    return name, role
 
 
 @deploy.command("identity")

@@ -19,7 +19,7 @@ from seamwork.platform.founded import Founded, read_founded, write_founded
 from seamwork.platform.home import Identity, PlatformHome
 from seamwork.platform.members import follow_platform, write_agent_settings
 from seamwork.platform.publisher import Publisher
-from seamwork.platform.trust import FIRST_AGENTS, agent_kid, ensure_trust
+from seamwork.platform.trust import FIRST_AGENTS, agent_kid, ensure_trust, service_kid
 from seamwork.settings.kafka import KafkaAccess
 
 
@@ -122,9 +122,11 @@ def keep_credential(home: PlatformHome, principal: str, password: str) -> Path |
         )
     door = Door.of(home)
     name = agent_of(principal)
-    if name is None and principal not in (known := [one.name for one in standing()]):
+    brought_in = home.key_file(service_kid(principal)).exists()
+    if name is None and not brought_in and principal not in (known := [one.name for one in standing()]):
         raise UnprocessableError(
-            f"there is no principal {principal}; there are {', '.join(known)} and agent-NAME"
+            f"there is no principal {principal}; there are {', '.join(known)}, agent-NAME, and gates that were "
+            "brought in from this machine (`seamwork gates add`)"
         )
     if name is not None:
         agent(name)  # refuses what is no name

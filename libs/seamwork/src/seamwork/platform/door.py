@@ -9,7 +9,7 @@ from pathlib import Path
 
 from seamwork.agent.settings import AgentSettings
 from seamwork.broker.ladder import Kafka
-from seamwork.broker.principal import Principal, agent_name, agent_of, user_name
+from seamwork.broker.principal import Principal, agent_name, agent_of, standing, user_name
 from seamwork.broker.registrar import Registrar
 from seamwork.broker.topics import Sizing
 from seamwork.bus.kafka import KafkaLog
@@ -183,6 +183,7 @@ class Door:
     async def _look_for(self, principal: Principal) -> None:
         agent = agent_of(principal.name)
         if agent is None:
+            await self._look_for_gate(principal.name)
             return
         async with self.log(principal.name) as log:
             there = await log.partitions_of(inbox_topic(agent))
@@ -192,6 +193,16 @@ class Door:
                 f"the inbox of {agent} has {there or 'no'} partitions at {self.bootstrap} and its document wants "
                 f"{principal.partitions}; render with `--agent {wanted}` and apply, then publish again"
             )
+
+    async def _look_for_gate(self, name: str) -> None:
+        if name in {one.name for one in standing()}:
+            return
+        async with self.log("tools") as log:
+            if await log.partitions_of(f"verdicts.{name}.v1") is None:
+                raise MisconfiguredError(
+                    f"there is no topic for the verdicts of {name} at {self.bootstrap}; render with "
+                    f"`--gate {name}:ROLE` and apply, then bring it in again"
+                )
 
     def admin(self) -> KafkaAccess:
         """

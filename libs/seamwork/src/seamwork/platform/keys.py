@@ -20,6 +20,7 @@ from seamwork.documents.shape import VerifyingKey
 from seamwork.errors import UnprocessableError
 from seamwork.grants.keys import SigningKey
 from seamwork.platform.door import Door
+from seamwork.platform.furniture import further_roles
 from seamwork.platform.home import PlatformHome
 from seamwork.platform.known import lagging
 from seamwork.platform.members import follow_platform, person_kid
@@ -225,7 +226,7 @@ def _signing(home: PlatformHome, holder: str) -> str | None:
 def _refuse_strangers(catalog: Catalog, kind: str, name: str) -> None:
     match kind:
         case "service":
-            known = set(SERVICES)
+            known = {*SERVICES, *further_roles(catalog)}
         case "publisher":
             known = {"publisher"}
         case "person":
