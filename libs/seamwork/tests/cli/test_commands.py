@@ -61,7 +61,7 @@ WITHOUT_PLATFORM = {
     ("contracts", "new"), ("contracts", "types"), ("contracts", "docs"), ("contracts", "test"), ("topology",),
 }  # fmt: skip
 # They write files whose names they print.
-WITHOUT_JSON = {("deploy", "render")}
+WITHOUT_JSON = {("deploy", "render"), ("gates", "run")}
 
 
 def run(*arguments: str, home: Path) -> "subprocess.CompletedProcess[str]":

@@ -3,11 +3,12 @@
 import pytest
 
 from seamwork.broker.acls import acls
+from seamwork.broker.further import further_roles
 from seamwork.broker.principal import further_gate, like_of
 from seamwork.broker.topics import Sizing, load_topic_specs, topics
 from seamwork.catalog import Catalog
 from seamwork.errors import UnprocessableError
-from seamwork.platform.furniture import further_roles, principals_of
+from seamwork.platform.furniture import principals_of
 from seamwork.platform.janitor import machine_specs, one_of
 from seamwork.runtime.spec import Site
 from seamwork.testing.documents import document

@@ -6,7 +6,7 @@ import pytest
 
 from seamwork.bus.port import Partition
 from seamwork.catalog import Catalog
-from seamwork.platform.vitals import _heartbeats
+from seamwork.platform.vitals import heartbeats
 from seamwork.records.platform import Obstacle
 from seamwork.records.wire import compose
 from seamwork.runtime.agents_health import obstacles_of, standing
@@ -36,7 +36,7 @@ async def test_what_stands_against_new_tasks_is_shown_as_the_router_takes_it() -
         record = envelope("heartbeat", instance="audit-sink-0", kind="service", name="audit-sink", **fields)
         out = compose(PLATFORM, HEARTBEATS.topic, "audit-sink-0", record, signer=SINK)
         broker.write(HEARTBEATS, out.key, out.value, out.headers)
-        ((beat, _),) = await _heartbeats(SimLog(broker), PLATFORM, CATALOG)
+        ((beat, _),) = await heartbeats(SimLog(broker), PLATFORM, CATALOG)
         return beat.state, [one.rule for one in obstacles_of([beat])]
 
     found = (Obstacle(rule="disk-low", reason="it has less than 512 MiB left"),)
@@ -58,7 +58,7 @@ async def test_two_services_of_one_instances_name_are_both_shown() -> None:
         )
         out = compose(PLATFORM, HEARTBEATS.topic, "pod-0", record, signer=signer)
         broker.write(HEARTBEATS, out.key, out.value, out.headers)
-    beats = [beat for beat, _ in await _heartbeats(SimLog(broker), PLATFORM, CATALOG)]
+    beats = [beat for beat, _ in await heartbeats(SimLog(broker), PLATFORM, CATALOG)]
 
     assert ["audit-sink", "router"] == [beat.name for beat in beats]
     assert ["disk-low"] == [one.rule for one in obstacles_of(beats)]
@@ -80,7 +80,7 @@ async def test_what_a_dead_watch_had_found_is_shown_for_as_long_as_it_stands(
         )
         out = compose(PLATFORM, HEARTBEATS.topic, name, record, signer=signer)
         broker.write(HEARTBEATS, out.key, out.value, out.headers)
-    beats = [beat for beat, _ in await _heartbeats(SimLog(broker), PLATFORM, CATALOG)]
+    beats = [beat for beat, _ in await heartbeats(SimLog(broker), PLATFORM, CATALOG)]
 
     assert ["disk-low"] == [one.rule for one in obstacles_of(beats)]
 
@@ -103,7 +103,7 @@ async def test_what_an_older_release_had_found_is_relieved_by_the_next_one() -> 
         )
         out = compose(PLATFORM, HEARTBEATS.topic, "audit-sink", record, signer=SINK)
         broker.write(HEARTBEATS, out.key, out.value, out.headers)
-        beats = await _heartbeats(SimLog(broker), PLATFORM, CATALOG)
+        beats = await heartbeats(SimLog(broker), PLATFORM, CATALOG)
         return [one.rule for one in standing(beats, clock.now_ms())]
 
     assert ["disk-low"] == await shown("1.0.0", state="ready", obstacles=found)

@@ -3,9 +3,9 @@
 from functools import lru_cache
 from typing import get_args
 
-from seamwork.broker.principal import GATES, MACHINES, like_of
+from seamwork.broker.further import further_machines
+from seamwork.broker.principal import GATES, MACHINES
 from seamwork.catalog import Catalog
-from seamwork.documents import Gate
 from seamwork.records.base import Envelope
 from seamwork.records.crossing import AnyCrossing
 from seamwork.records.decision import AnyDecision
@@ -61,14 +61,7 @@ def topics_of(catalog: Catalog) -> tuple[str, ...]:
     gates = dict.fromkeys((*GATES, *catalog.gate_names()))
     return (
         *FIXED,
-        *(f"journal.{machine}.v1" for machine in (*MACHINES, *_further_machines(catalog))),
+        *(f"journal.{machine}.v1" for machine in (*MACHINES, *further_machines(catalog))),
         *(f"verdicts.{gate}.v1" for gate in gates),
         *(f"inbox.{agent}.v1" for agent in catalog.agent_names()),
     )
-
-
-def _further_machines(catalog: Catalog) -> tuple[str, ...]:
-    """Return the gates that were brought in beside those of every platform and have a journal, by name."""
-    gates = (entry.document for entry in catalog.entries("Gate"))
-    roles = {gate.name: gate.spec.role for gate in gates if isinstance(gate, Gate)}
-    return tuple(name for name, role in roles.items() if name not in GATES and like_of(role) in MACHINES)

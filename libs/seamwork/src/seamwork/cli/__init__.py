@@ -44,7 +44,7 @@ GROUPS = {
         "publish": ("documents", "Check, sign, publish and activate documents."),
         "retire": ("withdrawal", "Take a document out of force; what was admitted may end."),
         "revoke": ("withdrawal", "Take a document out of force that is trusted no longer."),
-        "gates": ("gates", "List the gates that judge crossings, bring in others, and swap them."),
+        "gates": ("gates", "List the gates, bring in others, compare and swap them."),
         "keys": ("keys", "List keys, and make somebody the next one."),
         "people": ("members", "List the people who are asked, and bring new ones in."),
         "teams": ("teams", "List teams, and bring new ones in."),

@@ -42,7 +42,7 @@ _MOST = 100_000
 
 @click.group()
 def gates() -> None:
-    """Look at the gates that judge crossings, and swap them."""
+    """Look at the gates that judge crossings, bring in others, and swap them."""
 
 
 @gates.command("list")

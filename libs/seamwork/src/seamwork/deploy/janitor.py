@@ -2,7 +2,8 @@
 Trim a machine's journal from within its image: ``python -m seamwork.deploy.janitor router``.
 
 What `seamwork tidy` does on one machine, for a platform that runs past it: told by its environment as a service is,
-and as the principal ``tools``. Its last line and its exit code say why it ended, as a service's do.
+and as the principal ``tools``; ``SEAMWORK_GATE`` names a gate that runs ours under another name. Its last line and
+its exit code say why it ended, as a service's do.
 """
 
 import asyncio
@@ -18,7 +19,7 @@ from seamwork.platform.audit import Audit
 from seamwork.platform.janitor import machine_spec, tidy
 from seamwork.runtime.exits import ended
 from seamwork.runtime.logs import configure_logs
-from seamwork.runtime.spec import HANDOFFS, Site
+from seamwork.runtime.spec import HANDOFFS, MachineSpec, Part, Site, as_gate
 from seamwork.settings.common import CommonSettings
 
 
@@ -45,7 +46,10 @@ async def _trim(machine: str, common: CommonSettings) -> list[Trimmed]:
                 f"{common.kafka.username} sees no topic {HANDOFFS} with the prefix {common.prefix}; is it the user "
                 "of the platform's tools?"
             )
-        spec = machine_spec(machine, Site(platform=common.platform, partitions=partitions))
+        spec: Part = machine_spec(machine, Site(platform=common.platform, partitions=partitions))
+        if common.gate is not None:
+            spec = as_gate(spec, common.gate)
+        assert isinstance(spec, MachineSpec)  # noqa: S101  # under every name it keeps a journal
         return await tidy(log, [spec], await asyncio.to_thread(audit.positions))
 
 

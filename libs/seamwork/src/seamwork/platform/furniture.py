@@ -7,10 +7,11 @@ changed it. Nothing is changed here.
 
 import asyncio
 
-from seamwork.broker.principal import GATES, Principal, further_gate, like_of, standing
+from seamwork.broker.further import further_gates
+from seamwork.broker.principal import Principal, standing
 from seamwork.broker.principal import agent as agent_principal
 from seamwork.catalog import Catalog
-from seamwork.documents import Agent, Gate
+from seamwork.documents import Agent
 from seamwork.errors import SeamworkError
 from seamwork.platform.door import Door
 from seamwork.platform.findings import Finding
@@ -47,22 +48,6 @@ def principals_of(catalog: Catalog) -> tuple[Principal, ...]:
         *further_gates(catalog),
         *(agent_principal(name, partitions=count) for name, count in sorted(inboxes.items())),
     )
-
-
-def further_gates(catalog: Catalog) -> tuple[Principal, ...]:
-    """Return the gates that were ever brought in beside those of every platform, by name."""
-    return tuple(further_gate(name, role) for name, role in further_roles(catalog).items())
-
-
-def further_roles(catalog: Catalog) -> dict[str, str]:
-    """Return the roles of the gates that were ever brought in beside those of every platform, by name."""
-    gates = [gate for gate in catalog.documents() if isinstance(gate, Gate)]
-    roles = {gate.name: gate.spec.role for gate in sorted(gates, key=lambda gate: gate.name)}
-    return {
-        name: role
-        for name, role in roles.items()
-        if name not in GATES and like_of(role) != "approval-workflow"
-    }
 
 
 def _finding(name: str, what: str) -> Finding:

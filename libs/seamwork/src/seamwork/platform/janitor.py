@@ -14,13 +14,13 @@ from typing import Any
 
 import structlog
 
-from seamwork.broker.principal import MACHINES, like_of
+from seamwork.broker.further import further_machines
+from seamwork.broker.principal import MACHINES
 from seamwork.bus.port import Log
 from seamwork.catalog import Catalog
 from seamwork.documents.problems import did_you_mean
 from seamwork.errors import MisconfiguredError, UnprocessableError
 from seamwork.journal import Place, Trimmed, trim
-from seamwork.platform.furniture import further_roles
 from seamwork.runtime.spec import MachineSpec, Service, Site, as_gate
 from seamwork.settings.environment import read_settings
 
@@ -50,11 +50,10 @@ def machine_specs(catalog: Catalog, site: Site) -> dict[str, MachineSpec]:
         MisconfiguredError: One is not installed here.
     """
     named = {name: machine_spec(name, site) for name in MACHINES}
-    for name, role in further_roles(catalog).items():
-        if like_of(role) in MACHINES:
-            part = as_gate(named[like_of(role)], name)
-            assert isinstance(part, MachineSpec)  # noqa: S101  # what keeps a journal does so under every name
-            named[name] = part
+    for name, like in further_machines(catalog).items():
+        part = as_gate(named[like], name)
+        assert isinstance(part, MachineSpec)  # noqa: S101  # what keeps a journal does so under every name
+        named[name] = part
     return named
 
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Literal, cast
 
 from seamwork.agent.settings import kid_in
+from seamwork.broker.further import further_roles
 from seamwork.broker.principal import SERVICES
 from seamwork.bus.port import Log
 from seamwork.catalog import Catalog
@@ -20,7 +21,6 @@ from seamwork.documents.shape import VerifyingKey
 from seamwork.errors import UnprocessableError
 from seamwork.grants.keys import SigningKey
 from seamwork.platform.door import Door
-from seamwork.platform.furniture import further_roles
 from seamwork.platform.home import PlatformHome
 from seamwork.platform.known import lagging
 from seamwork.platform.members import follow_platform, person_kid
