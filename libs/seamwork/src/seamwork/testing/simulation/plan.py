@@ -42,6 +42,8 @@ LEAVING = {
     "planner-retired": "planner-back", "ada-gone": "ada-back",
 }  # fmt: skip
 """Who goes out of force for a while, and what brings them back; drawn apart, too."""
+TRIALS = ("next-for-some", "next-for-more", "next-for-all", "next-for-none")
+"""For whom the gate counts that may take the policy engine's place; drawn apart, too."""
 FORGERIES = (
     "root", "stamp", "stamp", "holder", "changed", "misplaced", "verdict", "verdict", "work", "notice", "answer",
     "document", "activation", "said-before", "reply", "cancel", "beat", "beat",
@@ -126,6 +128,11 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     paying: bool = False
 
     @property
+    def tries_ours(self) -> bool:
+        """Whether what may take the policy engine's place is itself under another name, and not of another mind."""
+        return bool(self.seed % 2)
+
+    @property
     def size(self) -> int:
         """How many things it says."""
         return len(self.roots) + len(self.faults)
@@ -153,6 +160,7 @@ def plan_of(seed: int) -> Plan:
     faults += _leaving(seed)
     faults += _impostors(seed)
     faults += _said_before(seed, faults)
+    faults += _trials(seed)
     return Plan(
         seed=seed,
         roots=(*roots, *_drills(seed), *_stubborn(seed)),
@@ -296,6 +304,20 @@ def _said_before(seed: int, faults: Sequence[OpFault | TimedFault]) -> list[Time
         TimedFault(at_s=one.at_s, what="impostor", whom="said-before", ms=dice.randint(0, 999_999))
         for one in faults
         if isinstance(one, TimedFault) and one.whom in (*BY_HAND, *LEAVING) and dice.random() < 0.5  # noqa: PLR2004
+    ]
+
+
+def _trials(seed: int) -> list[TimedFault]:
+    """Draw for whom the next policy engine counts, and from when on; of most seeds for nobody."""
+    dice = dice_of("trials", seed)
+    if dice.random() >= 0.3:  # noqa: PLR2004
+        return []
+    steps = sorted(round(dice.uniform(0.2, 20.0), 3) for _ in range(dice.randint(1, 4)))
+    first = dice.choice(("next-for-some", "next-for-more", "next-for-more", "next-for-all"))
+    told = (first, *(dice.choice(TRIALS) for _ in steps[1:]))
+    return [
+        TimedFault(at_s=0.1, what="document", whom="next-tried"),
+        *(TimedFault(at_s=at_s, what="document", whom=whom) for at_s, whom in zip(steps, told, strict=True)),
     ]
 
 

@@ -34,6 +34,7 @@ from seamwork.testing.simulation.loop import DeadlockError, SimLoop
 from seamwork.testing.simulation.plan import DOZE_S, OpFault, Plan, TimedFault
 from seamwork.testing.simulation.process import LoopClock, Process
 from seamwork.testing.simulation.remembered import remembered
+from seamwork.testing.simulation.scenery import NEXT
 from seamwork.testing.simulation.town import Town, services
 from seamwork.testing.simulation.wire import Wire
 
@@ -99,7 +100,7 @@ def _memory() -> str | None:
 
 def _simulate(plan: Plan, database: Path, written: Callable[[RawRecord], None] | None) -> Report:
     loop = SimLoop(dice_of("turns", plan.seed))  # type: ignore[abstract]  # sockets and processes are for others
-    checker = Checker(deciders(plan.partitions), loop.time, plan.partitions)
+    checker = Checker(_cores(plan), loop.time, plan.partitions)
     checker.halt = loop.halt
     watch = _Watch(checker, written)
     report = Report(plan)
@@ -129,8 +130,16 @@ def _simulate(plan: Plan, database: Path, written: Callable[[RawRecord], None] |
     return report
 
 
+def _cores(plan: Plan) -> dict[str, Any]:
+    """Return the cores of all machines of a history, by name."""
+    found = deciders(plan.partitions)
+    if plan.tries_ours:
+        found[NEXT] = replace(found["policy-engine"], name=NEXT)  # only its ``evolve`` is used
+    return found
+
+
 def deciders(partitions: int) -> dict[str, Any]:
-    """Return the cores of all machines, by name."""
+    """Return the cores of our machines, by name."""
     found = {}
     for name, service in services().items():
         if name != "audit-sink":
@@ -221,7 +230,7 @@ class History:
 
     async def _trim(self, machine: str) -> None:
         """Trim as the janitor does: the audit sink, where there is one, must have kept what goes."""
-        decider = deciders(self._town.plan.partitions).get(machine)
+        decider = _cores(self._town.plan).get(machine)
         if decider is None:
             return
         log = Wire(self._cluster, Process("janitor", 0, self._loop, LoopClock(self._loop)))

@@ -54,6 +54,8 @@ _INPUT = {
 }
 # Both are asked, one after the other; a case of theirs is soon over.
 _OWNERS = {"team": "seams", "contact": "seams@example.org", "escalation": list(PEOPLE), "answerSeconds": 5}
+NEXT = "policy-next"
+"""The gate that may come to stand in for the policy engine."""
 SERVICE_GATES = ("contract-validator", "policy-engine", "cost-cap", "approval-workflow")
 
 
@@ -66,7 +68,8 @@ class Change:
     name: str = ""
     version: str = ""
     status: Literal["active", "revoked", "retired", "deprecated"] = "active"
-    mode: Literal["enforce", "shadow", "breaker-open", "breaker-closed", "paused"] | None = None
+    mode: Literal["enforce", "canary", "shadow", "breaker-open", "breaker-closed", "paused"] | None = None
+    share: int | None = None
 
 
 ROOT = key_of("root")
@@ -292,7 +295,23 @@ def _out(agent: str, version: str = "1.0.0") -> Change:
     return Change(kind="Agent", name=agent, version=version, status="retired")
 
 
+def _trial(mode: Literal["enforce", "canary", "shadow"], share: int | None = None) -> Change:
+    return Change(kind="Gate", name=NEXT, version="1.0.0", mode=mode, share=share)
+
+
 _LATER: dict[str, Callable[[], Change]] = {
+    "next-tried": lambda: Change(
+        (
+            document(
+                "Gate", NEXT, role="policy", requiredFor=BOTH, deadlineSeconds=6, replaces="policy-engine"
+            ),
+        ),
+        mode="shadow",
+    ),
+    "next-for-some": lambda: _trial("canary", 30),
+    "next-for-more": lambda: _trial("canary", 70),
+    "next-for-all": lambda: _trial("enforce"),
+    "next-for-none": lambda: _trial("shadow"),
     "flow-2": lambda: Change((flow("2.0.0", without="helper"),)),
     "flow-observed": lambda: Change((flow("3.0.0", mode="observe"), strict())),
     "flow-shadow": lambda: Change((flow("4.0.0", mode="shadow"),)),

@@ -24,7 +24,8 @@ from seamwork.testing.simulation.evidence import MADE_UP, digest_of, envelope_of
 from seamwork.testing.simulation.journals import Committed, Complain
 from seamwork.testing.simulation.modes import IN_FORCE, LENIENCY, Modes
 from seamwork.testing.simulation.money import Money, Sent
-from seamwork.testing.simulation.scenery import OPERATOR, PAY, PEOPLE, SERVICE_GATES, SHIPPERS
+from seamwork.testing.simulation.scenery import NEXT, OPERATOR, PAY, PEOPLE, SERVICE_GATES, SHIPPERS
+from seamwork.testing.simulation.trials import POLICY, Trials
 
 HANDOFF_GATES = ("contract-validator", "policy-engine", "cost-cap")
 STRIPPED = ("plan-work", "do-work")
@@ -138,10 +139,16 @@ class Seams:
     answers_now: set[tuple[str, str, str, str | None]] = field(default_factory=set)
     notices_now: set[str] = field(default_factory=set)
     holders_now: set[tuple[str, str | None]] = field(default_factory=set)
+
     asked_under: dict[str, str] = field(default_factory=dict)
     answered_under: set[tuple[str, str, str]] = field(default_factory=set)
     ended_at: dict[str, int] = field(default_factory=dict)
     mended: dict[str, int] = field(default_factory=dict)
+    trials: Trials = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Hold trials against what was published."""
+        self.trials = Trials(self.modes)
 
     # ── Records ──────────────────────────────────────────────────────────────────────────
 
@@ -236,6 +243,7 @@ class Seams:
 
     def committed(self, commit: Committed) -> None:
         """Take a commit of the router's."""
+        self.trials.committed(commit)
         works = self._words(commit)
         decided: set[str] = set()
         decisions: list[dict[str, Any]] = []
@@ -318,6 +326,8 @@ class Seams:
                 said["gates"]
             )
             self._taken_up_again(said["crossing"])
+            if said["why"] == "requeue":
+                self.trials.seen_again(subject["partition"], subject["offset"], commit)
             if said["why"] == "retry":
                 self._require_backoff(said["crossing"], commit)
             crossing = self.crossings.get((subject["partition"], subject["offset"]))
@@ -383,7 +393,7 @@ class Seams:
         status = self.modes.status(receiver, read_to, commit.body["now"])
         if status not in IN_FORCE:
             self._wrong("out-of-force", f"{name} went to {receiver['agent']}, which is {status}", commit)
-        self._require_votes(HANDOFF_GATES, said, crossing, receiver, commit)
+        self._require_votes(self._judges(HANDOFF_GATES, said, crossing), said, crossing, receiver, commit)
         contract = crossing.said["contract"]["name"]
         self._require_contract(contract, said, work, crossing, commit)
         self._require_mode(said, _seam_sender(crossing.said), receiver, contract, commit)
@@ -447,6 +457,13 @@ class Seams:
         """After an accepted error another try or people may follow, as the contract says; after nothing else."""
         if self.finished.get(name) == _ERROR:
             del self.finished[name]
+
+    def _judges(self, gates: tuple[str, ...], said: dict[str, Any], crossing: Crossing) -> tuple[str, ...]:
+        """Return the gates that must have their say, with the one in whose place another stands left out."""
+        if said["type"] == "dispatched" and crossing.said.get("parent") is None:
+            self.trials.begun(said["task"], crossing.raw)
+        judge = self.trials.judge_of(said["task"], crossing.raw)
+        return tuple(judge if gate == POLICY else gate for gate in gates)
 
     def _require_votes(
         self,
@@ -619,7 +636,8 @@ class Seams:
         self, work: dict[str, Any], crossing: Crossing, subject: dict[str, Any], commit: Committed
     ) -> None:
         """A stamp gives what its handoff asks for and its receiver may have at most, as each gate leaves it."""
-        votes = (self._vote(gate, subject) for gate in HANDOFF_GATES)
+        judges = self._judges(HANDOFF_GATES, work, crossing)
+        votes = (self._vote(gate, subject) for gate in judges)
         own = self.modes.specs.get(("Agent", work["agent"], work["version"]), {})
         for left in (crossing.said, own, *(vote for vote in votes if vote is not None)):
             said = left.get("authority")
@@ -711,7 +729,7 @@ class Seams:
         kept = {(one["name"], one["value"]) for one in crossing.said.get("constraints", ())}
         if not {(one["name"], one["value"]) for one in dispatch.stamp.get("constraints", ())} <= kept:
             self._wrong("authority", f"the result of {dispatch.id} lost a constraint of its stamp", commit)
-        self._require_votes(RESULT_GATES, said, crossing, None, commit)
+        self._require_votes(self._judges(RESULT_GATES, said, crossing), said, crossing, None, commit)
         self._require_sure(dispatch, said, crossing, commit)
         self._require_taken(dispatch, crossing, commit)
         if said.get("enforcement", "enforce") != dispatch.stamp.get("enforcement", "enforce"):
@@ -820,8 +838,12 @@ class Seams:
         gate, rule, subject = said["gate"], said["rule"], said["subject"]
         if gate == "router":
             return
+        if gate in (POLICY, NEXT) and gate != self.trials.judge_of(said["task"], crossing.raw):
+            self._wrong(
+                "votes", f"{said['crossing']} was refused by {gate}, which counts for no such task", commit
+            )
         if rule == "gate-silent":
-            vote = self._vote(gate, subject) if gate in HANDOFF_GATES else None
+            vote = self._vote(gate, subject) if gate in (*HANDOFF_GATES, NEXT) else None
             if vote is not None and self._was_read(vote, commit):
                 self._wrong(
                     "votes", f"{said['crossing']} was refused for {gate}'s silence, which had voted", commit
@@ -840,7 +862,7 @@ class Seams:
                 self._wrong("votes", f"{said['crossing']}: all that {gate} judged by had been seen", commit)
             return
         said_no = any((vote["rule"], vote["outcome"]) == (rule, "DENY") for vote in votes)
-        if gate not in SERVICE_GATES or not said_no:
+        if gate not in (*SERVICE_GATES, NEXT) or not said_no:
             self._wrong(
                 "votes", f"{said['crossing']} was refused by {gate}: {rule}, which nobody has said", commit
             )
@@ -876,7 +898,7 @@ class Seams:
         if crossing is not None:
             self._end_record(crossing, "noted", commit)
         if crossing is not None and crossing.kind == "plan":
-            self._require_votes(RESULT_GATES, said, crossing, None, commit)
+            self._require_votes(self._judges(RESULT_GATES, said, crossing), said, crossing, None, commit)
             source = crossing.said["source"]["agent"]
             for part in crossing.said["subtasks"]:
                 self._require_mode(said, source, part["target"], part["contract"]["name"], commit)

@@ -28,16 +28,17 @@ from seamwork.runtime.exits import exit_code
 from seamwork.runtime.gate import Gate
 from seamwork.runtime.machine import Identity, Machine
 from seamwork.runtime.metrics import Metrics
-from seamwork.runtime.spec import GateSpec, Host, LoopSpec, Part
+from seamwork.runtime.spec import GateSpec, Host, LoopSpec, Part, as_gate
 from seamwork.settings.environment import read_settings
 from seamwork.testing.keys import key_of
 from seamwork.testing.simlog import SimCrash
 from seamwork.testing.simulation import scenery
+from seamwork.testing.simulation.capricious import capricious
 from seamwork.testing.simulation.cast import PLATFORM, Desk, Initiator, Person, Player, Rogue
 from seamwork.testing.simulation.cluster import Cluster
 from seamwork.testing.simulation.dice import dice_of
 from seamwork.testing.simulation.loop import SimLoop
-from seamwork.testing.simulation.plan import SERVICES, Plan
+from seamwork.testing.simulation.plan import SERVICES, TRIALS, Plan, TimedFault
 from seamwork.testing.simulation.process import LoopClock, Process
 from seamwork.testing.simulation.wire import Wire
 
@@ -123,7 +124,8 @@ class Town:
     async def set_up(self) -> None:
         """Make the topics, publish the documents, start everybody."""
         sizing = Sizing(crossing_partitions=self.plan.partitions)
-        everybody = (*standing(), *map(agent, _INBOXES), gate("onlooker", like="policy-engine"))
+        further = (gate(name, like="policy-engine") for name in ("onlooker", scenery.NEXT))
+        everybody = (*standing(), *map(agent, _INBOXES), *further)
         for topic in topics(_specs(), everybody, prefix=_PREFIX, sizing=sizing):
             self.cluster.create_topic(topic.name.removeprefix(f"{_PREFIX}."), topic.partitions)
         outside = Process("publisher", 0, self.loop, LoopClock(self.loop))
@@ -143,6 +145,9 @@ class Town:
                 continue
             for number in (1, 2):
                 self._add(f"{name}.{number}", self._service(name))
+        if any(isinstance(one, TimedFault) and one.whom in TRIALS for one in self.plan.faults):
+            for number in (1, 2):
+                self._add(f"{scenery.NEXT}.{number}", self._service("policy-engine", scenery.NEXT))
         for name, version in (("planner", "1.0.0"), ("worker", "1.0.0"), ("helper", "1.0.0")):
             for number in (1, 2):
                 self._add(f"{name}.{number}", self._agent(name, version))
@@ -207,14 +212,14 @@ class Town:
 
     # ── Bodies ───────────────────────────────────────────────────────────────────────────
 
-    def _service(self, name: str) -> Callable[[Process], Awaitable[None]]:
+    def _service(self, name: str, gate: str | None = None) -> Callable[[Process], Awaitable[None]]:
         service = services()[name]
 
         async def body(process: Process) -> None:
             log = self._log(process)
             follower = CatalogFollower(log, PLATFORM, scenery.ROOT.public)
             await follower.start()
-            part = self._part(service)
+            part = self._part(service) if gate is None else self._trial(service, gate)
             if isinstance(part, LoopSpec):
                 await part.run(self._host(service, process, log, follower))
                 return
@@ -222,7 +227,7 @@ class Town:
                 platform=PLATFORM,
                 instance=process.instance,
                 version=service.version,
-                signer=key_of(f"service:{name}"),
+                signer=key_of(f"service:{gate or name}"),
             )
             if isinstance(part, GateSpec):
                 running: Gate | Machine = Gate(
@@ -271,6 +276,10 @@ class Town:
             # Small batches and frequent snapshots, so that a minute sees many.
             part = _resized(part, self.plan)
         return part
+
+    def _trial(self, service: Service[Any], gate: str) -> Part:
+        """Return what may take a service's place: itself under another name, or somebody's of another mind."""
+        return as_gate(self._part(service), gate) if self.plan.tries_ours else capricious(gate).spec
 
     def _host(self, service: Service[Any], process: Process, log: Log, follower: CatalogFollower) -> Host:
         return Host(
@@ -342,6 +351,7 @@ class Town:
                     wanted.version,
                     wanted.status,
                     wanted.mode,
+                    share=wanted.share,
                 )
         except SeamworkError:
             return  # a broker that stands still: nothing changed, or not all of it
