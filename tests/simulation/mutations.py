@@ -4,6 +4,7 @@ import asyncio
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
+from dataclasses import replace
 from typing import Any
 from unittest.mock import patch
 
@@ -830,6 +831,33 @@ def signs_of_life_of_anybody() -> Patch:
     return patch.object(agents_health, "record_verifies", lambda *_args: True)
 
 
+def canary_for_all() -> Patch:
+    """Let a canary count for every task, whatever its share is."""
+    return patch.object(entering, "drawn", lambda _task, _gate: True)
+
+
+def canary_of_the_moment() -> Patch:
+    """Draw anew for each crossing whether a canary counts for its task."""
+
+    def taking(_state: Any, canaries: Any, name: str) -> frozenset[str]:
+        return frozenset(gate.title for gate in canaries if entering.drawn(name, gate))
+
+    return patch.object(entering, "_taking", taking)
+
+
+def canary_in_vain() -> Patch:
+    """Count neither the canary nor the gate in whose place it stands."""
+
+    def seated(gates: Any, taking: Any) -> Any:
+        gone = {gate.replaces for gate in gates if gate.title in taking}
+        return tuple(
+            replace(gate, mode="shadow") if gate.mode == "canary" or gate.name in gone else gate
+            for gate in gates
+        )
+
+    return patch.object(entering, "seated", seated)
+
+
 def _without(kind: str, name: str) -> Patch:
     """Let one check of the router's on crossings of *kind* pass everything."""
     loose = [(known, check) for known, check in judging._CHECKS[kind] if known != name]
@@ -868,7 +896,7 @@ _DEFECTS = (
     one_is_enough, whoever_answers, answered_to_somebody_else, taken_back_in_silence, never_in_doubt,
     sender_assumed, body_assumed, stamp_of_anybody, begun_by_anybody, reserved_for_anybody, told_without_proof,
     verdict_of_anybody, inbox_of_anybody, documents_of_anybody, said_again_and_again, approved_by_anybody,
-    cancelled_by_anybody, signs_of_life_of_anybody,
+    cancelled_by_anybody, signs_of_life_of_anybody, canary_for_all, canary_of_the_moment, canary_in_vain,
 )  # fmt: skip
 MUTATIONS = tuple(
     Mutation(defect.__name__.replace("_", "-"), (defect.__doc__ or "").strip(), defect) for defect in _DEFECTS
