@@ -202,6 +202,16 @@ _ALERTS = (
         "`seamwork review` of the flow shows which; its owner was told.",
     ),
     Alert(
+        "SeamworkBudgetNearlyUsed",
+        'sum by (service, budget) (seamwork_budget_micro_usd{of!="limit"}) '
+        '> 0.9 * sum by (service, budget) (seamwork_budget_micro_usd{of="limit"})',
+        "1m",
+        "ticket",
+        "More than nine tenths of the budget {{ $labels.budget }} are used or promised.",
+        "`seamwork budgets list` says by what. Once it is used up, work under it is refused (`over-budget`): "
+        "publish it with a higher limit, or wait for its next period.",
+    ),
+    Alert(
         "SeamworkSpansLost",
         _happened('seamwork_spans_total{fate="lost"}', "15m"),
         "15m",

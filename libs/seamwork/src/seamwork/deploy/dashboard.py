@@ -141,6 +141,18 @@ ROWS: dict[str, tuple[Panel, ...]] = {
             ),
         ),
         Panel(
+            "What is left of budgets",
+            "Of agents and teams in this period, in dollars: neither used nor promised.",
+            "currencyUSD",
+            (
+                Query(
+                    '(sum by (budget) (seamwork_budget_micro_usd{of="limit"}) '
+                    '- sum by (budget) (seamwork_budget_micro_usd{of!="limit"})) / 1e6',
+                    "{{budget}}",
+                ),
+            ),
+        ),
+        Panel(
             "What stands against new tasks",
             "Each rule that keeps tasks from being begun; `seamwork status` says what mends it.",
             "short",

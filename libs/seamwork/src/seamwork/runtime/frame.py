@@ -29,6 +29,7 @@ from seamwork.runtime.machine import Identity, Machine
 from seamwork.runtime.metrics import Metrics
 from seamwork.runtime.parent import watch_parent
 from seamwork.runtime.spec import GateSpec, Host, LoopSpec, MachineSpec, Part, Service
+from seamwork.runtime.standings import Standings
 from seamwork.settings.common import CommonSettings
 
 STALLED_S = 60.0
@@ -137,6 +138,10 @@ class Frame:
             )
             self._health = health
             self._task(health.run(), "health")
+        if isinstance(running, Machine) and running.spec.standing is not None:
+            self._task(
+                Standings(self.metrics, lambda: running.standing(self._clock.now_ms())).run(), "budgets"
+            )
         if self._key is not None:
             self._pulse = Pulse(
                 self._log,

@@ -17,7 +17,7 @@ import structlog
 
 from seamwork.bus.gathering import Gathering
 from seamwork.bus.port import Log, Membership, Partition, Reader
-from seamwork.catalog import Catalog
+from seamwork.catalog import Catalog, Context
 from seamwork.clock import Clock
 from seamwork.decider import HealthChanged
 from seamwork.errors import FencedError, MisconfiguredError
@@ -29,7 +29,7 @@ from seamwork.runtime.intake import Feeds
 from seamwork.runtime.metrics import Metrics
 from seamwork.runtime.outgoing import Composer
 from seamwork.runtime.owned import Owned
-from seamwork.runtime.spec import HANDOFFS, MachineSpec
+from seamwork.runtime.spec import HANDOFFS, MachineSpec, Standing
 from seamwork.runtime.surroundings import Surroundings
 from seamwork.runtime.telling import Teller
 
@@ -148,6 +148,13 @@ class Machine:
         for owned in self._owned.values():
             held.update(owned.sizes)
         return dict(held)
+
+    def standing(self, now: int) -> tuple[Standing, ...]:
+        """Return how budgets stand at *now* (ms), as the states of all owned partitions have it."""
+        say, context = self.spec.standing, Context(now, self._follower.catalog)
+        if say is None:
+            return ()
+        return tuple(one for owned in self._owned.values() for one in say(owned.journal.state, context))
 
     @property
     def ready(self) -> bool:

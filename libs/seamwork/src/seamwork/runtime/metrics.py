@@ -126,6 +126,13 @@ METRICS: tuple[Metric, ...] = (
         ("service", "contract", "what"),
     ),
     Metric(
+        "seamwork_budget_micro_usd",
+        "gauge",
+        "A budget of an agent or a team in this period, in micro-USD: its limit, and what is reserved, spent and "
+        "overrun of it; as of every fifteen seconds.",
+        ("service", "budget", "of"),
+    ),
+    Metric(
         "seamwork_deliveries",
         "counter",
         "Tries to deliver to a webhook: delivered, failed, given-up.",
