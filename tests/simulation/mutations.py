@@ -17,6 +17,7 @@ from seamwork.agent.planning import Planned
 from seamwork.agent.prefix import FinishedPrefix
 from seamwork.bus.port import Appended
 from seamwork.catalog import Catalog, Context, builder
+from seamwork.catalog.canary import drawn
 from seamwork.catalog.entries import IN_FORCE, Entry
 from seamwork.contracts.masking import Mask
 from seamwork.decider import Tick, read_all
@@ -840,7 +841,7 @@ def canary_of_the_moment() -> Patch:
     """Draw anew for each crossing whether a canary counts for its task."""
 
     def taking(_state: Any, canaries: Any, name: str) -> frozenset[str]:
-        return frozenset(gate.title for gate in canaries if entering.drawn(name, gate))
+        return frozenset(gate.title for gate in canaries if drawn(name, gate))
 
     return patch.object(entering, "_taking", taking)
 
