@@ -42,18 +42,33 @@ async def stage(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Stage
         await made.publish(
             document("Policy", "permissive"),
             document("Contract", CONTRACT),
-            document("Flow", "counting", edges=[{"from": "operator", "to": "counter", "contract": CONTRACT}]),
+            document(
+                "Flow",
+                "counting",
+                edges=[
+                    {"from": "operator", **to, "contract": CONTRACT}
+                    for to in ({"to": "counter"}, {"capability": "counting"})
+                ],
+            ),
         )
-        settings = await made.join("counter", accepts=[{"contract": CONTRACT, "versions": "*"}])
-        agent = Agent("counter", "1.0.0")
-
-        @agent.accepts(CONTRACT, "1.0.0")
-        async def count(payload: dict[str, Any], task: Task) -> dict[str, Any]:
-            del task
-            return payload
-
-        await made.play(agent, settings)
+        for name, offers in (("counter", ()), ("abacus", ("counting",)), ("tally-man", ("counting",))):
+            settings = await made.join(
+                name, accepts=[{"contract": CONTRACT, "versions": "*"}], offers=list(offers)
+            )
+            await made.play(counter(name), settings)
         yield made
+
+
+def counter(name: str) -> Agent:
+    """Make an agent that gives back what it gets."""
+    agent = Agent(name, "1.0.0")
+
+    @agent.accepts(CONTRACT, "1.0.0")
+    async def count(payload: dict[str, Any], task: Task) -> dict[str, Any]:
+        del task
+        return payload
+
+    return agent
 
 
 @pytest.fixture
@@ -170,6 +185,48 @@ gate.run()
     assert ["slow" in one.gates for one in said if isinstance(one, JudgeAgain)] == [True]
     (dispatched,) = (one for one in said if isinstance(one, Dispatched))
     assert [("waited", "2")] == [(one.name, one.value) for one in dispatched.constraints]
+
+
+async def test_a_gate_routes_by_whom_it_admits(stage: Stage, terminal: Terminal, tmp_path: Path) -> None:
+    """The router picks among those whom every gate admits; whom one of them makes up, nobody gets to."""
+    program = tmp_path / "routes.py"
+    program.write_text(
+        """
+from seamwork.gate import Crossing, Gate, Opinion, allow
+
+gate = Gate("routes", "1.0.0")
+
+
+@gate.judges
+def route(crossing: Crossing) -> Opinion:
+    if crossing.capability != "counting":
+        return allow()
+    assert crossing.candidates == ("abacus", "tally-man")
+    return allow(only=[crossing.payload["wanted"]])
+
+
+gate.run()
+""",
+        encoding="utf-8",
+    )
+    (tmp_path / "routes.yaml").write_text(PLAIN.replace("plain", "routes").replace("luck", "advice"))
+    await terminal.type("seamwork gates add routes.yaml")
+    went: list[str] = []
+    with running(terminal, "routes", "--", sys.executable, str(program), log=tmp_path / "routes.log"):
+        await lives(terminal, "routes")
+        await terminal.type("seamwork gates activate routes 1.0.0 --mode enforce")
+        for wanted in ("tally-man", "abacus", "counter"):
+            begun = await stage.submit(f"{CONTRACT}/1.0.0", {"wanted": wanted}, capability="counting")
+            try:
+                await stage.wait(begun, WITHIN_S)
+            except Refused as refused:
+                went.append(str(refused.rule))
+                continue
+            said = await stage.decisions(begun.task)
+            went += [one.receiver.agent for one in said if isinstance(one, Dispatched)]
+        await terminal.type("seamwork gates activate routes 1.0.0 --mode shadow")
+
+    assert ["tally-man", "abacus", "no-candidate"] == went
 
 
 def _counted(said: list[AnyEnvelope]) -> list[frozenset[str]]:

@@ -121,8 +121,8 @@ def further_gate(name: str, role: str) -> Principal:
     like = like_of(role)
     if like == "approval-workflow":
         raise UnprocessableError(
-            f"gate {name} cannot have the role approval: beside the approval workflow both would ask people for the "
-            "same, and each would be answered"
+            f"gate {name} cannot have the role approval: beside the approval workflow both would ask people for "
+            "the same, and each would be answered"
         )
     return gate(name, like=like)
 
