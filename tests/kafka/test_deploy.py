@@ -48,6 +48,8 @@ WITHIN_S = 60.0
 PREFIX = "deployed"
 STARTED = ("contract-validator", "policy-engine", "cost-cap", "router", "audit-sink")
 """Whoever is on the path of work, and the record; the others are told in the same words."""
+NEXT = ("--gate", "policy-next:policy")
+"""A gate beside those of every platform, that may take the place of one of them."""
 IDLE = "approval-workflow"
 """A machine that is not started, so that its journal can be written here."""
 
@@ -88,7 +90,7 @@ def private(
     founding = ["found", str(folder), "--replication", "1"]
     # Twice, because a founding that was cut short is simply done again.
     for command in (["identity", str(folder), *sizes], founding, founding):
-        done = CliRunner().invoke(seamwork, ["deploy", *command, "--platform", "prod"])
+        done = CliRunner().invoke(seamwork, ["deploy", *command, *NEXT, "--platform", "prod"])
         assert 0 == done.exit_code, done.output
     lines = (folder / "platform.env").read_text(encoding="utf-8").splitlines()
     env_file = dict(line.split("=", 1) for line in lines)
@@ -120,12 +122,10 @@ def environ_of(
 
 @contextmanager
 def started(
-    folder: Path, known: Mapping[str, str], names: Sequence[str] = STARTED
+    folder: Path, known: Mapping[str, str], names: Sequence[str] = STARTED, rendered: Path = ROOT / "deploy"
 ) -> Iterator[dict[str, int]]:
     """Start services without containers, on the variables and files that those would have; lend their ports."""
-    composed = YAML(typ="safe", pure=True).load(
-        (ROOT / "deploy" / "compose.yaml").read_text(encoding="utf-8")
-    )
+    composed = YAML(typ="safe", pure=True).load((rendered / "compose.yaml").read_text(encoding="utf-8"))
     modules = service_modules()
     with ExitStack() as running:
         ports = dict(zip(names, free_ports(len(names)), strict=True))
@@ -133,7 +133,7 @@ def started(
             environ = environ_of(composed["services"][name], composed["secrets"], known)
             log = running.enter_context((folder / f"{name}.log").open("wb"))
             process = subprocess.Popen(
-                [sys.executable, "-m", modules[name]],
+                [sys.executable, "-m", modules[composed["services"][name]["build"]["args"]["SERVICE"]]],
                 env={**environ, "SEAMWORK_HTTP_HOST": "127.0.0.1", "SEAMWORK_HTTP_PORT": str(port)},
                 stdout=log,
                 stderr=log,
@@ -276,6 +276,16 @@ async def test_services_start_on_what_the_compose_file_tells_them_and_this_machi
             status = await asyncio.to_thread(here.ask, "status")
         finally:
             await agent.stop()
+        gate = written(
+            tmp_path / "gates",
+            document("Gate", "policy-next", role="policy", requiredFor=["handoff"], replaces="policy-engine"),
+        )
+        registrar.type("gates", "add", str(gate))
+        CliRunner().invoke(seamwork, ["deploy", "render", str(tmp_path / "out"), *NEXT])
+        with started(folder, known, ["policy-next"], tmp_path / "out"):
+            async with asyncio.timeout(WITHIN_S):
+                while not (listed := await asyncio.to_thread(here.ask, "gates", "list"))[-1]["running"]:  # noqa: ASYNC110  # heard by its heartbeat
+                    await asyncio.sleep(0.2)
         trace = here.type("trace", answer["task"])
         tasks = here.ask("tasks")
         up = here.type("up", status=2)
@@ -291,6 +301,7 @@ async def test_services_start_on_what_the_compose_file_tells_them_and_this_machi
     assert {"n": 1, "by": "echo"} == answer["result"]
     assert status["admits_work"]
     assert {*STARTED, "echo"} == {beat["name"] for beat in status["heartbeats"] if beat["lives"]}
+    assert ("policy-next", "shadow") == (listed[-1]["name"], listed[-1]["mode"])
     assert "echoed@1.0.0" in trace
     assert [answer["task"]] == [one["task"] for one in tasks]
     assert "was founded at" in up

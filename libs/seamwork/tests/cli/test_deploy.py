@@ -107,6 +107,38 @@ def test_a_gate_of_ones_own_has_what_ours_of_its_role_has(tmp_path: Path) -> Non
     }
 
 
+def test_ours_runs_under_the_name_of_a_further_gate_of_its_role(tmp_path: Path) -> None:
+    """In the image of ours, told whose name it has, with a job that trims its journal; of others only rights."""
+    deploy("render", str(tmp_path), "--gate", "policy-next:policy", "--gate", "manners:manners")
+    folder = tmp_path / "kubernetes"
+    objects = {
+        one["kind"]: one
+        for one in YAML(typ="safe", pure=True).load_all((folder / "policy-next.yaml").read_text())
+    }
+    runs = objects["Deployment"]["spec"]["template"]["spec"]["containers"][0]
+    trims = objects["CronJob"]["spec"]["jobTemplate"]["spec"]["template"]["spec"]["containers"][0]
+    resources = YAML(typ="safe", pure=True).load((folder / "kustomization.yaml").read_text())["resources"]
+
+    assert "policy-next.yaml" in resources
+    assert not (folder / "manners.yaml").exists()
+    for one in (runs, trims):
+        assert "policy-engine:" in one["image"]
+        assert {"name": "SEAMWORK_GATE", "value": "policy-next"} in one["env"]
+    assert {"name": "SEAMWORK_KAFKA_SASL_USERNAME", "value": "seamwork-policy-next"} in runs["env"]
+    assert {"name": "SEAMWORK_SIGNING_KID", "value": "policy-next-1"} in runs["env"]
+    assert "policy-engine" == trims["command"][-1]
+
+
+def test_a_further_gate_has_its_key_beside_the_others(tmp_path: Path) -> None:
+    """As a file for Compose and as a Secret for Kubernetes."""
+    private = tmp_path / "private"
+    done = deploy("identity", str(private), "--platform", "prod", "--gate", "policy-next:policy")
+
+    assert 0 == done.exit_code
+    assert "policy-next-1" == (private / "policy-next.key").read_text().splitlines()[1]
+    assert "policy-next-signing-key" in (private / "identity.yaml").read_text()
+
+
 def test_an_identity_is_written_again_without_saying_it_all_again(tmp_path: Path) -> None:
     """What never changes need not be repeated, and cannot be changed."""
     private = tmp_path / "private"

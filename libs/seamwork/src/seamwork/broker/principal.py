@@ -127,6 +127,11 @@ def further_gate(name: str, role: str) -> Principal:
     return gate(name, like=like)
 
 
+def is_role_of_ours(role: str) -> bool:
+    """Say whether one of our gates has this role, so that its code can stand in for it."""
+    return role in _BY_ROLE
+
+
 def like_of(role: str) -> str:
     """Return which of our gates stands for *role*; what is of no role of ours is taken for a policy."""
     return _BY_ROLE.get(role, "policy-engine")

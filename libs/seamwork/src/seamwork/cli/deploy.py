@@ -16,6 +16,11 @@ _PREFIX = "seamwork"
 _PARTITIONS = 12
 
 
+gates_option = click.option(
+    "--gate", "gates", multiple=True, help="NAME:ROLE of a gate of your own; may be repeated."
+)
+
+
 @click.group()
 def deploy() -> None:
     """Write what an installation past one machine is made from."""
@@ -37,7 +42,7 @@ def deploy() -> None:
 @click.option("--partitions", type=click.IntRange(1, 256), default=_PARTITIONS, show_default=True)
 @click.option("--replication", type=click.IntRange(1, 7), default=3, show_default=True)
 @click.option("--agent", "agents", multiple=True, help="NAME or NAME:PARTITIONS; may be repeated.")
-@click.option("--gate", "gates", multiple=True, help="NAME:ROLE of a gate of your own; may be repeated.")
+@gates_option
 def render(folder: Path, check: bool, agents: tuple[str, ...], gates: tuple[str, ...], **chosen: Any) -> None:
     """
     Write manifests from the topic files and the services.
@@ -116,7 +121,15 @@ def _gate(text: str) -> tuple[str, str]:
     "--partitions", type=click.IntRange(1, 256),
     help=f"Of the path of work; never changes later.  [default: {_PARTITIONS}]",
 )  # fmt: skip
-def identity(folder: Path, platform: str, namespace: str, prefix: str | None, partitions: int | None) -> None:
+@gates_option
+def identity(  # one argument for each option
+    folder: Path,
+    platform: str,
+    namespace: str,
+    prefix: str | None,
+    partitions: int | None,
+    gates: tuple[str, ...],
+) -> None:
     """
     Write an installation's identity and keys, which no repository may hold.
 
@@ -129,6 +142,7 @@ def identity(folder: Path, platform: str, namespace: str, prefix: str | None, pa
     from seamwork.clock import SystemClock
     from seamwork.deploy.private import write_identity
 
+    named = [_gate(one)[0] for one in gates]
     home = home_of(platform)
     known = home.identity() if home.exists else None
     home.ensure(
@@ -136,7 +150,7 @@ def identity(folder: Path, platform: str, namespace: str, prefix: str | None, pa
         prefix=prefix or (known.prefix if known else _PREFIX),
         partitions=partitions or (known.partitions if known else _PARTITIONS),
     )
-    written = write_identity(home, folder, namespace)
+    written = write_identity(home, folder, namespace, named)
     answer([str(path) for path in written], lambda: "\n".join(f"written: {path}" for path in written))
 
 
@@ -148,8 +162,9 @@ def identity(folder: Path, platform: str, namespace: str, prefix: str | None, pa
     "--furnish/--no-furnish", default=True, help="Whether topics, rights and users are ours to make."
 )
 @click.option("--replication", type=click.IntRange(1, 7), default=3, show_default=True)
+@gates_option
 @running_loop
-async def found(folder: Path, platform: str, furnish: bool, replication: int) -> None:
+async def found(folder: Path, platform: str, furnish: bool, replication: int, gates: tuple[str, ...]) -> None:
     """
     Make an installation at the Kafka that the variables name, once `identity` was written.
 
@@ -168,7 +183,8 @@ async def found(folder: Path, platform: str, furnish: bool, replication: int) ->
             f"there is no platform {platform!r} in {home.root.parent}; make it with "
             f"`seamwork deploy identity {folder} --platform {platform}`"
         )
-    written = await made(home, folder, furnish=furnish, replication=replication, tell=tell)
+    named = [_gate(one) for one in gates]
+    written = await made(home, folder, furnish=furnish, replication=replication, tell=tell, gates=named)
     answer(
         {"written": [str(path) for path in written]},
         lambda: "\n".join(

@@ -38,11 +38,11 @@ def _service(workload: Workload, installation: Installation) -> dict[str, Any]:
     }
     footprint = workload.footprint
     service: dict[str, Any] = {
-        "image": installation.image(workload.name),
+        "image": installation.image(workload.image),
         "build": {
             "context": "..",
             "dockerfile": "deploy/Dockerfile",
-            "args": {"SERVICE": workload.name},
+            "args": {"SERVICE": workload.image},
         },
         "user": _NEEDED % "SEAMWORK_USER",
         "read_only": True,

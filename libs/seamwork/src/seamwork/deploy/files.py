@@ -11,25 +11,25 @@ from seamwork.broker.topics import TopicSpec
 from seamwork.deploy.alerts import rule_file
 from seamwork.deploy.compose import compose
 from seamwork.deploy.dashboard import dashboard
-from seamwork.deploy.installation import Installation, installed
+from seamwork.deploy.installation import Installation
 from seamwork.deploy.jobs import tidying
 from seamwork.deploy.kubernetes import manifests, namespace
 from seamwork.deploy.strimzi import kafka_topics, kafka_users
-from seamwork.deploy.workload import workload
+from seamwork.deploy.workload import workloads
 
 NOTE = "# Written by `seamwork deploy render`; do not edit.\n"
 
 
 def files(specs: Sequence[TopicSpec], installation: Installation) -> dict[str, str]:
     """Return path → content of everything that is generated, below one folder."""
-    workloads = [workload(service, installation) for service in installed()]
+    running = workloads(installation)
     kubernetes: dict[str, list[dict[str, Any]]] = {
         "namespace": namespace(installation),
         "topics": kafka_topics(specs, installation),
         "users": kafka_users(specs, installation),
-        **{one.name: manifests(one, installation) for one in workloads},
+        **{one.name: manifests(one, installation) for one in running},
     }
-    for number, one in enumerate(one for one in workloads if one.owns_partitions):
+    for number, one in enumerate(one for one in running if one.owns_partitions):
         kubernetes[one.name] += tidying(one, installation, minute=number)
     kustomization = {
         "apiVersion": "kustomize.config.k8s.io/v1beta1",
@@ -40,9 +40,9 @@ def files(specs: Sequence[TopicSpec], installation: Installation) -> dict[str, s
     return {
         **written,
         "kubernetes/kustomization.yaml": as_yaml([kustomization]),
-        "prometheus/alerts.yaml": as_yaml([rule_file([one.name for one in workloads])]),
+        "prometheus/alerts.yaml": as_yaml([rule_file([one.name for one in running])]),
         "grafana/seamwork.json": json.dumps(dashboard(), indent=2) + "\n",
-        "compose.yaml": as_yaml([compose(workloads, installation)]),
+        "compose.yaml": as_yaml([compose(running, installation)]),
     }
 
 

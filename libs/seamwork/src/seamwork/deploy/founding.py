@@ -5,7 +5,7 @@ import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from seamwork.broker.principal import agent, agent_of, standing, user_name
+from seamwork.broker.principal import agent, agent_of, further_gate, standing, user_name
 from seamwork.broker.registrar import Registrar
 from seamwork.broker.secret import Credential
 from seamwork.broker.topics import Sizing
@@ -24,7 +24,13 @@ from seamwork.settings.kafka import KafkaAccess
 
 
 async def found(
-    home: PlatformHome, folder: Path, *, furnish: bool, replication: int, tell: Callable[[str], None]
+    home: PlatformHome,
+    folder: Path,
+    *,
+    furnish: bool,
+    replication: int,
+    tell: Callable[[str], None],
+    gates: Sequence[tuple[str, str]] = (),
 ) -> Sequence[Path]:
     """
     Make what an installation needs before its services start; every step can be repeated.
@@ -36,6 +42,7 @@ async def found(
             publisher's.
         replication: Copies of every topic.
         tell: Told of what the founding left as it was, in words.
+        gates: Gates of one's own with their roles, which run there as well.
 
     Raises:
         MisconfiguredError: No Kafka is named, it refuses, or the platform is one that runs on this machine.
@@ -52,7 +59,9 @@ async def found(
     publisher = access
     written: tuple[Path, ...] = ()
     if furnish:
-        publisher, written = await asyncio.to_thread(_furnish, home, identity, access, folder, replication)
+        publisher, written = await asyncio.to_thread(
+            _furnish, home, identity, access, folder, replication, gates
+        )
     trust = ensure_trust(home)
     async with KafkaLog(publisher, identity.prefix, client_id=f"{identity.prefix}-founding") as log:
         signing = Publisher(
@@ -81,13 +90,18 @@ async def found(
 
 
 def _furnish(
-    home: PlatformHome, identity: Identity, admin: KafkaAccess, folder: Path, replication: int
+    home: PlatformHome,
+    identity: Identity,
+    admin: KafkaAccess,
+    folder: Path,
+    replication: int,
+    gates: Sequence[tuple[str, str]],
 ) -> tuple[KafkaAccess, tuple[Path, ...]]:
     sizing = Sizing(crossing_partitions=identity.partitions, replication=replication)
     made = Registrar(admin, prefix=identity.prefix, sizing=sizing).furnish(
-        (*standing(), *map(agent, FIRST_AGENTS)), home.credentials
+        (*standing(), *(further_gate(*one) for one in gates), *map(agent, FIRST_AGENTS)), home.credentials
     )
-    written = tuple(write_passwords(made, folder, identity.prefix))
+    written = tuple(write_passwords(made, folder, identity.prefix, [name for name, _ in gates]))
     publisher = next(c for c in made.values() if c.username == user_name(identity.prefix, "publisher"))
     return KafkaAccess(
         admin.bootstrap,

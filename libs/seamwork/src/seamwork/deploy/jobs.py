@@ -82,15 +82,16 @@ def _pod(name: str, workload: Workload, installation: Installation) -> Manifest:
         "KAFKA_BOOTSTRAP_SERVERS": installation.bootstrap,
         "SEAMWORK_KAFKA_SASL_USERNAME": user,
         "SEAMWORK_KAFKA_SASL_PASSWORD_FILE": PASSWORD,
+        **({} if workload.gate is None else {"SEAMWORK_GATE": workload.gate}),
         "SEAMWORK_AUDIT_URL": f"http://{_AUDIT}.{installation.namespace}.svc:{HTTP_PORT}",
     }
     runs = container(
         name,
-        installation.image(workload.name),
+        installation.image(workload.image),
         told,
         installation,
         cpu_m=workload.footprint.cpu_m,
         memory_mib=_STATES * workload.footprint.memory_mib,
-        does={"command": ["/opt/seamwork/bin/python", "-m", "seamwork.deploy.janitor", workload.name]},
+        does={"command": ["/opt/seamwork/bin/python", "-m", "seamwork.deploy.janitor", workload.image]},
     )
     return pod(name, runs, [secrets(user, installation)], _GRACE_S)

@@ -147,7 +147,7 @@ def _pod(workload: Workload, installation: Installation) -> Manifest:
 def _container(workload: Workload, installation: Installation) -> Manifest:
     return container(
         workload.name,
-        installation.image(workload.name),
+        installation.image(workload.image),
         variables(workload, installation.bootstrap),
         installation,
         cpu_m=workload.footprint.cpu_m,

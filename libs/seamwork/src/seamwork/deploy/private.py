@@ -27,9 +27,13 @@ _ID = "SEAMWORK_PLATFORM_ID="
 _BARE = re.compile(r"[\w.,:/+=@%-]*")
 
 
-def write_identity(home: PlatformHome, folder: Path, namespace: str) -> Sequence[Path]:
+def write_identity(
+    home: PlatformHome, folder: Path, namespace: str, gates: Sequence[str] = ()
+) -> Sequence[Path]:
     """
     Write the identity of the platform of *home*, for Kubernetes and for Compose, making what is missing.
+
+    *gates* names those of one's own that run there.
 
     Returns:
         The files, each readable by its owner only.
@@ -39,7 +43,7 @@ def write_identity(home: PlatformHome, folder: Path, namespace: str) -> Sequence
     """
     identity = home.identity()
     _refuse_anothers(folder, identity)
-    names = [service.name for service in installed()]
+    names = [*(service.name for service in installed()), *gates]
     seeds = {name: _key_file(home, service_kid(name)) for name in names}
     written = {
         "identity.yaml": as_yaml(_objects(identity, seeds, namespace), NOTE),
@@ -54,13 +58,15 @@ def write_identity(home: PlatformHome, folder: Path, namespace: str) -> Sequence
     return [folder / name for name in written]
 
 
-def write_passwords(credentials: Mapping[str, Credential], folder: Path, prefix: str) -> Sequence[Path]:
-    """Write the password of each service's principal; for Compose, where no operator keeps them."""
+def write_passwords(
+    credentials: Mapping[str, Credential], folder: Path, prefix: str, gates: Sequence[str] = ()
+) -> Sequence[Path]:
+    """Write the password of the principal of each service and gate; for Compose, where no operator keeps them."""
     by_user = {credential.username: credential.password for credential in credentials.values()}
     written = []
-    for service in installed():
-        path = folder / f"{service.name}.password"
-        write_private(path, by_user[user_name(prefix, service.name)] + "\n")
+    for name in (*(service.name for service in installed()), *gates):
+        path = folder / f"{name}.password"
+        write_private(path, by_user[user_name(prefix, name)] + "\n")
         written.append(path)
     return written
 

@@ -14,8 +14,10 @@ from typing import Any, get_args
 
 import msgspec
 
+from seamwork.broker.principal import gate as further
+from seamwork.broker.principal import is_role_of_ours, like_of
 from seamwork.broker.principal import service as principal_of
-from seamwork.deploy.installation import Installation
+from seamwork.deploy.installation import Installation, installed
 from seamwork.platform.trust import service_kid
 from seamwork.runtime.spec import Footprint, LoopSpec, MachineSpec, Part, Service, Site
 from seamwork.settings.environment import variable_prefix
@@ -47,6 +49,7 @@ class Workload:
         keeps: Whether it keeps a file between restarts.
         owns_partitions: Whether a rolling change must stop one before it starts another.
         shows: The paths of pages besides health and metrics.
+        gate: The name of the gate that it runs as, where that is not the service's own.
     """
 
     service: Service[Any]
@@ -57,10 +60,16 @@ class Workload:
     keeps: bool
     owns_partitions: bool
     shows: tuple[str, ...]
+    gate: str | None = None
 
     @property
     def name(self) -> str:
         """The one name: service, Deployment, ServiceAccount, label."""
+        return self.gate or self.service.name
+
+    @property
+    def image(self) -> str:
+        """The service whose image it runs."""
         return self.service.name
 
     @property
@@ -69,21 +78,37 @@ class Workload:
         return self.service.footprint
 
 
-def workload(service: Service[Any], installation: Installation) -> Workload:
-    """Return how *service* runs in *installation*."""
+def workloads(installation: Installation) -> list[Workload]:
+    """Return everything that runs in *installation*: each service, and ours under the names of further gates."""
+    ours = {service.name: service for service in installed()}
+    named = ((name, ours.get(like_of(role))) for name, role in installation.gates if is_role_of_ours(role))
+    return [
+        *(workload(service, installation) for service in ours.values()),
+        *(workload(service, installation, gate=name) for name, service in named if service is not None),
+    ]
+
+
+def workload(service: Service[Any], installation: Installation, *, gate: str | None = None) -> Workload:
+    """Return how *service* runs in *installation*, as the further gate of that name if it is one."""
     kept = {
         variable_prefix(service.name) + field.encode_name.upper(): f"{KEEPS}/{field.encode_name}"
         for field in msgspec.structs.fields(service.settings)
         if field.required and _is_path(field.type)
     }
+    keeps = bool(kept)
     part = _part(service, installation)
+    principal = principal_of(service.name)
+    if gate is not None:
+        kept["SEAMWORK_GATE"] = gate
+        principal = further(gate, like=service.name)
     return Workload(
         service=service,
-        user=principal_of(service.name).user(installation.prefix),
-        kid=service_kid(service.name),
-        replicas=_replicas(service, part, keeps=bool(kept), installation=installation),
+        user=principal.user(installation.prefix),
+        kid=service_kid(gate or service.name),
+        replicas=_replicas(service, part, keeps=keeps, installation=installation),
         environ=tuple(sorted(kept.items())),
-        keeps=bool(kept),
+        keeps=keeps,
+        gate=gate,
         owns_partitions=isinstance(part, MachineSpec),
         shows=tuple(part.routes) if isinstance(part, LoopSpec) else (),
     )
