@@ -281,6 +281,14 @@ async def test_the_next_release_takes_its_place_by_and_by(
     [
         ("gates run nobody", "no gate nobody was brought in"),
         ("gates run cost-cap", "no gate cost-cap was brought in"),
+        (
+            "gates add mine.yaml; seamwork gates run mine",
+            "no service of ours that is installed here has the role luck",
+        ),
+        (
+            "gates add mine.yaml; seamwork gates run mine -- nothing-of-this-name",
+            "nothing-of-this-name cannot be started",
+        ),
         ("gates compare nobody", "there is no gate nobody"),
         ("gates compare cost-cap", "does not say whose place it takes"),
         ("gates add asking.yaml", "both would ask people for the same"),
@@ -296,6 +304,7 @@ async def test_what_cannot_be_is_refused_in_words(
     """And nothing is made for it."""
     approval = PLAIN.replace("plain", "asking").replace("luck", "approval")
     (tmp_path / "asking.yaml").write_text(approval, encoding="utf-8")
+    (tmp_path / "mine.yaml").write_text(PLAIN.replace("plain", "mine"), encoding="utf-8")
     (tmp_path / "taken.yaml").write_text(PLAIN.replace("plain", "router"), encoding="utf-8")
     (tmp_path / "agent.yaml").write_text(
         "apiVersion: seamwork.dev/v1\nkind: Agent\nmetadata: {name: a, version: 1.0.0}\n"

@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 import msgspec
 
-from seamwork.broker.principal import GATES, like_of
+from seamwork.broker.principal import GATES, is_role_of_ours, like_of
 from seamwork.catalog import Catalog
 from seamwork.catalog.follower import read_catalog
 from seamwork.cli import NO
@@ -182,8 +182,14 @@ async def run_gate(name: str, command: tuple[str, ...], platform: str) -> None:
         )
     environ = {**service_environ(door, name, 0), "SEAMWORK_GATE": name}
     if not command:
-        module = service_modules().get(like_of(entry.document.spec.role))
-        command = (sys.executable, "-m", str(module))
+        role = entry.document.spec.role
+        module = service_modules().get(like_of(role)) if is_role_of_ours(role) else None
+        if module is None:
+            raise UnprocessableError(
+                f"no service of ours that is installed here has the role {role}; say which program it is: "
+                f"`seamwork gates run {name} -- COMMAND`"
+            )
+        command = (sys.executable, "-m", module)
     try:
         os.execvpe(command[0], command, environ)  # noqa: S606  # what was typed is what runs
     except OSError as error:
