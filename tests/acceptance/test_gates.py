@@ -156,13 +156,16 @@ async def test_a_gate_of_any_make_is_asked_again(stage: Stage, terminal: Termina
     program = tmp_path / "slow.py"
     program.write_text(
         """
+import asyncio
+
 from seamwork.gate import Crossing, Gate, Opinion, allow, delay
 
 gate = Gate("slow", "1.0.0")
 
 
 @gate.judges
-def later(crossing: Crossing) -> Opinion:
+async def later(crossing: Crossing) -> Opinion:
+    await asyncio.sleep(0.01)
     if crossing.kind == "handoff" and crossing.attempt == 1:
         return delay("not-yet", "everything comes to those who wait", seconds=0.2)
     return allow(constraints={"waited": str(crossing.attempt)})

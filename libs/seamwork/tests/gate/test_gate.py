@@ -1,6 +1,7 @@
 """A gate that somebody writes: what its function sees, and what becomes of what it says."""
 
-from collections.abc import Callable
+import asyncio
+from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from typing import Any
 
@@ -219,6 +220,67 @@ def test_a_payload_that_nobody_can_read_is_refused() -> None:
 
     assert "DENY" == verdict.outcome
     assert "gate-error" != verdict.rule
+
+
+async def asked(
+    judge: Callable[[Crossing], Awaitable[Opinion]], given: Input, within_s: float = 30.0
+) -> Verdict:
+    """Return what a gate says whose function asks somebody else."""
+    gate = Gate("house-rules", "2.1.0", within_s=within_s)
+    gate.judges(judge)
+    assert gate.spec.inquire is not None
+    (output,) = await gate.spec.inquire(given, CONTEXT)
+    record = getattr(output, "record", None)
+    assert isinstance(record, Verdict)
+    return record
+
+
+async def test_a_function_may_ask_somebody_else() -> None:
+    """The first time and again; what needs no answer is said without."""
+    seen: list[int] = []
+
+    async def judge(crossing: Crossing) -> Opinion:
+        await asyncio.sleep(0)
+        seen.append(crossing.attempt)
+        return deny("model-says-no", "the model would rather not")
+
+    first = await asked(judge, received("handoff", at="0/7", payload={}))
+    later = await asked(judge, again("house-rules"))
+    unreadable = await asked(judge, received("handoff", at="0/7", payload=b"{"))
+
+    assert [1, 3] == seen
+    assert ["model-says-no", "model-says-no", "not-json"] == [one.rule for one in (first, later, unreadable)]
+
+
+async def test_whoever_answers_too_late_or_not_at_all_has_refused() -> None:
+    """The router would wait no longer either, and others wait behind it."""
+
+    async def never(_crossing: Crossing) -> Opinion:
+        await asyncio.Event().wait()
+        return allow()
+
+    async def raises(crossing: Crossing) -> Opinion:
+        raise KeyError(crossing.payload["secret"])
+
+    given = received("handoff", at="0/7", payload={"secret": "hunter2"})
+    late, failed = await asked(never, given, within_s=0.01), await asked(raises, given)
+
+    assert [("DENY", "gate-error")] * 2 == [(one.outcome, one.rule) for one in (late, failed)]
+    assert "raised TimeoutError" in late.reason
+    assert "hunter2" not in failed.reason
+
+
+def test_a_plain_function_waits_for_nobody() -> None:
+    """It costs no turn of a loop, and takes as many at a time as there are."""
+    plain, waiting = Gate("plain", "1.0.0"), Gate("waiting", "1.0.0", at_once=4)
+    plain.judges(lambda _: allow())
+
+    @waiting.judges
+    async def judge(_crossing: Crossing) -> Opinion:
+        return allow()
+
+    assert (None, 500) == (plain.spec.inquire, plain.spec.max_batch)
+    assert (4, 4) == (waiting.spec.at_once, waiting.spec.max_batch)
 
 
 @pytest.mark.parametrize(

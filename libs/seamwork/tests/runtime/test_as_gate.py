@@ -135,3 +135,20 @@ def test_what_is_no_gate_runs_as_none(part: LoopSpec | str) -> None:
         made = part
     with pytest.raises(MisconfiguredError, match="SEAMWORK_GATE is judge-next, and this service is no gate"):
         as_gate(made, OTHER)
+
+
+async def test_one_that_asks_somebody_else_does_so_under_the_other_name() -> None:
+    """Asked by that name, and answering in it."""
+
+    async def inquire(given: Input, context: Context) -> Sequence[Output]:
+        return _judge(given, context)
+
+    renamed = as_gate(GateSpec(name=OWN, decide=_judge, inquire=inquire), OTHER)
+    assert isinstance(renamed, GateSpec)
+    assert renamed.inquire is not None
+    again = WithCrossing(_asked(OTHER), received("handoff", at="0/7"))
+    (first,) = await renamed.inquire(received("handoff", at="0/7"), CONTEXT)
+    (second,) = await renamed.inquire(again, CONTEXT)
+
+    assert ["verdicts.judge-next.v1"] * 2 == [getattr(one, "topic", "") for one in (first, second)]
+    assert () == await renamed.inquire(WithCrossing(_asked(OWN), again.crossing), CONTEXT)

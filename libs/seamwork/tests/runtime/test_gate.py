@@ -130,6 +130,33 @@ async def test_every_record_is_judged_at_its_partition(bench: Bench) -> None:
     assert ["received", "again"] == bench.verdicts(1)
 
 
+async def test_who_waits_for_others_asks_several_at_once_and_answers_in_order(bench: Bench) -> None:
+    """What takes longest is said first where it was asked first; no more are asked at a time than it bears."""
+    now: list[int] = []
+    most = 0
+
+    async def inquire(given: Input, context: Context) -> Sequence[Output]:
+        nonlocal most
+        assert isinstance(given, Received)
+        now.append(given.raw.offset)
+        most = max(most, len(now))
+        for _ in range(9 - given.raw.offset):
+            await asyncio.sleep(0)
+        now.remove(given.raw.offset)
+        return judge(given, context)
+
+    for _ in range(8):
+        bench.write(envelope("handoff"))
+    spec = replace(SPEC, inquire=inquire, at_once=3, max_batch=8)
+    async with bench.gate(spec).running():
+        await bench.until(lambda: 8 == len(bench.verdicts()))
+    raws = bench.broker.records(Partition(VERDICTS, 0))
+    said = [one.record for one in (read(raw, PLATFORM) for raw in raws) if isinstance(one, Received)]
+
+    assert 3 == most
+    assert list(range(8)) == [one.subject.offset for one in said if isinstance(one, Verdict)]
+
+
 async def test_a_trace_as_long_as_a_record_stops_no_gate(bench: Bench) -> None:
     """Any agent may call anything its trace; a verdict that carried it on would fit into no record."""
     for headers in ((), dict(compose(PLATFORM, HANDOFFS, "t-1", envelope("handoff")).headers).items()):

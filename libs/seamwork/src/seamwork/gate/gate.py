@@ -6,12 +6,15 @@ Rule 2: a function that fails has refused: what nobody could judge does not pass
 Rule 3: nothing that an error says is passed on, for it may quote the payload; where it arose is.
 """
 
+import asyncio
 import os
 import re
 import sys
 import traceback
-from collections.abc import Callable, Mapping, Sequence
-from typing import NoReturn
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from inspect import isawaitable, iscoroutinefunction
+from typing import NoReturn, TypeVar
 
 import structlog
 
@@ -36,12 +39,16 @@ from seamwork.settings.environment import ServiceSettings
 
 Judge = Callable[[Crossing], Opinion]
 """What an author writes: it looks at nothing but the crossing, so the same crossing is judged alike each time."""
+Inquirer = Callable[[Crossing], Awaitable[Opinion]]
+"""The same where it asks somebody else: a model, a service. What it said first counts, whatever it says later."""
+J = TypeVar("J", bound=Judge | Inquirer)
 
 _CHANGED = deny(
     "crossing-changed", "the record at the subject's position is not the one that the router means"
 )
 _FAILED = "gate-error"
 _EX_CONFIG = 78  # sysexits.h
+_MOST = 500
 
 
 class _Settings(ServiceSettings, frozen=True, kw_only=True):
@@ -55,12 +62,15 @@ class Gate:
     Args:
         name: As in its ``Gate`` document.
         version: Of the program; verdicts name it.
+        at_once: How many crossings an async function is asked about at a time.
+        within_s: How long it may take for one, in seconds; then it has refused. The router waits for the deadline
+            that the ``Gate`` document says, and for no longer.
 
     Raises:
         MisconfiguredError: No gate can be called so, or the version is none.
     """
 
-    def __init__(self, name: str, version: str) -> None:
+    def __init__(self, name: str, version: str, *, at_once: int = 16, within_s: float = 30.0) -> None:
         if re.fullmatch(NAME_PATTERN, name) is None:
             raise MisconfiguredError(
                 f"no gate can be called {name!r}; lower-case letters, digits and hyphens"
@@ -71,11 +81,13 @@ class Gate:
             raise MisconfiguredError(f"gate {name} has no version {version!r}: {error}") from error
         self.name = name
         self.version = version
-        self._judge: Judge | None = None
+        self._at_once = at_once
+        self._within_s = within_s
+        self._judge: Judge | Inquirer | None = None
 
-    def judges(self, judge: Judge) -> Judge:
+    def judges(self, judge: J) -> J:
         """
-        Decorate the function that judges.
+        Decorate the function that judges, async where it asks somebody else.
 
         Raises:
             MisconfiguredError: There is one already.
@@ -128,39 +140,55 @@ class Gate:
             )
         judge = self._judge
 
-        def decide(given: Input, context: Context) -> Sequence[Output]:
-            return tuple(vote(verdict) for verdict in self._verdicts(judge, given, context))
+        async def inquire(given: Input, context: Context) -> Sequence[Output]:
+            asked = self._asked_for(given, context)
+            if not isinstance(asked, _Question):
+                return () if asked is None else (vote(asked),)
+            return (vote(self._verdict(asked, await self._inquired(judge, asked.crossing), context)),)
 
+        def decide(given: Input, context: Context) -> Sequence[Output]:
+            asked = self._asked_for(given, context)
+            if not isinstance(asked, _Question):
+                return () if asked is None else (vote(asked),)
+            return (vote(self._verdict(asked, self._judged(judge, asked.crossing), context)),)
+
+        waits = iscoroutinefunction(judge)
         return GateSpec(
-            name=self.name, decide=decide, unhurried=(DECISIONS,), needs_crossing=asked_again(self.name)
+            name=self.name,
+            decide=decide,
+            inquire=inquire if waits else None,
+            at_once=self._at_once,
+            max_batch=self._at_once if waits else _MOST,
+            unhurried=(DECISIONS,),
+            needs_crossing=asked_again(self.name),
         )
 
-    def _verdicts(self, judge: Judge, given: Input, context: Context) -> Sequence[Verdict]:
+    def _asked_for(self, given: Input, context: Context) -> "_Question | Verdict | None":
+        """Return what the function is to be asked, or what is said without it; nothing of what is not judged."""
         match given:
             case WithCrossing(
                 decision=Received(record=JudgeAgain(subject=Subject() as subject) as again), crossing=crossing
             ) if self.name in again.gates:
                 if isinstance(crossing, Malformed) or crossing.digest != subject.digest:
-                    return (self._verdict(subject, None, _CHANGED, (), context),)
-                return (self._judged(judge, crossing, subject, context, again.exclude),)
+                    return self._verdict(_Nothing(subject), _CHANGED, context)
+                return self._question(crossing, subject, context, again.exclude)
             case Received(record=Handoff() | Result() | Plan()) if given.raw.topic == HANDOFFS:
                 place = given.position
                 subject = Subject(partition=place.partition, offset=place.offset, digest=given.digest)
-                return (self._judged(judge, given, subject, context),)
+                return self._question(given, subject, context)
             case _:
-                return ()  # what nobody can read the validator refuses; what only accompanies work is not judged
+                return None  # what nobody can read the validator refuses; what accompanies work is not judged
 
-    def _judged(
+    def _question(
         self,
-        judge: Judge,
         received: Received[AnyEnvelope],
         subject: Subject,
         context: Context,
         exclude: Sequence[AgentRef] = (),
-    ) -> Verdict:
+    ) -> "_Question | Verdict":
         record = received.record
         if not isinstance(record, Handoff | Result | Plan):
-            return self._verdict(subject, None, _CHANGED, (), context)
+            return self._verdict(_Nothing(subject), _CHANGED, context)
         candidates: tuple[AgentRef, ...] = ()
         if isinstance(record, Handoff):
             record = settled(context.catalog, record, received.raw.appended_at)
@@ -171,19 +199,34 @@ class Gate:
             crossing = shown(received, record, subject.attempt, names)
         except PayloadError as error:
             found = deny(error.finding.rule, error.finding.message)
-            return self._verdict(subject, record, found, candidates, context)
-        return self._verdict(subject, record, self._asked(judge, crossing), candidates, context)
+            return self._verdict(_Nothing(subject, record), found, context)
+        return _Question(subject, record, crossing, candidates)
 
-    def _asked(self, judge: Judge, crossing: Crossing) -> Opinion:
+    def _judged(self, judge: Judge | Inquirer, crossing: Crossing) -> Opinion:
         try:
             found: object = judge(crossing)
         except Exception as error:  # noqa: BLE001  # whatever it is, it was no opinion
-            frames = traceback.extract_tb(error.__traceback__)
-            where = f"{frames[-1].filename}:{frames[-1].lineno}" if frames else "nowhere"
-            structlog.get_logger("gate").error(
-                "judge-failed", gate=self.name, crossing=crossing.id, error=type(error).__name__, where=where
-            )
-            return deny(_FAILED, f"the gate could not judge it: its function raised {type(error).__name__}")
+            return self._failed(crossing, error)
+        return self._checked(crossing, found)
+
+    async def _inquired(self, judge: Judge | Inquirer, crossing: Crossing) -> Opinion:
+        try:
+            async with asyncio.timeout(self._within_s):
+                asked = judge(crossing)
+                found: object = await asked if isawaitable(asked) else asked
+        except Exception as error:  # noqa: BLE001  # whatever it is, it was no opinion
+            return self._failed(crossing, error)
+        return self._checked(crossing, found)
+
+    def _failed(self, crossing: Crossing, error: Exception) -> Opinion:
+        frames = traceback.extract_tb(error.__traceback__)
+        where = f"{frames[-1].filename}:{frames[-1].lineno}" if frames else "nowhere"
+        structlog.get_logger("gate").error(
+            "judge-failed", gate=self.name, crossing=crossing.id, error=type(error).__name__, where=where
+        )
+        return deny(_FAILED, f"the gate could not judge it: its function raised {type(error).__name__}")
+
+    def _checked(self, crossing: Crossing, found: object) -> Opinion:
         if isinstance(found, Opinion):
             return found
         structlog.get_logger("gate").error(
@@ -191,20 +234,16 @@ class Gate:
         )
         return deny(_FAILED, f"the gate could not judge it: its function returned {type(found).__name__}")
 
-    def _verdict(
-        self,
-        subject: Subject,
-        record: Handoff | Result | Plan | None,
-        found: Opinion,
-        candidates: tuple[AgentRef, ...],
-        context: Context,
-    ) -> Verdict:
-        admitted = None if found.only is None else tuple(one for one in candidates if one.agent in found.only)
+    def _verdict(self, asked: "_Question | _Nothing", found: Opinion, context: Context) -> Verdict:
+        record = asked.record
+        admitted = (
+            None if found.only is None else tuple(one for one in asked.candidates if one.agent in found.only)
+        )
         approvers = Approvers(roles=found.roles, people=found.people, count=found.count)
         return Verdict(
             gate=self.name,
             gate_version=self.version,
-            subject=subject,
+            subject=asked.subject,
             task=None if record is None else record.task,
             crossing=None if record is None else record.id,
             outcome=found.outcome,
@@ -220,3 +259,22 @@ class Gate:
             revision=context.catalog.revision,
             judged_at=context.now,
         )
+
+
+@dataclass(frozen=True)
+class _Question:
+    """What a gate's function is asked about: an attempt of a crossing, and who could get it."""
+
+    subject: Subject
+    record: Handoff | Result | Plan
+    crossing: Crossing
+    candidates: tuple[AgentRef, ...]
+
+
+@dataclass(frozen=True)
+class _Nothing:
+    """What nobody can be asked about."""
+
+    subject: Subject
+    record: Handoff | Result | Plan | None = None
+    candidates: tuple[AgentRef, ...] = ()

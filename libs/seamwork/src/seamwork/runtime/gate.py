@@ -17,7 +17,7 @@ from seamwork.bus.gathering import Gathering
 from seamwork.bus.port import Log, Membership, Partition, Reader, Rejected
 from seamwork.catalog import Context
 from seamwork.clock import Clock
-from seamwork.decider import Input, WithCrossing, kind_of
+from seamwork.decider import Input, Output, WithCrossing, kind_of
 from seamwork.errors import MisconfiguredError
 from seamwork.records.base import Envelope
 from seamwork.records.envelope import AnyEnvelope
@@ -149,13 +149,16 @@ class Gate:
         received = [read(raw, self._platform) for raw in records]
         needed = [crossing_of(self.spec.needs_crossing, one) for one in received]
         crossings = self._crossings.along(position for position in needed if position is not None)
+        inputs: list[Input] = []
         for raw, one, position in zip(records, received, needed, strict=True):
             given: Input = one
             if isinstance(one, Received) and position is not None:
                 given = await self._beside(one, await crossings.next(), context)
+            inputs.append(given)
             kinds.append((raw.topic, kind_of(given)))
+        for given, outputs in zip(inputs, await self._decided(inputs, context), strict=True):
             trace = cause_trace(given.decision if isinstance(given, WithCrossing) else given)
-            for output in self.spec.decide(given, context):
+            for output in outputs:
                 record: Envelope | None = getattr(output, "record", None)
                 told.append(record)
                 batch.append(
@@ -174,6 +177,21 @@ class Gate:
         self._metrics.observe("seamwork_batch_inputs", len(records))
         now = self._clock.now_ms()
         self._metrics.observe("seamwork_input_age_seconds", max(0, now - records[0].appended_at) / 1000)
+
+    async def _decided(self, inputs: Sequence[Input], context: Context) -> list[Sequence[Output]]:
+        """Decide on inputs, in their order; where that waits for somebody else, on several at once."""
+        inquire = self.spec.inquire
+        if inquire is None:
+            return [self.spec.decide(given, context) for given in inputs]
+        at_once = asyncio.Semaphore(self.spec.at_once)
+
+        async def asked(given: Input) -> Sequence[Output]:
+            async with at_once:
+                return await inquire(given, context)
+
+        async with asyncio.TaskGroup() as group:
+            tasks = [group.create_task(asked(given)) for given in inputs]
+        return [task.result() for task in tasks]
 
     async def _beside(
         self, received: Received[AnyEnvelope], crossing: RawRecord | None, context: Context

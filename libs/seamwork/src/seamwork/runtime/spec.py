@@ -50,6 +50,9 @@ def crossing_of(needs: NeedsCrossing | None, given: Input) -> Position | None:
     return needs(given) if needs is not None and isinstance(given, Received) else None
 
 
+Inquire = Callable[[Input, Context], Awaitable[Sequence[Output]]]
+"""Decides on an input, and may take its time."""
+
 StandsOn = Callable[[Received[AnyEnvelope], Context], Position | None]
 """
 Names the crossing in ``handoffs`` that a crossing found for the core stands on in turn.
@@ -180,6 +183,8 @@ class GateSpec:
     Args:
         name: The gate's name, which is its consumer group's too.
         decide: ``(input, context) -> outputs``; pure. A ``Publish`` without partition follows its key.
+        inquire: The same where judging waits for somebody else; asked in place of *decide*, *at_once* inputs at a
+            time. What it publishes keeps the order of the inputs.
         reads: The topics it follows, each a group subscription of its own.
         unhurried: Those of them of which a moment's delay harms nobody.
         needs_crossing: Records for which *decide* gets ``WithCrossing``: the crossing that a ``judge-again`` names,
@@ -195,6 +200,8 @@ class GateSpec:
     needs_crossing: NeedsCrossing | None = None
     stands_on: StandsOn | None = None
     max_batch: int = 500
+    inquire: Inquire | None = None
+    at_once: int = 16
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -232,11 +239,17 @@ def as_gate(part: Part, name: str) -> Part:
 
 
 def _gate_as(part: GateSpec, decide: Callable[[Input, Context], Sequence[Output]], name: str) -> GateSpec:
-    own = part.name
+    own, inquire = part.name, part.inquire
+
+    async def inquired(given: Input, context: Context) -> Sequence[Output]:
+        assert inquire is not None  # noqa: S101  # or this is not given on
+        return in_the_name_of(await inquire(addressed(given, own, name), context), name)
+
     return replace(
         part,
         name=name,
         decide=lambda given, context: in_the_name_of(decide(addressed(given, own, name), context), name),
+        inquire=None if inquire is None else inquired,
         needs_crossing=_asked_as(part.needs_crossing, own, name),
     )
 
