@@ -1,10 +1,13 @@
 """What the log does when the broker says no, says nothing, or comes back."""
 
 import asyncio
+import contextlib
+import dataclasses
 import os
 import signal
 import time
 from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
@@ -15,6 +18,7 @@ from seamwork.broker.principal import Principal, agent
 from seamwork.bus.kafka import KafkaLog
 from seamwork.bus.port import Confirmed, NotAuthorisedError, Partition, Rejected
 from seamwork.errors import OutcomeUnknownError, RetryableError
+from seamwork.platform.supervisor import free_ports
 from seamwork.records.wire import Outgoing
 from seamwork.settings.kafka import KafkaAccess
 from seamwork.testing.log_conformance import (
@@ -34,9 +38,12 @@ TESTER = Principal("tester", frozenset({"agent", "router", "machine", "owner:rou
 READ_ONLY = "verdicts.cost-cap.v1"
 
 
-def opened(platform: KafkaPlatform, **options: int) -> KafkaLog:
+def opened(platform: KafkaPlatform, *, bootstrap: str | None = None, **options: int) -> KafkaLog:
     """Make a view of the log as the tester."""
-    return KafkaLog(platform.access("tester"), platform.prefix, client_id="faults", **options)
+    access = platform.access("tester")
+    if bootstrap is not None:
+        access = dataclasses.replace(access, bootstrap=bootstrap)
+    return KafkaLog(access, platform.prefix, client_id="faults", **options)
 
 
 @pytest.fixture
@@ -168,6 +175,61 @@ async def test_a_restarted_broker_is_found_again(own_broker: KafkaTestbed, tmp_p
     assert isinstance(answers[0], Confirmed)
     assert {b"value-1"} == set(values(found[Partition(WORK, 0)]))
     assert {Partition(WORK, 0): 1} == committed
+
+
+@pytest.mark.slow
+async def test_a_cluster_whose_brokers_have_all_moved_is_found_again(
+    own_broker: KafkaTestbed, tmp_path: Path
+) -> None:
+    """Nobody is left where they were: what was given as the cluster's address says where they are now."""
+    platform = own_broker.platform(TESTER, agent("parser"))
+    owner = Owner()
+    async with standing_before(own_broker) as address, opened(platform, bootstrap=address) as log:
+        reader = await log.reader()
+        place = await log.own(GROUP, WORK, owner.assigned, owner.revoked)
+        await owner.until(lambda: len(owner.owned) == COUNT)
+        await log.append(Partition(JOURNAL, 0), b"before")
+        await log.publish([outgoing(0)])
+        await fetch(reader, {Partition(WORK, 0): 0})
+        own_broker.broker.stop()
+        (elsewhere,) = free_ports(1)
+        own_broker.broker = ensure_broker(tmp_path, port=elsewhere)
+        await until_known(log, b"after")
+        place.note_position(Partition(WORK, 0), 1)
+        answers = await log.publish([outgoing(1)])
+        found = await fetch(reader, {Partition(WORK, 0): 1})
+        async with asyncio.timeout(60):
+            while not (committed := await log.committed(GROUP, [Partition(WORK, 0)])):  # noqa: ASYNC110
+                await asyncio.sleep(0.1)  # nobody tells when it has been
+        await place.stop()
+        await reader.stop()
+
+    assert isinstance(answers[0], Confirmed)
+    assert {b"value-1"} == set(values(found[Partition(WORK, 0)]))
+    assert {Partition(WORK, 0): 1} == committed
+
+
+@asynccontextmanager
+async def standing_before(testbed: KafkaTestbed) -> AsyncIterator[str]:
+    """Give an address that stays where it is, as a load balancer's does, whatever port the broker has."""
+
+    async def carry(source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
+        with contextlib.suppress(OSError):
+            while data := await source.read(65536):
+                sink.write(data)
+        sink.close()
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            there_reader, there = await asyncio.open_connection("127.0.0.1", testbed.broker.ports.client)
+        except OSError:
+            writer.close()
+            return
+        await asyncio.gather(carry(reader, there), carry(there_reader, writer))
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    yield f"127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    server.close()
 
 
 @pytest.mark.slow

@@ -38,7 +38,24 @@ _BACKOFF_S = 0.1
 T = TypeVar("T")
 
 
-class _Client(AIOKafkaClient):  # type: ignore[misc]  # aiokafka has no types
+class Client(AIOKafkaClient):  # type: ignore[misc]  # aiokafka has no types
+    """
+    A client that asks at the address it was given where the brokers are, when nobody whom it knows is there.
+
+    aiokafka does so when it begins, and then asks for ever where they were.
+    """
+
+    async def _metadata_update(self, cluster_metadata: Any, topics: Any) -> bool:
+        if await super()._metadata_update(cluster_metadata, topics):
+            return True
+        try:
+            await self.bootstrap()
+        except kafka_errors.KafkaError:
+            return False  # nobody is there either; who needs an answer asks again
+        return bool(await super()._metadata_update(cluster_metadata, topics))
+
+
+class _Client(Client):
     """
     A client that opens connections to several brokers at a time; aiokafka has one lock for all of them.
 

@@ -16,7 +16,7 @@ from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
 from aiokafka import errors as kafka_errors
 from aiokafka.coordinator.assignors.range import RangePartitionAssignor
 
-from seamwork.bus.connection import GOODBYE_S, REQUEST_TIMEOUT_MS, unreachable
+from seamwork.bus.connection import GOODBYE_S, REQUEST_TIMEOUT_MS, Client, unreachable
 from seamwork.bus.port import Assigned, NotAuthorisedError, Partition, Revoked
 from seamwork.errors import RetryableError, SeamworkError
 from seamwork.settings.kafka import KafkaAccess
@@ -46,9 +46,13 @@ class KafkaMembership(ConsumerRebalanceListener):  # type: ignore[misc]  # untyp
         self._group = group
         self._lead = lead
         self._assigned, self._revoked = callbacks
-        self._consumer = AIOKafkaConsumer(
+        client = {
             **access.aiokafka(),
-            client_id=f"{client_id}-member",
+            "client_id": f"{client_id}-member",
+            "request_timeout_ms": REQUEST_TIMEOUT_MS,
+        }
+        self._consumer = AIOKafkaConsumer(
+            **client,
             group_id=group,
             enable_auto_commit=False,
             auto_offset_reset="none",
@@ -57,10 +61,10 @@ class KafkaMembership(ConsumerRebalanceListener):  # type: ignore[misc]  # untyp
             session_timeout_ms=session_timeout_ms,
             heartbeat_interval_ms=session_timeout_ms // _HEARTBEATS_A_SESSION,
             rebalance_timeout_ms=_REBALANCE_TIMEOUT_MS,
-            request_timeout_ms=REQUEST_TIMEOUT_MS,
             max_partition_fetch_bytes=1,  # what slips in before the pause is thrown away
             fetch_max_bytes=1,
         )
+        self._consumer._client = Client(**client)  # noqa: SLF001  # its own asks for ever where the brokers were
         self._positions: dict[TopicPartition, int] = {}
         self._owned: frozenset[int] = frozenset()
         self._handing_over: asyncio.Task[None] | None = None
