@@ -11,8 +11,10 @@ from pathlib import Path
 
 import pytest
 
+from seamwork.broker.folder import Folder
 from seamwork.platform.home import PlatformHome
 from seamwork.platform.state import RunState, is_alive, read_state
+from seamwork.platform.supervisor import is_ready
 
 UP = [sys.executable, "-m", "seamwork.cli", "up", "--tidy-every", "1"]
 WITHIN_S = 110.0
@@ -120,3 +122,43 @@ def test_the_janitor_comes_by_and_ctrl_c_stops_everything_in_order(
     assert [] == [pid for pid in alive if is_alive(pid)]
     for service in state.services:
         assert '"why": "stopped"' in Path(service.log).read_text(), service.name
+
+
+@pytest.mark.timeout(240)
+def test_a_broker_that_was_killed_is_started_again(
+    up: "subprocess.Popen[bytes]", home: PlatformHome, tmp_path: Path
+) -> None:
+    """On its data and at its address, as a service is; and who stops meanwhile leaves none behind that begins."""
+    state = read_state(home.state_file)
+    assert state is not None
+    first = processes(state, home)[0]
+    folder = Folder(home.root)
+    before = folder.kept_ports()
+    os.kill(first, signal.SIGKILL)
+
+    until(lambda: running(folder) not in (None, first), "nobody starts it again")
+    second = running(folder)
+    after = folder.kept_ports()
+    assert before is not None
+    assert after is not None
+    assert before.client == after.client
+    until(
+        lambda: all(is_ready(one.http_port) for one in state.services), "services have not found the broker"
+    )
+    assert second is not None
+    os.kill(second, signal.SIGKILL)
+    until(lambda: running(folder) not in (None, second), "nobody starts it a second time")
+    up.send_signal(signal.SIGINT)
+
+    assert 0 == up.wait(90), (tmp_path / "up.log").read_text()
+    assert None is running(folder)
+    assert None is read_state(home.state_file)
+
+
+def running(folder: Folder) -> int | None:
+    """Return the process of the broker of *folder*, or None where there is none."""
+    try:
+        pid = int(folder.pid.read_text())
+    except (FileNotFoundError, ValueError):
+        return None
+    return pid if is_alive(pid) else None

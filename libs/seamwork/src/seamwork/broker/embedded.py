@@ -95,14 +95,18 @@ class BrokerHandle:
         if not in_order:
             _signal(self.pid, signal.SIGKILL, self.folder)
             _gone(self.pid, self.folder, _STOP_WITHIN_S)
+        self.let_go()
+        if in_order:
+            keep_classes(self.folder.root, class_cache(os.environ))
+
+    def let_go(self) -> None:
+        """Forget the broker's process, which has ended."""
         if self._child is not None:
             self._child.wait()
         if self._lifeline is not None:
             os.close(self._lifeline)
             self._lifeline = None
         self.folder.pid.unlink(missing_ok=True)
-        if in_order:
-            keep_classes(self.folder.root, class_cache(os.environ))
 
     def __enter__(self) -> Self:
         return self

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-from seamwork.broker.embedded import ensure_broker, running_broker
+from seamwork.broker.embedded import BrokerHandle, ensure_broker, running_broker
 from seamwork.broker.jars import Progress
 from seamwork.broker.probe import AccessDenied, NotReady, NotTrusted, probe
 from seamwork.errors import MisconfiguredError, RetryableError
@@ -33,6 +33,8 @@ class Kafka:
         replication: How many copies of each record it can keep, three at most.
         where: For people: the address and, where it is ours, the log.
         stop: Ends it, if it is ours to end; does nothing to one that was given.
+        again: Starts it again where it is a child process that has ended by itself, on the same data and at the
+            same address, and returns it; null while it runs, and where somebody else looks after it.
     """
 
     rung: Rung
@@ -40,6 +42,7 @@ class Kafka:
     replication: int
     where: str
     stop: Callable[[], None] = field(repr=False, compare=False)
+    again: "Callable[[], Kafka | None]" = field(default=lambda: None, repr=False, compare=False)
 
     @property
     def bootstrap(self) -> str:
@@ -82,11 +85,16 @@ def find_kafka(
     given = KafkaAccess.from_environ(surroundings)
     if given is not None:
         return Kafka("given", given, _copies(_knock(given)), given.bootstrap, _leave_alone)
+
+    def embedded(at: int | None) -> BrokerHandle:
+        return ensure_broker(
+            home, port=at, admin=admin, detach=detach, environ=surroundings, progress=progress
+        )
+
     if wish != "docker":
         running = running_broker(home, port=port, admin=admin)
         if running is not None:
-            where = f"{running.bootstrap}, log in {running.log_file}"
-            return Kafka("embedded", running.admin, 1, where, running.stop)
+            return _embedded(running, embedded)
     if wish == "docker" and not _daemon_answers():
         raise MisconfiguredError(
             "SEAMWORK_BROKER is `docker`, and no Docker daemon answers; start it, correct DOCKER_HOST, or leave "
@@ -94,10 +102,19 @@ def find_kafka(
         )
     if wish == "docker" or (wish == "" and _has_docker()):
         return _in_docker(home, port=port, admin=admin, detach=detach)
-    broker = ensure_broker(
-        home, port=port, admin=admin, detach=detach, environ=surroundings, progress=progress
-    )
-    return Kafka("embedded", broker.admin, 1, f"{broker.bootstrap}, log in {broker.log_file}", broker.stop)
+    return _embedded(embedded(port), embedded)
+
+
+def _embedded(broker: BrokerHandle, start: Callable[[int], BrokerHandle]) -> Kafka:
+    def again() -> Kafka | None:
+        if broker.is_alive:
+            return None
+        port = broker.ports.client  # its clients know no other
+        broker.let_go()
+        return _embedded(start(port), start)
+
+    where = f"{broker.bootstrap}, log in {broker.log_file}"
+    return Kafka("embedded", broker.admin, 1, where, broker.stop, again)
 
 
 def _in_docker(home: Path, *, port: int | None, admin: str, detach: bool) -> Kafka:

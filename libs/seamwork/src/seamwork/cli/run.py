@@ -125,7 +125,11 @@ async def up(  # one argument for each option
     )
     ready = read_state(home.state_file)
     answer(ready, lambda: f"platform {platform} is ready; {where(ready)}\nCtrl-C stops it.")
-    beside = [keep_small(home.logs), *([running.keep_tidy(tidy_every)] if tidy_every else [])]
+    beside = [
+        keep_small(home.logs),
+        running.keep_kafka(tell),
+        *([running.keep_tidy(tidy_every)] if tidy_every else []),
+    ]
     chores = [asyncio.create_task(chore) for chore in beside]
     await stopping.wait()
     tell("stopping")

@@ -20,6 +20,7 @@ from seamwork.broker.ladder import Kafka, find_kafka
 from seamwork.broker.principal import GATES, standing, user_name
 from seamwork.broker.principal import agent as agent_principal
 from seamwork.clock import SystemClock
+from seamwork.errors import SeamworkError
 from seamwork.platform.alone import alone
 from seamwork.platform.door import REGISTRAR, Door
 from seamwork.platform.first import publish_first
@@ -39,6 +40,9 @@ TOGETHER = "together"
 """The process that holds all services, and its log."""
 JUDGES, OTHERS = "gates", "others"
 """The two processes of the layout ``two``: who judges, and who acts on it. Each takes about half of the work."""
+
+_LOOK_S = 1.0
+_LONGEST_PAUSE_S = 30.0
 
 NOT_RUN = 71
 """What the janitor's pass is noted with where it could not be begun (EX_OSERR)."""
@@ -70,6 +74,7 @@ class Running:
     tidied: int | None = None
     phase: Phase = "starting"
     error: str = ""
+    _starting: "asyncio.Task[bool] | None" = field(default=None, repr=False)
 
     @property
     def home(self) -> PlatformHome:
@@ -126,6 +131,27 @@ class Running:
             await self.supervisor.start(name)
         await self.supervisor.ready(names, within_s)
 
+    async def keep_kafka(self, tell: Tell) -> None:
+        """Start a broker of ours again when it has ended by itself, after a pause that grows while that fails."""
+        pause_s = _LOOK_S
+        while True:
+            await asyncio.sleep(pause_s)
+            self._starting = asyncio.create_task(self._kafka_again())
+            try:
+                ended = await asyncio.shield(self._starting)  # `stop` waits for it
+                if ended:
+                    tell("Kafka had ended by itself and was started again")
+            except (SeamworkError, OSError) as error:
+                tell(f"warning: Kafka has ended by itself and does not start again: {error}")
+                ended = True
+            pause_s = min(2 * pause_s, _LONGEST_PAUSE_S) if ended else _LOOK_S
+
+    async def _kafka_again(self) -> bool:
+        kafka = await asyncio.to_thread(self.kafka.again)
+        if kafka is not None:
+            self.kafka = kafka
+        return kafka is not None
+
     async def keep_tidy(self, every_s: float) -> None:
         """Let the janitor make a pass every so often: a process of its own, which ends again."""
         log = self.home.logs / "janitor.log"
@@ -157,6 +183,8 @@ class Running:
             self.phase = "stopping"
             self.note_if_possible()
             await self.supervisor.stop_all()
+            if self._starting is not None:
+                await asyncio.gather(self._starting, return_exceptions=True)
             await asyncio.to_thread(self.kafka.stop)
             self.home.state_file.unlink(missing_ok=True)
 
