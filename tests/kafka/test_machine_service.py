@@ -138,6 +138,30 @@ async def test_a_service_works_shows_itself_and_stops_in_order(
     assert (NAME, "service", f"{NAME}-1") == (beat.record.name, beat.record.kind, beat.kid)
 
 
+async def test_a_service_that_still_looks_for_kafka_stops_in_order(
+    platform: KafkaPlatform, tmp_path: Path
+) -> None:
+    """Also there, where it runs as the first process of a container, which no signal ends that it does not heed."""
+    asked = asyncio.Event()
+
+    async def be_silent(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        asked.set()
+        await reader.read()
+        writer.close()
+
+    server = await asyncio.start_server(be_silent, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    given = environ(platform, tmp_path, KAFKA_BOOTSTRAP_SERVERS=f"127.0.0.1:{port}")
+    async with server, service(given) as running:
+        async with asyncio.timeout(PATIENCE_S):
+            await asked.wait()
+        running.process.send_signal(signal.SIGTERM)
+        ended = await running.event("ended")
+
+        assert 0 == await running.process.wait()
+    assert ("stopped", 0) == (ended["why"], ended["code"])
+
+
 async def test_a_misspelt_setting_ends_it_before_it_begins(platform: KafkaPlatform, tmp_path: Path) -> None:
     """Exit 78, and the line says what was meant."""
     async with service(environ(platform, tmp_path, SEAMWORK_POLICY_ENGINE_BATHC="1")) as running:

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import signal
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -68,6 +69,9 @@ async def serve(
     frame: Frame | None = None
     beside: list[asyncio.Task[None]] = []
     error: BaseException | None = None
+    told = asyncio.Event()
+    if stop is None:
+        _heed(told)
     try:
         log = KafkaLog(common.kafka, prefix=common.prefix, client_id=common.instance)
         await log.start()
@@ -83,6 +87,9 @@ async def serve(
         app.lifespan_context = frame.running  # each needs the other, so one of them comes late
         await app.run()
         error = frame.error
+    except asyncio.CancelledError:
+        if not told.is_set():
+            raise
     except Exception as failure:  # noqa: BLE001  # whatever it is becomes a code and a line
         error = failure if frame is None or frame.error is None else frame.error
     finally:
@@ -100,6 +107,22 @@ class _App(FastStream):
         """Stop."""
         ring_later()
         super().exit()
+
+
+def _heed(told: asyncio.Event) -> None:
+    """
+    Stop at a signal until the app heeds it, which it does once the log is found; *told* says that one came.
+
+    The first process of a container is not ended by one that it has no answer to.
+    """
+    serving = asyncio.current_task()
+    assert serving is not None  # noqa: S101  # of a coroutine that runs
+
+    def leave() -> None:
+        told.set()
+        serving.cancel()
+
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, leave)
 
 
 async def _bell(frame: Frame) -> None:
