@@ -170,7 +170,7 @@ def test_what_stands_against_new_tasks_is_told_until_it_is_gone(bench: Bench) ->
     close(bench, "one", "disk-low")
     close(bench, "one", "disk-low", state="draining")
     bench.clock.advance(60_000)
-    bench.health.tell()
+    bench.beat("service:router", instance="two", kind="service", name="router", state="ready")
     assert ["disk-low"] == bench.obstacles
     close(bench, "two")
 
