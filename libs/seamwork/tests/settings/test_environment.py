@@ -51,6 +51,7 @@ def test_defaults_stand_where_nothing_is_given() -> None:
         ("UNHEARD_OF", "1", "known are SEAMWORK_COST_CAP_FOLDER"),
         ("HORIZON_S", "0", "SEAMWORK_COST_CAP_HORIZON_S does not fit"),
         ("RATIO", "much", "SEAMWORK_COST_CAP_RATIO does not fit"),
+        ("RATIO", os.fsdecode(b"0.5\xa0"), "SEAMWORK_COST_CAP_RATIO does not fit: it is not UTF-8"),
     ],
 )
 def test_what_does_not_fit_is_refused_by_name(name: str, value: str, message: str) -> None:

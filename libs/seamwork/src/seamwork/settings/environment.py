@@ -106,6 +106,8 @@ def _value(text: str, kind: Any, name: str) -> Any:
         return msgspec.convert(text, kind, strict=False, dec_hook=_decoded)
     except msgspec.ValidationError as error:
         raise MisconfiguredError(f"{name} does not fit: {error}") from error
+    except UnicodeEncodeError as error:
+        raise MisconfiguredError(f"{name} does not fit: it is not UTF-8") from error
 
 
 def _decoded(kind: type, value: Any) -> Any:
