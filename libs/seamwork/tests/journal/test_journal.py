@@ -2,6 +2,7 @@
 
 import asyncio
 import hashlib
+import tracemalloc
 import zlib
 from base64 import b64encode
 from collections.abc import Awaitable, Callable, Sequence
@@ -573,6 +574,39 @@ async def test_snapshots_are_read_a_few_mebibytes_at_a_time(broker: SimBroker) -
 
     assert 20 * large == sum(log.brought)
     assert max(log.brought) <= 8 * 1024 * 1024 + large
+
+
+class Apart(SimLog):
+    """A log on another machine: what is read of it takes memory of one's own."""
+
+    async def read(
+        self, partition: Partition, start: int, end: int, *, most_bytes: int | None = None
+    ) -> Sequence[RawRecord]:
+        """Return records that share nothing with the broker's."""
+        found = await super().read(partition, start, end, most_bytes=most_bytes)
+        return [msgspec.structs.replace(raw, value=bytes(bytearray(raw.value or b""))) for raw in found]
+
+
+async def test_to_read_a_snapshot_takes_less_than_three_times_its_memory(broker: SimBroker) -> None:
+    """In who wrote it a state takes some three times its text; who needs more is killed where that one was not."""
+    parts = [hashlib.sha256(b"%d" % n).hexdigest().encode() for n in range(100_000)]
+    for number in range(2):
+        store = SnapshotStore(SimLog(broker), PLACE.snapshots)
+        manifest = msgspec.structs.replace(snapshot_of(number + 5), epoch=number)
+        writing = store.begin(manifest, iter([b'"', *parts, b'"']))
+        while not await writing.go_on(64 * 1024):
+            pass
+    looking = SnapshotStore(Apart(broker), PLACE.snapshots)
+    tracemalloc.start()
+    try:
+        found = await looking.newest(10)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+
+    assert found is not None
+    assert 6 == found[0].next_offset
+    assert peak < 3 * len(found[1])
 
 
 async def test_an_older_epochs_snapshots_go_once_there_are_two_new_ones(broker: SimBroker) -> None:

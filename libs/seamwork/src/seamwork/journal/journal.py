@@ -324,6 +324,7 @@ class Journal(Generic[S, E]):
             self.published = (snapshot.epoch, snapshot.seq)
             self.snapshot_bytes = len(state)
             rule, start = ReaderRule(snapshot.epoch, snapshot.seq), snapshot.next_offset
+            del found, state  # as large as what was made of it, and the tail is still to be read
         async for raw, record in self._records(start, self.epoch + 1):
             offset = raw.offset
             if offset == 0 and isinstance(record, Claim):
@@ -338,7 +339,6 @@ class Journal(Generic[S, E]):
                 f"{self.place}: the own claim at {self.epoch} cannot be read back; the journal was changed from "
                 "outside"
             )
-        self._snapshots.forget()
 
     def _apply(self, commit: Commit) -> None:
         self.state = self._decider.fold(self._reader.events(commit), self.state)

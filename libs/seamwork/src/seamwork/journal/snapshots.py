@@ -133,8 +133,8 @@ class SnapshotStore:
     async def whole(self) -> list[tuple[Snapshot, bytes]]:
         """Read the topic to its end and return the snapshots whose state is whole, the newest first."""
         await self._read_on()
-        found = ((record, self._assembled(key, record)) for key, record in self._manifests())
-        return [(record, state) for record, state in found if state is not None]
+        found = ((record, self._pieces(key, record)) for key, record in self._manifests())
+        return [(record, _text(record, pieces)) for record, pieces in found if pieces is not None]
 
     async def manifests(self) -> list[Snapshot]:
         """Read the topic to its end and return the manifests, the newest first; their pieces may be missing."""
@@ -142,17 +142,24 @@ class SnapshotStore:
         return [record for _, record in self._manifests()]
 
     async def newest(self, up_to: int) -> tuple[Snapshot, bytes] | None:
-        """Read the topic to its end and return the newest whole snapshot of what lies before *up_to*."""
+        """
+        Read the topic to its end and return the newest whole snapshot of what lies before *up_to*.
+
+        What was read is let go of before the state is put together: whoever takes over should need no more memory
+        than whoever wrote it.
+        """
         await self._read_on()
         for key, record in self._manifests():
-            state = self._assembled(key, record) if record.next_offset <= up_to else None
-            if state is not None:
-                return record, state
+            pieces = self._pieces(key, record) if record.next_offset <= up_to else None
+            if pieces is not None:
+                self._forget()
+                return record, _text(record, pieces)
         return None
 
     async def _read_on(self) -> None:
         end = (await self._log.end_offsets([self._partition]))[self._partition]
         if self._read_to is None:
+            self._values.clear()
             self._read_to = await self._start()
         while self._read_to < end:
             try:
@@ -188,9 +195,10 @@ class SnapshotStore:
         ]
         return min(self._offsets[key] for key in (*keys, *pieces))
 
-    def forget(self) -> None:
-        """Let go of what was read; a restored state needs none of it."""
+    def _forget(self) -> None:
+        """Let go of what was read, but for its keys; whoever asks for more reads it again."""
         self._values = dict.fromkeys(self._values, b"")
+        self._read_to = None
 
     def begin(self, snapshot: Snapshot, state: Iterator[bytes]) -> Writing:
         """Begin to write a snapshot; *state* gives its JSON in pieces of any size, when it is asked for them."""
@@ -226,20 +234,16 @@ class SnapshotStore:
         )
         self._values = {}
 
-    def _assembled(self, key: bytes, record: Snapshot) -> bytes | None:
-        state = self._state(key, record)
-        if state is None or hashlib.sha256(state).hexdigest() != record.sha256:
+    def _pieces(self, key: bytes, record: Snapshot) -> list[bytes] | None:
+        """Return what a state was packed to, in pieces, or None where it is not whole."""
+        pieces = self._state(key, record)
+        digest = hashlib.sha256()
+        for piece in pieces or ():
+            digest.update(piece)
+        if pieces is None or digest.hexdigest() != record.sha256:
             self._logger.warning("snapshot-not-whole", where=self._where(key), next_offset=record.next_offset)
             return None
-        match record.packed:
-            case "shares":
-                return b"".join(_shares(state))
-            case "zlib":
-                return zlib.decompress(state)
-            case "":
-                return state
-            case _:
-                assert_never(record.packed)
+        return pieces
 
     def _manifests(self) -> list[tuple[bytes, Snapshot]]:
         found = []
@@ -254,10 +258,10 @@ class SnapshotStore:
     def _where(self, key: bytes) -> str:
         return f"{self._partition.topic}/{self._partition.partition} key {key.decode('ascii', 'replace')}"
 
-    def _state(self, key: bytes, manifest: Snapshot) -> bytes | None:
+    def _state(self, key: bytes, manifest: Snapshot) -> list[bytes] | None:
         if not manifest.chunks:
-            return bytes(manifest.state)
-        return _joined(self._values.get(key + b"/%d" % number) for number in range(manifest.chunks))
+            return [bytes(manifest.state)]
+        return _decoded(self._values.get(key + b"/%d" % number) for number in range(manifest.chunks))
 
 
 def _share(text: bytes) -> bytes:
@@ -277,11 +281,28 @@ def _shares(written: bytes) -> Iterator[bytes]:
         at += length
 
 
-def _joined(pieces: Iterable[bytes | None]) -> bytes | None:
+def _text(record: Snapshot, pieces: list[bytes]) -> bytes:
+    """Return the JSON of a state, whose *pieces* are used up: it is large, and need not lie here twice."""
+    packed = b"".join(pieces)
+    pieces.clear()
+    match record.packed:
+        case "shares":
+            shares = list(_shares(packed))
+            del packed
+            return b"".join(shares)
+        case "zlib":
+            return zlib.decompress(packed)
+        case "":
+            return packed
+        case _:
+            assert_never(record.packed)
+
+
+def _decoded(pieces: Iterable[bytes | None]) -> list[bytes] | None:
     data = []
     for number, value in enumerate(pieces):
         piece = None if value is None else decode_snapshot(value, f"piece {number}")
         if not isinstance(piece, SnapshotChunk) or piece.number != number:
             return None
         data.append(piece.data)
-    return b"".join(data)
+    return data
