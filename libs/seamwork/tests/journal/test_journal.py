@@ -609,6 +609,44 @@ async def test_to_read_a_snapshot_takes_less_than_three_times_its_memory(broker:
     assert peak < 3 * len(found[1])
 
 
+async def test_two_snapshots_of_one_instant_are_two(broker: SimBroker) -> None:
+    """Nothing was committed in between; either is whole, and a janitor finds no fault with them."""
+    journal = await own(broker)
+    journal._snapshots = SnapshotStore(SimLog(broker), PLACE.snapshots, chunk_bytes=1000)
+    journal.state.tasks = {f"{number:032x}": number for number in range(500)}
+    await count(journal)
+    for _ in range(2):
+        await journal.snapshot()
+    whole = await SnapshotStore(SimLog(broker), PLACE.snapshots).whole()
+    trimmed = await trim(SimLog(broker), COUNTER, PLACE)
+
+    assert [2, 2] == [snapshot.next_offset for snapshot, _ in whole]
+    assert trimmed is not None
+    assert 2 == trimmed.journal_from
+
+
+async def test_to_prove_a_snapshot_takes_less_than_twice_the_memory_of_its_owner(broker: SimBroker) -> None:
+    """A job that trims has that much, and a journal that nobody can trim fills its disk."""
+    tracemalloc.start()
+    try:
+        journal = await own(broker)
+        journal.state.tasks = {hashlib.sha256(b"%d" % n).hexdigest(): n for n in range(50_000)}
+        owned, _ = tracemalloc.get_traced_memory()
+        for _ in range(2):
+            await count(journal)
+            await journal.snapshot()
+        del journal
+        before, _ = tracemalloc.get_traced_memory()
+        tracemalloc.reset_peak()
+        trimmed = await trim(Apart(broker), COUNTER, PLACE)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+
+    assert trimmed is not None
+    assert peak - before < 2 * owned
+
+
 async def test_an_older_epochs_snapshots_go_once_there_are_two_new_ones(broker: SimBroker) -> None:
     """Until then they are the fallback; a zombie's is merely an older prefix."""
     await owned_with_snapshots(broker, 2)

@@ -132,9 +132,23 @@ class SnapshotStore:
 
     async def whole(self) -> list[tuple[Snapshot, bytes]]:
         """Read the topic to its end and return the snapshots whose state is whole, the newest first."""
+        return [(record, self.take(record)) for record in await self.whole_manifests()]
+
+    async def whole_manifests(self) -> list[Snapshot]:
+        """Do the same, and leave the states to be put together when they are asked for (`take`)."""
         await self._read_on()
-        found = ((record, self._pieces(key, record)) for key, record in self._manifests())
-        return [(record, _text(record, pieces)) for record, pieces in found if pieces is not None]
+        return [record for key, record in self._manifests() if self._pieces(key, record) is not None]
+
+    def take(self, snapshot: Snapshot) -> bytes:
+        """Return the JSON of the state of one of `whole_manifests`, once: its pieces are let go of."""
+        # Two of one instant say the same, and each has pieces of its own.
+        keys = [key for key, found in self._manifests() if found == snapshot]
+        key, pieces = next(
+            (key, pieces) for key in keys if (pieces := self._state(key, snapshot)) is not None
+        )
+        for number in range(snapshot.chunks):
+            del self._values[key + b"/%d" % number]
+        return _text(snapshot, pieces)
 
     async def manifests(self) -> list[Snapshot]:
         """Read the topic to its end and return the manifests, the newest first; their pieces may be missing."""
@@ -188,7 +202,7 @@ class SnapshotStore:
         return (await self._log.start_offsets([self._partition]))[self._partition]
 
     def begins_at(self, *snapshots: Snapshot) -> int:
-        """Return the offset of the first record of these snapshots, which `whole` has returned."""
+        """Return the offset of the first record of these snapshots, which were found whole."""
         keys = [key for key, found in self._manifests() if any(found == one for one in snapshots)]
         pieces = [
             key + b"/%d" % n for key, one in self._manifests() if key in keys for n in range(one.chunks)
