@@ -23,8 +23,8 @@ async def tidy(machine: tuple[str, ...], platform: str) -> None:
     """
     Trim each machine's journal up to its last but one snapshot, where the audit has what goes.
 
-    The snapshot is restored and replayed first; where it does not come out as the last one, nothing is trimmed and
-    the exit status is 1. `seamwork up` does this every ten minutes.
+    The snapshot is restored and replayed first; a journal where it does not come out as the last one stays whole,
+    and the exit status is 1. `seamwork up` does this every ten minutes.
 
     \b
       seamwork tidy

@@ -80,16 +80,24 @@ async def tidy(log: Log, machines: Sequence[MachineSpec], kept: Mapping[str, int
         kept: What the audit sink has: ``topic/partition`` → next offset. A journal that is not in it stays whole.
 
     Raises:
-        UnprocessableError: A journal does not replay to its snapshot; those before it in the pass are tidied.
+        UnprocessableError: A journal does not replay to its snapshot; all others are tidied.
     """
     logger = structlog.get_logger("janitor")
     done = []
+    failed: UnprocessableError | None = None
     for spec in machines:
         for number in range(await log.partitions_of(spec.journal) or 0):
             place = Place(spec.journal, spec.snapshots, number)
-            found = await trim(log, spec.decider, place, kept.get(str(place), 0))
+            try:
+                found = await trim(log, spec.decider, place, kept.get(str(place), 0))
+            except UnprocessableError as error:
+                logger.warning("not-trimmed", journal=str(place), error=str(error))
+                failed = failed or error
+                continue
             if found is not None:
                 logger.info("trimmed", journal=found.place, journal_from=found.journal_from, gone=found.gone)
                 done.append(found)
             await asyncio.sleep(0)
+    if failed is not None:
+        raise failed
     return done
