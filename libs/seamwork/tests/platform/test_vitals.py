@@ -1,12 +1,16 @@
 """What is shown of a platform is what its services take it to be."""
 
+import asyncio
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from seamwork.bus.port import Partition
 from seamwork.catalog import Catalog
-from seamwork.platform.vitals import heartbeats
+from seamwork.platform.findings import record_away
+from seamwork.platform.home import PlatformHome
+from seamwork.platform.vitals import Vitals, heartbeats
 from seamwork.records.platform import Obstacle
 from seamwork.records.wire import compose
 from seamwork.runtime.agents_health import obstacles_of, standing
@@ -14,7 +18,7 @@ from seamwork.testing.builders import PLATFORM, envelope
 from seamwork.testing.clock import SettableClock
 from seamwork.testing.documents import document
 from seamwork.testing.keys import key_of
-from seamwork.testing.simlog import SimBroker, SimLog
+from seamwork.testing.simlog import SimBroker, SimLog, SimReader
 
 SINK = key_of("service:audit-sink")
 ROUTER = key_of("service:router")
@@ -36,7 +40,7 @@ async def test_what_stands_against_new_tasks_is_shown_as_the_router_takes_it() -
         record = envelope("heartbeat", instance="audit-sink-0", kind="service", name="audit-sink", **fields)
         out = compose(PLATFORM, HEARTBEATS.topic, "audit-sink-0", record, signer=SINK)
         broker.write(HEARTBEATS, out.key, out.value, out.headers)
-        ((beat, _),) = await heartbeats(SimLog(broker), PLATFORM, CATALOG)
+        ((beat, _),) = await heartbeats(SimLog(broker), PLATFORM, CATALOG, {})
         return beat.state, [one.rule for one in obstacles_of([beat])]
 
     found = (Obstacle(rule="disk-low", reason="it has less than 512 MiB left"),)
@@ -58,7 +62,7 @@ async def test_two_services_of_one_instances_name_are_both_shown() -> None:
         )
         out = compose(PLATFORM, HEARTBEATS.topic, "pod-0", record, signer=signer)
         broker.write(HEARTBEATS, out.key, out.value, out.headers)
-    beats = [beat for beat, _ in await heartbeats(SimLog(broker), PLATFORM, CATALOG)]
+    beats = [beat for beat, _ in await heartbeats(SimLog(broker), PLATFORM, CATALOG, {})]
 
     assert ["audit-sink", "router"] == [beat.name for beat in beats]
     assert ["disk-low"] == [one.rule for one in obstacles_of(beats)]
@@ -80,7 +84,7 @@ async def test_what_a_dead_watch_had_found_is_shown_for_as_long_as_it_stands(
         )
         out = compose(PLATFORM, HEARTBEATS.topic, name, record, signer=signer)
         broker.write(HEARTBEATS, out.key, out.value, out.headers)
-    beats = [beat for beat, _ in await heartbeats(SimLog(broker), PLATFORM, CATALOG)]
+    beats = [beat for beat, _ in await heartbeats(SimLog(broker), PLATFORM, CATALOG, {})]
 
     assert ["disk-low"] == [one.rule for one in obstacles_of(beats)]
 
@@ -103,10 +107,38 @@ async def test_what_an_older_release_had_found_is_relieved_by_the_next_one() -> 
         )
         out = compose(PLATFORM, HEARTBEATS.topic, "audit-sink", record, signer=SINK)
         broker.write(HEARTBEATS, out.key, out.value, out.headers)
-        beats = await heartbeats(SimLog(broker), PLATFORM, CATALOG)
+        beats = await heartbeats(SimLog(broker), PLATFORM, CATALOG, {})
         return [one.rule for one in standing(beats, clock.now_ms())]
 
     assert ["disk-low"] == await shown("1.0.0", state="ready", obstacles=found)
     clock.advance(60_000)
     assert ["disk-low"] == await shown("2.0.0", state="starting")
     assert [] == await shown("2.0.0", state="ready")
+
+
+class Endless(SimLog):
+    """A log in which somebody reads and reads."""
+
+    async def reader(self) -> SimReader:
+        """Open a cursor, some day."""
+        await asyncio.sleep(3600)
+        return await super().reader()
+
+
+async def test_a_watch_that_has_long_been_dead_does_not_hide_all_else(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Whoever looks is told what the others have said since, and that its last word is missing."""
+    monkeypatch.setattr("seamwork.platform.vitals._WATCH_WITHIN_S", 0.01)
+    broker = SimBroker()
+    broker.create_topic(HEARTBEATS.topic)
+    record = envelope("heartbeat", instance="one", kind="service", name="router", state="ready")
+    out = compose(PLATFORM, HEARTBEATS.topic, "one", record, signer=ROUTER)
+    broker.write(HEARTBEATS, out.key, out.value, out.headers)
+    unknown: dict[str, str] = {}
+    beats = await heartbeats(Endless(broker), PLATFORM, CATALOG, unknown)
+    found = list(record_away(Vitals(home=PlatformHome(Path("nowhere")), now=0, unknown=unknown)))
+
+    assert ["router"] == [beat.name for beat, _ in beats]
+    assert ["audit-away"] == [one.name for one in found]
+    assert "its last word was not found" in found[0].what

@@ -301,6 +301,10 @@ def record_away(vitals: Vitals) -> Iterator[Finding]:
     said = vitals.unknown.get("audit-sink")
     if said is not None:
         yield _warns("audit-away", f"the record cannot be asked: {said}", "see the audit-sink's log")
+    said = vitals.unknown.get("watch")
+    if said is not None:
+        what = f"what the audit-sink had found against new tasks is not known: {said}"
+        yield _warns("audit-away", what, "start it; it looks anew")
 
 
 CHECKS: tuple[Check, ...] = (

@@ -44,6 +44,7 @@ from seamwork.runtime.agents_health import (
 
 ASK_WITHIN_S = 10.0
 _PAGE_WITHIN_S = 2
+_WATCH_WITHIN_S = 4.0
 _CATCH_UP_S = 2.0
 _GROUPS_AT_ONCE = 32
 
@@ -161,7 +162,7 @@ async def _at_the_log(vitals: Vitals) -> None:
         await follower.start()
         await follower.stop()
         vitals.catalog, vitals.rejected = follower.catalog, follower.rejected
-        beats = await heartbeats(log, door.identity.id, follower.catalog)
+        beats = await heartbeats(log, door.identity.id, follower.catalog, vitals.unknown)
         vitals.beats = tuple(_beat(beat, at, vitals.now) for beat, at in beats)
         vitals.obstacles = standing(beats, vitals.now)
         if door.founded is None:
@@ -174,15 +175,27 @@ async def living_gates(door: Door) -> tuple[Catalog, dict[str, int]]:
     async with door.log("people") as log:
         catalog = await read_catalog(log, door.identity.id, door.identity.root_public)
         now = SystemClock().now_ms()
-        beats = [_beat(beat, at, now) for beat, at in await heartbeats(log, door.identity.id, catalog)]
+        beats = [_beat(beat, at, now) for beat, at in await heartbeats(log, door.identity.id, catalog, {})]
     return catalog, Counter(one.name for one in beats if one.kind == "service" and one.lives)
 
 
-async def heartbeats(log: Log, platform: str, catalog: Catalog) -> list[tuple[Heartbeat, int]]:
-    """Return the last heartbeat of each instance that its key proves, without those that others have replaced."""
+async def heartbeats(
+    log: Log, platform: str, catalog: Catalog, unknown: dict[str, str]
+) -> list[tuple[Heartbeat, int]]:
+    """
+    Return the last heartbeat of each instance that its key proves, without those that others have replaced.
+
+    What a watch had found that has long been dead lies behind all that the others have said since. Where that is
+    too much to read through now, *unknown* says so, and the rest is told.
+    """
     at = HEARTBEATS_AT
     start, end = (await log.start_offsets([at]))[at], (await log.end_offsets([at]))[at]
-    beats = await _of_the_watch(log, platform, catalog, (start, end))
+    beats: list[tuple[Heartbeat, int]] = []
+    try:
+        async with asyncio.timeout(_WATCH_WITHIN_S):
+            beats = await _of_the_watch(log, platform, catalog, (start, end))
+    except TimeoutError:
+        unknown["watch"] = f"its last word was not found within {_WATCH_WITHIN_S:.0f} s"
     for raw in await log.read(at, max(start, end - LOOK_BACK), end):
         beat = proved(raw, platform, catalog)
         if beat is not None:
