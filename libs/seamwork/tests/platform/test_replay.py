@@ -1,5 +1,6 @@
 """A machine's state from its journal alone, equal to the live one; and every decision made again."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import pytest
@@ -22,6 +23,7 @@ SPEC = MachineSpec(decider=counter("router"), max_batch=1, snapshot_every=3, sna
 DOCUMENTS = ("contracts.v1", "registry.v1", "policies.v1", "verdicts.router.v1")
 TRUSTED = Trusted(platform=PLATFORM, root_public=key_of("root").public)
 JOURNAL = Partition("journal.router.v1", 0)
+PLACE = Place("journal.router.v1", "snapshots.router.v1", 0)
 
 
 @pytest.fixture(autouse=True)
@@ -138,6 +140,32 @@ async def test_a_trimmed_journal_begins_with_its_oldest_snapshot(bench: MachineB
 
     assert start is not None
     assert (start.journal_from, live, True) == (found.began_at, found.state_sha256, found.good)
+
+
+class Trimmed(SimLog):
+    """A log whose janitor comes by while somebody reads: once that one knows where the journal begins."""
+
+    came = False
+
+    async def end_offsets(self, partitions: Sequence[Partition]) -> dict[Partition, int]:
+        """Return the next offsets, and let what nobody needs go."""
+        found = await super().end_offsets(partitions)
+        if JOURNAL in partitions and not self.came:
+            self.came = True
+            assert await trim(SimLog(self.broker), SPEC.decider, PLACE) is not None
+        return found
+
+
+@pytest.mark.parametrize("verify", [False, True], ids=["folded", "decided-again"])
+async def test_a_journal_that_is_trimmed_meanwhile_is_begun_anew(
+    bench: MachineBench, *, verify: bool
+) -> None:
+    """A janitor comes by every ten minutes; nothing is missing, and nobody is to restore anything."""
+    live = await lived(bench)
+
+    found = await Replay(Trimmed(bench.broker), SPEC, 0, TRUSTED).run(verify=verify)
+
+    assert (live, 4, True) == (found.state_sha256, found.began_at, found.good)
 
 
 async def test_a_partition_that_is_not_there_is_refused(bench: MachineBench) -> None:

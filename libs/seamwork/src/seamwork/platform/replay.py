@@ -12,7 +12,7 @@ from typing import Any
 
 import msgspec
 
-from seamwork.bus.port import Log, Partition
+from seamwork.bus.port import Log, LogGapError, Partition
 from seamwork.catalog import Catalog, CatalogBuilder, Context
 from seamwork.decider import (
     Alone,
@@ -147,7 +147,22 @@ class Replay:
             raise UnprocessableError(
                 f"there is no {partition.topic}/{partition.partition}; docs/generated/topology.md lists them"
             )
-        start = (await self._log.start_offsets([partition]))[partition]
+        start = await self._starts_at()
+        while True:
+            try:
+                return await self._from(start, to, verify=verify)
+            except LogGapError:
+                # The janitor came by; what is left has a snapshot to begin with.
+                began, start = start, await self._starts_at()
+                if start <= began:
+                    raise
+
+    async def _starts_at(self) -> int:
+        return (await self._log.start_offsets([self._place.journal]))[self._place.journal]
+
+    async def _from(self, start: int, to: int | None, *, verify: bool) -> Replayed:
+        partition = self._place.journal
+        self.state = self._decider.initial()
         end = (await self._log.end_offsets([partition]))[partition]
         end = end if to is None else min(end, to + 1)
         found = Replayed(place=str(self._place), verified=0 if verify else None)
