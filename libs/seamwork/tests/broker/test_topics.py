@@ -99,6 +99,16 @@ def test_journals_are_kept_and_never_compacted() -> None:
     )
 
 
+def test_what_is_trimmed_or_kept_for_a_day_is_soon_gone_from_the_disk() -> None:
+    """A broker deletes whole segments, and begins another after a gigabyte or a week unless it is told."""
+    found = {name: dict(topic.config) for name, topic in by_name().items()}
+    small = {name for name, config in found.items() if int(config.get("segment.bytes", 2**30)) <= 64 * 2**20}
+    machines = ("approval-workflow", "cost-cap", "policy-engine", "router")
+
+    assert {f"seamwork.{what}.{one}.v1" for what in ("journal", "snapshots") for one in machines} == small
+    assert "3600000" == found["seamwork.heartbeats.v1"]["segment.ms"]
+
+
 def test_work_is_kept_for_thirty_days_or_longer_deadlines() -> None:
     """Whichever is longer; the sizing says."""
     day_ms = 86_400_000

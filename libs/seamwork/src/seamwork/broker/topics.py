@@ -22,7 +22,10 @@ from seamwork.records.places import contracts_dir
 _PLACEHOLDER = re.compile(r"\{([a-z]+)\}")
 # Whose role fills a placeholder: the inbox is its agent's, verdicts are their gate's, a journal its owner's.
 _FILLED_BY = {"agent": "agent", "gate": "gate", "machine": "owner"}
-_DAY_MS = 24 * 60 * 60 * 1000
+_HOUR_MS = 60 * 60 * 1000
+_DAY_MS = 24 * _HOUR_MS
+_SEGMENT_BYTES = 64 * 1024 * 1024
+"""Of what is trimmed: less than lies behind a machine's last but one snapshot at most."""
 
 
 class TopicSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="camel"):
@@ -174,6 +177,12 @@ def _config(spec: TopicSpec, sizing: Sizing) -> tuple[tuple[str, str], ...]:
         "retention.ms": str(retention_ms),
         "unclean.leader.election.enable": "false",
     }
+    # What goes, goes by whole segments, and not the one that is being written: Kafka begins another after a
+    # gigabyte or a week.
+    if spec.placeholder == "machine":
+        config["segment.bytes"] = str(_SEGMENT_BYTES)
+    if spec.retention == "day":
+        config["segment.ms"] = str(_HOUR_MS)
     return tuple(sorted(config.items()))
 
 
