@@ -12,7 +12,7 @@ from seamwork.decider import HealthChanged
 from seamwork.errors import RetryableError
 from seamwork.records.platform import Obstacle
 from seamwork.records.wire import compose
-from seamwork.runtime.agents_health import AgentsHealth
+from seamwork.runtime.agents_health import AgentsHealth, proved, words_of_the_watch
 from seamwork.testing.builders import PLATFORM, envelope
 from seamwork.testing.clock import SettableClock
 from seamwork.testing.documents import document
@@ -322,6 +322,19 @@ async def test_a_watch_that_works_is_believed_when_it_finds_nothing_more(
     others_beat_on(bench)
 
     assert [] == await heard_anew(bench)
+
+
+async def test_what_is_gone_while_it_is_looked_through_ends_nobody(
+    bench: Bench, others_beat_on: Callable[[Bench], None]
+) -> None:
+    """Heartbeats are kept for a day; what the first hour of it held goes while the last is read."""
+    close(bench, "one", "disk-low")
+    others_beat_on(bench)
+    await SimLog(bench.broker).trim(HEARTBEATS, 5)
+    _, end = bench.broker.bounds(HEARTBEATS)
+    reader = await SimLog(bench.broker).reader()
+
+    assert [] == await words_of_the_watch(reader, lambda raw: proved(raw, PLATFORM, CATALOG), 0, end)
 
 
 async def test_who_shares_the_process_goes_on_while_many_are_heard(bench: Bench) -> None:

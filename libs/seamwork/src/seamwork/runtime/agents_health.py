@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from seamwork.bus.port import Log, Partition, Reader
+from seamwork.bus.port import Log, LogGapError, Partition, Reader
 from seamwork.catalog import Catalog
 from seamwork.clock import Clock
 from seamwork.decider import HealthChanged, InstanceHealth
@@ -210,9 +210,12 @@ async def words_of_the_watch(
         stretch: list[tuple[Heartbeat, int]] = []
         position = before
         while position < behind:
-            found = await reader.fetch(
-                {HEARTBEATS_AT: position}, max_records=behind - position, max_wait_ms=_WAIT_MS
-            )
+            try:
+                found = await reader.fetch(
+                    {HEARTBEATS_AT: position}, max_records=behind - position, max_wait_ms=_WAIT_MS
+                )
+            except LogGapError:
+                return said  # a day was over meanwhile, and all that is left to look through is older
             for raw in found.get(HEARTBEATS_AT, ()):
                 position = raw.offset + 1
                 # Nearly all of them are others', and to prove each would take a minute.
