@@ -423,6 +423,8 @@ def numbers(a: Any, b: Any) -> dict[str, Any]:
         ("sum(this.b) <= 3", (WHOLE, WHOLE), (WHOLE, ANY), True),
         ("sum(this.b.map(b, b / 2)) <= 1", (WHOLE, WHOLE), (WHOLE, ANY), False),
         ("this.b[this.a - 3] == 2", (WHOLE, WHOLE), (ANY, WHOLE), False),
+        ("size({this.a: 1, 5: 1}) == 2", (WHOLE, WHOLE), (ANY, WHOLE), False),
+        ("{'a': this.a} == {'a': 4}", (WHOLE, WHOLE), (ANY, WHOLE), True),
         ("this.b.all(b, b % 1 == 0 || this.a == 4)", (WHOLE, WHOLE), (WHOLE, ANY), None),
     ],
 )

@@ -11,7 +11,7 @@ from typing import Any
 from seamwork.contracts.numbers import type_of
 from seamwork.rules.cel import ExpressionError, environment
 from seamwork.rules.fields import fields_of
-from seamwork.rules.tree import Call, Constant, Ident, Node, Source, walk
+from seamwork.rules.tree import Call, Constant, Ident, Node, Source, Struct, walk
 from seamwork.rules.walk import Schema, of_entry, of_property, together, types
 
 _MOST = 2000
@@ -61,6 +61,8 @@ def _minds(node: Node) -> bool:
             return False  # a macro's own, which makes a list
         case Call(function=function):
             return function not in _THE_SAME
+        case Struct(parts=parts):
+            return any(not isinstance(key, Constant) for key in parts[::2])  # a double is no key
         case _:
             return False
 
