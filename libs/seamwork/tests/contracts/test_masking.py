@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from seamwork.contracts.compiled import compile_contract
 from seamwork.contracts.masking import Mask
+from seamwork.contracts.schema import Checker
 from seamwork.contracts.summary import slots
 from seamwork.documents import Contract, parse_documents
 
@@ -171,3 +172,49 @@ def test_many_forms_of_many_entries_are_looked_through_once() -> None:
     """A hundred and ninety forms and half a million entries are no hundred million steps."""
     forms = [{"const": f"x{number}"} for number in range(190)]
     assert ["x1"] * 500_000 == Mask({"items": {"oneOf": forms}}).apply(["x1"] * 500_000)
+
+
+BY_ADDRESS = {"type": "object", "additionalProperties": {"type": "integer"}, "maxProperties": 1}
+MARKED: dict[str, Any] = {
+    "type": "object",
+    "properties": {
+        "points": BY_ADDRESS | {"x-sensitive": "pii.email"},
+        "open": BY_ADDRESS,
+        "people": {
+            "type": "array",
+            "items": {
+                "x-sensitive": True,
+                "properties": {"age": {"type": "integer"}},
+                "additionalProperties": False,
+            },
+        },
+    },
+}
+
+
+@pytest.mark.parametrize(("value", "masking", "place"), [
+    ({"points": {SECRET: "x"}}, (), "/points/***"),
+    ({"open": {SECRET: "x"}}, ("/open",), "/open/***"),
+    ({"open": {"seen": "x"}}, ("/open/*",), "/open/seen"),  # of each entry the value is hidden, not its name
+    ({"open": {"seen": "x"}}, (), "/open/seen"),
+    ({"people": [{"age": "x"}]}, (), "/people/0/age"),
+    ({"people": [{}, {SECRET: 1}]}, (), "/people/1/***"),
+])  # fmt: skip
+def test_a_refusal_names_nothing_that_lies_below_a_mark(
+    value: Any, masking: tuple[str, ...], place: str
+) -> None:
+    """A map of addresses is refused for one of them; sender, people and traces read where, and not whose it is."""
+    (finding,) = Checker(MARKED, Mask(MARKED, masking)).findings(value)
+
+    assert place == finding.pointer
+    assert SECRET not in str(finding)
+
+
+def test_a_gate_names_nothing_that_its_contract_hides() -> None:
+    """What the judgement of a crossing says ends up in verdicts, decisions and traces."""
+    compiled = compile_contract(refund("  owners: {team", "  masking: [/lines]\n  owners: {team"))
+    good = compiled.contract.spec.examples[0].payload
+    payload = orjson.dumps(good | {"lines": [{"qty": 1, "unit_minor": 900, SECRET: 1}]})
+    (finding,) = compiled.judge_input(payload, envelope={}, task={}, now_ms=0).findings
+
+    assert ("undeclared-field", "/lines/0/***") == (finding.rule, finding.pointer)

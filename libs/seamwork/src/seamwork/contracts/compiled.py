@@ -45,11 +45,11 @@ class Side:
 
     def __init__(self, promise: Promise, rules: RuleSet, masking: tuple[str, ...]) -> None:
         self._schema = promise.json_schema
-        self._checker = Checker(promise.json_schema)
         self._numbers = plan_numbers(promise.json_schema)
         self._rules = rules
         self._seen, self._answered = rules.fields_of("this"), rules.fields_of("request")
         self.mask = Mask(promise.json_schema, masking)
+        self._checker = Checker(promise.json_schema, self.mask)
         self.uses = frozenset(name for name in RESULT_VARIABLES if rules.looks_at(name))
 
     def typed(self, value: Any) -> Any:

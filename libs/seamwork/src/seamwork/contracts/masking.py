@@ -10,7 +10,16 @@ shown) is hidden as well as a good one.
 from collections.abc import Sequence
 from typing import Any
 
-from seamwork.rules.walk import Level, Schema, is_index, of_entry, of_property, together, types
+from seamwork.rules.walk import (
+    Level,
+    Schema,
+    is_index,
+    mapping,
+    of_entry,
+    of_property,
+    together,
+    types,
+)
 
 HIDDEN = "***"
 MARKS = ("x-sensitive", "confluent:tags")
@@ -21,6 +30,7 @@ _NAMES: tuple[tuple[type | tuple[type, ...], str], ...] = (
 )  # fmt: skip
 """JSON's types; the first that fits counts, for Python's booleans are whole numbers, too."""
 
+_Path = tuple[str | int, ...]
 _Seen = dict[int, tuple[bool, frozenset[str]]]
 """Of each level that was met: whether a mark stands there, and the types that are named."""
 
@@ -62,6 +72,10 @@ class Mask:
             schemas, pointers = together(self._schema, below), _step(pointers, str(part))
         return _marked(schemas, pointers)
 
+    def naming(self) -> "Naming":
+        """Return how to name places in one payload."""
+        return Naming(self._schema, self._pointers)
+
     def _masked(self, value: Any, level: Level, pointers: tuple[tuple[str, ...], ...], seen: _Seen) -> Any:
         told = seen.get(id(level))
         if told is None:
@@ -90,6 +104,40 @@ class Mask:
         seen: _Seen,
     ) -> Any:
         return self._masked(value, above.below(declared), pointers, seen) if _declares(declared) else HIDDEN
+
+
+class Naming:
+    """
+    How to name places in one payload.
+
+    Below a mark a name that the schema does not write is hidden: it is a value itself, as of a map of addresses.
+    """
+
+    def __init__(self, schema: Schema, pointers: tuple[tuple[str, ...], ...]) -> None:
+        schemas = together(schema, [schema])
+        self._schema = schema
+        self._known: dict[_Path, tuple[list[Schema], tuple[tuple[str, ...], ...], bool]] = {
+            (): (schemas, pointers, _marked(schemas, pointers))
+        }
+
+    def __call__(self, path: Sequence[str | int]) -> _Path:
+        """Return *path* with hidden names replaced."""
+        return tuple(self._name(tuple(path[:length]), path[length]) for length in range(len(path)))
+
+    def _name(self, above: _Path, part: str | int) -> str | int:
+        schemas, _, hidden = self._at(above)
+        written = isinstance(part, int) or any(part in mapping(schema, "properties") for schema in schemas)
+        return part if written or not hidden else HIDDEN
+
+    def _at(self, path: _Path) -> tuple[list[Schema], tuple[tuple[str, ...], ...], bool]:
+        found = self._known.get(path)
+        if found is None:  # of twenty places most lie side by side, and a name may have half a megabyte
+            *above, part = path
+            schemas, pointers, hidden = self._at(tuple(above))
+            below = of_entry(schemas, part) if isinstance(part, int) else of_property(schemas, part)
+            inside, further = together(self._schema, below), _step(pointers, str(part))
+            found = self._known[path] = inside, further, hidden or _marked(inside, further)
+        return found
 
 
 def _declares(schemas: Sequence[Any]) -> bool:

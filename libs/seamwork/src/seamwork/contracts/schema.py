@@ -7,7 +7,8 @@ texts, which quote values, are not used: a finding is made from the schema's sid
 
 import json
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
 from graphlib import CycleError, TopologicalSorter
 from typing import Any
 from urllib.parse import unquote
@@ -15,6 +16,7 @@ from urllib.parse import unquote
 import jsonschema_rs
 
 from seamwork.contracts.findings import Finding, pointer
+from seamwork.contracts.masking import Mask
 from seamwork.contracts.tangle import most_faults, tangled
 from seamwork.documents.canonical import canonical_json
 from seamwork.documents.problems import Place, Problem, did_you_mean, json_path
@@ -52,16 +54,25 @@ MAX_HUNGRY = 20
 _MODEST = jsonschema_rs.RegexOptions(size_limit=50_000, dfa_size_limit=1_000_000)
 
 PlaceOf = Callable[..., Place]
+_Fault = tuple[Finding, tuple[str | int, ...]]
+"""A finding without its place in the payload, and the place."""
 _NOT_LINEAR = re.compile(r"\(\?(?:[=!]|<[=!])|\\[1-9]|\\k<|\(\?P=")
 
 
 class Checker:
-    """One compiled schema."""
+    """
+    One compiled schema.
 
-    __slots__ = ("_brief", "_faults", "_schema", "_validator")
+    Args:
+        schema: The schema.
+        mask: What findings may not name; null where nobody but the schema's author sees them.
+    """
 
-    def __init__(self, schema: Schema) -> None:
+    __slots__ = ("_brief", "_faults", "_mask", "_schema", "_validator")
+
+    def __init__(self, schema: Schema, mask: Mask | None = None) -> None:
         self._schema = schema
+        self._mask = mask
         self._faults: int | None = None
         self._brief: jsonschema_rs.Draft202012Validator | None = None
         self._validator = _validator(schema)
@@ -75,14 +86,24 @@ class Checker:
         if self._validator.is_valid(value):
             return ()
         if self._has_too_many_faults(value):
-            return (self._first(value),)
-        found: list[Finding] = []
+            return self._named([self._first(value)])
+        found: list[_Fault] = []
         for error in self._validator.iter_errors(value):
-            found += _findings(error)
+            found += _faults_of(error)
             if len(found) >= _MAX_LOOKED_AT:
                 break
         # The order of keywords is no content: sorted, a replay finds the same in the same order.
-        return tuple(sorted(found, key=lambda finding: (finding.pointer, finding.message))[:MAX_FINDINGS])
+        return self._named(
+            sorted(found, key=lambda fault: (_pointer(fault[1]), fault[0].message))[:MAX_FINDINGS]
+        )
+
+    def _named(self, faults: Iterable[_Fault]) -> tuple[Finding, ...]:
+        """Return *faults* as findings, whose pointers are for people and name nothing that is hidden from them."""
+        shown = None if self._mask is None else self._mask.naming()
+        return tuple(
+            replace(finding, pointer=_pointer(path if shown is None else shown(path)))
+            for finding, path in faults
+        )
 
     def _has_too_many_faults(self, value: Any) -> bool:
         """Say whether *value* may have more faults than there is memory for."""
@@ -91,18 +112,18 @@ class Checker:
             self._faults = _MAX_FAULTS if most is None else most
         return _is_larger(value, _MAX_FAULTS // max(1, self._faults))
 
-    def _first(self, value: Any) -> Finding:
+    def _first(self, value: Any) -> _Fault:
         """Return one thing in *value* that does not fit, without gathering others."""
         try:
             if self._brief is None:
                 self._brief = _validator(_without_reasons(self._schema))
             self._brief.validate(value)
         except jsonschema_rs.ValidationError as error:
-            for finding in _findings(error):
-                return finding
+            for fault in _faults_of(error):
+                return fault
         except (jsonschema_rs.ReferencingError, ValueError):
             pass  # a reference leads into a form that has moved
-        return Finding("schema", "does not fit, and has too many parts to say where")
+        return Finding("schema", "does not fit, and has too many parts to say where"), ()
 
 
 def _validator(schema: Schema) -> jsonschema_rs.Draft202012Validator:
@@ -294,33 +315,39 @@ def _is_pattern(text: str) -> bool:
     return True
 
 
-def _findings(error: jsonschema_rs.ValidationError) -> list[Finding]:
+def _faults_of(error: jsonschema_rs.ValidationError) -> list[_Fault]:
     kind = jsonschema_rs.ValidationErrorKind
-    at = [_clipped(part) for part in error.instance_path]
-    if len(at) > _MOST_PARTS:
-        at[_MOST_PARTS // 2 : -_MOST_PARTS // 2] = ["…"]
+    at = tuple(error.instance_path)
     match error.kind:
         case kind.AdditionalProperties(unexpected=names) | kind.UnevaluatedProperties(unexpected=names):
             message = "the contract declares no such field, and no undeclared field may cross"
-            return [Finding("undeclared-field", message, pointer([*at, _clipped(name)])) for name in names]
+            return [(Finding("undeclared-field", message), (*at, name)) for name in names]
         case kind.Required(property=name):
-            return [Finding("schema", f"the field {str(name)!r} is missing", pointer(at))]
+            return [(Finding("schema", f"the field {str(name)!r} is missing"), at)]
         case kind.Type(types=types):
-            return [Finding("schema", f"must be of type {' or '.join(types)}", pointer(at))]
+            return [(Finding("schema", f"must be of type {' or '.join(types)}"), at)]
         case kind.Format(format=name):
-            return [Finding("schema", f"must have the format {name!r}", pointer(at))]
+            return [(Finding("schema", f"must have the format {name!r}"), at)]
         case kind.AnyOf() | kind.OneOfNotValid():
-            return [Finding("schema", "fits none of the forms that are allowed here", pointer(at))]
+            return [(Finding("schema", "fits none of the forms that are allowed here"), at)]
         case kind.FalseSchema() if error.schema_path[-1:] == ["else"]:
-            return [Finding("schema", "fits none of the forms that are allowed here", pointer(at))]
+            return [(Finding("schema", "fits none of the forms that are allowed here"), at)]
         case other:
-            return [Finding("schema", _sentence(other), pointer(at))]
+            return [(Finding("schema", _sentence(other)), at)]
 
 
 def _sentence(kind: jsonschema_rs.ValidationErrorKind) -> str:
     """Name the keyword and, where it is one number, what it allows; the rest stands in the contract."""
     limit = getattr(kind, "limit", None)
     return f"does not fulfil {kind.name!r}" + (f" ({limit})" if isinstance(limit, int | float) else "")
+
+
+def _pointer(path: Sequence[str | int]) -> str:
+    """Write a path for people, with what is too long or too deep left out."""
+    parts = [_clipped(part) for part in path]
+    if len(parts) > _MOST_PARTS:
+        parts[_MOST_PARTS // 2 : -_MOST_PARTS // 2] = ["…"]
+    return pointer(parts)
 
 
 def _clipped(part: str | int) -> str | int:
