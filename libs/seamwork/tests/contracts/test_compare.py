@@ -393,8 +393,79 @@ def test_what_is_stripped_may_have_held_anything(
         assert [True, False] == admits
 
 
-COUNTS, COMPARES = "this.a * 3 <= 30", "this.a <= 30 && this.b.all(b, b > 0)"
 WHOLE, ANY = {"type": "integer"}, {"type": "number"}
+
+
+def patterned(others: Any, **patterns: Any) -> dict[str, Any]:
+    """Describe fields by how their names begin."""
+    by_name = {f"^{start}_": described for start, described in patterns.items()}
+    return {"type": "object", "patternProperties": by_name, "additionalProperties": others}
+
+
+def lined(most: int | None, **fields: Any) -> dict[str, Any]:
+    """Describe a list of so many lines at most, each with *fields*."""
+    line = {"type": "object", "properties": fields, "additionalProperties": False}
+    lines = {"type": "array", "items": line} | ({} if most is None else {"maxItems": most})
+    return {"type": "object", "properties": {"lines": lines}, "additionalProperties": False}
+
+
+def named(number: int, length: int = 4) -> dict[str, Any]:
+    """Describe so many fields, with names of such a length."""
+    fields = {f"{index:x>{length}}": WHOLE for index in range(number)}
+    return {"type": "object", "properties": fields, "additionalProperties": False}
+
+
+BARE = {"type": "object", "properties": {}, "additionalProperties": False}
+EITHER: dict[str, Any] = {
+    "type": ["array", "object"],
+    "properties": {"n": WHOLE},
+    "additionalProperties": False,
+}
+
+
+def nested(*names: str) -> dict[str, Any]:
+    """Describe a tree whose nodes have *names*."""
+    fields = {"below": {"type": "array", "items": {"$ref": "#"}}} | dict.fromkeys(names, WHOLE)
+    return {"type": "object", "properties": fields, "additionalProperties": False}
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "sent", "backward"),
+    [
+        (lined(64, a=WHOLE, b=WHOLE), lined(64, a=WHOLE), {"lines": [{"b": 1}] * 64}, True),
+        (lined(65, a=WHOLE, b=WHOLE), lined(65, a=WHOLE), {"lines": [{"b": 1}] * 65}, None),
+        (lined(None, a=WHOLE, b=WHOLE), lined(None, a=WHOLE), {"lines": [{"b": 1}] * 65}, None),
+        (EITHER | {"items": CLOSED}, EITHER | {"items": BARE}, [{"a": 1}] * 65, None),
+        (lined(33, a=WHOLE, b=WHOLE), lined(33), {"lines": [{"a": 1, "b": 1}] * 33}, None),
+        (lined(65, a=WHOLE, b=False), lined(65, a=WHOLE), {"lines": [{"a": 1}] * 65}, True),
+        (lined(65, a=WHOLE), lined(65) | {"title": "any"}, {"lines": [{"a": 1}] * 65}, None),
+        (lined(65, a=WHOLE), {"type": "object"}, {"lines": [{"a": 1}] * 65}, True),
+        (named(65), named(1), {f"{index:x>4}": 1 for index in range(65)}, True),
+        (named(66), named(1), {f"{index:x>4}": 1 for index in range(66)}, None),
+        (named(60, 90), named(1, 90), {f"{index:x>90}": 1 for index in range(60)}, None),
+        (patterned(others=WHOLE), named(0), {str(index): 1 for index in range(65)}, None),
+        (patterned(others=False, n=WHOLE), named(0), {f"n_{index}": 1 for index in range(65)}, None),
+        (patterned(others=WHOLE), patterned(others=ANY), {str(index): 1 for index in range(65)}, True),
+        (nested("a"), nested(), {"below": [{"a": 1}] * 65}, None),
+        (nested("a") | {"required": ["a"]}, nested() | {"required": ["a"]}, {"a": 1}, False),
+    ],
+)
+@pytest.mark.parametrize("was", ["refuse", "strip"])
+def test_what_is_described_no_more_may_be_more_than_is_stripped(
+    was: str, old: Any, new: Any, sent: Any, *, backward: bool | None
+) -> None:
+    """A field of each entry of a list was wanted before, and is too much to cut out of a long list."""
+    before, after = contract_of(old, was), contract_of(new, "strip")
+    first, second = (
+        compile_contract(one).judge_input(orjson.dumps(sent), **FACTS) for one in (before, after)
+    )
+
+    assert first.admitted
+    assert backward is compare_contracts(before, after).parts[0].backward.known
+    assert (backward is True) is second.admitted
+
+
+COUNTS, COMPARES = "this.a * 3 <= 30", "this.a <= 30 && this.b.all(b, b > 0)"
 
 
 def ruled(expression: str, schema: Any, undeclared: str = "refuse") -> Contract:
@@ -492,12 +563,6 @@ TUPLE = numbers(WHOLE, WHOLE)
 TUPLE["properties"]["b"]["prefixItems"] = [WHOLE, WHOLE, ANY]
 TRIPLED = "this.n_a * 3 <= 30"
 EACH_TRIPLED = "this.all(k, k == 'b' || this[k] * 3 <= 30)"
-
-
-def patterned(others: Any, **patterns: Any) -> dict[str, Any]:
-    """Describe fields by how their names begin."""
-    by_name = {f"^{start}_": described for start, described in patterns.items()}
-    return {"type": "object", "patternProperties": by_name, "additionalProperties": others}
 
 
 @pytest.mark.parametrize(

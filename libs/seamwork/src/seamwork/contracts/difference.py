@@ -12,7 +12,9 @@ from typing import Any, Literal
 
 from seamwork.contracts.compare import NOTHING, Answer, Coverage, covers
 from seamwork.contracts.compiled import CompiledContract, ContractError, compile_contract, promises
+from seamwork.contracts.dropped import drops_too_much
 from seamwork.contracts.examples import judge_example
+from seamwork.contracts.projection import MAX_CUT
 from seamwork.contracts.retyped import looked_at, may_differ
 from seamwork.contracts.stripped import admitted, leave_the_same, strip_the_same, strips_nothing
 from seamwork.documents.canonical import canonical_json
@@ -179,6 +181,9 @@ def _admits_what_was(on: str, old: Contract, new: Contract, shown: Sequence[Any]
     was, now = admitted(before, terms[0]), admitted(after, terms[1])
     if was is None or now is None:
         return Way("unknown", ("of what is stripped cannot be said whether it mattered",))
+    if drops_too_much(before, after):
+        reason = f"more than the {MAX_CUT} fields that are stripped of one payload may be described no more"
+        return Way("unknown", (reason,))
     way = _way(covers(now, was, shown))
     if way.answer == "no" and terms[0] == "strip" and covers(after, before, shown).answer == "yes":
         return replace(

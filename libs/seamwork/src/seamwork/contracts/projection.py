@@ -122,13 +122,13 @@ class _Undeclared:
         """Say whether an object may have the field *name* although no part of its schema says what it is."""
         free, named = self._free.get(id(described)), self._named.get(id(asked))
         if free is None:
-            free = self._free[id(described)] = _free_form(described.schemas)
+            free = self._free[id(described)] = free_form(described.schemas)
         if named is None:
-            named = self._named[id(asked)] = _asked_for(asked.schemas)
+            named = self._named[id(asked)] = asked_for(asked.schemas)
         return free or name in named
 
 
-def _asked_for(schemas: list[Schema]) -> set[str]:
+def asked_for(schemas: list[Schema]) -> set[str]:
     """Return the names of fields that a schema wants to be there, whatever they hold."""
     lists = [schema["required"] for schema in schemas if isinstance(schema.get("required"), list)]
     dependent = [schema["dependentRequired"] for schema in schemas if "dependentRequired" in schema]
@@ -136,7 +136,7 @@ def _asked_for(schemas: list[Schema]) -> set[str]:
     return {name for names in lists for name in names if isinstance(name, str)}
 
 
-def _free_form(schemas: list[Schema]) -> bool:
+def free_form(schemas: list[Schema]) -> bool:
     """Say whether an object may have any fields: no part of its schema names one, or one says so outright."""
     named = any(keyword in one for one in schemas for keyword in _NAMING)
     return not named or any(one.get(keyword) is True for one in schemas for keyword in _NAMING[2:])
