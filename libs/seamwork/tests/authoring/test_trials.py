@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from seamwork.authoring.edges import allowed, broken
 from seamwork.authoring.trials import Trial, TrialFailedError, trials
 from seamwork.cli import seamwork
+from seamwork.contracts.against import bump_problems
 from seamwork.contracts.check import check_contract, errors
 from seamwork.contracts.samples import samples
 from seamwork.contracts.schema import Checker
@@ -167,14 +168,22 @@ def test_a_rule_that_cannot_be_evaluated_on_an_allowed_payload_fails(rule: str) 
     assert told.startswith('rule:rule cannot be evaluated on what the schema of input allows: {"n":0')
 
 
-def test_a_minor_version_that_refuses_what_the_last_one_admitted_fails() -> None:
-    """A major one may; whoever has examples of both finds out."""
+@pytest.mark.parametrize(("older", "newer", "wanted"), [
+    ("1.0.0", "1.1.0", "2.0.0"), ("1.0.0", "2.0.0", None), ("0.1.0", "0.1.1", "0.2.0"), ("0.1.0", "0.2.0", None),
+    ("2.0.0-rc.1", "2.0.0", None), ("2.0.0-rc.1", "2.0.0-rc.2", None),
+])  # fmt: skip
+def test_a_version_that_refuses_what_the_last_one_admitted_is_called_so(
+    older: str, newer: str, wanted: str | None
+) -> None:
+    """As ``contracts check`` has it: before 1.0.0 the second number does, and a pre-release promised nothing."""
     stricter: dict[str, Any] = {"rule": "this.n > 1", "examples": [{"name": "two", "payload": {"n": 2}}]}
+    before, after = contract(older), contract(newer, **stricter)
+    told = list(failures(before, after, examples=0).values())
 
-    (told,) = failures(contract(), contract("1.1.0", **stricter), examples=0).values()
-
-    assert told.startswith("numbers/1.1.0 refuses the example one that 1.0.0 admits: rule:rule: ")
-    assert {} == failures(contract(), contract("2.0.0", **stricter), examples=0)
+    assert (wanted is None) is (told == []) is (list(bump_problems([after], [before])) == [])
+    for one in told:
+        assert one.startswith(f"numbers/{newer} refuses the example one that {older} admits: rule:rule: ")
+        assert one.endswith(f"call it {wanted}, or admit it")
 
 
 @pytest.mark.parametrize(

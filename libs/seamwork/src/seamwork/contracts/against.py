@@ -35,12 +35,12 @@ def bump_problems(documents: Iterable[AnyDocument], published: Iterable[AnyDocum
                 message = f"{document.title} was published before with other content"
                 yield found(document, ("metadata", "version"), "version-conflict", message)
             continue
-        before = _before(document, (*known, *documents)) if isinstance(document, Contract) else None
-        if before is not None and isinstance(document, Contract):
-            yield from _too_small(before, document)
+        earlier = version_before(document, (*known, *documents)) if isinstance(document, Contract) else None
+        if earlier is not None and isinstance(document, Contract):
+            yield from _too_small(earlier, document)
 
 
-def _before(contract: Contract, known: Iterable[AnyDocument]) -> Contract | None:
+def version_before(contract: Contract, known: Iterable[AnyDocument]) -> Contract | None:
     """Return the highest version below; what was tried on the way to this one (``2.0.0-rc.1``) promised nothing."""
     mine = parse_version(contract.version)
     earlier = [
