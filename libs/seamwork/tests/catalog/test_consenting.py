@@ -137,12 +137,14 @@ def test_no_other_status_is_a_way_around(status: str) -> None:
     assert [None, None] == [topics.status(NEW_AT + DAY), topics.status(NEW_AT + DAY, "2.0.1")]
 
 
-def test_what_was_retired_stays_so() -> None:
-    """The word that comes afterwards does not bring it back."""
-    topics = begun().publish(NEW_AT, BREAKING).activate(NEW_AT + MINUTE, BREAKING, "retired")
+@pytest.mark.parametrize("status", ["retired", "revoked"])
+def test_what_was_taken_back_is_so_at_once_and_stays_so(status: str) -> None:
+    """It waits for nobody, and the word that comes afterwards does not bring it back."""
+    topics = begun().publish(NEW_AT, BREAKING).activate(NEW_AT + MINUTE, BREAKING, status)
+    before = topics.status(NEW_AT + MINUTE)
     topics.publish(NEW_AT + DAY, WORD)
 
-    assert "retired" == topics.status(NEW_AT + DAY)
+    assert [status] * 3 == [before, topics.status(NEW_AT + MINUTE), topics.status(NEW_AT + DAY)]
 
 
 def test_what_was_in_force_may_be_so_again() -> None:

@@ -164,6 +164,17 @@ def test_work_for_a_paused_agent_waits_and_for_no_other() -> None:
     ]
 
 
+def test_an_agent_that_is_paused_pauses_no_flow_of_its_name() -> None:
+    """Kinds have names of their own, and a flow is often called as the agent at its end."""
+    parser = flow("parser", edge())
+    paused, active = (Activation("active", "paused", 0),), (Activation("active", None, 0),)
+    told = {("Agent", "parser", "1.0.0"): paused, ("Agent", "planner", "1.0.0"): active}
+    catalog = Catalog.of((*AGENTS, *CONTRACTS, parser), told)
+
+    assert catalog.agent_paused(PARSER, AT)
+    assert None is catalog.flow_paused("planner", (PARSER,), ContractRef(name="facts", version="1.0.0"), AT)
+
+
 def test_a_flow_is_paused_in_the_version_in_force() -> None:
     """Which is the one that was activated last; that another version of it was paused says nothing."""
     old, new = flow("work", edge()), flow("work", edge(), version="1.1.0")
