@@ -66,6 +66,23 @@ def test_what_the_target_strips_fits(undeclared: str, taken: Any, *, fits: bool)
     assert compile_contract(target).judge_input(sent, envelope={}, task={}, now_ms=0).admitted is fits
 
 
+def test_what_is_more_than_the_target_strips_does_not_fit() -> None:
+    """Of a long list the field of each entry is more than a gate cuts out of one payload."""
+
+    def listed(**fields: Any) -> dict[str, Any]:
+        entry = {"type": "object", "properties": fields, "additionalProperties": False}
+        return {"type": "object", "properties": {"l": {"type": "array", "items": entry, "maxItems": 65}}}
+
+    target = contract("target", listed(), {}, "strip")
+    source = contract("source", CLOSED, listed(a={}), "refuse")
+    sent = orjson.dumps({"l": [{"a": 1}] * 65})
+
+    (problem,) = check_documents((read(FLOW), source, target)).errors
+
+    assert "edge-does-not-fit" == problem.code
+    assert not compile_contract(target).judge_input(sent, envelope={}, task={}, now_ms=0).admitted
+
+
 @pytest.mark.parametrize(
     ("edge", "told"),
     [

@@ -12,6 +12,7 @@ from seamwork.contracts.acceptance import accepts_version, may_consume, may_prod
 from seamwork.contracts.codes import found
 from seamwork.contracts.compare import NOTHING, covers
 from seamwork.contracts.compiled import promises
+from seamwork.contracts.dropped import drops_too_much
 from seamwork.contracts.shelf import Shelf
 from seamwork.contracts.stripped import admitted
 from seamwork.documents.agent import Agent
@@ -181,7 +182,9 @@ class _Seam:
         if coverage.answer == "no":
             message = f"{what} may be refused as {where}{_shown(coverage.refused)}"
             yield self._found("edge-does-not-fit", message, *at)
-        elif coverage.answer == "unknown":
+        elif coverage.answer == "unknown" or (
+            target.spec.undeclared == "strip" and drops_too_much(writer.json_schema, reader.json_schema)
+        ):
             message = f"that {what} is always accepted as {where} cannot be proved"
             yield self._found("edge-does-not-fit", message, *at)
 
