@@ -68,12 +68,14 @@ async def test_a_change_reaches_all_who_wait(broker: SimBroker) -> None:
     assert 2 == sum(catalog.revision != since for catalog in found)
 
 
-async def test_who_waits_for_the_end_hears_why_it_came(broker: SimBroker) -> None:
-    """Stopped or broken: a catalog that nobody feeds is no catalog."""
+async def test_who_waits_hears_of_the_end_and_why_it_came(broker: SimBroker) -> None:
+    """Stopped or broken: a catalog that nobody feeds is no catalog, and nothing of it will change."""
     broken, stopped = follower_on(broker), follower_on(broker)
     await broken.start()
     await stopped.start()
-    waiting = asyncio.create_task(stopped.wait())
+    since = stopped.catalog.revision
+    waiting = [asyncio.create_task(stopped.wait()), asyncio.create_task(stopped.changed(since))]
+    hoping = asyncio.create_task(broken.changed(since))
     await asyncio.sleep(0)
     await stopped.stop()
 
@@ -81,10 +83,12 @@ async def test_who_waits_for_the_end_hears_why_it_came(broker: SimBroker) -> Non
         raise RetryableError(f"Kafka has not answered a {call} for 30 s")
 
     broker.step = away
-    with pytest.raises(SeamworkError, match="has stopped"):
-        await waiting
-    with pytest.raises(RetryableError):
-        await broken.wait()
+    for one in (*waiting, stopped.changed(since)):
+        with pytest.raises(SeamworkError, match="has stopped"):
+            await one
+    for other in (broken.wait(), hoping, broken.changed(since)):
+        with pytest.raises(RetryableError):
+            await other
 
 
 def write(

@@ -7,6 +7,7 @@ each and ask it for the current view; nothing on the path of work waits for it.
 """
 
 import asyncio
+from typing import NoReturn
 
 import structlog
 
@@ -76,17 +77,18 @@ class CatalogFollower:
             await self._reader.stop()
             self._reader = None
 
-    async def wait(self) -> None:
+    async def wait(self) -> NoReturn:
         """
         Wait until it follows no more, and raise why: its owner must stop, a stale catalog is no catalog.
 
         Raises:
             SeamworkError: The follower broke, or was stopped.
         """
-        if self._task is not None:
-            await asyncio.wait({self._task})
-            if not self._task.cancelled():
-                self._task.result()
+        task = self._task
+        if task is not None:
+            await asyncio.wait({task})
+            if not task.cancelled():
+                task.result()
         raise SeamworkError("the catalog follower has stopped; restart the service")
 
     async def changed(self, since: Revision) -> Catalog:
@@ -94,19 +96,18 @@ class CatalogFollower:
         Wait until the view is newer than *since* and return it.
 
         Raises:
-            SeamworkError: The follower broke; its owner must stop, a stale catalog is no catalog.
+            SeamworkError: The follower broke, or was stopped; its owner must stop, a stale catalog is no catalog.
         """
         while self.catalog.revision == since:
+            task = self._task
+            if task is None or task.done():
+                await self.wait()
             self._changed.clear()
             waiting = asyncio.create_task(self._changed.wait())
-            watched = {waiting} if self._task is None else {waiting, self._task}
             try:
-                await asyncio.wait(watched, return_when=asyncio.FIRST_COMPLETED)
+                await asyncio.wait({waiting, task}, return_when=asyncio.FIRST_COMPLETED)
             finally:
                 waiting.cancel()  # who waits may give up
-            if self._task is not None and self._task.done():
-                self._task.result()
-                raise SeamworkError("the catalog follower has stopped; restart the service")
         return self.catalog
 
     async def catch_up(self, revision: Revision) -> Catalog:
