@@ -223,6 +223,24 @@ def test_a_rule_that_refuses_an_old_example_shows_it() -> None:
     assert way.reasons == ("the rule 'small-basket' is new or says something else",)
 
 
+@pytest.mark.parametrize(
+    ("changes", "bump"),
+    [
+        ((("  sum(this", "  (  sum(this"), ("unit_minor))\n", "unit_minor)))  // all of them\n")), "patch"),
+        ((("this.refund_minor <=", "this.refund_minor<="),), "patch"),
+        ((("name: within-lines", "name: covered"), ("[within-lines]", "[covered]")), "patch"),
+        (
+            (("this.refund_minor <=", "this.refund_minor <"), ("refund_minor: 900", "refund_minor: 899")),
+            "major",
+        ),
+        ((("this.refund_minor <=", "this.refund_minor <= 1 +"),), "major"),
+    ],
+)
+def test_a_rule_may_be_laid_out_and_called_otherwise(changes: tuple[tuple[str, str], ...], bump: str) -> None:
+    """Nothing is refused for it that was let through, and no consumer need be asked."""
+    assert bump == compare_contracts(contract(), contract(*changes)).bump
+
+
 CARE, DESK = "{agent: care, versions: '>=1 <2'}", "{agent: desk}"
 
 

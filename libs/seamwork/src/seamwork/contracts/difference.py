@@ -28,7 +28,9 @@ from seamwork.documents.contract import (
     RuleSpec,
 )
 from seamwork.documents.versions import parse_range, parse_version
+from seamwork.rules.cel import ExpressionError, environment
 from seamwork.rules.ruleset import CROSSING_VARIABLES, RESULT_VARIABLES
+from seamwork.rules.tree import meaning
 from seamwork.rules.walk import Schema
 
 Bump = Literal["none", "patch", "minor", "major"]
@@ -169,7 +171,7 @@ def _part(on: str, old: Contract, new: Contract) -> Part:
     forward = _way(covers(before.json_schema, after.json_schema, shown))
     backward = backward.joined(_rules(on, before, after, old, new)).joined(_terms(on, old, new))
     forward = forward.joined(_rules(on, after, before, new, old)).joined(_terms(on, new, old))
-    return Part(on, backward, forward, tuple(_notes(before, after)))
+    return Part(on, backward, forward, tuple(_notes(on, before, after)))
 
 
 def _admits_what_was(on: str, old: Contract, new: Contract, shown: Sequence[Any]) -> Way:
@@ -204,9 +206,9 @@ def _way(coverage: Coverage) -> Way:
 
 def _rules(on: str, writer: Promise, reader: Promise, wrote: Contract, reads: Contract) -> Way:
     """Say whether the reader's rules may refuse what the writer's rules let through."""
-    known = {(rule.name, rule.expr) for rule in _refusing(writer)}
-    further = [rule for rule in _refusing(reader) if (rule.name, rule.expr) not in known]
-    same = [rule for rule in _refusing(reader) if (rule.name, rule.expr) in known]
+    known = {_said(on, rule) for rule in _refusing(writer)}
+    further = [rule for rule in _refusing(reader) if _said(on, rule) not in known]
+    same = [rule for rule in _refusing(reader) if _said(on, rule) in known]
     retyped = [rule for rule in same if _may_differ(rule, on, wrote, reads)]
     uncovered = [rule for rule in same if _sees_other_fields(rule, on, wrote, reads)]
     if not further and not retyped and not uncovered:
@@ -221,17 +223,27 @@ def _rules(on: str, writer: Promise, reader: Promise, wrote: Contract, reads: Co
     return Way("unknown" if witness is NOTHING else "no", reasons, witness)
 
 
+def _said(on: str, rule: RuleSpec) -> bytes | str:
+    """Return what a rule says, however it is called and laid out; its text where it cannot be read."""
+    try:
+        return meaning(environment(_variables(on)).tree(rule.expr))
+    except ExpressionError:
+        return rule.expr
+
+
+def _variables(on: str) -> tuple[str, ...]:
+    return CROSSING_VARIABLES if on == "input" else RESULT_VARIABLES
+
+
 def _may_differ(rule: RuleSpec, on: str, wrote: Contract, reads: Contract) -> bool:
-    variables = CROSSING_VARIABLES if on == "input" else RESULT_VARIABLES
-    return may_differ(rule.expr, variables, _payloads(on, wrote, reads))
+    return may_differ(rule.expr, _variables(on), _payloads(on, wrote, reads))
 
 
 def _sees_other_fields(rule: RuleSpec, on: str, wrote: Contract, reads: Contract) -> bool:
     if wrote.spec.undeclared == reads.spec.undeclared == "refuse":
         return False
-    variables = CROSSING_VARIABLES if on == "input" else RESULT_VARIABLES
     for name, old, new in _payloads(on, wrote, reads):
-        seen = looked_at(rule.expr, variables, name)
+        seen = looked_at(rule.expr, _variables(on), name)
         whole = wrote.spec.undeclared == "strip" or strips_nothing(old, seen)
         if not whole or not leave_the_same(old, new, seen):
             return True
@@ -319,7 +331,7 @@ def _is_implied(condition: Precondition, known: Precondition) -> bool:
     return same and set(known.outcome) <= set(condition.outcome)
 
 
-def _notes(before: Promise, after: Promise) -> Iterator[str]:
+def _notes(on: str, before: Promise, after: Promise) -> Iterator[str]:
     old = {rule.name: rule for rule in before.rules}
     new = {rule.name: rule for rule in after.rules}
     for name in dict.fromkeys([*old, *new]):
@@ -327,7 +339,7 @@ def _notes(before: Promise, after: Promise) -> Iterator[str]:
             yield f"rule {name!r} is gone"
         elif name not in old:
             yield f"rule {name!r} is new"
-        elif old[name].expr != new[name].expr:
+        elif _said(on, old[name]) != _said(on, new[name]):
             yield f"rule {name!r} says something else"
         elif old[name].severity != new[name].severity:
             yield f"rule {name!r} is now {new[name].severity}"

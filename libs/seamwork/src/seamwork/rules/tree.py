@@ -108,6 +108,13 @@ class Source:
         return self.line_column(call) if named < 0 else line_column(self._text, named)
 
 
+def meaning(serialized: bytes) -> bytes:
+    """Return what an expression says, and not how: blanks, brackets, comments and quotation marks are left out."""
+    checked = _fields(_one(_fields(serialized), _VALUE_OF_ANY, b""))
+    said: bytes = _one(checked, _EXPR_OF_CHECKED, b"")
+    return said
+
+
 def line_column(text: str, index: int) -> tuple[int, int]:
     """Return the line and column (from 1) of the character at *index*."""
     before = text[:index]
