@@ -241,6 +241,43 @@ def test_a_rule_may_be_laid_out_and_called_otherwise(changes: tuple[tuple[str, s
     assert bump == compare_contracts(contract(), contract(*changes)).bump
 
 
+def test_what_is_shown_is_made_of_a_good_example_where_rules_want_more() -> None:
+    """Of what is made from the schema alone they let nothing through: one part of it goes into the author's own."""
+    narrowed = contract(
+        ("qty: {type: integer, minimum: 1, maximum: 1000}", "qty: {type: integer, minimum: 1, maximum: 9}")
+    )
+    way = compare_contracts(contract(), narrowed).parts[0].backward
+
+    assert "2026-03-04T10:00:00Z" == way.refused["asked_at"]
+    assert 9 < way.refused["lines"][0]["qty"]
+    assert compile_contract(contract()).judge_input(orjson.dumps(way.refused), **FACTS).admitted
+
+
+@pytest.mark.parametrize(
+    ("rule", "old", "new", "shown"),
+    [
+        ("this.a >= 3", {}, {"minimum": 3}, False),  # what the rule said the schema says now
+        ("this.a >= 3", {}, {"minimum": 4}, True),
+        ("this.a >= 3 || task.tenant == 't'", {}, {"minimum": 3}, True),  # by the payload alone nobody knows
+        ("true", {"minimum": 2**63}, {"minimum": 2**64}, False),  # no such number crosses any seam
+        ("true", {}, {"minimum": 3}, True),
+    ],
+)
+def test_what_was_refused_before_is_not_shown_as_newly_refused(
+    rule: str, old: Any, new: Any, *, shown: bool
+) -> None:
+    """The schema refuses more, and of what did cross nothing."""
+    before, after = (
+        ruled(rule, {"properties": {"a": WHOLE | more}, "required": ["a"]}) for more in (old, new)
+    )
+    way = compare_contracts(before, after).parts[0].backward
+
+    assert "no" == way.answer
+    assert shown is (way.refused is not NOTHING)
+    if shown and "task" not in rule:
+        assert compile_contract(before).judge_input(orjson.dumps(way.refused), **FACTS).admitted
+
+
 CARE, DESK = "{agent: care, versions: '>=1 <2'}", "{agent: desk}"
 
 

@@ -12,9 +12,10 @@ the schema and with the author's own examples.
 """
 
 import json
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import lru_cache
+from itertools import islice
 from typing import Any, Literal
 
 import jsonschema_rs
@@ -31,6 +32,8 @@ Answer = Literal["yes", "no", "unknown"]
 MAX_PARTS = 2000
 """Schemas inside of one schema; deciding takes time that grows with the product of two."""
 _TRIED = 300
+_ASKED, _OF_EACH = 40, 4  # whether they cross at all: a rule may take most of a second
+_FIRST = 3  # entries of a list: what one of them may be others may be too
 # The library's own errors are ValueErrors.
 _STUMBLES = (
     jsonschema_rs.ReferencingError, jsonschema_rs.ValidationError, OverflowError, RecursionError, ValueError
@@ -52,7 +55,12 @@ class Coverage:
         return {"yes": True, "no": False, "unknown": None}[self.answer]
 
 
-def covers(reader: Schema, writer: Schema, examples: Iterable[Any] = ()) -> Coverage:
+def covers(
+    reader: Schema,
+    writer: Schema,
+    examples: Iterable[Any] = (),
+    crosses: Callable[[Any], bool] = lambda _: True,
+) -> Coverage:
     """
     Say whether a payload that *writer* allows is always one that *reader* allows.
 
@@ -60,6 +68,7 @@ def covers(reader: Schema, writer: Schema, examples: Iterable[Any] = ()) -> Cove
         reader: The schema of whoever receives.
         writer: The schema of whoever sends.
         examples: Payloads that are known to be sent; those that *writer* does not allow are left aside.
+        crosses: Says of a payload that *writer* allows whether all else lets it through; of others none is shown.
     """
     written = canonical_json(reader), canonical_json(writer)
     if written[0] == written[1]:
@@ -68,14 +77,39 @@ def covers(reader: Schema, writer: Schema, examples: Iterable[Any] = ()) -> Cove
     if takes is None or sends is None:
         return Coverage("unknown")  # one of them is no schema
     answer, difference = _decide(reader, writer)
-    if difference is not None:
-        witness = _witness(takes, sends, samples(difference, _TRIED))
-        if witness is not NOTHING:
-            return Coverage("no", witness)
-    witness = _witness(takes, sends, [*examples, *samples(writer, _TRIED)])
-    if witness is not NOTHING:
-        return Coverage("no", witness)
+    good = [value for value in examples if sends.fits(value)]
+    left = _ASKED
+    for value in _tried(difference, writer, good):
+        if left <= 0 or not sends.fits(value) or takes.fits(value):
+            continue
+        answer = "no"
+        grafts = (graft for one in good for graft in _grafts(value, one))
+        asked = islice((g for g in grafts if sends.fits(g) and not takes.fits(g)), _OF_EACH)
+        for made in (value, *asked):
+            left -= 1
+            if crosses(made):
+                return Coverage("no", made)
     return Coverage(answer)
+
+
+def _grafts(value: Any, onto: Any) -> Iterator[Any]:
+    """Yield *onto* with one part of *value* in the place of its own, the smallest parts first."""
+    if isinstance(value, dict) and isinstance(onto, dict):
+        for name, part in value.items():
+            below = _grafts(part, onto[name]) if name in onto else (part,)
+            yield from ({**onto, name: one} for one in below)
+    elif isinstance(value, list) and isinstance(onto, list):
+        for index, (part, own) in enumerate(zip(value[:_FIRST], onto, strict=False)):
+            yield from ([*onto[:index], one, *onto[index + 1 :]] for one in _grafts(part, own))
+        yield [*onto, *value[len(onto) :]]
+    yield value
+
+
+def _tried(difference: Schema | None, writer: Schema, examples: Iterable[Any]) -> Iterator[Any]:
+    if difference is not None:
+        yield from samples(difference, _TRIED)
+    yield from examples
+    yield from samples(writer, _TRIED)
 
 
 def _decide(reader: Schema, writer: Schema) -> tuple[Answer, Schema | None]:
@@ -95,10 +129,6 @@ def _decide(reader: Schema, writer: Schema) -> tuple[Answer, Schema | None]:
     except _STUMBLES:
         return answer, None
     return answer, difference if isinstance(difference, dict) else None
-
-
-def _witness(takes: Checker, sends: Checker, tried: Iterable[Any]) -> Any:
-    return next((value for value in tried if sends.fits(value) and not takes.fits(value)), NOTHING)
 
 
 @lru_cache(maxsize=64)

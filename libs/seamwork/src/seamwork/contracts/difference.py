@@ -13,7 +13,7 @@ from typing import Any, Literal
 from seamwork.contracts.compare import NOTHING, Answer, Coverage, covers
 from seamwork.contracts.compiled import CompiledContract, ContractError, compile_contract, promises
 from seamwork.contracts.dropped import drops_too_much
-from seamwork.contracts.examples import judge_example
+from seamwork.contracts.examples import crossing, judge_example
 from seamwork.contracts.projection import MAX_CUT
 from seamwork.contracts.retyped import looked_at, may_differ
 from seamwork.contracts.stripped import admitted, leave_the_same, strip_the_same, strips_nothing
@@ -168,7 +168,7 @@ def _part(on: str, old: Contract, new: Contract) -> Part:
     before, after = promises(old)[on], promises(new)[on]
     shown = [e.payload for c in (old, new) for e in c.spec.examples if e.on == on and not e.violates]
     backward = _admits_what_was(on, old, new, shown)
-    forward = _way(covers(before.json_schema, after.json_schema, shown))
+    forward = _way(covers(before.json_schema, after.json_schema, shown, crossing(new, on)))
     backward = backward.joined(_rules(on, before, after, old, new)).joined(_terms(on, old, new))
     forward = forward.joined(_rules(on, after, before, new, old)).joined(_terms(on, new, old))
     return Part(on, backward, forward, tuple(_notes(on, before, after)))
@@ -179,14 +179,14 @@ def _admits_what_was(on: str, old: Contract, new: Contract, shown: Sequence[Any]
     before, after = promises(old)[on].json_schema, promises(new)[on].json_schema
     terms = old.spec.undeclared, new.spec.undeclared
     if terms == ("refuse", "refuse") or (terms == ("strip", "strip") and strip_the_same(before, after)):
-        return _way(covers(after, before, shown))
+        return _way(covers(after, before, shown, crossing(old, on)))
     was, now = admitted(before, terms[0]), admitted(after, terms[1])
     if was is None or now is None:
         return Way("unknown", ("of what is stripped cannot be said whether it mattered",))
     if drops_too_much(before, after):
         reason = f"more than the {MAX_CUT} fields that are stripped of one payload may be described no more"
         return Way("unknown", (reason,))
-    way = _way(covers(now, was, shown))
+    way = _way(covers(now, was, shown, crossing(old, on)))
     if way.answer == "no" and terms[0] == "strip" and covers(after, before, shown).answer == "yes":
         return replace(
             way, reasons=("a field that was stripped, whatever it held, is described from now on",)

@@ -1,9 +1,12 @@
-"""Judge a contract's own examples."""
+"""Judge a contract's own examples, and payloads that are made up."""
 
-from seamwork.contracts.compiled import CompiledContract
+from collections.abc import Callable
+from typing import Any
+
+from seamwork.contracts.compiled import CompiledContract, ContractError, compile_contract
 from seamwork.contracts.findings import Findings
 from seamwork.documents.canonical import canonical_json
-from seamwork.documents.contract import Example
+from seamwork.documents.contract import Contract, Example
 from seamwork.documents.shape import instant_ms
 
 
@@ -20,3 +23,25 @@ def judge_example(compiled: CompiledContract, example: Example) -> Findings:
         task=example.task,
         now_ms=now_ms,
     )
+
+
+def crossing(contract: Contract, on: str) -> Callable[[Any], bool]:
+    """
+    Return what says whether a payload may cross as *on*: whether the contract admits it.
+
+    Of one that is judged by more than itself nobody knows; then it may.
+    """
+    try:
+        compiled = compile_contract(contract)
+    except ContractError:
+        return lambda _: True
+    if any(compiled.uses(on, variable) for variable in ("envelope", "task", "now", "request")):
+        return lambda _: True
+
+    def crosses(value: Any) -> bool:
+        payload = canonical_json(value)
+        if on == "input":
+            return compiled.judge_input(payload, envelope={}, task={}, now_ms=0).admitted
+        return compiled.judge_output(on, payload, envelope={}, task={}, now_ms=0).admitted
+
+    return crosses

@@ -13,6 +13,7 @@ from seamwork.contracts.codes import found
 from seamwork.contracts.compare import NOTHING, covers
 from seamwork.contracts.compiled import promises
 from seamwork.contracts.dropped import drops_too_much
+from seamwork.contracts.examples import crossing
 from seamwork.contracts.shelf import Shelf
 from seamwork.contracts.stripped import admitted
 from seamwork.documents.agent import Agent
@@ -178,7 +179,7 @@ class _Seam:
         examples = [e.payload for e in source.spec.examples if e.on == outcome and not e.violates]
         # What the target strips is no reason to refuse; where no schema can say that, its own is the strictest.
         takes = admitted(reader.json_schema, target.spec.undeclared) or reader.json_schema
-        coverage = covers(takes, writer.json_schema, examples)
+        coverage = covers(takes, writer.json_schema, examples, crossing(source, outcome))
         if coverage.answer == "no":
             message = f"{what} may be refused as {where}{_shown(coverage.refused)}"
             yield self._found("edge-does-not-fit", message, *at)
