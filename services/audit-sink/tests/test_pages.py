@@ -416,6 +416,25 @@ def test_payloads_are_masked_by_their_contract(pages: Pages) -> None:
     assert {"handoff": masked, "work": masked} == payloads
 
 
+def test_a_handoff_is_masked_by_the_version_that_it_crossed_under(database: Path) -> None:
+    """Its sender names a version that marks nothing, and takes any that has come since."""
+    fields = {"name": {"type": "string"}, "person": {"type": "string"}}
+    open_one = document("Contract", "licence-facts", "0.9.0", input={"schema": {"properties": fields}})
+    taker = document("Agent", "extractor", accepts=[{"contract": "licence-facts", "versions": ">=0.9 <2"}])
+    sent = {"contract": "licence-facts@0.9.0", "payload": {"name": "left-pad", "person": SECRET}}
+    write(
+        database,
+        raws(
+            ("handoff", {"at": "0/0", **sent}),
+            ("handoff", {"at": "0/1", "id": "h-2", "contract_versions": ">=0.9 <2", **sent}),
+        ),
+    )
+    catalog = Catalog.of([open_one, CONTRACT, taker])
+    records = asked(Pages(Archive(database), lambda: catalog), "/v1/tasks/t-1/records")["records"]
+
+    assert [SECRET, "***"] == [one["payload"]["person"] for one in records]
+
+
 def test_the_payload_of_a_contract_that_nobody_knows_is_hidden_whole(pages: Pages) -> None:
     """What nobody described may be anything."""
     (record,) = asked(pages, "/v1/tasks/t-2/records")["records"]

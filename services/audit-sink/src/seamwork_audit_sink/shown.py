@@ -1,7 +1,7 @@
 """
 Show a record to people: what a contract marks is hidden, and of what no known contract describes, everything.
 
-Payloads are masked by the contract that their record names; the values of tool outputs, and of the headers of dead
+Payloads are masked by the contract that they crossed under; the values of tool outputs, and of the headers of dead
 letters, which no contract describes, are hidden whole.
 """
 
@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-from seamwork.catalog import Catalog
+from seamwork.catalog import Catalog, crosses_under
 from seamwork.contracts.compiled import CompiledContract, ContractError, compile_contract
 from seamwork.contracts.masking import HIDDEN
 from seamwork.records.crossing import Handoff, Result
@@ -92,7 +92,9 @@ def _payload(found: Received[AnyEnvelope], catalog: Catalog | None) -> Any:
     if catalog is None or found.raw.value is None:
         return HIDDEN
     match found.record:
-        case Handoff(contract=ref) | Work(contract=ref):
+        case Handoff() as handoff:
+            ref, on = crosses_under(catalog, handoff, found.raw.appended_at), "input"
+        case Work(contract=ref):
             on = "input"
         case Result(contract=ref, outcome=outcome) | Answer(contract=ref, outcome=outcome):
             on = outcome

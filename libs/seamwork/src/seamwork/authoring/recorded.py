@@ -3,7 +3,7 @@
 from typing import Any
 
 from seamwork.bus.port import Partition
-from seamwork.catalog import Catalog
+from seamwork.catalog import Catalog, crosses_under
 from seamwork.contracts.compiled import compile_contract
 from seamwork.contracts.payload import PayloadError, read_payload
 from seamwork.errors import UnprocessableError
@@ -69,15 +69,20 @@ async def recorded(door: Door, task: str, step: str) -> tuple[Any, Any | None]:
     async with door.publisher() as publisher:
         catalog = await publisher.catalog()
     try:
-        return _masked(catalog, asked, "input"), None if answered is None else _masked(
-            catalog, answered, "success"
-        )
+        answer = None if answered is None else masked(catalog, answered, "success")
+        return masked(catalog, asked, "input"), answer
     except (ValueError, PayloadError) as error:
         raise UnprocessableError(f"what crossed in step {step} of task {task} is not JSON") from error
 
 
-def _masked(catalog: Catalog, received: Received[Any], on: str) -> Any:
-    contract = catalog.contract(received.record.contract)
+def masked(catalog: Catalog, received: Received[Any], on: str) -> Any:
+    """
+    Return the payload of a handoff, or of a result, without what its contract hides.
+
+    Raises:
+        PayloadError: It cannot be read.
+    """
+    contract = catalog.contract(crosses_under(catalog, received.record, received.raw.appended_at))
     payload = read_payload(received.payload, len(received.payload))
     # Traffic that no contract describes is what one is drafted for; nothing of it is marked yet.
     return payload if contract is None else compile_contract(contract).masked(received.payload, on)

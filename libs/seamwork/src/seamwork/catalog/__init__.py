@@ -11,7 +11,7 @@ from seamwork.catalog.catalog import Catalog
 from seamwork.catalog.context import Context
 from seamwork.catalog.enforcement import ENFORCED, Standing, standing_of_handoff, standing_of_plan
 from seamwork.catalog.entries import AgentEntry, GateInForce, KeyEntry, PersonEntry, PolicyEntry
-from seamwork.catalog.settling import range_problem, settled, settled_on
+from seamwork.catalog.settling import crosses_under, range_problem, settled, settled_on
 
 __all__ = [
     "ENFORCED",
@@ -25,6 +25,7 @@ __all__ = [
     "PolicyEntry",
     "Rejection",
     "Standing",
+    "crosses_under",
     "range_problem",
     "settled",
     "settled_on",

@@ -13,7 +13,7 @@ from seamwork.catalog.catalog import Catalog
 from seamwork.catalog.entries import IN_FORCE
 from seamwork.contracts.acceptance import may_produce
 from seamwork.documents.versions import VersionError, parse_range, parse_version
-from seamwork.records.crossing import AnyCrossing, Handoff
+from seamwork.records.crossing import AnyCrossing, Handoff, Result
 from seamwork.records.parties import ContractRef
 
 
@@ -61,3 +61,15 @@ def settled_on(crossing: AnyCrossing) -> ContractRef | None:
     if not isinstance(crossing, Handoff) or crossing.contract_versions is None:
         return None
     return crossing.contract
+
+
+def crosses_under(catalog: Catalog, crossing: Handoff | Result, at: int) -> ContractRef:
+    """
+    Return the version that a crossing goes under, whose marks count wherever it is shown.
+
+    Args:
+        catalog: The documents.
+        crossing: As it was sent.
+        at: When it was appended (ms).
+    """
+    return settled(catalog, crossing, at).contract if isinstance(crossing, Handoff) else crossing.contract

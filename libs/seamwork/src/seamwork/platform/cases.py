@@ -223,18 +223,17 @@ async def work_of(door: Door, case: Case) -> Work:
 
 
 def _masked(catalog: Catalog, offer: Offer, sender: str) -> Work:
-    handoff = offer.handoff
-    contract = catalog.contract(handoff.contract)
+    handoff, ref = offer.handoff, offer.work.contract
+    contract = catalog.contract(ref)
     if contract is None:
         raise MisconfiguredError(
-            f"the contract {handoff.contract.name} {handoff.contract.version} is not published, so nothing of the "
-            "payload can be shown"
+            f"the contract {ref.name} {ref.version} is not published, so nothing of the payload can be shown"
         )
     compiled = compile_contract(contract)
     readable = compiled.summary(offer.payload, envelope_facts(handoff), task_facts(handoff, offer.work, None))
     return Work(
         sender=sender if offer.work.in_place_of is None else offer.work.in_place_of.agent,
-        contract=f"{handoff.contract.name}@{handoff.contract.version}",
+        contract=f"{ref.name}@{ref.version}",
         step=handoff.step,
         intent=handoff.intent,
         target=handoff.target,
