@@ -42,6 +42,27 @@ def test_a_seam_is_counted_timed_and_proven() -> None:
     assert ("t-2",) == seam.running
 
 
+def test_what_leaves_a_choice_counts_under_the_version_that_it_went_under() -> None:
+    """Its sender names one version and takes others; ``impact`` and ``ready`` ask about those that are at work."""
+    named: dict[str, Any] = {"contract": "licence-facts@1.0.0", "contract_versions": ">=1 <2"}
+    later: dict[str, Any] = {"contract": "licence-facts@1.1.0"}
+    records = [
+        received("handoff", at="0/0", **named),
+        received("handoff", at="0/1", id="h-2", task="t-2", **named),
+        received("handoff", at="0/2", id="h-3", task="t-3", contract="licence-facts@1.0.0"),
+        received("dispatched", at="0/0", **later),
+        received("refused", at="0/1", crossing="h-2", task="t-2", subject="0/1", kind="handoff", **later),
+        received("dispatched", at="0/2", crossing="h-3", task="t-3", subject="0/2", dispatch="w-3"),
+    ]
+
+    old, new = measures(reading(*records))
+
+    assert [("1.0.0", 1, ("t-3",)), ("1.1.0", 2, ("t-1",))] == [
+        (one.version, one.handoffs, one.running) for one in (old, new)
+    ]
+    assert (1, 1) == (new.dispatched, new.refused)
+
+
 def test_what_followed_a_failure_is_kept_and_a_repeat_counts_once() -> None:
     """A timeout that was retried and then put before somebody."""
     closed: dict[str, Any] = {"why": "timeout", "final": False, "dispatch": "w-1"}

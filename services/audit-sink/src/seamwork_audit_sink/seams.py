@@ -1,7 +1,7 @@
 """Measure seams: what crossed from whom to whom under which contract, how it ended, and how long it took; pure."""
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from seamwork.records.crossing import Handoff, Plan, Result
@@ -88,9 +88,17 @@ class _Measuring:
 
     def over(self, records: Reading) -> tuple[SeamMeasure, ...]:
         # Decisions may be taken in before the handoff that they are about: one topic is not ahead of the other.
-        for one in records(("handoff",)):
-            if isinstance(one, Received) and isinstance(one.record, Handoff):
-                self._handed(one.record, one.position, one.raw.appended_at)
+        left_open: set[tuple[str, Position]] = set()
+        for handoff, position, at in _handoffs(records):
+            if handoff.contract_versions is None:
+                self._handed(handoff, handoff.contract.version, position, at)
+            else:
+                left_open.add((handoff.id, position))
+        versions = _settled_on(records, left_open) if left_open else {}
+        for handoff, position, at in _handoffs(records) if left_open else ():
+            if (handoff.id, position) in left_open:
+                version = versions.get((handoff.id, position), handoff.contract.version)
+                self._handed(handoff, version, position, at)
         once = Once()
         for one in records(_DECIDED):
             if not isinstance(one, Received) or not once.is_new(one.digest):
@@ -107,7 +115,7 @@ class _Measuring:
             self._measure(key, seam) for key, seam in sorted(self._seams.items(), key=lambda s: str(s[0]))
         )
 
-    def _handed(self, handoff: Handoff, position: Position, at: int) -> None:
+    def _handed(self, handoff: Handoff, version: str, position: Position, at: int) -> None:
         if not is_name(handoff.source.agent) or not is_name(handoff.contract.name):
             return  # it is refused: there is no such seam, and each would be one of its own
         drill = handoff.drill
@@ -116,7 +124,7 @@ class _Measuring:
             handoff.target.agent,
             handoff.target.capability,
             handoff.contract.name,
-            handoff.contract.version,
+            version,
         )
         seam = self._seams.setdefault(key, _Seam(first_at=at, last_at=at))
         self._at[handoff.id, position] = seam, handoff.parent
@@ -286,6 +294,27 @@ class _Measuring:
             **seam.counts,
             **seam.at,
         )
+
+
+def _handoffs(records: Reading) -> Iterator[tuple[Handoff, Position, int]]:
+    for one in records(("handoff",)):
+        if isinstance(one, Received) and isinstance(one.record, Handoff):
+            yield one.record, one.position, one.raw.appended_at
+
+
+def _settled_on(
+    records: Reading, left_open: Container[tuple[str, Position]]
+) -> dict[tuple[str, Position], str]:
+    """Return the version that each handoff went under whose sender left a choice, as decisions say."""
+    found: dict[tuple[str, Position], str] = {}
+    for one in records(("dispatched", "refused", "held")):
+        record = one.record if isinstance(one, Received) else None
+        if not isinstance(record, Dispatched | Refused | Held) or record.contract is None:
+            continue
+        handoff = None if record.subject is None else (record.crossing or "", record.subject.position)
+        if handoff is not None and handoff in left_open:
+            found[handoff] = record.contract.version
+    return found
 
 
 def _percentile(ordered: list[int], percent: int) -> int | None:
