@@ -293,6 +293,21 @@ CARE, DESK = "{agent: care, versions: '>=1 <2'}", "{agent: desk}"
             "patch",
         ),
         (f"producers: [{CARE}, {DESK}]", f"producers: [{DESK}, {CARE}]", "patch"),
+        (
+            "producers: [{agent: care, versions: '>=1 <3'}]",
+            f"producers: [{CARE}, {{agent: care, versions: '>=2 <3'}}]",
+            "patch",
+        ),
+        (
+            "producers: [{agent: care, versions: '>=1 <3'}]",
+            f"producers: [{CARE}, {{agent: care, versions: '>2.0.0 <3'}}]",
+            "major",
+        ),
+        (
+            "producers: [{agent: care, versions: '>=1 <3'}]",
+            f"producers: [{CARE}, {{agent: desk, versions: '>=2 <3'}}]",
+            "major",
+        ),
         (f"producers: [{CARE}]", "producers: [{agent: care, versions: '>=1.1 <3'}]", "major"),
         (f"consumers: [{CARE}, {DESK}]", f"consumers: [{CARE}]", "major"),
         (f"consumers: [{CARE}]", "consumers: []", "minor"),

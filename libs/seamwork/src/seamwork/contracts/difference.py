@@ -316,13 +316,12 @@ def _takers(spec: ContractSpec) -> Sequence[Party]:
 
 def _somebody_left(before: Sequence[Party], after: Sequence[Party]) -> bool:
     """Say whether somebody was among the parties *before* and is not *after*; nobody named means everybody."""
-    return bool(after) and (
-        not before or not all(any(_is_still_there(one, now) for now in after) for one in before)
-    )
+    return bool(after) and not (before and all(_is_still_there(one, after) for one in before))
 
 
-def _is_still_there(party: Party, now: Party) -> bool:
-    return party.agent == now.agent and parse_range(party.versions).within(parse_range(now.versions))
+def _is_still_there(party: Party, now: Sequence[Party]) -> bool:
+    mine = [parse_range(one.versions) for one in now if one.agent == party.agent]
+    return bool(mine) and parse_range(party.versions).within(*mine)
 
 
 def _is_implied(condition: Precondition, known: Precondition) -> bool:

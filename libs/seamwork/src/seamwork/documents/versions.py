@@ -96,15 +96,17 @@ class VersionRange:
             return False
         return all(comparator.holds(version) for comparator in self.comparators)
 
-    def within(self, other: "VersionRange") -> bool:
+    def within(self, *others: "VersionRange") -> bool:
         """
-        Say whether every version in this range lies in *other*.
+        Say whether every version in this range lies in one of *others*.
 
-        Both change only at the versions that they name, so those are tried, and what lies right beside them.
+        They change only at the versions that they name, so those are tried, and what lies right beside them.
         """
-        named = {comparator.version for one in (self, other) for comparator in one.comparators}
+        named = {comparator.version for one in (self, *others) for comparator in one.comparators}
         tried = {Version(0, 0, 0), *named, *(beside for version in named for beside in _beside(version))}
-        return all(other.accepts(version) for version in tried if self.accepts(version))
+        return all(
+            any(other.accepts(version) for other in others) for version in tried if self.accepts(version)
+        )
 
 
 @lru_cache(maxsize=4096)
