@@ -44,6 +44,17 @@ def test_findings_never_quote_a_value(value: Any) -> None:
     assert SECRET not in "".join(str(finding) for finding in judged.findings) + repr(judged)
 
 
+def test_what_refuses_is_no_warning() -> None:
+    """A verdict tells both apart: of its warnings nothing has to be mended before it crosses."""
+    contract = refund()
+    good = contract.spec.examples[0].payload
+    many = good | {"refund_minor": 99_999, "lines": good["lines"] * 21}
+    judged = compile_contract(contract).judge_input(orjson.dumps(many), envelope={}, task={}, now_ms=0)
+
+    assert ["rule:within-lines"] == [finding.rule for finding in judged.refusals]
+    assert ["rule:small-basket"] == [finding.rule for finding in judged.warnings]
+
+
 @given(values)
 def test_judging_again_finds_the_same(value: Any) -> None:
     """A replay decides as the first run did, however the payload was laid out."""
