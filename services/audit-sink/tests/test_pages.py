@@ -435,6 +435,20 @@ def test_a_handoff_is_masked_by_the_version_that_it_crossed_under(database: Path
     assert [SECRET, "***"] == [one["payload"]["person"] for one in records]
 
 
+def test_a_team_finds_what_went_under_its_version(database: Path) -> None:
+    """Whoever answers for the version at work, and not for the one that its sender named."""
+    former = document("Contract", "licence-facts", "0.9.0", owners={"team": "former", "contact": "nobody"})
+    taker = document("Agent", "extractor", accepts=[{"contract": "licence-facts", "versions": ">=0.9 <2"}])
+    sent = {"contract": "licence-facts@0.9.0", "contract_versions": ">=0.9 <2"}
+    write(database, raws(("handoff", {"at": "0/0", **sent})))
+    catalog = Catalog.of([former, CONTRACT, taker])
+    pages = Pages(Archive(database), lambda: catalog)
+
+    assert [["t-1"], []] == [
+        [one["task"] for one in asked(pages, "/v1/tasks", owner=team)] for team in (OWNER, "former")
+    ]
+
+
 def test_the_payload_of_a_contract_that_nobody_knows_is_hidden_whole(pages: Pages) -> None:
     """What nobody described may be anything."""
     (record,) = asked(pages, "/v1/tasks/t-2/records")["records"]

@@ -7,7 +7,7 @@ from threading import Lock
 
 import msgspec
 
-from seamwork.catalog import Catalog
+from seamwork.catalog import Catalog, crosses_under
 from seamwork.platform.views import Blame, BreakerLine, Summary, Tally, TaskLine, Trace
 from seamwork.records.crossing import Handoff, Result
 from seamwork.records.decision import BreakerMoved
@@ -127,9 +127,9 @@ class Queries:
         for row in self._archive.handed(task):
             received = record_of(row)
             handoff = received.record if isinstance(received, Received) else None
-            if catalog is None or not isinstance(handoff, Handoff):
+            if catalog is None or not isinstance(received, Received) or not isinstance(handoff, Handoff):
                 continue
-            contract = catalog.contract(handoff.contract)
+            contract = catalog.contract(crosses_under(catalog, handoff, received.raw.appended_at))
             agent = catalog.agent(handoff.source) if handoff.stamp is None else None
             found |= set() if contract is None else {contract.spec.owners.team}
             found |= set() if agent is None or agent.spec.team is None else {agent.spec.team}
