@@ -147,6 +147,16 @@ def test_what_was_taken_back_is_so_at_once_and_stays_so(status: str) -> None:
     assert [status] * 3 == [before, topics.status(NEW_AT + MINUTE), topics.status(NEW_AT + DAY)]
 
 
+@pytest.mark.parametrize("between", [MINUTE, 20 * DAY])
+def test_a_shorter_lead_time_is_no_way_around(between: int) -> None:
+    """A version that takes their time from the consumers, and else changes nothing, waits for them itself."""
+    topics = begun().publish(NEW_AT, contract("1.0.1", leadTimeDays=0)).publish(NEW_AT + between, BREAKING)
+    first, then = NEW_AT + 30 * DAY, NEW_AT + between + 30 * DAY
+
+    assert [None, "active"] == [topics.status(at, "1.0.1") for at in (first - 1, first)]
+    assert [None, "active"] == [topics.status(at) for at in (then - 1, then)]
+
+
 def test_what_was_in_force_may_be_so_again() -> None:
     """Rolling back, and forward, asks nobody."""
     topics = begun().publish(NEW_AT - MINUTE, WORD).publish(NEW_AT, BREAKING)

@@ -317,6 +317,10 @@ CARE, DESK = "{agent: care, versions: '>=1 <2'}", "{agent: desk}"
         ("preconditions: [{step: a}]", "preconditions: [{step: a, outcome: [partial, success]}]", "minor"),
         ("preconditions: [{step: a, outcome: [partial, success]}]", "preconditions: [{step: a}]", "major"),
         ("preconditions: [{step: a}]", "preconditions: []", "minor"),
+        ("leadTimeDays: 30", "leadTimeDays: 31", "patch"),
+        ("leadTimeDays: 30", "leadTimeDays: 29", "major"),
+        ("leadTimeDays: 30", "undeclared: refuse", "patch"),  # they may until they agree
+        ("undeclared: refuse", "leadTimeDays: 365", "major"),
     ],
 )
 def test_who_comes_in_addition_keeps_nobody_out(old: str, new: str, bump: str) -> None:

@@ -171,6 +171,8 @@ def _part(on: str, old: Contract, new: Contract) -> Part:
     forward = _way(covers(before.json_schema, after.json_schema, shown, crossing(new, on)))
     backward = backward.joined(_rules(on, before, after, old, new)).joined(_terms(on, old, new))
     forward = forward.joined(_rules(on, after, before, new, old)).joined(_terms(on, new, old))
+    if on == "input":
+        backward = backward.joined(_lead_time(old.spec.lead_time_days, new.spec.lead_time_days))
     return Part(on, backward, forward, tuple(_notes(on, before, after)))
 
 
@@ -307,6 +309,14 @@ def _terms(on: str, wrote: Contract, reads: Contract) -> Way:
     if not all(any(_is_implied(one, known) for known in before.preconditions) for one in after.preconditions):
         way = way.joined(Way("no", ("a precondition is new or says something else",)))
     return way
+
+
+def _lead_time(before: int | None, after: int | None) -> Way:
+    """Say whether consumers may hold a breaking version back for as long as before; null is until they agree."""
+    if after is None or (before is not None and before <= after):
+        return Way()
+    once = "until they agree" if before is None else f"for {before} days"
+    return Way("no", (f"consumers may hold a breaking version back for {after} days, and could {once}",))
 
 
 def _takers(spec: ContractSpec) -> Sequence[Party]:
