@@ -38,6 +38,23 @@ def test_every_verdict_goes_to_its_subjects_partition() -> None:
     assert ("verdicts.contract-validator.v1", 0) == (publish.topic, publish.partition)  # type: ignore[union-attr]  # a publish
 
 
+@pytest.mark.parametrize("name", [
+    "allows_a_root_handoff_that_keeps_its_contract",
+    "denies_a_payload_that_breaks_a_rule",
+    "allows_a_result_that_accounts_for_its_request",
+    "denies_a_result_that_drops_what_was_asked",
+    "allows_an_answer_that_is_sure_enough",
+])  # fmt: skip
+def test_a_verdict_names_the_contract_that_it_stands_on(name: str) -> None:
+    """With its digest: whoever asks later why it came to that finds the very bytes."""
+    case = next(c for c in load_cases(__file__) if c.path.stem == name)
+    context = case.context()
+    (verdict,) = verdicts(Platform(PLATFORM, 1), "1.0.0", case.when, context)
+
+    (contract,) = context.catalog.entries("Contract")
+    assert (contract.ref,) == verdict.consulted
+
+
 @pytest.mark.parametrize(
     ("record", "needed"),
     [
