@@ -62,6 +62,26 @@ def test_a_seam_was_crossed_as_often_as_work_went_along_it() -> None:
     ]
 
 
+@pytest.mark.parametrize(("taken", "receiver"), [("c", "a"), ("other", "b"), (">=2 <3", "b")])
+def test_of_those_that_offer_a_capability_one_receives_that_takes_the_contract(
+    taken: str, receiver: str
+) -> None:
+    """As on a platform: who offers it under another contract, or another version, is not asked."""
+    versions = {} if taken.isalpha() else {"versions": taken}
+    name = taken if taken.isalpha() else "c"
+    flow = document(
+        "Flow", "f", edges=[{"from": "operator", "capability": "sorting", "contract": "c", "versions": "*"}]
+    )
+    assert isinstance(flow, Flow)
+    first = document(
+        "Agent", "a", accepts=[{"contract": name, "versions": ">=1 <2", **versions}], offers=["sorting"]
+    )
+    second = document("Agent", "b", accepts=[{"contract": "c", "versions": ">=1 <2"}], offers=["sorting"])
+    layout = lay_out(flow, [flow, document("Contract", "c"), first, second])
+
+    assert [receiver] == [seam.receiver for seam in layout.seams]
+
+
 def test_a_stand_in_takes_every_version_that_an_edge_leads_to_it() -> None:
     """Two edges may want two majors of one contract of the same agent."""
     edges = [

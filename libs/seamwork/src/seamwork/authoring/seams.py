@@ -132,9 +132,8 @@ def lay_out(flow: Flow, documents: Iterable[AnyDocument], own: Iterable[str] = (
     problems: list[Problem] = []
     found: list[tuple[Edge, Contract, str]] = []
     for index, edge in enumerate(flow.spec.edges):
-        receiver = edge.to or _offering(edge.capability or "", agents)
         try:
-            found.append((edge, _contract(edge, contracts, agents.get(receiver)), receiver))
+            found.append((edge, *_agreed(edge, contracts, agents)))
         except UnprocessableError as error:
             problems.append(_at(flow, index, "contract", "no-such-contract", str(error)))
     beginners = _beginners(flow, {r for _, _, r in found}, agents)
@@ -173,9 +172,20 @@ def _latest(documents: Iterable[D]) -> dict[str, D]:
     return found
 
 
-def _offering(capability: str, agents: Mapping[str, Agent]) -> str:
+def _agreed(edge: Edge, contracts: Sequence[Contract], agents: Mapping[str, Agent]) -> tuple[Contract, str]:
+    """Return the contract's version and who receives: of those that offer a capability the first that takes it."""
+    *others, last = [edge.to] if edge.to is not None else _offering(edge.capability or "", agents)
+    for receiver in others:
+        try:
+            return _contract(edge, contracts, agents.get(receiver)), receiver
+        except UnprocessableError:
+            continue  # as on a platform, which looks for somebody who takes it
+    return _contract(edge, contracts, agents.get(last)), last
+
+
+def _offering(capability: str, agents: Mapping[str, Agent]) -> list[str]:
     found = [name for name, agent in sorted(agents.items()) if capability in agent.spec.offers]
-    return found[0] if found else f"standin-{capability}"[:_NAME_CHARS].rstrip("-")
+    return found or [f"standin-{capability}"[:_NAME_CHARS].rstrip("-")]
 
 
 def _contract(edge: Edge, contracts: Sequence[Contract], receiver: Agent | None) -> Contract:
