@@ -396,6 +396,32 @@ def test_a_version_that_takes_something_else_does_not_stand_in(
     assert [stops] == [one.stops for one in found if one.kind == "flow"]
 
 
+@pytest.mark.parametrize(("taken", "targets", "stops"), [
+    ({"contract": "c", "versions": ">=1 <2"}, ["b", "d"], ()),
+    ({"contract": "c", "versions": ">=2 <3"}, ["b"], ("a",)),
+    ({"contract": "other", "versions": ">=1 <2"}, ["b"], ("a",)),
+])  # fmt: skip
+def test_who_offers_a_capability_and_takes_something_else_is_no_way_of_work(
+    taken: dict[str, Any], targets: list[str], stops: tuple[str, ...]
+) -> None:
+    """Nor does it stand in for who fails: nobody would be picked."""
+    flow = document("Flow", "f", edges=[
+        {"from": "operator", "to": "a", "contract": "c", "versions": ">=1 <2"},
+        {"from": "a", "capability": "work", "contract": "c", "versions": ">=1 <2"},
+    ])  # fmt: skip
+    takes = [{"contract": "c", "versions": ">=1 <2"}]
+    agents = [
+        document("Agent", "a", accepts=takes),
+        document("Agent", "b", offers=["work"], accepts=takes),
+        document("Agent", "d", offers=["work"], accepts=[taken]),
+    ]
+    assert isinstance(flow, Flow)
+    found = topology(flow, Shelf([document("Contract", "c"), *agents]))
+
+    assert targets == [line.target for line in found.lines if line.source == "a"]
+    assert [stops] == [one.stops for one in found.blast if one.agent == "b"]
+
+
 def test_an_agent_that_offers_a_capability_no_more_does_not_stand_in() -> None:
     """Of two versions the first may be the only one that is chosen."""
     takes = [{"contract": "c", "versions": "*"}]

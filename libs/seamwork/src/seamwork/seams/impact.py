@@ -14,6 +14,7 @@ from seamwork.documents.policy import Policy
 from seamwork.documents.team import Team
 from seamwork.documents.versions import accepts, parse_range
 from seamwork.seams.measured import Measured, SeamMeasure
+from seamwork.seams.seam import one_takes
 
 _Concerns = Callable[[SeamMeasure], bool]
 
@@ -144,11 +145,11 @@ def _of_agent(
             if edge.source == agent.name:
                 yield Touched("flow", title, f"sends along {_written(edge)}", not left)
             if edge.to == agent.name:
-                stops = not _takes(mine, edge, shelf)
+                stops = not one_takes(mine, edge, shelf)
                 yield Touched("flow", title, f"receives along {_written(edge)}", stops)
             if edge.capability in agent.spec.offers:
                 offering = shelf.offering(edge.capability or "")
-                stops = not _takes((a for a in offering if a.name != agent.name or a in mine), edge, shelf)
+                stops = not one_takes((a for a in offering if a.name != agent.name or a in mine), edge, shelf)
                 yield Touched("flow", title, f"may be chosen along {_written(edge)}", stops)
     for contract in shelf.all(Contract):
         for role, parties in (
@@ -167,16 +168,6 @@ def _of_agent(
         yield Touched("role", "desk", "is where people take what was escalated", stops)
     whole = f"{agent.name}@{agent.version}"
     yield from _running(measured, lambda m: whole in m.receivers or (m.source == agent.name and not left))
-
-
-def _takes(agents: Iterable[Agent], edge: Edge, shelf: Shelf) -> bool:
-    """Say whether one of *agents* takes what comes along an edge."""
-    known = shelf.contracts(edge.contract, edge.versions)
-    wanted = [agent.accepted_range(edge.contract) for agent in agents]
-    return any(
-        versions is not None and (not known or any(accepts(versions, one.version) for one in known))
-        for versions in wanted
-    )
 
 
 def _of_flow(

@@ -1,7 +1,7 @@
 """Lay a flow out as its seams: for each edge the contracts, the agents at both ends, what was measured."""
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from seamwork.contracts.acceptance import accepts_version, may_consume
@@ -9,7 +9,7 @@ from seamwork.contracts.shelf import Shelf
 from seamwork.documents.agent import Agent
 from seamwork.documents.contract import Contract, Promise
 from seamwork.documents.flow import Edge, Flow
-from seamwork.documents.versions import lies_in, parse_version
+from seamwork.documents.versions import accepts, lies_in, parse_version
 from seamwork.rules.cel import ExpressionError, environment
 from seamwork.rules.ruleset import CROSSING_VARIABLES, RESULT_VARIABLES
 from seamwork.seams.measured import Measured, SeamMeasure
@@ -93,6 +93,16 @@ def latest_flows(shelf: Shelf) -> tuple[Flow, ...]:
     for flow in sorted(shelf.all(Flow), key=lambda flow: parse_version(flow.version)):
         last[flow.name] = flow
     return tuple(last[name] for name in sorted(last))
+
+
+def one_takes(agents: Iterable[Agent], edge: Edge, shelf: Shelf) -> bool:
+    """Say whether one of *agents* takes what comes along an edge."""
+    known = shelf.contracts(edge.contract, edge.versions)
+    wanted = [agent.accepted_range(edge.contract) for agent in agents]
+    return any(
+        versions is not None and (not known or any(accepts(versions, one.version) for one in known))
+        for versions in wanted
+    )
 
 
 def belongs(edge: Edge, receivers: set[str], measure: SeamMeasure) -> bool:

@@ -14,7 +14,7 @@ from seamwork.contracts.compiled import promises
 from seamwork.contracts.shelf import Shelf
 from seamwork.documents.agent import Agent
 from seamwork.documents.flow import Flow
-from seamwork.seams.seam import Seam, field_count, holds_against_request, seams_of
+from seamwork.seams.seam import Seam, field_count, holds_against_request, one_takes, seams_of
 
 Shape = Literal["hierarchical", "peer-to-peer", "pipeline", "mixed"]
 State = Literal["shared", "completed"]
@@ -156,8 +156,9 @@ def _lines(flow: Flow, shelf: Shelf) -> Iterator[Line]:
         if edge.to is not None:
             targets = [edge.to]
         else:
-            offering = sorted({agent.name for agent in shelf.offering(edge.capability or "")})
-            targets = offering or [f"[{edge.capability}]"]
+            offering = shelf.offering(edge.capability or "")
+            takers = [agent for agent in offering if one_takes([agent], edge, shelf)]
+            targets = sorted({agent.name for agent in takers or offering}) or [f"[{edge.capability}]"]
         for target in targets:
             line = Line(edge.source, target, edge.contract, bool(edge.transfers))
             if line not in seen:
@@ -248,7 +249,7 @@ def _replaceable(flow: Flow, shelf: Shelf) -> Iterator[str]:
             leading.setdefault(name, []).append(seam)
     for name, edges in leading.items():
         if all(
-            {agent.name for agent in seam.receivers} - {name}
+            one_takes((agent for agent in seam.receivers if agent.name != name), seam.edge, shelf)
             or (seam.contract is not None and {p.agent for p in seam.contract.spec.fallbacks} - {name})
             for seam in edges
         ):
