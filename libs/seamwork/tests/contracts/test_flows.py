@@ -109,3 +109,27 @@ def test_what_is_handed_on_is_there(edge: dict[str, Any], told: list[str]) -> No
     problems = check_documents((flow, whole, source)).problems
 
     assert told == [one.message for one in problems if one.path.startswith("$.spec.edges[0].")]
+
+
+@pytest.mark.parametrize(("taken", "circles"), [("there", True), ("back", False)])
+def test_work_comes_back_only_by_who_takes_it(taken: str, *, circles: bool) -> None:
+    """Who offers the capability under another contract closes no cycle."""
+    edges = [
+        {"from": "one", "capability": "work", "contract": "there"},
+        {"from": "two", "to": "one", "contract": "back"},
+    ]
+    takes = {name: [{"contract": name, "versions": ">=1 <2"}] for name in ("there", "back")}
+    agents = (
+        document("Agent", "one", accepts=takes["back"]),
+        document("Agent", "two", offers=["work"], accepts=takes[taken]),
+        document("Agent", "three", offers=["work"], accepts=takes["there"]),
+    )
+    documents = (
+        document("Flow", "line", edges=edges),
+        *agents,
+        document("Contract", "there"),
+        document("Contract", "back"),
+    )
+    codes = {problem.code for problem in check_documents(documents).problems}
+
+    assert circles is ("cycle-without-bound" in codes)

@@ -220,7 +220,10 @@ End = tuple[Literal["agent", "capability"], str]
 def _ends_at(edge: Edge, shelf: Shelf) -> list[End]:
     if edge.to is not None:
         return [("agent", edge.to)]
-    names = sorted({agent.name for agent in _receivers(edge, shelf)})
+    receivers, contracts = _receivers(edge, shelf), shelf.contracts(edge.contract, edge.versions)
+    # Who offers it under another contract is never picked here.
+    takers = [agent for agent in receivers if any(_takes(agent, contract) for contract in contracts)]
+    names = sorted({agent.name for agent in takers or receivers})
     return [("agent", name) for name in names] or [("capability", edge.capability or "")]
 
 
