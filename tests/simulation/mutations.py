@@ -16,7 +16,7 @@ from seamwork.agent.dispatch import Dispatch
 from seamwork.agent.planning import Planned
 from seamwork.agent.prefix import FinishedPrefix
 from seamwork.bus.port import Appended
-from seamwork.catalog import Catalog, Context, builder
+from seamwork.catalog import Catalog, Context, builder, replies
 from seamwork.catalog.canary import drawn
 from seamwork.catalog.entries import IN_FORCE, Entry
 from seamwork.contracts.masking import Mask
@@ -37,7 +37,7 @@ from seamwork.runtime.owned import Owned
 from seamwork.testing.simulation import run as simulated_run
 from seamwork.testing.simulation.mutations import Mutation
 from seamwork_approval_workflow import decide as desks_decide
-from seamwork_approval_workflow import replies
+from seamwork_approval_workflow import replies as desks_replies
 from seamwork_audit_sink import rows as audit_rows
 from seamwork_audit_sink import store as audit_store
 from seamwork_audit_sink.order import in_order
@@ -816,7 +816,7 @@ def approved_by_anybody() -> Patch:
         return decode(record.envelope.encode("ascii"))
 
     return _both(
-        patch.object(replies, "_signature_flaw", lambda *_args: None),
+        patch.object(desks_replies, "signature_flaw", lambda *_args: None),
         patch.object(desks_decide, "still_counts", lambda *_args: True),
         patch.object(approvals, "_reply", reply),
     )

@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from seamwork.catalog import Catalog, Context
+from seamwork.catalog.replies import has_role, still_counts
 from seamwork.contracts.compiled import ContractError, compile_contract
 from seamwork.contracts.facts import envelope_facts, task_facts
 from seamwork.decider import DECISIONS, Input, Output, Publish, Tick, WithCrossing, vote
@@ -32,7 +33,7 @@ from seamwork.records.wire import Malformed, Received
 from seamwork_approval_workflow import __version__
 from seamwork_approval_workflow.answers import answer_summary
 from seamwork_approval_workflow.plans import plan_summary
-from seamwork_approval_workflow.replies import has_role, still_counts, weigh
+from seamwork_approval_workflow.replies import weigh
 from seamwork_approval_workflow.state import (
     HORIZON_MS,
     Answered,
@@ -255,8 +256,11 @@ def _yes(request: Request, context: Context, counted: Answered | None) -> dict[s
     agreed = {person: one.evidence for person, one in request.answers.items() if one.answer == "approve"}
     if counted is not None:
         agreed[counted.person] = counted.evidence
+    catalog, now = context.catalog, context.now
     return {
-        person: evidence for person, evidence in agreed.items() if still_counts(person, evidence, context)
+        person: evidence
+        for person, evidence in agreed.items()
+        if still_counts(person, evidence, catalog, now)
     }
 
 

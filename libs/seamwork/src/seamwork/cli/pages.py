@@ -35,11 +35,12 @@ from seamwork.settings.variables import VARIABLES
 
 _LABEL = re.compile(r"\{\{ \$(?:labels\.)?(\w+) \}\}")
 _LIBRARY = Path(__file__).parents[1]
-# Which checks several services share, and in which room they stand.
+# Which checks are shared, and where they stand: in a room, or in a file of one.
 _SHARED = {
     "Records that cannot be read": "records",
     "Stamps": "grants",
     "Payloads": "contracts",
+    "Answers of people": "catalog/replies.py",
 }
 
 
@@ -48,7 +49,7 @@ def pages() -> dict[str, str]:
     specs = load_topic_specs()
     services = _services()
     own = {service.name: _rules_of(service) for service in services}
-    shared = {title: rules_in([_LIBRARY / room]) for title, room in _SHARED.items()}
+    shared = {title: rules_in([_LIBRARY / place]) for title, place in _SHARED.items()}
     described = asyncapi(specs, services, version("seamwork"))
     told = [
         (one.name, one.severity, one.lasting, _LABEL.sub(r"{\1}", one.summary), one.mend)

@@ -57,12 +57,12 @@ class _Known:
     functions: frozenset[str]
 
 
-def rules_in(folders: Iterable[Path]) -> tuple[Rule, ...]:
-    """Return every rule that the Python files of *folders* name, sorted, each reason once."""
+def rules_in(places: Iterable[Path]) -> tuple[Rule, ...]:
+    """Return every rule that *places* name, Python files and folders of such, sorted, each reason once."""
     trees = [
         ast.parse(file.read_text(encoding="utf-8"))
-        for folder in folders
-        for file in sorted(folder.rglob("*.py"))
+        for place in places
+        for file in (sorted(place.rglob("*.py")) if place.is_dir() else (place,))
     ]
     constants = {name: text for tree in trees for name, text in _texts(tree.body).items() if name.isupper()}
     documented = _unlike(_documented(tree) for tree in trees)
