@@ -1,6 +1,7 @@
 """What a policy asks for is done before anybody works, and only a person's own signature is that person's word."""
 
 import asyncio
+import json
 import os
 import sys
 from collections.abc import AsyncIterator
@@ -304,6 +305,56 @@ async def test_two_must_be_two(court: Court) -> None:
 
     assert "complete" == await court.outcome(sent)
     assert ("lena", "luca") == tuple(sorted((await court.end(sent)).people))
+
+
+async def typed(court: Court, *words: str) -> tuple[int, str, str]:
+    """Type a command on the machine of the people; return its exit status and what it printed."""
+    home = court.stage.door.home
+    command = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "seamwork.cli", *words,
+        stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
+        env={**os.environ, "SEAMWORK_HOME": str(home.root.parent), "SEAMWORK_PLATFORM": home.name},
+    )  # fmt: skip
+    said, told = (out.decode() for out in await asyncio.wait_for(command.communicate(), 60))
+    return command.returncode or 0, said, told
+
+
+async def test_whoever_is_asked_sees_who_has_agreed_and_who_is_waited_for(court: Court) -> None:
+    """Two must agree, and neither knew of the other; a yes that was said is not taken a second time."""
+    sent = await court.begin(TWICE, more={"secret": ""})
+    request = (await court.request(sent)).id
+    await court.answer(court.reply(await court.request(sent), "cora"))
+    first = await typed(court, "approvals", "approve", request, "--by", "lena", "--note", "mine")
+    again = await typed(court, "approvals", "approve", request, "--by", "lena")
+    shown = (await typed(court, "approvals", "show", request))[1].splitlines()
+    listed = json.loads((await typed(court, "approvals", "list", "--json"))[1])
+    waiting = {
+        person: [
+            one["id"]
+            for one in json.loads((await typed(court, "approvals", "list", "--for", person, "--json"))[1])
+        ]
+        for person in ("lena", "luca", "cora")
+    }
+    last = await typed(court, "approvals", "approve", request, "--by", "luca")
+    assert "complete" == await court.outcome(sent)
+    over = (await typed(court, "approvals", "show", request))[1].splitlines()
+    followed = (await typed(court, "watch", sent.crossing.task))[1]
+
+    assert (0, f"lena: approve ({request}); missing: 1 of lawyer (luca)\n", "") == first
+    assert 1 == again[0]
+    assert "lena has said approve already, and it counts; missing: 1 of lawyer (luca)" in again[2]
+    assert shown[2].startswith("agreed    lena, ")
+    assert shown[2].endswith(": mine")
+    assert "missing   1 of lawyer (luca)" == shown[3]
+    (one,) = [one for one in listed if one["id"] == request]
+    assert ["lena"] == [said["person"] for said in one["said"]]
+    assert [{"of": "lawyer", "more": 1, "people": ["luca"]}] == one["missing"]
+    assert request in waiting["luca"]
+    assert request not in [*waiting["lena"], *waiting["cora"]]
+    assert (0, f"luca: approve ({request})\n", "") == last
+    assert ["lena", "luca"] == [line.split()[1].strip(",") for line in over if line.startswith("agreed")]
+    assert not any(line.startswith("missing") for line in over)
+    assert "approved    by lena, luca" in followed
 
 
 async def test_an_approval_without_the_peoples_signatures_lets_nothing_through(court: Court) -> None:

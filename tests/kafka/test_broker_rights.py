@@ -96,7 +96,7 @@ READS = {
     "router": {"handoffs", "commands", "heartbeats"} | VERDICTS | state_of("router") | PUBLIC,
     "audit-sink": TOPICS - SNAPSHOTS - ALIVE,
     "notifier": {"decisions", "dead-letters"} | PUBLIC,
-    "people": {"decisions", "approvals", "dead-letters", "heartbeats"} | PUBLIC,
+    "people": {"decisions", "approvals", "answers", "dead-letters", "heartbeats"} | PUBLIC,
     "publisher": set(PUBLIC),
     "tools": JOURNALS | SNAPSHOTS | VERDICTS | DOCUMENTS | {"handoffs", "decisions", "answers", "commands"},
     "agent-parser": {"inbox.parser"} | PUBLIC,

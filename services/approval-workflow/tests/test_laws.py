@@ -16,13 +16,23 @@ from seamwork.decider import Input, Publish, Tick, WithCrossing, unpacked, writt
 from seamwork.grants.action import action_sha256
 from seamwork.grants.keys import verifies
 from seamwork.ids import request_id
+from seamwork.platform.approvals import standings
 from seamwork.records.authority import Authority
 from seamwork.records.envelope import decode, encode
 from seamwork.records.parties import AgentRef, Position
 from seamwork.records.people import Reply
 from seamwork.records.verdict import Approvers, Verdict
 from seamwork.records.wire import Received, read, signed_bytes
-from seamwork.testing.builders import HOUR_MS, NOW, PLATFORM, decision, handoff, received, reply
+from seamwork.testing.builders import (
+    HOUR_MS,
+    NOW,
+    PLATFORM,
+    as_received,
+    decision,
+    handoff,
+    received,
+    reply,
+)
 from seamwork.testing.documents import document
 from seamwork.testing.keys import key_of
 from seamwork_approval_workflow.decide import needs_crossing
@@ -201,6 +211,34 @@ def test_replay_gives_the_same_desk_and_time_clears_it(script: list[tuple[Any, .
         assert due < NOW + 100 * HOUR_MS
         desk, _, _ = MACHINE.step(desk, Tick(), context(due))
     assert Desk() == desk
+
+
+@settings(max_examples=80, deadline=None)
+@given(steps)
+def test_who_looks_on_sees_what_the_desk_has(script: list[tuple[Any, ...]]) -> None:
+    """From the two topics alone: which requests are open, and whose answers count."""
+    script = [step for step in script if step[0] != "tick"]  # all of it within a second
+    desk, said, replies = Desk(), [], []
+    for at, (one, _) in enumerate(history(script), NOW):
+        if isinstance(one, Received) and isinstance(one.record, Reply):
+            one = replace(one, raw=replace(one.raw, appended_at=at))  # noqa: PLW2901  # as it lies in the log
+            replies.append(one)
+        desk, _, outputs = MACHINE.step(desk, one, context(at))
+        said += [
+            as_received(output.record, topic="approvals.v1", appended_at=at)
+            for output in outputs
+            if isinstance(output, Publish) and output.topic == "approvals.v1"
+        ]
+    found = standings([*said, *replies], PLATFORM, catalog(), NOW + len(script))
+
+    assert sorted(desk.requests) == sorted(found)
+    for name, request in desk.requests.items():
+        standing = found[name]
+        assert request.how == (standing.end.how if standing.end is not None else None)
+        assert {person: one.answer for person, one in request.answers.items()} == {
+            one.person: one.answer for one in standing.said
+        }
+        assert (request.how is None) == bool(standing.missing)
 
 
 @settings(max_examples=40, deadline=None)

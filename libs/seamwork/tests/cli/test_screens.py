@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable
 from contextlib import nullcontext
+from dataclasses import replace
 
 import click
 import pytest
@@ -12,6 +13,7 @@ from seamwork.cli import approvals, cases, flow_steps, letters
 from seamwork.cli.status import findings_text
 from seamwork.cli.terminal import answer, json_option, readable
 from seamwork.errors import UnprocessableError
+from seamwork.platform.approvals import Missing, Said, Standing, left_after
 from seamwork.platform.cases import Case, Work, one_of
 from seamwork.platform.findings import Finding
 from seamwork.platform.letters import Letter
@@ -41,9 +43,16 @@ CASE = Case(
 )  # fmt: skip
 
 
+STANDING = Standing(
+    request=REQUEST,
+    said=(Said(person="ada", answer="approve", at=0, note=COMMANDS),),
+    missing=(Missing(demand=REQUEST.approvers[0], more=1, people=("bob", "cyd")),),
+)
+
+
 def request() -> str:
     """Return the screen of a request whose task's initiator means no good."""
-    return approvals.text_of(REQUEST, None)
+    return approvals.text_of(STANDING)
 
 
 def case() -> str:
@@ -121,12 +130,38 @@ def test_json_for_people_says_the_same() -> None:
 
 def test_what_is_asked_of_people_is_named_by_the_beginning_of_its_id() -> None:
     """Nothing begins every id, and a script whose variable is empty must not answer the only one there is."""
-    assert REQUEST is approvals.one_of({REQUEST.id: REQUEST}, "r")
+    assert STANDING is approvals.one_of({REQUEST.id: STANDING}, "r")
     assert CASE is one_of([CASE], "d-")
     with pytest.raises(UnprocessableError, match="0 requests begin with ''"):
-        approvals.one_of({REQUEST.id: REQUEST}, "")
+        approvals.one_of({REQUEST.id: STANDING}, "")
     with pytest.raises(UnprocessableError, match="0 cases begin with ''"):
         one_of([CASE], "")
+
+
+def test_a_request_says_who_has_agreed_and_who_could_yet() -> None:
+    """Whom to ask is what somebody wants to know who waits; that there is nobody, all the more."""
+    (lawyers,) = STANDING.missing
+    nobody = replace(lawyers, people=())
+    lines = request().split("\n")
+
+    assert "asked of  2 of legal" == lines[1]
+    assert lines[2].startswith("agreed    ada, 1970-01-01T00:00:00.000Z: pay ")
+    assert "missing   1 of legal (bob, cyd)" == lines[3]
+    assert (
+        "missing   1 of legal (nobody further is known as such: `seamwork people add NAME --role legal`)"
+        in approvals.text_of(replace(STANDING, missing=(nobody,)))
+    )
+    assert (replace(lawyers, more=1, people=("cyd",)),) == left_after((replace(lawyers, more=2),), "bob")
+    assert () == left_after(STANDING.missing, "bob")
+
+
+def test_who_has_said_it_already_need_not_say_it_again() -> None:
+    """It would not count a second time; taking it back is something else."""
+    with pytest.raises(UnprocessableError, match=r"ada has said approve already.*missing: 1 of legal"):
+        approvals.refuse_repeated(STANDING, "ada", "approve")
+
+    approvals.refuse_repeated(STANDING, "ada", "reject")
+    approvals.refuse_repeated(STANDING, "bob", "approve")
 
 
 @pytest.mark.parametrize(("length", "fits"), [(20_000, True), (30_000, False)])

@@ -296,7 +296,8 @@ def line_of(received: Received[Any]) -> str:
         case ApprovalRequest():
             return f"{at}  asked       {record.asked}  (seamwork approvals show {record.id})"
         case ApprovalEnd():
-            return f"{at}  {record.how}"
+            who = f"    by {', '.join(record.people)}" if record.people and record.how != "expired" else ""
+            return f"{at}  {record.how}{who}"
         case TaskEnded():
             drill = " (a drill)" if record.drill else ""
             gaps = "; ".join(f"{gap.step} ({gap.why})" for gap in record.gaps)
