@@ -6,7 +6,7 @@ from msgspec.structs import replace
 from seamwork.ids import accompaniment_id
 from seamwork.platform.views import TaskLine
 from seamwork.platform.wording import render_blame, render_tasks, render_trace
-from seamwork.testing.builders import handoff, malformed, received
+from seamwork.testing.builders import handoff, malformed, received, verdict
 from seamwork_audit_sink.blame import blame
 from seamwork_audit_sink.history import Kept
 from seamwork_audit_sink.trace import trace
@@ -103,6 +103,21 @@ def test_notes_are_those_of_the_function() -> None:
 
     assert 2 == found.roots[0].dispatches[0].progress
     assert "2 notes" in render_trace(found)
+
+
+def test_a_trace_tells_who_agreed() -> None:
+    """Of a gate that lets something pass the rule is enough; of people their names are what is asked for."""
+    said = [
+        verdict(gate=gate, outcome="ALLOW", rule=rule, reason=reason, subject="0/0")
+        for gate, rule, reason in (
+            ("cost-cap", "within-budget", "5 micro-USD left"),
+            ("approval-workflow", "approved", "lena, luca agreed to this action"),
+        )
+    ]
+    text = render_trace(trace("t-1", [handoff(at="0/0"), *said]))
+
+    assert "lena, luca agreed to this action" in " ".join(text.split())
+    assert "micro-USD" not in text
 
 
 def test_a_terminal_takes_no_orders_from_an_intent() -> None:

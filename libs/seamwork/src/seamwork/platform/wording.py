@@ -25,6 +25,7 @@ _MINUTE_MS = 60 * _SECOND_MS
 _MICRO = 1_000_000
 _JOINERS = "\u200c\u200d"
 _DRILL = {False: "", True: " (a drill)"}
+_APPROVED = "approved"  # of the yeses the one whose reason is asked for: who agreed
 _LEAST_TEXT = 20  # however deep the tree, so much room is left for words
 
 
@@ -214,7 +215,8 @@ def _attempt_lines(attempts: Sequence[AttemptView]) -> Iterator[str]:
             mark = " (shadow)" if verdict.shadow else "" if verdict.counted else " (not counted)"
             mark += " (canary)" if verdict.canary else ""
             mark += f" (not enforced: the flow is in {verdict.spared})" if verdict.spared else ""
-            reason = f": {verdict.reason}" if verdict.reason and verdict.outcome != "ALLOW" else ""
+            telling = verdict.outcome != "ALLOW" or verdict.rule == _APPROVED
+            reason = f": {verdict.reason}" if verdict.reason and telling else ""
             gate = f"{verdict.gate}@{verdict.gate_version}"
             yield f"{gate} {verdict.outcome}{mark} {verdict.rule}, {duration(verdict.latency_ms)}{reason}"
             for warning in verdict.warnings:
