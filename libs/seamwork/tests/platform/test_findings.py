@@ -179,3 +179,11 @@ def test_what_closes_comes_first(tmp_path: Path) -> None:
     found = judge(vitals(tmp_path, rejected=1, catalog=Catalog.of([VALIDATOR, ENGINE])))
 
     assert ["no-policy", "prefix-clash"] == [one.name for one in found]
+
+
+def test_of_a_service_that_is_down_nothing_else_is_told(tmp_path: Path) -> None:
+    """It cannot be asked what it has read; and what hangs comes back by no waiting."""
+    (found,) = judge(vitals(tmp_path, behind=("router",), **down()))
+
+    assert "service-down" == found.name
+    assert "`seamwork down` and `seamwork up` end what hangs" in found.mend

@@ -75,12 +75,13 @@ def services_down(vitals: Vitals) -> Iterator[Finding]:
     for service in vitals.services:
         if service.ready:
             continue
-        name, what, mend = _ending(service)
+        again = f"{vitals.home.typed('down')} and {vitals.home.typed('up')}"
+        name, what, mend = _ending(service, again)
         closes = vitals.catalog is None or service.name in _on_the_path(vitals)
         yield Finding(name=name, closes=closes, what=f"{service.name} {what}", mend=mend)
 
 
-def _ending(service: ServiceVitals) -> tuple[str, str, str]:
+def _ending(service: ServiceVitals, again: str) -> tuple[str, str, str]:
     log = f"read the end of {service.log}"
     match service.exit_code:
         case code if code == MISCONFIGURED and service.pid is None:
@@ -110,7 +111,7 @@ def _ending(service: ServiceVitals) -> tuple[str, str, str]:
         case _ if service.restarts >= _LOOPS_FROM:
             return "restart-loop", f"was started {service.restarts} times again and is not ready", log
         case _:
-            return "service-down", "is not ready", f"wait for it, or {log}"
+            return "service-down", "is not ready", f"wait for it, or {log}; {again} end what hangs"
 
 
 def _on_the_path(vitals: Vitals) -> frozenset[str]:
@@ -154,8 +155,11 @@ def nobody_judges(vitals: Vitals) -> Iterator[Finding]:
 
 
 def catalog_behind(vitals: Vitals) -> Iterator[Finding]:
-    """A service that has not read what was published refuses by what it has."""
+    """A service that has not read what was published refuses by what it has; one that is down is told as that."""
+    down = {service.name for service in vitals.services if not service.ready}
     for name in vitals.behind:
+        if name in down:
+            continue
         closes = name in _on_the_path(vitals)
         yield Finding(
             name="catalog-behind",
