@@ -117,6 +117,12 @@ def unkept(letter: Letter) -> tuple[str, ...]:
     return tuple(header.name for header in letter.record.headers if header.value is None)
 
 
+def _lost_for_good(letter: Letter, why: str) -> UnprocessableError:
+    return UnprocessableError(
+        f"{why}; let go of it: `seamwork dead-letters discard {letter.id} --reason WHY`"
+    )
+
+
 async def requeue(door: Door, letter: Letter, person: str | None = None, reason: str = "") -> str:
     """
     Put a letter's record back into ``handoffs``, byte for byte; its sender's signature is all that speaks for it.
@@ -131,18 +137,18 @@ async def requeue(door: Door, letter: Letter, person: str | None = None, reason:
     """
     record = letter.record
     if record.topic != HANDOFFS:
-        raise UnprocessableError(
-            f"the record lay in {record.topic}; only what lay in {HANDOFFS} can be judged again"
+        raise _lost_for_good(
+            letter, f"the record lay in {record.topic}; only what lay in {HANDOFFS} can be judged again"
         )
     if record.key is None or letter.key is None:
-        raise UnprocessableError("the record had no key, so it can never be admitted")
+        raise _lost_for_good(letter, "the record had no key, so it can never be admitted")
     headers = tuple(
         (header.name, base64.b64decode(header.value)) for header in record.headers if header.value is not None
     )
     lost = [name for name in unkept(letter) if name.startswith(_JUDGED_BY)]
     if lost or SW_ENVELOPE not in dict(headers):
-        raise UnprocessableError(
-            f"the record's header {', '.join(lost) or SW_ENVELOPE} was missing or too large to keep"
+        raise _lost_for_good(
+            letter, f"the record's header {', '.join(lost) or SW_ENVELOPE} was missing or too large to keep"
         )
     who, mark = _mark(door, letter, "put-back", person, reason)
     async with door.log("people") as people:
