@@ -10,8 +10,8 @@ from seamwork.bus.port import Partition
 from seamwork.catalog import Catalog
 from seamwork.platform.findings import record_away
 from seamwork.platform.home import PlatformHome
-from seamwork.platform.vitals import Vitals, heartbeats
-from seamwork.records.platform import Obstacle
+from seamwork.platform.vitals import Vitals, _skews, heartbeats
+from seamwork.records.platform import Heartbeat, Obstacle
 from seamwork.records.wire import compose
 from seamwork.runtime.agents_health import obstacles_of, standing
 from seamwork.testing.builders import PLATFORM, envelope
@@ -142,3 +142,17 @@ async def test_a_watch_that_has_long_been_dead_does_not_hide_all_else(
     assert ["router"] == [beat.name for beat, _ in beats]
     assert ["audit-away"] == [one.name for one in found]
     assert "its last word was not found" in found[0].what
+
+
+@pytest.mark.parametrize(
+    ("late_ms", "ahead_ms"),
+    [((0, 6_000), 0), ((40, 6_000, 20), -20), ((-9_000, 0, 0, 6_000), 0), ((7_000,) * 3, -7_000)],
+)
+def test_a_heartbeat_that_waited_for_a_broker_sets_no_clock_back(
+    late_ms: tuple[int, ...], ahead_ms: int
+) -> None:
+    """It lies in the log later than it was said. That all do, a clock alone can do; one that was mended counts."""
+    said = envelope("heartbeat", instance="w-1", kind="agent", name="worker", sent_at=0)
+    assert isinstance(said, Heartbeat)
+
+    assert [ahead_ms] == list(_skews([(said, late) for late in late_ms]).values())

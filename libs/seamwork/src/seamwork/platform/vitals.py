@@ -8,7 +8,7 @@ import asyncio
 import json
 import os
 import urllib.error
-from collections import Counter
+from collections import Counter, defaultdict, deque
 from collections.abc import Awaitable, Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -47,6 +47,7 @@ _PAGE_WITHIN_S = 2
 _WATCH_WITHIN_S = 4.0
 _CATCH_UP_S = 2.0
 _GROUPS_AT_ONCE = 32
+_BEATS = 3  # a quarter of a minute of an agent's
 
 
 class ServiceVitals(View, frozen=True, kw_only=True):
@@ -162,8 +163,9 @@ async def _at_the_log(vitals: Vitals) -> None:
         await follower.start()
         await follower.stop()
         vitals.catalog, vitals.rejected = follower.catalog, follower.rejected
-        beats = await heartbeats(log, door.identity.id, follower.catalog, vitals.unknown)
-        vitals.beats = tuple(_beat(beat, at, vitals.now) for beat, at in beats)
+        said = await _said(log, door.identity.id, follower.catalog, vitals.unknown)
+        beats, skews = _last(said), _skews(said)
+        vitals.beats = tuple(_beat(beat, at, vitals.now, skews[_who(beat)]) for beat, at in beats)
         vitals.obstacles = standing(beats, vitals.now)
         if door.founded is None:
             vitals.backlogs = tuple(await _backlogs(log, follower.catalog, vitals.now))
@@ -175,15 +177,23 @@ async def living_gates(door: Door) -> tuple[Catalog, dict[str, int]]:
     async with door.log("people") as log:
         catalog = await read_catalog(log, door.identity.id, door.identity.root_public)
         now = SystemClock().now_ms()
-        beats = [_beat(beat, at, now) for beat, at in await heartbeats(log, door.identity.id, catalog, {})]
-    return catalog, Counter(one.name for one in beats if one.kind == "service" and one.lives)
+        beats = await heartbeats(log, door.identity.id, catalog, {})
+    living = (beat for beat, at in beats if beat.kind == "service" and _is_at_work(beat, at, now))
+    return catalog, Counter(beat.name for beat in living)
 
 
 async def heartbeats(
     log: Log, platform: str, catalog: Catalog, unknown: dict[str, str]
 ) -> list[tuple[Heartbeat, int]]:
+    """Return the last heartbeat of each instance that its key proves, without those that others have replaced."""
+    return _last(await _said(log, platform, catalog, unknown))
+
+
+async def _said(
+    log: Log, platform: str, catalog: Catalog, unknown: dict[str, str]
+) -> list[tuple[Heartbeat, int]]:
     """
-    Return the last heartbeat of each instance that its key proves, without those that others have replaced.
+    Return the heartbeats that their keys prove, the oldest first.
 
     What a watch had found that has long been dead lies behind all that the others have said since. Where that is
     too much to read through now, *unknown* says so, and the rest is told.
@@ -200,9 +210,18 @@ async def heartbeats(
         beat = proved(raw, platform, catalog)
         if beat is not None:
             beats.append((beat, raw.appended_at))
+    return beats
+
+
+def _who(beat: Heartbeat) -> tuple[str, str, str]:
+    return beat.kind, beat.name, beat.instance
+
+
+def _last(beats: Iterable[tuple[Heartbeat, int]]) -> list[tuple[Heartbeat, int]]:
+    """Return the last heartbeat of each instance, without those that others have replaced."""
     last: dict[tuple[str, str, str], tuple[Heartbeat, int]] = {}
     for beat, appended_at in beats:
-        who = (beat.kind, beat.name, beat.instance)
+        who = _who(beat)
         stands = beat
         if beat.kind == "service" and who in last:
             stands = with_what_stands(beat, last[who][0])  # as the router takes it
@@ -230,7 +249,20 @@ def _latest(beats: Iterable[tuple[Heartbeat, int]]) -> list[tuple[Heartbeat, int
     return [(beat, at) for beat, at in kept if lives(beat, at, newest[beat.kind, beat.name, beat.version])]
 
 
-def _beat(beat: Heartbeat, at: int, now: int) -> Beat:
+def _skews(beats: Iterable[tuple[Heartbeat, int]]) -> dict[tuple[str, str, str], int]:
+    """
+    Return how far each instance's clock is ahead of the broker's, by its latest heartbeats.
+
+    One that waited for a broker comes late, as if its clock were behind; no clock makes one come early. So the
+    largest of a few is the nearest, and a clock that was set right is believed as soon.
+    """
+    latest: dict[tuple[str, str, str], deque[int]] = defaultdict(lambda: deque(maxlen=_BEATS))
+    for beat, at in beats:
+        latest[_who(beat)].append(beat.sent_at - at)
+    return {who: max(ahead) for who, ahead in latest.items()}
+
+
+def _beat(beat: Heartbeat, at: int, now: int, skew_ms: int) -> Beat:
     return Beat(
         name=beat.name,
         kind=beat.kind,
@@ -238,11 +270,15 @@ def _beat(beat: Heartbeat, at: int, now: int) -> Beat:
         instance=beat.instance,
         state=beat.state,
         age_ms=now - at,
-        skew_ms=beat.sent_at - at,
+        skew_ms=skew_ms,
         in_flight=beat.in_flight,
         detail=beat.detail,
-        lives=beat.state not in ("draining", "failed") and lives(beat, at, now),
+        lives=_is_at_work(beat, at, now),
     )
+
+
+def _is_at_work(beat: Heartbeat, at: int, now: int) -> bool:
+    return beat.state not in ("draining", "failed") and lives(beat, at, now)
 
 
 async def _backlogs(log: Log, catalog: Catalog, now: int) -> list[Backlog]:
