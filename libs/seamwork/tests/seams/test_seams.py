@@ -533,6 +533,38 @@ def test_a_review_puts_open_points_first_and_shows_what_changed_since_its_sign_o
     assert canonical(signed) == canonical(from_canonical(canonical(signed)))
 
 
+@pytest.mark.parametrize(
+    ("stated", "said"),
+    [
+        ({}, "whatever its sender passes on; its document sets no bound"),
+        ({"authority": {}}, "nothing; delegates no further"),
+        ({"authority": {"effects": ["mail"], "depth": 1}}, "effects mail; depth 1"),
+    ],
+)
+def test_a_review_says_what_a_receiver_may_do(stated: dict[str, Any], said: str) -> None:
+    """A document that says nothing of authority bounds nothing, and one that says an empty one allows nothing."""
+    found = seen(
+        flow_of(("a", "b")),
+        document("Contract", "c"),
+        document("Agent", "a"),
+        document("Agent", "b", accepts=[{"contract": "c", "versions": "*"}], **stated),
+    )
+    text = as_markdown(review_page(review(found)))
+
+    assert f"authority of b 1.0.0: {said}" in text
+
+
+def test_a_review_names_who_is_asked_in_their_order() -> None:
+    """The owner is told, and asked where the chain names it."""
+    owners = {"team": "seams", "contact": "seams@example.org", "escalation": ["ada", "on-call"]}
+    for chain, said in ((owners, "ada → on-call"), ({**owners, "escalation": []}, "nobody")):
+        found = seen(flow_of(("a", "b")), document("Contract", "c", owners=chain), document("Agent", "a"))
+
+        assert f"asked at two in the morning: {said} (seams@example.org)" in as_markdown(
+            review_page(review(found))
+        )
+
+
 def test_a_burnt_error_budget_is_a_grave_point() -> None:
     """Three refusals on a day that allows one."""
     budget = {"per": "day", "refusals": 1, "late": 5}

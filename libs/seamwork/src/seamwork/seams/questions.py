@@ -166,7 +166,7 @@ def _assumed(seam: Seam, contract: Contract, study: Study) -> Answer:
 
 def _budget(seam: Seam, contract: Contract, study: Study) -> Answer:
     spec = contract.spec
-    chain = " → ".join((spec.owners.team, *spec.owners.escalation))
+    chain = " → ".join(spec.owners.escalation) or "nobody"
     said = [
         f"a violation is {handled(spec.on_violation)}",
         f"a timeout after {spec.limits.time_seconds} s is {handled(spec.on_timeout)}",
@@ -264,6 +264,8 @@ def _parties(agents: tuple[Agent, ...]) -> str:
 
 
 def _authority(agent: Agent) -> str:
+    if "authority" not in agent.spec.model_fields_set:
+        return "whatever its sender passes on; its document sets no bound"
     held = agent.spec.authority
     parts = [
         f"{name} {', '.join(values)}"
