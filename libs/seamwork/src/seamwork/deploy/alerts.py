@@ -141,8 +141,8 @@ _ALERTS = (
         "15m",
         "ticket",
         "More work is refused than is handed on.",
-        "`seamwork_decisions_total` says by which rule, `seamwork tasks` whose work it is, `seamwork blame` at "
-        "which seam.",
+        "`seamwork_decisions_total` says by which rule, `seamwork tasks --refused` whose work it is, `seamwork "
+        "blame` at which seam.",
     ),
     Alert(
         "SeamworkDeadLetters",
