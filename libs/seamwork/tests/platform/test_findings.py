@@ -102,6 +102,10 @@ NOTED: dict[str, dict[str, Any]] = {
     "agent-silent": {
         "beats": (), "backlogs": (Backlog(topic="inbox.worker.v1", whose="worker@1.0.0", waiting=2),)
     },
+    "unproved": {
+        "beats": (), "unproved": ("worker@1.0.0",),
+        "backlogs": (Backlog(topic="inbox.worker.v1", whose="worker@1.0.0", waiting=2),),
+    },
     "clock-skew": {"beats": (beat(skew_ms=-6_000),)},
     "key-ends": {"catalog": key("1970-01-10T00:00:00Z")},
     "version-mismatch": {"beats": (beat(kind="service", name="router", version="0.0.1"),)},

@@ -8,9 +8,10 @@ import pytest
 
 from seamwork.bus.port import Partition
 from seamwork.catalog import Catalog
+from seamwork.catalog.entries import Activation
 from seamwork.platform.findings import record_away
 from seamwork.platform.home import PlatformHome
-from seamwork.platform.vitals import Vitals, _skews, heartbeats
+from seamwork.platform.vitals import Vitals, _names, _said, _skews, heartbeats
 from seamwork.records.platform import Heartbeat, Obstacle
 from seamwork.records.wire import compose
 from seamwork.runtime.agents_health import obstacles_of, standing
@@ -156,3 +157,32 @@ def test_a_heartbeat_that_waited_for_a_broker_sets_no_clock_back(
     assert isinstance(said, Heartbeat)
 
     assert [ahead_ms] == list(_skews([(said, late) for late in late_ms]).values())
+
+
+async def test_who_signs_with_another_key_is_named_if_it_is_somebody() -> None:
+    """An agent that was given the wrong key runs and is not heard; strangers may call themselves what they like."""
+    broker = SimBroker()
+    broker.create_topic(HEARTBEATS.topic)
+    revoked = {("Agent", "gone", "1.0.0"): (Activation("active", None, 0), Activation("revoked", None, 1))}
+    catalog = Catalog.of(
+        [document("Agent", "worker"), document("Agent", "gone"), document("Key", "router")], revoked
+    )
+
+    def beat(kind: str, name: str, signer: str) -> None:
+        record = envelope("heartbeat", instance=name, kind=kind, name=name, version="1.0.0", state="ready")
+        out = compose(PLATFORM, HEARTBEATS.topic, name, record, signer=key_of(signer))
+        broker.write(HEARTBEATS, out.key, out.value, out.headers)
+
+    async def named(after_ms: int = 0) -> tuple[str, ...]:
+        said, unproved = await _said(SimLog(broker), PLATFORM, catalog, {})
+        assert ["worker"] == [one.name for one, _ in said]
+        return _names(unproved, catalog, max(at for _, at in unproved) + after_ms)
+
+    beat("agent", "worker", "agent:worker")
+    beat("agent", "worker", "agent:other")
+    beat("agent", "stranger", "agent:stranger")
+    beat("agent", "gone", "agent:gone")
+    beat("service", "router", "agent:other")
+
+    assert ("router", "worker@1.0.0") == await named()
+    assert () == await named(after_ms=3_600_000)

@@ -182,14 +182,32 @@ def obstacles(vitals: Vitals) -> Iterator[Finding]:
 
 
 def agents_silent(vitals: Vitals) -> Iterator[Finding]:
-    """Work waits for an agent version of which no instance lives."""
+    """Work waits for an agent version of which no instance lives, nor one that only has the wrong key."""
     living = {f"{beat.name}@{beat.version}" for beat in vitals.beats if beat.kind == "agent" and beat.lives}
+    living.update(vitals.unproved)
     for backlog in vitals.backlogs:
         if backlog.waiting and "@" in backlog.whose and backlog.whose not in living:
             yield _warns(
                 "agent-silent",
                 f"{backlog.waiting} records wait for {backlog.whose}, and no instance of it says that it lives",
                 "start its program, or retire the version",
+            )
+
+
+def unproved(vitals: Vitals) -> Iterator[Finding]:
+    """Whoever signs with another key than theirs is not heard, and is told nothing of it."""
+    living = {
+        beat.name if beat.kind == "service" else f"{beat.name}@{beat.version}"
+        for beat in vitals.beats
+        if beat.lives
+    }
+    for name in vitals.unproved:
+        if name not in living:
+            yield _warns(
+                "unproved",
+                f"what says that it is {name} signs with a key that does not count as {name}'s, so nobody hears it",
+                "start it with the key that counts (`seamwork keys list`), or list the one that it has in the next "
+                "version of its document",
             )
 
 
@@ -321,6 +339,7 @@ CHECKS: tuple[Check, ...] = (
     obstacles,
     keys_end,
     agents_silent,
+    unproved,
     clocks_apart,
     versions_differ,
     strangers,

@@ -32,6 +32,7 @@ from seamwork.platform.state import RunState, ServiceState, read_state
 from seamwork.platform.views import BreakerLine, View
 from seamwork.records.parties import AgentRef
 from seamwork.records.platform import Heartbeat, Obstacle
+from seamwork.records.wire import Received, read
 from seamwork.runtime.agents_health import (
     HEARTBEATS_AT,
     LOOK_BACK,
@@ -47,6 +48,7 @@ _PAGE_WITHIN_S = 2
 _WATCH_WITHIN_S = 4.0
 _CATCH_UP_S = 2.0
 _GROUPS_AT_ONCE = 32
+_Beats = list[tuple[Heartbeat, int]]
 _BEATS = 3  # a quarter of a minute of an agent's
 
 
@@ -96,6 +98,8 @@ class Vitals:
     """
     A platform as it was found; *catalog* is null where it could not be read.
 
+    *unproved* are the agents and services in whose name something says that it lives, with another key than theirs.
+
     Of one that was *founded* past this machine nothing is known of processes, nor of what waits at the broker:
     heartbeats tell.
     """
@@ -109,6 +113,7 @@ class Vitals:
     obstacles: tuple[Obstacle, ...] = ()
     catalog: Catalog | None = None
     rejected: int = 0
+    unproved: tuple[str, ...] = ()
     behind: tuple[str, ...] = ()
     backlogs: tuple[Backlog, ...] = ()
     breakers: tuple[BreakerLine, ...] = ()
@@ -163,8 +168,9 @@ async def _at_the_log(vitals: Vitals) -> None:
         await follower.start()
         await follower.stop()
         vitals.catalog, vitals.rejected = follower.catalog, follower.rejected
-        said = await _said(log, door.identity.id, follower.catalog, vitals.unknown)
+        said, unproved = await _said(log, door.identity.id, follower.catalog, vitals.unknown)
         beats, skews = _last(said), _skews(said)
+        vitals.unproved = _names(unproved, follower.catalog, vitals.now)
         vitals.beats = tuple(_beat(beat, at, vitals.now, skews[_who(beat)]) for beat, at in beats)
         vitals.obstacles = standing(beats, vitals.now)
         if door.founded is None:
@@ -186,31 +192,49 @@ async def heartbeats(
     log: Log, platform: str, catalog: Catalog, unknown: dict[str, str]
 ) -> list[tuple[Heartbeat, int]]:
     """Return the last heartbeat of each instance that its key proves, without those that others have replaced."""
-    return _last(await _said(log, platform, catalog, unknown))
+    said, _ = await _said(log, platform, catalog, unknown)
+    return _last(said)
 
 
-async def _said(
-    log: Log, platform: str, catalog: Catalog, unknown: dict[str, str]
-) -> list[tuple[Heartbeat, int]]:
+async def _said(log: Log, platform: str, catalog: Catalog, unknown: dict[str, str]) -> tuple[_Beats, _Beats]:
     """
-    Return the heartbeats that their keys prove, the oldest first.
+    Return the heartbeats that their keys prove, the oldest first, and the latest of those they do not.
 
     What a watch had found that has long been dead lies behind all that the others have said since. Where that is
     too much to read through now, *unknown* says so, and the rest is told.
     """
     at = HEARTBEATS_AT
     start, end = (await log.start_offsets([at]))[at], (await log.end_offsets([at]))[at]
-    beats: list[tuple[Heartbeat, int]] = []
+    beats: _Beats = []
     try:
         async with asyncio.timeout(_WATCH_WITHIN_S):
             beats = await _of_the_watch(log, platform, catalog, (start, end))
     except TimeoutError:
         unknown["watch"] = f"its last word was not found within {_WATCH_WITHIN_S:.0f} s"
+    unproved: _Beats = []
     for raw in await log.read(at, max(start, end - LOOK_BACK), end):
         beat = proved(raw, platform, catalog)
+        received = read(raw, platform)
         if beat is not None:
             beats.append((beat, raw.appended_at))
-    return beats
+        elif isinstance(received, Received) and isinstance(received.record, Heartbeat):
+            unproved.append((received.record, raw.appended_at))
+    return beats, unproved
+
+
+def _names(unproved: Iterable[tuple[Heartbeat, int]], catalog: Catalog, now: int) -> tuple[str, ...]:
+    """Name whoever is in force and seems to live; anybody may write the name of somebody whom nobody knows."""
+    holders = {key.holder for key in catalog.all_keys()}
+    agents = {f"{entry.ref.agent}@{entry.ref.version}" for entry in catalog.agents(now)}
+    found = set()
+    for beat, at in unproved:
+        if not lives(beat, at, now):
+            continue
+        if beat.kind == "agent":
+            found |= agents & {f"{beat.name}@{beat.version}"}
+        if beat.kind == "service" and f"service:{beat.name}" in holders:
+            found.add(beat.name)
+    return tuple(sorted(found))
 
 
 def _who(beat: Heartbeat) -> tuple[str, str, str]:
