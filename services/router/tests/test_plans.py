@@ -177,6 +177,24 @@ def test_nothing_runs_before_a_held_plan_is_agreed_to(bench: Bench) -> None:
     assert 1 == len(bench.works)
 
 
+@pytest.mark.parametrize("what", ["progress", "usage"])
+def test_what_is_reported_while_a_plan_is_held_is_noted(bench: Bench, what: str) -> None:
+    """The function that planned has taken the work up, and says so; that is no second plan."""
+    work = bench.begin()
+    plan = bench.plan(work, A)
+    bench.vote(plan, "contract-validator")
+    bench.vote(plan, "policy-engine", "REQUIRE_APPROVAL", approvers=[{"roles": ["lawyer"]}])
+    said: dict[str, Any] = {"note": "taken up"} if what == "progress" else {"spent": {"micro_usd": 5}}
+    told = bench.send(
+        what, id=f"{what}-1", ordinal=0, source="extractor", dispatch=work.dispatch,
+        stamp=bench.stamp(work), **said,
+    )  # fmt: skip
+    bench.vote(told, "contract-validator")
+
+    assert "held: fits" == bench.said[1]
+    assert ["noted"] == [one.split(":")[0] for one in bench.said[2:]]
+
+
 def test_a_refused_plan_may_be_followed_by_another(bench: Bench) -> None:
     """Its sender is told, and nothing is bound."""
     work = bench.begin()

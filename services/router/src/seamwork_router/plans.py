@@ -45,7 +45,13 @@ def plan_late(scene: Scene) -> str | None:
 def plan_awaited(scene: Scene) -> str | None:
     """One plan at a time is judged."""
     errand = scene.errand
-    if errand is None or errand.planning == scene.facts.offset or not _planning(scene, errand):
+    # Whoever planned may go on to report: a note is no second plan.
+    if (
+        scene.is_note
+        or errand is None
+        or errand.planning == scene.facts.offset
+        or not _planning(scene, errand)
+    ):
         return None
     return "another plan of this crossing is being judged"
 
