@@ -5,7 +5,7 @@ from msgspec.structs import replace
 
 from seamwork.ids import accompaniment_id
 from seamwork.platform.views import TaskLine
-from seamwork.platform.wording import render_blame, render_tasks, render_trace
+from seamwork.platform.wording import people_waited_for, render_blame, render_tasks, render_trace
 from seamwork.testing.builders import handoff, malformed, received, verdict
 from seamwork_audit_sink.blame import blame
 from seamwork_audit_sink.history import Kept
@@ -103,6 +103,38 @@ def test_notes_are_those_of_the_function() -> None:
 
     assert 2 == found.roots[0].dispatches[0].progress
     assert "2 notes" in render_trace(found)
+
+
+def test_whoever_waits_is_told_what_waits_for_people() -> None:
+    """A handoff, a plan and an answer may be held, and none of them says anything by itself."""
+    begun: list[Kept] = [
+        handoff(id="h-0", at="0/0", source="operator", target="planner", step="audit"),
+        received("dispatched", at="0/0", crossing="h-0", subject="0/0", dispatch="w-0", receiver="planner"),
+    ]
+    plan = received("plan", id="p-0", at="0/1", source="planner", parent="h-0", dispatch="w-0", stamp={})
+    answer = received("result", id="r-0", at="0/1", source="planner", parent="h-0", dispatch="w-0", stamp={})
+
+    def held(crossing: str, subject: str) -> Kept:
+        return received("held", at="0/1", crossing=crossing, subject=subject)
+
+    told = [
+        list(people_waited_for(trace("t-1", history)))
+        for history in (
+            [begun[0], held("h-0", "0/0")],
+            [*begun, plan, held("p-0", "0/1")],
+            [*begun, answer, held("r-0", "0/1")],
+            [*begun, answer],
+        )
+    ]
+    who, ends = (
+        "audit: operator@1.0.0 → planner",
+        " is held until people agree; see `seamwork approvals list`",
+    )
+
+    assert [who + ends] == told[0]
+    assert [f"{who}: the plan of planner@1.0.0{ends}"] == told[1]
+    assert [f"{who}: the answer of planner@1.0.0{ends}"] == told[2]
+    assert [] == told[3]
 
 
 def test_a_trace_tells_who_agreed() -> None:

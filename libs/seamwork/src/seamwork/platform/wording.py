@@ -390,10 +390,23 @@ def people_waited_for(trace: Trace) -> Iterator[str]:
         one = below.pop()
         below += one.children
         who = f"{one.step}: {one.source} → {one.target}"
-        if one.status == "held":
-            yield f"{who} is held until people agree; see `seamwork approvals list`"
+        held = [who] if one.status == "held" else []
+        held += [f"{who}: the plan of {plan.source}" for plan in one.plans if plan.status == "held"]
+        held += [
+            f"{who}: the answer of {result.source}"
+            for dispatch in one.dispatches
+            for result in dispatch.results
+            if result.status == "waiting" and _is_held(result.attempts)
+        ]
+        for what in held:
+            yield f"{what} is held until people agree; see `seamwork approvals list`"
         for case in one.cases:
             if case.status == "open":
                 asked = ", ".join(asked.to for asked in case.asked) or "nobody yet"
                 why = case.why if case.rule in {"", case.why} else f"{case.why}, {case.rule}"
                 yield f"{who} waits for people ({why}), asked of {asked}; see `seamwork cases show {case.id[:8]}`"
+
+
+def _is_held(attempts: Sequence[AttemptView]) -> bool:
+    kinds = [decision.kind for attempt in attempts for decision in attempt.decisions]
+    return bool(kinds) and kinds[-1] == "held"
