@@ -14,6 +14,7 @@ from seamwork.records.decision import (
     Escalated,
     Held,
     JudgeAgain,
+    Noted,
     Overrun,
     Refused,
     TaskEnded,
@@ -25,6 +26,9 @@ from seamwork_audit_sink.history import REPEAT, History
 from seamwork_audit_sink.names import agent_name, contract_name, document_name, place, target_name
 
 ROUTER = "router"
+_NOBODY_ANSWERED = (
+    "approval-expired"  # of the workflow; where the deadline is the work's, it comes after that
+)
 _NO_TROUBLE = frozenset({"accepted", "transferred"})
 
 
@@ -177,27 +181,43 @@ class _Troubles:
             contract=None if handoff is None else contract_name(handoff.contract),
             step=None if handoff is None else handoff.step,
             rule=record.rule,
-            reason=record.reason + self._while_held(crossing, what),
+            reason=record.reason + self._while_held(crossing, dispatched, what),
             position=place(one.raw),
         )
 
-    def _while_held(self, crossing: str | None, what: str) -> str:
-        """Say for whom a handoff waited that ran out of time before anybody had it."""
-        held = self._held.get(crossing or "") if what == "expired" else None
+    def _while_held(self, crossing: str | None, dispatched: Dispatched | None, what: str) -> str:
+        """Say for whom waited what ran out of time: the handoff, or the plan or answer of whoever had it."""
+        if what != "expired":
+            return ""
+        held = self._held.get(crossing or "")
+        if held is None and dispatched is not None:
+            below = (one for one in self._held.values() if self._dispatch_of(one) == dispatched.dispatch)
+            held = next(below, None)
         if held is None:
             return ""
         asked = "; ".join(f"{one.count} of {one.named}" for one in held.approvers)
         return f"; it waited for people, {asked}, because of {held.rule}: {held.reason}"
 
+    def _dispatch_of(self, held: Held) -> str | None:
+        sent = None if held.subject is None else self._history.sent.get(held.subject.position)
+        return getattr(getattr(sent, "record", None), "dispatch", None)
+
     @cached_property
     def _held(self) -> dict[str, Held]:
-        """The handoffs that nobody let go on, by their ids."""
+        """The handoffs, plans and answers that nobody let go on, by their ids."""
         found: dict[str, Held] = {}
         for one in self._history.decisions:
             match one.record:
                 case Held(crossing=str(crossing)) as held:
                     found[crossing] = held
-                case Dispatched(crossing=str(crossing)) | JudgeAgain(crossing=str(crossing)):
+                case (
+                    Dispatched(crossing=str(crossing))
+                    | JudgeAgain(crossing=str(crossing))
+                    | Noted(crossing=str(crossing))
+                    | Accepted(crossing=str(crossing))
+                ):
+                    found.pop(crossing, None)
+                case Refused(crossing=str(crossing), rule=rule) if rule != _NOBODY_ANSWERED:
                     found.pop(crossing, None)
                 case _:
                     pass
