@@ -254,7 +254,8 @@ def unknown_topic(partition: Partition) -> UnknownTopicError:
 def not_authorised(topic: str, doing: str) -> NotAuthorisedError:
     """Say that the principal lacks a right."""
     return NotAuthorisedError(
-        f"the principal may not {doing} topic {topic}; its rights follow from contracts/topics"
+        f"the principal may not {doing} topic {topic}; its rights follow from contracts/topics: see `seamwork "
+        "doctor`, or past one machine the manifests of this release"
     )
 
 
