@@ -6,6 +6,7 @@ from contextlib import nullcontext
 from dataclasses import replace
 
 import click
+import msgspec
 import pytest
 from click.testing import CliRunner
 
@@ -18,6 +19,7 @@ from seamwork.platform.cases import Case, Work, one_of
 from seamwork.platform.findings import Finding
 from seamwork.platform.letters import Letter
 from seamwork.records.authority import Authority
+from seamwork.records.decision import Tried, Why
 from seamwork.records.parties import AgentRef, ContractRef, Position, Subject, Target
 from seamwork.records.people import ApprovalRequest, Reply
 from seamwork.records.platform import DeadLetter, RawHeader
@@ -55,15 +57,15 @@ def request() -> str:
     return approvals.text_of(STANDING)
 
 
+WORK = Work(
+    sender="planner", contract="pay@1.0.0", step=COMMANDS, intent=COMMANDS, target=Target(agent="payer"),
+    summary="Due.\nIn a week.", proposed="Pay 5.", payload={"note": COMMANDS},
+)  # fmt: skip
+
+
 def case() -> str:
     """Return the screen of a case about such work."""
-    return cases.text_of(
-        CASE,
-        Work(
-            sender="planner", contract="pay@1.0.0", step=COMMANDS, intent=COMMANDS, target=Target(agent="payer"),
-            summary="Due.\nIn a week.", proposed="Pay 5.", payload={"note": COMMANDS},
-        ),
-    )  # fmt: skip
+    return cases.text_of(CASE, WORK)
 
 
 def letter() -> str:
@@ -117,6 +119,18 @@ def test_a_contracts_own_lines_stay_lines() -> None:
     """Its summary may have several."""
     assert "State:     Due.\nIn a week.\nProposed:  Pay 5." in request()
     assert "State:     Due.\nIn a week.\nProposed:  Pay 5." in case()
+
+
+def test_a_case_says_what_was_tried_and_why_it_is_one() -> None:
+    """An answer that says error was accepted as one: to whoever is called, that is how the try failed."""
+    ends: tuple[Why, ...] = ("accepted", "timeout")
+    tried = tuple(Tried(dispatch=f"w-{number}", receiver=AGENT, why=why) for number, why in enumerate(ends))
+    shown = cases.text_of(
+        msgspec.structs.replace(CASE, rule="error", reason="the result was an error", tried=tried), WORK
+    )
+
+    assert "  payer@1.0.0: answered with an error\n  payer@1.0.0: timeout\n" in shown
+    assert "why       error: the result was an error\n" in shown
 
 
 def test_json_for_people_says_the_same() -> None:

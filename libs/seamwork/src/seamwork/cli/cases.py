@@ -21,7 +21,7 @@ from seamwork.cli.terminal import (
 from seamwork.platform.cases import Case, Work, cases_of, decided_on, decided_so_far, one_of, resolve, work_of
 from seamwork.platform.wording import plain
 from seamwork.records.crossing import Outcome
-from seamwork.records.decision import Closed, Dispatched, Held, Refused
+from seamwork.records.decision import Closed, Dispatched, Held, Refused, Tried
 from seamwork.records.parties import Target
 from seamwork.records.people import How
 from seamwork.records.wire import rfc3339
@@ -174,19 +174,24 @@ def text_of(case: Case, work: Work) -> str:
         f"task      {case.task}",
         f"intent    {plain(work.intent)}",
         f"seam      {work.sender} → {target} under {work.contract}, step {plain(work.step)}",
-        f"why       {case.why}: {case.rule}: {plain(case.reason)}",
+        f"why       {': '.join(dict.fromkeys((case.why, case.rule)))}: {plain(case.reason)}",
         "",
         f"State:     {work.summary}",
         f"Proposed:  {work.proposed}",
         "",
         "Tried:",
-        *(f"  {each.receiver.agent}@{each.receiver.version}: {each.why}" for each in case.tried),
+        *(f"  {each.receiver.agent}@{each.receiver.version}: {_came_to(each)}" for each in case.tried),
         *(f"  an order, refused by {each.gate} ({each.rule}): {plain(each.reason)}" for each in case.refused),
         "",
         "Payload (masked):",
         readable(work.payload),
     ]
     return "\n".join(lines)
+
+
+def _came_to(tried: Tried) -> str:
+    # The answer was accepted as what it is, and the outcome is what brings it before people.
+    return {"accepted": "answered with an error", None: "open"}.get(tried.why, str(tried.why))
 
 
 def drill_mark(case: Case) -> str:
