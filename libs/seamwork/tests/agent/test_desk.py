@@ -1662,6 +1662,37 @@ async def test_what_is_handed_on_beside_a_transfer_is_let_go_with_it(stage: Stag
     assert ["transferred"] == told
 
 
+async def test_a_place_that_was_taken_after_all_ends_the_own_work(stage: Stage) -> None:
+    """A function may give up waiting for one receiver and turn to the next; it is the first who took the place."""
+    agent, told = Agent("extractor", "1.0.0"), list[str]()
+
+    @agent.accepts("licence-facts", "1.0.0")
+    async def extract(parsed: Parsed, task: Task) -> Any:
+        try:
+            async with asyncio.timeout(0.05):
+                return await task.hand_off(to="slow", contract=CONTRACT, payload=parsed, step="first")
+        except TimeoutError:
+            given_up.set()
+        try:
+            return await task.hand_off(to="lawyer", contract=CONTRACT, payload=parsed, step="second")
+        except Cancelled as cancelled:
+            told.append(cancelled.rule)
+            raise
+
+    given_up = asyncio.Event()
+    await stage.start(agent)
+    work = await stage.router.dispatch("extractor", {"name": "mortar"})
+    first = await stage.router.next(Handoff, step="first")
+    await given_up.wait()
+    await stage.router.tell("accepted", work, first.record.id)
+    await _until_committed(stage, agent, 2)
+    await until(lambda: bool(told))
+    await stage.router.read()
+
+    assert ["transferred"] == told
+    assert [] == [each for each in stage.router.seen if isinstance(each.record, Handoff | Result)]
+
+
 async def test_a_place_that_nobody_took_is_not_given_away(stage: Stage) -> None:
     """Nobody else would answer, and whoever waits would hear of it at the deadline."""
     agent = Agent("extractor", "1.0.0")

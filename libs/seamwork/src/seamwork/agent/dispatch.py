@@ -141,7 +141,7 @@ class Dispatch:
         self._own: list[str] = []
         self._planned = 0
         self._children: dict[str, _Sent] = {}
-        self._transfer: str | None = None
+        self._transfers: set[str] = set()
         self._accompanying: set[str] = set()
         self._last_ordinal = 0
         self._answers = 0
@@ -241,7 +241,7 @@ class Dispatch:
         elif notice.what != "accepted":
             lost = Lost(LOST[notice.what], notice.rule or notice.what, notice.reason or "", notice.gate)
             self._settle(about, lost)
-        elif about == self._transfer:
+        elif about in self._transfers:
             self._settle(about, Returned("success", b""))
             self.how = "transferred"
             self._let_go()
@@ -575,7 +575,7 @@ class Dispatch:
             )
         child.meaning, child.deadline_at = meaning, order.deadline_at
         if order.mode == "transfer":
-            self._transfer = crossing
+            self._transfers.add(crossing)  # one that its function gave up may still be the one that counts
             try:
                 await seat.while_waiting(self._all_settled(but=crossing))
                 # It closes the dispatch, and what is said of that later is refused.
