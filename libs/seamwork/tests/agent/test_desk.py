@@ -795,6 +795,33 @@ async def test_word_that_a_place_was_given_away_ends_the_work_of_who_gave_it(
     assert {"licence": "licence of next" if own else "licence of mortar"} == body(first)
 
 
+@pytest.mark.parametrize("what", ["delegate", "hand_off", "plan", "progress"])
+async def test_what_is_awaited_in_a_loop_of_the_functions_own_is_the_authors_mistake(
+    stage: Stage, what: str
+) -> None:
+    """No answer would wake it there, and the work would wait for what it had sent until its deadline."""
+    agent = Agent("planner", "1.0.0")
+
+    @agent.accepts("licence-facts", "1.0.0")
+    def divide(parsed: Parsed, task: Task) -> Any:
+        said: dict[str, Callable[[], Any]] = {
+            "delegate": lambda: task.delegate(contract=CONTRACT, payload={}, step="parse", to="x"),
+            "hand_off": lambda: task.hand_off(contract=CONTRACT, payload={}, step="parse", to="x"),
+            "plan": lambda: task.plan(subtask("parse", contract=CONTRACT, to="x")),
+            "progress": lambda: task.progress("on the way"),
+        }
+        return asyncio.run(said[what]())
+
+    await stage.start(agent)
+    await stage.router.dispatch("planner", {"name": "mortar"})
+    result = await stage.router.next(Result)
+    error = body(result)["error"]
+
+    assert "MisconfiguredError" == error["type"]
+    assert "_sync" in error["message"]
+    assert [] == [each for each in stage.router.seen if not isinstance(each.record, Result)]
+
+
 async def test_only_finished_work_is_committed(stage: Stage) -> None:
     """The position stands before the first dispatch that is not over, whatever is over behind it."""
     router, agent = stage.router, extractor()

@@ -181,6 +181,7 @@ class Task(ABC):
 
     async def progress(self, note: str) -> None:
         """Tell people where this work stands."""
+        self._refuse_another_loop("progress")
         await self._note(note)
 
     # ── Handing on ───────────────────────────────────────────────────────────────────────
@@ -236,6 +237,7 @@ class Task(ABC):
         self, *, contract: str, payload: object, step: str, returns: Any = None, **how: Unpack[Handing]
     ) -> Labelled[Any]:
         """Do as ``delegate`` does, for a caller that can use a part: the answer is labelled."""
+        self._refuse_another_loop(step)
         order = self._order("delegate", contract, payload, step, how)
         name = step_name(order.step, order.ordinal)
         before = self._steps.get(name)
@@ -271,6 +273,7 @@ class Task(ABC):
             MisconfiguredError: The plan cannot be followed; nothing was sent.
             Refused: A gate, a person or the router said no. Another plan may follow.
         """
+        self._refuse_another_loop("plan")
         problem = plan_problem(parts)
         if problem is not None:
             raise MisconfiguredError(f"the plan cannot be followed: {problem.message} ({problem.rule})")
@@ -290,6 +293,7 @@ class Task(ABC):
         Raises:
             Refused: It was not; the work is still this agent's, to answer or to hand to somebody else.
         """
+        self._refuse_another_loop(step)
         order = self._order("transfer", contract, payload, step, how)
         settled = await self._place(order)
         if isinstance(settled, Lost):
@@ -380,6 +384,14 @@ class Task(ABC):
             tool_outputs=tuple(how.get("tool_outputs", ())),
             spent=self._spent if mode == "transfer" else None,
         )
+
+    def _refuse_another_loop(self, step: str) -> None:
+        """Refuse what is awaited where no answer would ever wake it, and what has been sent would be waited for."""
+        if asyncio.get_running_loop() is not self._loop:
+            raise MisconfiguredError(
+                f"step {step}: it is awaited in another event loop than the agent's; make the function async, or call "
+                "the form whose name ends in _sync"
+            )
 
     def _wait_for(self, coroutine: Coroutine[Any, Any, V], step: str) -> V:
         if threading.get_ident() == self._loop_thread:
