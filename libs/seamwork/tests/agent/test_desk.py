@@ -29,6 +29,7 @@ from seamwork.agent import (
     desk,
     subtask,
 )
+from seamwork.agent.dispatch import MOST_ANSWERS
 from seamwork.agent.meters import RECORDS
 from seamwork.bus.port import Confirmation, LogGapError, Partition, Reader
 from seamwork.catalog import KeyEntry
@@ -1958,6 +1959,35 @@ async def test_an_answer_that_came_too_early_is_given_again(stage: Stage) -> Non
 
     assert answer_id(work.dispatch, 1) == second.record.id
     assert first.payload == second.payload
+
+
+async def test_an_answer_that_comes_too_early_for_long_is_given_again_all_the_same(stage: Stage) -> None:
+    """What it waits for may take its time, and an agent has so and so many answers: they last until the deadline."""
+    await stage.start(extractor(), heartbeat_ms=100)
+    work = await stage.router.dispatch("extractor", {"name": "mortar"})
+
+    async def refuse_all() -> None:
+        while True:
+            result = await stage.router.next(Result)
+            await stage.router.tell("refused", work, result.record.id, rule="open-children", corrections_left=1)
+
+    with contextlib.suppress(TimeoutError):
+        await asyncio.wait_for(refuse_all(), MOST_ANSWERS * 0.1 + 0.4)
+    last = await stage.router.next(Result)
+
+    assert last.record.ordinal < MOST_ANSWERS
+
+
+async def test_that_an_answer_of_an_earlier_run_came_too_early_ends_nothing(stage: Stage) -> None:
+    """The function runs again, and answers with what is left to it."""
+    work = await stage.router.dispatch("extractor", {"name": "mortar"})
+    await stage.router.tell(
+        "refused", work, answer_id(work.dispatch, 0), rule="open-children", corrections_left=1
+    )
+    await stage.start(extractor())
+    result = await stage.router.next(Result)
+
+    assert 1 == result.record.ordinal
 
 
 @pytest.mark.parametrize("rule", ["conflict", "answer-pending"])

@@ -152,7 +152,7 @@ class Dispatch:
         self._accepting: asyncio.Task[None] | None = None
         self._accepted = False
         self._written: tuple[Outcome, bytes] | None = None
-        self._answer_again = False
+        self._again_at: int | None = None
         self._reported = Spent()
         self._reported_at = self.work.issued_at
 
@@ -263,9 +263,11 @@ class Dispatch:
         if ordinal < self._answers - 1 or notice.rule in _GO_ON:
             return  # a later answer is on its way, or the word that counts is still to come
         self._answers = max(self._answers, ordinal + 1)
-        if notice.rule in _NOT_YET and self._written is not None and self._answers < MOST_ANSWERS:
-            # A handoff or plan that an earlier run made and this one did not: sent again with the next heartbeats.
-            self._answer_again = True
+        if notice.rule in _NOT_YET and self._answers < MOST_ANSWERS:
+            # A handoff or plan that an earlier run made and this one did not: sent again with later heartbeats. What
+            # was said to an earlier run leaves this one to its function.
+            if self._written is not None:
+                self._again_at = self.now() + self._pause_before_again
             return
         self._refusal = Refusal(
             gate=notice.gate,
@@ -282,6 +284,18 @@ class Dispatch:
             self.end("refused")
         elif not self.is_running:
             self._office.again(self)
+
+    @property
+    def _pause_before_again(self) -> int:
+        """
+        How long to wait (ms) before an answer that came too early is sent again.
+
+        As long again as the work has taken, but never so long that there are answers left at the deadline: what it
+        came too early for may take all the time there is.
+        """
+        now = self.now()
+        left = max(0, self.work.not_after - now) // (MOST_ANSWERS - self._answers)
+        return min(max(0, now - self.work.issued_at), left)
 
     @cached_property
     def _plans(self) -> dict[str, _Sent]:
@@ -538,8 +552,8 @@ class Dispatch:
         task, offer = self._task, self._offer
         if task is None or offer is None:
             return
-        if self._answer_again:
-            self._answer_again = False
+        if self._again_at is not None and self._again_at <= now:
+            self._again_at = None
             await self._send_answer(offer, task)
         # The longer it takes the rarer the reports: some 500 in a day, of the 1,000 that are taken down.
         due = self._reported_at + (now - self.work.issued_at) // 50 <= now
