@@ -79,7 +79,12 @@ class Stage:
 
     async def start(self, agent: Agent, **settings: Any) -> None:
         """Run an agent on the log."""
-        found = AgentSettings(
+        await agent.start(settings=self.settings(agent, **settings), log=self.log)
+        self._running.append(agent)
+
+    def settings(self, agent: Agent, **settings: Any) -> AgentSettings:
+        """Return an agent's settings."""
+        return AgentSettings(
             name=agent.name,
             platform=PLATFORM,
             key=key_of(f"agent:{agent.name}"),
@@ -87,8 +92,6 @@ class Stage:
             router_keys=self.router.router_keys,
             **{"grace_s": 1.0, **settings},
         )
-        await agent.start(settings=found, log=self.log)
-        self._running.append(agent)
 
     async def stop(self, agent: Agent) -> None:
         """Stop an agent as a signal would."""
@@ -689,6 +692,30 @@ async def test_what_the_router_signed_and_the_agent_cannot_read_ends_it(stage: S
     await stage.stop(agent)
 
     assert 0 == stage.committed(agent)
+
+
+class BrokenRing:
+    """A ring that cannot say whose key it is, as one whose catalog is gone."""
+
+    def public_of(self, kid: str, at: int) -> str | None:
+        """Fail."""
+        raise LookupError(kid, at)
+
+
+async def test_a_record_that_could_not_be_examined_is_read_again(stage: Stage) -> None:
+    """Whatever went wrong: passed over, it would be work that nobody does and nobody hears of."""
+    ran = list[str]()
+    agent = extractor(ran=ran)
+    await stage.router.dispatch("extractor", {"name": "mortar"})
+    await agent.start(settings=stage.settings(agent), log=stage.log, ring=BrokenRing())
+    with pytest.raises(LookupError):
+        await asyncio.wait_for(agent.wait_broken(), 10)
+    await agent.stop()
+    committed = stage.committed(agent)
+    await stage.start(agent)
+    await until(lambda: bool(ran))
+
+    assert committed in (None, 0)
 
 
 async def test_a_dispatch_is_run_once_however_often_it_is_read(stage: Stage) -> None:

@@ -282,8 +282,8 @@ class Desk:
 
     async def _take(self, lane: Lane, records: Iterable[RawRecord]) -> None:
         for count, raw in enumerate(records, start=1):
-            lane.prefix.read(raw.offset)
             self._take_one(lane, raw)
+            lane.prefix.read(raw.offset)  # not before: nothing is committed past what could not be taken
             if count % _BREATHE_EVERY == 0:
                 await asyncio.sleep(0)
                 if self._lanes.get(lane.partition) is not lane:
