@@ -1784,15 +1784,19 @@ async def test_a_plain_function_gives_its_place_away_too(stage: Stage) -> None:
     )  # fmt: skip
 
 
-async def test_what_a_function_leaves_behind_hands_nothing_on_after_it(stage: Stage) -> None:
-    """Its answer is on its way by then, and whoever does not wait for a handoff is told so."""
+@pytest.mark.parametrize("what", ["handoff", "plan"])
+async def test_what_a_function_leaves_behind_hands_nothing_on_after_it(stage: Stage, what: str) -> None:
+    """Its answer is on its way by then, and whoever does not wait for a handoff, or a plan, is told so."""
     agent, told, go_on = Agent("planner", "1.0.0"), list[str](), asyncio.Event()
     behind = list[asyncio.Task[None]]()
 
     async def later(task: Task) -> None:
         await go_on.wait()
         try:
-            await task.delegate(contract=CONTRACT, payload={}, step="late", to="extractor")
+            if what == "plan":
+                await task.plan(subtask("late", contract=CONTRACT, to="extractor"))
+            else:
+                await task.delegate(contract=CONTRACT, payload={}, step="late", to="extractor")
         except Cancelled as cancelled:
             told.append(cancelled.rule)
 
@@ -1809,7 +1813,7 @@ async def test_what_a_function_leaves_behind_hands_nothing_on_after_it(stage: St
     await stage.router.read()
 
     assert ["function-returned"] == told
-    assert [] == [each for each in stage.router.seen if isinstance(each.record, Handoff)]
+    assert [] == [each for each in stage.router.seen if isinstance(each.record, Handoff | Plan)]
 
 
 async def test_other_versions_work_is_passed_over(stage: Stage) -> None:

@@ -30,6 +30,11 @@ class Hands(Protocol):
         """Return the time (ms)."""
 
 
+_RETURNED = Lost(
+    Cancelled, "function-returned", "the function it was part of has returned; await every handoff and plan"
+)
+
+
 class GovernedTask(Task):
     """The task of a function that the router stands behind."""
 
@@ -62,14 +67,12 @@ class GovernedTask(Task):
 
     async def _place(self, order: Order) -> Settlement:
         if self.closed:
-            return Lost(
-                Cancelled,
-                "function-returned",
-                "the function it was part of has returned; await every handoff",
-            )
+            return _RETURNED
         return await self._hands.place(order, self._seat, self._offer)
 
     async def _plan(self, parts: tuple[Subtask, ...]) -> Settlement:
+        if self.closed:
+            return _RETURNED
         return await self._hands.plan(parts, self._seat, self._offer)
 
     async def _note(self, note: str) -> None:
