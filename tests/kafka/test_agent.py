@@ -270,7 +270,9 @@ async def test_an_agent_is_a_program_that_stops_on_a_signal(bench: Bench, tmp_pa
 
     assert {"licence": "mortar"} == json.loads(result.payload)
     assert 0 == process.returncode, output.decode()
-    assert ["agent starting", "agent stopped"] == re.findall(r"agent st\w+", output.decode())
+    assert ["agent starting", "agent ready", "agent stopped"] == re.findall(
+        r"agent (?:st\w+|ready)", output.decode()
+    )
     assert b"\x1b" not in output  # it is no terminal
     await router.stop()
 

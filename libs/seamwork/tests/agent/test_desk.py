@@ -13,6 +13,7 @@ from typing import Any, cast
 import msgspec
 import pytest
 from pydantic import BaseModel, ConfigDict
+from structlog.testing import capture_logs
 
 from seamwork.agent import (
     Agent,
@@ -42,6 +43,7 @@ from seamwork.records.crossing import AnyCrossing, Handoff, Plan, Progress, Resu
 from seamwork.records.wire import Outgoing, RawRecord, Received, cloud_event_difference, signed_bytes
 from seamwork.settings.kafka import KafkaAccess
 from seamwork.testing.builders import PLATFORM
+from seamwork.testing.clock import SettableClock
 from seamwork.testing.keys import key_of
 from seamwork.testing.scripted_router import INTENT, ScriptedRouter
 from seamwork.testing.simlog import Fault, SimBroker, SimLog
@@ -848,6 +850,66 @@ async def test_what_is_awaited_in_a_loop_of_the_functions_own_is_the_authors_mis
     assert "MisconfiguredError" == error["type"]
     assert "_sync" in error["message"]
     assert [] == [each for each in stage.router.seen if not isinstance(each.record, Result)]
+
+
+async def test_an_agent_says_when_it_is_ready_and_for_what(stage: Stage) -> None:
+    """Nothing else would tell its author that it waits for work, and does not stand still on the way there."""
+    with capture_logs() as said:
+        await stage.start(extractor())
+        await until(lambda: bool(said))
+
+    assert ["agent ready"] == [line["event"] for line in said]
+    assert ([CONTRACT], [0]) == (said[0]["accepts"], said[0]["partitions"])
+
+
+async def test_an_instance_too_many_says_that_it_stands_by(stage: Stage) -> None:
+    """It gets nothing to do as long as the others live."""
+    first, second = extractor(), extractor()
+    await stage.start(first)
+    with capture_logs() as said:
+        await stage.start(second)
+        await until(lambda: any(line["event"].startswith("agent stands by") for line in said))
+        await stage.stop(first)
+        await until(lambda: any(line["event"] == "agent ready" for line in said))
+
+
+async def test_a_program_called_by_another_version_than_its_document_says_what_it_passes_over(
+    stage: Stage,
+) -> None:
+    """Its author waits for work that goes to a version that nobody runs."""
+    with capture_logs() as said:
+        await stage.start(extractor("1.1.0"))
+        for _ in range(2):
+            await stage.router.dispatch("extractor", {"name": "mortar"}, version="1.0.0")
+        await _until_read(stage, 2)
+
+    assert ["1.0.0"] == [line["other"] for line in said if "other" in line]
+
+
+async def test_work_that_is_over_by_the_agents_clock_alone_is_told_of(stage: Stage) -> None:
+    """A clock that is wrong makes an agent drop all its work, and everybody else sees but silence."""
+    clock = SettableClock(SystemClock().now_ms() + 2 * 3_600_000)
+    agent = extractor()
+    with capture_logs() as said:
+        await agent.start(settings=stage.settings(agent), log=stage.log, clock=clock)
+        work = await stage.router.dispatch("extractor", {"name": "mortar"})
+        await _until_committed(stage, agent, 1)
+        await agent.stop()
+
+    (told,) = [line for line in said if "clock" in line["event"]]
+    assert (work.task, clock.now_ms() - work.not_after) == (told["task"], told["late_ms"])
+
+
+async def test_work_that_no_function_accepts_is_answered_and_told_of(stage: Stage) -> None:
+    """Whoever waits hears of it, and so does whoever reads the agent's log."""
+    with capture_logs() as said:
+        await stage.start(extractor())
+        await stage.router.dispatch("extractor", {"name": "mortar"}, contract="licence-facts/1.0.1")
+        result = await stage.router.next(Result)
+    error = body(result)["error"]
+
+    assert "ContractNotAccepted" == error["type"]
+    assert [error["message"]] == [line["error"] for line in said if "error" in line]
 
 
 async def test_only_finished_work_is_committed(stage: Stage) -> None:
@@ -1993,14 +2055,16 @@ async def test_an_answer_that_came_too_early_is_given_again(stage: Stage) -> Non
 
 
 async def test_an_answer_that_comes_too_early_for_long_is_given_again_all_the_same(stage: Stage) -> None:
-    """What it waits for may take its time, and an agent has so and so many answers: they last until the deadline."""
+    """What it waits for may take its time; the answers that an agent has last until the deadline."""
     await stage.start(extractor(), heartbeat_ms=100)
     work = await stage.router.dispatch("extractor", {"name": "mortar"})
 
     async def refuse_all() -> None:
         while True:
             result = await stage.router.next(Result)
-            await stage.router.tell("refused", work, result.record.id, rule="open-children", corrections_left=1)
+            await stage.router.tell(
+                "refused", work, result.record.id, rule="open-children", corrections_left=1
+            )
 
     with contextlib.suppress(TimeoutError):
         await asyncio.wait_for(refuse_all(), MOST_ANSWERS * 0.1 + 0.4)

@@ -96,6 +96,9 @@ class Desk:
         self._assigned = asyncio.Event()
         self._heard = asyncio.Event()
         self._quiet = asyncio.Event()
+        self._joined = False
+        self._said_ready = False
+        self._other_versions = set[str]()
         self._draining = False
         self._broken: asyncio.Future[None] | None = None
         self._work: list[asyncio.Task[None]] = []
@@ -185,6 +188,9 @@ class Desk:
         for number in partitions:
             # Handed straight back: its functions ran on and go on.
             self._lanes[number].suspended = False
+        self._joined = True
+        if not self._lanes:
+            self._logger.info("agent stands by: other instances of this version have the whole inbox")
         self._assigned.set()
         self._pump()
 
@@ -241,6 +247,7 @@ class Desk:
                     lane.heard(asked_at)
             self._commit(asked.values())
             self._pump()
+            self._say_ready()
             self._heard.set()  # wakes those who wait now
             self._heard.clear()
 
@@ -299,7 +306,9 @@ class Desk:
                     "an inbox record was not believed and is passed over",
                     rule=found.rule, reason=found.reason, partition=raw.partition, offset=raw.offset,
                 )  # fmt: skip
-            case Elsewhere() | Unknown():
+            case Elsewhere():
+                self._note_version(found.version)
+            case Unknown():
                 pass
             case Unreadable():
                 # Whoever knows more reads it here once more: nothing is committed past it.
@@ -319,6 +328,12 @@ class Desk:
             case Told():
                 self._tell(found.notice)
         counted(*self._labels, what).inc()
+
+    def _note_version(self, version: str) -> None:
+        """Say once of a version that its records are passed over: it may be a program that is called otherwise."""
+        if version not in self._other_versions:
+            self._other_versions.add(version)
+            self._logger.info("what is for another version of this agent is passed over", other=version)
 
     def _is_known(self, offer: Offer) -> bool:
         newest = self._crossings.get(offer.work.crossing)
@@ -376,7 +391,12 @@ class Desk:
             dispatch = self._next()
             if dispatch is None:
                 return
-            if dispatch.work.not_after <= self.clock.now_ms():
+            now = self.clock.now_ms()
+            if dispatch.work.not_after <= now:
+                self._logger.warning(
+                    "work had run out before it was begun; if that is not so, this machine's clock is wrong",
+                    task=dispatch.work.task, late_ms=now - dispatch.work.not_after,
+                )  # fmt: skip
                 dispatch.end("expired")
                 continue
             seat = Seat(self._seats)
@@ -480,6 +500,13 @@ class Desk:
 
     # ── Saying how it goes ───────────────────────────────────────────────────────────────
 
+    def _say_ready(self) -> None:
+        """Say once that work is taken from now on, and of which kind."""
+        if self._caught_up and not self._said_ready:
+            self._said_ready = True
+            accepts = sorted(f"{contract.name}/{contract.version}" for contract in self.handlers)
+            self._logger.info("agent ready", accepts=accepts, partitions=sorted(self._lanes))
+
     def _commit(self, lanes: Iterable[Lane]) -> None:
         if self._membership is None:
             return
@@ -501,7 +528,7 @@ class Desk:
 
     @property
     def _caught_up(self) -> bool:
-        return all(lane.caught_up for lane in self._lanes.values())
+        return self._joined and all(lane.caught_up for lane in self._lanes.values())
 
     async def _say_alive(self, state: str) -> None:
         heartbeat = Heartbeat(

@@ -264,8 +264,8 @@ class Dispatch:
             return  # a later answer is on its way, or the word that counts is still to come
         self._answers = max(self._answers, ordinal + 1)
         if notice.rule in _NOT_YET and self._answers < MOST_ANSWERS:
-            # A handoff or plan that an earlier run made and this one did not: sent again with later heartbeats. What
-            # was said to an earlier run leaves this one to its function.
+            # A handoff or plan that an earlier run made and this one did not: sent again with later heartbeats.
+            # Before this run has answered, its function is still to be heard.
             if self._written is not None:
                 self._again_at = self.now() + self._pause_before_again
             return
@@ -461,10 +461,9 @@ class Dispatch:
         contract = self.work.contract
         handler = self._office.handlers.get(contract)
         if handler is None:
-            return Erroneous(
-                "ContractNotAccepted",
-                f"no function of this version accepts {contract.name}/{contract.version}",
-            )
+            missing = f"no function of this version accepts {contract.name}/{contract.version}"
+            self._log.warning("the work cannot be done", error=missing)
+            return Erroneous("ContractNotAccepted", missing)
         try:
             payload = payloads.decode(offer.payload, handler.payload_type)
             returned = await handler.run(payload, task, refusal, started)

@@ -389,8 +389,8 @@ class Task(ABC):
         """Refuse what is awaited where no answer would ever wake it, and what has been sent would be waited for."""
         if asyncio.get_running_loop() is not self._loop:
             raise MisconfiguredError(
-                f"step {step}: it is awaited in another event loop than the agent's; make the function async, or call "
-                "the form whose name ends in _sync"
+                f"step {step}: it is awaited in another event loop than the agent's; make the function async, or "
+                "call the form whose name ends in _sync"
             )
 
     def _wait_for(self, coroutine: Coroutine[Any, Any, V], step: str) -> V:
