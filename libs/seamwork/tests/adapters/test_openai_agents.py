@@ -8,6 +8,7 @@ from typing import Any
 import agents
 import pytest
 from agents import OpenAIProvider, RunConfig, function_tool
+from agents.sandbox import SandboxAgent
 from openai import AsyncOpenAI
 from pydantic import BaseModel
 
@@ -369,6 +370,21 @@ async def test_tools_of_its_own_are_offered_only_where_the_authority_names_them(
             assert wanted == [tool["function"]["name"] for tool in model.requests[0]["tools"]]
 
 
+async def test_a_tool_that_waits_for_somebody_is_no_answer(model: ScriptedModel, member: Stage) -> None:
+    """The framework leaves its run with nothing in hand, for a program that asks somebody and goes on."""
+
+    @function_tool(needs_approval=True)
+    def pay(text: str) -> str:
+        """Pay."""
+        return text
+
+    model.plays(calls("pay", {"text": "all"}))
+    async with member(tools=[pay]) as seam:
+        piece = await seam.begin("explain/1.0.0", {"word": "seam"}, authority=Authority(tools=("pay",)))
+        with pytest.raises(Failed, match="ApprovalWanted"):
+            await seam.outcome(piece)
+
+
 def shell_by_model() -> agents.FunctionTool:
     """Make a tool that is an agent of its own, as the SDK marks them."""
     tool = function_tool(lambda text: text, name_override="codex")
@@ -399,6 +415,12 @@ def test_an_agent_with_ways_around_the_seam_is_refused(way: dict[str, Any], said
 
     with pytest.raises(MisconfiguredError, match=f"{said}, which no gate would see"):
         OpenAIAgents(around)
+
+
+def test_an_agent_with_a_sandbox_of_its_own_is_refused() -> None:
+    """It would be given a shell, whatever the authority names."""
+    with pytest.raises(MisconfiguredError, match="has capabilities of a sandbox, which no gate would see"):
+        OpenAIAgents(SandboxAgent(name="a", model="m"))
 
 
 def test_a_model_without_a_name_is_not_taken_for_another() -> None:

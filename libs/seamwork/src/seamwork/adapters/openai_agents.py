@@ -4,8 +4,8 @@ Adopt an agent of the OpenAI Agents SDK, unchanged.
 >>> adopt(member, OpenAIAgents(reviewer), contract="code-review/1.0.0", takes=Request, prices=prices)
 
 Everything that could hand work on, or spend, beside the seam is refused at once: handoffs within the process,
-agents as tools, MCP servers, those too that the model's vendor calls, and prompts that the vendor keeps, which
-bring tools and a model of their own. Give them as delegations, or name the tools in the authority.
+agents as tools, MCP servers, those too that the model's vendor calls, prompts that the vendor keeps, which bring
+tools and a model of their own, and a sandbox's capabilities, which bring a shell. Give them as delegations, or name the tools in the authority.
 """
 
 from dataclasses import replace
@@ -80,6 +80,7 @@ class OpenAIAgents:
             ("hosted MCP servers", [t for t in agent.tools if isinstance(t, HostedMCPTool)]),
             ("agents as tools", [t for t in agent.tools if _is_agent(t)]),
             ("a prompt that its vendor keeps", agent.prompt),
+            ("capabilities of a sandbox", getattr(agent, "capabilities", None)),  # they bring tools as it runs
         ):
             if there:
                 raise MisconfiguredError(
@@ -114,6 +115,13 @@ class OpenAIAgents:
             if _was_not_taken(error):
                 commission.after_model(ModelUsage(model=self.model, input_tokens=0, output_tokens=0))
             raise _unavailable(error) from error
+        if result.interruptions:
+            waiting = ", ".join(sorted({str(item.name) for item in result.interruptions}))
+            raise TaskError(
+                "ApprovalWanted",
+                f"the framework wants somebody to approve {waiting}, and nobody can within a run; "
+                "let a policy hold the work instead",
+            )
         return result.final_output
 
 
