@@ -341,6 +341,27 @@ async def test_a_payload_that_does_not_fit_is_answered_with_an_error(
     assert "nam: 1" not in body(result)["error"]["message"]
 
 
+async def test_what_an_error_came_of_stands_in_the_agents_log(stage: Stage) -> None:
+    """A framework's adapter says as little as it may to whoever waits; its author has to find out why."""
+    agent = Agent("extractor", "1.0.0")
+
+    @agent.accepts("licence-facts", "1.0.0")
+    async def extract(parsed: Parsed) -> Facts:
+        try:
+            raise OSError(f"no such model for {parsed.name}")
+        except OSError as error:
+            raise TaskError("FrameworkError", "the framework stopped") from error
+
+    with capture_logs() as said:
+        await stage.start(agent)
+        await stage.router.dispatch("extractor", {"name": "mortar"})
+        result = await stage.router.next(Result)
+    (trace,) = [line["exception"] for line in said if "exception" in line]
+
+    assert {"type": "FrameworkError", "message": "the framework stopped"} == body(result)["error"]
+    assert "OSError: no such model for ***" in trace
+
+
 async def test_an_exception_travels_by_name_alone(stage: Stage) -> None:
     """What the function raised may quote the payload, so only its type leaves the process."""
     agent = Agent("extractor", "1.0.0")

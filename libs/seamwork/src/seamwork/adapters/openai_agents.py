@@ -5,7 +5,8 @@ Adopt an agent of the OpenAI Agents SDK, unchanged.
 
 Everything that could hand work on, or spend, beside the seam is refused at once: handoffs within the process,
 agents as tools, MCP servers, those too that the model's vendor calls, prompts that the vendor keeps, which bring
-tools and a model of their own, and a sandbox's capabilities, which bring a shell. Give them as delegations, or name the tools in the authority.
+tools and a model of their own, and a sandbox's capabilities, which bring a shell. Give them as delegations, or name
+the tools in the authority.
 """
 
 from dataclasses import replace
@@ -80,7 +81,10 @@ class OpenAIAgents:
             ("hosted MCP servers", [t for t in agent.tools if isinstance(t, HostedMCPTool)]),
             ("agents as tools", [t for t in agent.tools if _is_agent(t)]),
             ("a prompt that its vendor keeps", agent.prompt),
-            ("capabilities of a sandbox", getattr(agent, "capabilities", None)),  # they bring tools as it runs
+            (
+                "capabilities of a sandbox",
+                getattr(agent, "capabilities", None),
+            ),  # they bring tools as it runs
         ):
             if there:
                 raise MisconfiguredError(

@@ -471,6 +471,11 @@ class Dispatch:
                 return NOTHING_TRANSFERRED
             return returned
         except TaskError as error:
+            if error.__cause__ is not None:
+                # What travels does not say what it came of; nobody else would.
+                self._log.warning(
+                    "the function ended with an error", exception=told(error, self._given(offer))
+                )
             return Erroneous(error.kind, error.message)
         except (PayloadError, HandoffError, MisconfiguredError) as error:
             self._log.warning("the function ended with an error", error=str(error))
