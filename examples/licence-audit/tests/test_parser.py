@@ -127,6 +127,30 @@ def test_an_entry_cannot_lead_out_of_the_directory(made: Made, tmp_path: Path, e
     assert () == parsed.licence_files
 
 
+@pytest.mark.parametrize(
+    "entry", ["a" * 300, "LICENSE"], ids=["a name too long for any file", "a link to itself"]
+)
+def test_an_entry_that_is_no_file_stops_nothing(made: Made, tmp_path: Path, entry: str) -> None:
+    """A file system raises at names that are too long and at links that go round; neither is a licence."""
+    ref, roots = made(f"Name: made\nVersion: 1\nLicense-File: {entry}\n".encode())
+    (tmp_path / ref.metadata_dir / "LICENSE").symlink_to("LICENSE")
+
+    assert () == parse(ref, roots).licence_files
+
+
+def test_a_file_whose_name_is_no_text_is_read(made: Made, tmp_path: Path) -> None:
+    """Its name cannot cross a seam as it is; what it says can."""
+    ref, roots = made(b"Name: made\nVersion: 1\n")
+    directory = os.fsencode(tmp_path / ref.metadata_dir)
+    try:
+        with open(directory + b"/LICENSE-\xff", "w", encoding="utf-8") as file:  # noqa: PTH123  # no text
+            file.write("MIT License")
+    except OSError:
+        pytest.skip("the file system takes no such name")
+
+    assert ["LICENSE-?"] == [each.path for each in parse(ref, roots).licence_files]
+
+
 def test_a_reference_to_nothing_is_refused(roots: Roots) -> None:
     """A payload cannot make the parser read what discovery would not find."""
     ref = DistributionRef(name="x", version="1", source="samples", metadata_dir="..-info.dist-info")

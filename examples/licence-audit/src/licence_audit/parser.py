@@ -84,13 +84,14 @@ def _licence_files(
         # An entry such as ../../secret, or a link that leads out, is not the distribution's licence.
         if not place.resolve().is_relative_to(inside):
             problems.append("a License-File entry leads out of the metadata directory; it was not read")
-        elif place.is_file():
-            if len(files) == MAX_LICENCE_FILES:
-                problems.append(
-                    f"there are more than {MAX_LICENCE_FILES} licence files; the rest were not read"
-                )
-                break
+            continue
+        if len(files) == MAX_LICENCE_FILES:
+            problems.append(f"there are more than {MAX_LICENCE_FILES} licence files; the rest were not read")
+            break
+        try:
             files.append(_licence_file(place, directory))
+        except OSError:
+            problems.append("a licence file cannot be read")
     return tuple(files), tuple(dict.fromkeys(problems))
 
 
@@ -98,12 +99,20 @@ def _places(directory: Path, entries: Iterable[str]) -> Iterator[Path]:
     # Metadata 2.4 keeps declared files under licenses/, older builders put them beside METADATA.
     for entry in entries:
         for place in (directory / "licenses" / entry, directory / entry, directory / Path(entry).name):
-            if place.is_file():
+            if _is_file(place):
                 yield place
                 break
     for folder in (directory, directory / "licenses"):
         if folder.is_dir():
-            yield from sorted(each for each in folder.iterdir() if _LICENCE_FILE_NAMES.fullmatch(each.name))
+            named = (each for each in folder.iterdir() if _LICENCE_FILE_NAMES.fullmatch(each.name))
+            yield from sorted(each for each in named if _is_file(each))
+
+
+def _is_file(place: Path) -> bool:
+    try:
+        return place.is_file()
+    except OSError:  # a name longer than any file's
+        return False
 
 
 def _licence_file(place: Path, directory: Path) -> LicenceFile:
@@ -123,4 +132,4 @@ def _bounded(text: str | None, limit: int) -> str | None:
 
 
 def _clean(text: str) -> str:
-    return _CONTROL.sub(" ", text)
+    return _CONTROL.sub(" ", text.encode(errors="replace").decode())  # a file's name need not be UTF-8
