@@ -933,6 +933,24 @@ async def test_work_that_no_function_accepts_is_answered_and_told_of(stage: Stag
     assert [error["message"]] == [line["error"] for line in said if "error" in line]
 
 
+async def test_a_function_that_blocks_the_loop_is_told_of(stage: Stage) -> None:
+    """Its author sees work time out, and nothing that would say why."""
+    agent = Agent("extractor", "1.0.0")
+
+    @agent.accepts("licence-facts", "1.0.0")
+    async def extract(parsed: Parsed) -> Facts:
+        time.sleep(1.2)  # noqa: ASYNC251  # as authors do
+        return Facts(parsed.name)
+
+    with capture_logs() as said:
+        await stage.start(agent, heartbeat_ms=100)
+        await stage.router.dispatch("extractor", {"name": "mortar"})
+        await stage.router.next(Result)
+        await until(lambda: any("for_s" in line for line in said))
+
+    assert ["warning"] == [line["log_level"] for line in said if "for_s" in line]
+
+
 async def test_only_finished_work_is_committed(stage: Stage) -> None:
     """The position stands before the first dispatch that is not over, whatever is over behind it."""
     router, agent = stage.router, extractor()

@@ -47,6 +47,7 @@ _TRUSTED = (
 )
 _REMEMBERED = 10_000  # dispatches that are over, by id
 _LAST_BEAT_S = 2.0
+_STANDSTILL_S = 1.0  # a loop that is merely busy comes round in less
 _LOOK_S = 1.0  # an end is told in milliseconds; nothing is read meanwhile
 _HELD_BYTES = 32 * 1024 * 1024  # records of queued work; beyond it they are read again when their turn comes
 
@@ -521,10 +522,19 @@ class Desk:
             await self._say_alive(
                 "draining" if self._draining else "ready" if self._caught_up else "starting"
             )
+            asleep_at = time.monotonic()
             await asyncio.sleep(self._heartbeat_ms / 1000)
+            self._note_standstill(time.monotonic() - asleep_at - self._heartbeat_ms / 1000)
             for dispatch in list(self._open.values()):
                 await dispatch.sweep()
             self._commit(self._lanes.values())
+
+    def _note_standstill(self, late_s: float) -> None:
+        if late_s > _STANDSTILL_S:
+            self._logger.warning(
+                "nothing ran for a while, and it looked dead; an async function must not block, a plain one may",
+                for_s=round(late_s, 1),
+            )
 
     @property
     def _caught_up(self) -> bool:
