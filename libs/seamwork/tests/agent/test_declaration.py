@@ -201,6 +201,27 @@ async def test_a_place_that_nobody_took_is_an_error_of_the_direct_call_too() -> 
         await wired().call("desk", "work/1.0.0", Count(n=-1))
 
 
+async def test_who_waits_for_an_answer_is_not_asked_for_it_directly_either() -> None:
+    """An agent that offers to others what it accepts itself would be given its own work for ever."""
+    chief, reader = Agent("chief", "1.0.0"), Agent("reader", "1.0.0")
+
+    @chief.accepts("work", "1.0.0")
+    async def divide(count: Count, task: Task) -> Count:
+        return await task.delegate(
+            capability="read", contract="work/1.0.0", payload=count, step="read", returns=Count
+        )
+
+    @reader.accepts("work", "1.0.0")
+    async def read(count: Count) -> Count:
+        return Count(n=count.n + 1)
+
+    answer = await Direct(chief, reader).call("chief", "work/1.0.0", Count(n=1), returns=Count)
+
+    assert 2 == answer.value.n
+    with pytest.raises(MisconfiguredError, match="does not wait for it"):
+        await Direct(chief).call("chief", "work/1.0.0", Count(n=1))
+
+
 async def test_the_plain_form_does_not_wait_for_itself() -> None:
     """Called from a coroutine it would block the loop for ever; it says so instead."""
     agent = Agent("planner", "1.0.0")

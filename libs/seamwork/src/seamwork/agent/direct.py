@@ -104,9 +104,10 @@ class Direct:
         intent: str,
         constraints: tuple[Constraint, ...],
         authority: Authority,
+        above: tuple[str, ...] = (),
     ) -> Settlement:
-        """Run one function and return what became of it."""
-        agent, handler = self._find(to, contract)
+        """Run one function and return what became of it; whoever stands *above* it waits for it, and takes none."""
+        agent, handler = self._find(to, contract, above)
         number = str(next(self._numbers))
         facts = Facts(
             id="direct",
@@ -124,7 +125,7 @@ class Direct:
             deadline_at=self.clock.now_ms() + _HOUR_MS,
             labels={},
         )
-        task = _DirectTask(self, facts)
+        task = _DirectTask(self, facts, (*above, agent.name))
         try:
             value = payloads.decode(payload, handler.payload_type)
             returned = await handler.run(value, task, None, lambda _: None)
@@ -142,19 +143,23 @@ class Direct:
             case _:
                 return Returned("success", payloads.encode(returned))
 
-    def _find(self, to: str | None, contract: ContractRef) -> tuple[Agent, Handler[..., Any]]:
+    def _find(
+        self, to: str | None, contract: ContractRef, above: tuple[str, ...]
+    ) -> tuple[Agent, Handler[..., Any]]:
         for agent in self._agents.values():
-            if to in (None, agent.name) and contract in agent.handlers:
+            if to in (None, agent.name) and contract in agent.handlers and agent.name not in above:
                 return agent, agent.handlers[contract]
+        but = f" and does not wait for it ({' → '.join(above)})" if above else ""
         raise MisconfiguredError(
-            f"none of the agents wired here is {to or 'fit'} and accepts {contract.name}/{contract.version}"
+            f"none of the agents wired here is {to or 'fit'} and accepts {contract.name}/{contract.version}{but}"
         )
 
 
 class _DirectTask(Task):
-    def __init__(self, wiring: Direct, facts: Facts) -> None:
+    def __init__(self, wiring: Direct, facts: Facts, lineage: tuple[str, ...]) -> None:
         super().__init__(facts, asyncio.get_running_loop())
         self._wiring = wiring
+        self._lineage = lineage
         self.transferred: Settlement | None = None
 
     async def _place(self, order: Order) -> Settlement:
@@ -166,6 +171,7 @@ class _DirectTask(Task):
             self.intent,
             united(self.constraints, order.constraints),
             order.authority or one_deeper(self.authority),
+            self._lineage,
         )
         if order.mode == "transfer":
             self.transferred = settled
