@@ -40,6 +40,7 @@ from seamwork.grants.stamps import ROUTER, misfit, verify_stamp
 from seamwork.ids import answer_id, child_id, plan_id
 from seamwork.records.authority import Authority, Constraint, Spent
 from seamwork.records.crossing import AnyCrossing, Handoff, Plan, Progress, Result, ToolOutput, Usage
+from seamwork.records.partition import partition_of
 from seamwork.records.wire import Outgoing, RawRecord, Received, cloud_event_difference, signed_bytes
 from seamwork.settings.kafka import KafkaAccess
 from seamwork.testing.builders import PLATFORM
@@ -2445,6 +2446,34 @@ async def test_an_agent_that_stops_gives_up_what_it_still_sends(stage: Stage) ->
     log.write_cut = False
 
     assert [] == sending
+
+
+async def test_a_partition_that_cannot_be_read_yet_holds_up_no_other(stage: Stage) -> None:
+    """One has no leader as it comes to this instance; those that it had go on."""
+    agent, ran = Agent("clerk", "1.0.0"), list[str]()
+
+    @agent.accepts("licence-facts", "1.0.0")
+    async def extract(parsed: Parsed) -> Facts:
+        ran.append(parsed.name)
+        return Facts(parsed.name)
+
+    stage.broker.create_topic("inbox.clerk.v1", partitions=2)
+    stage.log = log = Cut(stage.broker)
+    await stage.start(agent)
+    group = "agent-clerk.1-0-0"
+    (member,) = stage.broker.group(group).members
+    await stage.broker.assign(group, {member: frozenset({0})})
+    log.ends_cut = 1_000
+    given_one_more = asyncio.create_task(stage.broker.assign(group, {member: frozenset({0, 1})}))
+    try:
+        task = next(one for one in iter(stage.router.new_id, "") if partition_of(one.encode(), 2) == 0)
+        await stage.router.dispatch("clerk", {"name": "mortar"}, task=task)
+        await until(lambda: bool(ran))
+    finally:
+        log.ends_cut = 0
+        await given_one_more
+
+    assert ["mortar"] == ran
 
 
 async def test_an_inbox_that_is_away_as_it_is_assigned_is_waited_for(stage: Stage) -> None:

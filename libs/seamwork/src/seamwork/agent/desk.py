@@ -179,6 +179,11 @@ class Desk:
             if number not in partitions:
                 self._drop(self._lanes.pop(number))
         fresh = [Partition(self._topic, number) for number in sorted(partitions) if number not in self._lanes]
+        for number in partitions & self._lanes.keys():
+            # Handed straight back: its functions ran on and go on, whether the others can be read yet or not.
+            self._lanes[number].suspended = False
+        self._assigned.set()
+        self._pump()
         if fresh:
             lanes = await again_until_back(
                 partial(self._lanes_of, fresh),
@@ -186,14 +191,10 @@ class Desk:
                 self._logger,
             )
             self._lanes |= {lane.partition: lane for lane in lanes}
-        for number in partitions:
-            # Handed straight back: its functions ran on and go on.
-            self._lanes[number].suspended = False
+            self._assigned.set()
         self._joined = True
         if not self._lanes:
             self._logger.info("agent stands by: other instances of this version have the whole inbox")
-        self._assigned.set()
-        self._pump()
 
     async def _lanes_of(self, places: Sequence[Partition]) -> list[Lane]:
         committed = await self._log.committed(self.group, places)
