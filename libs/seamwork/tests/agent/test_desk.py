@@ -1980,6 +1980,32 @@ async def test_a_function_that_has_given_its_place_away_is_finished_too(stage: S
     assert ["mortar"] == tidied
 
 
+async def test_an_agent_that_stops_says_so_while_it_finishes(stage: Stage) -> None:
+    """The router gives it nothing more from then on, and does not wait until it is gone."""
+    begun, go_on = list[str](), asyncio.Event()
+    agent = patient(begun, go_on)
+    await stage.start(agent, heartbeat_ms=100, grace_s=10.0)
+    await stage.router.dispatch("extractor", {"name": "mortar"})
+    await until(lambda: bool(begun))
+    before = await _last_state(stage)
+    stopping = asyncio.create_task(stage.stop(agent))
+    async with asyncio.timeout(5):
+        while await _last_state(stage) != "draining":  # noqa: ASYNC110  # the log rings no bell here
+            await asyncio.sleep(0.01)
+    finishing = not stopping.done()
+    go_on.set()
+    await stopping
+
+    assert ("ready", True) == (before, finishing)
+
+
+async def _last_state(stage: Stage) -> str:
+    place = Partition("heartbeats.v1", 0)
+    end = stage.broker.bounds(place)[1]
+    (last,) = await stage.log.read(place, end - 1, end)
+    return str(json.loads(dict(last.headers)["sw_envelope"] or b"")["state"])
+
+
 async def test_what_does_not_stop_in_time_is_left_for_the_next_start(stage: Stage) -> None:
     """A stop waits for the grace and no longer; the position stays before the work."""
     agent, begun = Agent("extractor", "1.0.0"), asyncio.Event()
