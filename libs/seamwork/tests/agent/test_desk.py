@@ -30,6 +30,7 @@ from seamwork.agent import (
     desk,
     subtask,
 )
+from seamwork.agent.direct import Direct
 from seamwork.agent.dispatch import MOST_ANSWERS
 from seamwork.agent.meters import RECORDS
 from seamwork.bus.port import Confirmation, LogGapError, Partition, Reader
@@ -342,6 +343,34 @@ async def test_a_payload_that_does_not_fit_is_answered_with_an_error(
     assert "nam: 1" not in body(result)["error"]["message"]
 
 
+@pytest.mark.parametrize(
+    ("raised", "kind"), [(TaskError("NoLicence", "none is named"), "NoLicence"), (KeyError("x"), "KeyError")]
+)
+async def test_what_a_task_group_raises_is_what_went_wrong_in_it(
+    stage: Stage, raised: Exception, kind: str
+) -> None:
+    """As with ``gather``: the error is known by its name, to whoever waits and to the contract."""
+    agent = Agent("extractor", "1.0.0")
+
+    async def part() -> None:
+        raise raised
+
+    @agent.accepts("licence-facts", "1.0.0")
+    async def extract(parsed: Parsed) -> Facts:
+        async with asyncio.TaskGroup() as group:
+            group.create_task(part())
+            group.create_task(asyncio.sleep(10))
+        return Facts(parsed.name)
+
+    await stage.start(agent)
+    await stage.router.dispatch("extractor", {"name": "mortar"})
+    result = await stage.router.next(Result)
+
+    assert ("error", kind) == (result.record.outcome, body(result)["error"]["type"])
+    with pytest.raises(Failed if kind == "NoLicence" else ExceptionGroup):
+        await Direct(agent).call("extractor", CONTRACT, {"name": "mortar"})
+
+
 async def test_what_an_error_came_of_stands_in_the_agents_log(stage: Stage) -> None:
     """A framework's adapter says as little as it may to whoever waits; its author has to find out why."""
     agent = Agent("extractor", "1.0.0")
@@ -389,7 +418,7 @@ class Panic(BaseException):
     [
         (Panic(), "Panic"),
         (SystemExit(0), "SystemExit"),
-        (BaseExceptionGroup("x", [Panic()]), "BaseExceptionGroup"),
+        (BaseExceptionGroup("x", [Panic()]), "Panic"),
     ],
     ids=["a-panic", "an-exit", "a-group"],
 )

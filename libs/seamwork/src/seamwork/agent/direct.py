@@ -25,6 +25,7 @@ from seamwork.agent.outcome import (
     Transferred,
 )
 from seamwork.agent.pen import Order
+from seamwork.agent.raised import first_of
 from seamwork.agent.task import Facts, Task, failed
 from seamwork.clock import Clock, SystemClock
 from seamwork.errors import MisconfiguredError
@@ -129,8 +130,11 @@ class Direct:
         try:
             value = payloads.decode(payload, handler.payload_type)
             returned = await handler.run(value, task, None, lambda _: None)
-        except TaskError as error:
-            returned = Erroneous(error.kind, error.message)
+        except Exception as error:
+            first = first_of(error)
+            if not isinstance(first, TaskError):
+                raise
+            returned = Erroneous(first.kind, first.message)
         match returned:
             case Transferred() if task.transferred is not None:
                 return task.transferred

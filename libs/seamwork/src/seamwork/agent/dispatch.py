@@ -32,7 +32,7 @@ from seamwork.agent.outcome import (
 )
 from seamwork.agent.pen import Author, Order, Pen, UnwritableError
 from seamwork.agent.post import TooLargeError
-from seamwork.agent.raised import told
+from seamwork.agent.raised import first_of, told
 from seamwork.agent.seats import Seat
 from seamwork.clock import Clock
 from seamwork.errors import MisconfiguredError
@@ -470,30 +470,38 @@ class Dispatch:
             if isinstance(returned, Transferred) and not self.is_over:
                 return NOTHING_TRANSFERRED
             return returned
-        except TaskError as error:
-            if error.__cause__ is not None:
-                # What travels does not say what it came of; nobody else would.
-                self._log.warning(
-                    "the function ended with an error", exception=told(error, self._given(offer))
-                )
-            return Erroneous(error.kind, error.message)
-        except (PayloadError, HandoffError, MisconfiguredError) as error:
-            self._log.warning("the function ended with an error", error=str(error))
-            return Erroneous(type(error).__name__, str(error))
+        except Exception as error:  # noqa: BLE001  # the author's code may raise anything
+            return self._erroneous(error, offer)
         except asyncio.CancelledError:
             if self._is_let_go:
                 raise
             return Erroneous("CancelledError", "the agent's function cancelled itself")
         except (KeyboardInterrupt, GeneratorExit):
             raise  # whoever runs the process means the process
-        except BaseException as error:  # the author's code may raise anything, a Rust panic or an exit too
-            if self._is_let_go and not isinstance(error, Exception):
+        except BaseException as error:  # a Rust panic or an exit too
+            if self._is_let_go:
                 raise asyncio.CancelledError from error  # a group may hold what came of the cancellation
-            # Its text stays here, without what it quotes of a payload; what travels is its name.
-            self._log.error("the function raised", exception=told(error, self._given(offer)))
-            return Erroneous(
-                type(error).__name__, "the agent's function raised this; the agent's log has the trace"
-            )
+            return self._erroneous(error, offer)
+
+    def _erroneous(self, error: BaseException, offer: Offer) -> Erroneous:
+        """Say what an exception of the function stands for; a group for what went wrong first, as with gather."""
+        match first := first_of(error):
+            case TaskError():
+                if first.__cause__ is not None:
+                    # What travels does not say what it came of; nobody else would.
+                    self._log.warning(
+                        "the function ended with an error", exception=told(error, self._given(offer))
+                    )
+                return Erroneous(first.kind, first.message)
+            case PayloadError() | HandoffError() | MisconfiguredError():
+                self._log.warning("the function ended with an error", error=str(first))
+                return Erroneous(type(first).__name__, str(first))
+            case _:
+                # Its text stays here, without what it quotes of a payload; what travels is its name.
+                self._log.error("the function raised", exception=told(error, self._given(offer)))
+                return Erroneous(
+                    type(first).__name__, "the agent's function raised this; the agent's log has the trace"
+                )
 
     def _given(self, offer: Offer) -> Iterator[bytes]:
         """Yield the payloads that the function has seen: its work's, and its handoffs' answers."""

@@ -35,6 +35,13 @@ def told(error: BaseException, payloads: Iterable[bytes] = ()) -> str:
     return sayable(text)
 
 
+def first_of(error: BaseException) -> BaseException:
+    """Return what went wrong first where *error* is a group, as of a ``TaskGroup``; else *error* itself."""
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return error
+
+
 def sayable(text: str) -> str:
     """Return *text* as logs and records hold it: half a surrogate pair, of a name that is no UTF-8, is spelt."""
     return text.encode(errors="backslashreplace").decode()
