@@ -115,6 +115,15 @@ def test_a_version_that_no_document_has_is_refused(version: str) -> None:
         Agent("a", "1.0.0-rc.1").accepts("c", version)
 
 
+@pytest.mark.parametrize("name", ["word count", "Word-count", "word-count/1.0.0", "w" * 42, ""])
+def test_a_name_that_no_document_has_is_refused(name: str) -> None:
+    """Nobody would ever ask for such a contract, and the agent would look healthy meanwhile."""
+    with pytest.raises(MisconfiguredError, match="no document has such a name"):
+        Agent(name, "1.0.0")
+    with pytest.raises(MisconfiguredError, match="no document has such a name"):
+        Agent("a", "1.0.0").accepts(name, "1.0.0")
+
+
 def test_two_functions_for_one_contract_are_refused() -> None:
     """There would be no telling which one runs."""
     agent = Agent("a", "1.0.0")

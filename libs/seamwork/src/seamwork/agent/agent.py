@@ -32,6 +32,7 @@ R = TypeVar("R")
 
 _EX_SOFTWARE = 70
 _EX_CONFIG = 78
+_NAME = re.compile(r"[a-z][a-z0-9-]{0,40}")
 _VERSION = re.compile(r"[0-9]+\.[0-9]+\.[0-9]+(-[0-9A-Za-z.-]+)?")
 
 
@@ -46,13 +47,13 @@ class Agent:
         prompt_sha256: The digest of its prompt, where there is one.
 
     Raises:
-        MisconfiguredError: No document can have such a version.
+        MisconfiguredError: No document can have such a name or version.
     """
 
     def __init__(
         self, name: str, version: str, *, model: str | None = None, prompt_sha256: str | None = None
     ) -> None:
-        self.name = name
+        self.name = _named(name, "agent")
         self.version = _whole(version, f"agent {name}")
         self._model = model
         self._prompt_sha256 = prompt_sha256
@@ -74,7 +75,8 @@ class Agent:
         It takes the payload, typed by its annotation, and the ``Task`` if it has a second parameter; it may be
         async or plain. Stack the decorator for several contracts.
         """
-        ref = ContractRef(name=contract, version=_whole(version, f"agent {self.name}: contract {contract}"))
+        name = _named(contract, f"agent {self.name}: contract")
+        ref = ContractRef(name=name, version=_whole(version, f"agent {self.name}: contract {contract}"))
         return Accepts(self, ref)
 
     def _register(self, contract: ContractRef, handler: Handler[..., Any]) -> None:
@@ -230,6 +232,15 @@ class Agent:
         if self._settings is None:
             self._settings = AgentSettings.load(self.name)
         return self._settings
+
+
+def _named(name: str, what: str) -> str:
+    if _NAME.fullmatch(name) is None:
+        raise MisconfiguredError(
+            f"{what} {name!r}: no document has such a name; write up to 41 lower-case letters, digits, hyphens, "
+            "and the version apart"
+        )
+    return name
 
 
 def _whole(version: str, whose: str) -> str:
