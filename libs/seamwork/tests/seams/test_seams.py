@@ -321,6 +321,32 @@ def test_a_point_that_no_document_makes_is_missing() -> None:
     }
 
 
+@pytest.mark.parametrize(
+    ("spec", "state", "because"),
+    [
+        ({}, "missing", ["its receiver may do whatever its sender may"]),
+        ({"authority": {}}, "declared", []),
+    ],
+    ids=["unstated", "none at all"],
+)
+def test_a_receiver_that_states_no_authority_is_not_bounded(
+    spec: dict[str, Any], state: str, because: list[str]
+) -> None:
+    """It gets whatever its sender passes on; one that states an empty one gets nothing."""
+    limits = {"timeSeconds": 60, "costMicroUsd": 10}
+    taking = {"accepts": [{"contract": "c", "versions": "*"}], **spec}
+    documents = (
+        document("Contract", "c", limits=limits),
+        document("Agent", "b", **taking),
+        flow_of(("a", "b")),
+    )
+    (bounded,) = (one for one in seven_points(seen(*documents), 30) if one.name == "bounded")
+    (audited,) = audit_seams(seen(*documents))
+
+    assert state == bounded.state
+    assert because == [one for one in audited.because if "sender" in one]
+
+
 def test_the_audit_puts_the_riskiest_seam_first_and_says_what_is_lacking() -> None:
     """A bare contract answers no question; the example's all answer with yes."""
     bare = (document("Contract", "c"), document("Agent", "b"), flow_of(("a", "b")))

@@ -31,8 +31,9 @@ class SeamAudit:
     """
     The five answers about one seam, and the risk.
 
-    Two points for every no; one each for an answer taken on trust, a right to cause effects, more than one refusal
-    in twenty handoffs, an answer that came late. Five points are high, two are medium.
+    Two points for every no; one each for an answer taken on trust, a right to cause effects, one to whatever its
+    sender may, more than one refusal in twenty handoffs, an answer that came late. Five points are high, two are
+    medium.
     """
 
     flow: str
@@ -122,6 +123,8 @@ def _raised(seam: Seam, contract: Contract) -> tuple[str, ...]:
     effects = sorted({effect for agent in seam.takers for effect in agent.spec.authority.effects})
     if effects:
         raised.append(f"its receiver may cause {', '.join(effects)}")
+    if any("authority" not in agent.spec.model_fields_set for agent in seam.takers):
+        raised.append("its receiver may do whatever its sender may")
     refused = seam.total("refused") + seam.total("answers_refused")
     if refused > _OFTEN * seam.total("handoffs"):
         raised.append(f"{refused} refusals in {seam.total('handoffs')} handoffs")

@@ -136,7 +136,10 @@ def _bounded(seam: Seam, contract: Contract, study: Study) -> str:
     ]
     if unsaid:
         return f"limits without {', '.join(unsaid)}"
-    return "" if seam.takers else "no receiver whose authority could be bounded"
+    if not seam.takers:
+        return "no receiver whose authority could be bounded"
+    unbound = [one for one in seam.takers if "authority" not in one.spec.model_fields_set]
+    return f"{', '.join(f'{one.name} {one.version}' for one in unbound)} without authority" if unbound else ""
 
 
 def _observed(seam: Seam, contract: Contract, study: Study) -> str:
