@@ -15,6 +15,7 @@ from seamwork.bus.port import Partition
 from seamwork.catalog import Catalog
 from seamwork.contracts.masking import HIDDEN
 from seamwork.platform.views import Blame, Summary, TaskLine, Trace
+from seamwork.platform.wording import render_tasks
 from seamwork.records.wire import RawRecord
 from seamwork.runtime import Request
 from seamwork.seams.measured import Measured
@@ -110,6 +111,34 @@ def test_the_newest_task_stands_first(pages: Pages) -> None:
         (one.task, one.state) for one in tasks
     ]
     assert (2, 0, 7) == (tasks[2].crossings, tasks[2].refused, tasks[2].spent_micro_usd)
+
+
+ASKED, ANSWERED = ("approval-request", {"id": "q-1"}), ("approval-end", {"id": "q-1"})
+
+
+@pytest.mark.parametrize(
+    ("said", "asks"),
+    [
+        ([], 0),
+        ([ASKED], 1),
+        ([ASKED, ANSWERED], 0),
+        ([ASKED, ANSWERED, ("approval-request", {"id": "q-2"})], 1),
+    ],
+    ids=["nobody", "somebody", "who answered", "and again"],
+)
+def test_a_task_that_waits_for_people_says_so(
+    database: Path, said: list[tuple[str, dict[str, Any]]], asks: int
+) -> None:
+    """Whatever else is reported of it meanwhile; once they have answered it is as before."""
+    asked_for = [
+        (tag, {"at": f"0/{number}", "task": "t-1", **more}) for number, (tag, more) in enumerate(said)
+    ]
+    late = ("progress", {"at": "0/1", "id": "p-1", "task": "t-1", "dispatch": "d-1", "note": "at it"})
+    write(database, raws(("handoff", {"at": "0/0", "id": "h-1", "task": "t-1"}), *asked_for, late))
+    (line,) = msgspec.convert(asked(Pages(Archive(database), lambda: None), "/v1/tasks"), list[TaskLine])
+
+    assert asks == line.asks
+    assert bool(asks) == ("running: people are asked" in render_tasks([line]))
 
 
 def test_a_list_can_be_short_and_of_one_state(pages: Pages) -> None:

@@ -104,13 +104,14 @@ class Queries:
         return task_line(history.begun or first, last, history.refusal if ended is None else None)
 
     def _counted(self, line: TaskLine) -> TaskLine:
-        """Return a task with what is recorded of it in figures; one that runs with what was heard of it last."""
+        """Return a task with what is recorded of it in figures; one that runs with what it is at."""
         crossings, refused = self._archive.counted(line.task)
-        last, heard_at = None, None
+        last, heard_at, asks = None, None, 0
         if line.state == "running":
             last, heard_at = self._archive.last_of(line.task) or (None, None)
+            asks = self._archive.asks(line.task)
         return msgspec.structs.replace(
-            line, crossings=crossings, refused=refused, last=last, heard_at=heard_at
+            line, crossings=crossings, refused=refused, last=last, heard_at=heard_at, asks=asks
         )
 
     def _fits(self, line: TaskLine, wanted: Wanted, catalog: Catalog | None) -> bool:

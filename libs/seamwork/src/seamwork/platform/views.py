@@ -276,7 +276,10 @@ class Blame(View, frozen=True, kw_only=True):
 
 class TaskLine(View, frozen=True, kw_only=True):
     """
-    One task in a list; of one that runs, the type of the record that was heard *last*, and when (ms).
+    One task in a list.
+
+    Of one that runs *last* is the type of the record that was heard last, *heard_at* when (ms), and *asks* how many
+    requests for approval wait for people.
 
     *crossings* and *refused* are those of its trace: all that is recorded. What the router says as the task ends
     are those that had a place in it until then.
@@ -293,6 +296,7 @@ class TaskLine(View, frozen=True, kw_only=True):
     spent_micro_usd: int | None = None
     last: str | None = None
     heard_at: int | None = None
+    asks: int = 0
     drill: bool = False
 
 

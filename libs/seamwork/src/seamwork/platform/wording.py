@@ -66,6 +66,13 @@ def _blame_line(blame: Blame) -> str:
     )
 
 
+def _heard(task: TaskLine) -> str:
+    """Say what a task that runs is at: who waits for people does so whatever else is reported meanwhile."""
+    if task.asks:
+        return ": people are asked"
+    return "" if task.last is None else f": {task.last}"
+
+
 def render_tasks(tasks: Sequence[TaskLine], width: int = WIDTH) -> str:
     """Draw a table of tasks."""
     if not tasks:
@@ -74,7 +81,7 @@ def render_tasks(tasks: Sequence[TaskLine], width: int = WIDTH) -> str:
     rows = [
         (
             plain(task.task),
-            plain(task.state + _DRILL[task.drill] + ("" if task.last is None else f": {task.last}")),
+            plain(task.state + _DRILL[task.drill] + _heard(task)),
             _clock(task.begun_at), _span(task.begun_at, task.ended_at),
             _number(task.crossings), _number(task.refused), _money(task.spent_micro_usd), plain(task.intent),
         )
