@@ -31,6 +31,7 @@ _CARRIERS = {
     "Unaskable": 0,
     "_denied": 0,
     "_ignored": 1,
+    "deny": 0,
 }
 
 
