@@ -289,6 +289,8 @@ def test_a_plain_function_waits_for_nobody() -> None:
         (lambda: Gate("Bad Name", "1.0.0"), "no gate can be called 'Bad Name'"),
         (lambda: Gate("house-rules", "one"), "has no version 'one'"),
         (lambda: Gate("house-rules", "1.0.0").spec, "has no judge"),
+        (lambda: Gate("house-rules", "1.0.0", at_once=0), "more than 0"),
+        (lambda: Gate("house-rules", "1.0.0", within_s=float("nan")), "more than 0"),
     ],
 )
 def test_what_cannot_run_is_said_at_once(make: Callable[[], object], said: str) -> None:
@@ -313,12 +315,24 @@ def test_a_gate_has_one_judge() -> None:
         lambda: delay("r", "not at all", seconds=0),
         lambda: delay("r", "for ever", seconds=float("inf")),
         lambda: delay("r", "for no number", seconds=float("nan")),
+        lambda: allow("r", constraints={"tone": "calm" * 2_001}),
+        lambda: allow("r", constraints={"most": 5}),  # type: ignore[dict-item]  # as an author forgets it
+        lambda: deny("r", "half a pair \ud800"),
+        lambda: deny("r", None),  # type: ignore[arg-type]  # as an author forgets it
+        lambda: ask("r", "why", roles=[7]),  # type: ignore[list-item]  # as an author forgets it
     ],
 )
 def test_an_opinion_that_means_nothing_cannot_be_made(make: Callable[[], Opinion]) -> None:
     """It would be refused by the router, far from the line that is wrong."""
     with pytest.raises(UnprocessableError, match="r: "):
         make()
+
+
+@pytest.mark.parametrize("rule", ["", "After Hours", "x" * 101, None, 5], ids=str)
+def test_a_rule_is_a_name_that_programs_can_compare(rule: Any) -> None:
+    """And that metrics can count by."""
+    with pytest.raises(UnprocessableError, match="is no rule: a short name that stays the same"):
+        deny(rule, "why")
 
 
 def test_nothing_runs_without_a_platform(capsys: pytest.CaptureFixture[str]) -> None:

@@ -67,7 +67,7 @@ class Gate:
             that the ``Gate`` document says, and for no longer.
 
     Raises:
-        MisconfiguredError: No gate can be called so, or the version is none.
+        MisconfiguredError: No gate can be called so, the version is none, or it could never be asked.
     """
 
     def __init__(self, name: str, version: str, *, at_once: int = 16, within_s: float = 30.0) -> None:
@@ -79,6 +79,8 @@ class Gate:
             parse_version(version)
         except VersionError as error:
             raise MisconfiguredError(f"gate {name} has no version {version!r}: {error}") from error
+        if at_once < 1 or not within_s > 0:
+            raise MisconfiguredError(f"gate {name}: at_once and within_s are more than 0")
         self.name = name
         self.version = version
         self._at_once = at_once

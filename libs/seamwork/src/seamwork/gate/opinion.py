@@ -1,10 +1,16 @@
 """Say what a gate thinks of a crossing."""
 
+import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 
 from seamwork.errors import UnprocessableError
 from seamwork.records.verdict import VerdictOutcome
+
+_RULE = re.compile(r"[a-z0-9][a-z0-9:/._-]{0,99}")
+_MOST_CHARS = 8_000
+"""Of what travels on with the work: an envelope has 64 KiB for all that is said of it."""
+_SHOWN = 40
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,6 +37,29 @@ class Opinion:
     people: tuple[str, ...] = ()
     count: int = 1
     delay_s: float = 0.0
+
+    def __post_init__(self) -> None:
+        """
+        Refuse what no verdict can say: it would be lost on its way, and the gate taken for silent.
+
+        Raises:
+            UnprocessableError: Says what does not fit.
+        """
+        if not isinstance(self.rule, str) or _RULE.fullmatch(self.rule) is None:
+            raise UnprocessableError(
+                f"{str(self.rule)[:_SHOWN]!r} is no rule: a short name that stays the same, such as after-hours"
+            )
+        said = (self.reason, *self.constraints, *self.constraints.values(), *self.roles, *self.people)
+        if not all(isinstance(one, str) for one in (*said, *(self.only or ()))):
+            raise UnprocessableError(f"{self.rule}: reasons, constraints, roles and names are texts")
+        try:
+            "".join(said).encode()
+        except UnicodeEncodeError as error:
+            raise UnprocessableError(f"{self.rule}: a text that is no UTF-8 fits into no record") from error
+        if sum(map(len, said[1:])) > _MOST_CHARS:
+            raise UnprocessableError(
+                f"{self.rule}: constraints, roles and people take more than {_MOST_CHARS} characters"
+            )
 
 
 def allow(
