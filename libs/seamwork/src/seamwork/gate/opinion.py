@@ -1,7 +1,7 @@
 """Say what a gate thinks of a crossing."""
 
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 
 from seamwork.errors import UnprocessableError
@@ -45,12 +45,12 @@ class Opinion:
         Raises:
             UnprocessableError: Says what does not fit.
         """
-        if not isinstance(self.rule, str) or _RULE.fullmatch(self.rule) is None:
+        if not _are_texts((self.rule,)) or _RULE.fullmatch(self.rule) is None:
             raise UnprocessableError(
                 f"{str(self.rule)[:_SHOWN]!r} is no rule: a short name that stays the same, such as after-hours"
             )
         said = (self.reason, *self.constraints, *self.constraints.values(), *self.roles, *self.people)
-        if not all(isinstance(one, str) for one in (*said, *(self.only or ()))):
+        if not _are_texts((*said, *(self.only or ()))):
             raise UnprocessableError(f"{self.rule}: reasons, constraints, roles and names are texts")
         try:
             "".join(said).encode()
@@ -60,6 +60,11 @@ class Opinion:
             raise UnprocessableError(
                 f"{self.rule}: constraints, roles and people take more than {_MOST_CHARS} characters"
             )
+
+
+def _are_texts(said: Iterable[object]) -> bool:
+    """Say whether what is said is text: a function's author may have given anything."""
+    return all(isinstance(one, str) for one in said)
 
 
 def allow(
