@@ -123,8 +123,10 @@ ASKED, ANSWERED = ("approval-request", {"id": "q-1"}), ("approval-end", {"id": "
         ([ASKED], 1),
         ([ASKED, ANSWERED], 0),
         ([ASKED, ANSWERED, ("approval-request", {"id": "q-2"})], 1),
+        ([ASKED, ANSWERED, ASKED], 1),
+        ([ASKED, ANSWERED, ASKED, ANSWERED], 0),
     ],
-    ids=["nobody", "somebody", "who answered", "and again"],
+    ids=["nobody", "somebody", "who answered", "and again", "the same again", "and answered again"],
 )
 def test_a_task_that_waits_for_people_says_so(
     database: Path, said: list[tuple[str, dict[str, Any]]], asks: int

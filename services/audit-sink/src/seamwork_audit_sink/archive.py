@@ -110,14 +110,14 @@ class Archive:
             return row
 
     def asks(self, task: str) -> int:
-        """Return how many requests for approval of a task have not ended."""
-        query = (
-            "SELECT COUNT(DISTINCT IIF(type = 'approval-request', json_extract(envelope, '$.id'), NULL)) - "
-            "COUNT(DISTINCT IIF(type = 'approval-end', json_extract(envelope, '$.id'), NULL)) "
-            "FROM records WHERE task = ? AND type IN ('approval-request', 'approval-end')"
+        """Return how many requests for approval of a task have not ended since they were last made."""
+        query = (  # beside MAX, SQLite takes the other column from the same row
+            "SELECT COUNT(*) FROM (SELECT type, MAX(leaf) FROM records WHERE task = ? "
+            "AND type IN ('approval-request', 'approval-end') GROUP BY json_extract(envelope, '$.id')) "
+            "WHERE type = 'approval-request'"
         )
         with self._reading() as db:
-            return max(0, int(db.execute(query, (task,)).fetchone()[0]))
+            return int(db.execute(query, (task,)).fetchone()[0])
 
     def counted(self, task: str) -> tuple[int, int]:
         """Return how many crossings of a task there are, and how many were refused, as its trace counts them."""
