@@ -22,18 +22,19 @@ from seamwork.platform.withdrawal import without_what_is_out
 from seamwork.records.wire import rfc3339
 from seamwork.runtime.spec import Site
 
-_MOST = 100_000
-
-
-@click.command("backtest")
-@click.argument("paths", nargs=-1, required=True, type=click.Path(exists=True, path_type=Path))
-@click.option(
+last_option = click.option(
     "--last",
-    type=click.IntRange(1, _MOST),
+    type=click.IntRange(1, 100_000),
     default=10_000,
     show_default=True,
     help="Records of the path of work.",
 )
+"""How far back what crossed is judged once more, or compared."""
+
+
+@click.command("backtest")
+@click.argument("paths", nargs=-1, required=True, type=click.Path(exists=True, path_type=Path))
+@last_option
 @platform_option
 @json_option
 @running_loop

@@ -12,6 +12,7 @@ from seamwork.broker.principal import GATES, is_role_of_ours, like_of
 from seamwork.catalog import Catalog
 from seamwork.catalog.follower import read_catalog
 from seamwork.cli import NO
+from seamwork.cli.backtest import last_option
 from seamwork.cli.documents import checked
 from seamwork.cli.terminal import (
     answer,
@@ -36,8 +37,6 @@ from seamwork.platform.services import service_environ
 from seamwork.platform.supervisor import service_modules
 from seamwork.platform.vitals import living_gates
 from seamwork.records.wire import rfc3339
-
-_MOST = 100_000
 
 
 @click.group()
@@ -114,12 +113,13 @@ async def activate_gate(  # one argument for each thing that is said
     if (share is not None) != (mode == "canary"):
         raise click.UsageError("--mode canary and --share belong together")
     door = door_of(platform)
-    catalog, lives = await living_gates(door)
-    if mode != "shadow" and not anyway and name in catalog.gate_names() and not lives.get(name):
-        raise UnprocessableError(
-            f"no process of {name} says that it lives, so all work that it must judge would be refused; "
-            f"start it (`seamwork gates run {name}`), or add --anyway"
-        )
+    if mode != "shadow" and not anyway:
+        catalog, lives = await living_gates(door)
+        if name in catalog.gate_names() and not lives.get(name):
+            raise UnprocessableError(
+                f"no process of {name} says that it lives, so all work that it must judge would be refused; "
+                f"start it (`seamwork gates run {name}`), or add --anyway"
+            )
     async with door.publisher() as publisher:
         revision = await publisher.activate("Gate", name, version, "active", mode, reason, share=share)  # type: ignore[arg-type]  # one of click's choices
     tell_who_lags("said", await lagging(door.home, revision))
@@ -199,13 +199,7 @@ async def run_gate(name: str, command: tuple[str, ...], platform: str) -> None:
 @gates.command("compare")
 @click.argument("name")
 @click.option("--with", "beside", help="The other gate; the one that it replaces unless given.")
-@click.option(
-    "--last",
-    type=click.IntRange(1, _MOST),
-    default=10_000,
-    show_default=True,
-    help="Records of the path of work.",
-)
+@last_option
 @click.option(
     "--at-least", type=click.FloatRange(0, 100), help="Of a hundred judged alike, or the exit status is 1."
 )
