@@ -214,10 +214,11 @@ async def _said(log: Log, platform: str, catalog: Catalog, unknown: dict[str, st
     unproved: _Beats = []
     for raw in await log.read(at, max(start, end - LOOK_BACK), end):
         beat = proved(raw, platform, catalog)
-        received = read(raw, platform)
         if beat is not None:
             beats.append((beat, raw.appended_at))
-        elif isinstance(received, Received) and isinstance(received.record, Heartbeat):
+            continue
+        received = read(raw, platform)
+        if isinstance(received, Received) and isinstance(received.record, Heartbeat):
             unproved.append((received.record, raw.appended_at))
     return beats, unproved
 
