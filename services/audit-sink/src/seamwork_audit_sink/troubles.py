@@ -26,9 +26,7 @@ from seamwork_audit_sink.history import REPEAT, History
 from seamwork_audit_sink.names import agent_name, contract_name, document_name, place, target_name
 
 ROUTER = "router"
-_NOBODY_ANSWERED = (
-    "approval-expired"  # of the workflow; where the deadline is the work's, it comes after that
-)
+_NOBODY_ANSWERED = "approval-expired"  # of the workflow; a deadline of the work comes after it
 _NO_TROUBLE = frozenset({"accepted", "transferred"})
 
 

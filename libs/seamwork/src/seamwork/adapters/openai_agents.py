@@ -81,10 +81,8 @@ class OpenAIAgents:
             ("hosted MCP servers", [t for t in agent.tools if isinstance(t, HostedMCPTool)]),
             ("agents as tools", [t for t in agent.tools if _is_agent(t)]),
             ("a prompt that its vendor keeps", agent.prompt),
-            (
-                "capabilities of a sandbox",
-                getattr(agent, "capabilities", None),
-            ),  # they bring tools as it runs
+            # they bring tools as it runs
+            ("capabilities of a sandbox", getattr(agent, "capabilities", None)),
         ):
             if there:
                 raise MisconfiguredError(

@@ -144,15 +144,15 @@ class Gate:
 
         async def inquire(given: Input, context: Context) -> Sequence[Output]:
             asked = self._asked_for(given, context)
-            if not isinstance(asked, _Question):
-                return () if asked is None else (vote(asked),)
-            return (vote(self._verdict(asked, await self._inquired(judge, asked.crossing), context)),)
+            if isinstance(asked, _Question):
+                asked = self._verdict(asked, await self._inquired(judge, asked.crossing), context)
+            return () if asked is None else (vote(asked),)
 
         def decide(given: Input, context: Context) -> Sequence[Output]:
             asked = self._asked_for(given, context)
-            if not isinstance(asked, _Question):
-                return () if asked is None else (vote(asked),)
-            return (vote(self._verdict(asked, self._judged(judge, asked.crossing), context)),)
+            if isinstance(asked, _Question):
+                asked = self._verdict(asked, self._judged(judge, asked.crossing), context)
+            return () if asked is None else (vote(asked),)
 
         waits = iscoroutinefunction(judge)
         return GateSpec(
