@@ -23,7 +23,7 @@ from seamwork.ids import span_id
 from seamwork.platform.publisher import Publisher
 from seamwork.records.platform import Obstacle, TreeHead
 from seamwork.records.wire import Outgoing, RawRecord, Received, read, signed_bytes
-from seamwork.runtime import Host
+from seamwork.runtime import Host, Request, Site
 from seamwork.runtime.metrics import Metrics
 from seamwork.settings.common import CommonSettings
 from seamwork.settings.kafka import KafkaAccess
@@ -36,11 +36,13 @@ from seamwork.testing.loops import caught_up
 from seamwork.testing.simlog import Fault, SimBroker, SimCrash, SimLog
 from seamwork.testing.story import ROOT_TRACE, STORY
 from seamwork_audit_sink.archive import Archive
+from seamwork_audit_sink.pages import PREFIX
 from seamwork_audit_sink.rows import raw_of
 from seamwork_audit_sink.settings import Settings
 from seamwork_audit_sink.sink import Sink
 from seamwork_audit_sink.store import Store
 from seamwork_audit_sink.topics import FIXED, LEAD, READS
+from seamwork_audit_sink.wiring import build
 
 ROOT = key_of("root")
 CROSSINGS = 3
@@ -134,7 +136,13 @@ class Running:
     def __init__(self, host: Host, idle: asyncio.Event, settings: Settings) -> None:
         self.host = host
         self._idle = idle
-        self.task = asyncio.create_task(Sink(settings, host).run())
+        spec = build(settings, Site(platform=PLATFORM, partitions=CROSSINGS))
+        self._page = spec.routes[PREFIX]
+        self.task: asyncio.Task[None] = asyncio.create_task(spec.run(host))
+
+    async def asked(self, path: str) -> Any:
+        """Ask one of its pages, on a thread as its server does."""
+        return msgspec.json.decode((await asyncio.to_thread(self._page, Request(path, {}))).body)
 
     async def caught_up(self) -> None:
         """Wait until it has kept all there is; an error of the loop is raised here."""
@@ -192,6 +200,38 @@ async def test_every_record_of_every_topic_is_kept_once(settings: Settings) -> N
         await process.caught_up()
 
         assert world.written() == kept(settings.database)
+
+
+async def test_a_page_of_tasks_knows_what_crossed_before_it_was_asked_for(settings: Settings) -> None:
+    """Who has just had an answer asks what became of it, while the sink still lets records gather."""
+    world = World()
+    async with running(world, settings) as process:
+        for number in range(5):
+            task = f"task-{number}"
+            await process.caught_up()
+            raw = received("handoff", task=task, payload={"a": number}).raw
+            world.broker.write(Partition("handoffs.v1", number % CROSSINGS), raw.key, raw.value, raw.headers)
+
+            assert task in {line["task"] for line in await process.asked("/v1/tasks")}
+
+
+async def test_pages_answer_without_a_broker(settings: Settings) -> None:
+    """What was kept is asked for most when nothing works; nobody waits for long to be told."""
+    gone = False
+
+    async def step(call: str) -> None:
+        await asyncio.sleep(0)
+        if gone and call == "end-offsets":
+            raise RetryableError("no broker answers")
+
+    world = World(step)
+    world.fill(2)
+    async with running(world, settings) as process:
+        await process.caught_up()
+        before = await process.asked("/v1/tasks")
+        gone = True
+
+        assert before == await process.asked("/v1/tasks") != []
 
 
 async def test_a_restart_goes_on_where_the_database_says(settings: Settings) -> None:
@@ -776,5 +816,5 @@ async def test_a_collector_without_the_libraries_is_said_at_the_start(
     traced = msgspec.structs.replace(settings, otlp_endpoint="http://127.0.0.1:9/v1/traces")
 
     with pytest.raises(MisconfiguredError, match=r"install seamwork\[otel\]"):
-        async with running(World(), traced):
-            pass
+        async with running(World(), traced) as process:
+            await process.task

@@ -14,7 +14,8 @@ Answer questions over HTTP, as JSON and read-only.
 | ``/v1/positions`` | ``{"topic/partition": next offset}``: what lies before is kept |
 | ``/v1/tree`` | ``{"log", "size", "root_sha256"}`` |
 
-The structs are those of ``seamwork.platform.views``, ``seamwork.seams.measured``
+Pages of tasks wait a moment, a second at most, for what lay in the topics when they were asked for: who has just had
+an answer, and asks what became of it, is told. The structs are those of ``seamwork.platform.views``, ``seamwork.seams.measured``
 and ``seamwork.seams.steps``. A page of records ends where *limit* says, or after some 8 MiB of them; ``next`` says
 behind which one to go on, and is null behind the last. What is not found or asked for wrongly is answered with
 ``{"error": sentence}``.
@@ -59,15 +60,21 @@ class Pages:
         archive: What is read.
         catalog: The documents by which payloads are masked; null before they are known, and then all is hidden.
         clock: Says what is in force now.
+        catch_up: Waits a moment until what crossed before now is kept, called before tasks are looked at.
     """
 
     def __init__(
-        self, archive: Archive, catalog: Callable[[], Catalog | None], clock: Clock | None = None
+        self,
+        archive: Archive,
+        catalog: Callable[[], Catalog | None],
+        clock: Clock | None = None,
+        catch_up: Callable[[], None] | None = None,
     ) -> None:
         self._clock = clock or SystemClock()
         self._archive = archive
         self._queries = Queries(archive)
         self._catalog = catalog
+        self._catch_up = catch_up
         # A large task takes a good part of the memory while it is drawn and written; whoever asks meanwhile waits.
         self._drawing = Lock()
 
@@ -88,6 +95,8 @@ class Pages:
         return _page(answer)
 
     def _answer(self, parts: tuple[str, ...], query: Mapping[str, str]) -> Any:
+        if parts[0] == "tasks" and self._catch_up is not None:
+            self._catch_up()
         match parts:
             case ("tasks",):
                 limit = _number(query, "limit", 20, _MOST_TASKS)

@@ -61,6 +61,7 @@ class Sink:
         self._turn: asyncio.Task[None] | None = None
         self._ended: asyncio.Future[None] | None = None
         self._positions: dict[Partition, int] = {}
+        self._moved = asyncio.Condition()
         self._looked: tuple[Revision, int] | None = None
         self._measured_at = 0
         self._missing: frozenset[str] = frozenset()
@@ -101,6 +102,26 @@ class Sink:
                 await asyncio.to_thread(self._tracing.stop)
         if self._ended.done():
             self._ended.result()
+
+    async def catch_up(self, within_s: float) -> bool:
+        """
+        Wait until all that lies in the topics now is kept, for no longer than *within_s*; say whether it is.
+
+        Who stands by keeps nothing, and waits for nothing.
+
+        Raises:
+            SeamworkError: The broker does not say where its topics end.
+        """
+        try:
+            async with asyncio.timeout(within_s):
+                ends = await self._host.log.end_offsets(list(self._positions))
+                async with self._moved:
+                    await self._moved.wait_for(
+                        lambda: all(self._positions.get(at, end) >= end for at, end in ends.items())
+                    )
+        except TimeoutError:
+            return False
+        return True
 
     async def _assigned(self, partitions: frozenset[int]) -> None:
         await self._end_turn()
@@ -201,6 +222,8 @@ class Sink:
         for at, records in found.items():
             if records:
                 self._positions[at] = records[-1].offset + 1
+        async with self._moved:
+            self._moved.notify_all()
 
     async def _measure(self) -> None:
         """Say how far each topic is ahead of what was kept, and what stands against new tasks."""
