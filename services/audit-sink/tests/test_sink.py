@@ -136,13 +136,15 @@ class Running:
     def __init__(self, host: Host, idle: asyncio.Event, settings: Settings) -> None:
         self.host = host
         self._idle = idle
-        spec = build(settings, Site(platform=PLATFORM, partitions=CROSSINGS))
-        self._page = spec.routes[PREFIX]
-        self.task: asyncio.Task[None] = asyncio.create_task(spec.run(host))
+        self._part = build(settings, Site(platform=PLATFORM, partitions=CROSSINGS))
+        self.task = asyncio.create_task(self._run())
+
+    async def _run(self) -> None:
+        await self._part.run(self.host)
 
     async def asked(self, path: str) -> Any:
         """Ask one of its pages, on a thread as its server does."""
-        return msgspec.json.decode((await asyncio.to_thread(self._page, Request(path, {}))).body)
+        return msgspec.json.decode((await asyncio.to_thread(self._part.routes[PREFIX], Request(path, {}))).body)
 
     async def caught_up(self) -> None:
         """Wait until it has kept all there is; an error of the loop is raised here."""

@@ -14,10 +14,11 @@ Answer questions over HTTP, as JSON and read-only.
 | ``/v1/positions`` | ``{"topic/partition": next offset}``: what lies before is kept |
 | ``/v1/tree`` | ``{"log", "size", "root_sha256"}`` |
 
-Pages of tasks wait a moment, a second at most, for what lay in the topics when they were asked for: who has just had
-an answer, and asks what became of it, is told. The structs are those of ``seamwork.platform.views``, ``seamwork.seams.measured``
-and ``seamwork.seams.steps``. A page of records ends where *limit* says, or after some 8 MiB of them; ``next`` says
-behind which one to go on, and is null behind the last. What is not found or asked for wrongly is answered with
+Pages of tasks wait for what lay in the topics when they were asked for, a second at most: who has just had an
+answer, and asks what became of it, is told. The structs are those of ``seamwork.platform.views``,
+``seamwork.seams.measured`` and ``seamwork.seams.steps``. A page of records ends where *limit* says, or after some
+8 MiB of them; ``next`` says behind which one to go on, and is null behind the last. What is not found or asked for
+wrongly is answered with
 ``{"error": sentence}``.
 """
 

@@ -16,7 +16,7 @@ from seamwork_audit_sink.topics import LEAD, READS
 VERSION = version("seamwork-audit-sink")
 
 _CATCH_UP_S = 1.0
-"""Longer than records gather for, so whoever had an answer finds what became of it; and a sink far behind answers."""
+"""Longer than records gather for; a sink that is further behind answers with what it has."""
 _PATIENCE_S = 3 * _CATCH_UP_S
 """A loop that does not even get to its own clock holds up no page."""
 
