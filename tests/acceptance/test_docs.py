@@ -106,6 +106,7 @@ def test_the_guide_can_be_typed_from_top_to_bottom(environ: dict[str, str], tmp_
         "task ended: cancelled",
         "manners@1.0.0 DENY",
         "refused by manners (shouting)",
+        "refused by pace (too-often)",
         "of 100 alike",
         "policy-next 1.0.0 is in canary, for 10 of 100 tasks",
         "policy-next 1.0.0 is in enforce",

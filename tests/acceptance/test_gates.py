@@ -190,6 +190,62 @@ gate.run()
     assert [("waited", "2")] == [(one.name, one.value) for one in dispatched.constraints]
 
 
+async def test_a_gate_remembers_what_it_noted(stage: Stage, terminal: Terminal, tmp_path: Path) -> None:
+    """Through a kill, and by whichever process has it; what it remembers is trimmed and replayed without it."""
+    program = tmp_path / "ration.py"
+    program.write_text(
+        """
+from seamwork.gate import Crossing, Gate, Memory, Opinion, allow, deny
+
+gate = Gate("ration", "1.0.0")
+
+
+@gate.judges
+def ration(crossing: Crossing, memory: Memory) -> Opinion:
+    if crossing.kind != "handoff" or crossing.payload["n"] < 1000:
+        return allow()
+    asked = memory.get("asked", 0) + 1
+    memory.put("asked", asked, for_s=3600)
+    return allow() if asked <= 4 else deny("used-up", "four are enough")
+
+
+gate.run()
+""",
+        encoding="utf-8",
+    )
+    document = (
+        PLAIN.replace("plain", "ration")
+        .replace("luck", "thrift")
+        .replace("deadlineSeconds: 2", "memory: true")
+    )
+    (tmp_path / "ration.yaml").write_text(document, encoding="utf-8")
+    await terminal.type("seamwork gates add ration.yaml")
+    without = await terminal.type("seamwork gates run ration", status=1)
+    command = ("ration", "--", sys.executable, str(program))
+    with running(terminal, *command, log=tmp_path / "ration.log") as process:
+        await lives(terminal, "ration")
+        await terminal.type("seamwork gates activate ration 1.0.0 --mode enforce")
+        went = [await handed(stage, n) for n in range(1000, 1003)]
+        process.send_signal(signal.SIGKILL)
+        process.wait(30)
+    with running(terminal, *command, log=tmp_path / "ration-2.log") as process:
+        await lives(terminal, "ration")
+        with running(terminal, *command, log=tmp_path / "ration-3.log"):
+            went += [await handed(stage, n) for n in range(1003, 1005)]
+            process.terminate()
+            process.wait(30)
+            went.append(await handed(stage, 1005))
+            await terminal.type("seamwork gates activate ration 1.0.0 --mode shadow")
+    replayed = await terminal.type("seamwork replay ration")
+    verified = await terminal.type("seamwork replay ration --verify", status=1)
+    await terminal.type("seamwork tidy --machine ration")
+
+    assert "no service of ours that is installed here has the role thrift" in without
+    assert ["done"] * 4 + ["used-up"] * 2 == went
+    assert "sha256" in replayed
+    assert "its own program" in verified
+
+
 async def test_a_gate_routes_by_whom_it_admits(stage: Stage, terminal: Terminal, tmp_path: Path) -> None:
     """The router picks among those whom every gate admits; whom one of them makes up, nobody gets to."""
     program = tmp_path / "routes.py"

@@ -144,7 +144,9 @@ class Running:
 
     async def asked(self, path: str) -> Any:
         """Ask one of its pages, on a thread as its server does."""
-        return msgspec.json.decode((await asyncio.to_thread(self._part.routes[PREFIX], Request(path, {}))).body)
+        return msgspec.json.decode(
+            (await asyncio.to_thread(self._part.routes[PREFIX], Request(path, {}))).body
+        )
 
     async def caught_up(self) -> None:
         """Wait until it has kept all there is; an error of the loop is raised here."""

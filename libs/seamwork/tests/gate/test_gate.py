@@ -14,7 +14,7 @@ from seamwork.errors import MisconfiguredError, UnprocessableError
 from seamwork.gate import Crossing, Gate, Opinion, allow, ask, delay, deny
 from seamwork.records.verdict import Verdict
 from seamwork.records.wire import Malformed, Received
-from seamwork.runtime.spec import Site
+from seamwork.runtime.spec import GateSpec, Site
 from seamwork.testing.builders import NOW, received
 from seamwork.testing.documents import document
 from seamwork.testing.shorthand import digest_at
@@ -32,11 +32,18 @@ CATALOG = Catalog.of(
 CONTEXT = Context(NOW + 5, CATALOG)
 
 
+def spec_of(gate: Gate) -> GateSpec:
+    """Return a gate that remembers nothing as the runtime runs it."""
+    part = gate.part("test-platform")
+    assert isinstance(part, GateSpec)
+    return part
+
+
 def judged(judge: Callable[[Crossing], Opinion], given: Input, name: str = "house-rules") -> list[Verdict]:
     """Return what a gate with this function says."""
     gate = Gate(name, "2.1.0")
     gate.judges(judge)
-    found = [getattr(output, "record", None) for output in gate.spec.decide(given, CONTEXT)]
+    found = [getattr(output, "record", None) for output in spec_of(gate).decide(given, CONTEXT)]
     assert all(isinstance(one, Verdict) for one in found)
     return [one for one in found if isinstance(one, Verdict)]
 
@@ -228,8 +235,9 @@ async def asked(
     """Return what a gate says whose function asks somebody else."""
     gate = Gate("house-rules", "2.1.0", within_s=within_s)
     gate.judges(judge)
-    assert gate.spec.inquire is not None
-    (output,) = await gate.spec.inquire(given, CONTEXT)
+    inquire = spec_of(gate).inquire
+    assert inquire is not None
+    (output,) = await inquire(given, CONTEXT)
     record = getattr(output, "record", None)
     assert isinstance(record, Verdict)
     return record
@@ -279,8 +287,8 @@ def test_a_plain_function_waits_for_nobody() -> None:
     async def judge(_crossing: Crossing) -> Opinion:
         return allow()
 
-    assert (None, 500) == (plain.spec.inquire, plain.spec.max_batch)
-    assert (4, 4) == (waiting.spec.at_once, waiting.spec.max_batch)
+    assert (None, 500) == (spec_of(plain).inquire, spec_of(plain).max_batch)
+    assert (4, 4) == (spec_of(waiting).at_once, spec_of(waiting).max_batch)
 
 
 @pytest.mark.parametrize(
@@ -288,7 +296,7 @@ def test_a_plain_function_waits_for_nobody() -> None:
     [
         (lambda: Gate("Bad Name", "1.0.0"), "no gate can be called 'Bad Name'"),
         (lambda: Gate("house-rules", "one"), "has no version 'one'"),
-        (lambda: Gate("house-rules", "1.0.0").spec, "has no judge"),
+        (lambda: Gate("house-rules", "1.0.0").part("p"), "has no judge"),
         (lambda: Gate("house-rules", "1.0.0", at_once=0), "more than 0"),
         (lambda: Gate("house-rules", "1.0.0", within_s=float("nan")), "more than 0"),
     ],

@@ -8,6 +8,7 @@ no hyphen, so that no name can be read as one of another platform's.
 
 import re
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from seamwork.errors import UnprocessableError
 from seamwork.settings import variables
@@ -25,6 +26,14 @@ _BY_ROLE = {
 _NAME = re.compile(r"[a-z][a-z0-9-]{0,40}")
 _AGENT = "agent-"
 _OTHERS = ("people", "publisher", "tools", "registrar")
+
+
+class OwnGate(NamedTuple):
+    """A gate that somebody brings in, for *role*; with a *memory* it has a journal that one process owns."""
+
+    name: str
+    role: str
+    memory: bool = False
 
 
 @dataclass(frozen=True)
@@ -92,13 +101,15 @@ def service(name: str) -> Principal:
     return Principal(name, frozenset(roles), partitions=1 if name == "cost-cap" else None)
 
 
-def gate(name: str, *, like: str) -> Principal:
+def gate(name: str, *, like: str, memory: bool = False, runs_ours: bool = True) -> Principal:
     """
-    Return a further gate, which reads what the gate *like* reads and has verdicts and a journal of its own.
+    Return a further gate, which reads what the gate *like* reads and has verdicts of its own.
 
     Args:
         name: The gate's name; a document ``Gate`` carries it too.
         like: One of the four gates: the one that it shadows, replaces or stands beside.
+        memory: It keeps a journal as ``seamwork.gate`` does, of one partition.
+        runs_ours: It may run the code of *like* under its name, and then has a journal where that has one.
     """
     _check_name("gate", name)
     if name.startswith(_AGENT) or name in (*SERVICES, *_OTHERS):
@@ -106,25 +117,27 @@ def gate(name: str, *, like: str) -> Principal:
     if like not in GATES:
         raise UnprocessableError(f"gate {name} cannot be like {like}; the gates are {', '.join(GATES)}")
     roles = {like, "service", f"gate:{name}"}
-    if like in MACHINES:
+    if memory or (runs_ours and like in MACHINES):
         roles |= {"machine", f"owner:{name}"}
-    return Principal(name, frozenset(roles), partitions=1 if like == "cost-cap" else None)
+    return Principal(name, frozenset(roles), partitions=1 if memory or like == "cost-cap" else None)
 
 
-def further_gate(name: str, role: str) -> Principal:
+def further_gate(own: OwnGate) -> Principal:
     """
-    Return a gate that somebody brings in for *role*: it has the topics and rights of ours of that role.
+    Return a gate that somebody brings in: it has the topics and rights of ours of its role.
+
+    One of a role of its own has a journal where it says that it has a memory.
 
     Raises:
         UnprocessableError: The name is another principal's; or people would be asked twice.
     """
-    like = like_of(role)
+    like = like_of(own.role)
     if like == "approval-workflow":
         raise UnprocessableError(
-            f"gate {name} cannot have the role approval: beside the approval workflow both would ask people for "
-            "the same, and each would be answered"
+            f"gate {own.name} cannot have the role approval: beside the approval workflow both would ask people "
+            "for the same, and each would be answered"
         )
-    return gate(name, like=like)
+    return gate(own.name, like=like, memory=own.memory, runs_ours=is_role_of_ours(own.role))
 
 
 def is_role_of_ours(role: str) -> bool:

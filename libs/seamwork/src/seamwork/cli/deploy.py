@@ -6,6 +6,7 @@ from typing import Any
 
 import click
 
+from seamwork.broker.principal import OwnGate
 from seamwork.cli import NO
 from seamwork.cli.terminal import answer, home_of, json_option, platform_option, prefix_of, running_loop, tell
 from seamwork.errors import UnprocessableError
@@ -17,7 +18,10 @@ _PARTITIONS = 12
 
 
 gates_option = click.option(
-    "--gate", "gates", multiple=True, help="NAME:ROLE of a gate of your own; may be repeated."
+    "--gate",
+    "gates",
+    multiple=True,
+    help="NAME:ROLE of a gate of your own, NAME:ROLE:memory of one that remembers; may be repeated.",
 )
 
 
@@ -101,11 +105,14 @@ def _agent(text: str) -> tuple[str, int]:
     return name, int(count) if colon else 1
 
 
-def _gate(text: str) -> tuple[str, str]:
-    name, _, role = text.partition(":")
-    if not name or not role:
-        raise click.BadParameter(f"{text}: NAME:ROLE, such as policy-next:policy", param_hint="--gate")
-    return name, role
+def _gate(text: str) -> OwnGate:
+    name, _, told = text.partition(":")
+    role, colon, memory = told.partition(":")
+    if not name or not role or (colon and memory != "memory"):
+        raise click.BadParameter(
+            f"{text}: NAME:ROLE, such as policy-next:policy, or NAME:ROLE:memory", param_hint="--gate"
+        )
+    return OwnGate(name, role, bool(memory))
 
 
 @deploy.command("identity")
@@ -142,7 +149,7 @@ def identity(  # one argument for each option
     from seamwork.clock import SystemClock
     from seamwork.deploy.private import write_identity
 
-    named = [_gate(one)[0] for one in gates]
+    named = [_gate(one).name for one in gates]
     home = home_of(platform)
     known = home.identity() if home.exists else None
     home.ensure(

@@ -182,8 +182,8 @@ async def run_gate(name: str, command: tuple[str, ...], platform: str) -> None:
         )
     environ = {**service_environ(door, name, 0), "SEAMWORK_GATE": name}
     if not command:
-        role = entry.document.spec.role
-        module = service_modules().get(like_of(role)) if is_role_of_ours(role) else None
+        role, remembers = entry.document.spec.role, entry.document.spec.memory
+        module = service_modules().get(like_of(role)) if is_role_of_ours(role) and not remembers else None
         if module is None:
             raise UnprocessableError(
                 f"no service of ours that is installed here has the role {role}; say which program it is: "

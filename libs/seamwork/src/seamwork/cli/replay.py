@@ -6,9 +6,11 @@ from typing import Any
 
 import click
 
+from seamwork.broker.further import further_machines
 from seamwork.catalog.follower import read_catalog
 from seamwork.cli import NO
 from seamwork.cli.terminal import answer, door_of, json_option, platform_option, running_loop, table
+from seamwork.errors import UnprocessableError
 from seamwork.platform.janitor import machine_specs, one_of
 from seamwork.platform.replay import Replay, Replayed, Trusted
 from seamwork.records.wire import rfc3339
@@ -40,6 +42,11 @@ async def replay(machine: str, partition: int, to: int | None, verify: bool, pla
         site = Site(platform=door.identity.id, partitions=door.identity.partitions)
         catalog = await read_catalog(log, door.identity.id, door.identity.root_public)
         spec = one_of(machine_specs(catalog, site), machine)
+        if verify and further_machines(catalog).get(machine, machine) is None:
+            raise UnprocessableError(
+                f"what {machine} says is decided by its own program, which this command does not have: without "
+                "--verify its state is rebuilt, and compared with its snapshots"
+            )
         found = await Replay(log, spec, partition, trusted).run(to, verify=verify)
     answer(_public(found), lambda: _text(found))
     if not found.good:

@@ -5,7 +5,7 @@ import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from seamwork.broker.principal import agent, agent_of, further_gate, standing, user_name
+from seamwork.broker.principal import OwnGate, agent, agent_of, further_gate, standing, user_name
 from seamwork.broker.registrar import Registrar
 from seamwork.broker.secret import Credential
 from seamwork.broker.topics import Sizing
@@ -30,7 +30,7 @@ async def found(
     furnish: bool,
     replication: int,
     tell: Callable[[str], None],
-    gates: Sequence[tuple[str, str]] = (),
+    gates: Sequence[OwnGate] = (),
 ) -> Sequence[Path]:
     """
     Make what an installation needs before its services start; every step can be repeated.
@@ -42,7 +42,7 @@ async def found(
             publisher's.
         replication: Copies of every topic.
         tell: Told of what the founding left as it was, in words.
-        gates: Gates of one's own with their roles, which run there as well.
+        gates: Gates of one's own, which run there as well.
 
     Raises:
         MisconfiguredError: No Kafka is named, it refuses, or the platform is one that runs on this machine.
@@ -95,13 +95,13 @@ def _furnish(
     admin: KafkaAccess,
     folder: Path,
     replication: int,
-    gates: Sequence[tuple[str, str]],
+    gates: Sequence[OwnGate],
 ) -> tuple[KafkaAccess, tuple[Path, ...]]:
     sizing = Sizing(crossing_partitions=identity.partitions, replication=replication)
     made = Registrar(admin, prefix=identity.prefix, sizing=sizing).furnish(
-        (*standing(), *(further_gate(*one) for one in gates), *map(agent, FIRST_AGENTS)), home.credentials
+        (*standing(), *map(further_gate, gates), *map(agent, FIRST_AGENTS)), home.credentials
     )
-    written = tuple(write_passwords(made, folder, identity.prefix, [name for name, _ in gates]))
+    written = tuple(write_passwords(made, folder, identity.prefix, [one.name for one in gates]))
     publisher = next(c for c in made.values() if c.username == user_name(identity.prefix, "publisher"))
     return KafkaAccess(
         admin.bootstrap,

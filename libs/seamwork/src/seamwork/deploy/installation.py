@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from importlib.metadata import entry_points, version
 from typing import Any
 
-from seamwork.broker.principal import SERVICES, Principal, agent, further_gate, service, standing
+from seamwork.broker.principal import SERVICES, OwnGate, Principal, agent, further_gate, service, standing
 from seamwork.broker.topics import Sizing
 from seamwork.errors import MisconfiguredError
 from seamwork.platform.trust import FIRST_AGENTS
@@ -33,7 +33,7 @@ class Installation:
         partitions: Of the topics of the path of work; never changed later.
         replication: Copies of every topic.
         agents: Agents with the partitions of their inboxes, beside those that every platform has.
-        gates: Gates of one's own with their roles.
+        gates: Gates of one's own.
     """
 
     namespace: str = "seamwork"
@@ -43,7 +43,7 @@ class Installation:
     partitions: int = 12
     replication: int = 3
     agents: tuple[tuple[str, int], ...] = ()
-    gates: tuple[tuple[str, str], ...] = ()
+    gates: tuple[OwnGate, ...] = ()
 
     def __post_init__(self) -> None:
         """Refuse what would be found out only by whoever applies the manifests."""
@@ -69,7 +69,7 @@ class Installation:
         known = standing()
         services = (service(one.name) for one in installed())
         agents = (agent(name, partitions=count) for name, count in self._inboxes())
-        gates = (further_gate(name, role) for name, role in self.gates)
+        gates = map(further_gate, self.gates)
         return tuple(dict.fromkeys((*known, *services, *gates, *agents)))
 
     def _inboxes(self) -> tuple[tuple[str, int], ...]:
@@ -80,7 +80,7 @@ class Installation:
         for what, name in (
             (f"the namespace {self.namespace!r}", self.namespace),
             (f"the cluster {self.cluster!r}", self.cluster),
-            *((f"the gate's name {name!r}", name) for name, _ in self.gates),
+            *((f"the gate's name {one.name!r}", one.name) for one in self.gates),
             *agents,
         ):
             if len(name) > _MOST_CHARS or _LABEL.fullmatch(name) is None:

@@ -81,7 +81,11 @@ class Workload:
 def workloads(installation: Installation) -> list[Workload]:
     """Return everything that runs in *installation*: each service, and ours under the names of further gates."""
     ours = {service.name: service for service in installed()}
-    named = ((name, ours.get(like_of(role))) for name, role in installation.gates if is_role_of_ours(role))
+    named = (
+        (one.name, ours.get(like_of(one.role)))
+        for one in installation.gates
+        if is_role_of_ours(one.role) and not one.memory
+    )
     return [
         *(workload(service, installation) for service in ours.values()),
         *(workload(service, installation, gate=name) for name, service in named if service is not None),

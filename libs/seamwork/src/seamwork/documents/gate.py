@@ -12,7 +12,8 @@ class GateSpec(Shape):
     What the router counts on.
 
     *role* is what the gate stands for (``validator``, ``policy``, ``cost``, ``approval``, or one of your own);
-    required gates are counted by role. *replaces* names the gate whose place it takes when promoted.
+    required gates are counted by role. *replaces* names the gate whose place it takes when promoted. *memory* says
+    that its program remembers what it notes (``seamwork.gate``): it gets a journal, which one process owns.
     """
 
     purpose: Text | None = None
@@ -20,6 +21,7 @@ class GateSpec(Shape):
     required_for: Annotated[tuple[Literal["handoff", "result"], ...], Field(max_length=2)]
     deadline_seconds: Annotated[int, Field(ge=1, le=DAY_SECONDS)] = 30
     replaces: Name | None = None
+    memory: bool = False
 
 
 class Gate(Document):

@@ -1,52 +1,34 @@
-"""
-Turn a function that judges crossings into a gate.
-
-Rule 1: each handoff, result and plan is judged once, and again whenever the router asks, by what lies in the log.
-Rule 2: a function that fails has refused: what nobody could judge does not pass.
-Rule 3: nothing that an error says is passed on, for it may quote the payload; where it arose is.
-"""
+"""Turn a function that judges crossings into a gate, with a journal where it remembers something."""
 
 import asyncio
 import os
 import re
 import sys
-import traceback
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
-from inspect import isawaitable, iscoroutinefunction
-from typing import NoReturn, TypeVar
+from inspect import isawaitable, iscoroutinefunction, signature
+from typing import NoReturn, TypeVar, cast
 
-import structlog
-
-from seamwork.catalog import Context, settled, settled_on
-from seamwork.contracts.payload import PayloadError
-from seamwork.decider import DECISIONS, Input, Output, WithCrossing, asked_again, vote
+from seamwork.catalog import Context
+from seamwork.decider import DECISIONS, Input, Output, asked_again, vote
 from seamwork.documents.shape import NAME_PATTERN
 from seamwork.documents.versions import VersionError, parse_version
 from seamwork.errors import MisconfiguredError
-from seamwork.gate.crossing import Crossing, shown
-from seamwork.gate.opinion import Opinion, deny
-from seamwork.records.authority import Constraint
-from seamwork.records.crossing import Handoff, Plan, Result
-from seamwork.records.decision import JudgeAgain
-from seamwork.records.envelope import AnyEnvelope
-from seamwork.records.parties import AgentRef, Subject
-from seamwork.records.verdict import Approvers, Verdict
-from seamwork.records.wire import Malformed, Received
+from seamwork.gate.asking import Asking, Question
+from seamwork.gate.crossing import Crossing
+from seamwork.gate.opinion import Opinion
+from seamwork.gate.remembering import Follower, Remembering
+from seamwork.gate.remembering import Judge as Rememberer
 from seamwork.runtime.run import run
-from seamwork.runtime.spec import HANDOFFS, GateSpec, Service, Site
+from seamwork.runtime.spec import HANDOFFS, GateSpec, MachineSpec, Service, Site
 from seamwork.settings.environment import ServiceSettings
 
 Judge = Callable[[Crossing], Opinion]
 """What an author writes: it looks at nothing but the crossing, so the same crossing is judged alike each time."""
 Inquirer = Callable[[Crossing], Awaitable[Opinion]]
 """The same where it asks somebody else: a model, a service. What it said first counts, whatever it says later."""
-J = TypeVar("J", bound=Judge | Inquirer)
+J = TypeVar("J", bound=Judge | Inquirer | Rememberer)
+F = TypeVar("F", bound=Follower)
 
-_CHANGED = deny(
-    "crossing-changed", "the record at the subject's position is not the one that the router means"
-)
-_FAILED = "gate-error"
 _EX_CONFIG = 78  # sysexits.h
 _MOST = 500
 
@@ -85,21 +67,42 @@ class Gate:
         self.version = version
         self._at_once = at_once
         self._within_s = within_s
-        self._judge: Judge | Inquirer | None = None
+        self._judge: Judge | Inquirer | Rememberer | None = None
+        self._follow: Follower | None = None
 
     def judges(self, judge: J) -> J:
         """
-        Decorate the function that judges, async where it asks somebody else.
+        Decorate the function that judges: async where it asks somebody else, with a `Memory` where it remembers.
 
         Raises:
-            MisconfiguredError: There is one already.
+            MisconfiguredError: There is one already; or it is async and wants a memory, which is changed by what
+                is said in the order of the log and not by who answers first.
         """
         if self._judge is not None:
             raise MisconfiguredError(
                 f"gate {self.name} is judged by {self._judge.__name__}; a gate has one judge"
             )
+        if iscoroutinefunction(judge) and _remembers(judge):
+            raise MisconfiguredError(
+                f"gate {self.name}: `{judge.__name__}` is async and takes a memory, and cannot do both: what is "
+                "remembered follows the order of the log. Make it a plain function, or two gates"
+            )
         self._judge = judge
         return judge
+
+    def follows(self, follow: F) -> F:
+        """
+        Decorate a function that notes what the router decided of what was judged.
+
+        Raises:
+            MisconfiguredError: There is one already.
+        """
+        if self._follow is not None:
+            raise MisconfiguredError(
+                f"gate {self.name} follows decisions by {self._follow.__name__}; one function does"
+            )
+        self._follow = follow
+        return follow
 
     def run(self, environ: Mapping[str, str] | None = None) -> NoReturn:
         """Run until SIGTERM or SIGINT; a program's last line. `seamwork gates run` says where, and as whom."""
@@ -124,34 +127,45 @@ class Gate:
             version=self.version,
         )
 
-    def _build(self, settings: _Settings, site: Site) -> GateSpec:
-        del settings, site
-        return self.spec
+    def _build(self, settings: _Settings, site: Site) -> GateSpec | MachineSpec:
+        del settings
+        return self.part(site.platform)
 
-    @property
-    def spec(self) -> GateSpec:
+    def part(self, platform: str) -> GateSpec | MachineSpec:
         """
-        The gate without its surroundings: what it reads, and what it says of each record.
+        Return the gate without its surroundings: what it reads, and what it says of each record.
+
+        Args:
+            platform: The platform's id, which the signatures cover that a gate with a memory looks at.
 
         Raises:
-            MisconfiguredError: Nothing judges.
+            MisconfiguredError: Nothing judges, or it follows decisions without remembering anything.
         """
         if self._judge is None:
             raise MisconfiguredError(
                 f"gate {self.name} has no judge; decorate a function with `@gate.judges`"
             )
-        judge = self._judge
+        asking = Asking(self.name, self.version)
+        if _remembers(self._judge):
+            return Remembering(asking, cast("Rememberer", self._judge), self._follow, platform).spec
+        if self._follow is not None:
+            raise MisconfiguredError(
+                f"gate {self.name} follows decisions and has nowhere to note them: "
+                f"`{self._judge.__name__}` takes no memory. Write `def {self._judge.__name__}(crossing, memory)`"
+            )
+        return self._without_memory(asking, cast("Judge | Inquirer", self._judge))
 
+    def _without_memory(self, asking: Asking, judge: Judge | Inquirer) -> GateSpec:
         async def inquire(given: Input, context: Context) -> Sequence[Output]:
-            asked = self._asked_for(given, context)
-            if isinstance(asked, _Question):
-                asked = self._verdict(asked, await self._inquired(judge, asked.crossing), context)
+            asked = asking.asked_for(given, context)
+            if isinstance(asked, Question):
+                asked = asking.verdict(asked, await self._inquired(asking, judge, asked.crossing), context)
             return () if asked is None else (vote(asked),)
 
         def decide(given: Input, context: Context) -> Sequence[Output]:
-            asked = self._asked_for(given, context)
-            if isinstance(asked, _Question):
-                asked = self._verdict(asked, self._judged(judge, asked.crossing), context)
+            asked = asking.asked_for(given, context)
+            if isinstance(asked, Question):
+                asked = asking.verdict(asked, asking.judged(judge, asked.crossing), context)
             return () if asked is None else (vote(asked),)
 
         waits = iscoroutinefunction(judge)
@@ -165,118 +179,17 @@ class Gate:
             needs_crossing=asked_again(self.name),
         )
 
-    def _asked_for(self, given: Input, context: Context) -> "_Question | Verdict | None":
-        """Return what the function is to be asked, or what is said without it; nothing of what is not judged."""
-        match given:
-            case WithCrossing(
-                decision=Received(record=JudgeAgain(subject=Subject() as subject) as again), crossing=crossing
-            ) if self.name in again.gates:
-                if isinstance(crossing, Malformed) or crossing.digest != subject.digest:
-                    return self._verdict(_Nothing(subject), _CHANGED, context)
-                return self._question(crossing, subject, context, again.exclude)
-            case Received(record=Handoff() | Result() | Plan()) if given.raw.topic == HANDOFFS:
-                place = given.position
-                subject = Subject(partition=place.partition, offset=place.offset, digest=given.digest)
-                return self._question(given, subject, context)
-            case _:
-                return None  # what nobody can read the validator refuses; what accompanies work is not judged
-
-    def _question(
-        self,
-        received: Received[AnyEnvelope],
-        subject: Subject,
-        context: Context,
-        exclude: Sequence[AgentRef] = (),
-    ) -> "_Question | Verdict":
-        record = received.record
-        if not isinstance(record, Handoff | Result | Plan):
-            return self._verdict(_Nothing(subject), _CHANGED, context)
-        candidates: tuple[AgentRef, ...] = ()
-        if isinstance(record, Handoff):
-            record = settled(context.catalog, record, received.raw.appended_at)
-            able = context.catalog.candidates(record, received.raw.appended_at)
-            candidates = tuple(one for one in able if one not in exclude)
-        names = tuple(dict.fromkeys(one.agent for one in candidates))
-        try:
-            crossing = shown(received, record, subject.attempt, names)
-        except PayloadError as error:
-            found = deny(error.finding.rule, error.finding.message)
-            return self._verdict(_Nothing(subject, record), found, context)
-        return _Question(subject, record, crossing, candidates)
-
-    def _judged(self, judge: Judge | Inquirer, crossing: Crossing) -> Opinion:
-        try:
-            found: object = judge(crossing)
-        except Exception as error:  # noqa: BLE001  # whatever it is, it was no opinion
-            return self._failed(crossing, error)
-        return self._checked(crossing, found)
-
-    async def _inquired(self, judge: Judge | Inquirer, crossing: Crossing) -> Opinion:
+    async def _inquired(self, asking: Asking, judge: Judge | Inquirer, crossing: Crossing) -> Opinion:
         try:
             async with asyncio.timeout(self._within_s):
                 asked = judge(crossing)
                 found: object = await asked if isawaitable(asked) else asked
         except Exception as error:  # noqa: BLE001  # whatever it is, it was no opinion
-            return self._failed(crossing, error)
-        return self._checked(crossing, found)
-
-    def _failed(self, crossing: Crossing, error: Exception) -> Opinion:
-        frames = traceback.extract_tb(error.__traceback__)
-        where = f"{frames[-1].filename}:{frames[-1].lineno}" if frames else "nowhere"
-        structlog.get_logger("gate").error(
-            "judge-failed", gate=self.name, crossing=crossing.id, error=type(error).__name__, where=where
-        )
-        return deny(_FAILED, f"the gate could not judge it: its function raised {type(error).__name__}")
-
-    def _checked(self, crossing: Crossing, found: object) -> Opinion:
-        if isinstance(found, Opinion):
-            return found
-        structlog.get_logger("gate").error(
-            "no-opinion", gate=self.name, crossing=crossing.id, returned=type(found).__name__
-        )
-        return deny(_FAILED, f"the gate could not judge it: its function returned {type(found).__name__}")
-
-    def _verdict(self, asked: "_Question | _Nothing", found: Opinion, context: Context) -> Verdict:
-        record = asked.record
-        admitted = (
-            None if found.only is None else tuple(one for one in asked.candidates if one.agent in found.only)
-        )
-        approvers = Approvers(roles=found.roles, people=found.people, count=found.count)
-        return Verdict(
-            gate=self.name,
-            gate_version=self.version,
-            subject=asked.subject,
-            task=None if record is None else record.task,
-            crossing=None if record is None else record.id,
-            outcome=found.outcome,
-            rule=found.rule,
-            reason=found.reason,
-            contract=None if record is None else settled_on(record),
-            candidates=admitted if isinstance(record, Handoff) else None,
-            constraints=tuple(
-                Constraint(name=name, value=value) for name, value in sorted(found.constraints.items())
-            ),
-            not_before=context.now + int(found.delay_s * 1000) if found.delay_s else None,
-            approvers=(approvers,) if found.outcome == "REQUIRE_APPROVAL" else (),
-            revision=context.catalog.revision,
-            judged_at=context.now,
-        )
+            return asking.failed(crossing.id, error)
+        return asking.checked(crossing, found)
 
 
-@dataclass(frozen=True)
-class _Question:
-    """What a gate's function is asked about: an attempt of a crossing, and who could get it."""
-
-    subject: Subject
-    record: Handoff | Result | Plan
-    crossing: Crossing
-    candidates: tuple[AgentRef, ...]
-
-
-@dataclass(frozen=True)
-class _Nothing:
-    """What nobody can be asked about."""
-
-    subject: Subject
-    record: Handoff | Result | Plan | None = None
-    candidates: tuple[AgentRef, ...] = ()
+def _remembers(judge: Callable[..., object]) -> bool:
+    """Say whether a function takes a memory besides the crossing."""
+    wanted = [one for one in signature(judge).parameters.values() if one.default is one.empty]
+    return len(wanted) > 1

@@ -20,6 +20,7 @@ from seamwork.bus.port import Log
 from seamwork.catalog import Catalog
 from seamwork.documents.problems import did_you_mean
 from seamwork.errors import MisconfiguredError, UnprocessableError
+from seamwork.gate.remembered import memory_spec
 from seamwork.journal import Place, Trimmed, trim
 from seamwork.runtime.spec import MachineSpec, Service, Site, as_gate
 from seamwork.settings.environment import read_settings
@@ -44,14 +45,14 @@ def machine_spec(machine: str, site: Site) -> MachineSpec:
 
 def machine_specs(catalog: Catalog, site: Site) -> dict[str, MachineSpec]:
     """
-    Return what keeps a journal on a platform, by name: ours, and gates that run ours under another name.
+    Return what keeps a journal on a platform, by name: ours, gates that run ours under another name, memories.
 
     Raises:
         MisconfiguredError: One is not installed here.
     """
     named = {name: machine_spec(name, site) for name in MACHINES}
     for name, like in further_machines(catalog).items():
-        part = as_gate(named[like], name)
+        part = memory_spec(name) if like is None else as_gate(named[like], name)
         assert isinstance(part, MachineSpec)  # noqa: S101  # what keeps a journal does so under every name
         named[name] = part
     return named

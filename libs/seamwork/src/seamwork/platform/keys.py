@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Literal, cast
 
 from seamwork.agent.settings import kid_in
-from seamwork.broker.further import further_roles
+from seamwork.broker.further import own_gates
 from seamwork.broker.principal import SERVICES
 from seamwork.bus.port import Log
 from seamwork.catalog import Catalog
@@ -226,7 +226,7 @@ def _signing(home: PlatformHome, holder: str) -> str | None:
 def _refuse_strangers(catalog: Catalog, kind: str, name: str) -> None:
     match kind:
         case "service":
-            known = {*SERVICES, *further_roles(catalog)}
+            known = {*SERVICES, *(one.name for one in own_gates(catalog))}
         case "publisher":
             known = {"publisher"}
         case "person":

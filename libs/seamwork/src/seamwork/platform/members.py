@@ -15,6 +15,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from seamwork.agent.settings import AgentSettings, believing, kid_in, readdressed, render, tuning_in
+from seamwork.broker.further import own_gate
 from seamwork.broker.principal import GATES, Principal, agent_name, further_gate, like_of
 from seamwork.broker.principal import agent as agent_principal
 from seamwork.broker.secret import write_private
@@ -144,8 +145,8 @@ async def furnish_gates(door: Door, gates: Iterable[Gate]) -> tuple[Key, ...]:
         UnprocessableError: A name is another principal's, or a role cannot stand beside another of its kind.
         MisconfiguredError: The platform cannot be furnished, or the root key, which vouches for keys, is not here.
     """
-    roles = {gate.name: gate.spec.role for gate in gates if gate.name not in GATES}
-    principals = [further_gate(name, role) for name, role in sorted(roles.items())]
+    wanted = {gate.name: own_gate(gate) for gate in gates if gate.name not in GATES}
+    principals = [further_gate(one) for _, one in sorted(wanted.items())]
     if not principals:
         return ()
     if door.home.root_key() is None:
@@ -154,7 +155,7 @@ async def furnish_gates(door: Door, gates: Iterable[Gate]) -> tuple[Key, ...]:
             "bring the gate in from where the platform was founded"
         )
     await door.furnish(principals)
-    keys = [(name, door.home.ensure_latest(service_kid(name))) for name in sorted(roles)]
+    keys = [(name, door.home.ensure_latest(service_kid(name))) for name in sorted(wanted)]
     return tuple(key_document(key, "service", name) for name, key in keys)
 
 

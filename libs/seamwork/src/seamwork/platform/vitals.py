@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from http.client import HTTPException
 from typing import Any
 
+from seamwork.broker.further import further_machines
 from seamwork.broker.principal import MACHINES
 from seamwork.bus.kafka import KafkaLog
 from seamwork.bus.port import Log, Partition
@@ -312,7 +313,8 @@ async def _backlogs(log: Log, catalog: Catalog, now: int) -> list[Backlog]:
     takers = [ref for ref in refs if (agent := catalog.agent(ref)) is not None and agent.spec.accepts]
     asked = [(f"inbox.{ref.agent}.v1", _group(ref), f"{ref.agent}@{ref.version}") for ref in takers]
     # A gate that lives on a journal says in its heartbeat what it has before it.
-    bare = [gate.name for gate in catalog.gates(now) if gate.name not in MACHINES]
+    machines = {*MACHINES, *further_machines(catalog)}
+    bare = [gate.name for gate in catalog.gates(now) if gate.name not in machines]
     asked += [("handoffs.v1", name, name) for name in bare]
     topics = list(dict.fromkeys(topic for topic, *_ in asked))
     # Together, where it can be: one after the other, thousands of agents take longer than a screen waits for.

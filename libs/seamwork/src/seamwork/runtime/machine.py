@@ -423,7 +423,13 @@ class Machine:
         expected = await self._log.partitions_of(self.spec.journal)
         if expected is None:
             raise MisconfiguredError(
-                f"there is no topic {self.spec.journal}; run `seamwork up`, or the registrar, to make the topics"
+                f"there is no topic {self.spec.journal}; run `seamwork up`, or the registrar, to make the topics. "
+                "A gate of one's own that remembers says so in its document (memory: true)"
+            )
+        if self.spec.single_owner and expected != 1:
+            raise MisconfiguredError(
+                f"{self.spec.journal} has {expected} partitions, and one process owns all that {self.name} "
+                "remembers: the topic was made for other code. Bring the gate in under another name"
             )
         counts = {self.spec.snapshots: await self._log.partitions_of(self.spec.snapshots)}
         if not self.spec.single_owner:

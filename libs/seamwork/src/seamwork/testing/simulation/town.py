@@ -279,7 +279,7 @@ class Town:
 
     def _trial(self, service: Service[Any], gate: str) -> Part:
         """Return what may take a service's place: itself under another name, or somebody's of another mind."""
-        return as_gate(self._part(service), gate) if self.plan.tries_ours else capricious(gate).spec
+        return as_gate(self._part(service), gate) if self.plan.tries_ours else capricious(gate).part(PLATFORM)
 
     def _host(self, service: Service[Any], process: Process, log: Log, follower: CatalogFollower) -> Host:
         return Host(
