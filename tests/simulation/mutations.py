@@ -22,6 +22,7 @@ from seamwork.catalog.entries import IN_FORCE, Entry
 from seamwork.contracts.masking import Mask
 from seamwork.decider import Tick, read_all
 from seamwork.errors import OutcomeUnknownError
+from seamwork.gate import remembered, remembering
 from seamwork.grants import entitlement, stamps
 from seamwork.journal import Commit, Journal, janitor
 from seamwork.journal import rule as reader_rule
@@ -859,6 +860,23 @@ def canary_in_vain() -> Patch:
     return patch.object(entering, "seated", seated)
 
 
+def noted_twice() -> Patch:
+    """Let what is sent again under its id leave its notes again."""
+    evolve_as_it_is = remembered.evolve
+
+    def evolve(state: Any, event: Any) -> Any:
+        if isinstance(event, remembered.Judged):
+            event = msgspec.structs.replace(event, content=None)
+        return evolve_as_it_is(state, event)
+
+    return patch.object(remembered, "evolve", evolve)
+
+
+def notes_of_anybody() -> Patch:
+    """Ask a gate that remembers about crossings whose sender is not proved."""
+    return patch.object(remembering, "_unproved", lambda *_args: None)
+
+
 def _without(kind: str, name: str) -> Patch:
     """Let one check of the router's on crossings of *kind* pass everything."""
     loose = [(known, check) for known, check in judging._CHECKS[kind] if known != name]
@@ -898,6 +916,7 @@ _DEFECTS = (
     sender_assumed, body_assumed, stamp_of_anybody, begun_by_anybody, reserved_for_anybody, told_without_proof,
     verdict_of_anybody, inbox_of_anybody, documents_of_anybody, said_again_and_again, approved_by_anybody,
     cancelled_by_anybody, signs_of_life_of_anybody, canary_for_all, canary_of_the_moment, canary_in_vain,
+    noted_twice, notes_of_anybody,
 )  # fmt: skip
 MUTATIONS = tuple(
     Mutation(defect.__name__.replace("_", "-"), (defect.__doc__ or "").strip(), defect) for defect in _DEFECTS

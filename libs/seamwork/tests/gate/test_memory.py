@@ -123,6 +123,10 @@ def test_the_same_sent_again_counts_once_and_another_content_counts() -> None:
         (handoff(1, signed_by=""), "sender-not-proved"),
         (handoff(1, signed_by="agent:stranger"), "sender-not-proved"),
         (handoff(1, source="extractor", signed_by="agent:planner"), "sender-not-proved"),
+        (handoff(1, payload_sha256="0" * 64), "payload-digest"),
+        (handoff(1, payload_bytes=3), "payload-digest"),
+        (handoff(1, expires_at=NOW - 1), "expired"),
+        (handoff(1, expires_at=NOW + 25 * 3_600_000), "expired"),
     ],
 )
 def test_nobody_is_asked_about_what_is_not_proved(crossing: Any, rule: str) -> None:
@@ -330,12 +334,14 @@ def test_a_state_is_what_its_events_say(steps: Steps) -> None:
     assert running.state == replayed == again
 
 
-def test_what_was_denied_is_over_soon() -> None:
-    """Else whoever writes what nobody admits could have it remembered for a day."""
+def test_it_is_remembered_for_as_long_as_it_could_be_sent_again() -> None:
+    """Whatever was said of it; what nobody was asked about is over soon, or anybody could fill the memory."""
     running = Running(lambda crossing, _: deny("no", "no") if crossing.payload["n"] else allow())
     for number in (0, 1):
         running.given(handoff(number, expires_at=NOW + 12 * 3_600_000))
-    allowed, denied = [event.until for event in running.events if isinstance(event, Judged)]
+    running.given(handoff(2, expires_at=NOW + 12 * 3_600_000, signed_by=""))
+    allowed, denied, unproved = [event.until for event in running.events if isinstance(event, Judged)]
 
-    assert denied < NOW + 3_600_000 < allowed
+    assert NOW + 12 * 3_600_000 < allowed == denied
+    assert unproved < NOW + 3_600_000
     assert evolve(Remembered(), running.events[0]).seen == {"0/0": 1}

@@ -2,7 +2,8 @@
 Judge with a memory: a gate that keeps a journal, as ours do that remember anything.
 
 Rule 1: what a function noted is kept together with what it said, or not at all; one that fails has noted nothing.
-Rule 2: a crossing whose sender is not proved is asked nobody about: it must not change what is remembered.
+Rule 2: nobody is asked about a crossing whose sender, body and time are not proved: it must not change what is
+remembered. And each is remembered for as long as it could be sent again.
 Rule 3: one process remembers for the whole platform, because a customer or a team has no partition.
 Rule 4: it is as late as the log says: a note is timed, and looked at, by when the log took the record at hand. So
 what is judged late, or from the topics' beginning by a gate that is new, is judged as it would have been then.
@@ -31,6 +32,7 @@ from seamwork.gate.remembered import (
 )
 from seamwork.grants.entitlement import entitlement
 from seamwork.grants.stamps import StampProblem
+from seamwork.ids import sha256_hex
 from seamwork.records.base import tag_of
 from seamwork.records.crossing import Handoff, Plan, Result, content_digest
 from seamwork.records.decision import AnyDecision
@@ -116,8 +118,10 @@ class Remembering:
             return Judged(verdict=asked, until=context.now + HORIZON_MS)
         unproved = _unproved(asked, self._platform, context)
         if unproved is not None:
-            verdict = self._asking.verdict(asked, unproved, context)
-            return Judged(verdict=verdict, until=_until(asked, verdict))
+            # It is over. Else whoever writes what nobody admits could have us remember it for a day.
+            return Judged(
+                verdict=self._asking.verdict(asked, unproved, context), until=context.now + HORIZON_MS
+            )
         memory = Memory(Living(remembered, asked.asked_at))
         try:
             found: object = self._judge(asked.crossing, memory)
@@ -128,7 +132,9 @@ class Remembering:
         content, place = _content(asked), place_of(asked.subject)
         is_first = isinstance(found, Opinion) and remembered.contents.get(content, place) == place
         notes = noted(memory.notes, asked.asked_at) if is_first else {}
-        return Judged(verdict=verdict, content=content, notes=notes, until=_until(asked, verdict))
+        return Judged(
+            verdict=verdict, content=content, notes=notes, until=asked.record.expires_at + HORIZON_MS
+        )
 
     def _followed(self, remembered: Remembered, record: AnyDecision, at: int) -> Sequence[Event]:
         if self._follow is None:
@@ -143,22 +149,23 @@ class Remembering:
 
 
 def _unproved(asked: Question, platform: str, context: Context) -> Opinion | None:
-    """Return why a crossing counts for nobody's task, or None where its sender is proved."""
-    catalog, record = context.catalog, asked.record
+    """Return why a crossing counts for nobody's task, or None where its sender, body and time are proved."""
+    catalog, record, appended_at = context.catalog, asked.record, asked.received.raw.appended_at
     stamp = entitlement(asked.received, record, platform, catalog.key)
     if isinstance(stamp, StampProblem):
         return deny("sender-not-proved", f"the gate was not asked about it: {stamp.reason} ({stamp.rule})")
+    payload = asked.received.payload
+    if len(payload) != record.payload_bytes or sha256_hex(payload) != record.payload_sha256:
+        return deny(
+            "payload-digest", "the gate was not asked about it: the body is not the one that was signed"
+        )
+    if not appended_at <= record.expires_at <= appended_at + DAY_MS:
+        # Else it could be sent again when it has been forgotten.
+        return deny("expired", "the gate was not asked about it: it has expired, or would in more than a day")
     root = catalog.agent(record.source) if stamp is None else None
     if stamp is None and (root is None or not root.spec.initiator):
         return deny("not-an-initiator", "a handoff without a stamp comes only from an agent marked initiator")
     return None
-
-
-def _until(asked: Question, verdict: Verdict) -> int:
-    """How long the crossing counts; nothing lives longer than a day, whatever a sender claims."""
-    until = min(asked.record.expires_at, asked.received.raw.appended_at + DAY_MS) + HORIZON_MS
-    # What is denied is over: else whoever writes what nobody admits could have us remember it for a day.
-    return min(until, asked.asked_at + HORIZON_MS) if verdict.outcome == "DENY" else until
 
 
 def _content(asked: Question) -> str:

@@ -10,10 +10,11 @@ from seamwork.decider import Decider
 from seamwork.records.wire import RawRecord
 from seamwork.testing.simulation.evidence import envelope_of, header, signer_of
 from seamwork.testing.simulation.journals import Committed, Journals
+from seamwork.testing.simulation.memories import Memories
 from seamwork.testing.simulation.money import Money
 from seamwork.testing.simulation.process import START_MS
 from seamwork.testing.simulation.runs import Runs
-from seamwork.testing.simulation.scenery import HIDDEN
+from seamwork.testing.simulation.scenery import HIDDEN, NEXT
 from seamwork.testing.simulation.seams import Seams
 
 TAIL = 80
@@ -42,10 +43,16 @@ class Checker:
         deciders: The machines' cores.
         now_s: The simulated time.
         partitions: How many partitions ``handoffs`` has.
+        remembers: What may take the policy engine's place is a gate that remembers what it notes.
     """
 
     def __init__(
-        self, deciders: dict[str, Decider[Any, Any, Any, Any]], now_s: Callable[[], float], partitions: int
+        self,
+        deciders: dict[str, Decider[Any, Any, Any, Any]],
+        now_s: Callable[[], float],
+        partitions: int,
+        *,
+        remembers: bool = False,
     ) -> None:
         self.violations: list[Violation] = []
         self.tail: deque[tuple[float, RawRecord | str]] = deque(maxlen=TAIL)
@@ -55,6 +62,7 @@ class Checker:
         self.money = Money(self.complain)
         self.seams = Seams(self.complain, self.money, partitions)
         self.runs = Runs(self.complain, now_s)
+        self.memories = Memories(self.complain, self._flaw_of) if remembers else None
         self.journals = Journals(deciders, self.complain, self._committed, self.record_at)
         self._validated: dict[Partition, int] = {}
 
@@ -117,6 +125,10 @@ class Checker:
         if HIDDEN.encode() in (header(record, "sw_envelope") or b"") + (record.value or b""):
             self.complain("hidden", f"{record.topic}/{record.partition}@{record.offset} shows what is hidden")
 
+    def _flaw_of(self, place: tuple[int, int]) -> str | None:
+        crossing = self.seams.crossings.get(place)
+        return None if crossing is None else crossing.flaw
+
     def _committed(self, machine: str, commit: Committed) -> None:
         if machine == "router":
             self.seams.committed(commit)
@@ -124,6 +136,8 @@ class Checker:
             self.seams.charged(commit)
             self.money.committed(commit)
             self.money.compare(self.journals.journal(commit.place).state.accounts, commit)
+        elif machine == NEXT and self.memories is not None:
+            self.memories.committed(commit)
 
     def noted(self, group: str, partition: Partition, position: int) -> None:
         """Take a group's committed position."""

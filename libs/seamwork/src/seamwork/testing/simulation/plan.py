@@ -42,6 +42,7 @@ LEAVING = {
     "planner-retired": "planner-back", "ada-gone": "ada-back",
 }  # fmt: skip
 """Who goes out of force for a while, and what brings them back; drawn apart, too."""
+Trial = Literal["ours", "capricious", "remembering"]
 TRIALS = ("next-for-some", "next-for-more", "next-for-all", "next-for-none")
 """For whom the gate counts that may take the policy engine's place; drawn apart, too."""
 FORGERIES = (
@@ -128,9 +129,9 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     paying: bool = False
 
     @property
-    def tries_ours(self) -> bool:
-        """Whether what may take the policy engine's place is itself under another name, and not of another mind."""
-        return bool(self.seed % 2)
+    def trial(self) -> Trial:
+        """What may take the policy engine's place: itself under another name, or a gate of another mind."""
+        return "ours" if self.seed % 2 else "capricious" if self.seed % 4 else "remembering"
 
     @property
     def size(self) -> int:

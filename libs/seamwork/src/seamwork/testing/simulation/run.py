@@ -15,6 +15,7 @@ from typing import Any
 
 from seamwork.bus.port import Partition
 from seamwork.errors import SeamworkError
+from seamwork.gate.remembered import memory_spec
 from seamwork.journal import Place, trim
 from seamwork.platform.replay import Replay, Trusted
 from seamwork.records.parties import Revision, Subject
@@ -100,7 +101,8 @@ def _memory() -> str | None:
 
 def _simulate(plan: Plan, database: Path, written: Callable[[RawRecord], None] | None) -> Report:
     loop = SimLoop(dice_of("turns", plan.seed))  # type: ignore[abstract]  # sockets and processes are for others
-    checker = Checker(_cores(plan), loop.time, plan.partitions)
+    remembers = plan.trial == "remembering"
+    checker = Checker(_cores(plan), loop.time, plan.partitions, remembers=remembers)
     checker.halt = loop.halt
     watch = _Watch(checker, written)
     report = Report(plan)
@@ -133,8 +135,11 @@ def _simulate(plan: Plan, database: Path, written: Callable[[RawRecord], None] |
 def _cores(plan: Plan) -> dict[str, Any]:
     """Return the cores of all machines of a history, by name."""
     found = deciders(plan.partitions)
-    if plan.tries_ours:
-        found[NEXT] = replace(found["policy-engine"], name=NEXT)  # only its ``evolve`` is used
+    # Only their ``evolve`` is used.
+    if plan.trial == "ours":
+        found[NEXT] = replace(found["policy-engine"], name=NEXT)
+    elif plan.trial == "remembering":
+        found[NEXT] = memory_spec(NEXT).decider
     return found
 
 

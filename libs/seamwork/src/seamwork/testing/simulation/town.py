@@ -33,7 +33,7 @@ from seamwork.settings.environment import read_settings
 from seamwork.testing.keys import key_of
 from seamwork.testing.simlog import SimCrash
 from seamwork.testing.simulation import scenery
-from seamwork.testing.simulation.capricious import capricious
+from seamwork.testing.simulation.capricious import capricious, remembering
 from seamwork.testing.simulation.cast import PLATFORM, Desk, Initiator, Person, Player, Rogue
 from seamwork.testing.simulation.cluster import Cluster
 from seamwork.testing.simulation.dice import dice_of
@@ -124,7 +124,11 @@ class Town:
     async def set_up(self) -> None:
         """Make the topics, publish the documents, start everybody."""
         sizing = Sizing(crossing_partitions=self.plan.partitions)
-        further = (gate(name, like="policy-engine") for name in ("onlooker", scenery.NEXT))
+        remembers = self.plan.trial == "remembering"
+        further = (
+            gate("onlooker", like="policy-engine"),
+            gate(scenery.NEXT, like="policy-engine", memory=remembers),
+        )
         everybody = (*standing(), *map(agent, _INBOXES), *further)
         for topic in topics(_specs(), everybody, prefix=_PREFIX, sizing=sizing):
             self.cluster.create_topic(topic.name.removeprefix(f"{_PREFIX}."), topic.partitions)
@@ -279,7 +283,15 @@ class Town:
 
     def _trial(self, service: Service[Any], gate: str) -> Part:
         """Return what may take a service's place: itself under another name, or somebody's of another mind."""
-        return as_gate(self._part(service), gate) if self.plan.tries_ours else capricious(gate).part(PLATFORM)
+        match self.plan.trial:
+            case "ours":
+                return as_gate(self._part(service), gate)
+            case "capricious":
+                return capricious(gate).part(PLATFORM)
+            case "remembering":
+                part = remembering(gate).part(PLATFORM)
+                assert isinstance(part, MachineSpec)  # noqa: S101  # it has a journal
+                return _resized(part, self.plan)
 
     def _host(self, service: Service[Any], process: Process, log: Log, follower: CatalogFollower) -> Host:
         return Host(
