@@ -15,8 +15,10 @@ import pytest_asyncio
 
 from seamwork.agent import Agent, Refused, Task
 from seamwork.catalog.canary import drawn
+from seamwork.platform.services import service_environ
 from seamwork.records.decision import Accepted, Dispatched, JudgeAgain
 from seamwork.records.envelope import AnyEnvelope
+from seamwork.runtime.exits import MISCONFIGURED
 from seamwork.testing.documents import document
 from seamwork.testing.stage import Stage, staged
 from seamwork.testing.terminal import Terminal
@@ -239,11 +241,28 @@ gate.run()
     replayed = await terminal.type("seamwork replay ration")
     verified = await terminal.type("seamwork replay ration --verify", status=1)
     await terminal.type("seamwork tidy --machine ration")
+    job = [janitor(stage, gate) for gate in ("ration", None)]
 
     assert "no service of ours that is installed here has the role thrift" in without
     assert ["done"] * 4 + ["used-up"] * 2 == went
     assert "sha256" in replayed
     assert "its own program" in verified
+    assert [(0, True), (MISCONFIGURED, True)] == [
+        (status, said in last)
+        for (status, last), said in zip(job, ("stopped", "nothing says whose memory"), strict=True)
+    ]
+
+
+def janitor(stage: Stage, gate: str | None) -> tuple[int, str]:
+    """Run what a job on Kubernetes runs for a gate that remembers; return status and last line."""
+    port = stage.running.supervisor.processes["together"].ports["audit-sink"]
+    told = service_environ(stage.door, "tools", 0) | {"SEAMWORK_AUDIT_URL": f"http://127.0.0.1:{port}"}
+    done = subprocess.run(
+        [sys.executable, "-m", "seamwork.deploy.janitor", "memory"],
+        env=told if gate is None else {**told, "SEAMWORK_GATE": gate},
+        capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+    return done.returncode, (done.stdout + done.stderr).splitlines()[-1]
 
 
 async def test_a_gate_routes_by_whom_it_admits(stage: Stage, terminal: Terminal, tmp_path: Path) -> None:

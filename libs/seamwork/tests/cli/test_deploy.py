@@ -65,6 +65,7 @@ def test_a_file_of_somebody_else_under_one_of_our_names_is_left_alone(tmp_path: 
         (("--agent", "parser", "--agent", "parser:4"), "the agent parser cannot have 1 and 4 partitions"),
         (("--agent", "parser:1000"), "parser:1000: NAME:PARTITIONS"),
         (("--gate", "policy-next"), "policy-next: NAME:ROLE"),
+        (("--gate", "pace:pace:memo"), "or NAME:ROLE:memory"),
         (("--gate", "asking:approval"), "both would ask people for the same"),
         (("--gate", "router:policy"), "a gate cannot be called router"),
         (("--gate", "next-:policy"), "the gate's name 'next-' is none that Kubernetes takes"),
@@ -127,6 +128,23 @@ def test_ours_runs_under_the_name_of_a_further_gate_of_its_role(tmp_path: Path) 
     assert {"name": "SEAMWORK_KAFKA_SASL_USERNAME", "value": "seamwork-policy-next"} in runs["env"]
     assert {"name": "SEAMWORK_SIGNING_KID", "value": "policy-next-1"} in runs["env"]
     assert "policy-engine" == trims["command"][-1]
+
+
+def test_what_a_gate_remembers_is_trimmed_by_a_job(tmp_path: Path) -> None:
+    """Its program is its author's to deploy; journal, rights and the job that trims it are the platform's."""
+    deploy("render", str(tmp_path), "--gate", "pace:pace:memory", "--gate", "mine:policy:memory")
+    folder = tmp_path / "kubernetes"
+    objects = list(YAML(typ="safe", pure=True).load_all((folder / "pace.yaml").read_text()))
+    (job,) = (one for one in objects if one["kind"] == "CronJob")
+    trims = job["spec"]["jobTemplate"]["spec"]["template"]["spec"]["containers"][0]
+    topics = YAML(typ="safe", pure=True).load_all((folder / "topics.yaml").read_text())
+    counts = {one["metadata"]["name"]: one["spec"]["partitions"] for one in topics}
+    kinds = {one["kind"] for one in YAML(typ="safe", pure=True).load_all((folder / "mine.yaml").read_text())}
+
+    assert {"ServiceAccount", "NetworkPolicy", "CronJob"} == {one["kind"] for one in objects} == kinds
+    assert {"name": "SEAMWORK_GATE", "value": "pace"} in trims["env"]
+    assert "memory" == trims["command"][-1]
+    assert {1} == {counts[f"seamwork.{kind}.pace.v1"] for kind in ("journal", "snapshots")}
 
 
 def test_a_further_gate_has_its_key_beside_the_others(tmp_path: Path) -> None:

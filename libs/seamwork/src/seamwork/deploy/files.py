@@ -12,7 +12,7 @@ from seamwork.deploy.alerts import rule_file
 from seamwork.deploy.compose import compose
 from seamwork.deploy.dashboard import dashboard
 from seamwork.deploy.installation import Installation
-from seamwork.deploy.jobs import tidying
+from seamwork.deploy.jobs import journals, tidying
 from seamwork.deploy.kubernetes import manifests, namespace
 from seamwork.deploy.strimzi import kafka_topics, kafka_users
 from seamwork.deploy.workload import workloads
@@ -29,8 +29,8 @@ def files(specs: Sequence[TopicSpec], installation: Installation) -> dict[str, s
         "users": kafka_users(specs, installation),
         **{one.name: manifests(one, installation) for one in running},
     }
-    for number, one in enumerate(one for one in running if one.owns_partitions):
-        kubernetes[one.name] += tidying(one, installation, minute=number)
+    for number, one in enumerate(journals(running, installation)):
+        kubernetes.setdefault(one.name, []).extend(tidying(one, installation, minute=number))
     kustomization = {
         "apiVersion": "kustomize.config.k8s.io/v1beta1",
         "kind": "Kustomization",

@@ -6,10 +6,13 @@ runs in the image of the machine, which knows how its state comes about, and as 
 journals may not delete (``seamwork.deploy.janitor``).
 """
 
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 from seamwork.broker.principal import user_name
 from seamwork.deploy.installation import Installation
+from seamwork.deploy.janitor import MEMORY
 from seamwork.deploy.pods import (
     READS_PAGES,
     Manifest,
@@ -26,6 +29,8 @@ from seamwork.deploy.pods import (
 from seamwork.deploy.workload import HTTP_PORT, PASSWORD, Workload
 
 _AUDIT = "audit-sink"
+_ANY = "router"
+"""Whose image trims what a gate of one's own remembers: each has what is needed for it."""
 _TOOLS = "tools"
 _EVERY_MIN = 10
 _LATE_S = 300
@@ -34,31 +39,77 @@ _GRACE_S = 5
 _STATES = 2  # the last but one is replayed until it is the last, which is held against it
 
 
-def tidying(workload: Workload, installation: Installation, *, minute: int) -> list[Manifest]:
+@dataclass(frozen=True, kw_only=True)
+class Trimmed:
+    """
+    A machine whose journal is trimmed.
+
+    Attributes:
+        name: Its name.
+        image: The service in whose image that is done.
+        machine: What the janitor calls it, as that image has it.
+        gate: The name of the gate that it is, where that is another.
+        cpu_m, memory_mib: What one instance of it has.
+    """
+
+    name: str
+    image: str
+    machine: str
+    gate: str | None
+    cpu_m: int
+    memory_mib: int
+
+
+def journals(running: Sequence[Workload], installation: Installation) -> list[Trimmed]:
+    """Return whose journals are trimmed: of what runs, and of gates of one's own that remember."""
+    of_ours = [
+        Trimmed(
+            name=one.name,
+            image=one.image,
+            machine=one.image,
+            gate=one.gate,
+            cpu_m=one.footprint.cpu_m,
+            memory_mib=one.footprint.memory_mib,
+        )
+        for one in running
+        if one.owns_partitions
+    ]
+    like = next(one for one in of_ours if one.name == _ANY)
+    return [
+        *of_ours,
+        *(
+            replace(like, name=one.name, machine=MEMORY, gate=one.name)
+            for one in installation.gates
+            if one.memory
+        ),
+    ]
+
+
+def tidying(trimmed: Trimmed, installation: Installation, *, minute: int) -> list[Manifest]:
     """
     Return what trims the journal of one machine every ten minutes.
 
     Args:
-        workload: The machine.
+        trimmed: The machine.
         installation: Where it runs.
         minute: Of each ten, so that those of several machines come one after the other.
     """
-    name = f"tidy-{workload.name}"
+    name = f"tidy-{trimmed.name}"
     asked = {"to": [{"podSelector": selector(_AUDIT)}], "ports": [tcp(HTTP_PORT)]}
     return [
         account(name, installation),
         network(name, installation, ingress=[], egress=[asked]),
-        _cron_job(name, workload, installation, minute),
+        _cron_job(name, trimmed, installation, minute),
     ]
 
 
-def _cron_job(name: str, workload: Workload, installation: Installation, minute: int) -> Manifest:
+def _cron_job(name: str, trimmed: Trimmed, installation: Installation, minute: int) -> Manifest:
     job: dict[str, Any] = {
         "backoffLimit": 0,  # the next one comes soon enough
         "activeDeadlineSeconds": _LONGEST_S,
         "template": {
             "metadata": {"labels": {**labels(name), READS_PAGES: "true"}},
-            "spec": {**_pod(name, workload, installation), "restartPolicy": "Never"},
+            "spec": {**_pod(name, trimmed, installation), "restartPolicy": "Never"},
         },
     }
     return {
@@ -76,22 +127,22 @@ def _cron_job(name: str, workload: Workload, installation: Installation, minute:
     }
 
 
-def _pod(name: str, workload: Workload, installation: Installation) -> Manifest:
+def _pod(name: str, trimmed: Trimmed, installation: Installation) -> Manifest:
     user = user_name(installation.prefix, _TOOLS)
     told = {
         "KAFKA_BOOTSTRAP_SERVERS": installation.bootstrap,
         "SEAMWORK_KAFKA_SASL_USERNAME": user,
         "SEAMWORK_KAFKA_SASL_PASSWORD_FILE": PASSWORD,
-        **({} if workload.gate is None else {"SEAMWORK_GATE": workload.gate}),
+        **({} if trimmed.gate is None else {"SEAMWORK_GATE": trimmed.gate}),
         "SEAMWORK_AUDIT_URL": f"http://{_AUDIT}.{installation.namespace}.svc:{HTTP_PORT}",
     }
     runs = container(
         name,
-        installation.image(workload.image),
+        installation.image(trimmed.image),
         told,
         installation,
-        cpu_m=workload.footprint.cpu_m,
-        memory_mib=_STATES * workload.footprint.memory_mib,
-        does={"command": ["/opt/seamwork/bin/python", "-m", "seamwork.deploy.janitor", workload.image]},
+        cpu_m=trimmed.cpu_m,
+        memory_mib=_STATES * trimmed.memory_mib,
+        does={"command": ["/opt/seamwork/bin/python", "-m", "seamwork.deploy.janitor", trimmed.machine]},
     )
     return pod(name, runs, [secrets(user, installation)], _GRACE_S)
