@@ -267,13 +267,15 @@ def test_what_cannot_be_a_gate_is_said_at_once() -> None:
         follower.follows(lambda _decision, _memory: None)
 
 
-def test_a_second_argument_with_a_default_is_no_memory() -> None:
-    """A function may have one of its own."""
+def strict(crossing: Crossing, most: int = 3) -> Opinion:
+    """Take a second argument that is one's own."""
+    del crossing
+    return allow() if most else deny("never", "never")
 
-    def judge(crossing: Crossing, strict: bool = True) -> Opinion:  # noqa: FBT001, FBT002  # as somebody would
-        del crossing
-        return allow() if strict else deny("never", "never")
 
+@pytest.mark.parametrize("judge", [strict, lambda _, **_more: allow(), lambda *_all: allow()])
+def test_what_need_not_be_given_is_no_memory(judge: Callable[[Crossing], Opinion]) -> None:
+    """A function may have arguments of its own."""
     gate = Gate("pace", "1.0.0")
     gate.judges(judge)
     assert isinstance(gate.part(PLATFORM), GateSpec)

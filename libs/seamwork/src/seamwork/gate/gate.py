@@ -5,7 +5,7 @@ import os
 import re
 import sys
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from inspect import isawaitable, iscoroutinefunction, signature
+from inspect import Parameter, isawaitable, iscoroutinefunction, signature
 from typing import NoReturn, TypeVar, cast
 
 from seamwork.catalog import Context
@@ -191,5 +191,6 @@ class Gate:
 
 def _remembers(judge: Callable[..., object]) -> bool:
     """Say whether a function takes a memory besides the crossing."""
-    wanted = [one for one in signature(judge).parameters.values() if one.default is one.empty]
-    return len(wanted) > 1
+    by_place = (Parameter.POSITIONAL_ONLY, Parameter.POSITIONAL_OR_KEYWORD)
+    known = signature(judge).parameters.values()
+    return len([one for one in known if one.kind in by_place and one.default is one.empty]) > 1
