@@ -21,6 +21,7 @@ from seamwork.catalog.canary import drawn
 from seamwork.catalog.entries import IN_FORCE, Entry
 from seamwork.contracts.masking import Mask
 from seamwork.decider import Tick, read_all
+from seamwork.documents.periods import period_start
 from seamwork.errors import OutcomeUnknownError
 from seamwork.gate import remembered, remembering
 from seamwork.grants import entitlement, stamps
@@ -37,6 +38,7 @@ from seamwork.runtime.gate import Gate
 from seamwork.runtime.owned import Owned
 from seamwork.testing.simulation import run as simulated_run
 from seamwork.testing.simulation.mutations import Mutation
+from seamwork.testing.simulation.process import START_MS
 from seamwork_approval_workflow import decide as desks_decide
 from seamwork_approval_workflow import replies as desks_replies
 from seamwork_audit_sink import rows as audit_rows
@@ -45,6 +47,7 @@ from seamwork_audit_sink.order import in_order
 from seamwork_contract_validator import identity as validators_identity
 from seamwork_contract_validator import promise
 from seamwork_contract_validator import stamp as validators_stamp
+from seamwork_cost_cap import budgets
 from seamwork_cost_cap import decide as cost_decide
 from seamwork_cost_cap import state as cost_state
 from seamwork_cost_cap.state import Refunded, place_key
@@ -860,6 +863,21 @@ def canary_in_vain() -> Patch:
     return patch.object(entering, "seated", seated)
 
 
+def budgets_never_begin_anew() -> Patch:
+    """Charge the work of every hour to the first one."""
+    return patch.object(budgets, "period_start", lambda per, _at: period_start(per, START_MS))
+
+
+def charged_to_a_later_hour() -> Patch:
+    """Charge work to the budget of the hour in which it will be under way."""
+    lines_as_they_are = budgets.lines_of_agent
+
+    def lines_of_agent(catalog: Any, agent: str, at: int) -> Any:
+        return lines_as_they_are(catalog, agent, at + 2_000)
+
+    return patch.object(cost_decide, "lines_of_agent", lines_of_agent)
+
+
 def noted_twice() -> Patch:
     """Let what is sent again under its id leave its notes again."""
     evolve_as_it_is = remembered.evolve
@@ -916,7 +934,7 @@ _DEFECTS = (
     sender_assumed, body_assumed, stamp_of_anybody, begun_by_anybody, reserved_for_anybody, told_without_proof,
     verdict_of_anybody, inbox_of_anybody, documents_of_anybody, said_again_and_again, approved_by_anybody,
     cancelled_by_anybody, signs_of_life_of_anybody, canary_for_all, canary_of_the_moment, canary_in_vain,
-    noted_twice, notes_of_anybody,
+    budgets_never_begin_anew, charged_to_a_later_hour, noted_twice, notes_of_anybody,
 )  # fmt: skip
 MUTATIONS = tuple(
     Mutation(defect.__name__.replace("_", "-"), (defect.__doc__ or "").strip(), defect) for defect in _DEFECTS

@@ -19,6 +19,8 @@ QUICK = {
     "sender-assumed": 2,
     "told-without-proof": 2,
     "inbox-of-anybody": 7,
+    "budgets-never-begin-anew": 1,
+    "notes-of-anybody": 1,
 }
 
 

@@ -43,6 +43,7 @@ class Checker:
         deciders: The machines' cores.
         now_s: The simulated time.
         partitions: How many partitions ``handoffs`` has.
+        by_hour: The budgets of agents begin anew with each hour.
         remembers: What may take the policy engine's place is a gate that remembers what it notes.
     """
 
@@ -53,13 +54,14 @@ class Checker:
         partitions: int,
         *,
         remembers: bool = False,
+        by_hour: bool = False,
     ) -> None:
         self.violations: list[Violation] = []
         self.tail: deque[tuple[float, RawRecord | str]] = deque(maxlen=TAIL)
         self.halt: Callable[[], None] = lambda: None
         self._now_s = now_s
         self.records: dict[Partition, list[RawRecord]] = {}
-        self.money = Money(self.complain)
+        self.money = Money(self.complain, by_hour=by_hour)
         self.seams = Seams(self.complain, self.money, partitions)
         self.runs = Runs(self.complain, now_s)
         self.memories = Memories(self.complain, self._flaw_of) if remembers else None
@@ -93,6 +95,7 @@ class Checker:
             self.journals.snapshot(record)
         elif topic == "handoffs.v1":
             self.seams.crossed(record)
+            self.money.asked[f"{record.partition}/{record.offset}#1"] = record.appended_at
             if self.seams.crossings[record.partition, record.offset].flaw is None:
                 self.runs.crossed(record)
         elif topic in DOCUMENT_TOPICS:
@@ -108,6 +111,8 @@ class Checker:
             self.journals.published(record, src.decode("ascii"))
         elif record.topic in ("decisions.v1", "dead-letters.v1") or record.topic.startswith("inbox."):
             self.complain("admission", f"{record.topic}@{record.offset} comes from no journal")
+        if record.topic == "decisions.v1":
+            self._asked_again(record)
         if record.topic in SHOWN or record.topic.startswith("verdicts."):
             self._require_hidden(record)
         if record.topic.startswith("verdicts."):
@@ -119,6 +124,13 @@ class Checker:
             self.seams.answered(record)
         elif record.topic == "commands.v1":
             self.seams.ordered(record)
+
+    def _asked_again(self, record: RawRecord) -> None:
+        said = envelope_of(record)
+        if said["type"] == "judge-again" and (subject := said.get("subject")) is not None:
+            attempt = f"{subject['partition']}/{subject['offset']}#{subject.get('attempt', 1)}"
+            # What is published again after a crash asks for nothing new.
+            self.money.asked.setdefault(attempt, record.appended_at)
 
     def _require_hidden(self, record: RawRecord) -> None:
         """What a contract hides stands in no record that is read to people."""

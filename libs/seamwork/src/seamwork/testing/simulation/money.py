@@ -3,16 +3,21 @@ Keep the books a second time, from the cost cap's events, and hold them against 
 
 No reservation is given back twice, none is given back that was dispatched, reserved and spent never pass a cap when
 something is reserved, and in the end nothing is held for work that is over. What goes out is charged, with the
-ceiling of its stamp and to its receiver's own budget; what comes back is settled with the figure that was accepted.
+ceiling of its stamp and to its receiver's own budget, of the hour in which it was asked for where that begins anew
+with each; what comes back is settled with the figure that was accepted.
 """
 
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Any
 
 from seamwork.testing.simulation.journals import Committed, Complain
 
 OWN_BUDGETS = {"planner": "agent/planner-money", "worker": "agent/worker-money"}
 """The accounts of agents that have a budget of their own."""
+REPLACED = frozenset({"agent/planner-money"})
+"""Those for which an operator may put a budget in force that does not begin anew."""
+HOUR_MS = 60 * 60 * 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,9 +61,13 @@ class Money:
         complain: Told of every violation.
         sent: What was dispatched, by its id; cases at a desk are not among it.
         accepted: The final figures of dispatches whose results were accepted, null where none was named.
+        by_hour: The budgets of agents begin anew with each hour, unless an operator has put another in force.
+        asked: When the log took what asks for an attempt (ms), by its name.
     """
 
     complain: Complain
+    by_hour: bool = False
+    asked: dict[str, int] = field(default_factory=dict)
     sent: dict[str, Sent] = field(default_factory=dict)
     accepted: dict[str, int | None] = field(default_factory=dict)
     holdings: dict[str, Holding] = field(default_factory=dict)
@@ -141,10 +150,19 @@ class Money:
         holding.candidates = {}
         holding.ceiling, holding.stands = event["ceiling_micro_usd"], "dispatched"
         holding.dispatch = event["dispatch"]
-        own = None if sent is None else OWN_BUDGETS.get(sent.receiver)
-        if own is not None and own not in holding.shared:
-            self._wrong(f"{event['dispatch']} is not charged to {own}", commit)
+        own = () if sent is None else self._own(sent.receiver, event["reservation"])
+        if own and not set(own) & set(holding.shared):
+            self._wrong(f"{event['dispatch']} is not charged to {' or '.join(own)}", commit)
         self.of_dispatch[event["dispatch"]] = holding
+
+    def _own(self, receiver: str, attempt: str) -> tuple[str, ...]:
+        """Return the accounts of a receiver's own budget that an attempt may be charged to."""
+        own = OWN_BUDGETS.get(receiver)
+        if own is None or not self.by_hour:
+            return () if own is None else (own,)
+        begun = self.asked[attempt] // HOUR_MS * HOUR_MS // 1000
+        anew = f"{own}@{datetime.fromtimestamp(begun, UTC):%Y-%m-%dT%H:%M:%S}.000Z"
+        return (anew, own) if own in REPLACED else (anew,)
 
     def _settled(self, event: dict[str, Any], commit: Committed) -> None:
         holding = self.of_dispatch.get(event["dispatch"])

@@ -127,6 +127,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     max_batch: int = 20
     max_commit_bytes: int = 0
     paying: bool = False
+    by_hour: bool = False
 
     @property
     def trial(self) -> Trial:
@@ -169,6 +170,7 @@ def plan_of(seed: int) -> Plan:
         snapshot_every=dice.choice((3, 8, 1000)),
         max_batch=dice.choice((1, 4, 20)),
         paying=dice_of("paying", seed).random() < 0.25,  # noqa: PLR2004
+        by_hour=dice_of("by-hour", seed).random() < 0.5,  # noqa: PLR2004
     )
 
 

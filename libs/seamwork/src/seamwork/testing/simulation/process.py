@@ -8,7 +8,8 @@ from seamwork.testing.clock import SettableClock
 from seamwork.testing.simlog import SimCrash
 from seamwork.testing.simulation.loop import Lane, SimLoop
 
-START_MS = 1_767_225_600_000  # 2026-01-01T00:00:00Z
+START_MS = 1_767_225_590_000
+"""Ten seconds before the year 2026, and with it an hour, a day and a month, begins (UTC)."""
 
 
 class LoopClock(SettableClock):

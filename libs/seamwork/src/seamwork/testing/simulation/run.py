@@ -102,7 +102,7 @@ def _memory() -> str | None:
 def _simulate(plan: Plan, database: Path, written: Callable[[RawRecord], None] | None) -> Report:
     loop = SimLoop(dice_of("turns", plan.seed))  # type: ignore[abstract]  # sockets and processes are for others
     remembers = plan.trial == "remembering"
-    checker = Checker(_cores(plan), loop.time, plan.partitions, remembers=remembers)
+    checker = Checker(_cores(plan), loop.time, plan.partitions, remembers=remembers, by_hour=plan.by_hour)
     checker.halt = loop.halt
     watch = _Watch(checker, written)
     report = Report(plan)

@@ -91,9 +91,16 @@ def keys() -> tuple[AnyDocument, ...]:
     return key_documents(trust())
 
 
-def first(*, paying: bool = False) -> tuple[AnyDocument, ...]:
-    """Return the documents that are in force from the start; *paying* lets some agents pay."""
+def first(*, paying: bool = False, by_hour: bool = False) -> tuple[AnyDocument, ...]:
+    """
+    Return the documents that are in force from the start.
+
+    Args:
+        paying: Some agents may pay.
+        by_hour: The budgets of agents begin anew with each hour.
+    """
     effects = (PAY,) if paying else ()
+    anew = {"period": "hour"} if by_hour else {}
     return (
         *_standing(effects),
         *contracts("1.0.0"),
@@ -106,8 +113,8 @@ def first(*, paying: bool = False) -> tuple[AnyDocument, ...]:
         document("Person", CLERK, roles=["clerk"]),
         flow("1.0.0"),
         policy("1.0.0"),
-        document("Budget", "planner-money", scope="agent", holder="planner", limitMicroUsd=2_000),
-        document("Budget", "worker-money", scope="agent", holder="worker", limitMicroUsd=1_000_000),
+        document("Budget", "planner-money", scope="agent", holder="planner", limitMicroUsd=2_000, **anew),
+        document("Budget", "worker-money", scope="agent", holder="worker", limitMicroUsd=1_000_000, **anew),
     )
 
 

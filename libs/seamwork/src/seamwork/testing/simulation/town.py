@@ -143,7 +143,7 @@ class Town:
             scenery.ROOT,
         )
         await self.publisher.publish(scenery.keys())
-        await self.publisher.publish(scenery.first(paying=self.plan.paying))
+        await self.publisher.publish(scenery.first(paying=self.plan.paying, by_hour=self.plan.by_hour))
         for name in services():
             if name == "audit-sink" and self.database is None:
                 continue
