@@ -14,17 +14,18 @@ def pace(crossing: Crossing, memory: Memory) -> Opinion:
     name = crossing.payload["name"]
     if memory.get(f"greeted {name}", 0) >= MOST:
         return deny("too-often", "nobody is greeted more than twice an hour")
-    memory.put(f"asked {crossing.id}", name, for_s=HOUR_S)
+    memory.put(f"asked {crossing.source} {crossing.id}", name, for_s=HOUR_S)
     return allow("seldom")
 
 
 @gate.follows
 def count(decision: Decision, memory: Memory) -> None:
     """Only a greeting that was handed on counts."""
-    name = memory.get(f"asked {decision.crossing}")
+    asked = f"asked {decision.source} {decision.crossing}"
+    name = memory.get(asked)
     if decision.what == "dispatched" and name is not None:
         memory.put(f"greeted {name}", memory.get(f"greeted {name}", 0) + 1, for_s=HOUR_S)
-        memory.drop(f"asked {decision.crossing}")
+        memory.drop(asked)
 
 
 if __name__ == "__main__":

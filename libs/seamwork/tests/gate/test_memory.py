@@ -1,7 +1,8 @@
 """A gate that remembers: what is noted counts once, for as long as it was said, and comes back from its journal."""
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from datetime import UTC, datetime
+from typing import Any, get_args
 
 import msgspec
 import pytest
@@ -15,6 +16,7 @@ from seamwork.gate import Crossing, Decision, Gate, Memory, Opinion, allow, dela
 from seamwork.gate.memory import MOST_BYTES, MOST_KEY, MOST_NOTES, MOST_S
 from seamwork.gate.remembered import BUCKET_MS, Event, Judged, Remembered, evolve
 from seamwork.gate.remembered import decider as decider_of
+from seamwork.records.decision import AnyDecision
 from seamwork.records.verdict import Verdict
 from seamwork.runtime.spec import GateSpec, MachineSpec
 from seamwork.testing.builders import NOW, PLATFORM, received
@@ -162,14 +164,15 @@ def test_it_follows_what_became_of_it() -> None:
     """Only what was handed on counts; a follower that fails has noted nothing."""
 
     def judge(crossing: Crossing, memory: Memory) -> Opinion:
-        memory.put(f"asked {crossing.id}", 1, for_s=60)
+        memory.put(f"asked {crossing.source} {crossing.id}", 1, for_s=60)
         return allow()
 
     def follow(decision: Decision, memory: Memory) -> None:
-        if f"asked {decision.crossing}" not in memory:
+        asked = f"asked {decision.source} {decision.crossing}"
+        if asked not in memory:
             return
         memory.put("handed", memory.get("handed", 0) + 1, for_s=60)
-        memory.drop(f"asked {decision.crossing}")
+        memory.drop(asked)
         if decision.what == "refused":
             raise ValueError(decision.rule)
 
@@ -184,7 +187,26 @@ def test_it_follows_what_became_of_it() -> None:
     ):
         assert [] == running.given(received(tag, crossing=crossing, task="t", subject="0/1"))
 
-    assert (1, None, 1) == (running.value("handed"), running.value("asked c1"), running.value("asked c2"))
+    assert (1, None, 1) == (
+        running.value("handed"),
+        running.value("asked planner c1"),
+        running.value("asked planner c2"),
+    )
+
+
+@pytest.mark.parametrize("kind", get_args(AnyDecision), ids=lambda kind: kind.__name__)
+def test_it_is_given_every_decision(kind: type[msgspec.Struct]) -> None:
+    """In one shape, whatever the router decided; asked to judge again it judges, if it is itself asked."""
+    seen: list[Decision] = []
+    running = Running(lambda _crossing, _memory: allow(), lambda decision, _memory: seen.append(decision))
+    tag = str(kind.__struct_config__.tag)
+    decision = received(tag, task="t", crossing="c", appended_at=NOW)
+
+    assert [] == running.given(decision)
+    (shown,) = seen
+    assert (tag, "t", "c", datetime.fromtimestamp(NOW / 1000, UTC)) == (
+        shown.what, shown.task, shown.crossing, shown.at,
+    )  # fmt: skip
 
 
 def test_a_note_counts_until_its_instant_and_is_forgotten_in_its_lot() -> None:

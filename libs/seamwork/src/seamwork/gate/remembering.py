@@ -53,7 +53,8 @@ class Decision:
     Attributes:
         what: ``dispatched``, ``refused``, ``held``, ``accepted``, ``closed``, ``task-ended`` or another of those
             that the wire's page lists.
-        task, crossing: What it concerns, empty where nothing.
+        task, crossing: What it concerns, empty where nothing. An id is its sender's: another may use the same.
+        source: The agent that sent what was dispatched or refused, or whose answer was accepted; else empty.
         rule: By which rule.
         why: Why a dispatch was closed, empty of all others.
         outcome: Of what was accepted, or of a task that ended.
@@ -64,6 +65,7 @@ class Decision:
     what: str
     task: str = ""
     crossing: str = ""
+    source: str = ""
     rule: str = ""
     why: str = ""
     outcome: str = ""
@@ -175,11 +177,12 @@ def _content(asked: Question) -> str:
 
 
 def _shown(record: AnyDecision, appended_at: int) -> Decision:
-    receiver = getattr(record, "receiver", None)
+    source, receiver = getattr(record, "source", None), getattr(record, "receiver", None)
     return Decision(
         what=tag_of(record),
         task=record.task or "",
         crossing=record.crossing or "",
+        source="" if source is None else source.agent,
         rule=record.rule,
         why=getattr(record, "why", ""),
         outcome=getattr(record, "outcome", ""),
