@@ -120,6 +120,19 @@ def test_every_rule_of_the_routers_tables_is_on_the_page(made: dict[str, str]) -
     assert set() == named - shown
 
 
+def test_no_table_of_rules_is_empty(made: dict[str, str]) -> None:
+    """Code that moves to another file would take its rules off the page, and nobody would see it."""
+    sections = re.split(r"^#+ ", made["rules.md"], flags=re.MULTILINE)
+    tables = {
+        one.partition("\n")[0]: re.findall(r"^\| `", one, re.MULTILINE)
+        for one in sections
+        if "| rule |" in one
+    }
+
+    assert {"Stamps", "Gates of one's own"} <= set(tables)
+    assert [] == [title for title, rows in tables.items() if not rows]
+
+
 def test_the_asyncapi_document_refers_only_to_what_is_there(made: dict[str, str]) -> None:
     """Every reference leads somewhere: inside the document, or to a schema of the wire."""
     document = json.loads(made["asyncapi.json"])

@@ -41,7 +41,7 @@ _SHARED = {
     "Stamps": "grants",
     "Payloads": "contracts",
     "Answers of people": "catalog/replies.py",
-    "Gates of one's own": "gate/gate.py",
+    "Gates of one's own": "gate",
 }
 
 
