@@ -34,7 +34,7 @@ CONTEXT = Context(NOW + 5, CATALOG)
 
 def spec_of(gate: Gate) -> GateSpec:
     """Return a gate that remembers nothing as the runtime runs it."""
-    part = gate.part("test-platform")
+    part = gate.part(Site(platform="test-platform", partitions=1))
     assert isinstance(part, GateSpec)
     return part
 
@@ -296,7 +296,7 @@ def test_a_plain_function_waits_for_nobody() -> None:
     [
         (lambda: Gate("Bad Name", "1.0.0"), "no gate can be called 'Bad Name'"),
         (lambda: Gate("house-rules", "one"), "has no version 'one'"),
-        (lambda: Gate("house-rules", "1.0.0").part("p"), "has no judge"),
+        (lambda: Gate("house-rules", "1.0.0").part(Site(platform="p", partitions=1)), "has no judge"),
         (lambda: Gate("house-rules", "1.0.0", at_once=0), "more than 0"),
         (lambda: Gate("house-rules", "1.0.0", within_s=float("nan")), "more than 0"),
     ],

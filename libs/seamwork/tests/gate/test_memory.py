@@ -18,10 +18,11 @@ from seamwork.gate.remembered import BUCKET_MS, Event, Judged, Remembered, evolv
 from seamwork.gate.remembered import decider as decider_of
 from seamwork.records.decision import AnyDecision
 from seamwork.records.verdict import Verdict
-from seamwork.runtime.spec import GateSpec, MachineSpec
+from seamwork.runtime.spec import GateSpec, MachineSpec, Site
 from seamwork.testing.builders import NOW, PLATFORM, received
 from seamwork.testing.documents import document
 
+SITE = Site(platform=PLATFORM, partitions=1)
 CATALOG = Catalog.of(
     [
         document("Contract", "licence-facts"),
@@ -51,7 +52,7 @@ class Running:
         gate.judges(judge)
         if follow is not None:
             gate.follows(follow)
-        part = gate.part(PLATFORM)
+        part = gate.part(SITE)
         assert isinstance(part, MachineSpec)
         self.decider = part.decider
         self.state = Remembered()
@@ -80,7 +81,7 @@ def handoff(number: int, **fields: Any) -> Any:
         "expires_at": NOW + 60_000,
         **fields,
     }
-    return received("handoff", at=f"0/{number}", target="extractor", **told)
+    return received("handoff", at=told.pop("at", f"0/{number}"), target="extractor", **told)
 
 
 def test_what_is_noted_is_there_for_the_next() -> None:
@@ -125,6 +126,8 @@ def test_the_same_sent_again_counts_once_and_another_content_counts() -> None:
         (handoff(1, signed_by=""), "sender-not-proved"),
         (handoff(1, signed_by="agent:stranger"), "sender-not-proved"),
         (handoff(1, source="extractor", signed_by="agent:planner"), "sender-not-proved"),
+        (handoff(1, key="another-task"), "misplaced"),
+        (handoff(1, at="1/1"), "misplaced"),
         (handoff(1, payload_sha256="0" * 64), "payload-digest"),
         (handoff(1, payload_bytes=3), "payload-digest"),
         (handoff(1, expires_at=NOW - 1), "expired"),
@@ -253,6 +256,21 @@ def test_what_cannot_be_kept_is_said_at_once(note: Callable[[Memory], object], s
         note(Memory())
 
 
+def test_what_was_refused_is_not_noted_all_the_same() -> None:
+    """A function that catches the error goes on with what it had."""
+    memory = Memory({"old": 1})
+    for number in range(MOST_NOTES):
+        memory.put(str(number), number, for_s=1)
+    with pytest.raises(ValueError, match="notes"):
+        memory.put("one more", 1, for_s=1)
+    memory.put("0", "again", for_s=1)
+
+    assert MOST_NOTES == len(memory.notes)
+    assert ("again", 1, None) == (memory.get("0"), memory.get("old"), memory.get("one more"))
+    default = {1, 2}
+    assert memory.get("none", default) is default
+
+
 def test_a_look_is_at_a_copy() -> None:
     """Nothing changes but by a note, so what is remembered follows from the journal."""
     known = {"list": [1]}
@@ -284,7 +302,7 @@ def test_what_cannot_be_a_gate_is_said_at_once() -> None:
     follower.judges(lambda _: allow())
     follower.follows(lambda _decision, _memory: None)
     with pytest.raises(MisconfiguredError, match="follows decisions and has nowhere to note them"):
-        follower.part(PLATFORM)
+        follower.part(SITE)
     with pytest.raises(MisconfiguredError, match="one function does"):
         follower.follows(lambda _decision, _memory: None)
 
@@ -300,7 +318,7 @@ def test_what_need_not_be_given_is_no_memory(judge: Callable[[Crossing], Opinion
     """A function may have arguments of its own."""
     gate = Gate("pace", "1.0.0")
     gate.judges(judge)
-    assert isinstance(gate.part(PLATFORM), GateSpec)
+    assert isinstance(gate.part(SITE), GateSpec)
 
 
 Steps = Sequence[tuple[int, str, int]]

@@ -129,14 +129,14 @@ class Gate:
 
     def _build(self, settings: _Settings, site: Site) -> GateSpec | MachineSpec:
         del settings
-        return self.part(site.platform)
+        return self.part(site)
 
-    def part(self, platform: str) -> GateSpec | MachineSpec:
+    def part(self, site: Site) -> GateSpec | MachineSpec:
         """
         Return the gate without its surroundings: what it reads, and what it says of each record.
 
         Args:
-            platform: The platform's id, which the signatures cover that a gate with a memory looks at.
+            site: The platform, by which a gate with a memory holds signatures and places.
 
         Raises:
             MisconfiguredError: Nothing judges, or it follows decisions without remembering anything.
@@ -147,7 +147,7 @@ class Gate:
             )
         asking = Asking(self.name, self.version)
         if _remembers(self._judge):
-            return Remembering(asking, cast("Rememberer", self._judge), self._follow, platform).spec
+            return Remembering(asking, cast("Rememberer", self._judge), self._follow, site).spec
         if self._follow is not None:
             raise MisconfiguredError(
                 f"gate {self.name} follows decisions and has nowhere to note them: "

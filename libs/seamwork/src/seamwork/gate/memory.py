@@ -22,6 +22,7 @@ MOST_BYTES = 64 * 1024
 MOST_S = 31 * 24 * 60 * 60
 """Seconds for which a note is kept at most."""
 
+_MISSING: Any = object()
 _PLAIN = (str, int, float, bool, type(None))
 
 
@@ -65,12 +66,13 @@ class Memory:
         if key in self._notes:
             noted = self._notes[key]
             return default if noted is None else _copy(noted[0])
-        return _copy(self._known.get(key, default))
+        known = self._known.get(key, _MISSING)
+        return default if known is _MISSING else _copy(known)
 
     def __contains__(self, key: str) -> bool:
-        missing = object()
-        noted = self._notes.get(key, missing)
-        return self._known.get(key, missing) is not missing if noted is missing else noted is not None
+        if key in self._notes:
+            return self._notes[key] is not None
+        return self._known.get(key, _MISSING) is not _MISSING
 
     def put(self, key: str, value: Any, *, for_s: float) -> None:
         """
@@ -94,12 +96,12 @@ class Memory:
     def _change(self, key: str, noted: tuple[Any, float] | None, size: int) -> None:
         if not 0 < len(key) <= MOST_KEY or not key.isprintable():
             raise ValueError(f"a key is 1 to {MOST_KEY} printable characters, not {key[:MOST_KEY]!r}")
-        self._bytes += len(key) + size
-        if self._bytes > MOST_BYTES:
+        weight = self._bytes + len(key) + size
+        if weight > MOST_BYTES:
             raise ValueError(f"one crossing may note {MOST_BYTES} bytes, and this would be more")
-        self._notes[key] = noted
-        if len(self._notes) > MOST_NOTES:
+        if len(self._notes) == MOST_NOTES and key not in self._notes:
             raise ValueError(f"one crossing may leave {MOST_NOTES} notes, and this would be one more")
+        self._notes[key], self._bytes = noted, weight
 
 
 def _copy(value: Any) -> Any:

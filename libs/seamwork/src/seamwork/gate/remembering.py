@@ -2,8 +2,8 @@
 Judge with a memory: a gate that keeps a journal, as ours do that remember anything.
 
 Rule 1: what a function noted is kept together with what it said, or not at all; one that fails has noted nothing.
-Rule 2: nobody is asked about a crossing whose sender, body and time are not proved: it must not change what is
-remembered. And each is remembered for as long as it could be sent again.
+Rule 2: nobody is asked about a crossing whose sender, place, body and time are not proved: it must not change what
+is remembered. And each is remembered for as long as it could be sent again.
 Rule 3: one process remembers for the whole platform, because a customer or a team has no partition.
 Rule 4: it is as late as the log says: a note is timed, and looked at, by when the log took the record at hand. So
 what is judged late, or from the topics' beginning by a gate that is new, is judged as it would have been then.
@@ -36,9 +36,10 @@ from seamwork.ids import sha256_hex
 from seamwork.records.base import tag_of
 from seamwork.records.crossing import Handoff, Plan, Result, content_digest
 from seamwork.records.decision import AnyDecision
+from seamwork.records.partition import partition_of
 from seamwork.records.verdict import Verdict
 from seamwork.records.wire import Received
-from seamwork.runtime.spec import MachineSpec
+from seamwork.runtime.spec import MachineSpec, Site
 
 HORIZON_MS = 15 * 60 * 1000
 """How long after its end something may still be redelivered."""
@@ -87,14 +88,14 @@ class Remembering:
         asking: Asks the function, and says what it said.
         judge: The function.
         follow: What notes the router's decisions; null where nothing does.
-        platform: The platform's id; signatures cover it.
+        site: The platform: signatures cover its id, and its partitions say where a record belongs.
     """
 
-    def __init__(self, asking: Asking, judge: Judge, follow: Follower | None, platform: str) -> None:
+    def __init__(self, asking: Asking, judge: Judge, follow: Follower | None, site: Site) -> None:
         self._asking = asking
         self._judge = judge
         self._follow = follow
-        self._platform = platform
+        self._site = site
 
     @property
     def spec(self) -> MachineSpec:
@@ -118,7 +119,7 @@ class Remembering:
     def _answered(self, remembered: Remembered, asked: Question | Verdict, context: Context) -> Judged:
         if isinstance(asked, Verdict):
             return Judged(verdict=asked, until=context.now + HORIZON_MS)
-        unproved = _unproved(asked, self._platform, context)
+        unproved = _unproved(asked, self._site, context)
         if unproved is not None:
             # It is over. Else whoever writes what nobody admits could have us remember it for a day.
             return Judged(
@@ -150,18 +151,23 @@ class Remembering:
         return (Followed(notes=noted(memory.notes, at)),) if memory.notes else ()
 
 
-def _unproved(asked: Question, platform: str, context: Context) -> Opinion | None:
-    """Return why a crossing counts for nobody's task, or None where its sender, body and time are proved."""
-    catalog, record, appended_at = context.catalog, asked.record, asked.received.raw.appended_at
-    stamp = entitlement(asked.received, record, platform, catalog.key)
+def _unproved(asked: Question, site: Site, context: Context) -> Opinion | None:
+    """Return why a crossing counts for nobody's task, or None where all of it is proved."""
+    catalog, record, raw = context.catalog, asked.record, asked.received.raw
+    stamp = entitlement(asked.received, record, site.platform, catalog.key)
     if isinstance(stamp, StampProblem):
         return deny("sender-not-proved", f"the gate was not asked about it: {stamp.reason} ({stamp.rule})")
+    if asked.received.key != record.task or raw.partition != partition_of(raw.key or b"", site.partitions):
+        # Else whoever sends a copy elsewhere first could have what is noted of the original dropped as a repeat.
+        return deny(
+            "misplaced", "the gate was not asked about it: it does not lie where its task's records do"
+        )
     payload = asked.received.payload
     if len(payload) != record.payload_bytes or sha256_hex(payload) != record.payload_sha256:
         return deny(
             "payload-digest", "the gate was not asked about it: the body is not the one that was signed"
         )
-    if not appended_at <= record.expires_at <= appended_at + DAY_MS:
+    if not raw.appended_at <= record.expires_at <= raw.appended_at + DAY_MS:
         # Else it could be sent again when it has been forgotten.
         return deny("expired", "the gate was not asked about it: it has expired, or would in more than a day")
     root = catalog.agent(record.source) if stamp is None else None

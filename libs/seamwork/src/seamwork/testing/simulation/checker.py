@@ -7,6 +7,7 @@ from typing import Any
 
 from seamwork.bus.port import Partition
 from seamwork.decider import Decider
+from seamwork.records.partition import partition_of
 from seamwork.records.wire import RawRecord
 from seamwork.testing.simulation.evidence import envelope_of, header, signer_of
 from seamwork.testing.simulation.journals import Committed, Journals
@@ -139,7 +140,11 @@ class Checker:
 
     def _flaw_of(self, place: tuple[int, int]) -> str | None:
         crossing = self.seams.crossings.get(place)
-        return None if crossing is None else crossing.flaw
+        if crossing is None or crossing.flaw is not None:
+            return None if crossing is None else crossing.flaw
+        key = crossing.raw.key or b""
+        at_home = partition_of(key, self.seams.partitions) == place[0]
+        return None if at_home and key == crossing.said["task"].encode() else "lies elsewhere than its task"
 
     def _committed(self, machine: str, commit: Committed) -> None:
         if machine == "router":

@@ -283,13 +283,14 @@ class Town:
 
     def _trial(self, service: Service[Any], gate: str) -> Part:
         """Return what may take a service's place: itself under another name, or somebody's of another mind."""
+        site = Site(platform=PLATFORM, partitions=self.plan.partitions)
         match self.plan.trial:
             case "ours":
                 return as_gate(self._part(service), gate)
             case "capricious":
-                return capricious(gate).part(PLATFORM)
+                return capricious(gate).part(site)
             case "remembering":
-                part = remembering(gate).part(PLATFORM)
+                part = remembering(gate).part(site)
                 assert isinstance(part, MachineSpec)  # noqa: S101  # it has a journal
                 return _resized(part, self.plan)
 
